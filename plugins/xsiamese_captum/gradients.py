@@ -1,0 +1,106 @@
+"""captum's gradient methods on the two inputs."""
+
+from __future__ import annotations
+
+import captum.attr as captum
+
+from xsiamese import adapt
+
+
+class PairSaliency(adapt.Adapted):
+    """How much the score reacts to each value: the size of its gradient (``abs=False`` keeps the sign)."""
+
+    name, algorithm = "saliency", captum.Saliency
+    formula = r"|\partial s / \partial x|"
+    reference = ("simonyan2014",)
+
+
+class PairInputXGradient(adapt.Adapted):
+    """Gradient times input. On a bias-free ReLU encoder with a dot product each side's map sums to the score."""
+
+    name, algorithm = "input_x_gradient", captum.InputXGradient
+    formula = r"x \odot \partial s / \partial x"
+    reference = ("shrikumar2016",)
+
+
+class PairIntegratedGradients(adapt.Adapted):
+    """The gradient along the straight path from the baselines to the pair; both maps together sum to the change of the score.
+
+    With ``wrt="first"`` only a moves and its map alone sums to F(a, b) - F(a0, b).
+    """
+
+    name, algorithm = "integrated_gradients", captum.IntegratedGradients
+    formula = r"(x - x_0) \odot \int_0^1 \partial s / \partial x \,(x_0 + t (x - x_0))\, dt"
+    reference = ("sundararajan2017",)
+    complete = True
+
+
+class PairGradientShap(adapt.Adapted):
+    """Expected gradients: integrated gradients from baselines drawn from samples. Each pair gets the same draws."""
+
+    name, algorithm = "gradient_shap", captum.GradientShap
+    formula = r"\mathbb{E}_{x_0, t}\,[(x - x_0) \odot \partial s / \partial x\,(x_0 + t (x - x_0))]"
+    reference = ("lundberg2017",)
+    stochastic = distribution_baselines = returns_delta = True
+
+
+class PairDeepLift(adapt.Adapted):
+    """DeepLIFT's rescale rule: differences of activations from those at the baselines, in place of gradients.
+
+    Exact for one moving side of a model that is linear in that side's embedding (dot, bilinear). The comparison itself has
+    no rescale rule: captum uses its gradient at the pair, so ask for ``return_convergence_delta`` and read it.
+    """
+
+    name, algorithm = "deep_lift", captum.DeepLift
+    formula = r"(x - x_0) \odot m, \quad m = \Delta y / \Delta x \text{ at each nonlinearity}"
+    reference = ("shrikumar2017",)
+    hooks = unique = returns_delta = True
+
+
+class PairDeepLiftShap(adapt.Adapted):
+    """DeepLIFT averaged over several baselines, given as a pair of tensors with one sample a row."""
+
+    name, algorithm = "deep_lift_shap", captum.DeepLiftShap
+    formula = r"\mathbb{E}_{x_0}\,[\mathrm{DeepLIFT}(x, x_0)]"
+    reference = ("lundberg2017", "shrikumar2017")
+    hooks = unique = returns_delta = distribution_baselines = True
+
+
+class PairGuidedBackprop(adapt.Adapted):
+    """Gradients in which every ``nn.ReLU`` passes back only what is positive, forwards and backwards. Sensitive to edges, less to weights."""
+
+    name, algorithm = "guided_backprop", captum.GuidedBackprop
+    formula = r"\partial s / \partial x \text{ with } R^l = 1[z > 0]\, 1[R^{l+1} > 0]\, R^{l+1}"
+    reference = ("springenberg2015",)
+    hooks = unique = True
+
+
+class PairDeconvolution(adapt.Adapted):
+    """Gradients in which every ``nn.ReLU`` passes back what is positive, whatever it did forwards."""
+
+    name, algorithm = "deconvolution", captum.Deconvolution
+    formula = r"\partial s / \partial x \text{ with } R^l = 1[R^{l+1} > 0]\, R^{l+1}"
+    reference = ("zeiler2014",)
+    hooks = unique = True
+
+
+class PairLRP(adapt.Adapted):
+    """Layer-wise relevance propagation with captum's epsilon rule; the relevance of each layer is that of the next, redistributed.
+
+    The relevance that enters each branch is the embedding times the score's gradient. Give other rules as ``module.rule``.
+    """
+
+    name, algorithm = "lrp", captum.LRP
+    formula = r"R_j = \sum_k a_j w_{jk} R_k / (\sum_j a_j w_{jk} + \epsilon)"
+    reference = ("bach2015",)
+    hooks = unique = True
+    tie = False
+
+
+class PairGuidedGradCam(adapt.Adapted):
+    """Guided backpropagation times Grad-CAM, each branch with its own."""
+
+    name, algorithm = "guided_gradcam", captum.GuidedGradCam
+    formula = r"\mathrm{GuidedBackprop} \odot \uparrow \mathrm{GradCAM}"
+    reference = ("selvaraju2017",)
+    needs_layer = hooks = unique = input_level = True

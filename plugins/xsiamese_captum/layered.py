@@ -1,0 +1,121 @@
+"""captum's methods for a layer, each branch with its own activations."""
+
+from __future__ import annotations
+
+import captum.attr as captum
+
+from xsiamese import adapt
+
+
+class _Layered(adapt.Adapted):
+    needs_layer = True
+    hooks = True
+
+
+class PairLayerActivation(_Layered):
+    """The layer's output on each side."""
+
+    name, algorithm = "layer_activation", captum.LayerActivation
+    formula = r"A"
+    uses_gradients = False
+
+
+class PairLayerGradCam(_Layered):
+    """captum's Grad-CAM: the layer's channels weighted by their mean gradients. :class:`PairGradCAM` gives the same maps faster."""
+
+    name, algorithm = "layer_gradcam", captum.LayerGradCam
+    formula = r"\sum_k \overline{\partial s / \partial A_k}\, A_k"
+    reference = ("selvaraju2017",)
+
+
+class PairLayerGradientXActivation(_Layered):
+    """Gradient times activation of each branch."""
+
+    name, algorithm = "layer_gradient_x_activation", captum.LayerGradientXActivation
+    formula = r"A \odot \partial s / \partial A"
+    reference = ("shrikumar2016",)
+    joint = True
+
+
+class PairLayerIntegratedGradients(_Layered):
+    """Integrated gradients from the baselines' activations to the pair's, both branches on one path; together they are complete."""
+
+    name, algorithm = "layer_integrated_gradients", captum.LayerIntegratedGradients
+    formula = r"(A - A_0) \odot \int_0^1 \partial s / \partial A \,(A_0 + t (A - A_0))\, dt"
+    reference = ("sundararajan2017",)
+    joint = complete = True
+
+
+class PairLayerConductance(_Layered):
+    """How much of the integrated gradients of the inputs flows through each unit of the layer."""
+
+    name, algorithm = "layer_conductance", captum.LayerConductance
+    formula = r"\sum_i (x_i - x_{0,i}) \int_0^1 \frac{\partial s}{\partial A} \frac{\partial A}{\partial x_i}\, dt"
+    reference = ("dhamdhere2019",)
+    complete = True
+
+
+class PairInternalInfluence(_Layered):
+    """The layer's gradient averaged along the path of the inputs from the baselines."""
+
+    name, algorithm = "internal_influence", captum.InternalInfluence
+    formula = r"\int_0^1 \partial s / \partial A \,(x_0 + t (x - x_0))\, dt"
+    reference = ("leino2018",)
+
+
+class PairLayerDeepLift(_Layered):
+    """DeepLIFT's contributions of the layer's units; see :class:`PairDeepLift` for when they are complete."""
+
+    name, algorithm = "layer_deep_lift", captum.LayerDeepLift
+    formula = r"(A - A_0) \odot m"
+    reference = ("shrikumar2017",)
+    unique = returns_delta = True
+
+
+class PairLayerDeepLiftShap(_Layered):
+    """DeepLIFT of a layer averaged over several baselines."""
+
+    name, algorithm = "layer_deep_lift_shap", captum.LayerDeepLiftShap
+    formula = r"\mathbb{E}_{x_0}\,[(A - A_0) \odot m]"
+    reference = ("lundberg2017", "shrikumar2017")
+    unique = returns_delta = distribution_baselines = True
+    differentiable = False
+
+
+class PairLayerGradientShap(_Layered):
+    """Expected gradients of a layer, with baselines drawn from samples."""
+
+    name, algorithm = "layer_gradient_shap", captum.LayerGradientShap
+    formula = r"\mathbb{E}_{x_0, t}\,[(A - A_0) \odot \partial s / \partial A]"
+    reference = ("lundberg2017",)
+    stochastic = distribution_baselines = returns_delta = True
+    differentiable = False
+
+
+class PairLayerLRP(_Layered):
+    """The relevance that arrives at the layer in each branch, with captum's epsilon rule."""
+
+    name, algorithm = "layer_lrp", captum.LayerLRP
+    formula = r"R_j = \sum_k a_j w_{jk} R_k / (\sum_j a_j w_{jk} + \epsilon)"
+    reference = ("bach2015",)
+    unique = True
+    tie = differentiable = False
+
+
+class PairLayerFeatureAblation(_Layered):
+    """What the score loses when a unit of one branch's layer is replaced by its baseline; ``layer_mask=(of a, of b)`` groups units."""
+
+    name, algorithm = "layer_feature_ablation", captum.LayerFeatureAblation
+    formula = r"s(A) - s(A_{\setminus i})"
+    reference = ("zeiler2014",)
+    uses_gradients = False
+
+
+class PairLayerFeaturePermutation(_Layered):
+    """What the score loses when a unit of the layer is exchanged among the pairs of the batch."""
+
+    name, algorithm = "layer_feature_permutation", captum.LayerFeaturePermutation
+    formula = r"s(A) - s(A_{i \leftarrow \pi(i)})"
+    reference = ("fisher2019",)
+    uses_gradients = False
+    stochastic = across_pairs = True

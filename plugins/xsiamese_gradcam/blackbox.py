@@ -1,0 +1,80 @@
+"""Maps that need no gradient: from the activations alone, or by asking the model again."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from xsiamese import PairBatch
+
+from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM
+
+
+class PairEigenCAM(PairCAM):
+    """Eigen-CAM: the activations projected on their first principal direction. Says where the features are, not which way they pull."""
+
+    name = "eigencam"
+    formula = r"(A - \bar A)\, v_1"
+    reference = ("muhammad2020",)
+    uses_gradients = False
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        places = activation.flatten(2).transpose(1, 2)
+        centred = places - places.mean(1, keepdim=True)
+        direction = torch.linalg.svd(centred.double(), full_matrices=False).Vh[:, 0].to(activation.dtype)
+        found = torch.einsum("npc,nc->np", centred, direction)
+        # a principal direction has no sign of its own: positive is where the activation is strong
+        sign = (found * places.sum(2)).sum(1, keepdim=True).sign()
+        return (found * torch.where(sign == 0, 1, sign)).reshape(activation[:, :1].shape)
+
+
+class PairAblationCAM(PairBlackBoxCAM):
+    """Ablation-CAM: each channel counts by what the score loses without it.
+
+    The published weight is divided by the score, which would turn the signs of a negative one; here it stays in the score's units.
+    """
+
+    name = "ablationcam"
+    formula = r"\sum_k (s - s_{A_k = 0})\, A_k"
+    reference = ("ramaswamy2020",)
+
+    def weigh(self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor) -> Tensor:
+        channel = {None: 1, "Tokens": 2, "ChannelsLast": 3}[None if self.layout is None else type(self.layout).__name__]
+        if self.layout is None and raw.dim() == 3:
+            channel = 2
+        lost = []
+        for channels in torch.arange(raw.shape[channel], device=raw.device).split(batch.rows or self.rows):
+            without = raw.repeat(len(channels), *[1] * (raw.dim() - 1)).transpose(1, channel)
+            without[torch.arange(len(channels)), channels] = 0
+            with torch.no_grad():
+                lost.append(value - batch.tail(self.layer, side, without.transpose(1, channel)))
+        return torch.cat(lost)
+
+
+class PairScoreCAM(PairBlackBoxCAM):
+    """Score-CAM: each channel counts by the score of the image masked with it, over that of the blank image, by softmax.
+
+    ``softmax=False`` weighs with the change of the score itself, which keeps its sign.
+    """
+
+    name = "scorecam"
+    formula = r"\sum_k \mathrm{softmax}_k\big(s(x \odot \uparrow\! \hat A_k) - s(0)\big) A_k"
+    reference = ("wang2020",)
+
+    def compute(self, batch: PairBatch, *, relu: bool = False, softmax: bool = True) -> tuple[Tensor, Tensor]:
+        self._softmax = softmax
+        return super().compute(batch, relu=relu)
+
+    def weigh(self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor) -> Tensor:
+        one = batch.one_sided("first" if side == 0 else "second")
+        image = one.moved[0]
+        if len(one.moved) != 1 or image.dim() != 4 or activation.dim() != 4:
+            raise ValueError(f"PairScoreCAM masks images (pairs, channels, h, w) by a grid; the input of {'ab'[side]} is {tuple(image.shape)}")
+        low, high = activation.flatten(2).min(2).values, activation.flatten(2).max(2).values
+        scale = torch.where(high > low, high - low, 1)
+        masks = functional.interpolate((activation - low[..., None, None]) / scale[..., None, None], image.shape[-2:], mode="bilinear", align_corners=False)
+        with torch.no_grad():
+            scores = torch.cat([one.value(image * part) for part in masks[0][:, None].split(batch.rows or self.rows)])
+            gain = scores - one.value(torch.zeros_like(image))
+        return gain.softmax(0) if self._softmax else gain

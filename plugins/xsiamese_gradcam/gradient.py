@@ -1,0 +1,78 @@
+"""Maps whose channel weights are made of gradients."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from xsiamese_gradcam.cam import PairCAM, spatial_mean
+
+
+class PairGradCAM(PairCAM):
+    """Grad-CAM: each channel counts by its mean gradient. With global average pooling and a dot product a side's map sums to the score.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairGradCAM, SiameseModel
+        >>> encoder = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        >>> map_a, map_b = PairGradCAM(SiameseModel(encoder), layer="1").attribute((torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)))
+        >>> map_a.shape
+        torch.Size([2, 1, 6, 6])
+    """
+
+    name = "gradcam"
+    formula = r"\sum_k \Big(\tfrac{1}{hw} \sum_{ij} \frac{\partial s}{\partial A_{kij}}\Big) A_k"
+    reference = ("selvaraju2017",)
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        return (spatial_mean(gradient) * activation).sum(1, keepdim=True)
+
+
+class PairHiResCAM(PairCAM):
+    """HiResCAM: gradients are not averaged over places. Exact for any linear head, pooled or flattened."""
+
+    name = "hirescam"
+    formula = r"\sum_k \frac{\partial s}{\partial A_k} \odot A_k"
+    reference = ("draelos2020",)
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        return (gradient * activation).sum(1, keepdim=True)
+
+
+class PairGradCAMPlusPlus(PairCAM):
+    """Grad-CAM++: positive gradients only, weighted so that several small regions count as much as a large one."""
+
+    name = "gradcam_plus_plus"
+    formula = r"\sum_k \Big(\sum_{ij} \alpha_{kij}\, \mathrm{relu}(g_{kij})\Big) A_k, \quad \alpha = \frac{g^2}{2 g^2 + \sum_{ab} A_{kab}\, g^3}"
+    reference = ("chattopadhay2018",)
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        total = spatial_mean(activation) * activation[0, 0].numel()
+        below = 2 * gradient**2 + total * gradient**3
+        alpha = torch.where(below != 0, gradient**2 / torch.where(below != 0, below, 1), 0)
+        weights = spatial_mean(alpha * gradient.relu()) * activation[0, 0].numel()
+        return (weights * activation).sum(1, keepdim=True)
+
+
+class PairLayerCAM(PairCAM):
+    """LayerCAM: each place counts by its own positive gradient, which sharpens early layers. (Signed, it is HiResCAM.)"""
+
+    name = "layercam"
+    formula = r"\sum_k \mathrm{relu}\Big(\frac{\partial s}{\partial A_k}\Big) \odot A_k"
+    reference = ("jiang2021",)
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        return (gradient.relu() * activation).sum(1, keepdim=True)
+
+
+class PairXGradCAM(PairCAM):
+    """XGrad-CAM: each channel counts by its gradients weighted with its activations; the map sums as HiResCAM's does."""
+
+    name = "xgradcam"
+    formula = r"\sum_k \frac{\sum_{ij} g_{kij} A_{kij}}{\sum_{ij} A_{kij}} A_k"
+    reference = ("fu2020",)
+
+    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        total = spatial_mean(activation)
+        weights = torch.where(total != 0, spatial_mean(gradient * activation) / torch.where(total != 0, total, 1), 0)
+        return (weights * activation).sum(1, keepdim=True)

@@ -1,0 +1,46 @@
+"""xsiamese explains why a two-input (Siamese) model found two things alike or different."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from xsiamese.attribution import PairAttribution as PairAttribution
+from xsiamese.batch import PairBatch as PairBatch
+from xsiamese.branches import record as record
+from xsiamese.branches import untied as untied
+from xsiamese.comparison import Comparison as Comparison
+from xsiamese.explanation import PairExplanation as PairExplanation
+from xsiamese.hookspecs import hookimpl as hookimpl
+from xsiamese.layers import ChannelsLast as ChannelsLast
+from xsiamese.layers import Tokens as Tokens
+from xsiamese.model import PairModel as PairModel
+from xsiamese.model import SiameseModel as SiameseModel
+from xsiamese.model import TwoInputModel as TwoInputModel
+from xsiamese.plugins import explainers as explainers
+
+if TYPE_CHECKING:
+    from xsiamese_captum import *  # noqa: F403
+    from xsiamese_gradcam import *  # noqa: F403
+
+__version__ = "0.1.0"
+_ROOMS = ("adapt", "branches", "cli", "comparison", "data", "explanation", "layers", "metrics", "model", "plot", "plugins", "testing", "training", "zoo")
+
+
+def __getattr__(name: str) -> Any:
+    """Plugin classes are looked up when they are first asked for (PEP 562)."""
+    if name in _ROOMS:
+        return import_module(f"xsiamese.{name}")
+    if name.startswith("_"):
+        raise AttributeError(name)
+    known = explainers()
+    if name in known:
+        globals()[name] = known[name]
+        return known[name]
+    near = get_close_matches(name, [*known, *(n for n in globals() if not n.startswith("_"))], n=1)
+    raise AttributeError(f"module 'xsiamese' has no attribute {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *explainers()} - {n for n in globals() if n.startswith("_") and not n.startswith("__")})

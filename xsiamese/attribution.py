@@ -1,0 +1,355 @@
+"""The one interface of every explainer: ``attribute`` gives two maps, ``explain`` a :class:`~xsiamese.explanation.PairExplanation`."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import wraps
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from captum.attr import Attribution
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from xsiamese.batch import PairBatch, Plan
+from xsiamese.comparison import Comparison
+from xsiamese.explanation import PairExplanation
+from xsiamese.inputs import Wrt, baseline_leaves, two_sides
+from xsiamese.layers import Layer, Layout
+from xsiamese.model import pair_model
+from xsiamese.objective import Objective, Target, check_fit
+from xsiamese.speed import fastest_split
+from xsiamese.state import intact, reseed
+
+Maps = tuple[Any, Any]
+BatchSize = int | Literal["auto"] | None
+
+
+def _unwrappable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives ``function`` the ``__wrapped__`` that captum's NoiseTunnel calls."""
+
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+class PairAttribution(Attribution, ABC):  # type: ignore[misc]
+    r"""Explains the score of a two-input model on both of its inputs.
+
+    To add an explainer, subclass this, fill in the class attributes and write :meth:`compute`. Everything else, from checking the
+    inputs to leaving the model as it was, is done here, once.
+
+    Maps are about *closeness*: positive pulls the two inputs together, negative pushes them apart, whether the model's score is a
+    similarity or a distance. With a ``target``, positive raises the target.
+
+    Attributes:
+        name: the name on the command line and in :func:`xsiamese.explainers`.
+        formula: what a map is, in LaTeX.
+        reference: keys of the sources in the bibliography.
+        modalities: what kind of input it explains.
+        needs_layer: whether maps are of a layer's output rather than of the input.
+        uses_gradients: whether it differentiates the model.
+        complete: whether the maps sum to the change of the value from the baselines to the inputs.
+        returns_delta: whether it can say by how much they do not.
+        differentiable: whether ``create_graph`` is supported.
+        stochastic: whether it draws random numbers. Every pair gets the same ones, so that a batch equals a loop.
+        across_pairs: whether a map depends on the other pairs of the batch.
+        symmetric: whether swapping the inputs of a symmetric model swaps the maps.
+        chunk: the most pairs that :meth:`compute` takes at once, or None.
+        distribution_baselines: whether a baseline tensor holds samples rather than one row a pair.
+
+    Args:
+        model: a :class:`~xsiamese.SiameseModel`, or any module or callable of two inputs: ``f(a, b)``, ``f((a, b))``, ``f({...})``.
+        layer: a dotted name, a module, a tuple (layer of a, layer of b), or a list of several. None takes the last spatial one.
+        comparison: for a model that returns the two embeddings.
+        higher_is_closer: False if a callable's score is a distance.
+        layout: how a layer's tokens form a grid, :class:`~xsiamese.layers.Tokens` or :class:`~xsiamese.layers.ChannelsLast`.
+    """
+
+    name: ClassVar[str] = ""
+    formula: ClassVar[str] = ""
+    reference: ClassVar[tuple[str, ...]] = ()
+    modalities: ClassVar[frozenset[str]] = frozenset({"image", "tabular"})
+    needs_layer: ClassVar[bool] = False
+    uses_gradients: ClassVar[bool] = True
+    complete: ClassVar[bool] = False
+    returns_delta: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = False
+    across_pairs: ClassVar[bool] = False
+    symmetric: ClassVar[bool] = True
+    chunk: ClassVar[int | None] = None
+    distribution_baselines: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        layer: Layer = None,
+        *,
+        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
+        higher_is_closer: bool | None = None,
+        layout: Layout = None,
+    ) -> None:
+        self.model = pair_model(model, comparison, higher_is_closer)
+        self.layer = layer
+        self.layout = layout
+        self.layer_names_: list[str] = []
+        self._plans: dict[Any, Plan] = {}
+        super().__init__(self._closeness)
+
+    @abstractmethod
+    def compute(self, batch: PairBatch, **options: Any) -> Maps:
+        """The maps of one batch of pairs, which is checked and ready; ``options`` are the explainer's own.
+
+        Return ``batch.maps([...])`` for maps of the inputs, or a pair (map of a, map of b) for maps of a layer.
+        """
+
+    @_unwrappable
+    def attribute(
+        self,
+        inputs: Sequence[Any] | Mapping[str, Any],
+        target: Target = None,
+        *,
+        baselines: Any = None,
+        additional_forward_args: Any = None,
+        wrt: Wrt = "both",
+        internal_batch_size: BatchSize = None,
+        show_progress: bool = False,
+        return_convergence_delta: bool = False,
+        create_graph: bool = False,
+        seed: int | None = 0,
+        **options: Any,
+    ) -> Any:
+        """The two maps of a batch of pairs.
+
+        Args:
+            inputs: the two sides (a, b), each a tensor of shape (pairs, ...) or a tuple of such tensors.
+            target: None for closeness; an index into the model's output, or one for each pair; or a callable on that output.
+            baselines: where the path to the inputs starts, or what replaces a removed feature: None (zeros), a number, "partner" (the
+                other input), or a pair (of a, of b).
+            additional_forward_args: further arguments of the model.
+            wrt: which sides move. "first" holds b fixed (a factored model encodes it once) and gives it a map of zeros.
+            internal_batch_size: the most pairs in one forward pass; "auto" measures the fastest once; None is all at once.
+            show_progress: shows a bar over the pairs.
+            return_convergence_delta: returns also the pair's own delta, sum of both maps less F(a, b) - F(baselines), shape (pairs,).
+            create_graph: gives maps that can be differentiated again.
+            seed: the seed of everything random; None takes the generators as they are.
+            **options: the explainer's own, see its :meth:`compute`.
+
+        Returns:
+            Two maps (of a, of b) that mirror the two inputs, or ((of a, of b), delta).
+
+        Raises:
+            TypeError: if the inputs are not two, or an option is unknown.
+            ValueError: if batch sizes, shapes, dtypes, values, layers or the model's output do not fit.
+
+        Example:
+            >>> from xsiamese import PairSaliency, SiameseModel
+            >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+            >>> map_a, map_b = PairSaliency(model).attribute((torch.tensor([[1., 2.]]), torch.tensor([[3., 4.]])))
+            >>> map_a, map_b
+            (tensor([[3., 4.]]), tensor([[1., 2.]]))
+        """
+        batches = self._batches(inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options)
+        if return_convergence_delta and not self.has_convergence_delta():
+            raise ValueError(f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of scores")
+        with intact(batches.model, seed=seed if self.stochastic else None, freeze=not create_graph):
+            size = self._size(batches, internal_batch_size)
+            parts = [self._compute(part, seed, options) for part in self._progress(batches, size)]
+            maps = _join(parts, create_graph)
+            delta = self._delta(batches, maps, size, options) if return_convergence_delta else None
+        return maps if delta is None else (maps, delta)
+
+    def explain(
+        self, inputs: Sequence[Any] | Mapping[str, Any], target: Target = None, *, ids: Sequence[tuple[str, str]] | None = None, **kwargs: Any
+    ) -> PairExplanation:
+        """:meth:`attribute` with all that is needed to show, save and defend the result.
+
+        Args:
+            inputs: the two sides (a, b).
+            target: see :meth:`attribute`.
+            ids: two names for each pair.
+            **kwargs: see :meth:`attribute`.
+        """
+        kwargs.pop("return_convergence_delta", None)
+        result = self.attribute(inputs, target, return_convergence_delta=self.has_convergence_delta(), **kwargs)
+        maps, delta = result if self.has_convergence_delta() else (result, None)
+        items = tuple(inputs.values()) if isinstance(inputs, Mapping) else tuple(inputs)
+        return PairExplanation(
+            maps=_detached(maps),
+            inputs=_detached(items),
+            scores=self.scores(inputs, target, additional_forward_args=kwargs.get("additional_forward_args")),
+            method=type(self).__name__,
+            parameters=_described({"layer": self.layer_names_ or None, **kwargs}),
+            higher_is_closer=self.model.higher_is_closer if target is None else True,
+            target=_target_name(target),
+            ids=tuple((str(i), str(j)) for i, j in ids) if ids else None,
+            seed=kwargs.get("seed", 0),
+            delta=delta,
+            citation=self.citation(),
+        )
+
+    def scores(self, inputs: Any, target: Target = None, *, additional_forward_args: Any = None) -> Tensor:
+        """The model's own scores of the pairs (or the target's values), shape (pairs,), without gradients."""
+        batch = self._batches(inputs, target, None, additional_forward_args, "both", False, False, 0, {})
+        with intact(batch.model), torch.no_grad():
+            return batch.objective.reported(batch.value())
+
+    def has_convergence_delta(self) -> bool:
+        """Whether ``return_convergence_delta`` can be asked for."""
+        return self.complete or self.returns_delta
+
+    @classmethod
+    def options(cls) -> dict[str, inspect.Parameter]:
+        """The options that are this explainer's own, with their defaults."""
+        parameters = inspect.signature(cls.compute).parameters.values()
+        return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    @classmethod
+    def citation(cls) -> str:
+        """The BibTeX entries of the method's sources."""
+        from xsiamese.citations import bibtex
+
+        return bibtex(cls.reference)
+
+    def __repr__(self) -> str:
+        settings = {"layer": self.layer_names_ or self.layer, "layout": self.layout}
+        shown = "".join(f", {key}={value!r}" for key, value in settings.items() if value is not None)
+        return f"{type(self).__name__}({type(self.model).__name__}{shown})"
+
+    def _batches(
+        self, inputs: Any, target: Target, baselines: Any, extra: Any, wrt: Wrt, create_graph: bool, show_progress: bool, seed: int | None,
+        options: Mapping[str, Any],
+    ) -> PairBatch:  # fmt: skip
+        """All pairs as one batch, checked before any work is done."""
+        known = self.options()
+        for option in options:
+            if option not in known:
+                near = get_close_matches(option, [*known, *inspect.signature(self.attribute).parameters])
+                hint = f"did you mean {near[0]!r}?" if near else f"its own options are {', '.join(known) or 'none'}"
+                raise TypeError(f"{type(self).__name__}.attribute has no option {option!r}; {hint}")
+        if wrt not in ("both", "first", "second"):
+            raise ValueError(f"wrt={wrt!r}: 'both', 'first' or 'second' is needed")
+        model = self.model
+        if isinstance(inputs, Mapping) and len(inputs) == 2:
+            first, second = inputs
+            model = model.called_with((first, second))
+        a, b = two_sides(inputs)
+        check_fit(model, (a, b))
+        if create_graph and not (self.uses_gradients and self.differentiable):
+            raise ValueError(f"{type(self).__name__} gives no differentiable maps: leave out create_graph")
+        if isinstance(target, (Tensor, list)) and len(target) != a.pairs:
+            raise ValueError(f"target holds {len(target)} indices for {a.pairs} pairs: give one each, or a single int")
+        return PairBatch(
+            model=model, a=a, b=b, baselines=baseline_leaves(baselines, a, b, distribution=self.distribution_baselines),
+            extra=() if extra is None else extra if isinstance(extra, tuple) else (extra,),
+            target=target, wrt=wrt, create_graph=create_graph, show_progress=show_progress, seed=seed, plans=self._plans,
+            distribution=self.distribution_baselines,
+        )  # fmt: skip
+
+    def _size(self, batch: PairBatch, size: BatchSize) -> int | None:
+        if size == "auto":
+            return fastest_split(batch)
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise ValueError(f"internal_batch_size={size!r}: a positive number of pairs, 'auto' or None is needed")
+        return size
+
+    def _progress(self, batch: PairBatch, size: int | None) -> Iterable[PairBatch]:
+        from dataclasses import replace
+
+        pairs = batch.pairs if self.across_pairs else min(filter(None, (size, self.chunk, 1 if self.stochastic else None)), default=batch.pairs)
+        parts = replace(batch, rows=size).split(pairs)
+        total = -(-batch.pairs // pairs)
+        return tqdm(parts, total=total, desc=type(self).__name__, unit="batch") if batch.show_progress else parts
+
+    def _compute(self, batch: PairBatch, seed: int | None, options: Mapping[str, Any]) -> Maps:
+        if self.stochastic and seed is not None:
+            reseed(seed)
+        maps = self.compute(batch, **options)
+        if self.needs_layer:
+            self.layer_names_ = batch.layer_names(self.layer)
+        _check_maps(maps, type(self).__name__)
+        return maps
+
+    def _delta(self, batch: PairBatch, maps: Maps, size: int | None, options: Mapping[str, Any]) -> Tensor:
+        """Sum of both maps less F(inputs) - F(baselines), each on the whole pair."""
+        values = []
+        with torch.no_grad():
+            for part in batch.split(size or batch.pairs):
+                rows = len(part.moved_baselines[0]) if part.distribution else 1
+                starts = [tuple(t[i : i + 1].expand_as(m) if part.distribution else t for t, m in zip(part.moved_baselines, part.moved, strict=True)) for i in range(rows)]
+                values.append(part.value() - torch.stack([part.value(*start) for start in starts]).mean(0))
+        return sum(_row_sums(m) for m in maps) - torch.cat(values)
+
+    def _closeness(self, a: Any, b: Any, *extra: Any) -> Tensor:
+        """What captum's metrics call: the value explained, on two tensors."""
+        sides = two_sides((a, b))
+        value: Tensor = Objective(self.model, *sides)(*sides[0].leaves, *sides[1].leaves, *extra)
+        return value
+
+    def copy_for(self, model: Callable[..., Any]) -> Self:
+        """The same explainer for another model."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.model = pair_model(model)
+        twin._plans = {}
+        Attribution.__init__(twin, twin._closeness)
+        return twin
+
+
+def _join(parts: list[Maps], create_graph: bool) -> Maps:
+    def cat(items: Sequence[Any]) -> Any:
+        if isinstance(items[0], Tensor):
+            whole = items[0] if len(items) == 1 else torch.cat(list(items))
+            return whole if create_graph else whole.detach()
+        return type(items[0])(cat(column) for column in zip(*items, strict=True))
+
+    return cat([part[0] for part in parts]), cat([part[1] for part in parts])
+
+
+def _row_sums(value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach().flatten(1).sum(1)
+    return torch.stack([_row_sums(v) for v in value]).sum(0)
+
+
+def _check_maps(maps: Any, who: str) -> None:
+    if isinstance(maps, Tensor):
+        if not bool(torch.isfinite(maps.detach()).all()):
+            warnings.warn(f"{who} gave NaN or infinite values: the model's gradients are not finite at this pair", stacklevel=4)
+    elif isinstance(maps, (tuple, list)):
+        for item in maps:
+            _check_maps(item, who)
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach()
+    return tuple(_detached(v) for v in value) if isinstance(value, (tuple, list)) else value
+
+
+def _described(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON can hold them."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, (str, int, float, bool, type(None))):
+            return value
+        if isinstance(value, Tensor):
+            return f"tensor{tuple(value.shape)}"
+        if isinstance(value, (tuple, list)):
+            return [plain(v) for v in value]
+        return getattr(value, "__name__", None) or repr(value)
+
+    return {key: plain(value) for key, value in parameters.items()}
+
+
+def _target_name(target: Target) -> str:
+    if target is None:
+        return "closeness"
+    return str(getattr(target, "__name__", None) or _described({"t": target})["t"])

@@ -1,0 +1,271 @@
+"""A batch of pairs, checked and ready: everything that an explainer needs to know of the model and its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.branches import LayerPair, Recording, Views, record, replaced, survey, untie_repeats, untied
+from xsiamese.inputs import Leaves, Side, Wrt, warn_unused
+from xsiamese.layers import Layer, default_layer, find_layers
+from xsiamese.model import PairModel, SiameseModel, TwoInputModel
+from xsiamese.objective import Objective, Target
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which modules serve both sides, and how: found out once for a model and a shape of inputs."""
+
+    layers: list[LayerPair]
+    names: list[str]
+    layer_order: list[tuple[int, ...]]
+    shared: list[nn.Module]
+    stacked: list[bool]
+    order: list[tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """What :meth:`PairAttribution.compute <xsiamese.PairAttribution.compute>` gets.
+
+    Attributes:
+        model: the model, in evaluation mode.
+        a, b: the two sides.
+        baselines: one tensor for each leaf of each side.
+        extra: additional arguments of the model.
+        target: what is explained instead of closeness, or None.
+        wrt: which sides move.
+        rows: the most pairs that one forward pass may hold, or None for any number.
+        create_graph: whether the result must be differentiable.
+        show_progress: whether to show a progress bar.
+        seed: the seed of everything random.
+        plans: what is already known of how the model uses its modules.
+        distribution: whether the baselines are samples rather than one row a pair.
+    """
+
+    model: PairModel
+    a: Side
+    b: Side
+    baselines: tuple[Leaves, Leaves]
+    extra: tuple[Any, ...] = ()
+    target: Target = None
+    wrt: Wrt = "both"
+    rows: int | None = None
+    create_graph: bool = False
+    show_progress: bool = False
+    seed: int | None = 0
+    plans: dict[Any, Plan] | None = None
+    distribution: bool = False
+
+    @property
+    def pairs(self) -> int:
+        """The number of pairs."""
+        return self.a.pairs
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The value explained, as a function ``objective(*moved, *arguments)``."""
+        return Objective(self.model, self.a, self.b, self.target, self.wrt)
+
+    @cached_property
+    def leaves(self) -> Leaves:
+        """All tensors of both sides, safe from in-place changes."""
+        leaves = (*self.a.leaves, *self.b.leaves)
+        return leaves if self.create_graph else tuple(leaf.detach().clone() for leaf in leaves)
+
+    @cached_property
+    def moved(self) -> Leaves:
+        """The tensors that the explanation is about: those of the sides that ``wrt`` names."""
+        return tuple(self.leaves[i] for i in self.objective.moved)
+
+    @cached_property
+    def moved_baselines(self) -> Leaves:
+        """The baseline of each of :attr:`moved`."""
+        both = (*self.baselines[0], *self.baselines[1])
+        return tuple(both[i] for i in self.objective.moved)
+
+    @cached_property
+    def arguments(self) -> tuple[Any, ...]:
+        """What the objective takes besides :attr:`moved`: the embedding of the side held fixed, or its tensors, and extra arguments."""
+        held: tuple[Any, ...] = tuple(self.leaves[i] for i in self.objective.held)
+        if self.objective.encodes_held:
+            assert isinstance(self.model, SiameseModel)
+            side = 1 - self.objective.moving[0]
+            with torch.set_grad_enabled(self.create_graph):
+                held = (self.model.encode(self._rebuilt(side), side), *held)
+        if isinstance(self.target, (Tensor, list)):
+            device = self.leaves[0].device
+            return (*held, *self.extra, torch.as_tensor(self.target, device=device))
+        return (*held, *self.extra)
+
+    def value(self, *moved: Tensor) -> Tensor:
+        """The value explained of each pair, shape (pairs,), at ``moved`` or at the inputs themselves.
+
+        For a single pair ``moved`` may have any number of rows: that many values come back.
+        """
+        moved = moved or self.moved
+        value: Tensor = self.objective(*moved, *_repeat(self.arguments, self.pairs, len(moved[0])))
+        return value
+
+    def tail(self, layer: Layer, side: int, activation: Tensor) -> Tensor:
+        """The value of a single pair as a function of a layer's output on one side (0 for a, 1 for b).
+
+        ``activation`` may have any number of rows, and that many values come back. A factored model runs what comes before the layer
+        on one row only.
+        """
+        if self.pairs != 1:
+            raise ValueError(f"tail() takes a single pair, not {self.pairs}: use split(1)")
+        rows = len(activation)
+        one = self.one_sided("first" if side == 0 else "second")
+        arguments = _repeat(one.arguments, 1, rows)  # before the layer is replaced: the held side passes it too
+        moved = one.moved if one.objective.encodes_held else tuple(leaf.expand(rows, *leaf.shape[1:]) for leaf in one.moved)
+        with self._replaced(one, layer, side, activation):
+            value: Tensor = one.objective(*moved, *arguments)
+        return value
+
+    def gradients(self) -> Leaves:
+        """The gradient of the value with respect to each of :attr:`moved`; zeros, with a warning, for an unused input."""
+        moved = self.moved if self.create_graph else tuple(leaf.requires_grad_() for leaf in self.moved)
+        with torch.enable_grad():
+            return self.differentiate(self.value(*moved), moved)
+
+    def differentiate(self, value: Tensor, tensors: Sequence[Tensor]) -> Leaves:
+        """The gradients of ``value.sum()`` with respect to ``tensors``, zeros where it does not depend on them."""
+        if not value.requires_grad:
+            found: Sequence[Tensor | None] = [None] * len(tensors)
+        else:
+            found = torch.autograd.grad(value.sum(), list(tensors), create_graph=self.create_graph, allow_unused=True)
+        for i, gradient in enumerate(found):
+            if gradient is None:
+                warn_unused(self._leaf_name(i))
+        return tuple(torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True))
+
+    def maps(self, moved: Sequence[Tensor]) -> tuple[Any, Any]:
+        """The two results from one map for each of :attr:`moved`; a side held fixed gets zeros."""
+        filled = {i: m for i, m in zip(self.objective.moved, moved, strict=True)}
+        leaves = [filled.get(i, torch.zeros_like(leaf)) for i, leaf in enumerate(self.leaves)]
+        first = len(self.a.leaves)
+        return self.a.result(leaves[:first]), self.b.result(leaves[first:])
+
+    def layer_names(self, layer: Layer) -> list[str]:
+        """The names of the layers that ``layer`` means."""
+        return self._plan(layer).names
+
+    @contextmanager
+    def record(self, layer: Layer) -> Iterator[Recording]:
+        """Records the activations of the layers on both sides, in the forward pass that runs inside the block."""
+        plan = self._plan(layer)
+        with torch.enable_grad(), record(plan.layers, plan.names, self.pairs, order=plan.layer_order, detach=not self.create_graph) as recording:
+            yield recording
+
+    @staticmethod
+    def _replaced(one: PairBatch, layer: Layer, side: int, activation: Tensor) -> AbstractContextManager[None]:
+        """Puts ``activation`` in place of a layer's output on one side inside the block."""
+        plan = one._plan(layer)
+        module, rows = plan.layers[0][side], len(activation)
+        if one.objective.encodes_held or plan.layers[0][0] is not plan.layers[0][1]:
+            return replaced(module, 0, None, activation)
+        if any(module in set(s.modules()) and stacked for s, stacked in zip(plan.shared, plan.stacked, strict=True)):
+            return replaced(module, 0, slice(side * rows, (side + 1) * rows), activation)
+        return replaced(module, plan.layer_order[0].index(side), None, activation)
+
+    def untied(self, layer: Layer = None, *, layered: bool = False, unique: bool = False, tie: bool = True) -> tuple[Objective, list[LayerPair]]:
+        """The objective on a copy of the model in which the two sides have modules of their own, and the layers' views in it.
+
+        Args:
+            layered: whether ``layer`` is needed.
+            unique: whether no module at all may be called twice.
+            tie: whether the copy shares the parameters.
+        """
+        if isinstance(self.model, TwoInputModel) and not isinstance(self.model.model, nn.Module):
+            raise ValueError("this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, or use SiameseModel")
+        plan = self._plan(layer, layered=layered)
+        alone = self.objective.encodes_held
+        shared = [] if alone else plan.shared
+        views = untied(self.objective, shared, stacked=[] if alone else plan.stacked, order=[] if alone else plan.order, tie=tie)
+        assert isinstance(views.model, Objective)
+        if unique:
+            untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
+        pairs = []
+        for pair, name in zip(plan.layers if layered else [], plan.names, strict=False):
+            found = views.of(pair)
+            if found is None:
+                raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
+            if found[0] is found[1] and not alone:
+                raise ValueError(f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the encoder, or layer=(layer_a, layer_b)")
+            pairs.append(found)
+        return views.model, pairs
+
+    def one_sided(self, wrt: Wrt) -> PairBatch:
+        """The same pairs with only one side moving."""
+        return replace(self, wrt=wrt)
+
+    def split(self, size: int) -> Iterator[PairBatch]:
+        """The same batch in parts of at most ``size`` pairs."""
+        if size >= self.pairs:
+            yield self
+            return
+        for start in range(0, self.pairs, size):
+            stop = min(start + size, self.pairs)
+            extra = tuple(_rows(value, start, stop, self.pairs) for value in self.extra)
+            first, second = (tuple(t if self.distribution else t[start:stop] for t in leaves) for leaves in self.baselines)
+            target = _rows(self.target, start, stop, self.pairs) if isinstance(self.target, (Tensor, list)) else self.target
+            yield replace(self, a=self.a.slice(start, stop), b=self.b.slice(start, stop), baselines=(first, second), extra=extra, target=target)
+
+    def _plan(self, layer: Layer, layered: bool = True) -> Plan:
+        """How the model uses its modules; one forward pass of up to two pairs, once for a shape of inputs."""
+        key = (layered, tuple(leaf.shape[1:] for leaf in self.leaves))
+        plans = self.plans if self.plans is not None else {}
+        if key in plans:
+            return plans[key]
+        layers, names = find_layers(self.model, layer) if layered and layer is not None else ([], [])
+        if isinstance(self.model, SiameseModel) and (layer is not None or not layered):
+            first, second = self.model.encoders
+            shared = [first] if first is second else []
+            return plans.setdefault(key, Plan(layers, names, [(0, 1)] * len(layers), shared, [False] * len(shared), [(0, 1)] * len(shared)))
+        few = next(replace(self, wrt="both", create_graph=False, plans={}).split(2))
+        moved = tuple(leaf.requires_grad_() for leaf in few.moved)
+        count = sum(i < len(self.a.leaves) for i in few.objective.moved)
+        modules = [*self.model.modules(), *(m for pair in layers for m in pair)]
+        seen = survey(lambda: few.value(*moved), modules, (moved[:count], moved[count:]), few.pairs)
+        if layered and layer is None:
+            layers, names = default_layer(self.model, seen)
+        shared = [next(iter(self.model.encoders))] if isinstance(self.model, SiameseModel) else seen.shared(self.model)
+        if isinstance(self.model, SiameseModel) and self.model.encoders[0] is not self.model.encoders[1]:
+            shared = []
+        layer_order = [seen.order(first) if first is second and seen.calls(first) == 2 else (0, 1) for first, second in layers]
+        shared = [m for m in shared if seen.calls(m) <= 2 or any(m.children())]  # an activation reused often belongs to no side
+        stacked = [seen.stacked(module) for module in shared]
+        order = [(0, 1) if flag else seen.order(module) for module, flag in zip(shared, stacked, strict=True)]
+        for module, flag, sides in zip(shared, stacked, order, strict=True):
+            if not flag and len(sides) != 2:
+                raise ValueError(f"{type(module).__name__} is called {len(sides)} times in one pass, which does not fit 2 branches: it must serve each side once")
+        return plans.setdefault(key, Plan(layers, names, layer_order, shared, stacked, order))
+
+    def _rebuilt(self, side: int) -> Any:
+        first = len(self.a.leaves)
+        return self.a.rebuild(self.leaves[:first]) if side == 0 else self.b.rebuild(self.leaves[first:])
+
+    def _leaf_name(self, index: int) -> str:
+        where, first = self.objective.moved[index], len(self.a.leaves)
+        name, count, position = ("a", first, where) if where < first else ("b", len(self.b.leaves), where - first)
+        return name if count == 1 else f"{name}[{position}]"
+
+
+def _repeat(arguments: tuple[Any, ...], pairs: int, rows: int) -> tuple[Any, ...]:
+    """Arguments of a single pair for many rows."""
+    if pairs != 1 or rows == 1:
+        return arguments
+    return tuple(t.expand(rows, *t.shape[1:]) if isinstance(t, Tensor) and t.shape[:1] == (1,) else t for t in arguments)
+
+
+def _rows(value: Any, start: int, stop: int, pairs: int) -> Any:
+    if isinstance(value, list):
+        return value[start:stop]
+    return value[start:stop] if isinstance(value, Tensor) and value.dim() and value.shape[0] == pairs else value

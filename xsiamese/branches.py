@@ -1,0 +1,352 @@
+"""One shared module, two calls: which call belongs to which side, and views of a module in which each call is a module of its own.
+
+A Siamese model calls one module twice in a forward pass, and whatever is stored per module is overwritten by the second call.
+:func:`record` keeps a list per module; :func:`untied` gives every call its own copy of the module around the same parameters, so that
+any hook-based tool becomes right; :func:`survey` finds out how a model uses its modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.inputs import warn_unused
+
+LayerPair = tuple[nn.Module, nn.Module]
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """The first tensor of a module's output."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, (tuple, list)):
+        return next((t for t in map(first_tensor, value) if t is not None), None)
+    return None
+
+
+def _with_first_tensor(value: Any, tensor: Tensor) -> Any:
+    """The same output around another first tensor."""
+    if isinstance(value, Tensor):
+        return tensor
+    items = list(value)
+    where = next(i for i, item in enumerate(items) if first_tensor(item) is not None)
+    items[where] = _with_first_tensor(items[where], tensor)
+    return type(value)(items)
+
+
+@dataclass
+class Usage:
+    """How a model uses one module in one forward pass."""
+
+    outputs: list[Tensor] = field(default_factory=list)
+    finished: int = 0
+
+
+class Survey:
+    """How a model uses its modules: which are shared by the sides, in which order, and whether the batch is stacked."""
+
+    def __init__(self, usage: dict[nn.Module, Usage], leaves: tuple[Sequence[Tensor], Sequence[Tensor]], pairs: int) -> None:
+        self.usage = usage
+        self.leaves = leaves
+        self.pairs = pairs
+
+    def calls(self, module: nn.Module) -> int:
+        """How often the module is called in one forward pass."""
+        return len(self.usage[module].outputs) if module in self.usage else 0
+
+    def stacked(self, module: nn.Module) -> bool:
+        """Whether one call gets both sides as one batch of 2 x pairs rows."""
+        return self.calls(module) == 1 and self.usage[module].outputs[0].shape[:1] == (2 * self.pairs,)
+
+    def order(self, module: nn.Module) -> tuple[int, ...]:
+        """The side (0 for a, 1 for b) of each call; the order of the calls where gradients do not tell."""
+        sides = []
+        for i, output in enumerate(self.usage[module].outputs):
+            seen = [self._depends(output, side) for side in (0, 1)]
+            sides.append(seen.index(True) if sum(seen) == 1 else i)
+        return tuple(sides) if sorted(sides) == list(range(len(sides))) else tuple(range(len(sides)))
+
+    def shared(self, root: nn.Module) -> list[nn.Module]:
+        """The topmost modules below ``root`` that serve both sides."""
+        found: list[nn.Module] = []
+        for child in root.children():
+            if self.calls(child) > 1 or self.stacked(child):
+                if child not in found:
+                    found.append(child)
+            else:
+                found += [module for module in self.shared(child) if module not in found]
+        return found
+
+    def last_grid(self) -> nn.Module | None:
+        """The module that finishes last of those whose output is a grid of more than one cell (N, C, H, W)."""
+        grids = [m for m, u in self.usage.items() if u.outputs and u.outputs[-1].dim() == 4 and u.outputs[-1].shape[2:].numel() > 1]
+        return max(grids, key=lambda module: self.usage[module].finished, default=None)
+
+    def _depends(self, output: Tensor, side: int) -> bool:
+        leaves = [leaf for leaf in self.leaves[side] if leaf.requires_grad]
+        if not output.requires_grad or not leaves:
+            return False
+        return any(g is not None for g in torch.autograd.grad(output.sum(), leaves, retain_graph=True, allow_unused=True))
+
+
+def survey(run: Callable[[], Any], modules: Sequence[nn.Module], leaves: tuple[Sequence[Tensor], Sequence[Tensor]], pairs: int) -> Survey:
+    """Runs the model once and notes how it uses ``modules``; the leaves should require gradients."""
+    usage: dict[nn.Module, Usage] = {}
+
+    def note(module: nn.Module, args: Any, output: Any) -> None:
+        tensor = first_tensor(output)
+        if tensor is not None:
+            entry = usage.setdefault(module, Usage())
+            entry.outputs.append(tensor)
+            entry.finished = sum(len(u.outputs) for u in usage.values())
+
+    with ExitStack() as stack:
+        for module in dict.fromkeys(modules):
+            stack.callback(module.register_forward_hook(note).remove)
+        with torch.enable_grad():
+            run()
+    return Survey(usage, leaves, pairs)
+
+
+class Recording:
+    """The activations of some layers in both branches, and the gradients with respect to them."""
+
+    def __init__(self, layers: Sequence[LayerPair], names: Sequence[str], order: Sequence[tuple[int, ...]], pairs: int) -> None:
+        self.layers = layers
+        self.names = names
+        self.order = order
+        self.pairs = pairs
+        self.calls: dict[nn.Module, list[Tensor]] = {module: [] for pair in layers for module in pair}
+
+    @property
+    def activations(self) -> list[tuple[Tensor, Tensor]]:
+        """For each layer its activations on side a and on side b, each with one row per pair."""
+        return [self._branches(i, [[t for t in self.calls[m]] for m in pair]) for i, pair in enumerate(self.layers)]
+
+    def gradients(self, value: Tensor, create_graph: bool = False) -> list[tuple[Tensor, Tensor]]:
+        """For each layer the gradients of ``value.sum()`` with respect to :attr:`activations`; zeros where it does not depend on them."""
+        tensors = list(dict.fromkeys(t for calls in self.calls.values() for t in calls))
+        wanted = [t for t in tensors if t.requires_grad]
+        found: Sequence[Tensor | None] = ()
+        if wanted and value.requires_grad:
+            found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
+        gradient = {id(t): g for t, g in zip(wanted, found, strict=bool(found)) if g is not None}
+        for side, name in enumerate("ab"):
+            if not any(id(t) in gradient for pair in self.layers for t in self._of_side(pair, side)):
+                warn_unused(name)
+        return [
+            self._branches(i, [[gradient.get(id(t), torch.zeros_like(t)) for t in self.calls[m]] for m in pair])
+            for i, pair in enumerate(self.layers)
+        ]
+
+    def _of_side(self, pair: LayerPair, side: int) -> list[Tensor]:
+        calls = self.calls[pair[side]]
+        return [calls[side]] if pair[0] is pair[1] and len(calls) == 2 else calls
+
+    def _branches(self, index: int, calls: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
+        (first, second), name, rows = self.layers[index], self.names[index], self.pairs
+        if first is not second:
+            for side, found in zip("ab", calls, strict=True):
+                if len(found) != 1:
+                    raise ValueError(f"layer {name!r} of side {side} is called {len(found)} times: a layer called once is needed")
+            return calls[0][0], calls[1][0]
+        found = calls[0]
+        if len(found) == 1 and len(found[0]) == 2 * rows:
+            return found[0][:rows], found[0][rows:]
+        if len(found) == 2:
+            order = self.order[index]
+            return found[order.index(0)], found[order.index(1)]
+        if not found:
+            raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
+        if len(found) == 1:
+            raise ValueError(
+                f"layer {name!r} is called once with {len(found[0])} rows for {rows} pairs: it sees both inputs together and has no map for each; "
+                "choose a layer inside the encoder, or layer=(layer_a, layer_b)"
+            )
+        raise ValueError(f"layer {name!r} is called {len(found)} times, which does not fit 2 branches: choose a layer called once a branch")
+
+
+@contextmanager
+def record(
+    layers: Sequence[LayerPair], names: Sequence[str], pairs: int, *, order: Sequence[tuple[int, ...]] | None = None, detach: bool = True
+) -> Iterator[Recording]:
+    """Records the activations of ``layers`` in the forward pass that runs inside the block.
+
+    With ``detach`` the graph starts at the first recorded layer: what comes before it costs no more than a pass without gradients.
+    """
+    recording = Recording(layers, names, order or [(0, 1)] * len(layers), pairs)
+
+    def keep(module: nn.Module, args: Any, output: Any) -> Any:
+        tensor = first_tensor(output)
+        if tensor is None:
+            return output
+        if detach and not tensor.requires_grad and tensor.is_floating_point():
+            tensor = tensor.detach().requires_grad_()
+        recording.calls[module].append(tensor)
+        # a clone goes on: the next module may work in place
+        return _with_first_tensor(output, tensor.clone()) if tensor.requires_grad else output
+
+    with ExitStack() as stack:
+        for module in recording.calls:
+            stack.callback(module.register_forward_hook(keep).remove)
+        yield recording
+
+
+@contextmanager
+def replaced(layer: nn.Module, call: int, rows: slice | None, activation: Tensor) -> Iterator[None]:
+    """Puts ``activation`` in place of the layer's output in its ``call``-th call, or in some rows of it, inside the block."""
+    count = -1
+
+    def put(module: nn.Module, args: Any, output: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count != call:
+            return output
+        if rows is None:
+            return _with_first_tensor(output, activation)
+        tensor = first_tensor(output)
+        assert tensor is not None
+        whole = tensor.clone()
+        whole[rows] = activation
+        return _with_first_tensor(output, whole)
+
+    handle = layer.register_forward_hook(put)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+class Branches(nn.Module):
+    """Sends the i-th call of a forward pass to its own view of a shared module, or the halves of a stacked batch to two views."""
+
+    def __init__(self, views: Sequence[nn.Module], stacked: bool = False) -> None:
+        super().__init__()
+        self.views = nn.ModuleList(views)
+        self.stacked = stacked
+        self.calls = 0
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if self.stacked:
+            return _join([view(*_part(args, i), **_part(kwargs, i)) for i, view in enumerate(self.views)])
+        view = self.views[self.calls % len(self.views)]
+        self.calls += 1
+        return view(*args, **kwargs)
+
+
+class Views:
+    """A copy of a model around the same tensors, in which every call of a shared module is a module of its own."""
+
+    def __init__(self, model: nn.Module, shared: Sequence[nn.Module], stacked: Sequence[bool], order: Sequence[tuple[int, ...]], tie: bool) -> None:
+        tensors = {id(t): t for t in _tensors(model)} if tie else {}
+        self._memos: list[dict[int, Any]] = [dict(tensors)]
+        self.model: nn.Module = deepcopy(model, self._memos[0])
+        self._inside: dict[int, tuple[list[dict[int, Any]], tuple[int, ...]]] = {}
+        for module, is_stacked, sides in zip(shared, stacked, order, strict=True):
+            memos = [self._memos[0], *(dict(tensors) for _ in sides[1:])]
+            views = [memos[0][id(module)], *(deepcopy(module, memo) for memo in memos[1:])]
+            replace(self.model, memos[0][id(module)], Branches(views, is_stacked))
+            for inner in module.modules():
+                self._inside[id(inner)] = (memos, sides)
+
+    def of(self, layers: LayerPair) -> LayerPair | None:
+        """The views of a layer in branch a and in branch b, or None if it is not part of the model."""
+        first, second = layers
+        if first is second and id(first) in self._inside:
+            memos, sides = self._inside[id(first)]
+            return memos[sides.index(0)][id(first)], memos[sides.index(1)][id(first)]
+        memo = self._memos[0]
+        return (memo[id(first)], memo[id(second)]) if id(first) in memo and id(second) in memo else None
+
+
+def untied(model: nn.Module, shared: nn.Module | Sequence[nn.Module], *, stacked: Sequence[bool] | bool = False,
+           order: Sequence[tuple[int, ...]] | None = None, tie: bool = True) -> Views:  # fmt: skip
+    """A copy of ``model`` in which the i-th call of each ``shared`` module goes to its own view, around the same parameters and buffers.
+
+    The user's model is not touched: hooks, masks and flags land on the copy and vanish with it.
+
+    Args:
+        model: the whole model, which calls the shared modules twice or once with a stacked batch.
+        shared: the modules to untie.
+        stacked: for each, whether it is called once with both sides as one batch.
+        order: for each, the side of the i-th call.
+        tie: False copies the parameters as well, for tools that change weights.
+
+    Example:
+        >>> encoder = nn.Linear(2, 2)
+        >>> class Twin(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.encoder = encoder
+        ...     def forward(self, a, b):
+        ...         return (self.encoder(a) * self.encoder(b)).sum(1)
+        >>> views = untied(Twin(), encoder)
+        >>> view_a, view_b = views.of((encoder, encoder))
+        >>> view_a is not view_b and view_a.weight is view_b.weight is encoder.weight
+        True
+    """
+    modules = [shared] if isinstance(shared, nn.Module) else list(shared)
+    flags = [stacked] * len(modules) if isinstance(stacked, bool) else list(stacked)
+    return Views(model, modules, flags, order or [(0, 1)] * len(modules), tie)
+
+
+def untie_repeats(model: nn.Module, run: Callable[[], Any]) -> None:
+    """Unties, in a copied model, every module that is still called more than once in a pass (a reused activation)."""
+    for _ in range(8):
+        counts: dict[nn.Module, int] = {}
+        with ExitStack() as stack:
+            for module in model.modules():
+                stack.callback(module.register_forward_hook(lambda m, *_: counts.__setitem__(m, counts.get(m, 0) + 1)).remove)
+            with torch.no_grad():
+                run()
+        repeated = [m for m, n in counts.items() if n > 1 and not isinstance(m, Branches) and not any(counts.get(p, 0) > 1 for p in _parents(model, m))]
+        if not repeated:
+            return
+        tensors = {id(t): t for t in _tensors(model)}
+        for module in repeated:
+            views = [module, *(deepcopy(module, dict(tensors)) for _ in range(counts[module] - 1))]
+            replace(model, module, Branches(views))
+
+
+def replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Puts ``new`` wherever ``old`` is registered below ``root``."""
+    for parent in list(root.modules()):
+        for name, child in list(parent._modules.items()):
+            if child is old:
+                parent._modules[name] = new
+
+
+def _parents(root: nn.Module, child: nn.Module) -> list[nn.Module]:
+    return [m for m in root.modules() if m is not child and any(c is child for c in m.modules())]
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    """Every tensor that a model holds: parameters, buffers and plain attributes."""
+    for module in model.modules():
+        yield from module.parameters(recurse=False)
+        yield from module.buffers(recurse=False)
+        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
+
+
+def _part(value: Any, half: int) -> Any:
+    if isinstance(value, Tensor) and value.dim():
+        return value.chunk(2)[half]
+    if isinstance(value, (tuple, list)):
+        return type(value)(_part(item, half) for item in value)
+    return {k: _part(v, half) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _join(parts: list[Any]) -> Any:
+    if isinstance(parts[0], Tensor):
+        return torch.cat(parts)
+    if isinstance(parts[0], (tuple, list)):
+        return type(parts[0])(_join(list(items)) for items in zip(*parts, strict=True))
+    return parts[0]

@@ -1,0 +1,222 @@
+"""The result: scores, both maps on one scale, and everything that says where they come from."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SidePair = tuple[Any, Any]
+
+
+class Cell(NamedTuple):
+    """One place of a map: its index within the pair's map, and its value."""
+
+    index: tuple[int, ...]
+    value: float
+
+
+def _versions() -> dict[str, str]:
+    def of(name: str) -> str:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            return "not installed"
+
+    return {name: of(name) for name in ("xsiamese", "torch", "captum")}
+
+
+@dataclass(frozen=True)
+class PairExplanation:
+    """Why a model found pairs alike or different.
+
+    Attributes:
+        maps: the maps of a and of b, each a tensor (pairs, ...) or a tuple of them (several tensors or layers). Signed: positive
+            pulls the pair together, negative pushes it apart; the values of both sides have one unit, that of the score.
+        inputs: the two inputs that were explained.
+        scores: the model's own score of each pair, shape (pairs,).
+        method: the explainer's class name.
+        parameters: how it was called.
+        higher_is_closer: whether a higher score means more alike.
+        target: what was explained: "closeness" or the target's name.
+        ids: two names for each pair, or None.
+        seed: the seed of everything random.
+        delta: sum of the maps less the change of the value that they should sum to, shape (pairs,), where the method claims that.
+        citation: BibTeX of the method.
+        versions: of the libraries that made it.
+    """
+
+    maps: SidePair
+    inputs: SidePair
+    scores: Tensor
+    method: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    higher_is_closer: bool = True
+    target: str = "closeness"
+    ids: tuple[tuple[str, str], ...] | None = None
+    seed: int | None = 0
+    delta: Tensor | None = None
+    citation: str = ""
+    versions: Mapping[str, str] = field(default_factory=_versions)
+
+    def __post_init__(self) -> None:
+        self.validate()
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def validate(self) -> None:
+        """Checks that maps, inputs, scores and ids speak of the same pairs.
+
+        Raises:
+            ValueError: naming what does not fit.
+        """
+        pairs = len(self.scores)
+        for what, sides in (("map", self.maps), ("input", self.inputs)):
+            if len(sides) != 2:
+                raise ValueError(f"an explanation has two {what}s, not {len(sides)}")
+            for name, value in zip("ab", sides, strict=True):
+                for tensor in _tensors(value):
+                    if tensor.shape[:1] != (pairs,):
+                        raise ValueError(f"the {what} of {name} has shape {tuple(tensor.shape)} for {pairs} scores")
+        if self.ids is not None and len(self.ids) != pairs:
+            raise ValueError(f"{len(self.ids)} ids for {pairs} pairs")
+
+    def __getitem__(self, index: int | slice) -> PairExplanation:
+        """The explanation of some of the pairs."""
+        if isinstance(index, int):
+            index = slice(index, index + 1) if index != -1 else slice(-1, None)
+
+        def take(value: Any) -> Any:
+            return value[index] if isinstance(value, Tensor) else type(value)(map(take, value)) if isinstance(value, (tuple, list)) else value
+
+        return replace(
+            self, maps=take(self.maps), inputs=take(self.inputs), scores=self.scores[index],
+            ids=self.ids[index] if self.ids else None, delta=None if self.delta is None else self.delta[index],
+        )  # fmt: skip
+
+    def upsample(self, size: tuple[int, int] | None = None) -> PairExplanation:
+        """Grid maps (pairs, channels, h, w) brought to ``size``, or each to the size of its input, bilinearly.
+
+        Values keep their scale: they are densities on the grid, so sums do not carry over.
+        """
+
+        def grow(value: Any, item: Any) -> Any:
+            if isinstance(value, (tuple, list)):
+                items = item if isinstance(item, (tuple, list)) else [item] * len(value)
+                return tuple(grow(v, i) for v, i in zip(value, items, strict=True))
+            if value.dim() != 4:
+                return value
+            goal = size or tuple(item.shape[-2:])
+            return functional.interpolate(value, goal, mode="bilinear", align_corners=False) if tuple(value.shape[-2:]) != goal else value
+
+        return replace(self, maps=(grow(self.maps[0], self.inputs[0]), grow(self.maps[1], self.inputs[1])))
+
+    def top(self, k: int = 5, *, largest: Literal["closer", "apart", "either"] = "either") -> list[tuple[list[Cell], list[Cell]]]:
+        """The k strongest places of each pair, on side a and on side b.
+
+        Args:
+            k: how many.
+            largest: what pulls "closer", what pushes "apart", or "either", by size.
+        """
+        sign = {"closer": 1, "apart": -1, "either": 0}[largest]
+        sides = []
+        for value in self.maps:
+            if not isinstance(value, Tensor):
+                raise ValueError("top() needs one map a side: this explanation has several")
+            flat = value.flatten(1)
+            order = (flat * sign if sign else flat.abs()).topk(min(k, flat.shape[1]), dim=1).indices
+            shape = value.shape[1:]
+            sides.append(
+                [[Cell(tuple(int(i) for i in torch.unravel_index(j, shape)), float(row[j])) for j in chosen] for row, chosen in zip(flat, order, strict=True)]
+            )
+        return list(zip(*sides, strict=True))
+
+    def plot(self, pair: int | None = None, **options: Any) -> Figure:
+        """Both images and both signed maps on one scale; see :func:`xsiamese.plot.image.plot_pair`.
+
+        Args:
+            pair: which pair, or None for all (eight at most).
+            **options: passed on.
+        """
+        from xsiamese.plot.image import plot_pair
+
+        return plot_pair(self if pair is None else self[pair], **options)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes tensors and metadata as one safetensors file (the metadata as JSON in its header)."""
+        from safetensors.torch import save_file
+
+        tensors = {"scores": self.scores, **({} if self.delta is None else {"delta": self.delta})}
+        shapes: dict[str, Any] = {}
+        for what, sides in (("maps", self.maps), ("inputs", self.inputs)):
+            for name, value in zip("ab", sides, strict=True):
+                shapes[f"{what}.{name}"] = None if isinstance(value, Tensor) else len(value)
+                tensors.update({f"{what}.{name}.{i}": tensor for i, tensor in enumerate(_tensors(value))})
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("maps", "inputs", "scores", "delta")}
+        path = Path(path)
+        save_file({k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}, path, {"xsiamese": json.dumps({**plain, "_shapes": shapes})})
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> PairExplanation:
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            ValueError: if the file is not an explanation of xsiamese.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "pt") as file:
+                header = (file.metadata() or {}).get("xsiamese")
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"{path} is not a safetensors file: {error}") from error
+        if header is None or "scores" not in tensors:
+            raise ValueError(f"{path} is a safetensors file but no explanation that xsiamese saved")
+        plain = json.loads(header)
+        shapes = plain.pop("_shapes")
+
+        def read(name: str) -> Any:
+            count = shapes[name]
+            return tensors[f"{name}.0"] if count is None else tuple(tensors[f"{name}.{i}"] for i in range(count))
+
+        plain["ids"] = tuple(map(tuple, plain["ids"])) if plain["ids"] else None
+        return cls(
+            maps=(read("maps.a"), read("maps.b")), inputs=(read("inputs.a"), read("inputs.b")),
+            scores=tensors["scores"], delta=tensors.get("delta"), **plain,
+        )  # fmt: skip
+
+    def summary(self) -> str:
+        """One line a pair: ids, score and what it means."""
+        closer = "higher" if self.higher_is_closer else "lower"
+        rows = [f"{' - '.join(self.ids[i]) if self.ids else f'pair {i}'}: {float(score):.4g}" for i, score in enumerate(self.scores)]
+        return f"{self.method} of {self.target} ({closer} is closer)\n" + "\n".join(rows)
+
+    def _repr_html_(self) -> str:
+        text = f"<pre>{escape(self.summary())}</pre>"
+        try:
+            figure = self.plot()
+        except (ImportError, ValueError):  # no matplotlib, or not images: the text says it all
+            return text
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=80)
+        return f'{text}<img alt="{escape(self.method)}" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
+
+def _tensors(value: Any) -> tuple[Tensor, ...]:
+    return (value,) if isinstance(value, Tensor) else tuple(value)

@@ -1,0 +1,109 @@
+"""The one number per pair that is explained, as a function of the tensors that move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.inputs import SIDES, Side, Wrt
+from xsiamese.model import PairModel, SiameseModel
+
+Target = int | tuple[int, ...] | Sequence[int] | Tensor | Callable[[Any], Tensor] | None
+
+
+class Objective(nn.Module):
+    """What an explainer differentiates or perturbs: ``objective(*moved, *held, *extra)`` gives one value per pair.
+
+    Without a target the value is *closeness*: the model's score, negated if it is a distance. With one it is what the target picks.
+    When one side of a factored model moves, the other side's embedding is held, so it is encoded once only.
+    """
+
+    def __init__(self, model: PairModel, a: Side, b: Side, target: Target = None, wrt: Wrt = "both") -> None:
+        super().__init__()
+        self.model = model
+        self.target = target
+        self.sides = (a.detached(), b.detached())
+        self.moving = {"both": (0, 1), "first": (0,), "second": (1,)}[wrt]
+        self.encodes_held = model.factored and len(self.moving) == 1
+        counts = (len(a.leaves), len(b.leaves))
+        floating = tuple(leaf.is_floating_point() for leaf in (*a.leaves, *b.leaves))
+        sides = [side for side in (0, 1) for _ in range(counts[side])]
+        self.moved = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
+        self.held = [i for i in range(len(sides)) if i not in self.moved and not (self.encodes_held and sides[i] not in self.moving)]
+        self.first = counts[0]
+
+    def forward(self, *tensors: Any) -> Tensor:
+        count = len(self.moved)
+        held = tensors[count:]
+        if self.encodes_held:
+            embedding, held = held[0], held[1:]
+        leaves: dict[int, Any] = dict(zip((*self.moved, *self.held), (*tensors[:count], *held[: len(self.held)]), strict=True))
+        extra = held[len(self.held) :]
+        try:
+            output = self._one_side(leaves, embedding) if self.encodes_held else self._output(leaves, extra)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, TypeError, IndexError) as error:
+            shapes = "; ".join(f"{'tensor'} {tuple(t.shape)} {t.dtype}" for t in leaves.values())
+            raise ValueError(f"the model refused its inputs ({shapes}): {error}") from error
+        return self._value(output, extra, max(len(t) for t in tensors[: count + 1] if isinstance(t, Tensor) and t.dim()))
+
+    def _side(self, leaves: dict[int, Any], side: int) -> Any:
+        where = range(self.first) if side == 0 else range(self.first, self.first + len(self.sides[1].leaves))
+        return self.sides[side].rebuild([leaves[i] for i in where])
+
+    def _one_side(self, leaves: dict[int, Any], embedding: Any) -> Any:
+        assert isinstance(self.model, SiameseModel)
+        side = self.moving[0]
+        moving = self.model.encode(self._side(leaves, side), side)
+        compare = self.model.comparison.explained if self.target is None else self.model.comparison
+        return compare(*((moving, embedding) if side == 0 else (embedding, moving)))
+
+    def _output(self, leaves: dict[int, Any], extra: Sequence[Any]) -> Any:
+        run = self.model.explained if self.target is None else self.model
+        if isinstance(self.target, (Tensor, list)):
+            extra = extra[:-1]
+        return run(self._side(leaves, 0), self._side(leaves, 1), *extra)
+
+    def _value(self, output: Any, extra: Sequence[Any], rows: int) -> Tensor:
+        if callable(self.target):
+            output = self.target(output)
+        elif isinstance(self.target, (Tensor, list)):
+            output = output[torch.arange(len(output), device=output.device), extra[-1]]
+        elif self.target is not None:
+            output = output[(slice(None), *(self.target if isinstance(self.target, tuple) else (self.target,)))]
+        if not isinstance(output, Tensor):
+            raise ValueError(f"the model returned a {type(output).__name__}: give comparison= for two embeddings, or a callable target=")
+        value = output.flatten(1).squeeze(1) if output.dim() > 1 and output[0].numel() == 1 else output
+        if value.dim() != 1 or value.shape[0] != rows:
+            raise ValueError(
+                f"the value to explain has shape {tuple(output.shape)} for {rows} pairs: one score per pair is needed; "
+                "give target=an index or a callable on the model's output"
+            )
+        if not bool(torch.isfinite(value.detach()).all()):
+            bad = (~torch.isfinite(value.detach())).nonzero().flatten().tolist()
+            raise ValueError(f"the score is NaN or infinite in row {', '.join(map(str, bad[:8]))} of {rows}: look at that pair's inputs and embeddings")
+        return value if self.target is not None or self.model.higher_is_closer else -value
+
+    def reported(self, value: Tensor) -> Tensor:
+        """The model's own score from the value explained."""
+        if self.target is not None:
+            return value
+        return self.model.reported(value if self.model.higher_is_closer else -value)
+
+
+def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
+    """Refuses a dtype or a device that the model's parameters do not have, before any work is done."""
+    parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
+    if parameter is None:
+        return
+    for name, side in zip(SIDES, sides, strict=True):
+        for leaf in side.leaves:
+            if leaf.device != parameter.device:
+                raise ValueError(f"input {name}, shape {tuple(leaf.shape)}, is on {leaf.device}, the model on {parameter.device}: use {name}.to({str(parameter.device)!r})")
+            if leaf.is_floating_point() and leaf.dtype != parameter.dtype and not torch.is_autocast_enabled(leaf.device.type):
+                raise ValueError(f"input {name}, shape {tuple(leaf.shape)}, is {leaf.dtype}, the model {parameter.dtype}: use {name}.to({parameter.dtype})")
+
