@@ -18,13 +18,16 @@ from torch import Tensor, nn
 from xsiamese.attribution import Maps, PairAttribution
 from xsiamese.batch import PairBatch
 from xsiamese.comparison import Comparison
-from xsiamese.inputs import Wrt, warn_unused
+from xsiamese.inputs import Wrt
 
 _OURS = {
     "self", "inputs", "baselines", "target", "additional_forward_args", "internal_batch_size", "perturbations_per_eval", "show_progress",
     "return_convergence_delta", "return_input_shape", "grad_kwargs", "kwargs", "verbose", "forward_func", "model", "layer", "device_ids",
 }  # fmt: skip
 _PER_TENSOR = ("sliding_window_shapes", "strides", "feature_mask", "layer_mask", "layer_baselines")
+_CHATTER = r"(?s).*(Setting (forward|backward)|required_grads has been set|[Ii]nternal batch size|Multiple layers provided).*"
+# captum's LRP takes every module without children for a layer and wants a rule for it; plain gradients pass these
+_WITHOUT_RULE = (Comparison, nn.Flatten, nn.Identity, nn.Unflatten)
 _ROWS = 16  # pairs in one pass of a perturbation method, where the user gives no number
 
 
@@ -97,8 +100,7 @@ class Adapted(PairAttribution):
             value = self._run(batch, (objective, view), _for_side(options, side), layered=not self.input_level)
         except RuntimeError as error:
             if "not have been used" not in str(error):
-                raise
-            warn_unused("ab"[side])
+                raise  # else the score does not depend on this branch
             return torch.zeros_like(_activations(batch, self.layer)[0][side])
         if not self.input_level:
             return _single(value)
@@ -107,18 +109,15 @@ class Adapted(PairAttribution):
 
     def _views(self, batch: PairBatch, layered: bool) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
         objective, layers = batch.untied(self.layer if layered else None, layered=layered, unique=self.unique, tie=self.tie)
-        for parent in list(objective.modules()):
-            for name, child in list(parent._modules.items()):
-                if isinstance(child, (Comparison, nn.Flatten, nn.Identity, nn.Unflatten)) and not list(child.children()):
-                    del parent._modules[name]  # no layer of a network to captum's rules: plain gradients pass
-                    parent.__dict__[name] = child
+        if not self.tie:
+            for module in list(objective.modules()):
+                if isinstance(module, _WITHOUT_RULE) and not list(module.children()):
+                    module.add_module("_without_rule", nn.Dropout(0.0))
         return objective, layers
 
     def _run(self, batch: PairBatch, arguments: tuple[Any, ...], options: Mapping[str, Any], layered: bool = False) -> Any:
         constructor, known = _parameters(self.algorithm.__init__), _parameters(self.algorithm.attribute)
-        method = self.algorithm(*arguments, **{k: v for k, v in options.items() if k in constructor})
-        if isinstance(method, GradientAttribution) and not layered:
-            method.gradient_func = _gradient(batch)
+        moved = tuple(leaf.requires_grad_() for leaf in batch.moved) if self.unique and not batch.create_graph else batch.moved
         call = {k: v for k, v in options.items() if k in known}
         for key in ("sliding_window_shapes", "strides"):  # one for all tensors
             if key in call and (isinstance(call[key], int) or isinstance(call[key][0], int)):
@@ -133,8 +132,11 @@ class Adapted(PairAttribution):
         }
         call.update({k: v for k, v in ours.items() if k in known})
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "(?s).*(Setting (forward|backward)|required_grads has been set|internal batch size|feature_mask).*")
-            value = method.attribute(batch.moved, **call)
+            warnings.filterwarnings("ignore", _CHATTER)
+            method = self.algorithm(*arguments, **{k: v for k, v in options.items() if k in constructor})
+            if isinstance(method, GradientAttribution) and not layered:
+                method.gradient_func = _gradient(batch)
+            value = method.attribute(moved, **call)
         return value if isinstance(value, (tuple, list)) or layered else (value,)
 
     def _masks(self, batch: PairBatch, options: dict[str, Any]) -> dict[str, Any]:
@@ -173,9 +175,9 @@ def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def _gradient(batch: PairBatch) -> Callable[..., Sequence[Tensor]]:
     """captum's ``compute_gradients``, with zeros for an unused input, and a graph where one is asked for."""
 
-    def gradient(forward: Callable[..., Any], inputs: Any, target_ind: Any = None, additional_forward_args: Any = None) -> Sequence[Tensor]:
+    def gradient(forward_fn: Callable[..., Any], inputs: Any, target_ind: Any = None, additional_forward_args: Any = None) -> Sequence[Tensor]:
         with torch.enable_grad():
-            value = _run_forward(forward, inputs, target_ind, additional_forward_args)
+            value = _run_forward(forward_fn, inputs, target_ind, additional_forward_args)
             return batch.differentiate(value, inputs)
 
     return gradient

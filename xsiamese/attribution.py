@@ -61,6 +61,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         stochastic: whether it draws random numbers. Every pair gets the same ones, so that a batch equals a loop.
         across_pairs: whether a map depends on the other pairs of the batch.
         symmetric: whether swapping the inputs of a symmetric model swaps the maps.
+        of_activations: whether a map shows the layer's activations as they are, whatever the score.
         chunk: the most pairs that :meth:`compute` takes at once, or None.
         distribution_baselines: whether a baseline tensor holds samples rather than one row a pair.
 
@@ -84,6 +85,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     stochastic: ClassVar[bool] = False
     across_pairs: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
+    of_activations: ClassVar[bool] = False
     chunk: ClassVar[int | None] = None
     distribution_baselines: ClassVar[bool] = False
 
@@ -274,7 +276,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         maps = self.compute(batch, **options)
         if self.needs_layer:
             self.layer_names_ = batch.layer_names(self.layer)
-        _check_maps(maps, type(self).__name__)
+        for side in batch.objective.moving:
+            _check_map(maps[side], "ab"[side], type(self).__name__)
         return maps
 
     def _delta(self, batch: PairBatch, maps: Maps, size: int | None, options: Mapping[str, Any]) -> Tensor:
@@ -319,13 +322,12 @@ def _row_sums(value: Any) -> Tensor:
     return torch.stack([_row_sums(v) for v in value]).sum(0)
 
 
-def _check_maps(maps: Any, who: str) -> None:
-    if isinstance(maps, Tensor):
-        if not bool(torch.isfinite(maps.detach()).all()):
-            warnings.warn(f"{who} gave NaN or infinite values: the model's gradients are not finite at this pair", stacklevel=4)
-    elif isinstance(maps, (tuple, list)):
-        for item in maps:
-            _check_maps(item, who)
+def _check_map(value: Any, name: str, who: str) -> None:
+    tensors = [value] if isinstance(value, Tensor) else list(value)
+    if not all(bool(torch.isfinite(t.detach()).all()) for t in tensors):
+        warnings.warn(f"{who} gave NaN or infinite values for input {name}: the model's gradients are not finite at this pair", stacklevel=4)
+    elif not any(bool(t.detach().any()) for t in tensors):
+        warnings.warn(f"input {name} has no effect on the value explained: its map is zero", stacklevel=4)
 
 
 def _detached(value: Any) -> Any:

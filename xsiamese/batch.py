@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches import LayerPair, Recording, Views, record, replaced, survey, untie_repeats, untied
-from xsiamese.inputs import Leaves, Side, Wrt, warn_unused
+from xsiamese.inputs import Leaves, Side, Wrt
 from xsiamese.layers import Layer, default_layer, find_layers
 from xsiamese.model import PairModel, SiameseModel, TwoInputModel
 from xsiamese.objective import Objective, Target
@@ -130,7 +130,7 @@ class PairBatch:
         return value
 
     def gradients(self) -> Leaves:
-        """The gradient of the value with respect to each of :attr:`moved`; zeros, with a warning, for an unused input."""
+        """The gradient of the value with respect to each of :attr:`moved`."""
         moved = self.moved if self.create_graph else tuple(leaf.requires_grad_() for leaf in self.moved)
         with torch.enable_grad():
             return self.differentiate(self.value(*moved), moved)
@@ -141,9 +141,6 @@ class PairBatch:
             found: Sequence[Tensor | None] = [None] * len(tensors)
         else:
             found = torch.autograd.grad(value.sum(), list(tensors), create_graph=self.create_graph, allow_unused=True)
-        for i, gradient in enumerate(found):
-            if gradient is None:
-                warn_unused(self._leaf_name(i))
         return tuple(torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True))
 
     def maps(self, moved: Sequence[Tensor]) -> tuple[Any, Any]:
@@ -251,11 +248,6 @@ class PairBatch:
     def _rebuilt(self, side: int) -> Any:
         first = len(self.a.leaves)
         return self.a.rebuild(self.leaves[:first]) if side == 0 else self.b.rebuild(self.leaves[first:])
-
-    def _leaf_name(self, index: int) -> str:
-        where, first = self.objective.moved[index], len(self.a.leaves)
-        name, count, position = ("a", first, where) if where < first else ("b", len(self.b.leaves), where - first)
-        return name if count == 1 else f"{name}[{position}]"
 
 
 def _repeat(arguments: tuple[Any, ...], pairs: int, rows: int) -> tuple[Any, ...]:

@@ -16,8 +16,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xsiamese.inputs import warn_unused
-
 LayerPair = tuple[nn.Module, nn.Module]
 
 
@@ -139,17 +137,10 @@ class Recording:
         if wanted and value.requires_grad:
             found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
         gradient = {id(t): g for t, g in zip(wanted, found, strict=bool(found)) if g is not None}
-        for side, name in enumerate("ab"):
-            if not any(id(t) in gradient for pair in self.layers for t in self._of_side(pair, side)):
-                warn_unused(name)
         return [
             self._branches(i, [[gradient.get(id(t), torch.zeros_like(t)) for t in self.calls[m]] for m in pair])
             for i, pair in enumerate(self.layers)
         ]
-
-    def _of_side(self, pair: LayerPair, side: int) -> list[Tensor]:
-        calls = self.calls[pair[side]]
-        return [calls[side]] if pair[0] is pair[1] and len(calls) == 2 else calls
 
     def _branches(self, index: int, calls: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
         (first, second), name, rows = self.layers[index], self.names[index], self.pairs

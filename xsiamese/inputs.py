@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import singledispatch
@@ -130,11 +129,6 @@ def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = Fa
     if isinstance(baselines, Tensor) or not isinstance(baselines, (tuple, list)) or len(baselines) != 2:
         raise ValueError("baselines must be None, a number, 'partner' or a pair (baseline of a, baseline of b)")
     return _baseline(baselines[0], a, "a", distribution), _baseline(baselines[1], b, "b", distribution)
-
-
-def warn_unused(name: str) -> None:
-    """Warns that the value explained does not depend on an input."""
-    warnings.warn(f"input {name} is not used by the model: its map is zero", stacklevel=3)
 
 
 def _baseline(value: Any, of: Side, name: str, distribution: bool) -> Leaves:

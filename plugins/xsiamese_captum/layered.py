@@ -18,6 +18,7 @@ class PairLayerActivation(_Layered):
     name, algorithm = "layer_activation", captum.LayerActivation
     formula = r"A"
     uses_gradients = False
+    of_activations = True
 
 
 class PairLayerGradCam(_Layered):

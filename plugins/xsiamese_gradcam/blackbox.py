@@ -18,6 +18,7 @@ class PairEigenCAM(PairCAM):
     formula = r"(A - \bar A)\, v_1"
     reference = ("muhammad2020",)
     uses_gradients = False
+    of_activations = True
 
     def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
         places = activation.flatten(2).transpose(1, 2)
@@ -53,16 +54,16 @@ class PairAblationCAM(PairBlackBoxCAM):
 
 
 class PairScoreCAM(PairBlackBoxCAM):
-    """Score-CAM: each channel counts by the score of the image masked with it, over that of the blank image, by softmax.
+    """Score-CAM: each channel counts by the score of the image masked with it, over that of the blank image.
 
-    ``softmax=False`` weighs with the change of the score itself, which keeps its sign.
+    The published weights are the softmax of these (``softmax=True``): all positive, and equal where the score does not change.
     """
 
     name = "scorecam"
-    formula = r"\sum_k \mathrm{softmax}_k\big(s(x \odot \uparrow\! \hat A_k) - s(0)\big) A_k"
+    formula = r"\sum_k \big(s(x \odot \uparrow\! \hat A_k) - s(0)\big) A_k"
     reference = ("wang2020",)
 
-    def compute(self, batch: PairBatch, *, relu: bool = False, softmax: bool = True) -> tuple[Tensor, Tensor]:
+    def compute(self, batch: PairBatch, *, relu: bool = False, softmax: bool = False) -> tuple[Tensor, Tensor]:
         self._softmax = softmax
         return super().compute(batch, relu=relu)
 
