@@ -1,0 +1,158 @@
+"""The command line: ``xsiamese explain A B --model MODEL --method gradcam -o why.png``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+
+app = App(name="xsiamese", help="Explains why a two-input (Siamese) model found two things alike or different.", version_flags=["--version"])
+
+
+@app.command
+def plugins(*, json_: bool = False) -> None:
+    """List the installed plugins: distribution, version, hooks, and what is broken.
+
+    Parameters
+    ----------
+    json_
+        Print JSON for machines.
+    """
+    from dataclasses import asdict
+
+    from xsiamese.plugins import installed
+
+    rows = [asdict(plugin) for plugin in installed().values()]
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        state = f"BROKEN {row['failure']}" if row["failure"] else "disabled" if row["disabled"] else ", ".join(row["hooks"])
+        print(f"{row['name']:<16} {row['distribution']} {row['version']}  ({row['module']})  {state}")
+
+
+@app.command
+def explainers(*, json_: bool = False) -> None:
+    """List the explainers: the name for --method, the class, and what it does.
+
+    Parameters
+    ----------
+    json_
+        Print JSON for machines.
+    """
+    from xsiamese.plugins import explainers as known
+
+    rows = [{"name": cls.name, "class": key, "summary": (cls.__doc__ or "").strip().split("\n")[0]} for key, cls in known().items()]
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in sorted(rows, key=lambda row: row["name"]):
+        print(f"{row['name']:<28} {row['class']:<30} {row['summary']}")
+
+
+@app.command
+def models(*, json_: bool = False) -> None:
+    """List the models of the zoo.
+
+    Parameters
+    ----------
+    json_
+        Print JSON for machines.
+    """
+    from xsiamese.plugins import models as brought
+    from xsiamese.zoo import CARDS
+
+    cards = {**{card.name: card for card in CARDS}, **brought()}
+    rows = [{"name": c.name, "input": c.input, "embedding": c.embedding, "comparison": c.comparison, "layer": c.layer, "licence": c.licence, "weights": c.weights, "summary": c.summary} for c in cards.values()]  # fmt: skip
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        print(f"{row['name']:<28} {'shipped' if row['weights'] else 'untrained':<10} {row['summary']}")
+
+
+@app.command
+def explain(
+    a: Path, b: Path, /, *, model: str = "fashion", method: str = "gradcam", layer: str | None = None, target: int | None = None,
+    output: Path | None = None, json_: bool = False, size: int | None = None, seed: int = 0,
+) -> None:  # fmt: skip
+    """Explain why the model found two images alike or different.
+
+    Parameters
+    ----------
+    a
+        The first image.
+    b
+        The second image.
+    model
+        A zoo name, a checkpoint of ours, or package.module:factory.
+    method
+        The explainer, see ``xsiamese explainers``.
+    layer
+        The layer to explain on, for methods that have one.
+    target
+        The index of the model's output to explain; the score itself if left out.
+    output
+        Where the picture goes (.png, .pdf, .svg), or the explanation itself (.safetensors).
+    json_
+        Print scores and the strongest places as JSON.
+    size
+        The height and width that images are brought to, for a model without a card.
+    seed
+        The seed of everything random.
+    """
+    from xsiamese.plugins import explainer as find
+    from xsiamese.zoo import open_model
+
+    cls = find(method)
+    opened = open_model(model, size=size)
+    inputs = opened.read(a), opened.read(b)
+    chosen = layer or opened.layer
+    made = cls(opened.model, chosen) if cls.needs_layer else cls(opened.model)
+    explanation = made.explain(inputs, target, ids=[(a.name, b.name)], seed=seed)
+    if output is not None:
+        if output.suffix == ".safetensors":
+            explanation.save(output)
+        else:
+            explanation.plot(preprocessing=opened.preprocessing).savefig(output, bbox_inches="tight")
+    if json_:
+        print(json.dumps(describe(explanation, output), indent=2))
+    else:
+        print(explanation.summary() + (f"\nwritten to {output}" if output else "\n(-o why.png draws it)"))
+
+
+def describe(explanation: Any, output: Path | None) -> dict[str, Any]:
+    """An explanation of one pair for machines."""
+    closer, apart = (explanation.top(3, largest=largest)[0] for largest in ("closer", "apart"))
+    return {
+        "method": explanation.method, "score": float(explanation.scores[0]), "higher_is_closer": explanation.higher_is_closer,
+        "target": explanation.target, "ids": explanation.ids[0], "parameters": dict(explanation.parameters), "seed": explanation.seed,
+        "closer": {side: [cell._asdict() for cell in cells] for side, cells in zip("ab", closer, strict=True)},
+        "apart": {side: [cell._asdict() for cell in cells] for side, cells in zip("ab", apart, strict=True)},
+        "versions": dict(explanation.versions), "output": str(output) if output else None,
+    }  # fmt: skip
+
+
+def main() -> None:
+    """The entry point: errors are one line, without a traceback."""
+    from xsiamese.plugins import commands
+
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # type: ignore[assignment]
+    for name, function in commands().items():
+        app.command(function, name=name)
+    try:
+        app()
+    except (ValueError, TypeError, ImportError, FileNotFoundError) as error:
+        print(f"xsiamese: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def imported(spec: str) -> Any:
+    """What ``package.module:factory`` names."""
+    module, _, attribute = spec.partition(":")
+    return getattr(import_module(module), attribute)

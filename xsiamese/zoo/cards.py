@@ -1,0 +1,83 @@
+"""Model cards: everything that an explainer, the command line and a reader need to know of a reference model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from xsiamese.model import PairModel
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What turns an image into a model's input.
+
+    Attributes:
+        size: height and width in pixels.
+        channels: 1 for grey, 3 for RGB.
+        mean, std: of each channel, subtracted and divided by, on values in [0, 1].
+        invert: whether dark strokes on light paper become light on dark.
+    """
+
+    size: tuple[int, int]
+    channels: int = 3
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    invert: bool = False
+
+    def __call__(self, image: Image) -> Tensor:
+        """The image as a tensor (channels, height, width)."""
+        from torchvision.transforms import v2
+
+        steps: list[Any] = [v2.Grayscale(1) if self.channels == 1 else v2.RGB(), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+        steps += [v2.Resize(self.size, antialias=True), *([v2.RandomInvert(1.0)] if self.invert else []), v2.Normalize(list(self.mean), list(self.std))]
+        tensor: Tensor = v2.Compose(steps)(image)
+        return tensor.as_subclass(Tensor)
+
+    def undo(self, tensor: Tensor) -> Tensor:
+        """Pixel values in [0, 1] from a model's input (..., channels, height, width)."""
+        mean, std = (torch.tensor(v, dtype=tensor.dtype, device=tensor.device)[:, None, None] for v in (self.mean, self.std))
+        pixels = (tensor * std + mean).clamp(0, 1)
+        return 1 - pixels if self.invert else pixels
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One reference model.
+
+    Attributes:
+        name: how the command line and checkpoints call it.
+        build: makes the model, untrained; keyword arguments only, stored in its checkpoints.
+        summary: one line.
+        input: the shape of one item.
+        embedding: the number of dimensions of the embedding, or None.
+        comparison: the name of its comparison.
+        layer: the layer that explainers take by default.
+        preprocessing: of its images, or None.
+        licence: of the shipped weights, or of the code where none are shipped.
+        paper: keys of the sources in the bibliography.
+        modality: "image", "graph" or "tabular".
+        weights: the file name of the shipped checkpoint, or None.
+        defaults: arguments of ``build`` that the name implies.
+    """
+
+    name: str
+    build: Callable[..., PairModel]
+    summary: str
+    input: tuple[int, ...] = ()
+    embedding: int | None = None
+    comparison: str = "cosine"
+    layer: str | None = None
+    preprocessing: Preprocessing | None = None
+    licence: str = "BSD-3-Clause"
+    paper: tuple[str, ...] = ()
+    modality: str = "image"
+    weights: str | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
