@@ -19,6 +19,7 @@ from xsiamese.attribution import Maps, PairAttribution
 from xsiamese.batch import PairBatch
 from xsiamese.comparison import Comparison
 from xsiamese.inputs import Wrt
+from xsiamese.objective import LOW_PRECISION
 
 _OURS = {
     "self", "inputs", "baselines", "target", "additional_forward_args", "internal_batch_size", "perturbations_per_eval", "show_progress",
@@ -74,7 +75,8 @@ class Adapted(PairAttribution):
         objective: nn.Module = batch.objective
         if self.hooks:
             objective = self._views(batch, layered=False)[0]
-        return self._run(batch, (objective,), options)
+        found: Sequence[Tensor] = self._run(batch, (objective,), options)
+        return found
 
     def _of_layers(self, batch: PairBatch, options: Mapping[str, Any]) -> Maps:
         objective, layers = self._views(batch, layered=True)
@@ -82,8 +84,7 @@ class Adapted(PairAttribution):
         found: list[list[Any]] = [[], []]
         for first, second in layers:
             views = (first, second)
-            if self.joint and len(moving) == 2:
-                both = self._run(batch, (objective, list(views)), options, layered=True)
+            if self.joint and len(moving) == 2 and (both := self._of_both(batch, objective, views, options)):
                 for side, value in enumerate(both):
                     found[side].append(_single(value))
                 continue
@@ -95,12 +96,23 @@ class Adapted(PairAttribution):
             found[side] = [torch.zeros_like(activation[side]) for activation in _activations(batch, self.layer)]
         return (found[0][0], found[1][0]) if len(layers) == 1 else (tuple(found[0]), tuple(found[1]))
 
+    def _of_both(self, batch: PairBatch, objective: nn.Module, views: tuple[nn.Module, nn.Module], options: Mapping[str, Any]) -> Any:
+        """The values of both branches at once, or None if the score depends on one only."""
+        try:
+            return self._run(batch, (objective, list(views)), options, layered=True)
+        except RuntimeError as error:
+            if _is_unused(error):
+                return None
+            raise
+
     def _of_layer(self, batch: PairBatch, objective: nn.Module, view: nn.Module, side: int, options: Mapping[str, Any]) -> Any:
         try:
             value = self._run(batch, (objective, view), _for_side(options, side), layered=not self.input_level)
         except RuntimeError as error:
-            if "not have been used" not in str(error):
-                raise  # else the score does not depend on this branch
+            if not _is_unused(error):
+                raise
+            if self.input_level:
+                return [torch.zeros_like(leaf) for leaf in (batch.a, batch.b)[side].leaves]
             return torch.zeros_like(_activations(batch, self.layer)[0][side])
         if not self.input_level:
             return _single(value)
@@ -108,32 +120,39 @@ class Adapted(PairAttribution):
         return [m for i, m in zip(batch.objective.moved, value, strict=True) if (i >= first) == bool(side)]
 
     def _views(self, batch: PairBatch, layered: bool) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
-        objective, layers = batch.untied(self.layer if layered else None, layered=layered, unique=self.unique, tie=self.tie)
+        low = batch.leaves[0].dtype in LOW_PRECISION
+        objective, layers = batch.untied(self.layer if layered else None, layered=layered, unique=self.unique, tie=self.tie and not low)
+        if low:
+            objective.in_float32()
         if not self.tie:
             for module in list(objective.modules()):
                 if isinstance(module, _WITHOUT_RULE) and not list(module.children()):
                     module.add_module("_without_rule", nn.Dropout(0.0))
         return objective, layers
 
-    def _run(self, batch: PairBatch, arguments: tuple[Any, ...], options: Mapping[str, Any], layered: bool = False) -> Any:
+    def _run(self, batch: PairBatch, subject: tuple[Any, ...], options: Mapping[str, Any], layered: bool = False) -> Any:
         constructor, known = _parameters(self.algorithm.__init__), _parameters(self.algorithm.attribute)
-        moved = tuple(leaf.requires_grad_() for leaf in batch.moved) if self.unique and not batch.create_graph else batch.moved
+        moved, baselines, arguments = batch.moved, batch.moved_baselines, batch.arguments
+        if self.hooks and batch.leaves[0].dtype in LOW_PRECISION:
+            moved, baselines, arguments = _float32(moved), _float32(baselines), _float32(arguments)
+        if self.unique and not batch.create_graph:
+            moved = tuple(leaf.detach().requires_grad_() for leaf in moved)  # DeepLIFT's and LRP's hooks need a graph all the way
         call = {k: v for k, v in options.items() if k in known}
         for key in ("sliding_window_shapes", "strides"):  # one for all tensors
             if key in call and (isinstance(call[key], int) or isinstance(call[key][0], int)):
                 call[key] = (call[key],) * len(batch.moved)
         ours = {
-            "baselines": batch.moved_baselines,
-            "additional_forward_args": batch.arguments or None,
+            "baselines": baselines,
+            "additional_forward_args": arguments or None,
             "internal_batch_size": batch.rows,
-            "perturbations_per_eval": max(1, (batch.rows or _ROWS) // batch.pairs),
+            "perturbations_per_eval": 1 if self.across_pairs else max(1, (batch.rows or _ROWS) // batch.pairs),
             "show_progress": batch.show_progress and batch.pairs == 1,
             "grad_kwargs": {"create_graph": True} if batch.create_graph else None,
         }
         call.update({k: v for k, v in ours.items() if k in known})
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _CHATTER)
-            method = self.algorithm(*arguments, **{k: v for k, v in options.items() if k in constructor})
+            method = self.algorithm(*subject, **{k: v for k, v in options.items() if k in constructor})
             if isinstance(method, GradientAttribution) and not layered:
                 method.gradient_func = _gradient(batch)
             value = method.attribute(moved, **call)
@@ -147,6 +166,20 @@ class Adapted(PairAttribution):
         if not isinstance(masks, (tuple, list)) or len(masks) != 2:
             raise ValueError("feature_mask must be a pair (mask of a, mask of b)")
         return {**options, "feature_mask": (masks[0], masks[1] + int(masks[0].max()) + 1 - int(masks[1].min()))}
+
+    def total(self, maps: Maps, options: Mapping[str, Any]) -> Tensor:
+        masks = options.get("feature_mask")
+        if masks is None:
+            return super().total(maps, options)
+        sums, seen = [], set()  # the features of a group share one value, which counts once
+        for side, (value, mask) in enumerate(zip(maps, masks, strict=True)):
+            flat, numbers = value.flatten(1), mask.expand(1, *value.shape[1:]).flatten()
+            for number in numbers.unique().tolist():
+                key = number if options.get("joint") else (side, number)
+                if key not in seen:
+                    seen.add(key)
+                    sums.append(flat[:, int((numbers == number).nonzero()[0])])
+        return torch.stack(sums).sum(0)
 
 
 def adapt(algorithm: type[Any], name: str | None = None, **declaration: Any) -> type[PairAttribution]:
@@ -164,7 +197,13 @@ def adapt(algorithm: type[Any], name: str | None = None, **declaration: Any) -> 
     """
     name = name or f"Pair{algorithm.__name__}"
     needs_layer = "layer" in inspect.signature(algorithm.__init__).parameters
-    attributes = {"algorithm": algorithm, "name": algorithm.__name__, "needs_layer": needs_layer, "hooks": needs_layer, "__doc__": f"{algorithm.__name__} on pairs."}
+    attributes = {
+        "algorithm": algorithm,
+        "name": algorithm.__name__,
+        "needs_layer": needs_layer,
+        "hooks": needs_layer,
+        "__doc__": f"{algorithm.__name__} on pairs.",
+    }
     return type(name, (Adapted,), {**attributes, "__module__": __name__, **declaration})
 
 
@@ -188,6 +227,15 @@ def _activations(batch: PairBatch, layer: Any) -> list[tuple[Tensor, Tensor]]:
     with both.record(layer) as recording, torch.no_grad():
         both.value()
     return [(a.detach(), b.detach()) for a, b in recording.activations]
+
+
+def _float32(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(v.float() if isinstance(v, Tensor) and v.dtype in LOW_PRECISION else v for v in values)
+
+
+def _is_unused(error: RuntimeError) -> bool:
+    """Whether autograd complains that the score does not depend on what is explained."""
+    return "not have been used" in str(error) or "does not require grad" in str(error)
 
 
 def _single(value: Any) -> Any:

@@ -62,6 +62,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         across_pairs: whether a map depends on the other pairs of the batch.
         symmetric: whether swapping the inputs of a symmetric model swaps the maps.
         of_activations: whether a map shows the layer's activations as they are, whatever the score.
+        fitted: whether maps are weights of a regression on samples, so that what is zero is so on average only.
         chunk: the most pairs that :meth:`compute` takes at once, or None.
         distribution_baselines: whether a baseline tensor holds samples rather than one row a pair.
 
@@ -86,6 +87,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     across_pairs: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
     of_activations: ClassVar[bool] = False
+    fitted: ClassVar[bool] = False
     chunk: ClassVar[int | None] = None
     distribution_baselines: ClassVar[bool] = False
 
@@ -106,7 +108,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         super().__init__(self._closeness)
 
     @abstractmethod
-    def compute(self, batch: PairBatch, **options: Any) -> Maps:
+    def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Maps:
         """The maps of one batch of pairs, which is checked and ready; ``options`` are the explainer's own.
 
         Return ``batch.maps([...])`` for maps of the inputs, or a pair (map of a, map of b) for maps of a layer.
@@ -273,7 +275,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     def _compute(self, batch: PairBatch, seed: int | None, options: Mapping[str, Any]) -> Maps:
         if self.stochastic and seed is not None:
             reseed(seed)
-        maps = self.compute(batch, **options)
+        first, second = self.compute(batch, **options)
+        maps = _in_dtype(first, batch.a.leaves[0].dtype), _in_dtype(second, batch.b.leaves[0].dtype)
         if self.needs_layer:
             self.layer_names_ = batch.layer_names(self.layer)
         for side in batch.objective.moving:
@@ -286,9 +289,16 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         with torch.no_grad():
             for part in batch.split(size or batch.pairs):
                 rows = len(part.moved_baselines[0]) if part.distribution else 1
-                starts = [tuple(t[i : i + 1].expand_as(m) if part.distribution else t for t, m in zip(part.moved_baselines, part.moved, strict=True)) for i in range(rows)]
+                starts = [
+                    tuple(t[i : i + 1].expand_as(m) if part.distribution else t for t, m in zip(part.moved_baselines, part.moved, strict=True))
+                    for i in range(rows)
+                ]
                 values.append(part.value() - torch.stack([part.value(*start) for start in starts]).mean(0))
-        return sum(_row_sums(m) for m in maps) - torch.cat(values)
+        return self.total(maps, options) - torch.cat(values)
+
+    def total(self, maps: Maps, options: Mapping[str, Any]) -> Tensor:
+        """What both maps of each pair sum to, shape (pairs,)."""
+        return _row_sums(maps[0]) + _row_sums(maps[1])
 
     def _closeness(self, a: Any, b: Any, *extra: Any) -> Tensor:
         """What captum's metrics call: the value explained, on two tensors."""
@@ -314,6 +324,12 @@ def _join(parts: list[Maps], create_graph: bool) -> Maps:
         return type(items[0])(cat(column) for column in zip(*items, strict=True))
 
     return cat([part[0] for part in parts]), cat([part[1] for part in parts])
+
+
+def _in_dtype(value: Any, dtype: torch.dtype) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(dtype) if dtype.is_floating_point else value
+    return type(value)(_in_dtype(v, dtype) for v in value) if isinstance(value, (tuple, list)) else value
 
 
 def _row_sums(value: Any) -> Tensor:

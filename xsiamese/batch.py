@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches import LayerPair, Recording, Views, record, replaced, survey, untie_repeats, untied
+from xsiamese.branches import LayerPair, Recording, record, replaced, survey, untie_repeats, untied
 from xsiamese.inputs import Leaves, Side, Wrt
 from xsiamese.layers import Layer, default_layer, find_layers
 from xsiamese.model import PairModel, SiameseModel, TwoInputModel
@@ -195,7 +195,9 @@ class PairBatch:
             if found is None:
                 raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
             if found[0] is found[1] and not alone:
-                raise ValueError(f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the encoder, or layer=(layer_a, layer_b)")
+                raise ValueError(
+                    f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the encoder, or layer=(layer_a, layer_b)"
+                )
             pairs.append(found)
         return views.model, pairs
 
@@ -242,7 +244,9 @@ class PairBatch:
         order = [(0, 1) if flag else seen.order(module) for module, flag in zip(shared, stacked, strict=True)]
         for module, flag, sides in zip(shared, stacked, order, strict=True):
             if not flag and len(sides) != 2:
-                raise ValueError(f"{type(module).__name__} is called {len(sides)} times in one pass, which does not fit 2 branches: it must serve each side once")
+                raise ValueError(
+                    f"{type(module).__name__} is called {len(sides)} times in one pass, which does not fit 2 branches: it must serve each side once"
+                )
         return plans.setdefault(key, Plan(layers, names, layer_order, shared, stacked, order))
 
     def _rebuilt(self, side: int) -> Any:

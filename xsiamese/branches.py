@@ -137,10 +137,7 @@ class Recording:
         if wanted and value.requires_grad:
             found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
         gradient = {id(t): g for t, g in zip(wanted, found, strict=bool(found)) if g is not None}
-        return [
-            self._branches(i, [[gradient.get(id(t), torch.zeros_like(t)) for t in self.calls[m]] for m in pair])
-            for i, pair in enumerate(self.layers)
-        ]
+        return [self._branches(i, [[gradient.get(id(t), torch.zeros_like(t)) for t in self.calls[m]] for m in pair]) for i, pair in enumerate(self.layers)]
 
     def _branches(self, index: int, calls: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
         (first, second), name, rows = self.layers[index], self.names[index], self.pairs
@@ -247,6 +244,9 @@ class Views:
             replace(self.model, memos[0][id(module)], Branches(views, is_stacked))
             for inner in module.modules():
                 self._inside[id(inner)] = (memos, sides)
+        for module in self.model.modules():
+            if getattr(module, "inplace", False) is True:
+                module.inplace = False  # type: ignore[assignment]  # what a hook keeps must not change afterwards
 
     def of(self, layers: LayerPair) -> LayerPair | None:
         """The views of a layer in branch a and in branch b, or None if it is not part of the model."""

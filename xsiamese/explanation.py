@@ -23,9 +23,9 @@ SidePair = tuple[Any, Any]
 
 
 class Cell(NamedTuple):
-    """One place of a map: its index within the pair's map, and its value."""
+    """One place of a map: its place within the pair's map, and its value."""
 
-    index: tuple[int, ...]
+    place: tuple[int, ...]
     value: float
 
 

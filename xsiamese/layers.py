@@ -35,7 +35,7 @@ class Tokens:
         rows, columns = self.grid or (int(patches**0.5), int(patches**0.5))
         if rows * columns != patches:
             raise ValueError(f"{activation.shape[1]} tokens less {self.prefix} are not a {rows} x {columns} grid: give Tokens(grid=..., prefix=...)")
-        return activation[:, self.prefix :].transpose(1, 2).unflatten(2, (rows, columns))
+        return activation[:, self.prefix :].transpose(1, 2).reshape(len(activation), -1, rows, columns)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,9 @@ def _find(model: PairModel, layer: Any, side: int) -> nn.Module:
     if layer in known and layer:
         return known[layer]
     near = get_close_matches(layer, known, n=3, cutoff=0.4)
-    raise ValueError(f"no layer is called {layer!r}; " + (f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(filter(None, known))}"))
+    raise ValueError(
+        f"no layer is called {layer!r}; " + (f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(filter(None, known))}")
+    )
 
 
 def _name(model: PairModel, module: nn.Module) -> str:

@@ -7,7 +7,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from xsiamese.comparison import Comparison, comparison
@@ -61,7 +60,7 @@ class SiameseModel(PairModel):
     def __init__(
         self,
         encoder: nn.Module | tuple[nn.Module, nn.Module],
-        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] = "cosine",  # noqa: A002
+        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] = "cosine",
     ) -> None:
         super().__init__()
         if isinstance(encoder, tuple):
@@ -119,7 +118,7 @@ class TwoInputModel(PairModel):
     def __init__(
         self,
         model: Callable[..., Any],
-        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,  # noqa: A002
+        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
         *,
         higher_is_closer: bool | None = None,
         call: str | tuple[str, str] | None = None,
@@ -150,13 +149,14 @@ class TwoInputModel(PairModel):
             return self.model(a, b, *extra)
         if self.call == "tuple":
             return self.model((a, b), *extra)
-        first, second = self.call
-        return self.model({first: a, second: b}, *extra)
+        if isinstance(self.call, str):
+            raise ValueError(f"call={self.call!r}: 'two', 'tuple' or the two keys of a dictionary are needed")
+        return self.model({self.call[0]: a, self.call[1]: b}, *extra)
 
 
 def pair_model(
     model: Callable[..., Any],
-    comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,  # noqa: A002
+    comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
     higher_is_closer: bool | None = None,
 ) -> PairModel:
     """``model`` as a :class:`PairModel`: itself if it is one, else wrapped; parallel wrappers are taken off.

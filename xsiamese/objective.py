@@ -13,6 +13,8 @@ from xsiamese.model import PairModel, SiameseModel
 
 Target = int | tuple[int, ...] | Sequence[int] | Tensor | Callable[[Any], Tensor] | None
 
+LOW_PRECISION = (torch.bfloat16, torch.float16)
+
 
 class Objective(nn.Module):
     """What an explainer differentiates or perturbs: ``objective(*moved, *held, *extra)`` gives one value per pair.
@@ -34,9 +36,17 @@ class Objective(nn.Module):
         self.moved = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
         self.held = [i for i in range(len(sides)) if i not in self.moved and not (self.encodes_held and sides[i] not in self.moving)]
         self.first = counts[0]
+        leaves = (*a.leaves, *b.leaves)
+        self.dtypes: list[torch.dtype | None] = [leaves[i].dtype for i in self.moved]
+
+    def in_float32(self) -> Objective:
+        """This objective with its model in float32, for tools that do not keep to bfloat16."""
+        self.dtypes = [None] * len(self.moved)
+        return self.float()
 
     def forward(self, *tensors: Any) -> Tensor:
         count = len(self.moved)
+        tensors = tuple(_cast(t, dtype) for t, dtype in zip(tensors[:count], self.dtypes, strict=True)) + tensors[count:]
         held = tensors[count:]
         if self.encodes_held:
             embedding, held = held[0], held[1:]
@@ -86,6 +96,7 @@ class Objective(nn.Module):
         if not bool(torch.isfinite(value.detach()).all()):
             bad = (~torch.isfinite(value.detach())).nonzero().flatten().tolist()
             raise ValueError(f"the score is NaN or infinite in row {', '.join(map(str, bad[:8]))} of {rows}: look at that pair's inputs and embeddings")
+        value = value.float() if value.dtype in LOW_PRECISION else value
         return value if self.target is not None or self.model.higher_is_closer else -value
 
     def reported(self, value: Tensor) -> Tensor:
@@ -93,6 +104,11 @@ class Objective(nn.Module):
         if self.target is not None:
             return value
         return self.model.reported(value if self.model.higher_is_closer else -value)
+
+
+def _cast(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """A tensor in the dtype of the input it stands for: interpolations by float32 factors leave bfloat16."""
+    return tensor if dtype is None or tensor.dtype == dtype else tensor.to(dtype)
 
 
 def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
@@ -103,7 +119,8 @@ def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
     for name, side in zip(SIDES, sides, strict=True):
         for leaf in side.leaves:
             if leaf.device != parameter.device:
-                raise ValueError(f"input {name}, shape {tuple(leaf.shape)}, is on {leaf.device}, the model on {parameter.device}: use {name}.to({str(parameter.device)!r})")
+                raise ValueError(
+                    f"input {name}, shape {tuple(leaf.shape)}, is on {leaf.device}, the model on {parameter.device}: use {name}.to({str(parameter.device)!r})"
+                )
             if leaf.is_floating_point() and leaf.dtype != parameter.dtype and not torch.is_autocast_enabled(leaf.device.type):
                 raise ValueError(f"input {name}, shape {tuple(leaf.shape)}, is {leaf.dtype}, the model {parameter.dtype}: use {name}.to({parameter.dtype})")
-

@@ -71,7 +71,9 @@ class Registry:
             for thing in things:
                 owner = self._owner(name)
                 if key(thing) in found and found[key(thing)][0] is not thing:
-                    raise ValueError(f"two {what} are called {key(thing)!r}: from {found[key(thing)][1]} and from {owner}; uninstall one or set XSIAMESE_DISABLED_PLUGINS")
+                    raise ValueError(
+                        f"two {what} are called {key(thing)!r}: from {found[key(thing)][1]} and from {owner}; uninstall one or set XSIAMESE_DISABLED_PLUGINS"
+                    )
                 found[key(thing)] = (thing, owner)
         return {name: thing for name, (thing, _) in sorted(found.items())}
 

@@ -42,6 +42,7 @@ class PairGradientShap(adapt.Adapted):
     formula = r"\mathbb{E}_{x_0, t}\,[(x - x_0) \odot \partial s / \partial x\,(x_0 + t (x - x_0))]"
     reference = ("lundberg2017",)
     stochastic = distribution_baselines = returns_delta = True
+    differentiable = False
 
 
 class PairDeepLift(adapt.Adapted):
@@ -55,6 +56,7 @@ class PairDeepLift(adapt.Adapted):
     formula = r"(x - x_0) \odot m, \quad m = \Delta y / \Delta x \text{ at each nonlinearity}"
     reference = ("shrikumar2017",)
     hooks = unique = returns_delta = True
+    differentiable = False
 
 
 class PairDeepLiftShap(adapt.Adapted):
@@ -64,6 +66,7 @@ class PairDeepLiftShap(adapt.Adapted):
     formula = r"\mathbb{E}_{x_0}\,[\mathrm{DeepLIFT}(x, x_0)]"
     reference = ("lundberg2017", "shrikumar2017")
     hooks = unique = returns_delta = distribution_baselines = True
+    differentiable = False
 
 
 class PairGuidedBackprop(adapt.Adapted):
@@ -94,7 +97,7 @@ class PairLRP(adapt.Adapted):
     formula = r"R_j = \sum_k a_j w_{jk} R_k / (\sum_j a_j w_{jk} + \epsilon)"
     reference = ("bach2015",)
     hooks = unique = True
-    tie = False
+    tie = differentiable = False
 
 
 class PairGuidedGradCam(adapt.Adapted):
@@ -104,3 +107,4 @@ class PairGuidedGradCam(adapt.Adapted):
     formula = r"\mathrm{GuidedBackprop} \odot \uparrow \mathrm{GradCAM}"
     reference = ("selvaraju2017",)
     needs_layer = hooks = unique = input_level = True
+    differentiable = False

@@ -45,6 +45,7 @@ class PairLayerIntegratedGradients(_Layered):
     formula = r"(A - A_0) \odot \int_0^1 \partial s / \partial A \,(A_0 + t (A - A_0))\, dt"
     reference = ("sundararajan2017",)
     joint = complete = True
+    differentiable = False
 
 
 class PairLayerConductance(_Layered):
@@ -71,6 +72,7 @@ class PairLayerDeepLift(_Layered):
     formula = r"(A - A_0) \odot m"
     reference = ("shrikumar2017",)
     unique = returns_delta = True
+    differentiable = False
 
 
 class PairLayerDeepLiftShap(_Layered):

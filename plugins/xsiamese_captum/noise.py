@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import captum.attr as captum
+import torch
 from torch import Tensor
 
 from xsiamese import PairAttribution, PairBatch
-
 from xsiamese_captum.gradients import PairSaliency
 
 
@@ -42,14 +41,17 @@ class PairNoiseTunnel(PairAttribution):
             stdevs: the standard deviation of the noise in units of the input, one or (of a, of b).
             **options: those of the explainer.
         """
-        if not all(isinstance(side.rebuild(side.leaves), Tensor) for side in (batch.a, batch.b)):
-            raise ValueError("PairNoiseTunnel needs one tensor a side")
+        if nt_type not in ("smoothgrad", "smoothgrad_sq", "vargrad"):
+            raise ValueError(f"nt_type={nt_type!r}: 'smoothgrad', 'smoothgrad_sq' or 'vargrad' is needed")
+        spread = stdevs if isinstance(stdevs, (tuple, list)) else (stdevs, stdevs)
+        noisy = [side.holding(tuple(_noisy(leaf, nt_samples, sigma) for leaf in side.leaves)) for side, sigma in zip((batch.a, batch.b), spread, strict=True)]
         inner = self.explainer.copy_for(batch.model)
-        found = captum.NoiseTunnel(inner).attribute(
-            batch.leaves, nt_type, nt_samples, max(1, (batch.rows or nt_samples) // batch.pairs), stdevs,
-            wrt=batch.wrt, target=batch.target, additional_forward_args=batch.extra or None, internal_batch_size=batch.rows, seed=None, **options,
+        maps = inner.attribute(
+            [side.rebuild(side.leaves) for side in noisy], batch.target, wrt=batch.wrt, seed=None, internal_batch_size=batch.rows,
+            additional_forward_args=tuple(v.expand(nt_samples, *v.shape[1:]) if isinstance(v, Tensor) else v for v in batch.extra) or None, **options,
         )  # fmt: skip
-        return found[0], found[1]
+        self.layer_names_ = inner.layer_names_
+        return _summary(maps[0], nt_type), _summary(maps[1], nt_type)
 
     @classmethod
     def options(cls) -> dict[str, Any]:
@@ -59,3 +61,20 @@ class PairNoiseTunnel(PairAttribution):
 
         inner = {name: p for other in explainers().values() if other is not cls for name, p in other.options().items()}
         return {**{name: Parameter(name, Parameter.KEYWORD_ONLY) for name in inner}, **super().options()}
+
+
+def _noisy(leaf: Tensor, samples: int, sigma: float) -> Tensor:
+    """Copies of the one row of a leaf with Gaussian noise, the draws that captum's NoiseTunnel makes."""
+    many = leaf.detach().expand(samples, *leaf.shape[1:])
+    if not leaf.is_floating_point():
+        return many.clone()
+    return many + torch.normal(0, torch.full(many.shape, float(sigma), device=leaf.device)).to(leaf.dtype)
+
+
+def _summary(maps: Any, nt_type: str) -> Any:
+    if not isinstance(maps, Tensor):
+        return tuple(_summary(m, nt_type) for m in maps)
+    if nt_type == "smoothgrad":
+        return maps.mean(0, keepdim=True)
+    squares = maps.square().mean(0, keepdim=True)
+    return squares if nt_type == "smoothgrad_sq" else squares - maps.mean(0, keepdim=True).square()

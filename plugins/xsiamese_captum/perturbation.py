@@ -35,7 +35,7 @@ class PairOcclusion(adapt.Adapted):
     uses_gradients = False
     separable = True
 
-    def compute(self, batch: PairBatch, **options: Any) -> adapt.Maps:
+    def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
         options.setdefault("sliding_window_shapes", tuple(_window(leaf.shape[1:]) for leaf in batch.moved))
         return super().compute(batch, **options)
 
@@ -77,7 +77,7 @@ class PairLime(adapt.Adapted):
     formula = r"\arg\min_w \sum_z k(z) (s(z) - w^\top z)^2 + \alpha |w|_1"
     reference = ("ribeiro2016",)
     uses_gradients = False
-    stochastic = True
+    stochastic = fitted = True
 
 
 class PairKernelShap(adapt.Adapted):
@@ -87,7 +87,7 @@ class PairKernelShap(adapt.Adapted):
     formula = r"\arg\min_w \sum_z \frac{n - 1}{\binom{n}{|z|} |z| (n - |z|)} (s(z) - w^\top z)^2"
     reference = ("lundberg2017",)
     uses_gradients = False
-    stochastic = complete = True
+    stochastic = complete = fitted = True
 
 
 def _window(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xsiamese import PairAttribution, hookimpl
-
 from xsiamese_gradcam.blackbox import PairAblationCAM, PairEigenCAM, PairScoreCAM
 from xsiamese_gradcam.gradient import PairGradCAM, PairGradCAMPlusPlus, PairHiResCAM, PairLayerCAM, PairXGradCAM
 

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from xsiamese import PairBatch
-
 from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM
 
 
@@ -45,7 +44,7 @@ class PairAblationCAM(PairBlackBoxCAM):
         if self.layout is None and raw.dim() == 3:
             channel = 2
         lost = []
-        for channels in torch.arange(raw.shape[channel], device=raw.device).split(batch.rows or self.rows):
+        for channels in torch.split(torch.arange(raw.shape[channel], device=raw.device), batch.rows or self.rows):
             without = raw.repeat(len(channels), *[1] * (raw.dim() - 1)).transpose(1, channel)
             without[torch.arange(len(channels)), channels] = 0
             with torch.no_grad():
@@ -76,6 +75,6 @@ class PairScoreCAM(PairBlackBoxCAM):
         scale = torch.where(high > low, high - low, 1)
         masks = functional.interpolate((activation - low[..., None, None]) / scale[..., None, None], image.shape[-2:], mode="bilinear", align_corners=False)
         with torch.no_grad():
-            scores = torch.cat([one.value(image * part) for part in masks[0][:, None].split(batch.rows or self.rows)])
+            scores = torch.cat([one.value(image * part) for part in torch.split(masks[0][:, None], batch.rows or self.rows)])
             gain = scores - one.value(torch.zeros_like(image))
         return gain.softmax(0) if self._softmax else gain

@@ -66,7 +66,7 @@ class PairBlackBoxCAM(PairCAM):
             raw = recording.activations[0][side].detach()
             activation = as_grid(raw, self.layout)
             weights = self.weigh(batch, side, raw, activation, value) if side in batch.objective.moving else activation.new_zeros(activation.shape[1])
-            found = torch.einsum("k,nk...->n...", weights, activation)[:, None]
+            found = torch.einsum("k,nk...->n...", weights.to(activation.dtype), activation)[:, None]
             maps.append(found.relu() if relu else found)
         return maps[0], maps[1]
 
