@@ -145,7 +145,7 @@ class PairBatch:
 
     def maps(self, moved: Sequence[Tensor]) -> tuple[Any, Any]:
         """The two results from one map for each of :attr:`moved`; a side held fixed gets zeros."""
-        filled = {i: m for i, m in zip(self.objective.moved, moved, strict=True)}
+        filled = dict(zip(self.objective.moved, moved, strict=True))
         leaves = [filled.get(i, torch.zeros_like(leaf)) for i, leaf in enumerate(self.leaves)]
         first = len(self.a.leaves)
         return self.a.result(leaves[:first]), self.b.result(leaves[first:])

@@ -7,6 +7,7 @@ any hook-based tool becomes right; :func:`survey` finds out how a model uses its
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
@@ -127,7 +128,7 @@ class Recording:
     @property
     def activations(self) -> list[tuple[Tensor, Tensor]]:
         """For each layer its activations on side a and on side b, each with one row per pair."""
-        return [self._branches(i, [[t for t in self.calls[m]] for m in pair]) for i, pair in enumerate(self.layers)]
+        return [self._branches(i, [list(self.calls[m]) for m in pair]) for i, pair in enumerate(self.layers)]
 
     def gradients(self, value: Tensor, create_graph: bool = False) -> list[tuple[Tensor, Tensor]]:
         """For each layer the gradients of ``value.sum()`` with respect to :attr:`activations`; zeros where it does not depend on them."""
@@ -292,13 +293,13 @@ def untied(model: nn.Module, shared: nn.Module | Sequence[nn.Module], *, stacked
 def untie_repeats(model: nn.Module, run: Callable[[], Any]) -> None:
     """Unties, in a copied model, every module that is still called more than once in a pass (a reused activation)."""
     for _ in range(8):
-        counts: dict[nn.Module, int] = {}
-        with ExitStack() as stack:
+        calls: list[nn.Module] = []
+        with ExitStack() as stack, torch.no_grad():
             for module in model.modules():
-                stack.callback(module.register_forward_hook(lambda m, *_: counts.__setitem__(m, counts.get(m, 0) + 1)).remove)
-            with torch.no_grad():
-                run()
-        repeated = [m for m, n in counts.items() if n > 1 and not isinstance(m, Branches) and not any(counts.get(p, 0) > 1 for p in _parents(model, m))]
+                stack.callback(module.register_forward_hook(lambda called, *_, calls=calls: calls.append(called)).remove)  # type: ignore[misc]
+            run()
+        counts = Counter(calls)
+        repeated = [m for m, n in counts.items() if n > 1 and not isinstance(m, Branches) and not any(counts[p] > 1 for p in _parents(model, m))]
         if not repeated:
             return
         tensors = {id(t): t for t in _tensors(model)}

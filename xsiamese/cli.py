@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
+
+Json = Annotated[bool, Parameter(name="--json", negative=())]
 
 app = App(name="xsiamese", help="Explains why a two-input (Siamese) model found two things alike or different.", version_flags=["--version"])
 
 
 @app.command
-def plugins(*, json_: bool = False) -> None:
+def plugins(*, json_: Json = False) -> None:
     """List the installed plugins: distribution, version, hooks, and what is broken.
 
     Parameters
@@ -37,7 +38,7 @@ def plugins(*, json_: bool = False) -> None:
 
 
 @app.command
-def explainers(*, json_: bool = False) -> None:
+def explainers(*, json_: Json = False) -> None:
     """List the explainers: the name for --method, the class, and what it does.
 
     Parameters
@@ -56,7 +57,7 @@ def explainers(*, json_: bool = False) -> None:
 
 
 @app.command
-def models(*, json_: bool = False) -> None:
+def models(*, json_: Json = False) -> None:
     """List the models of the zoo.
 
     Parameters
@@ -68,7 +69,8 @@ def models(*, json_: bool = False) -> None:
     from xsiamese.zoo import CARDS
 
     cards = {**{card.name: card for card in CARDS}, **brought()}
-    rows = [{"name": c.name, "input": c.input, "embedding": c.embedding, "comparison": c.comparison, "layer": c.layer, "licence": c.licence, "weights": c.weights, "summary": c.summary} for c in cards.values()]  # fmt: skip
+    shown = ("name", "input", "embedding", "comparison", "layer", "licence", "weights", "summary")
+    rows = [{key: getattr(card, key) for key in shown} for card in cards.values()]
     if json_:
         print(json.dumps(rows, indent=2))
         return
@@ -79,7 +81,7 @@ def models(*, json_: bool = False) -> None:
 @app.command
 def explain(
     a: Path, b: Path, /, *, model: str = "fashion", method: str = "gradcam", layer: str | None = None, target: int | None = None,
-    output: Path | None = None, json_: bool = False, size: int | None = None, seed: int = 0,
+    output: Path | None = None, json_: Json = False, size: int | None = None, seed: int = 0,
 ) -> None:  # fmt: skip
     """Explain why the model found two images alike or different.
 
@@ -150,9 +152,3 @@ def main() -> None:
     except (ValueError, TypeError, ImportError, FileNotFoundError) as error:
         print(f"xsiamese: {error}", file=sys.stderr)
         sys.exit(2)
-
-
-def imported(spec: str) -> Any:
-    """What ``package.module:factory`` names."""
-    module, _, attribute = spec.partition(":")
-    return getattr(import_module(module), attribute)

@@ -80,9 +80,8 @@ def check_two_results(subject: Subject) -> None:
     of_layer = subject.cls.needs_layer and not getattr(subject.cls, "input_level", False)
     for side, value, leaf in zip("ab", found, inputs, strict=True):
         if not isinstance(value, Tensor) or value.shape[0] != PAIRS or (not of_layer and value.shape != leaf.shape):
-            raise ContractError(
-                f"the map of {side} must be a tensor {'with one row a pair' if of_layer else f'of shape {tuple(leaf.shape)}'}, it is {getattr(value, 'shape', value)}"
-            )
+            wanted = "with one row a pair" if of_layer else f"of shape {tuple(leaf.shape)}"
+            raise ContractError(f"the map of {side} must be a tensor {wanted}, it is {getattr(value, 'shape', value)}")
         if not bool(value.any()):
             raise ContractError(f"the map of {side} is zero for a pair that is not alike")
 

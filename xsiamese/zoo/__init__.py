@@ -10,5 +10,7 @@ from xsiamese.zoo.checkpoint import find_card as find_card
 from xsiamese.zoo.checkpoint import load as load
 from xsiamese.zoo.checkpoint import save as save
 from xsiamese.zoo.checkpoint import shipped as shipped
+from xsiamese.zoo.opened import OpenedModel as OpenedModel
+from xsiamese.zoo.opened import open_model as open_model
 
 CARDS: tuple[ModelCard, ...] = image.CARDS

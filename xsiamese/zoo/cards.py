@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,12 +35,16 @@ class Preprocessing:
 
     def __call__(self, image: Image) -> Tensor:
         """The image as a tensor (channels, height, width)."""
-        from torchvision.transforms import v2
+        grey = image.convert("L" if self.channels == 1 else "RGB")
+        if (grey.height, grey.width) != self.size:
+            grey = grey.resize(self.size[::-1], resample=2)  # bilinear, antialiased
+        return self.normalise(torch.from_numpy(np.array(grey)).reshape(*self.size, self.channels).permute(2, 0, 1))
 
-        steps: list[Any] = [v2.Grayscale(1) if self.channels == 1 else v2.RGB(), v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
-        steps += [v2.Resize(self.size, antialias=True), *([v2.RandomInvert(1.0)] if self.invert else []), v2.Normalize(list(self.mean), list(self.std))]
-        tensor: Tensor = v2.Compose(steps)(image)
-        return tensor.as_subclass(Tensor)
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """The model's input from grey or RGB values in [0, 255], shape (..., channels, height, width)."""
+        mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
+        values = pixels.float() / 255
+        return ((1 - values if self.invert else values) - mean) / std
 
     def undo(self, tensor: Tensor) -> Tensor:
         """Pixel values in [0, 1] from a model's input (..., channels, height, width)."""

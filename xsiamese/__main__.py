@@ -1,0 +1,5 @@
+"""``python -m xsiamese`` is the command line."""
+
+from xsiamese.cli import main
+
+main()

@@ -1,0 +1,121 @@
+"""A pair of images with both signed maps on one scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from xsiamese.explanation import PairExplanation
+    from xsiamese.zoo.cards import Preprocessing
+
+Norm = Literal["pair", "each", "global"]
+COLOURS = "RdBu"  # red pushes apart, blue pulls together; safe for colour-blind readers
+MOST = 8
+
+
+def plot_pair(explanation: PairExplanation, *, preprocessing: Preprocessing | None = None, norm: Norm = "pair", quantile: float = 0.995) -> Figure:
+    """One row a pair (and a layer): image a, its map, image b, its map.
+
+    Args:
+        explanation: of images (pairs, channels, h, w); maps are brought to the images' sizes.
+        preprocessing: what turned pixels into inputs, to be undone for showing; without it each image is stretched to its range.
+        norm: what shares a colour scale: the two maps of a "pair", each map by itself ("each"), or all ("global").
+        quantile: which quantile of the absolute values gets the full colour.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+        ValueError: if the inputs are not images.
+
+    Example:
+        >>> from xsiamese import PairGradCAM
+        >>> from xsiamese.data import fashion_pair
+        >>> from xsiamese.zoo import shipped
+        >>> figure = PairGradCAM(shipped("fashion").model).explain(fashion_pair()).plot()
+    """
+    try:
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('plots need matplotlib: pip install "xsiamese[plot]"') from error
+
+    images = [_pixels(side, name, preprocessing) for name, side in zip("ab", explanation.inputs, strict=True)]
+    grown = explanation.upsample()
+    rows = [(pair, layer, maps) for pair in range(min(len(explanation), MOST)) for layer, maps in enumerate(_layers(grown, pair))]
+    figure = Figure(figsize=(9.2, 2.45 * len(rows) + 0.55), layout="constrained")
+    axes = figure.subplots(len(rows), 4, squeeze=False)
+    everything = _scale([m for _, _, maps in rows for m in maps], quantile)
+    for line, (pair, layer, maps) in zip(axes, rows, strict=True):
+        shared = everything if norm == "global" else _scale(maps, quantile)
+        for side in (0, 1):
+            limit = _scale([maps[side]], quantile) if norm == "each" else shared
+            picture = images[side][pair].movedim(0, -1).squeeze(-1).numpy()
+            grey = images[side][pair].mean(0).numpy()
+            line[2 * side].imshow(picture, cmap="gray", vmin=0, vmax=1)
+            line[2 * side + 1].imshow(0.5 + 0.5 * grey, cmap="gray", vmin=0, vmax=1)
+            strength = (maps[side].abs() / limit).clamp(0, 1).sqrt().numpy()
+            line[2 * side + 1].imshow(maps[side].numpy(), cmap=COLOURS, vmin=-limit, vmax=limit, alpha=0.9 * strength)
+            line[2 * side].set_title(_item(explanation, pair, side), fontsize=9)
+            line[2 * side + 1].set_title(_map_title(explanation, layer, side), fontsize=9)
+        line[0].set_ylabel(_score(explanation, pair), fontsize=9)
+        for axis in line:
+            axis.set_xticks([])
+            axis.set_yticks([])
+        bar = figure.colorbar(ScalarMappable(Normalize(-shared, shared), COLOURS), ax=line, fraction=0.025, pad=0.01)
+        bar.set_ticks([-shared, 0, shared], labels=["apart", "0", "together"] if explanation.target == "closeness" else ["lowers", "0", "raises"])
+    figure.suptitle(_title(explanation, len(explanation)), fontsize=11)
+    return figure
+
+
+def _pixels(side: Any, name: str, preprocessing: Preprocessing | None) -> Tensor:
+    if not isinstance(side, Tensor) or side.dim() != 4 or side.shape[1] not in (1, 3):
+        what = tuple(side.shape) if isinstance(side, Tensor) else type(side).__name__
+        raise ValueError(f"input {name} is {what}: plot() draws images (pairs, 1 or 3 channels, h, w)")
+    side = side.detach().float().cpu()
+    if preprocessing is not None:
+        return preprocessing.undo(side)
+    low, high = side.flatten(1).min(1).values, side.flatten(1).max(1).values
+    stretched: Tensor = (side - low[:, None, None, None]) / (high - low).clamp_min(1e-12)[:, None, None, None]
+    return stretched
+
+
+def _layers(explanation: PairExplanation, pair: int) -> list[list[Tensor]]:
+    """For each layer the two maps (h, w) of a pair: channels are summed, which keeps sums."""
+    sides = [value if isinstance(value, tuple) else (value,) for value in explanation.maps]
+    found = []
+    for both in zip(*sides, strict=True):
+        if any(m.dim() != 4 for m in both):
+            raise ValueError(f"a map of shape {tuple(both[0].shape)} is no grid (pairs, channels, h, w): give a layout= for tokens")
+        found.append([m[pair].detach().float().cpu().sum(0) for m in both])
+    return found
+
+
+def _scale(maps: list[Tensor], quantile: float) -> float:
+    values = torch.cat([m.abs().flatten() for m in maps])
+    return max(float(values.quantile(quantile)) if values.numel() < 2**24 else float(values.max()), 1e-12)
+
+
+def _item(explanation: PairExplanation, pair: int, side: int) -> str:
+    return explanation.ids[pair][side] if explanation.ids else f"{'ab'[side]}"
+
+
+def _map_title(explanation: PairExplanation, layer: int, side: int) -> str:
+    names = explanation.parameters.get("layer")
+    held = {"first": 1, "second": 0}.get(str(explanation.parameters.get("wrt")))
+    if held == side:
+        return "held fixed"
+    return f"layer {names[layer]}" if isinstance(names, list) and layer < len(names) else "map"
+
+
+def _score(explanation: PairExplanation, pair: int) -> str:
+    return f"{'score' if explanation.target == 'closeness' else explanation.target} {float(explanation.scores[pair]):.3g}"
+
+
+def _title(explanation: PairExplanation, pairs: int) -> str:
+    closer = "higher is closer" if explanation.higher_is_closer else "lower is closer"
+    return f"{explanation.method}   ({closer})" + (f"   first {MOST} of {pairs} pairs" if pairs > MOST else "")

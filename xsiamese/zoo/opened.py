@@ -1,0 +1,82 @@
+"""A model opened by name, with what is needed to feed it image files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from xsiamese.zoo.cards import ModelCard, Preprocessing
+from xsiamese.zoo.checkpoint import find_card, load, shipped
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model that is ready to explain image files.
+
+    Attributes:
+        model: the model, in evaluation mode.
+        layer: the layer to explain on, or None.
+        preprocessing: of its images.
+    """
+
+    model: Callable[..., Any]
+    layer: str | None
+    preprocessing: Preprocessing
+
+    def read(self, path: str | Path) -> Tensor:
+        """An image file as the model's input, shape (1, channels, height, width).
+
+        Raises:
+            ValueError: if the file is missing, truncated or no image.
+        """
+        try:
+            from PIL import Image
+        except ImportError as error:
+            raise ImportError('images need Pillow: pip install "xsiamese[image]"') from error
+        try:
+            with Image.open(path) as image:
+                image.load()
+                return self.preprocessing(image)[None]
+        except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some broken PNGs
+            raise ValueError(f"{path} cannot be read as an image: {error}") from error
+
+
+def open_model(spec: str, *, size: int | None = None) -> OpenedModel:
+    """A model by zoo name, checkpoint file or ``package.module:factory``.
+
+    Args:
+        spec: "fashion", "run/model.safetensors" or "my.models:make".
+        size: the height and width of the images, for a factory: its model has no card.
+
+    Raises:
+        ValueError: if there is no such model, or it comes without weights.
+    """
+    if Path(spec).suffix == ".safetensors":
+        checkpoint = load(spec)
+        return _with_card(checkpoint.model, checkpoint.card)
+    if ":" in spec:
+        return _made(spec, size)
+    return _with_card(shipped(spec).model, find_card(spec))
+
+
+def _with_card(model: Callable[..., Any], card: ModelCard) -> OpenedModel:
+    if card.preprocessing is None:
+        raise ValueError(f"{card.name!r} is a model for {card.modality} data, not for image files")
+    return OpenedModel(model, card.layer, card.preprocessing)
+
+
+def _made(spec: str, size: int | None) -> OpenedModel:
+    module, _, name = spec.partition(":")
+    try:
+        model = getattr(import_module(module), name)()
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"--model {spec}: {error}; package.module:factory is needed, a function without arguments that gives the model") from error
+    if isinstance(model, nn.Module):
+        model.eval()
+    preprocessing = getattr(model, "preprocessing", None)
+    return OpenedModel(model, None, preprocessing if isinstance(preprocessing, Preprocessing) else Preprocessing((size or 224, size or 224)))
