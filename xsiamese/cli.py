@@ -128,6 +128,32 @@ def explain(
         print(explanation.summary() + (f"\nwritten to {output}" if output else "\n(-o why.png draws it)"))
 
 
+@app.command
+def demo(*, output: Path = Path("demo"), method: str = "gradcam") -> None:
+    """Explain a similar and a different pair of shipped images with the shipped model.
+
+    Parameters
+    ----------
+    output
+        The folder for the pictures.
+    method
+        The explainer, see ``xsiamese explainers``.
+    """
+    from xsiamese.data import fashion_pair
+    from xsiamese.plugins import explainer as find
+    from xsiamese.zoo import shipped
+
+    output.mkdir(parents=True, exist_ok=True)
+    checkpoint = shipped("fashion")
+    cls = find(method)
+    made = cls(checkpoint.model, checkpoint.card.layer) if cls.needs_layer else cls(checkpoint.model)
+    for name, classes in (("similar", ("sneaker", "sneaker")), ("different", ("sneaker", "bag"))):
+        explanation = made.explain(fashion_pair(*classes), ids=[classes])
+        path = output / f"{name}.png"
+        explanation.plot(preprocessing=checkpoint.card.preprocessing).savefig(path, dpi=120)
+        print(f"{name}: {classes[0]} - {classes[1]}, cosine similarity {float(explanation.scores[0]):.3f}, {explanation.method}: {path}")
+
+
 def describe(explanation: Any, output: Path | None) -> dict[str, Any]:
     """An explanation of one pair for machines."""
     closer, apart = (explanation.top(3, largest=largest)[0] for largest in ("closer", "apart"))

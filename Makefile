@@ -1,0 +1,48 @@
+# xsiamese: make help
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+export OMP_NUM_THREADS ?= 1
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test lint docs bench ship clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+$(VENV)/.demo: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[image,plot]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.dev: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $@ $(VENV)/.test $(VENV)/.demo
+
+demo: $(VENV)/.demo ## install, explain a similar and a different pair of shipped images, and write the pictures
+	$(BIN)/xsiamese demo --output demo
+
+test: $(VENV)/.test ## install what the tests need, and run them all
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## ruff and mypy --strict
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+docs: $(VENV)/.dev ## build the documentation, warnings are errors
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+	@echo "open docs/_build/html/index.html"
+
+bench: $(VENV)/.test ## measure speed against the floor and the peers, into docs/explanation
+	$(BIN)/python tests/benchmarks/speed.py
+
+ship: $(VENV)/.test ## make the shipped images and checkpoint again: make ship DATA=path/to/fashion_mnist
+	$(BIN)/python tools/ship_fashion.py --data $(DATA)
+
+clean: ## remove the environment and everything built
+	rm -rf $(VENV) demo build dist docs/_build docs/auto_examples docs/reference/generated
