@@ -148,7 +148,7 @@ def demo(*, output: Path = Path("demo"), method: str = "gradcam") -> None:
     cls = find(method)
     made = cls(checkpoint.model, checkpoint.card.layer) if cls.needs_layer else cls(checkpoint.model)
     for name, classes in (("similar", ("sneaker", "sneaker")), ("different", ("sneaker", "bag"))):
-        explanation = made.explain(fashion_pair(*classes), ids=[classes])
+        explanation = made.explain(fashion_pair(*classes, number=2), ids=[classes])
         path = output / f"{name}.png"
         explanation.plot(preprocessing=checkpoint.card.preprocessing).savefig(path, dpi=120)
         print(f"{name}: {classes[0]} - {classes[1]}, cosine similarity {float(explanation.scores[0]):.3f}, {explanation.method}: {path}")
