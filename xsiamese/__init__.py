@@ -10,6 +10,8 @@ from xsiamese.attribution import PairAttribution as PairAttribution
 from xsiamese.batch import PairBatch as PairBatch
 from xsiamese.branches import record as record
 from xsiamese.branches import untied as untied
+from xsiamese.calibration import Calibration as Calibration
+from xsiamese.calibration import calibrate as calibrate
 from xsiamese.comparison import Comparison as Comparison
 from xsiamese.explanation import PairExplanation as PairExplanation
 from xsiamese.hookspecs import hookimpl as hookimpl

@@ -1,0 +1,138 @@
+"""Thresholds: the three ways to choose one, both directions of a score, and what bad labels get."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from xsiamese import Calibration, SiameseModel, calibrate
+from xsiamese.comparison import ClampedEuclidean, Function
+
+
+def scored(higher_is_closer: bool = True) -> SiameseModel:
+    """A model whose score is the difference of two numbers."""
+    return SiameseModel(nn.Identity(), Function(lambda a, b: (b - a).flatten(), higher_is_closer))
+
+
+def noisy(pairs: int = 400, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores of same pairs around 1, of different ones around -1."""
+    generator = torch.Generator().manual_seed(seed)
+    same = torch.rand(pairs, generator=generator) < 0.3
+    scores = torch.randn(pairs, generator=generator) + torch.where(same, 1.0, -1.0)
+    return torch.zeros(pairs, 1), scores[:, None], same
+
+
+@pytest.mark.parametrize("method", ["eer", "far", "accuracy"])
+def test_a_distance_is_a_similarity_turned_round(method: str) -> None:
+    a, b, same = noisy()
+    up, down = (calibrate(scored(flag), a, b if flag else -b, same, method=method) for flag in (True, False))  # type: ignore[arg-type]
+    assert down.threshold == pytest.approx(-up.threshold)
+    assert (down.accuracy, down.far, down.frr, down.eer) == (up.accuracy, up.far, up.frr, up.eer)
+
+
+def test_rates_are_those_of_the_model_with_its_threshold() -> None:
+    a, b, same = noisy()
+    model = scored()
+    found = calibrate(model, a, b, same)
+    alike = model.comparison.is_close(model(a, b))
+    assert model.comparison.threshold_ == found.threshold
+    assert found.far == pytest.approx(float(alike[~same].float().mean()))
+    assert found.frr == pytest.approx(float((~alike[same]).float().mean()))
+    assert found.accuracy == pytest.approx(float((alike == same).float().mean()))
+    assert (found.same, found.different) == (int(same.sum()), int((~same).sum()))
+    assert abs(found.far - found.frr) <= 1 / min(found.same, found.different)
+    assert found.eer == pytest.approx((found.far + found.frr) / 2)
+
+
+def test_accuracy_is_the_best_of_all_thresholds() -> None:
+    a, b, same = noisy()
+    best = max(float(((b.flatten() >= t) == same).float().mean()) for t in [-math.inf, *b.flatten().tolist(), math.inf])
+    assert calibrate(scored(), a, b, same, method="accuracy").accuracy == pytest.approx(best)
+
+
+@pytest.mark.parametrize("far", [0.0, 0.05, 0.2])
+def test_far_is_kept_and_no_looser_threshold_keeps_it(far: float) -> None:
+    a, b, same = noisy()
+    found = calibrate(scored(), a, b, same, method="far", far=far)
+    assert found.far <= far
+    looser = b.flatten()[same & (b.flatten() < found.threshold)].max()
+    assert float((b.flatten()[~same] >= looser).float().mean()) > far
+
+
+def test_separable_pairs_get_the_middle_of_the_gap() -> None:
+    a, b = torch.zeros(4, 1), torch.tensor([[1.0], [2.0], [8.0], [9.0]])
+    for method in ("eer", "far", "accuracy"):
+        found = calibrate(scored(), a, b, torch.tensor([0, 0, 1, 1]), method=method, far=0)  # type: ignore[arg-type]
+        assert (found.threshold, found.eer, found.accuracy) == (5, 0, 1)
+
+
+def test_a_clamped_distance_is_judged_unclamped() -> None:
+    model = SiameseModel(nn.Identity(), ClampedEuclidean(limit=1))
+    a, b = torch.zeros(4, 1), torch.tensor([[1.5], [2.0], [4.0], [5.0]])
+    assert calibrate(model, a, b, torch.tensor([1, 1, 0, 0])).threshold == 3
+
+
+def test_batches_and_training_mode_change_nothing() -> None:
+    a, b, same = noisy(50)
+    model = SiameseModel(nn.Sequential(nn.Linear(1, 3), nn.BatchNorm1d(3)), "euclidean").train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    assert calibrate(model, a, b, same, internal_batch_size=7).threshold == pytest.approx(calibrate(model, a, b, same).threshold, rel=1e-5)
+    assert model.training
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_a_callable_gets_its_threshold_in_the_result_only() -> None:
+    a, b, same = noisy()
+    assert calibrate(lambda a, b: (b - a).flatten(), a, b, same) == calibrate(scored(), a, b, same)
+
+
+def test_the_checkpoint_keeps_it(tmp_path: Path) -> None:
+    from xsiamese.zoo import load, save
+    from xsiamese.zoo.image import fashion
+
+    torch.manual_seed(0)
+    model = fashion()
+    images = torch.randn(2, 8, 1, 28, 28)
+    found = calibrate(model, images[0], images[1], torch.arange(8) % 2)
+    loaded = load(save(tmp_path / "model.safetensors", model, "fashion")).model
+    assert isinstance(loaded, SiameseModel)
+    assert loaded.comparison.threshold_ == found.threshold
+
+
+def test_it_reads_well() -> None:
+    found = Calibration(0.5, "eer", 0.1, 0.9, 0.1, 0.1, 10, 20, False)
+    assert str(found).startswith("alike if score <= 0.5 (eer): accuracy 90.0%")
+
+
+@pytest.mark.parametrize(
+    ("same", "options", "message"),
+    [
+        (torch.ones(3), {}, r"shape \(3,\) for 4 pairs"),
+        (torch.ones(4), {}, "all 4 pairs are labelled the same"),
+        (torch.zeros(4), {}, "all 4 pairs are labelled different"),
+        (torch.tensor([0, 1, 2, 1]), {}, "other values than 0 and 1"),
+        (torch.tensor([0, 1, 0, 1]), {"method": "roc"}, "method='roc'"),
+        (torch.tensor([0, 1, 0, 1]), {"far": 1.0}, "far=1.0"),
+        (torch.tensor([0, 1, 0, 1]), {"internal_batch_size": 0}, "internal_batch_size=0"),
+    ],
+)
+def test_bad_input_is_named(same: Tensor, options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        calibrate(scored(), torch.zeros(4, 1), torch.arange(4.0)[:, None], same, **options)  # type: ignore[arg-type]
+
+
+def test_a_far_that_cannot_be_measured_warns() -> None:
+    with pytest.warns(UserWarning, match="cannot be measured on 2 different pairs"):
+        calibrate(scored(), torch.zeros(4, 1), torch.arange(4.0)[:, None], torch.tensor([0, 0, 1, 1]), method="far")
+
+
+def test_infinite_and_many_scores_are_refused() -> None:
+    same = torch.tensor([0, 1])
+    with pytest.raises(ValueError, match="NaN or infinite for pair 0 of 2"):
+        calibrate(lambda a, b: (a / b).flatten(), torch.zeros(2, 1), torch.tensor([[0.0], [1.0]]), same)
+    with pytest.raises(ValueError, match="one score per pair"):
+        calibrate(lambda a, b: (a, b), torch.zeros(2, 1), torch.zeros(2, 1), same)
