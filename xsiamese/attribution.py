@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any, ClassVar, Literal, Self
@@ -205,6 +207,19 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         with intact(batch.model), torch.no_grad():
             return batch.objective.reported(batch.value())
 
+    @contextmanager
+    def prepared(
+        self, inputs: Sequence[Any] | Mapping[str, Any], *, additional_forward_args: Any = None, wrt: Wrt = "both", baselines: Any = None,
+        internal_batch_size: BatchSize = None, show_progress: bool = False, seed: int | None = 0,
+    ) -> Iterator[PairBatch]:  # fmt: skip
+        """The checked pairs as one batch, for explainers that give more than two maps.
+
+        Inside the block the model is in evaluation mode with frozen parameters; after it everything is as it was.
+        """
+        batch = self._batches(inputs, None, baselines, additional_forward_args, wrt, False, show_progress, seed, {})
+        with intact(batch.model, seed=seed):
+            yield replace(batch, rows=self._size(batch, internal_batch_size))
+
     def has_convergence_delta(self) -> bool:
         """Whether ``return_convergence_delta`` can be asked for."""
         return self.complete or self.returns_delta
@@ -265,8 +280,6 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         return size
 
     def _progress(self, batch: PairBatch, size: int | None) -> Iterable[PairBatch]:
-        from dataclasses import replace
-
         pairs = batch.pairs if self.across_pairs else min(filter(None, (size, self.chunk, 1 if self.stochastic else None)), default=batch.pairs)
         parts = replace(batch, rows=size).split(pairs)
         total = -(-batch.pairs // pairs)

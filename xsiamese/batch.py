@@ -129,6 +129,19 @@ class PairBatch:
             value: Tensor = one.objective(*moved, *arguments)
         return value
 
+    def tail_embedding(self, layer: Layer, side: int, activation: Tensor) -> Tensor:
+        """The embedding of one side of a single pair as a function of a layer's output there: :meth:`tail` without the comparison.
+
+        Raises:
+            ValueError: if the model is not factored into encoder and comparison.
+        """
+        if not isinstance(self.model, SiameseModel) or self.pairs != 1:
+            raise ValueError(f"tail_embedding() takes a single pair of a SiameseModel, not {self.pairs} of {type(self.model).__name__}")
+        one = self.one_sided("first" if side == 0 else "second")
+        with self._replaced(one, layer, side, activation):
+            embedding: Tensor = self.model.encode(self._rebuilt(side), side)
+        return embedding
+
     def gradients(self) -> Leaves:
         """The gradient of the value with respect to each of :attr:`moved`."""
         moved = self.moved if self.create_graph else tuple(leaf.requires_grad_() for leaf in self.moved)
