@@ -1,0 +1,327 @@
+"""The reference, written from what is installed when the documentation is built: explainers, modules, and what captum has that pairs have not."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import captum.attr
+from described import CAPTUM, NOT_METHODS, OPTIONS, UNSUPPORTED
+from docutils import nodes
+from sphinx.application import Sphinx
+
+import xsiamese
+from xsiamese import PairAttribution, adapt
+from xsiamese.citations import entries
+
+Explainer = type[PairAttribution]
+HOOK_MODULE = "xsiamese.hookspecs"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """What Sphinx calls."""
+    app.connect("builder-inited", write, priority=100)
+    app.connect("missing-reference", resolve)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def write(app: Sphinx) -> None:
+    """Writes every generated page, and takes away those of explainers that are gone."""
+    root = Path(app.srcdir, "reference", "generated")
+    pages = {f"{name}.rst": text for name, text in everything().items()}
+    for path, text in pages.items():
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.read_text(encoding="utf-8") != text:
+            target.write_text(text, encoding="utf-8")
+    for folder in ("explainers", "modules"):
+        for old in (root / folder).glob("*.rst"):
+            if f"{folder}/{old.name}" not in pages:
+                old.unlink()
+
+
+def everything() -> dict[str, str]:
+    """The text of each generated page, by its name."""
+    pages = {"explainers": index(), "modules": module_index(), "captum": captum_table(), "create_graph": create_graph_list()}
+    pages.update({f"explainers/{cls.__name__}": page(cls) for cls in known()})
+    pages.update({f"modules/{name}": module_page(name) for name in modules()})
+    return pages
+
+
+def known() -> list[Explainer]:
+    """Every explainer that is installed."""
+    return list(xsiamese.explainers().values())
+
+
+def index() -> str:
+    """The table of all explainers, one for each plugin."""
+    text = [heading("Explainers", "=")]
+    text.append(
+        "Every explainer is a :class:`~xsiamese.attribution.PairAttribution`: arguments that all of them share are described there, once. "
+        "The same list in a terminal: ``xsiamese explainers``.\n"
+    )
+    groups: dict[str, list[Explainer]] = {}
+    for cls in known():
+        groups.setdefault(cls.__module__.split(".")[0], []).append(cls)
+    for package, members in sorted(groups.items(), key=lambda item: (item[0] != "xsiamese_gradcam", item[0])):
+        text.append(heading(_first_line(import_module(package)).rstrip("."), "-"))
+        rows = [
+            [f":doc:`explainers/{cls.__name__}`", f"``{cls.name}``", summary(cls), ", ".join(needs(cls)), ", ".join(flags(cls))]
+            for cls in members
+        ]
+        text.append(table(["Class", "Command line", "What a map says", "Needs", "Properties"], rows, "22 16 34 14 14"))
+    text.append(heading("What the properties mean", "-"))
+    text += [f"{name}\n   {meaning}\n" for name, meaning in FLAGS.items()]
+    text.append(toctree([f"explainers/{cls.__name__}" for cls in known()], hidden=True))
+    return "\n".join(text)
+
+
+def page(cls: Explainer) -> str:
+    """The page of one explainer: formula, source, needs, options, an example and the class itself."""
+    text = [heading(cls.__name__, "="), summary(cls) + "\n"]
+    if cls.formula:
+        text.append(f".. math::\n\n   {cls.formula}\n")
+    text.append(f":Command line: ``xsiamese explain A B --method {cls.name}``")
+    text.append(f":Source: {source(cls)}")
+    if captum_name := _captum(cls):
+        text.append(f":Algorithm: ``captum.attr.{captum_name}`` (:cite:p:`kokhlikyan2020`)")
+    text.append(f":Explains: {', '.join(sorted(cls.modalities))}")
+    text.append(f":Needs: {', '.join(needs(cls)) or 'only the score'}")
+    text.append(f":Properties: {', '.join(flags(cls)) or 'none of the listed ones'} (see :doc:`../explainers`)\n")
+    rows = list(option_rows(cls))
+    text.append(heading("Options", "-"))
+    if rows:
+        text.append("Besides the arguments of :meth:`PairAttribution.attribute <xsiamese.attribution.PairAttribution.attribute>`:\n")
+        text.append(table(["Option", "Default", "Meaning"], rows, "25 20 55"))
+    else:
+        text.append("None of its own: see :meth:`PairAttribution.attribute <xsiamese.attribution.PairAttribution.attribute>` for those that all share.\n")
+    if example(cls):
+        text += [heading("Example", "-"), ".. code-block:: python\n", _indented(example(cls)), ""]
+    text += [heading("Class", "-"), f".. autoclass:: {cls.__module__}.{cls.__name__}\n   :show-inheritance:\n"]
+    text.append(f".. minigallery:: {cls.__module__}.{cls.__name__}\n   :add-heading: Used in\n   :heading-level: -\n")
+    return "\n".join(text)
+
+
+FLAGS = {
+    "complete": "the maps sum to the change of the value explained, from the baselines to the pair (:doc:`/explanation/signs-and-completeness`)",
+    "delta": "``return_convergence_delta=True`` says by how much they do not",
+    "create_graph": "maps can be differentiated again: ``create_graph=True``",
+    "random": "draws random numbers; the same seed gives the same maps",
+    "across pairs": "a map depends on the other pairs of the batch",
+    "of activations": "a map shows the activations themselves, whatever the score",
+    "fitted": "maps are the weights of a regression on samples, so that zero is zero on average only",
+    "not symmetric": "swapping the inputs of a symmetric model does not swap the maps",
+}
+
+
+def flags(cls: Explainer) -> list[str]:
+    """What is special about an explainer, in the words of :data:`FLAGS`."""
+    told = {
+        "complete": cls.complete,
+        "delta": cls.complete or cls.returns_delta,
+        "create_graph": cls.uses_gradients and cls.differentiable,
+        "random": cls.stochastic,
+        "across pairs": cls.across_pairs,
+        "of activations": cls.of_activations,
+        "fitted": cls.fitted,
+        "not symmetric": not cls.symmetric,
+    }
+    return [name for name, true in told.items() if true]
+
+
+def needs(cls: Explainer) -> list[str]:
+    """What a user must have for an explainer."""
+    told = {
+        "a layer": cls.needs_layer,
+        "gradients": cls.uses_gradients,
+        "an ``nn.Module``": getattr(cls, "hooks", False),
+        "scikit-learn": cls.fitted,
+        "several pairs": cls.across_pairs,
+        "samples as baselines": cls.distribution_baselines,
+    }
+    return [name for name, true in told.items() if true]
+
+
+def source(cls: Explainer) -> str:
+    """The citation of the method; a plugin's own BibTeX entries by their keys."""
+    ours = [key for key in cls.reference if key in entries()]
+    own = [match[1] if (match := re.match(r"\s*@\w+\{([^,]+),", key)) else key for key in cls.reference if key not in entries()]
+    return "; ".join(([f":cite:p:`{','.join(ours)}`"] if ours else []) + [f"``{key}``" for key in own]) or "the layer's output itself"
+
+
+def option_rows(cls: Explainer) -> Iterator[list[str]]:
+    """Name, default and meaning of each option of an explainer's own."""
+    told = described(cls)
+    for name, parameter in cls.options().items():
+        if name in told or cls.name != "noise_tunnel":
+            yield [f"``{name}``", f"``{default(parameter)}``", told.get(name) or OPTIONS.get(name, "")]
+    if cls.name == "noise_tunnel":
+        yield ["every option of the explainer within", "", "passed on to it"]
+
+
+def described(cls: Explainer) -> dict[str, str]:
+    """What the docstring of ``compute`` says of each argument."""
+    text = inspect.getdoc(cls.compute) or ""
+    arguments = text.partition("Args:")[2].partition("\n\n")[0]
+    found = re.findall(r"^ {4}\*{0,2}(\w+): (.+(?:\n {8}.+)*)", arguments, re.MULTILINE)
+    return {name: " ".join(meaning.split()) for name, meaning in found}
+
+
+def default(parameter: inspect.Parameter) -> str:
+    """A default as one writes it."""
+    if parameter.default is inspect.Parameter.empty:
+        return "see meaning"
+    return str(getattr(parameter.default, "__name__", repr(parameter.default)))
+
+
+def example(cls: Explainer) -> str:
+    """A program that runs, for explainers of images whose docstring has none."""
+    if "Example:" in (cls.__doc__ or "") or not cls.modalities & {"image", "tabular"}:
+        return ""
+    options = {
+        "sliding_window_shapes": "(1, 3, 3)",
+        "feature_mask": "(halves, halves)",
+        "n_samples": "200" if cls.fitted else "10",
+    }
+    chosen = [f"{name}={value}" for name, value in options.items() if name in cls.options() and cls.name != "noise_tunnel"]
+    if cls.distribution_baselines:
+        chosen.append("baselines=(torch.rand(4, 1, 12, 12), torch.rand(4, 1, 12, 12))")
+    lines = [
+        "import torch",
+        f"from xsiamese import {', '.join(sorted([cls.__name__, 'SiameseModel']))}",
+        "",
+        "encoder = torch.nn.Sequential(",
+        "    torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(4, 3)",
+        ")",
+        'model = SiameseModel(encoder, comparison="cosine")',
+        "a, b = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 12, 12)  # two pairs",
+    ]
+    if any("halves" in option for option in chosen):
+        lines += ["halves = (torch.arange(12) // 6).expand(1, 1, 12, 12)  # left half 0, right half 1"]
+    if cls.__module__.split(".")[0] not in ("xsiamese", *(c.__module__.split(".")[0] for c in known() if hasattr(xsiamese, c.__name__))):
+        lines[1] = f"from {cls.__module__} import {cls.__name__}\nfrom xsiamese import SiameseModel"
+    made = f'{cls.__name__}(model, layer="1")' if cls.needs_layer else f"{cls.__name__}(model)"
+    lines += ["", f"map_a, map_b = {made}.attribute({', '.join(['(a, b)', *chosen])})"]
+    return "\n".join(lines)
+
+
+def modules() -> list[str]:
+    """Every module of the library, and those of its plugins."""
+    packages = ["xsiamese", *sorted({cls.__module__.split(".")[0] for cls in known()} - {"xsiamese"})]
+    names = [m.name for package in packages for m in pkgutil.walk_packages(import_module(package).__path__, f"{package}.")]
+    names = [*packages[1:], *names]
+    return sorted(name for name in names if name != HOOK_MODULE and not any(part.startswith("_") for part in name.split(".")) and _documented(name))
+
+
+def module_index() -> str:
+    """The list of all modules with their first lines."""
+    rows = [[f":doc:`modules/{name}`", _first_line(import_module(name))] for name in modules()]
+    text = [heading("Modules", "="), "The public names are those that ``import xsiamese`` gives; the modules are where they live.\n"]
+    return "\n".join([*text, table(["Module", "What it is for"], rows, "30 70"), toctree([f"modules/{name}" for name in modules()], hidden=True)])
+
+
+def module_page(name: str) -> str:
+    """The page of one module; explainers have pages of their own."""
+    own = [cls.__name__ for cls in known() if cls.__module__ == name]
+    text = [heading(name, "="), f".. automodule:: {name}\n   :members:"]
+    if own:
+        text.append(f"   :exclude-members: {', '.join(own)}\n")
+        text.append("Explainers: " + ", ".join(f":doc:`../explainers/{cls}`" for cls in own) + "\n")
+    return "\n".join([*text, ""])
+
+
+def captum_table() -> str:
+    """Every class of ``captum.attr``: the explainer that takes it to pairs, or why there is none."""
+    rows = []
+    for name, cls in captum_classes().items():
+        if name in supported():
+            rows.append([f"``{name}``", f":doc:`/reference/generated/explainers/{supported()[name]}`", ""])
+        else:
+            rows.append([f"``{name}``", "none", UNSUPPORTED[name]])
+        assert inspect.isclass(cls)
+    return ":orphan:\n\n" + heading("captum's algorithms", "=") + "\n" + table(["captum", "For pairs", "Why not"], rows, "25 30 45")
+
+
+def captum_classes() -> dict[str, type[Any]]:
+    """captum's algorithms: every class of ``captum.attr`` that is not a base, an input or a statistic."""
+    names = [name for name in captum.attr.__all__ if inspect.isclass(getattr(captum.attr, name)) and name not in NOT_METHODS]
+    return {name: getattr(captum.attr, name) for name in sorted(names)}
+
+
+def supported() -> dict[str, str]:
+    """The explainer of each captum algorithm."""
+    found = {cls.algorithm.__name__: cls.__name__ for cls in known() if issubclass(cls, adapt.Adapted)}
+    return {**found, **CAPTUM}
+
+
+def create_graph_list() -> str:
+    """Which explainers refuse ``create_graph=True``, from their flags."""
+    without = [cls for cls in known() if not (cls.uses_gradients and cls.differentiable)]
+    asks = [cls.__name__ for cls in without if not cls.uses_gradients]
+    cuts = [cls.__name__ for cls in without if cls.uses_gradients]
+
+    def links(names: list[str]) -> str:
+        return ", ".join(f":doc:`{name} </reference/generated/explainers/{name}>`" for name in names)
+
+    return (
+        ":orphan:\n\n" + heading("Explainers without create_graph", "=")
+        + f"\nThey use no gradient of the score: {links(asks)}.\n\nTheir algorithm cuts the graph or changes weights on its way: {links(cuts)}.\n"
+    )  # fmt: skip
+
+
+def resolve(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Element | None:
+    """Finds a public name where it lives: ``xsiamese.PairGradCAM`` and ``PairGradCAM`` are ``xsiamese_gradcam.gradient.PairGradCAM``."""
+    if node.get("refdomain") != "py":
+        return None
+    name, _, rest = node["reftarget"].removeprefix("xsiamese.").partition(".")
+    thing = vars(xsiamese).get(name) or xsiamese.explainers().get(name)
+    if not hasattr(thing, "__qualname__"):
+        return None
+    target = ".".join(filter(None, (thing.__module__, thing.__qualname__, rest)))
+    if target == node["reftarget"]:
+        return None
+    return env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, contnode)
+
+
+def heading(text: str, line: str) -> str:
+    """A title."""
+    return f"{text}\n{line * len(text)}\n"
+
+
+def table(head: list[str], rows: list[list[str]], widths: str) -> str:
+    """A list-table."""
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    for row in [head, *rows]:
+        lines += [f"   {'* -' if i == 0 else '  -'} {cell}".rstrip() for i, cell in enumerate(row)]
+    return "\n".join(lines) + "\n"
+
+
+def toctree(pages: list[str], hidden: bool = False) -> str:
+    """A table of contents."""
+    return ".. toctree::\n   :maxdepth: 1\n" + ("   :hidden:\n" if hidden else "") + "\n" + "\n".join(f"   {name}" for name in pages) + "\n"
+
+
+def summary(cls: Explainer) -> str:
+    """The first line of an explainer's docstring."""
+    return (inspect.getdoc(cls) or "").split("\n")[0]
+
+
+def _captum(cls: Explainer) -> str:
+    return next((name for name, ours in supported().items() if ours == cls.__name__), "")
+
+
+def _documented(name: str) -> bool:
+    return bool(import_module(name).__doc__) and name != "xsiamese.__main__"
+
+
+def _first_line(module: Any) -> str:
+    return (inspect.getdoc(module) or "").split("\n")[0]
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"   {line}".rstrip() for line in text.split("\n"))

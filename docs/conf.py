@@ -1,0 +1,82 @@
+"""Sphinx: ``sphinx-build -W -b html docs docs/_build``."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "_ext"))
+
+import xsiamese  # noqa: E402
+
+project = "xsiamese"
+author = "The xsiamese developers"
+copyright = "2026, The xsiamese developers"  # noqa: A001
+release = version = xsiamese.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "sphinxcontrib.bibtex",
+    "catalogue",
+]
+exclude_patterns = ["_build", "measurements", "auto_examples/**/GALLERY_HEADER.rst"]
+suppress_warnings = ["config.cache"]  # the gallery's settings hold functions, which Sphinx cannot store between builds
+
+bibtex_bibfiles = ["../xsiamese/bibliography.bib"]
+bibtex_reference_style = "author_year"
+bibtex_default_style = "plain"
+
+autodoc_default_options = {"members": True, "show-inheritance": True, "member-order": "bysource"}
+autodoc_typehints = "signature"
+autodoc_class_signature = "mixed"
+autodoc_preserve_defaults = True
+napoleon_use_ivar = True  # a dataclass has its fields from autodoc already
+napoleon_google_docstring = True
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 100
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["auto_examples"],
+    "filename_pattern": r"plot_",
+    "ignore_pattern": r"(__init__|setup|test_).*\.py|xsiamese-",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "image_scrapers": ("figures.scrape",),
+    "reset_modules": ("matplotlib", "figures.reset"),
+    "capture_repr": ("__repr__",),
+    "doc_module": ("xsiamese", "xsiamese_captum", "xsiamese_gradcam"),
+    "backreferences_dir": "reference/generated/backreferences",
+    "min_reported_time": 0,
+    "remove_config_comments": True,
+    "download_all_examples": False,
+    "show_signature": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "xsiamese"
+html_show_sourcelink = False
+html_theme_options = {
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}
+
+if find_spec("matplotlib"):
+    import matplotlib
+
+    matplotlib.use("agg")
