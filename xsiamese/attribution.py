@@ -24,7 +24,7 @@ from xsiamese.inputs import Wrt, baseline_leaves, two_sides
 from xsiamese.layers import Layer, Layout
 from xsiamese.model import pair_model
 from xsiamese.objective import Objective, Target, check_fit
-from xsiamese.speed import fastest_split
+from xsiamese.speed import Split, fastest_split
 from xsiamese.state import intact, reseed
 
 Maps = tuple[Any, Any]
@@ -166,7 +166,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         if return_convergence_delta and not self.has_convergence_delta():
             raise ValueError(f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of scores")
         with intact(batches.model, seed=seed if self.stochastic else None, freeze=not create_graph):
-            size = self._size(batches, internal_batch_size)
+            split = self._split(batches, internal_batch_size)
+            batches, size = batches.laid_out(split), split.pairs
             parts = [self._compute(part, seed, options) for part in self._progress(batches, size)]
             maps = _join(parts, create_graph)
             delta = self._delta(batches, maps, size, options) if return_convergence_delta else None
@@ -218,7 +219,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         """
         batch = self._batches(inputs, None, baselines, additional_forward_args, wrt, False, show_progress, seed, {})
         with intact(batch.model, seed=seed):
-            yield replace(batch, rows=self._size(batch, internal_batch_size))
+            yield replace(batch, rows=self._split(batch, internal_batch_size).pairs)
 
     def has_convergence_delta(self) -> bool:
         """Whether ``return_convergence_delta`` can be asked for."""
@@ -272,12 +273,12 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             distribution=self.distribution_baselines,
         )  # fmt: skip
 
-    def _size(self, batch: PairBatch, size: BatchSize) -> int | None:
+    def _split(self, batch: PairBatch, size: BatchSize) -> Split:
         if size == "auto":
             return fastest_split(batch)
         if size is not None and (not isinstance(size, int) or size < 1):
             raise ValueError(f"internal_batch_size={size!r}: a positive number of pairs, 'auto' or None is needed")
-        return size
+        return Split(size)
 
     def _progress(self, batch: PairBatch, size: int | None) -> Iterable[PairBatch]:
         pairs = batch.pairs if self.across_pairs else min(filter(None, (size, self.chunk, 1 if self.stochastic else None)), default=batch.pairs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from xsiamese.inputs import Leaves, Side, Wrt
 from xsiamese.layers import Layer, default_layer, find_layers
 from xsiamese.model import PairModel, SiameseModel, TwoInputModel
 from xsiamese.objective import Objective, Target
+from xsiamese.speed import Split
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class PairBatch:
         seed: the seed of everything random.
         plans: what is already known of how the model uses its modules.
         distribution: whether the baselines are samples rather than one row a pair.
+        split_: how the batch is cut and laid out.
     """
 
     model: PairModel
@@ -62,6 +64,7 @@ class PairBatch:
     seed: int | None = 0
     plans: dict[Any, Plan] | None = None
     distribution: bool = False
+    split_: Split = field(default_factory=Split)
 
     @property
     def pairs(self) -> int:
@@ -71,13 +74,16 @@ class PairBatch:
     @cached_property
     def objective(self) -> Objective:
         """The value explained, as a function ``objective(*moved, *arguments)``."""
-        return Objective(self.model, self.a, self.b, self.target, self.wrt)
+        return Objective(self.model, self.a, self.b, self.target, self.wrt, stacked=self.split_.stacked)
 
     @cached_property
     def leaves(self) -> Leaves:
         """All tensors of both sides, safe from in-place changes."""
         leaves = (*self.a.leaves, *self.b.leaves)
-        return leaves if self.create_graph else tuple(leaf.detach().clone() for leaf in leaves)
+        if self.create_graph:
+            return leaves
+        layout = torch.channels_last if self.split_.channels_last else torch.preserve_format
+        return tuple(leaf.detach().clone(memory_format=layout) for leaf in leaves)
 
     @cached_property
     def moved(self) -> Leaves:
@@ -195,6 +201,8 @@ class PairBatch:
         """
         if isinstance(self.model, TwoInputModel) and not isinstance(self.model.model, nn.Module):
             raise ValueError("this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, or use SiameseModel")
+        if self.split_.stacked:
+            return self.laid_out(Split(self.split_.pairs)).untied(layer, layered=layered, unique=unique, tie=tie)
         plan = self._plan(layer, layered=layered)
         alone = self.objective.encodes_held
         shared = [] if alone else plan.shared
@@ -217,6 +225,10 @@ class PairBatch:
     def one_sided(self, wrt: Wrt) -> PairBatch:
         """The same pairs with only one side moving."""
         return replace(self, wrt=wrt)
+
+    def laid_out(self, split: Split) -> PairBatch:
+        """The same pairs, to be run in another way."""
+        return replace(self, split_=split)
 
     def split(self, size: int) -> Iterator[PairBatch]:
         """The same batch in parts of at most ``size`` pairs."""

@@ -20,16 +20,18 @@ class Objective(nn.Module):
     """What an explainer differentiates or perturbs: ``objective(*moved, *held, *extra)`` gives one value per pair.
 
     Without a target the value is *closeness*: the model's score, negated if it is a distance. With one it is what the target picks.
+    ``stacked`` runs both sides through a shared encoder in one call.
     When one side of a factored model moves, the other side's embedding is held, so it is encoded once only.
     """
 
-    def __init__(self, model: PairModel, a: Side, b: Side, target: Target = None, wrt: Wrt = "both") -> None:
+    def __init__(self, model: PairModel, a: Side, b: Side, target: Target = None, wrt: Wrt = "both", stacked: bool = False) -> None:
         super().__init__()
         self.model = model
         self.target = target
         self.sides = (a.detached(), b.detached())
         self.moving = {"both": (0, 1), "first": (0,), "second": (1,)}[wrt]
         self.encodes_held = model.factored and len(self.moving) == 1
+        self.stacked = stacked and not self.encodes_held
         counts = (len(a.leaves), len(b.leaves))
         floating = tuple(leaf.is_floating_point() for leaf in (*a.leaves, *b.leaves))
         sides = [side for side in (0, 1) for _ in range(counts[side])]
@@ -76,6 +78,9 @@ class Objective(nn.Module):
         run = self.model.explained if self.target is None else self.model
         if isinstance(self.target, (Tensor, list)):
             extra = extra[:-1]
+        if self.stacked and isinstance(self.model, SiameseModel):
+            z_a, z_b = self.model.encode(torch.cat([leaves[0], leaves[1]])).chunk(2)
+            return self.model.comparison.explained(z_a, z_b) if self.target is None else self.model.compare(z_a, z_b)
         return run(self._side(leaves, 0), self._side(leaves, 1), *extra)
 
     def _value(self, output: Any, extra: Sequence[Any], rows: int) -> Tensor:

@@ -1,60 +1,90 @@
-"""The fastest way to cut a batch of pairs, measured once for a model and a shape."""
+"""The fastest way to run a batch of pairs through a model, measured once for a model and a shape."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
 
+from xsiamese.model import SiameseModel
+
 if TYPE_CHECKING:
     from xsiamese.batch import PairBatch
 
-_MEASURED: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], int]] = WeakKeyDictionary()
+
+@dataclass(frozen=True)
+class Split:
+    """How to cut and lay out a batch of pairs.
+
+    Attributes:
+        pairs: how many go into one pass; None for all.
+        stacked: whether a shared encoder gets both sides in one call.
+        channels_last: whether images are laid out with their channels last.
+    """
+
+    pairs: int | None = None
+    stacked: bool = False
+    channels_last: bool = False
 
 
-def fastest_split(batch: PairBatch) -> int:
-    """How many pairs a forward pass should hold: of 1, 2, 4, ... the number with the least time per pair.
+_MEASURED: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], Split]] = WeakKeyDictionary()
+_LARGEST = 16
 
-    On two cores the same 16 images through ResNet-50 cost up to twice as much in one batch as in small ones, which stay in the cache.
-    Measured by passes without gradients, twice each, once for a model, a shape, a device and a number of threads.
-    On a GPU a batch is taken whole, and halved until it fits into memory.
+
+def fastest_split(batch: PairBatch) -> Split:
+    """The split with the least time per pair, by passes without gradients; measured once for a model, a shape and a device.
+
+    On two cores the same 16 images through ResNet-50 cost up to twice as much in one batch as in small ones, which stay in the
+    cache. On a GPU a batch is taken whole, and halved until it fits into memory.
     """
     leaves = (*batch.a.leaves, *batch.b.leaves)
     known = _MEASURED.setdefault(batch.model, {})
-    key = (tuple(leaf.shape[1:] for leaf in leaves), leaves[0].dtype, leaves[0].device, torch.get_num_threads(), _power(batch.pairs))
+    sizes = [2**i for i in range(min(batch.pairs, _LARGEST).bit_length())]
+    key = (tuple(leaf.shape[1:] for leaf in leaves), leaves[0].dtype, leaves[0].device, torch.get_num_threads(), sizes[-1], batch.wrt)
     if key not in known:
-        sizes = [2**i for i in range(_power(batch.pairs) + 1)]
-        if leaves[0].is_cuda:
-            sizes = sizes[::-1]
-        known[key] = _largest_that_fits(batch, sizes) if leaves[0].is_cuda else min(sizes, key=lambda size: _seconds_per_pair(batch, size))
+        known[key] = _largest_that_fits(batch, sizes) if leaves[0].is_cuda else _measured(batch, sizes)
     return known[key]
 
 
-def _power(pairs: int) -> int:
-    """Of the sizes tried the largest is 2 to this."""
-    return min(pairs, 16).bit_length() - 1
+def can_stack(batch: PairBatch) -> bool:
+    """Whether both sides can go through the encoder in one call: it is shared, and takes one tensor of one shape."""
+    a, b = batch.a.leaves, batch.b.leaves
+    shared = isinstance(batch.model, SiameseModel) and batch.model.encoders[0] is batch.model.encoders[1]
+    return shared and len(a) == len(b) == 1 and a[0].shape[1:] == b[0].shape[1:]
 
 
-def _seconds_per_pair(batch: PairBatch, size: int) -> float:
-    part = next(batch.split(size))
-    times = []
+def _measured(batch: PairBatch, sizes: list[int]) -> Split:
+    images = all(leaf.dim() == 4 for leaf in (*batch.a.leaves, *batch.b.leaves))
+    splits = [Split(1), *(Split(size, stacked=True) for size in sizes)] if can_stack(batch) else [Split(size) for size in sizes]
+    splits += [Split(split.pairs, split.stacked, channels_last=True) for split in splits if images]
+    runs = {split: _pass(batch, split) for split in splits}
+    times: dict[Split, list[float]] = {split: [] for split in splits}
     with torch.no_grad():
-        for _ in range(3):
-            start = time.perf_counter()
-            part.value()
-            times.append(time.perf_counter() - start)
-    return min(times[1:]) / size
+        for number in range(4):  # in turn, so that a slow moment of the machine hits all; the first round warms up
+            for split, run in runs.items():
+                start = time.perf_counter()
+                run()
+                if number:
+                    times[split].append((time.perf_counter() - start) / (split.pairs or 1))
+    return min(splits, key=lambda split: min(times[split]))
 
 
-def _largest_that_fits(batch: PairBatch, sizes: list[int]) -> int:
-    for size in sizes:
+def _pass(batch: PairBatch, split: Split) -> Callable[[], object]:
+    part = next(batch.laid_out(split).split(split.pairs or batch.pairs))
+    return part.value
+
+
+def _largest_that_fits(batch: PairBatch, sizes: list[int]) -> Split:
+    for size in reversed(sizes):
         try:
             with torch.no_grad():
-                next(batch.split(size)).value()
-            return size
+                _pass(batch, Split(size))()
+            return Split(size)
         except torch.OutOfMemoryError:
             torch.cuda.empty_cache()
-    return 1
+    return Split(1)
