@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
@@ -19,31 +19,36 @@ def intact(model: nn.Module, *, seed: int | None = None, freeze: bool = True) ->
         seed: seeds torch, numpy (captum's GradientShap draws from it) and random; None leaves them where they are.
         freeze: takes ``requires_grad`` off the parameters, so that only what is explained has a graph.
     """
-    training = [(module, module.training) for module in model.modules()]
-    parameters = [(p, p.requires_grad) for p in model.parameters()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
+    modules = list(model.modules())
+    training = [module.training for module in modules]
+    parameters = [(p, p.requires_grad) for p in _of(modules, "_parameters") if p.is_leaf]
+    buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in _of(modules, "_buffers")]
     with ExitStack() as stack:
         stack.enter_context(seeded(seed))
-        if any(type(module).__name__ == "OptimizedModule" for module in model.modules()):
+        if any(type(module).__name__ == "OptimizedModule" for module in modules):
             stack.enter_context(torch.compiler.set_stance("force_eager"))  # hooks do not fire in compiled code
         try:
-            for module, _ in training:
+            for module in modules:
                 module.training = False
             if freeze:
                 for parameter, _ in parameters:
-                    if parameter.is_leaf:
-                        parameter.requires_grad_(False)
+                    parameter.requires_grad_(False)
             yield
         finally:
-            for module, flag in training:
+            for module, flag in zip(modules, training, strict=True):
                 module.training = flag
             for parameter, flag in parameters:
-                if parameter.is_leaf:
-                    parameter.requires_grad_(flag)
+                parameter.requires_grad_(flag)
             with torch.no_grad():
-                for buffer, before in buffers:
-                    if not torch.equal(buffer, before):
+                for buffer, version, before in buffers:
+                    if buffer._version != version:
                         buffer.copy_(before)
+
+
+def _of(modules: list[nn.Module], kind: str) -> list[Tensor]:
+    """The parameters or buffers of all modules, each once."""
+    found = {id(t): t for module in modules for t in getattr(module, kind).values() if t is not None}
+    return list(found.values())
 
 
 @contextmanager
