@@ -136,7 +136,9 @@ class Adapted(PairAttribution):
         if self.hooks and batch.leaves[0].dtype in LOW_PRECISION:
             moved, baselines, arguments = _float32(moved), _float32(baselines), _float32(arguments)
         if self.unique and not batch.create_graph:
-            moved = tuple(leaf.detach().requires_grad_() for leaf in moved)  # DeepLIFT's and LRP's hooks need a graph all the way
+            # DeepLIFT's and LRP's hooks need a graph all the way, also through the side that is held
+            moved = tuple(leaf.detach().requires_grad_() for leaf in moved)
+            arguments = tuple(v.detach().requires_grad_() if isinstance(v, Tensor) and v.is_floating_point() else v for v in arguments)
         call = {k: v for k, v in options.items() if k in known}
         for key in ("sliding_window_shapes", "strides"):  # one for all tensors
             if key in call and (isinstance(call[key], int) or isinstance(call[key][0], int)):

@@ -48,9 +48,11 @@ class Registry:
     def manager(self) -> pluggy.PluginManager:
         """The pluggy manager, with every plugin loaded."""
         if self._manager is None:
-            self._manager = pluggy.PluginManager(GROUP)
-            self._manager.add_hookspecs(hookspecs)
-            self._load(self._manager)
+            manager = pluggy.PluginManager(GROUP)
+            manager.add_hookspecs(hookspecs)
+            self.plugins.clear()
+            self._load(manager)
+            self._manager = manager  # only now: after a collision the next call must fail as well
         return self._manager
 
     def collect(self, hook: str, key: Callable[[Any], str], what: str) -> dict[str, Any]:
@@ -64,17 +66,15 @@ class Registry:
         for implementation in caller.get_hookimpls():
             name = implementation.plugin_name
             try:
-                things = list(implementation.function())
+                things = [(key(thing), thing) for thing in implementation.function()]
             except Exception as error:  # a broken plugin must not break the others
                 self._fail(name, error)
                 continue
-            for thing in things:
-                owner = self._owner(name)
-                if key(thing) in found and found[key(thing)][0] is not thing:
-                    raise ValueError(
-                        f"two {what} are called {key(thing)!r}: from {found[key(thing)][1]} and from {owner}; uninstall one or set XSIAMESE_DISABLED_PLUGINS"
-                    )
-                found[key(thing)] = (thing, owner)
+            owner = self._owner(name)
+            for called, thing in things:
+                if called in found and found[called][0] is not thing:
+                    raise ValueError(f"two {what} are called {called!r}: from {found[called][1]} and from {owner}; uninstall one or set XSIAMESE_DISABLED_PLUGINS")
+                found[called] = (thing, owner)
         return {name: thing for name, (thing, _) in sorted(found.items())}
 
     def _load(self, manager: pluggy.PluginManager) -> None:
@@ -97,7 +97,20 @@ class Registry:
             except Exception as error:  # a broken plugin must not break the others
                 self._fail(name, error)
                 continue
-            plugin.hooks = sorted(caller.name for caller in manager.get_hookcallers(module) or ())
+            callers = manager.get_hookcallers(module) or ()
+            plugin.hooks = sorted(caller.name for caller in callers if caller.has_spec())
+            for unknown in sorted(caller.name for caller in callers if not caller.has_spec()):
+                self._warn_of_hook(plugin, unknown)
+
+    def _warn_of_hook(self, plugin: Plugin, hook: str) -> None:
+        known = [caller for caller in vars(hookspecs) if caller.startswith(f"{GROUP}_")]
+        near = get_close_matches(hook, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+        warnings.warn(
+            f"the plugin {plugin.name!r} of {plugin.distribution} {plugin.version} implements {hook!r}, which is no hook of this version; {hint}",
+            RuntimeWarning,
+            stacklevel=5,
+        )
 
     def _fail(self, name: str, error: Exception) -> None:
         plugin = self.plugins[name]
@@ -147,9 +160,10 @@ def explainer(name: str) -> type[PairAttribution]:
         ValueError: if there is none, with the nearest names.
     """
     known = explainers()
-    short = {cls.name: cls for cls in known.values()}
+    short = registry.collect("xsiamese_explainers", lambda cls: str(cls.name), "explainers")
     if name in known or name in short:
-        return known.get(name) or short[name]
+        found: type[PairAttribution] = known.get(name) or short[name]
+        return found
     near = get_close_matches(name.lower().replace("-", "_"), [*short, *(k.lower() for k in known)], n=3)
     names = {k.lower(): k for k in known}
     hint = f"did you mean {' or '.join(repr(names.get(n, n)) for n in near)}?" if near else f"known: {', '.join(sorted(short))}"

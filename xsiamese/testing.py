@@ -7,6 +7,7 @@ import random
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -242,6 +243,8 @@ def check_deterministic(subject: Subject) -> None:
     for x, y in zip(first, subject.attribute(model, pairs(), seed=3), strict=True):
         if not torch.equal(x, y):
             raise ContractError("two calls with one seed give different maps")
+    if subject.cls.stochastic and all(map(torch.equal, first, subject.attribute(model, pairs(), seed=4))):
+        raise ContractError("two seeds give the same maps, and stochastic=True says that it draws: draw from torch's, numpy's or random's generator")
 
 
 def check_complete(subject: Subject) -> None:
@@ -352,11 +355,15 @@ def check_explainer(cls: type[PairAttribution], *, only: str | None = None, opti
 
     Raises:
         ContractError: naming every check that fails, and what is wrong.
+        ValueError: if there is no check of that name.
 
     Example:
         >>> from xsiamese import PairGradCAM
         >>> check_explainer(PairGradCAM, only="3 twin")
     """
+    if only is not None and only not in CHECKS:
+        near = get_close_matches(only, CHECKS, n=1)
+        raise ValueError(f"no check is called {only!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CHECKS)}"))
     subject = Subject(cls, quick_options(cls) if options is None else options)
     failures = []
     for name, check in CHECKS.items():

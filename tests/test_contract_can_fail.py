@@ -1,0 +1,335 @@
+"""For every point of the contract an explainer that breaks that point, and little else: no check is idle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from xsiamese import PairAttribution, PairBatch
+from xsiamese.testing import CHECKS, ContractError, check_explainer
+
+Maps = tuple[Any, Any]
+
+
+class Good(PairAttribution):
+    """Gradient times input, with nothing wrong. What breaks below breaks one line of it."""
+
+    name = "good"
+    formula = r"x \odot \partial s / \partial x"
+    reference = ("shrikumar2016",)
+
+    def compute(self, batch: PairBatch) -> Maps:
+        gradients = batch.gradients()
+        return batch.maps([leaf * g for leaf, g in zip(batch.moved, gradients, strict=True)])
+
+
+def doubled(maps: Maps) -> Maps:
+    return maps[0], 2 * maps[1]
+
+
+class OneResult(Good):
+    """Gives a map of the wrong shape."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        return tuple(m.sum((1, 2, 3)) for m in super().compute(batch))  # type: ignore[return-value]
+
+
+class PrefersB(Good):
+    """Counts b twice."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        return doubled(super().compute(batch))
+
+
+class LastCall(Good):
+    """Keeps the gradients of the encoder's last call, as any hook that stores one tensor a module does."""
+
+    needs_layer = True
+
+    def compute(self, batch: PairBatch) -> Maps:
+        with batch.record(self.layer) as recording:
+            value = batch.value()
+        (a, b), (slope_a, slope_b) = recording.activations[0], recording.gradients(value, batch.create_graph)[0]
+        same = self.model.encoders[0] is self.model.encoders[1]
+        return (b * slope_b if same else a * slope_a), b * slope_b
+
+
+class Leaks(Good):
+    """Centres the maps over the batch."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        first, second = super().compute(batch)
+        return first - first.mean(0) + 1e-3, second - second.mean(0) + 1e-3
+
+
+class CountsRows(Good):
+    """Depends on how many pairs go through at once."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        first, second = super().compute(batch)
+        return first * (1 if batch.rows is None else 1 + batch.rows), second
+
+
+class LeavesAHook(Good):
+    """Registers a hook and forgets it."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        batch.model.register_forward_hook(lambda *_: None)
+        return super().compute(batch)
+
+
+class Swallows(Good):
+    """Hides what goes wrong in the model."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        try:
+            return super().compute(batch)
+        except KeyError:
+            return batch.maps([torch.ones_like(leaf) for leaf in batch.moved])
+
+
+class TouchesGrad(Good):
+    """Runs .backward(), which adds to every parameter's .grad."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        for parameter in batch.model.parameters():
+            parameter.requires_grad_(True)
+        with torch.enable_grad():
+            batch.value().sum().backward()
+        return super().compute(batch)
+
+
+class TouchesWeights(Good):
+    """Changes a weight."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        with torch.no_grad():
+            next(batch.model.parameters()).add_(1e-3)
+        return super().compute(batch)
+
+
+class TouchesRandom(Good):
+    """Draws from the global generator."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        torch.rand(1)
+        return super().compute(batch)
+
+
+class NeedsParameters(Good):
+    """Weighs its maps by whether parameters were trainable before."""
+
+    def attribute(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        frozen = not any(p.requires_grad for p in self.model.parameters())
+        first, second = super().attribute(*args, **kwargs)
+        return first * (2 if frozen else 1), second
+
+
+class SeesInPlace(Good):
+    """Keeps a layer's output as it is, so that an in-place ReLU changes it afterwards."""
+
+    needs_layer = True
+
+    def compute(self, batch: PairBatch) -> Maps:
+        kept: list[Tensor] = []
+        layer = dict(batch.model.named_modules())["encoder.3" if "encoder.3" in dict(batch.model.named_modules()) else "encoder_a.3"]
+        handle = layer.register_forward_hook(lambda m, i, o: kept.append(o))
+        with torch.no_grad():
+            batch.value()
+        handle.remove()
+        return (kept[0], kept[-1]) if len(kept) > 1 else (kept[0], kept[0])
+
+
+class WritesInputs(Good):
+    """Scales the user's own tensors."""
+
+    def attribute(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        found = super().attribute(inputs, *args, **kwargs)
+        inputs[0].mul_(2)
+        return found
+
+
+class DividesByTheDistance(Good):
+    """Divides by a score that is zero for two identical inputs."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        score = batch.value().detach()[:, None, None, None]
+        first, second = super().compute(batch)
+        return first / score, second / score
+
+
+class ExplainsTheUnused(Good):
+    """Gives the input itself where the score does not depend on it."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        first, second = super().compute(batch)
+        return first, second if bool(second.any()) else batch.b.leaves[0]
+
+
+class Silent(Good):
+    """Says nothing of an unused input."""
+
+    def attribute(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return super().attribute(*args, **kwargs)
+
+
+class AlwaysDouble(Good):
+    """Returns float64 whatever came in."""
+
+    def attribute(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        first, second = super().attribute(*args, **kwargs)
+        return first.double(), second.double()
+
+
+class Wanders(Good):
+    """Draws without a seed."""
+
+    generator = torch.Generator().manual_seed(0)
+
+    def compute(self, batch: PairBatch) -> Maps:
+        first, second = super().compute(batch)
+        return first + 1e-3 * torch.rand(first.shape, generator=self.generator).to(first), second
+
+
+class IgnoresTheSeed(Good):
+    """Says that it draws, and always draws the same."""
+
+    stochastic = True
+
+
+class ClaimsCompleteness(Good):
+    """Says that gradient times input sums to the change of the score."""
+
+    complete = True
+
+
+class WrongDelta(Good):
+    """Integrates, but reports the delta of one side only."""
+
+    complete = True
+
+    def compute(self, batch: PairBatch, *, n_steps: int = 8) -> Maps:
+        nodes = (torch.arange(n_steps, dtype=torch.float64) + 0.5) / n_steps
+        moved, total = batch.moved, [torch.zeros_like(leaf) for leaf in batch.moved]
+        for node in nodes.tolist():
+            points = [(node * leaf).detach().requires_grad_() for leaf in moved]
+            for i, gradient in enumerate(batch.differentiate(batch.value(*points), points)):
+                total[i] += gradient / n_steps
+        return batch.maps([leaf * g for leaf, g in zip(moved, total, strict=True)])
+
+    def attribute(self, *args: Any, return_convergence_delta: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
+        found = super().attribute(*args, return_convergence_delta=return_convergence_delta, **kwargs)
+        return (found[0], found[1] + 1) if return_convergence_delta else found
+
+
+class SeesThings(Good):
+    """Adds the input to the map."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        return batch.maps([leaf * (g + 1e-2) for leaf, g in zip(batch.moved, batch.gradients(), strict=True)])
+
+
+class Hoards(Good):
+    """Keeps every map it ever made."""
+
+    kept: list[Any] = []
+
+    def compute(self, batch: PairBatch) -> Maps:
+        maps = super().compute(batch)
+        self.kept.append(maps)
+        return maps
+
+
+class CutsTheGraph(Good):
+    """Detaches what should be differentiable."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        first, second = super().compute(batch)
+        return first.detach(), second.detach()
+
+
+class Nameless(Good):
+    """Says neither what it computes nor where that comes from."""
+
+    formula = ""
+
+
+# which check, who breaks it, what the message must say, and what else breaks with it
+BROKEN: list[tuple[str, type[PairAttribution], str, set[str]]] = [
+    ("1 two results", OneResult, r"the map of a must be a tensor of shape \(3, 1, 6, 6\), it is torch.Size\(\[3\]\)", set()),
+    ("2 swap", PrefersB, "the map of a is off by .* when the inputs are swapped", set()),
+    ("3 twin", LastCall, "two-encoder twin", {"2 swap", "12 unused input"}),
+    ("4 batch is loop", Leaks, "pairs leak into each other", {"5 internal batch size", "12 unused input", "16 constant model"}),
+    ("5 internal batch size", CountsRows, "with internal_batch_size=1", set()),
+    ("6 nothing left", LeavesAHook, "hooks, masks or attributes stay on the model after attribute", set()),
+    ("6 nothing left", Swallows, "swallowed", set()),
+    ("7 state", TouchesGrad, r"requires_grad or .grad of a parameter changed", set()),
+    ("7 state", TouchesWeights, "parameters or buffers changed",
+     {"2 swap", "3 twin", "4 batch is loop", "5 internal batch size", "14 deterministic", "8 frozen parameters"}),
+    ("7 state", TouchesRandom, "state of a random generator", set()),
+    ("8 frozen parameters", NeedsParameters, "when the parameters are frozen", set()),
+    ("9 in-place", SeesInPlace, "clone what a hook records",
+     {"2 swap", "12 unused input", "15 complete", "16 constant model", "18 differentiable", "13 device and dtype", "3 twin", "6 nothing left"}),
+    ("10 inputs kept", WritesInputs, r"input a was modified \(its values", {"2 swap", "3 twin", "4 batch is loop", "18 differentiable"}),
+    ("11 identical pair", DividesByTheDistance, "NaN or infinite", set()),
+    ("12 unused input", ExplainsTheUnused, "its map is not zero", {"16 constant model"}),
+    ("12 unused input", Silent, "no warning names it", set()),
+    ("13 device and dtype", AlwaysDouble, r"the map of a is torch.float64 on cpu for inputs in torch.bfloat16", set()),
+    ("14 deterministic", Wanders, "two calls with one seed",
+     {"2 swap", "3 twin", "4 batch is loop", "5 internal batch size", "8 frozen parameters", "9 in-place", "16 constant model"}),
+    ("14 deterministic", IgnoresTheSeed, "two seeds give the same maps", set()),
+    ("15 complete", ClaimsCompleteness, r"the maps sum to .* and the score changes by", set()),
+    ("15 complete", WrongDelta, "the returned delta is not the pair's", set()),
+    ("16 constant model", SeesThings, "constant score are not zero", {"12 unused input"}),
+    ("17 memory", Hoards, r"\d\d\d tensors are still alive after 50 calls", set()),
+    ("18 differentiable", CutsTheGraph, "no gradient with respect to the inputs", set()),
+    ("described", Nameless, "formula", set()),
+]  # fmt: skip
+
+
+def broken(check: str, cls: type[PairAttribution]) -> str:
+    """What the check says against the class, or nothing."""
+    try:
+        check_explainer(cls, only=check)
+    except ContractError as error:
+        return str(error)
+    return ""
+
+
+def test_the_good_one_passes() -> None:
+    check_explainer(Good)
+
+
+def test_every_point_is_broken_by_somebody() -> None:
+    assert {check for check, *_ in BROKEN} == set(CHECKS)
+
+
+@pytest.mark.parametrize(("check", "cls", "message", "also"), BROKEN, ids=[cls.__name__ for _, cls, *_ in BROKEN])
+def test_the_check_fails_and_says_why(check: str, cls: type[PairAttribution], message: str, also: set[str]) -> None:
+    with pytest.raises(ContractError, match=message) as caught:
+        check_explainer(cls, only=check)
+    assert str(caught.value).startswith(f"{cls.__name__} breaks the contract:\n{check}: ")
+    assert {other for other in CHECKS if broken(other, cls)} - {check} <= also
+
+
+def test_an_unexpected_exception_is_a_failure_with_its_name() -> None:
+    class Raises(Good):
+        """Raises."""
+
+        def compute(self, batch: PairBatch) -> Maps:
+            raise ZeroDivisionError("on purpose")
+
+    with pytest.raises(ContractError, match="1 two results: ZeroDivisionError: on purpose"):
+        check_explainer(Raises, only="1 two results")
+
+
+def test_an_unknown_check_is_refused() -> None:
+    with pytest.raises(ValueError, match="did you mean '3 twin'"):
+        check_explainer(Good, only="3 twins")
