@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ def write(app: Sphinx) -> None:
 
 def everything() -> dict[str, str]:
     """The text of each generated page, by its name."""
-    pages = {"explainers.rst": index(), "modules.rst": module_index(), "captum.inc": captum_table(), "create_graph.inc": create_graph_list()}
+    pages = {"explainers.rst": index(), "modules.rst": module_index(), "captum.inc": captum_table(), "create_graph.inc": create_graph_list(), "commands.inc": commands()}
     pages.update({f"explainers/{cls.__name__}.rst": page(cls) for cls in known()})
     pages.update({f"modules/{name}.rst": module_page(name) for name in modules()})
     return pages
@@ -271,6 +272,25 @@ def create_graph_list() -> str:
     return (
         f"They use no gradient of the score: {links(asks)}.\n\nTheir algorithm cuts the graph, changes weights or averages draws on its way: {links(cuts)}.\n"
     )
+
+
+def commands() -> str:
+    """What ``xsiamese --help`` and the help of each command print."""
+    from rich.console import Console
+
+    from xsiamese import plugins
+    from xsiamese.cli import app
+
+    for name, function in plugins.commands().items():
+        if name not in app:
+            app.command(function, name=name)
+    names = [name for name in app if not name.startswith("-")]
+    text = []
+    for words in ([], *([name] for name in sorted(names))):
+        screen = io.StringIO()
+        app.help_print(words, console=Console(file=screen, width=112, color_system=None))
+        text.append(f".. code-block:: text\n   :caption: {' '.join(['xsiamese', *words, '--help'])}\n\n{_indented(screen.getvalue().rstrip())}\n")
+    return "\n".join(text)
 
 
 def resolve(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Element | None:
