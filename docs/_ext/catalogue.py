@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import captum.attr
+import shared
 from described import CAPTUM, NOT_METHODS, OPTIONS, UNSUPPORTED
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -33,7 +35,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def write(app: Sphinx) -> None:
     """Writes every generated page, and takes away those of explainers that are gone."""
     root = Path(app.srcdir, "reference", "generated")
-    pages = {f"{name}.rst": text for name, text in everything().items()}
+    pages = everything() | {
+        "shared.inc": table(["Tool", "What comes back", "From the map of a", "From the map of b", "xsiamese"], shared.table(), "26 38 12 12 12")
+    }
     for path, text in pages.items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -47,9 +51,9 @@ def write(app: Sphinx) -> None:
 
 def everything() -> dict[str, str]:
     """The text of each generated page, by its name."""
-    pages = {"explainers": index(), "modules": module_index(), "captum": captum_table(), "create_graph": create_graph_list()}
-    pages.update({f"explainers/{cls.__name__}": page(cls) for cls in known()})
-    pages.update({f"modules/{name}": module_page(name) for name in modules()})
+    pages = {"explainers.rst": index(), "modules.rst": module_index(), "captum.inc": captum_table(), "create_graph.inc": create_graph_list(), "commands.inc": commands()}
+    pages.update({f"explainers/{cls.__name__}.rst": page(cls) for cls in known()})
+    pages.update({f"modules/{name}.rst": module_page(name) for name in modules()})
     return pages
 
 
@@ -70,10 +74,7 @@ def index() -> str:
         groups.setdefault(cls.__module__.split(".")[0], []).append(cls)
     for package, members in sorted(groups.items(), key=lambda item: (item[0] != "xsiamese_gradcam", item[0])):
         text.append(heading(_first_line(import_module(package)).rstrip("."), "-"))
-        rows = [
-            [f":doc:`explainers/{cls.__name__}`", f"``{cls.name}``", summary(cls), ", ".join(needs(cls)), ", ".join(flags(cls))]
-            for cls in members
-        ]
+        rows = [[f":doc:`explainers/{cls.__name__}`", f"``{cls.name}``", summary(cls), ", ".join(needs(cls)), ", ".join(flags(cls))] for cls in members]
         text.append(table(["Class", "Command line", "What a map says", "Needs", "Properties"], rows, "22 16 34 14 14"))
     text.append(heading("What the properties mean", "-"))
     text += [f"{name}\n   {meaning}\n" for name, meaning in FLAGS.items()]
@@ -244,7 +245,7 @@ def captum_table() -> str:
         else:
             rows.append([f"``{name}``", "none", UNSUPPORTED[name]])
         assert inspect.isclass(cls)
-    return ":orphan:\n\n" + heading("captum's algorithms", "=") + "\n" + table(["captum", "For pairs", "Why not"], rows, "25 30 45")
+    return table(["captum", "For pairs", "Why not"], rows, "25 30 45")
 
 
 def captum_classes() -> dict[str, type[Any]]:
@@ -269,9 +270,27 @@ def create_graph_list() -> str:
         return ", ".join(f":doc:`{name} </reference/generated/explainers/{name}>`" for name in names)
 
     return (
-        ":orphan:\n\n" + heading("Explainers without create_graph", "=")
-        + f"\nThey use no gradient of the score: {links(asks)}.\n\nTheir algorithm cuts the graph or changes weights on its way: {links(cuts)}.\n"
-    )  # fmt: skip
+        f"They use no gradient of the score: {links(asks)}.\n\nTheir algorithm cuts the graph, changes weights or averages draws on its way: {links(cuts)}.\n"
+    )
+
+
+def commands() -> str:
+    """What ``xsiamese --help`` and the help of each command print."""
+    from rich.console import Console
+
+    from xsiamese import plugins
+    from xsiamese.cli import app
+
+    for name, function in plugins.commands().items():
+        if name not in app:
+            app.command(function, name=name)
+    names = [name for name in app if not name.startswith("-")]
+    text = []
+    for words in ([], *([name] for name in sorted(names))):
+        screen = io.StringIO()
+        app.help_print(words, console=Console(file=screen, width=112, color_system=None))
+        text.append(f".. code-block:: text\n   :caption: {' '.join(['xsiamese', *words, '--help'])}\n\n{_indented(screen.getvalue().rstrip())}\n")
+    return "\n".join(text)
 
 
 def resolve(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Element | None:
