@@ -165,6 +165,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         batches = self._batches(inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options)
         if return_convergence_delta and not self.has_convergence_delta():
             raise ValueError(f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of scores")
+        if self.uses_gradients and not self.complete:
+            _warn_identical(batches)
         with intact(batches.model, seed=seed if self.stochastic else None, freeze=not create_graph):
             split = self._split(batches, internal_batch_size)
             batches, size = batches.laid_out(split), split.pairs
@@ -350,6 +352,16 @@ def _row_sums(value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value.detach().flatten(1).sum(1)
     return torch.stack([_row_sums(v) for v in value]).sum(0)
+
+
+def _warn_identical(batch: PairBatch) -> None:
+    """Most comparisons are stationary where the two inputs are equal."""
+    if [leaf.shape for leaf in batch.a.leaves] != [leaf.shape for leaf in batch.b.leaves]:
+        return
+    same = torch.stack([(x == y).reshape(len(x), -1).all(1) for x, y in zip(batch.a.leaves, batch.b.leaves, strict=True)]).all(0)
+    if bool(same.any()):
+        which = ", ".join(map(str, same.nonzero().flatten().tolist()[:8]))
+        warnings.warn(f"a and b are equal in pair {which}: the score is stationary there, and a map of gradients is noise", stacklevel=4)
 
 
 def _check_map(value: Any, name: str, who: str) -> None:

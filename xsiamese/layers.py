@@ -108,10 +108,10 @@ def _find(model: PairModel, layer: Any, side: int) -> nn.Module:
                 known.setdefault(name.replace("_orig_mod.", ""), module)
     if layer in known and layer:
         return known[layer]
-    near = get_close_matches(layer, known, n=3, cutoff=0.4)
-    raise ValueError(
-        f"no layer is called {layer!r}; " + (f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(filter(None, known))}")
-    )
+    names = [name for name in known if name]
+    near = get_close_matches(layer, names, n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(names[:30])}{', ...' if len(names) > 30 else ''}"
+    raise ValueError(f"no layer is called {layer!r}; {hint}")
 
 
 def _name(model: PairModel, module: nn.Module) -> str:

@@ -33,6 +33,7 @@ class Objective(nn.Module):
         self.encodes_held = model.factored and len(self.moving) == 1
         self.stacked = stacked and not self.encodes_held
         counts = (len(a.leaves), len(b.leaves))
+        self.names = [name if count == 1 else f"{name}[{i}]" for name, count in zip(SIDES, counts, strict=True) for i in range(count)]
         floating = tuple(leaf.is_floating_point() for leaf in (*a.leaves, *b.leaves))
         sides = [side for side in (0, 1) for _ in range(counts[side])]
         self.moved = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
@@ -59,8 +60,8 @@ class Objective(nn.Module):
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError, IndexError) as error:
-            shapes = "; ".join(f"{'tensor'} {tuple(t.shape)} {t.dtype}" for t in leaves.values())
-            raise ValueError(f"the model refused its inputs ({shapes}): {error}") from error
+            shapes = ", ".join(f"{self.names[i]} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for i, t in sorted(leaves.items()))
+            raise ValueError(f"the model refused its inputs; bring them to the shape that its first layer takes ({shapes}): {error}") from error
         return self._value(output, extra, max(len(t) for t in tensors[: count + 1] if isinstance(t, Tensor) and t.dim()))
 
     def _side(self, leaves: dict[int, Any], side: int) -> Any:

@@ -73,7 +73,9 @@ class Registry:
             owner = self._owner(name)
             for called, thing in things:
                 if called in found and found[called][0] is not thing:
-                    raise ValueError(f"two {what} are called {called!r}: from {found[called][1]} and from {owner}; uninstall one or set XSIAMESE_DISABLED_PLUGINS")
+                    raise ValueError(
+                        f"two {what} are called {called!r}: from {found[called][1]} and from {owner}; uninstall one or set XSIAMESE_DISABLED_PLUGINS"
+                    )
                 found[called] = (thing, owner)
         return {name: thing for name, (thing, _) in sorted(found.items())}
 
