@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from xsiamese.attribution import PairAttribution as PairAttribution
 from xsiamese.batch import PairBatch as PairBatch
 from xsiamese.branches import record as record
-from xsiamese.branches import untied as untied
 from xsiamese.calibration import Calibration as Calibration
 from xsiamese.calibration import calibrate as calibrate
 from xsiamese.comparison import Comparison as Comparison
@@ -21,21 +21,21 @@ from xsiamese.model import PairModel as PairModel
 from xsiamese.model import SiameseModel as SiameseModel
 from xsiamese.model import TwoInputModel as TwoInputModel
 from xsiamese.plugins import explainers as explainers
+from xsiamese.views import untied as untied
 
 if TYPE_CHECKING:
     from xsiamese_captum import *  # noqa: F403
     from xsiamese_gradcam import *  # noqa: F403
 
 __version__ = "0.1.0"
-_ROOMS = ("adapt", "branches", "cli", "comparison", "data", "explanation", "layers", "metrics", "model", "plot", "plugins", "testing", "training", "zoo")
 
 
 def __getattr__(name: str) -> Any:
-    """Plugin classes are looked up when they are first asked for (PEP 562)."""
-    if name in _ROOMS:
-        return import_module(f"xsiamese.{name}")
+    """Modules and plugin classes are loaded when they are first asked for (PEP 562)."""
     if name.startswith("_"):
         raise AttributeError(name)
+    if find_spec(f"xsiamese.{name}"):
+        return import_module(f"xsiamese.{name}")
     known = explainers()
     if name in known:
         globals()[name] = known[name]

@@ -15,10 +15,11 @@ from captum._utils.common import _run_forward
 from captum.attr import GradientAttribution
 from torch import Tensor, nn
 
-from xsiamese.attribution import Maps, PairAttribution
+from xsiamese.attribution import PairAttribution
 from xsiamese.batch import PairBatch
 from xsiamese.comparison import Comparison
 from xsiamese.inputs import Wrt
+from xsiamese.maps import Maps
 from xsiamese.objective import LOW_PRECISION
 
 _OURS = {

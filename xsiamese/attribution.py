@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,17 +16,18 @@ from captum.attr import Attribution
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese.batch import PairBatch, Plan
+from xsiamese.batch import PairBatch
 from xsiamese.comparison import Comparison
-from xsiamese.explanation import PairExplanation
+from xsiamese.explanation import PairExplanation, described, target_name
 from xsiamese.inputs import Wrt, baseline_leaves, two_sides
 from xsiamese.layers import Layer, Layout
+from xsiamese.maps import Maps, check_map, detached, in_dtype, join, row_sums, warn_identical
 from xsiamese.model import pair_model
 from xsiamese.objective import Objective, Target, check_fit
+from xsiamese.plan import Plan
 from xsiamese.speed import Split, fastest_split
 from xsiamese.state import intact, reseed
 
-Maps = tuple[Any, Any]
 BatchSize = int | Literal["auto"] | None
 
 
@@ -166,12 +166,12 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         if return_convergence_delta and not self.has_convergence_delta():
             raise ValueError(f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of scores")
         if self.uses_gradients and not self.complete:
-            _warn_identical(batches)
+            warn_identical(batches)
         with intact(batches.model, seed=seed if self.stochastic else None, freeze=not create_graph):
             split = self._split(batches, internal_batch_size)
             batches, size = batches.laid_out(split), split.pairs
             parts = [self._compute(part, seed, options) for part in self._progress(batches, size)]
-            maps = _join(parts, create_graph)
+            maps = join(parts, create_graph)
             delta = self._delta(batches, maps, size, options) if return_convergence_delta else None
         return maps if delta is None else (maps, delta)
 
@@ -191,13 +191,13 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         maps, delta = result if self.has_convergence_delta() else (result, None)
         items = tuple(inputs.values()) if isinstance(inputs, Mapping) else tuple(inputs)
         return PairExplanation(
-            maps=_detached(maps),
-            inputs=_detached(items),
+            maps=detached(maps),
+            inputs=detached(items),
             scores=self.scores(inputs, target, additional_forward_args=kwargs.get("additional_forward_args")),
             method=type(self).__name__,
-            parameters=_described({"layer": self.layer_names_ or None, **kwargs}),
+            parameters=described({"layer": self.layer_names_ or None, **kwargs}),
             higher_is_closer=self.model.higher_is_closer if target is None else True,
-            target=_target_name(target),
+            target=target_name(target),
             ids=tuple((str(i), str(j)) for i, j in ids) if ids else None,
             seed=kwargs.get("seed", 0),
             delta=delta,
@@ -292,11 +292,11 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         if self.stochastic and seed is not None:
             reseed(seed)
         first, second = self.compute(batch, **options)
-        maps = _in_dtype(first, batch.a.leaves[0].dtype), _in_dtype(second, batch.b.leaves[0].dtype)
+        maps = in_dtype(first, batch.a.leaves[0].dtype), in_dtype(second, batch.b.leaves[0].dtype)
         if self.needs_layer:
             self.layer_names_ = batch.layer_names(self.layer)
         for side in batch.objective.moving:
-            _check_map(maps[side], "ab"[side], type(self).__name__)
+            check_map(maps[side], "ab"[side], type(self).__name__)
         return maps
 
     def _delta(self, batch: PairBatch, maps: Maps, size: int | None, options: Mapping[str, Any]) -> Tensor:
@@ -314,7 +314,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
 
     def total(self, maps: Maps, options: Mapping[str, Any]) -> Tensor:
         """What both maps of each pair sum to, shape (pairs,)."""
-        return _row_sums(maps[0]) + _row_sums(maps[1])
+        return row_sums(maps[0]) + row_sums(maps[1])
 
     def _closeness(self, a: Any, b: Any, *extra: Any) -> Tensor:
         """What captum's metrics call: the value explained, on two tensors."""
@@ -330,70 +330,3 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         twin._plans = {}
         Attribution.__init__(twin, twin._closeness)
         return twin
-
-
-def _join(parts: list[Maps], create_graph: bool) -> Maps:
-    def cat(items: Sequence[Any]) -> Any:
-        if isinstance(items[0], Tensor):
-            whole = items[0] if len(items) == 1 else torch.cat(list(items))
-            return whole if create_graph else whole.detach()
-        return type(items[0])(cat(column) for column in zip(*items, strict=True))
-
-    return cat([part[0] for part in parts]), cat([part[1] for part in parts])
-
-
-def _in_dtype(value: Any, dtype: torch.dtype) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(dtype) if dtype.is_floating_point else value
-    return type(value)(_in_dtype(v, dtype) for v in value) if isinstance(value, (tuple, list)) else value
-
-
-def _row_sums(value: Any) -> Tensor:
-    if isinstance(value, Tensor):
-        return value.detach().flatten(1).sum(1)
-    return torch.stack([_row_sums(v) for v in value]).sum(0)
-
-
-def _warn_identical(batch: PairBatch) -> None:
-    """Most comparisons are stationary where the two inputs are equal."""
-    if [leaf.shape for leaf in batch.a.leaves] != [leaf.shape for leaf in batch.b.leaves]:
-        return
-    same = torch.stack([(x == y).reshape(len(x), -1).all(1) for x, y in zip(batch.a.leaves, batch.b.leaves, strict=True)]).all(0)
-    if bool(same.any()):
-        which = ", ".join(map(str, same.nonzero().flatten().tolist()[:8]))
-        warnings.warn(f"a and b are equal in pair {which}: the score is stationary there, and a map of gradients is noise", stacklevel=4)
-
-
-def _check_map(value: Any, name: str, who: str) -> None:
-    tensors = [value] if isinstance(value, Tensor) else list(value)
-    if not all(bool(torch.isfinite(t.detach()).all()) for t in tensors):
-        warnings.warn(f"{who} gave NaN or infinite values for input {name}: the model's gradients are not finite at this pair", stacklevel=4)
-    elif not any(bool(t.detach().any()) for t in tensors):
-        warnings.warn(f"input {name} has no effect on the value explained: its map is zero", stacklevel=4)
-
-
-def _detached(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.detach()
-    return tuple(_detached(v) for v in value) if isinstance(value, (tuple, list)) else value
-
-
-def _described(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON can hold them."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, (str, int, float, bool, type(None))):
-            return value
-        if isinstance(value, Tensor):
-            return f"tensor{tuple(value.shape)}"
-        if isinstance(value, (tuple, list)):
-            return [plain(v) for v in value]
-        return getattr(value, "__name__", None) or repr(value)
-
-    return {key: plain(value) for key, value in parameters.items()}
-
-
-def _target_name(target: Target) -> str:
-    if target is None:
-        return "closeness"
-    return str(getattr(target, "__name__", None) or _described({"t": target})["t"])

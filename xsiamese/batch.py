@@ -11,24 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches import LayerPair, Recording, record, replaced, survey, untie_repeats, untied
+from xsiamese.branches import LayerPair, Recording, record, replaced
 from xsiamese.inputs import Leaves, Side, Wrt
-from xsiamese.layers import Layer, default_layer, find_layers
+from xsiamese.layers import Layer
 from xsiamese.model import PairModel, SiameseModel, TwoInputModel
 from xsiamese.objective import Objective, Target
+from xsiamese.plan import Plan, find_plan
 from xsiamese.speed import Split
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Which modules serve both sides, and how: found out once for a model and a shape of inputs."""
-
-    layers: list[LayerPair]
-    names: list[str]
-    layer_order: list[tuple[int, ...]]
-    shared: list[nn.Module]
-    stacked: list[bool]
-    order: list[tuple[int, ...]]
+from xsiamese.views import untie_repeats, untied
 
 
 @dataclass(frozen=True)
@@ -171,19 +161,19 @@ class PairBatch:
 
     def layer_names(self, layer: Layer) -> list[str]:
         """The names of the layers that ``layer`` means."""
-        return self._plan(layer).names
+        return find_plan(self, layer).names
 
     @contextmanager
     def record(self, layer: Layer) -> Iterator[Recording]:
         """Records the activations of the layers on both sides, in the forward pass that runs inside the block."""
-        plan = self._plan(layer)
+        plan = find_plan(self, layer)
         with torch.enable_grad(), record(plan.layers, plan.names, self.pairs, order=plan.layer_order, detach=not self.create_graph) as recording:
             yield recording
 
     @staticmethod
     def _replaced(one: PairBatch, layer: Layer, side: int, activation: Tensor) -> AbstractContextManager[None]:
         """Puts ``activation`` in place of a layer's output on one side inside the block."""
-        plan = one._plan(layer)
+        plan = find_plan(one, layer)
         module, rows = plan.layers[0][side], len(activation)
         if one.objective.encodes_held or plan.layers[0][0] is not plan.layers[0][1]:
             return replaced(module, 0, None, activation)
@@ -203,7 +193,7 @@ class PairBatch:
             raise ValueError("this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, or use SiameseModel")
         if self.split_.stacked:
             return self.laid_out(Split(self.split_.pairs)).untied(layer, layered=layered, unique=unique, tie=tie)
-        plan = self._plan(layer, layered=layered)
+        plan = find_plan(self, layer, layered)
         alone = self.objective.encodes_held
         shared = [] if alone else plan.shared
         views = untied(self.objective, shared, stacked=[] if alone else plan.stacked, order=[] if alone else plan.order, tie=tie)
@@ -241,38 +231,6 @@ class PairBatch:
             first, second = (tuple(t if self.distribution else t[start:stop] for t in leaves) for leaves in self.baselines)
             target = _rows(self.target, start, stop, self.pairs) if isinstance(self.target, (Tensor, list)) else self.target
             yield replace(self, a=self.a.slice(start, stop), b=self.b.slice(start, stop), baselines=(first, second), extra=extra, target=target)
-
-    def _plan(self, layer: Layer, layered: bool = True) -> Plan:
-        """How the model uses its modules; one forward pass of up to two pairs, once for a shape of inputs."""
-        key = (layered, tuple(leaf.shape[1:] for leaf in self.leaves))
-        plans = self.plans if self.plans is not None else {}
-        if key in plans:
-            return plans[key]
-        layers, names = find_layers(self.model, layer) if layered and layer is not None else ([], [])
-        if isinstance(self.model, SiameseModel) and (layer is not None or not layered):
-            first, second = self.model.encoders
-            shared = [first] if first is second else []
-            return plans.setdefault(key, Plan(layers, names, [(0, 1)] * len(layers), shared, [False] * len(shared), [(0, 1)] * len(shared)))
-        few = next(replace(self, wrt="both", create_graph=False, plans={}).split(2))
-        moved = tuple(leaf.requires_grad_() for leaf in few.moved)
-        count = sum(i < len(self.a.leaves) for i in few.objective.moved)
-        modules = [*self.model.modules(), *(m for pair in layers for m in pair)]
-        seen = survey(lambda: few.value(*moved), modules, (moved[:count], moved[count:]), few.pairs)
-        if layered and layer is None:
-            layers, names = default_layer(self.model, seen)
-        shared = [next(iter(self.model.encoders))] if isinstance(self.model, SiameseModel) else seen.shared(self.model)
-        if isinstance(self.model, SiameseModel) and self.model.encoders[0] is not self.model.encoders[1]:
-            shared = []
-        layer_order = [seen.order(first) if first is second and seen.calls(first) == 2 else (0, 1) for first, second in layers]
-        shared = [m for m in shared if seen.calls(m) <= 2 or any(m.children())]  # an activation reused often belongs to no side
-        stacked = [seen.stacked(module) for module in shared]
-        order = [(0, 1) if flag else seen.order(module) for module, flag in zip(shared, stacked, strict=True)]
-        for module, flag, sides in zip(shared, stacked, order, strict=True):
-            if not flag and len(sides) != 2:
-                raise ValueError(
-                    f"{type(module).__name__} is called {len(sides)} times in one pass, which does not fit 2 branches: it must serve each side once"
-                )
-        return plans.setdefault(key, Plan(layers, names, layer_order, shared, stacked, order))
 
     def _rebuilt(self, side: int) -> Any:
         first = len(self.a.leaves)

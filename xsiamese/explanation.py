@@ -220,3 +220,25 @@ class PairExplanation:
 
 def _tensors(value: Any) -> tuple[Tensor, ...]:
     return (value,) if isinstance(value, Tensor) else tuple(value)
+
+
+def described(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON can hold them."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, (str, int, float, bool, type(None))):
+            return value
+        if isinstance(value, Tensor):
+            return f"tensor{tuple(value.shape)}"
+        if isinstance(value, (tuple, list)):
+            return [plain(v) for v in value]
+        return getattr(value, "__name__", None) or repr(value)
+
+    return {key: plain(value) for key, value in parameters.items()}
+
+
+def target_name(target: Any) -> str:
+    """What an explanation calls its target."""
+    if target is None:
+        return "closeness"
+    return str(getattr(target, "__name__", None) or described({"t": target})["t"])
