@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches import LayerPair, Recording, record, replaced, survey, untie_repeats, untied
+from xsiamese.branches import LayerPair, Recording, count_calls, record, replaced, survey, untie_repeats, untied
 from xsiamese.inputs import Leaves, Side, Wrt
 from xsiamese.layers import Layer, default_layer, find_layers
 from xsiamese.model import PairModel, SiameseModel, TwoInputModel
@@ -185,7 +185,7 @@ class PairBatch:
         """Puts ``activation`` in place of a layer's output on one side inside the block."""
         plan = one._plan(layer)
         module, rows = plan.layers[0][side], len(activation)
-        if one.objective.encodes_held or plan.layers[0][0] is not plan.layers[0][1]:
+        if one.objective.encodes_held or not plan.layer_order[0]:
             return replaced(module, 0, None, activation)
         if any(module in set(s.modules()) and stacked for s, stacked in zip(plan.shared, plan.stacked, strict=True)):
             return replaced(module, 0, slice(side * rows, (side + 1) * rows), activation)
@@ -208,19 +208,30 @@ class PairBatch:
         shared = [] if alone else plan.shared
         views = untied(self.objective, shared, stacked=[] if alone else plan.stacked, order=[] if alone else plan.order, tie=tie)
         assert isinstance(views.model, Objective)
-        if unique:
-            untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
         pairs = []
         for pair, name in zip(plan.layers if layered else [], plan.names, strict=False):
             found = views.of(pair)
             if found is None:
                 raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
+            self._check_calls(views.model, found, name)
             if found[0] is found[1] and not alone:
                 raise ValueError(
                     f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the encoder, or layer=(layer_a, layer_b)"
                 )
             pairs.append(found)
+        if unique:
+            untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
         return views.model, pairs
+
+    def _check_calls(self, views: Objective, layers: LayerPair, name: str) -> None:
+        """Refuses a layer that a branch calls never or more than once, before any work is done."""
+        few = next(replace(self, plans={}).split(1))
+        counts = count_calls(views, lambda: views(*few.moved, *few.arguments))
+        for layer in {layers[side] for side in self.objective.moving}:
+            if not counts[layer]:
+                raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
+            if counts[layer] > 1:
+                raise ValueError(f"layer {name!r} is called {counts[layer]} times in one branch, which does not fit: choose a layer called once a branch")
 
     def one_sided(self, wrt: Wrt) -> PairBatch:
         """The same pairs with only one side moving."""
@@ -252,7 +263,8 @@ class PairBatch:
         if isinstance(self.model, SiameseModel) and (layer is not None or not layered):
             first, second = self.model.encoders
             shared = [first] if first is second else []
-            return plans.setdefault(key, Plan(layers, names, [(0, 1)] * len(layers), shared, [False] * len(shared), [(0, 1)] * len(shared)))
+            layer_order: list[tuple[int, ...]] = [(0, 1) if _together(pair, shared) else () for pair in layers]
+            return plans.setdefault(key, Plan(layers, names, layer_order, shared, [False] * len(shared), [(0, 1)] * len(shared)))
         few = next(replace(self, wrt="both", create_graph=False, plans={}).split(2))
         moved = tuple(leaf.requires_grad_() for leaf in few.moved)
         count = sum(i < len(self.a.leaves) for i in few.objective.moved)
@@ -263,7 +275,7 @@ class PairBatch:
         shared = [next(iter(self.model.encoders))] if isinstance(self.model, SiameseModel) else seen.shared(self.model)
         if isinstance(self.model, SiameseModel) and self.model.encoders[0] is not self.model.encoders[1]:
             shared = []
-        layer_order = [seen.order(first) if first is second and seen.calls(first) == 2 else (0, 1) for first, second in layers]
+        layer_order = [(seen.order(pair[0]) if seen.calls(pair[0]) == 2 else (0, 1)) if _together(pair, shared) else () for pair in layers]
         shared = [m for m in shared if seen.calls(m) <= 2 or any(m.children())]  # an activation reused often belongs to no side
         stacked = [seen.stacked(module) for module in shared]
         order = [(0, 1) if flag else seen.order(module) for module, flag in zip(shared, stacked, strict=True)]
@@ -277,6 +289,11 @@ class PairBatch:
     def _rebuilt(self, side: int) -> Any:
         first = len(self.a.leaves)
         return self.a.rebuild(self.leaves[:first]) if side == 0 else self.b.rebuild(self.leaves[first:])
+
+
+def _together(pair: LayerPair, shared: Sequence[nn.Module]) -> bool:
+    """Whether both sides pass both layers: they are one, or parts of one shared module."""
+    return pair[0] is pair[1] or any(set(pair) <= set(module.modules()) for module in shared)
 
 
 def _repeat(arguments: tuple[Any, ...], pairs: int, rows: int) -> tuple[Any, ...]:

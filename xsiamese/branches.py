@@ -141,20 +141,22 @@ class Recording:
         return [self._branches(i, [[gradient.get(id(t), torch.zeros_like(t)) for t in self.calls[m]] for m in pair]) for i, pair in enumerate(self.layers)]
 
     def _branches(self, index: int, calls: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
-        (first, second), name, rows = self.layers[index], self.names[index], self.pairs
-        if first is not second:
-            for side, found in zip("ab", calls, strict=True):
-                if len(found) != 1:
-                    raise ValueError(f"layer {name!r} of side {side} is called {len(found)} times: a layer called once is needed")
-            return calls[0][0], calls[1][0]
-        found = calls[0]
-        if len(found) == 1 and len(found[0]) == 2 * rows:
-            return found[0][:rows], found[0][rows:]
-        if len(found) == 2:
-            order = self.order[index]
-            return found[order.index(0)], found[order.index(1)]
+        name, order = self.names[index], self.order[index]
+        first, second = (self._branch(side, found, name, order) for side, found in enumerate(calls))
+        return first, second
+
+    def _branch(self, side: int, found: list[Tensor], name: str, order: tuple[int, ...]) -> Tensor:
+        rows = self.pairs
         if not found:
             raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
+        if not order:
+            if len(found) != 1:
+                raise ValueError(f"layer {name!r} of side {'ab'[side]} is called {len(found)} times: a layer called once is needed")
+            return found[0]
+        if len(found) == 1 and len(found[0]) == 2 * rows:
+            return found[0][side * rows : (side + 1) * rows]
+        if len(found) == 2:
+            return found[order.index(side)]
         if len(found) == 1:
             raise ValueError(
                 f"layer {name!r} is called once with {len(found[0])} rows for {rows} pairs: it sees both inputs together and has no map for each; "
@@ -169,9 +171,10 @@ def record(
 ) -> Iterator[Recording]:
     """Records the activations of ``layers`` in the forward pass that runs inside the block.
 
+    ``order`` says for each layer which side its calls belong to, in their order; () if each side has a layer of its own.
     With ``detach`` the graph starts at the first recorded layer: what comes before it costs no more than a pass without gradients.
     """
-    recording = Recording(layers, names, order or [(0, 1)] * len(layers), pairs)
+    recording = Recording(layers, names, order or [(0, 1) if first is second else () for first, second in layers], pairs)
 
     def keep(module: nn.Module, args: Any, output: Any) -> Any:
         tensor = first_tensor(output)
@@ -251,12 +254,15 @@ class Views:
 
     def of(self, layers: LayerPair) -> LayerPair | None:
         """The views of a layer in branch a and in branch b, or None if it is not part of the model."""
-        first, second = layers
-        if first is second and id(first) in self._inside:
-            memos, sides = self._inside[id(first)]
-            return memos[sides.index(0)][id(first)], memos[sides.index(1)][id(first)]
-        memo = self._memos[0]
-        return (memo[id(first)], memo[id(second)]) if id(first) in memo and id(second) in memo else None
+        if any(id(layer) not in self._memos[0] for layer in layers):
+            return None
+        first, second = (self._view(layer, side) for side, layer in enumerate(layers))
+        return first, second
+
+    def _view(self, layer: nn.Module, side: int) -> nn.Module:
+        memos, sides = self._inside.get(id(layer), (self._memos, (side,)))
+        view: nn.Module = memos[sides.index(side)][id(layer)]
+        return view
 
 
 def untied(model: nn.Module, shared: nn.Module | Sequence[nn.Module], *, stacked: Sequence[bool] | bool = False,
@@ -290,16 +296,21 @@ def untied(model: nn.Module, shared: nn.Module | Sequence[nn.Module], *, stacked
     return Views(model, modules, flags, order or [(0, 1)] * len(modules), tie)
 
 
+def count_calls(model: nn.Module, run: Callable[[], Any]) -> Counter[nn.Module]:
+    """How often each module of ``model`` is called in one pass without gradients."""
+    calls: list[nn.Module] = []
+    with ExitStack() as stack, torch.no_grad():
+        for module in model.modules():
+            stack.callback(module.register_forward_hook(lambda called, *_: calls.append(called)).remove)  # type: ignore[misc]
+        run()
+    return Counter(calls)
+
+
 def untie_repeats(model: nn.Module, run: Callable[[], Any]) -> None:
     """Unties, in a copied model, every module that is still called more than once in a pass (a reused activation)."""
     for _ in range(8):
-        calls: list[nn.Module] = []
-        with ExitStack() as stack, torch.no_grad():
-            for module in model.modules():
-                stack.callback(module.register_forward_hook(lambda called, *_, calls=calls: calls.append(called)).remove)  # type: ignore[misc]
-            run()
-        counts = Counter(calls)
-        repeated = [m for m, n in counts.items() if n > 1 and not isinstance(m, Branches) and not any(counts[p] > 1 for p in _parents(model, m))]
+        counts = count_calls(model, run)
+        repeated = [m for m, n in counts.items() if n > 1 and not isinstance(m, Branches) and not _inside_repeated(model, m, counts)]
         if not repeated:
             return
         tensors = {id(t): t for t in _tensors(model)}
@@ -316,8 +327,10 @@ def replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:
                 parent._modules[name] = new
 
 
-def _parents(root: nn.Module, child: nn.Module) -> list[nn.Module]:
-    return [m for m in root.modules() if m is not child and any(c is child for c in m.modules())]
+def _inside_repeated(root: nn.Module, child: nn.Module, counts: Counter[nn.Module]) -> bool:
+    """Whether a module around ``child`` is itself called more than once; :class:`Branches` is, but calls each view once."""
+    around = (m for m in root.modules() if m is not child and any(c is child for c in m.modules()))
+    return any(counts[m] > 1 and not isinstance(m, Branches) for m in around)
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
