@@ -48,6 +48,7 @@ class PairBatch:
         seed: the seed of everything random.
         plans: what is already known of how the model uses its modules.
         distribution: whether the baselines are samples rather than one row a pair.
+        first_pair: the place of the first pair in the user's batch.
         split_: how the batch is cut and laid out.
     """
 
@@ -64,6 +65,7 @@ class PairBatch:
     seed: int | None = 0
     plans: dict[Any, Plan] | None = None
     distribution: bool = False
+    first_pair: int = 0
     split_: Split = field(default_factory=Split)
 
     @property
@@ -74,7 +76,7 @@ class PairBatch:
     @cached_property
     def objective(self) -> Objective:
         """The value explained, as a function ``objective(*moved, *arguments)``."""
-        return Objective(self.model, self.a, self.b, self.target, self.wrt, stacked=self.split_.stacked)
+        return Objective(self.model, self.a, self.b, self.target, self.wrt, stacked=self.split_.stacked, first_pair=self.first_pair)
 
     @cached_property
     def leaves(self) -> Leaves:
@@ -103,7 +105,7 @@ class PairBatch:
         if self.objective.encodes_held:
             assert isinstance(self.model, SiameseModel)
             side = 1 - self.objective.moving[0]
-            with torch.set_grad_enabled(self.create_graph):
+            with torch.set_grad_enabled(self.create_graph), self.objective.naming_inputs():
                 held = (self.model.encode(self._rebuilt(side), side), *held)
         if isinstance(self.target, (Tensor, list)):
             device = self.leaves[0].device
@@ -251,7 +253,10 @@ class PairBatch:
             extra = tuple(_rows(value, start, stop, self.pairs) for value in self.extra)
             first, second = (tuple(t if self.distribution else t[start:stop] for t in leaves) for leaves in self.baselines)
             target = _rows(self.target, start, stop, self.pairs) if isinstance(self.target, (Tensor, list)) else self.target
-            yield replace(self, a=self.a.slice(start, stop), b=self.b.slice(start, stop), baselines=(first, second), extra=extra, target=target)
+            yield replace(
+                self, a=self.a.slice(start, stop), b=self.b.slice(start, stop), baselines=(first, second), extra=extra, target=target,
+                first_pair=self.first_pair + start,
+            )  # fmt: skip
 
     def _plan(self, layer: Layer, layered: bool = True) -> Plan:
         """How the model uses its modules; one forward pass of up to two pairs, once for a shape of inputs."""

@@ -136,7 +136,8 @@ class Recording:
         wanted = [t for t in tensors if t.requires_grad]
         found: Sequence[Tensor | None] = ()
         if wanted and value.requires_grad:
-            found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
+            with torch.enable_grad():  # the user may be in no_grad
+                found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
         gradient = {id(t): g for t, g in zip(wanted, found, strict=bool(found)) if g is not None}
         return [self._branches(i, [[gradient.get(id(t), torch.zeros_like(t)) for t in self.calls[m]] for m in pair]) for i, pair in enumerate(self.layers)]
 
