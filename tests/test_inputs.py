@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import xsiamese
 from tests import problems
 from xsiamese import PairAttribution, PairFeatureAblation, PairGradCAM, PairIntegratedGradients, PairSaliency, SiameseModel
 from xsiamese.inputs import baseline_leaves, two_sides
@@ -37,10 +38,10 @@ INPUTS: dict[str, tuple[Any, type[Exception], str]] = {
     "list of arrays": (([1.0], B), TypeError, "input a is a tuple of float: every part must be a tensor"),
     "rows of a side": (((A, A[:2]), B), ValueError, r"a\[1\] has 2 rows and a\[0\] has 3"),
     "dtype": ((A.float(), B), ValueError, r"input a, shape \(3, 1, 8, 8\), is torch.float32, the model torch.float64: use a.to\(torch.float64\)"),
-    "device": ((A, B.to("meta")), (ValueError, NotImplementedError), ""),
-    "channels": ((A.expand(-1, 3, -1, -1), B), ValueError, r"the model refused its inputs \(.*\(3, 3, 8, 8\).*1 channels"),
-    "dimensions": ((A.flatten(1), B), ValueError, r"the model refused its inputs \(.*\(3, 64\)"),
-}  # type: ignore[dict-item]
+    "device": ((A, B.to("meta")), ValueError, r"input b, shape \(3, 1, 8, 8\), is on meta, the model on cpu: use b.to\('cpu'\)"),
+    "channels": ((A.expand(-1, 3, -1, -1), B), ValueError, r"the model refused its inputs.*\(a \(3, 3, 8, 8\) float64, b .*1 channels"),
+    "dimensions": ((A.flatten(1), B), ValueError, r"the model refused its inputs.*\(a \(3, 64\) float64"),
+}
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def test_bad_inputs_are_refused_before_any_work() -> None:
         (lambda a, b: (a * b).sum(), r"the value to explain has shape \(\) for 3 pairs"),
         (lambda a, b: (a, b), "the model returned a tuple: give comparison= for two embeddings, or a callable target="),
         (lambda a, b: {"score": a.sum(1)}, "the model returned a dict: give comparison="),
-        (lambda a, b: (a * b).sum(1) / torch.tensor([1.0, 0.0, 1.0]), "the score is NaN or infinite in row 1 of 3"),
+        (lambda a, b: (a * b).sum(1) / torch.tensor([1.0, 0.0, 1.0]), "the score is NaN or infinite in pair 1:"),
     ],
 )
 def test_outputs_that_are_not_one_finite_score_a_pair(function: Any, message: str) -> None:
@@ -133,11 +134,21 @@ def test_outputs_that_are_not_one_finite_score_a_pair(function: Any, message: st
         PairSaliency(function).attribute(problems.vectors())
 
 
-def test_the_pair_with_a_bad_score_is_named_by_its_number_in_the_users_batch() -> None:
+@pytest.mark.parametrize("wrt", ["both", "first", "second"])
+@pytest.mark.parametrize("side", [0, 1])
+def test_the_side_that_is_held_is_named_as_well(wrt: Any, side: int) -> None:
+    inputs = [A, B]
+    inputs[side] = inputs[side].expand(-1, 3, -1, -1)
+    with pytest.raises(ValueError, match=rf"the model refused its inputs.*{'ab'[side]} \(3, 3, 8, 8\) float64"):
+        PairSaliency(SiameseModel(problems.conv_encoder())).attribute(inputs, wrt=wrt)
+
+
+@pytest.mark.parametrize("size", [None, 1, 2])
+def test_the_pair_with_a_bad_score_is_named_by_its_number_in_the_users_batch(size: int | None) -> None:
     a, b = problems.vectors()
     broken = torch.tensor([1.0, 1.0, 0.0])
-    with pytest.raises(ValueError, match="pair 2"):
-        PairSaliency(lambda a, b, c: (a * b).sum(1) / c).attribute((a, b), additional_forward_args=broken, internal_batch_size=1)
+    with pytest.raises(ValueError, match="the score is NaN or infinite in pair 2: look at"):
+        PairSaliency(lambda a, b, c: (a * b).sum(1) / c).attribute((a, b), additional_forward_args=broken, internal_batch_size=size)
 
 
 @pytest.mark.parametrize("output", [torch.zeros(3), "no"])
@@ -182,8 +193,10 @@ def test_inputs_that_require_gradients_stay_as_they_are() -> None:
     assert not any(m.requires_grad for m in maps)
 
 
-def test_inference_mode_and_no_grad_around_it() -> None:
-    model = SiameseModel(problems.conv_encoder())
-    expected = PairGradCAM(model, "3").attribute((A, B))
+@pytest.mark.parametrize("name", ["PairGradCAM", "PairSaliency", "PairDeepLift", "PairLayerConductance", "PairLRP", "PairLayerIntegratedGradients"])
+def test_no_grad_around_it_changes_nothing(name: str) -> None:
+    cls = xsiamese.explainers()[name]
+    explainer = cls(SiameseModel(problems.conv_encoder()), *(["3"] if cls.needs_layer else []))
+    expected = explainer.attribute((A, B))
     with torch.no_grad():
-        torch.testing.assert_close(PairGradCAM(model, "3").attribute((A, B)), expected)
+        torch.testing.assert_close(explainer.attribute((A, B)), expected)
