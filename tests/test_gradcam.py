@@ -34,8 +34,8 @@ def close(found: Tensor, expected: Tensor, atol: float = 1e-12) -> None:
 
 def bias_free(comparison: Any, pool: type[nn.Module] = nn.AdaptiveAvgPool2d) -> SiameseModel:
     torch.manual_seed(4)
-    layers = nn.Conv2d(1, 5, 3, bias=False), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(5, 7, 2, bias=False), nn.ReLU(), pool(1), nn.Flatten(), nn.Linear(7, 6, bias=False)  # fmt: skip
-    return SiameseModel(nn.Sequential(*layers).double(), comparison)
+    first, second, last = nn.Conv2d(1, 5, 3, bias=False), nn.Conv2d(5, 7, 2, bias=False), nn.Linear(7, 6, bias=False)
+    return SiameseModel(nn.Sequential(first, nn.ReLU(), nn.MaxPool2d(2), second, nn.ReLU(), pool(1), nn.Flatten(), last).double(), comparison)
 
 
 def features(model: SiameseModel, item: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ Made = Callable[..., tuple[EntryPoint, FakeDistribution]]
 
 
 @pytest.fixture
-def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Made:
     """Makes an entry point whose module holds the given hook implementations."""
 
     def make(name: str, distribution: str = "", module: str | None = None, **hooks: Any) -> tuple[EntryPoint, FakeDistribution]:
@@ -44,7 +44,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
         monkeypatch.setitem(sys.modules, module, made)
         return EntryPoint(name, module, "xsiamese"), FakeDistribution(distribution or f"dist-{name}")
 
-    yield make
+    return make
 
 
 def explainers_of(registry: Registry) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from xsiamese.model import PairModel, SiameseModel, TwoInputModel
 from xsiamese.objective import Objective, Target
 from xsiamese.plan import Plan, find_plan
 from xsiamese.speed import Split
-from xsiamese.views import untie_repeats, untied
+from xsiamese.views import count_calls, untie_repeats, untied
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class PairBatch:
         seed: the seed of everything random.
         plans: what is already known of how the model uses its modules.
         distribution: whether the baselines are samples rather than one row a pair.
+        first_pair: the place of the first pair in the user's batch.
         split_: how the batch is cut and laid out.
     """
 
@@ -54,6 +55,7 @@ class PairBatch:
     seed: int | None = 0
     plans: dict[Any, Plan] | None = None
     distribution: bool = False
+    first_pair: int = 0
     split_: Split = field(default_factory=Split)
 
     @property
@@ -64,7 +66,7 @@ class PairBatch:
     @cached_property
     def objective(self) -> Objective:
         """The value explained, as a function ``objective(*moved, *arguments)``."""
-        return Objective(self.model, self.a, self.b, self.target, self.wrt, stacked=self.split_.stacked)
+        return Objective(self.model, self.a, self.b, self.target, self.wrt, stacked=self.split_.stacked, first_pair=self.first_pair)
 
     @cached_property
     def leaves(self) -> Leaves:
@@ -93,7 +95,7 @@ class PairBatch:
         if self.objective.encodes_held:
             assert isinstance(self.model, SiameseModel)
             side = 1 - self.objective.moving[0]
-            with torch.set_grad_enabled(self.create_graph):
+            with torch.set_grad_enabled(self.create_graph), self.objective.naming_inputs():
                 held = (self.model.encode(self._rebuilt(side), side), *held)
         if isinstance(self.target, (Tensor, list)):
             device = self.leaves[0].device
@@ -175,7 +177,7 @@ class PairBatch:
         """Puts ``activation`` in place of a layer's output on one side inside the block."""
         plan = find_plan(one, layer)
         module, rows = plan.layers[0][side], len(activation)
-        if one.objective.encodes_held or plan.layers[0][0] is not plan.layers[0][1]:
+        if one.objective.encodes_held or not plan.layer_order[0]:
             return replaced(module, 0, None, activation)
         if any(module in set(s.modules()) and stacked for s, stacked in zip(plan.shared, plan.stacked, strict=True)):
             return replaced(module, 0, slice(side * rows, (side + 1) * rows), activation)
@@ -198,19 +200,30 @@ class PairBatch:
         shared = [] if alone else plan.shared
         views = untied(self.objective, shared, stacked=[] if alone else plan.stacked, order=[] if alone else plan.order, tie=tie)
         assert isinstance(views.model, Objective)
-        if unique:
-            untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
         pairs = []
         for pair, name in zip(plan.layers if layered else [], plan.names, strict=False):
             found = views.of(pair)
             if found is None:
                 raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
+            self._check_calls(views.model, found, name)
             if found[0] is found[1] and not alone:
                 raise ValueError(
                     f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the encoder, or layer=(layer_a, layer_b)"
                 )
             pairs.append(found)
+        if unique:
+            untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
         return views.model, pairs
+
+    def _check_calls(self, views: Objective, layers: LayerPair, name: str) -> None:
+        """Refuses a layer that a branch calls never or more than once, before any work is done."""
+        few = next(replace(self, plans={}).split(1))
+        counts = count_calls(views, lambda: views(*few.moved, *few.arguments))
+        for layer in {layers[side] for side in self.objective.moving}:
+            if not counts[layer]:
+                raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
+            if counts[layer] > 1:
+                raise ValueError(f"layer {name!r} is called {counts[layer]} times in one branch, which does not fit: choose a layer called once a branch")
 
     def one_sided(self, wrt: Wrt) -> PairBatch:
         """The same pairs with only one side moving."""
@@ -230,7 +243,10 @@ class PairBatch:
             extra = tuple(_rows(value, start, stop, self.pairs) for value in self.extra)
             first, second = (tuple(t if self.distribution else t[start:stop] for t in leaves) for leaves in self.baselines)
             target = _rows(self.target, start, stop, self.pairs) if isinstance(self.target, (Tensor, list)) else self.target
-            yield replace(self, a=self.a.slice(start, stop), b=self.b.slice(start, stop), baselines=(first, second), extra=extra, target=target)
+            yield replace(
+                self, a=self.a.slice(start, stop), b=self.b.slice(start, stop), baselines=(first, second), extra=extra, target=target,
+                first_pair=self.first_pair + start,
+            )  # fmt: skip
 
     def _rebuilt(self, side: int) -> Any:
         first = len(self.a.leaves)

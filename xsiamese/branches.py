@@ -133,25 +133,28 @@ class Recording:
         wanted = [t for t in tensors if t.requires_grad]
         found: Sequence[Tensor | None] = ()
         if wanted and value.requires_grad:
-            found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
+            with torch.enable_grad():  # the user may be in no_grad
+                found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
         gradient = {id(t): g for t, g in zip(wanted, found, strict=bool(found)) if g is not None}
         return [self._branches(i, [[gradient.get(id(t), torch.zeros_like(t)) for t in self.calls[m]] for m in pair]) for i, pair in enumerate(self.layers)]
 
     def _branches(self, index: int, calls: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
-        (first, second), name, rows = self.layers[index], self.names[index], self.pairs
-        if first is not second:
-            for side, found in zip("ab", calls, strict=True):
-                if len(found) != 1:
-                    raise ValueError(f"layer {name!r} of side {side} is called {len(found)} times: a layer called once is needed")
-            return calls[0][0], calls[1][0]
-        found = calls[0]
-        if len(found) == 1 and len(found[0]) == 2 * rows:
-            return found[0][:rows], found[0][rows:]
-        if len(found) == 2:
-            order = self.order[index]
-            return found[order.index(0)], found[order.index(1)]
+        name, order = self.names[index], self.order[index]
+        first, second = (self._branch(side, found, name, order) for side, found in enumerate(calls))
+        return first, second
+
+    def _branch(self, side: int, found: list[Tensor], name: str, order: tuple[int, ...]) -> Tensor:
+        rows = self.pairs
         if not found:
             raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
+        if not order:
+            if len(found) != 1:
+                raise ValueError(f"layer {name!r} of side {'ab'[side]} is called {len(found)} times: a layer called once is needed")
+            return found[0]
+        if len(found) == 1 and len(found[0]) == 2 * rows:
+            return found[0][side * rows : (side + 1) * rows]
+        if len(found) == 2:
+            return found[order.index(side)]
         if len(found) == 1:
             raise ValueError(
                 f"layer {name!r} is called once with {len(found[0])} rows for {rows} pairs: it sees both inputs together and has no map for each; "
@@ -166,9 +169,10 @@ def record(
 ) -> Iterator[Recording]:
     """Records the activations of ``layers`` in the forward pass that runs inside the block.
 
+    ``order`` says for each layer which side its calls belong to, in their order; () if each side has a layer of its own.
     With ``detach`` the graph starts at the first recorded layer: what comes before it costs no more than a pass without gradients.
     """
-    recording = Recording(layers, names, order or [(0, 1)] * len(layers), pairs)
+    recording = Recording(layers, names, order or [(0, 1) if first is second else () for first, second in layers], pairs)
 
     def keep(module: nn.Module, args: Any, output: Any) -> Any:
         tensor = first_tensor(output)

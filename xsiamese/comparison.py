@@ -64,6 +64,7 @@ class Cosine(Comparison):
         self.detach_norms = detach_norms
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        _check_sizes(z_a, z_b, self.name)
         norm = _safe_sqrt(_dot(z_a, z_a)) * _safe_sqrt(_dot(z_b, z_b))
         if self.detach_norms:
             norm = norm.detach()
@@ -76,6 +77,7 @@ class Dot(Comparison):
     name = "dot"
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        _check_sizes(z_a, z_b, self.name)
         return _dot(z_a, z_b)
 
 
@@ -86,7 +88,7 @@ class SquaredEuclidean(Comparison):
     higher_is_closer = False
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
-        difference = _same_size(z_a, z_b, self.name)
+        difference = _difference(z_a, z_b, self.name)
         return _dot(difference, difference)
 
 
@@ -97,7 +99,7 @@ class Euclidean(Comparison):
     higher_is_closer = False
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
-        difference = _same_size(z_a, z_b, self.name)
+        difference = _difference(z_a, z_b, self.name)
         return _safe_sqrt(_dot(difference, difference))
 
 
@@ -138,7 +140,7 @@ class Manhattan(Comparison):
     higher_is_closer = False
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
-        return _same_size(z_a, z_b, self.name).abs().sum(1)
+        return _difference(z_a, z_b, self.name).abs().sum(1)
 
 
 class Bilinear(Comparison):
@@ -177,7 +179,7 @@ class Learned(Comparison):
         elif self.join == "product":
             joined = z_a.flatten(1) * z_b.flatten(1)
         else:
-            joined = _same_size(z_a, z_b, self.name).abs()
+            joined = _difference(z_a, z_b, self.name).abs()
         score: Tensor = self.head(joined)
         return score.flatten(1).squeeze(1) if score.dim() > 1 else score
 
@@ -241,7 +243,12 @@ def _safe_sqrt(square: Tensor) -> Tensor:
     return torch.where(positive, square, torch.ones_like(square)).sqrt() * positive
 
 
-def _same_size(z_a: Tensor, z_b: Tensor, name: str) -> Tensor:
-    if z_a.shape[1:] != z_b.shape[1:]:
+def _check_sizes(z_a: Tensor, z_b: Tensor, name: str) -> None:
+    if z_a.shape[1:] != z_b.shape[1:]:  # a size of 1 would broadcast without a word
         raise ValueError(f"{name} needs embeddings of one size: a is {tuple(z_a.shape)}, b is {tuple(z_b.shape)}; use Bilinear or Learned(join='concat')")
+
+
+def _difference(z_a: Tensor, z_b: Tensor, name: str) -> Tensor:
+    """The difference of two embeddings of one size."""
+    _check_sizes(z_a, z_b, name)
     return z_a.flatten(1) - z_b.flatten(1)

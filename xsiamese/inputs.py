@@ -151,7 +151,7 @@ def _baseline(value: Any, of: Side, name: str, distribution: bool) -> Leaves:
 def _check(leaf: Tensor, name: str) -> None:
     if leaf.dim() == 0 or leaf.shape[0] == 0:
         raise ValueError(f"input {name} has shape {tuple(leaf.shape)}: it holds no pair")
-    if leaf.is_floating_point():
+    if leaf.is_floating_point() and not leaf.is_meta:
         finite = torch.isfinite(leaf.detach().flatten(1) if leaf.dim() > 1 else leaf.detach()[:, None]).all(1)
         if not bool(finite.all()):
             bad = (~finite).nonzero().flatten().tolist()

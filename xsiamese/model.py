@@ -142,7 +142,9 @@ class TwoInputModel(PairModel):
         return explained if self.comparison is None else self.comparison.reported(explained)
 
     def called_with(self, keys: tuple[str, str]) -> PairModel:
-        return TwoInputModel(self.model, self.comparison, higher_is_closer=self.higher_is_closer, call=keys).train(self.training)
+        named = TwoInputModel(self.model, self.comparison, higher_is_closer=self.higher_is_closer, call=keys)
+        named.training = self.training  # train() would reach into the user's model
+        return named
 
     def _call(self, a: Any, b: Any, *extra: Any) -> Any:
         if self.call == "two":

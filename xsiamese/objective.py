@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,10 +25,11 @@ class Objective(nn.Module):
     When one side of a factored model moves, the other side's embedding is held, so it is encoded once only.
     """
 
-    def __init__(self, model: PairModel, a: Side, b: Side, target: Target = None, wrt: Wrt = "both", stacked: bool = False) -> None:
+    def __init__(self, model: PairModel, a: Side, b: Side, target: Target = None, wrt: Wrt = "both", stacked: bool = False, first_pair: int = 0) -> None:
         super().__init__()
         self.model = model
         self.target = target
+        self.first_pair = first_pair
         self.sides = (a.detached(), b.detached())
         self.moving = {"both": (0, 1), "first": (0,), "second": (1,)}[wrt]
         self.encodes_held = model.factored and len(self.moving) == 1
@@ -55,14 +57,21 @@ class Objective(nn.Module):
             embedding, held = held[0], held[1:]
         leaves: dict[int, Any] = dict(zip((*self.moved, *self.held), (*tensors[:count], *held[: len(self.held)]), strict=True))
         extra = held[len(self.held) :]
-        try:
+        with self.naming_inputs():
             output = self._one_side(leaves, embedding) if self.encodes_held else self._output(leaves, extra)
+        return self._value(output, extra, max(len(t) for t in tensors[: count + 1] if isinstance(t, Tensor) and t.dim()))
+
+    @contextmanager
+    def naming_inputs(self) -> Iterator[None]:
+        """What the model says against its inputs, as an error that names them by the shapes that the user gave."""
+        try:
+            yield
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError, IndexError) as error:
-            shapes = ", ".join(f"{self.names[i]} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for i, t in sorted(leaves.items()))
+            leaves = zip(self.names, (*self.sides[0].leaves, *self.sides[1].leaves), strict=True)
+            shapes = ", ".join(f"{name} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for name, t in leaves)
             raise ValueError(f"the model refused its inputs; bring them to the shape that its first layer takes ({shapes}): {error}") from error
-        return self._value(output, extra, max(len(t) for t in tensors[: count + 1] if isinstance(t, Tensor) and t.dim()))
 
     def _side(self, leaves: dict[int, Any], side: int) -> Any:
         where = range(self.first) if side == 0 else range(self.first, self.first + len(self.sides[1].leaves))
@@ -101,7 +110,9 @@ class Objective(nn.Module):
             )
         if not bool(torch.isfinite(value.detach()).all()):
             bad = (~torch.isfinite(value.detach())).nonzero().flatten().tolist()
-            raise ValueError(f"the score is NaN or infinite in row {', '.join(map(str, bad[:8]))} of {rows}: look at that pair's inputs and embeddings")
+            of_pairs = rows == self.sides[0].pairs  # else: points on a path to the pairs, or copies with something removed
+            where = f"pair {', '.join(str(self.first_pair + i) for i in bad[:8])}" if of_pairs else f"row {', '.join(map(str, bad[:8]))} of {rows}"
+            raise ValueError(f"the score is NaN or infinite in {where}: look at that pair's inputs and embeddings")
         value = value.float() if value.dtype in LOW_PRECISION else value
         return value if self.target is not None or self.model.higher_is_closer else -value
 

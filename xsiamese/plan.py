@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -52,7 +53,8 @@ def _of_parts(model: PairModel, layers: list[LayerPair], names: list[str]) -> Pl
     assert isinstance(model, SiameseModel)
     first, second = model.encoders
     shared: list[nn.Module] = [first] if first is second else []
-    return Plan(layers, names, [(0, 1)] * len(layers), shared, [False] * len(shared), [(0, 1)] * len(shared))
+    layer_order: list[tuple[int, ...]] = [(0, 1) if _together(pair, shared) else () for pair in layers]
+    return Plan(layers, names, layer_order, shared, [False] * len(shared), [(0, 1)] * len(shared))
 
 
 def _surveyed(batch: PairBatch, layers: list[LayerPair], names: list[str], find_default: bool) -> Plan:
@@ -66,12 +68,18 @@ def _surveyed(batch: PairBatch, layers: list[LayerPair], names: list[str], find_
         layers, names = default_layer(batch.model, seen)
     if isinstance(batch.model, SiameseModel):
         return _of_parts(batch.model, layers, names)
-    layer_order = [seen.order(first) if first is second and seen.calls(first) == 2 else (0, 1) for first, second in layers]
+    shared = seen.shared(batch.model)
+    layer_order = [(seen.order(pair[0]) if seen.calls(pair[0]) == 2 else (0, 1)) if _together(pair, shared) else () for pair in layers]
     # an activation that is reused often belongs to no side
-    shared = [module for module in seen.shared(batch.model) if seen.calls(module) <= 2 or any(module.children())]
+    shared = [module for module in shared if seen.calls(module) <= 2 or any(module.children())]
     stacked = [seen.stacked(module) for module in shared]
     order = [(0, 1) if flag else seen.order(module) for module, flag in zip(shared, stacked, strict=True)]
     for module, flag, sides in zip(shared, stacked, order, strict=True):
         if not flag and len(sides) != 2:
             raise ValueError(f"{type(module).__name__} is called {len(sides)} times in one pass, which does not fit 2 branches: it must serve each side once")
     return Plan(layers, names, layer_order, shared, stacked, order)
+
+
+def _together(pair: LayerPair, shared: Sequence[nn.Module]) -> bool:
+    """Whether both sides pass both layers: they are one, or parts of one shared module."""
+    return pair[0] is pair[1] or any(set(pair) <= set(module.modules()) for module in shared)

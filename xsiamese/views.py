@@ -54,12 +54,15 @@ class Views:
 
     def of(self, layers: LayerPair) -> LayerPair | None:
         """The views of a layer in branch a and in branch b, or None if it is not part of the model."""
-        first, second = layers
-        if first is second and id(first) in self._inside:
-            memos, sides = self._inside[id(first)]
-            return memos[sides.index(0)][id(first)], memos[sides.index(1)][id(first)]
-        memo = self._memos[0]
-        return (memo[id(first)], memo[id(second)]) if id(first) in memo and id(second) in memo else None
+        if any(id(layer) not in self._memos[0] for layer in layers):
+            return None
+        first, second = (self._view(layer, side) for side, layer in enumerate(layers))
+        return first, second
+
+    def _view(self, layer: nn.Module, side: int) -> nn.Module:
+        memos, sides = self._inside.get(id(layer), (self._memos, (side,)))
+        view: nn.Module = memos[sides.index(side)][id(layer)]
+        return view
 
 
 def untied(model: nn.Module, shared: nn.Module | Sequence[nn.Module], *, stacked: Sequence[bool] | bool = False,
@@ -93,16 +96,21 @@ def untied(model: nn.Module, shared: nn.Module | Sequence[nn.Module], *, stacked
     return Views(model, modules, flags, order or [(0, 1)] * len(modules), tie)
 
 
+def count_calls(model: nn.Module, run: Callable[[], Any]) -> Counter[nn.Module]:
+    """How often each module of ``model`` is called in one pass without gradients."""
+    calls: list[nn.Module] = []
+    with ExitStack() as stack, torch.no_grad():
+        for module in model.modules():
+            stack.callback(module.register_forward_hook(lambda called, *_: calls.append(called)).remove)  # type: ignore[misc]
+        run()
+    return Counter(calls)
+
+
 def untie_repeats(model: nn.Module, run: Callable[[], Any]) -> None:
     """Unties, in a copied model, every module that is still called more than once in a pass (a reused activation)."""
     for _ in range(8):
-        calls: list[nn.Module] = []
-        with ExitStack() as stack, torch.no_grad():
-            for module in model.modules():
-                stack.callback(module.register_forward_hook(lambda called, *_, calls=calls: calls.append(called)).remove)  # type: ignore[misc]
-            run()
-        counts = Counter(calls)
-        repeated = [m for m, n in counts.items() if n > 1 and not isinstance(m, Branches) and not any(counts[p] > 1 for p in _parents(model, m))]
+        counts = count_calls(model, run)
+        repeated = [m for m, n in counts.items() if n > 1 and not isinstance(m, Branches) and not _inside_repeated(model, m, counts)]
         if not repeated:
             return
         tensors = {id(t): t for t in _tensors(model)}
@@ -119,8 +127,10 @@ def replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:
                 parent._modules[name] = new
 
 
-def _parents(root: nn.Module, child: nn.Module) -> list[nn.Module]:
-    return [m for m in root.modules() if m is not child and any(c is child for c in m.modules())]
+def _inside_repeated(root: nn.Module, child: nn.Module, counts: Counter[nn.Module]) -> bool:
+    """Whether a module around ``child`` is itself called more than once; :class:`Branches` is, but calls each view once."""
+    around = (m for m in root.modules() if m is not child and any(c is child for c in m.modules()))
+    return any(counts[m] > 1 and not isinstance(m, Branches) for m in around)
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
