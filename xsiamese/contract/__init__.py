@@ -1,0 +1,1 @@
+"""The points of the contract, by what they look at."""

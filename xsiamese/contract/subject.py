@@ -1,0 +1,66 @@
+"""What is on trial: an explainer class, on a small model and pairs that are always the same."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.attribution import PairAttribution
+
+PAIRS = 3
+
+
+class ContractError(AssertionError):
+    """An explainer breaks the contract; the message names the check and says what is wrong."""
+
+
+@dataclass
+class Subject:
+    """An explainer class on trial, with options that keep it quick."""
+
+    cls: type[PairAttribution]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def attribute(self, model: Callable[..., Any], inputs: tuple[Tensor, Tensor], layer: Any = "3", **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """The maps of a model made by this module."""
+        explainer = self.cls(model, layer) if self.cls.needs_layer else self.cls(model)
+        options = {k: tuple(m.to(inputs[0].device) for m in v) if k == "feature_mask" else v for k, v in self.options.items()}
+        if inputs[0].dim() != 4:
+            options = {k: v for k, v in options.items() if k not in ("feature_mask", "sliding_window_shapes")}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found: tuple[Tensor, Tensor] = explainer.attribute(inputs, **{**options, **kwargs})
+        return found
+
+
+def encoder(*, inplace: bool = False, norm: bool = False) -> nn.Sequential:
+    """A small CNN in float64, always with the same weights; its layer "3" is a convolution."""
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        layers = [
+            nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(inplace), nn.MaxPool2d(2),
+            nn.Conv2d(4, 6, 3, padding=1), nn.BatchNorm2d(6) if norm else nn.Identity(), nn.ReLU(inplace),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3),
+        ]  # fmt: skip
+        with torch.no_grad():
+            layers[-1].weight.mul_(4)  # type: ignore[operator, union-attr]
+        return nn.Sequential(*layers).double().eval()
+
+
+def pairs(count: int = PAIRS) -> tuple[Tensor, Tensor]:
+    """Always the same pairs of 6 x 6 images in float64."""
+    generator = torch.Generator().manual_seed(11)
+    a, b = (torch.randn(count, 1, 6, 6, generator=generator, dtype=torch.float64) for _ in range(2))
+    return a, b
+
+
+def near(found: Any, expected: Any, what: str, tolerance: float = 1e-7) -> None:
+    for side, x, y in zip("ab", found, expected, strict=True):
+        worst = float((x - y).abs().max())
+        if not worst <= tolerance * (1 + float(y.abs().max())):
+            raise ContractError(f"the map of {side} is off by {worst:.2g} {what}")

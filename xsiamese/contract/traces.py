@@ -1,0 +1,152 @@
+"""Whether anything is left behind, and how the explainer bears what models and inputs are like."""
+
+from __future__ import annotations
+
+import gc
+import random
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xsiamese.comparison import Function
+from xsiamese.contract.subject import ContractError, Subject, encoder, near, pairs
+from xsiamese.model import SiameseModel
+
+
+def _traces(model: nn.Module) -> dict[str, Any]:
+    hooks = [k for k in vars(nn.Module()) if k.endswith("hooks") or k.endswith("_kwargs")]
+    return {
+        name: (sorted(k for k in vars(m) if k != "training"), [len(getattr(m, h)) for h in hooks if isinstance(getattr(m, h, None), dict)], list(m._modules))
+        for name, m in model.named_modules()
+    }
+
+
+def check_nothing_left(subject: Subject) -> None:
+    """No hook, mask or attribute stays on the model, also after an exception."""
+    failing = False
+
+    def compare(z_a: Tensor, z_b: Tensor) -> Tensor:
+        if failing:
+            raise KeyError("on purpose")
+        return (z_a * z_b).sum(1)
+
+    model = SiameseModel(encoder(), Function(compare))
+    before = _traces(model)
+    subject.attribute(model, pairs())
+    if _traces(model) != before:
+        raise ContractError("hooks, masks or attributes stay on the model after attribute")
+    failing = True
+    try:
+        subject.attribute(model, pairs())
+    except Exception:
+        failing = False
+    if failing and not subject.cls.of_activations:
+        raise ContractError("an exception in the model's forward pass is swallowed")
+    if _traces(model) != before:
+        raise ContractError("hooks, masks or attributes stay on the model after an exception in its forward pass")
+
+
+def check_state(subject: Subject) -> None:
+    """Training flags, buffers, requires_grad, .grad and random numbers are as they were."""
+    layers = encoder(norm=True)
+    model = SiameseModel(layers, "dot").train()
+    layers[0].eval()
+    first, second = (next(layers[i].parameters()) for i in (0, 3))
+    second.requires_grad_(False)
+    first.grad = torch.ones_like(first)
+    flags = [m.training for m in model.modules()]
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    grads = [(p.requires_grad, None if p.grad is None else p.grad.clone()) for p in model.parameters()]
+    torch_state, numpy_state, random_state = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]
+    subject.attribute(model, pairs())
+    if [m.training for m in model.modules()] != flags:
+        raise ContractError("training flags are not as they were: they must be put back module by module")
+    if any(not torch.equal(v, state[k]) for k, v in model.state_dict().items()):
+        raise ContractError("parameters or buffers changed: run the model in evaluation mode and put its weights back")
+    for (flag, grad), parameter in zip(grads, model.parameters(), strict=True):
+        same = (grad is None and parameter.grad is None) or (grad is not None and parameter.grad is not None and torch.equal(grad, parameter.grad))
+        if parameter.requires_grad != flag or not same:
+            raise ContractError("requires_grad or .grad of a parameter changed: use torch.autograd.grad on what is explained only")
+    if not torch.equal(torch_state, torch.get_rng_state()) or random.getstate() != random_state or not np.array_equal(numpy_state, np.random.get_state()[1]):  # type: ignore[index]
+        raise ContractError("the state of a random generator (torch, numpy or random) changed")
+
+
+def check_frozen(subject: Subject) -> None:
+    """Frozen parameters change nothing."""
+    frozen = SiameseModel(encoder(), "dot").requires_grad_(False)
+    near(subject.attribute(frozen, pairs()), subject.attribute(SiameseModel(encoder(), "dot"), pairs()), "when the parameters are frozen")
+
+
+def check_inplace(subject: Subject) -> None:
+    """An in-place activation changes nothing."""
+    found = subject.attribute(SiameseModel(encoder(inplace=True), "dot"), pairs())
+    near(found, subject.attribute(SiameseModel(encoder(), "dot"), pairs()), "when the ReLUs work in place: clone what a hook records")
+
+
+def check_inputs_kept(subject: Subject) -> None:
+    """Inputs are not modified."""
+    inputs = pairs()
+    before = [t.clone() for t in inputs]
+    subject.attribute(SiameseModel(encoder(), "dot"), inputs)
+    for side, now, then in zip("ab", inputs, before, strict=True):
+        if not torch.equal(now, then) or now.requires_grad or now.grad is not None:
+            raise ContractError(f"input {side} was modified (its values, requires_grad or .grad)")
+
+
+def check_dtype(subject: Subject) -> None:
+    """Device and dtype are kept, for float64 and bfloat16."""
+    for dtype in (torch.float64, torch.bfloat16):
+        model = SiameseModel(encoder().to(dtype), "dot")
+        a, b = pairs()
+        found = subject.attribute(model, (a.to(dtype), b.to(dtype)))
+        for side, value in zip("ab", found, strict=True):
+            if value.dtype != dtype or value.device != a.device or not bool(torch.isfinite(value).all()):
+                raise ContractError(f"the map of {side} is {value.dtype} on {value.device} for inputs in {dtype} on {a.device}")
+
+
+def check_deterministic(subject: Subject) -> None:
+    """The same seed gives the same maps; another seed gives others if the method draws."""
+    model = SiameseModel(encoder(), "dot")
+    first = subject.attribute(model, pairs(), seed=3)
+    torch.rand(5)
+    np.random.rand(5)
+    for x, y in zip(first, subject.attribute(model, pairs(), seed=3), strict=True):
+        if not torch.equal(x, y):
+            raise ContractError("two calls with one seed give different maps")
+    if subject.cls.stochastic and all(map(torch.equal, first, subject.attribute(model, pairs(), seed=4))):
+        raise ContractError("two seeds give the same maps, and stochastic=True says that it draws: draw from torch's, numpy's or random's generator")
+
+
+def check_memory(subject: Subject) -> None:
+    """50 calls leave no tensor behind."""
+    model, inputs = SiameseModel(encoder(), "dot"), pairs(2)
+    explainer = subject.cls(model, "3") if subject.cls.needs_layer else subject.cls(model)
+
+    def tensors() -> int:
+        gc.collect()
+        return sum(issubclass(type(o), Tensor) for o in gc.get_objects())
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            explainer.attribute(inputs, **subject.options)
+        before = tensors()
+        for _ in range(50):
+            explainer.attribute(inputs, **subject.options)
+    grown = tensors() - before
+    if grown > 10:
+        raise ContractError(f"{grown} tensors are still alive after 50 calls: something keeps activations or graphs")
+
+
+def check_described(subject: Subject) -> None:
+    """It has a name, a docstring, a repr that names it, and a formula and a source unless it is the layer's output itself."""
+    cls = subject.cls
+    if not cls.name or not cls.__doc__:
+        raise ContractError("name and docstring are needed")
+    if cls.__name__ not in repr(cls(SiameseModel(encoder(), "dot"))):
+        raise ContractError(f"repr does not name {cls.__name__}")
+    if not cls.formula or not (cls.reference or cls.of_activations):
+        raise ContractError("formula (LaTeX) and reference (bibliography keys or BibTeX entries) are needed")
