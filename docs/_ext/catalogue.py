@@ -15,6 +15,7 @@ import captum.attr
 import shared
 from described import CAPTUM, NOT_METHODS, OPTIONS, UNSUPPORTED
 from docutils import nodes
+from measured import performance
 from sphinx.application import Sphinx
 
 import xsiamese
@@ -35,8 +36,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def write(app: Sphinx) -> None:
     """Writes every generated page, and takes away those of explainers that are gone."""
     root = Path(app.srcdir, "reference", "generated")
+    head = ["Tool", "What comes back", "From the map of a", "From the map of b", "xsiamese"]
     pages = everything() | {
-        "shared.inc": table(["Tool", "What comes back", "From the map of a", "From the map of b", "xsiamese"], shared.table(), "26 38 12 12 12")
+        "shared.inc": table(head, shared.table(), "26 38 12 12 12"),
+        "performance.inc": performance(Path(app.srcdir, "measurements", "speed.json")),
     }
     for path, text in pages.items():
         target = root / path
@@ -51,7 +54,13 @@ def write(app: Sphinx) -> None:
 
 def everything() -> dict[str, str]:
     """The text of each generated page, by its name."""
-    pages = {"explainers.rst": index(), "modules.rst": module_index(), "captum.inc": captum_table(), "create_graph.inc": create_graph_list(), "commands.inc": commands()}
+    pages = {
+        "explainers.rst": index(),
+        "modules.rst": module_index(),
+        "captum.inc": captum_table(),
+        "create_graph.inc": create_graph_list(),
+        "commands.inc": commands(),
+    }
     pages.update({f"explainers/{cls.__name__}.rst": page(cls) for cls in known()})
     pages.update({f"modules/{name}.rst": module_page(name) for name in modules()})
     return pages
@@ -206,7 +215,8 @@ def example(cls: Explainer) -> str:
         lines += ["halves = (torch.arange(12) // 6).expand(1, 1, 12, 12)  # left half 0, right half 1"]
     if cls.__module__.split(".")[0] not in ("xsiamese", *(c.__module__.split(".")[0] for c in known() if hasattr(xsiamese, c.__name__))):
         lines[1] = f"from {cls.__module__} import {cls.__name__}\nfrom xsiamese import SiameseModel"
-    made = f'{cls.__name__}(model, layer="1")' if cls.needs_layer else f"{cls.__name__}(model)"
+    layer = "0" if cls.name == "layer_lrp" else "1"  # LRP has no rule at an activation
+    made = f'{cls.__name__}(model, layer="{layer}")' if cls.needs_layer else f"{cls.__name__}(model)"
     lines += ["", f"map_a, map_b = {made}.attribute({', '.join(['(a, b)', *chosen])})"]
     return "\n".join(lines)
 
