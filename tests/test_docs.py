@@ -159,6 +159,19 @@ def test_doctests_of_pages(page: str) -> None:
         _run(doctest.testfile(str(ROOT / page), module_relative=False, encoding="utf-8"))
 
 
+def _command_lines() -> list[str]:
+    blocks = [line for page in PAGES for line in re.findall(r"^ +\$ (.+)$", (ROOT / page).read_text(), re.MULTILINE)]
+    blocks += [line for block in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) for line in block.split("\n")]
+    return sorted({line.split("#")[0].removeprefix("xsiamese ").strip() for line in blocks if line.startswith("xsiamese ")})
+
+
+@pytest.mark.parametrize("line", _command_lines())
+def test_command_lines_of_pages_are_understood(line: str) -> None:
+    from xsiamese.cli import app
+
+    app.parse_args(line, exit_on_error=False, print_error=False)
+
+
 def test_every_explainer_that_a_page_names_exists() -> None:
     known = {*xsiamese.explainers(), *(n for n in vars(xsiamese) if n.startswith("Pair"))}
     named = {(page, name) for page in PAGES for name in re.findall(r":class:`~?xsiamese\.(Pair\w+)`", (ROOT / page).read_text())}
