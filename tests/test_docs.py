@@ -143,6 +143,14 @@ def test_create_graph_list_says_what_is_refused(catalogue: ModuleType) -> None:
         assert refused == (name in listed), name
 
 
+def test_architecture_page_names_every_room() -> None:
+    """A new room is described in docs/explanation/architecture.rst."""
+    page = (ROOT / "docs" / "explanation" / "architecture.rst").read_text()
+    files = [path.name for path in (ROOT / "xsiamese").glob("*.py") if not path.name.startswith("__")]
+    folders = [f"{path.parent.name}/" for path in (ROOT / "xsiamese").glob("*/__init__.py")]
+    assert not [room for room in files + folders if f"``{room}``" not in page]
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_doctests_of_modules(name: str) -> None:
     try:

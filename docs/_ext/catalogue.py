@@ -112,7 +112,7 @@ def page(cls: Explainer) -> str:
         text.append("None of its own: see :meth:`PairAttribution.attribute <xsiamese.attribution.PairAttribution.attribute>` for those that all share.\n")
     if example(cls):
         text += [heading("Example", "-"), ".. code-block:: python\n", _indented(example(cls)), ""]
-    text += [heading("Class", "-"), f".. autoclass:: {cls.__module__}.{cls.__name__}\n   :show-inheritance:\n"]
+    text += [heading("Class", "-"), f".. autoclass:: {cls.__module__}.{cls.__name__}\n   :show-inheritance:\n   :exclude-members: algorithm\n"]
     text.append(f".. minigallery:: {cls.__module__}.{cls.__name__}\n   :add-heading: Used in\n   :heading-level: -\n")
     return "\n".join(text)
 
@@ -247,15 +247,12 @@ def module_page(name: str) -> str:
 
 
 def captum_table() -> str:
-    """Every class of ``captum.attr``: the explainer that takes it to pairs, or why there is none."""
-    rows = []
-    for name, cls in captum_classes().items():
-        if name in supported():
-            rows.append([f"``{name}``", f":doc:`/reference/generated/explainers/{supported()[name]}`", ""])
-        else:
-            rows.append([f"``{name}``", "none", UNSUPPORTED[name]])
-        assert inspect.isclass(cls)
-    return table(["captum", "For pairs", "Why not"], rows, "25 30 45")
+    """Every algorithm of ``captum.attr``: those without an explainer by the reason why, then the others with theirs."""
+    missing = [name for name in captum_classes() if name not in supported()]
+    reasons = dict.fromkeys(UNSUPPORTED[name] for name in missing)
+    without = [[", ".join(f"``{name}``" for name in missing if UNSUPPORTED[name] == reason), reason] for reason in reasons]
+    there = [[f"``{name}``", f":doc:`/reference/generated/explainers/{supported()[name]}`"] for name in captum_classes() if name in supported()]
+    return "\n".join([table(["Not for pairs", "Why"], without, "45 55"), table(["captum", "For pairs"], there, "50 50")])
 
 
 def captum_classes() -> dict[str, type[Any]]:
