@@ -304,8 +304,7 @@ def resolve(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.
     """Finds a public name where it lives: ``xsiamese.PairGradCAM`` and ``PairGradCAM`` are ``xsiamese_gradcam.gradient.PairGradCAM``."""
     if node.get("refdomain") != "py":
         return None
-    name, _, rest = node["reftarget"].removeprefix("xsiamese.").partition(".")
-    thing = vars(xsiamese).get(name) or xsiamese.explainers().get(name)
+    thing, rest = _public(node["reftarget"])
     if not hasattr(thing, "__qualname__"):
         return None
     target = ".".join(filter(None, (thing.__module__, thing.__qualname__, rest)))
@@ -335,6 +334,16 @@ def toctree(pages: list[str], hidden: bool = False) -> str:
 def summary(cls: Explainer) -> str:
     """The first line of an explainer's docstring."""
     return (inspect.getdoc(cls) or "").split("\n")[0]
+
+
+def _public(target: str) -> tuple[Any, str]:
+    """What a public name means, and what is left of it: ``xsiamese.zoo.ModelCard``, ``xsiamese.PairAttribution.attribute``, ``PairGradCAM``."""
+    name, _, rest = target.removeprefix("xsiamese.").partition(".")
+    thing = vars(xsiamese).get(name) or xsiamese.explainers().get(name)
+    if inspect.ismodule(thing) and rest:
+        name, _, rest = rest.partition(".")
+        thing = getattr(thing, name, None)
+    return thing, rest
 
 
 def _captum(cls: Explainer) -> str:
