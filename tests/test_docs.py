@@ -24,7 +24,10 @@ from xsiamese.citations import entries
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.rst") if not {"generated", "auto_examples", "_build"} & {*path.parts})
 PACKAGES = ("xsiamese", *sorted({cls.__module__.split(".")[0] for cls in xsiamese.explainers().values()} - {"xsiamese"}))
-MODULES = [*PACKAGES, *(m.name for p in PACKAGES for m in pkgutil.walk_packages(importlib.import_module(p).__path__, f"{p}.") if "__main__" not in m.name)]
+MODULES = [
+    *PACKAGES,
+    *(m.name for p in PACKAGES for m in pkgutil.walk_packages(getattr(importlib.import_module(p), "__path__", []), f"{p}.") if "__main__" not in m.name),
+]
 HOOKS = [name for name, value in vars(hookspecs).items() if name.startswith("xsiamese_") and inspect.isfunction(value)]
 MISSING = "needs an extra that is not installed"
 
@@ -141,6 +144,15 @@ def test_create_graph_list_says_what_is_refused(catalogue: ModuleType) -> None:
         except Exception:
             refused = False
         assert refused == (name in listed), name
+
+
+def test_plugin_page_shows_the_stranger_s_code(pages: dict[str, str]) -> None:
+    """The how-to includes every file of the example package rather than repeating it."""
+    folder = ROOT / "examples" / "5_extending" / "xsiamese-difference"
+    files = [*folder.glob("*.py"), *folder.glob("*.toml"), *folder.glob("tests/*.py")]
+    assert files
+    assert all(f"literalinclude:: /../{path.relative_to(ROOT).as_posix()}" in pages["plugin.inc"] for path in files)
+    assert ".. include:: /reference/generated/plugin.inc" in (ROOT / "docs" / "how-to" / "write-a-plugin.rst").read_text()
 
 
 def test_architecture_page_names_every_room() -> None:

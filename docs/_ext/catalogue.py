@@ -81,7 +81,8 @@ def index() -> str:
     groups: dict[str, list[Explainer]] = {}
     for cls in known():
         groups.setdefault(cls.__module__.split(".")[0], []).append(cls)
-    for package, members in sorted(groups.items(), key=lambda item: (item[0] != "xsiamese_gradcam", item[0])):
+    ours = ["xsiamese_gradcam", "xsiamese_captum"]
+    for package, members in sorted(groups.items(), key=lambda item: (ours.index(item[0]) if item[0] in ours else len(ours), item[0])):
         text.append(heading(_first_line(import_module(package)).rstrip("."), "-"))
         rows = [[f":doc:`explainers/{cls.__name__}`", f"``{cls.name}``", summary(cls), ", ".join(needs(cls)), ", ".join(flags(cls))] for cls in members]
         text.append(table(["Class", "Command line", "What a map says", "Needs", "Properties"], rows, "22 16 34 14 14"))
@@ -213,8 +214,6 @@ def example(cls: Explainer) -> str:
     ]
     if any("halves" in option for option in chosen):
         lines += ["halves = (torch.arange(12) // 6).expand(1, 1, 12, 12)  # left half 0, right half 1"]
-    if cls.__module__.split(".")[0] not in ("xsiamese", *(c.__module__.split(".")[0] for c in known() if hasattr(xsiamese, c.__name__))):
-        lines[1] = f"from {cls.__module__} import {cls.__name__}\nfrom xsiamese import SiameseModel"
     layer = "0" if cls.name == "layer_lrp" else "1"  # LRP has no rule at an activation
     made = f'{cls.__name__}(model, layer="{layer}")' if cls.needs_layer else f"{cls.__name__}(model)"
     lines += ["", f"map_a, map_b = {made}.attribute({', '.join(['(a, b)', *chosen])})"]
@@ -224,7 +223,7 @@ def example(cls: Explainer) -> str:
 def modules() -> list[str]:
     """Every module of the library, and those of its plugins."""
     packages = ["xsiamese", *sorted({cls.__module__.split(".")[0] for cls in known()} - {"xsiamese"})]
-    names = [m.name for package in packages for m in pkgutil.walk_packages(import_module(package).__path__, f"{package}.")]
+    names = [m.name for package in packages for m in pkgutil.walk_packages(getattr(import_module(package), "__path__", []), f"{package}.")]
     names = [*packages[1:], *names]
     return sorted(name for name in names if name != HOOK_MODULE and not any(part.startswith("_") for part in name.split(".")) and _documented(name))
 
@@ -298,6 +297,16 @@ def commands() -> str:
         app.help_print(words, console=Console(file=screen, width=112, color_system=None))
         text.append(f".. code-block:: text\n   :caption: {' '.join(['xsiamese', *words, '--help'])}\n\n{_indented(screen.getvalue().rstrip())}\n")
     return "\n".join(text)
+
+
+def plugin() -> str:
+    """The files of the stranger's plugin, as they are."""
+    folder = Path(__file__).parents[2] / "examples" / "5_extending" / "xsiamese-difference"
+    files = [*sorted(folder.glob("*.py")), *sorted(folder.glob("pyproject.toml")), *sorted(folder.glob("tests/*.py"))]
+    shown = [
+        f".. literalinclude:: /../examples/5_extending/{folder.name}/{path.relative_to(folder)}\n   :caption: {path.relative_to(folder)}\n" for path in files
+    ]
+    return "\n".join(shown)
 
 
 def resolve(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Element | None:
