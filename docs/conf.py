@@ -28,6 +28,8 @@ extensions = [
     "catalogue",
 ]
 exclude_patterns = ["_build", "measurements", "auto_examples/**/GALLERY_HEADER.rst"]
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!xsiamese).*"), ("py:.*", r".*\._.*")]  # only our own public names must resolve
 suppress_warnings = ["config.cache"]  # the gallery's settings hold functions, which Sphinx cannot store between builds
 
 bibtex_bibfiles = ["../xsiamese/bibliography.bib"]

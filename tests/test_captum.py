@@ -322,3 +322,21 @@ def test_create_graph_of_a_layer_matches_finite_differences(name: str) -> None:
     explainer = xsiamese.explainers()[name](SiameseModel(smooth), "1")
     a, b = (t.requires_grad_() for t in problems.images(1, size=4))
     assert torch.autograd.gradcheck(lambda *pair: explainer.attribute(pair, create_graph=True), (a, b))
+
+
+def test_lrp_at_an_activation_says_what_to_do() -> None:
+    model = SiameseModel(problems.conv_encoder(), "dot")
+    with pytest.raises(ValueError, match="LRP keeps no relevance at a ReLU: choose the layer with weights"):
+        xsiamese.explainers()["PairLayerLRP"](model, "1").attribute(problems.images())
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_expanded_feature_masks(joint: bool) -> None:
+    """A mask that is one row expanded is as good as one that was written out."""
+    model, inputs = SiameseModel(problems.conv_encoder(), "dot"), problems.images()
+    expanded = (torch.arange(8) // 4).expand(1, 1, 8, 8)
+    found, expected = (
+        xsiamese.explainers()["PairShapleyValues"](model).attribute(inputs, feature_mask=(mask, mask), joint=joint)
+        for mask in (expanded, expanded.contiguous())
+    )
+    assert all(torch.equal(x, y) for x, y in zip(found, expected, strict=True))

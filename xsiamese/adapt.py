@@ -115,6 +115,11 @@ class Adapted(PairAttribution):
             if self.input_level:
                 return [torch.zeros_like(leaf) for leaf in (batch.a, batch.b)[side].leaves]
             return torch.zeros_like(_activations(batch, self.layer)[0][side])
+        except AttributeError as error:  # captum's LRP at an activation, which has no rule
+            if "relevance" not in str(error):
+                raise
+            what = type(view).__name__
+            raise ValueError(f"LRP keeps no relevance at a {what}: choose the layer with weights before it, whose relevance is the same") from error
         if not self.input_level:
             return _single(value)
         first = len(batch.a.leaves)
@@ -164,10 +169,13 @@ class Adapted(PairAttribution):
     def _masks(self, batch: PairBatch, options: dict[str, Any]) -> dict[str, Any]:
         """Feature masks of the two sides with disjoint numbers: captum removes equal numbers together. ``joint=True`` lets it."""
         masks = options.get("feature_mask")
-        if masks is None or options.get("joint"):
+        if masks is None:
             return options
         if not isinstance(masks, (tuple, list)) or len(masks) != 2:
             raise ValueError("feature_mask must be a pair (mask of a, mask of b)")
+        masks = tuple(mask.contiguous() for mask in masks)  # captum views them flat, which an expanded mask refuses
+        if options.get("joint"):
+            return {**options, "feature_mask": masks}
         return {**options, "feature_mask": (masks[0], masks[1] + int(masks[0].max()) + 1 - int(masks[1].min()))}
 
     def total(self, maps: Maps, options: Mapping[str, Any]) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
+Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 
 app = App(name="xsiamese", help="Explains why a two-input (Siamese) model found two things alike or different.", version_flags=["--version"])
 
@@ -81,7 +82,7 @@ def models(*, json_: Json = False) -> None:
 @app.command
 def explain(
     a: Path, b: Path, /, *, model: str = "fashion", method: str = "gradcam", layer: str | None = None, target: int | None = None,
-    output: Path | None = None, json_: Json = False, size: int | None = None, seed: int = 0,
+    output: Output = None, json_: Json = False, size: int | None = None, seed: int = 0,
 ) -> None:  # fmt: skip
     """Explain why the model found two images alike or different.
 

@@ -15,6 +15,7 @@ import captum.attr
 import shared
 from described import CAPTUM, NOT_METHODS, OPTIONS, UNSUPPORTED
 from docutils import nodes
+from measured import performance
 from sphinx.application import Sphinx
 
 import xsiamese
@@ -35,8 +36,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def write(app: Sphinx) -> None:
     """Writes every generated page, and takes away those of explainers that are gone."""
     root = Path(app.srcdir, "reference", "generated")
+    head = ["Tool", "What comes back", "From the map of a", "From the map of b", "xsiamese"]
     pages = everything() | {
-        "shared.inc": table(["Tool", "What comes back", "From the map of a", "From the map of b", "xsiamese"], shared.table(), "26 38 12 12 12")
+        "shared.inc": table(head, shared.table(), "26 38 12 12 12"),
+        "performance.inc": performance(Path(app.srcdir, "measurements", "speed.json")),
     }
     for path, text in pages.items():
         target = root / path
@@ -51,7 +54,13 @@ def write(app: Sphinx) -> None:
 
 def everything() -> dict[str, str]:
     """The text of each generated page, by its name."""
-    pages = {"explainers.rst": index(), "modules.rst": module_index(), "captum.inc": captum_table(), "create_graph.inc": create_graph_list(), "commands.inc": commands()}
+    pages = {
+        "explainers.rst": index(),
+        "modules.rst": module_index(),
+        "captum.inc": captum_table(),
+        "create_graph.inc": create_graph_list(),
+        "commands.inc": commands(),
+    }
     pages.update({f"explainers/{cls.__name__}.rst": page(cls) for cls in known()})
     pages.update({f"modules/{name}.rst": module_page(name) for name in modules()})
     return pages
@@ -72,7 +81,8 @@ def index() -> str:
     groups: dict[str, list[Explainer]] = {}
     for cls in known():
         groups.setdefault(cls.__module__.split(".")[0], []).append(cls)
-    for package, members in sorted(groups.items(), key=lambda item: (item[0] != "xsiamese_gradcam", item[0])):
+    ours = ["xsiamese_gradcam", "xsiamese_captum"]
+    for package, members in sorted(groups.items(), key=lambda item: (ours.index(item[0]) if item[0] in ours else len(ours), item[0])):
         text.append(heading(_first_line(import_module(package)).rstrip("."), "-"))
         rows = [[f":doc:`explainers/{cls.__name__}`", f"``{cls.name}``", summary(cls), ", ".join(needs(cls)), ", ".join(flags(cls))] for cls in members]
         text.append(table(["Class", "Command line", "What a map says", "Needs", "Properties"], rows, "22 16 34 14 14"))
@@ -103,7 +113,7 @@ def page(cls: Explainer) -> str:
         text.append("None of its own: see :meth:`PairAttribution.attribute <xsiamese.attribution.PairAttribution.attribute>` for those that all share.\n")
     if example(cls):
         text += [heading("Example", "-"), ".. code-block:: python\n", _indented(example(cls)), ""]
-    text += [heading("Class", "-"), f".. autoclass:: {cls.__module__}.{cls.__name__}\n   :show-inheritance:\n"]
+    text += [heading("Class", "-"), f".. autoclass:: {cls.__module__}.{cls.__name__}\n   :show-inheritance:\n   :exclude-members: algorithm\n"]
     text.append(f".. minigallery:: {cls.__module__}.{cls.__name__}\n   :add-heading: Used in\n   :heading-level: -\n")
     return "\n".join(text)
 
@@ -204,9 +214,8 @@ def example(cls: Explainer) -> str:
     ]
     if any("halves" in option for option in chosen):
         lines += ["halves = (torch.arange(12) // 6).expand(1, 1, 12, 12)  # left half 0, right half 1"]
-    if cls.__module__.split(".")[0] not in ("xsiamese", *(c.__module__.split(".")[0] for c in known() if hasattr(xsiamese, c.__name__))):
-        lines[1] = f"from {cls.__module__} import {cls.__name__}\nfrom xsiamese import SiameseModel"
-    made = f'{cls.__name__}(model, layer="1")' if cls.needs_layer else f"{cls.__name__}(model)"
+    layer = "0" if cls.name == "layer_lrp" else "1"  # LRP has no rule at an activation
+    made = f'{cls.__name__}(model, layer="{layer}")' if cls.needs_layer else f"{cls.__name__}(model)"
     lines += ["", f"map_a, map_b = {made}.attribute({', '.join(['(a, b)', *chosen])})"]
     return "\n".join(lines)
 
@@ -214,7 +223,7 @@ def example(cls: Explainer) -> str:
 def modules() -> list[str]:
     """Every module of the library, and those of its plugins."""
     packages = ["xsiamese", *sorted({cls.__module__.split(".")[0] for cls in known()} - {"xsiamese"})]
-    names = [m.name for package in packages for m in pkgutil.walk_packages(import_module(package).__path__, f"{package}.")]
+    names = [m.name for package in packages for m in pkgutil.walk_packages(getattr(import_module(package), "__path__", []), f"{package}.")]
     names = [*packages[1:], *names]
     return sorted(name for name in names if name != HOOK_MODULE and not any(part.startswith("_") for part in name.split(".")) and _documented(name))
 
@@ -237,15 +246,12 @@ def module_page(name: str) -> str:
 
 
 def captum_table() -> str:
-    """Every class of ``captum.attr``: the explainer that takes it to pairs, or why there is none."""
-    rows = []
-    for name, cls in captum_classes().items():
-        if name in supported():
-            rows.append([f"``{name}``", f":doc:`/reference/generated/explainers/{supported()[name]}`", ""])
-        else:
-            rows.append([f"``{name}``", "none", UNSUPPORTED[name]])
-        assert inspect.isclass(cls)
-    return table(["captum", "For pairs", "Why not"], rows, "25 30 45")
+    """Every algorithm of ``captum.attr``: those without an explainer by the reason why, then the others with theirs."""
+    missing = [name for name in captum_classes() if name not in supported()]
+    reasons = dict.fromkeys(UNSUPPORTED[name] for name in missing)
+    without = [[", ".join(f"``{name}``" for name in missing if UNSUPPORTED[name] == reason), reason] for reason in reasons]
+    there = [[f"``{name}``", f":doc:`/reference/generated/explainers/{supported()[name]}`"] for name in captum_classes() if name in supported()]
+    return "\n".join([table(["Not for pairs", "Why"], without, "45 55"), table(["captum", "For pairs"], there, "50 50")])
 
 
 def captum_classes() -> dict[str, type[Any]]:
@@ -293,12 +299,21 @@ def commands() -> str:
     return "\n".join(text)
 
 
+def plugin() -> str:
+    """The files of the stranger's plugin, as they are."""
+    folder = Path(__file__).parents[2] / "examples" / "5_extending" / "xsiamese-difference"
+    files = [*sorted(folder.glob("*.py")), *sorted(folder.glob("pyproject.toml")), *sorted(folder.glob("tests/*.py"))]
+    shown = [
+        f".. literalinclude:: /../examples/5_extending/{folder.name}/{path.relative_to(folder)}\n   :caption: {path.relative_to(folder)}\n" for path in files
+    ]
+    return "\n".join(shown)
+
+
 def resolve(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Element | None:
     """Finds a public name where it lives: ``xsiamese.PairGradCAM`` and ``PairGradCAM`` are ``xsiamese_gradcam.gradient.PairGradCAM``."""
     if node.get("refdomain") != "py":
         return None
-    name, _, rest = node["reftarget"].removeprefix("xsiamese.").partition(".")
-    thing = vars(xsiamese).get(name) or xsiamese.explainers().get(name)
+    thing, rest = _public(node["reftarget"])
     if not hasattr(thing, "__qualname__"):
         return None
     target = ".".join(filter(None, (thing.__module__, thing.__qualname__, rest)))
@@ -328,6 +343,16 @@ def toctree(pages: list[str], hidden: bool = False) -> str:
 def summary(cls: Explainer) -> str:
     """The first line of an explainer's docstring."""
     return (inspect.getdoc(cls) or "").split("\n")[0]
+
+
+def _public(target: str) -> tuple[Any, str]:
+    """What a public name means, and what is left of it: ``xsiamese.zoo.ModelCard``, ``xsiamese.PairAttribution.attribute``, ``PairGradCAM``."""
+    name, _, rest = target.removeprefix("xsiamese.").partition(".")
+    thing = vars(xsiamese).get(name) or xsiamese.explainers().get(name)
+    if inspect.ismodule(thing) and rest:
+        name, _, rest = rest.partition(".")
+        thing = getattr(thing, name, None)
+    return thing, rest
 
 
 def _captum(cls: Explainer) -> str:

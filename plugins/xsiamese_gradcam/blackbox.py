@@ -63,6 +63,13 @@ class PairScoreCAM(PairBlackBoxCAM):
     reference = ("wang2020",)
 
     def compute(self, batch: PairBatch, *, relu: bool = False, softmax: bool = False) -> tuple[Tensor, Tensor]:
+        """The maps.
+
+        Args:
+            batch: the pairs.
+            relu: keeps only what pulls together.
+            softmax: takes the published weights, the softmax over the channels.
+        """
         self._softmax = softmax
         return super().compute(batch, relu=relu)
 

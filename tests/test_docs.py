@@ -1,0 +1,259 @@
+"""The documentation says what the code does: hooks, explainers, sources, captum's list, every example, and the numbers on shared encoders."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import xsiamese
+from xsiamese import hookspecs
+from xsiamese.citations import entries
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.rst") if not {"generated", "auto_examples", "_build"} & {*path.parts})
+PACKAGES = ("xsiamese", *sorted({cls.__module__.split(".")[0] for cls in xsiamese.explainers().values()} - {"xsiamese"}))
+MODULES = [
+    *PACKAGES,
+    *(m.name for p in PACKAGES for m in pkgutil.walk_packages(getattr(importlib.import_module(p), "__path__", []), f"{p}.") if "__main__" not in m.name),
+]
+HOOKS = [name for name, value in vars(hookspecs).items() if name.startswith("xsiamese_") and inspect.isfunction(value)]
+MISSING = "needs an extra that is not installed"
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> ModuleType:
+    """The Sphinx extension that writes the reference."""
+    pytest.importorskip("sphinx", reason='the documentation needs pip install "xsiamese[docs]"')
+    sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+    try:
+        return importlib.import_module("catalogue")
+    finally:
+        sys.path.pop(0)
+
+
+@pytest.fixture(scope="session")
+def pages(catalogue: ModuleType) -> dict[str, str]:
+    """Every generated page."""
+    return catalogue.everything()
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_hook_documented_with_its_exact_arguments(hook: str) -> None:
+    """A heading with the arguments, the signature from the code, and an example that defines it."""
+    page = (ROOT / "docs" / "reference" / "hooks.rst").read_text()
+    arguments = ", ".join(inspect.signature(getattr(hookspecs, hook)).parameters)
+    assert re.search(rf"^``{hook}\({re.escape(arguments)}\)``\n-+$", page, re.MULTILINE)
+    assert f".. autofunction:: xsiamese.hookspecs.{hook}" in page
+    examples = [part for part in re.findall(r"code-block:: python\n\n((?:   .*\n|\n)+)", page) if f"def {hook}({arguments}):" in part]
+    assert len(examples) == 1
+    ast.parse(inspect.cleandoc(examples[0]))
+
+
+def test_no_other_hook_is_documented() -> None:
+    page = (ROOT / "docs" / "reference" / "hooks.rst").read_text()
+    assert sorted(re.findall(r"^``(xsiamese_\w+)\(", page, re.MULTILINE)) == sorted(HOOKS)
+
+
+def test_references_are_in_the_bibliography() -> None:
+    """Every explainer's and model's source is a key of the bibliography or a BibTeX entry."""
+    from xsiamese.plugins import models
+    from xsiamese.zoo import CARDS
+
+    keys = {(cls.__name__, key) for cls in xsiamese.explainers().values() for key in cls.reference}
+    keys |= {(card.name, key) for card in (*CARDS, *models().values()) for key in card.paper}
+    assert not [(who, key) for who, key in keys if key not in entries() and not key.lstrip().startswith("@")]
+
+
+def test_cited_keys_are_in_the_bibliography() -> None:
+    sources = [*(ROOT / "xsiamese").rglob("*.py"), *(ROOT / "plugins").rglob("*.py"), *(ROOT / page for page in PAGES), *(ROOT / "examples").rglob("*.py")]
+    cited = {key.strip() for path in sources for group in re.findall(r":cite(?::[pt])?:`([^`]+)`", path.read_text()) for key in group.split(",")}
+    assert cited
+    assert not cited - set(entries())
+
+
+def test_bibliography_is_sound() -> None:
+    """Every entry parses, has an author, a title and a year, and the file is sorted by key."""
+    pybtex = pytest.importorskip("pybtex.database", reason='the documentation needs pip install "xsiamese[docs]"')
+    parsed = pybtex.parse_file(str(ROOT / "xsiamese" / "bibliography.bib"))
+    assert list(parsed.entries) == sorted(entries())
+    assert not [key for key, entry in parsed.entries.items() if not {"title", "year"} <= set(entry.fields) or "author" not in entry.persons]
+
+
+def test_every_explainer_is_in_the_reference(pages: dict[str, str]) -> None:
+    """In the table, and on a page of its own with formula, source, every option and the class."""
+    for name, cls in xsiamese.explainers().items():
+        assert f":doc:`explainers/{name}`" in pages["explainers.rst"]
+        page = pages[f"explainers/{name}.rst"]
+        assert cls.formula in page
+        assert f"autoclass:: {cls.__module__}.{name}" in page
+        assert all(key in page for key in cls.reference if key in entries())
+        if cls.name != "noise_tunnel":
+            assert all(f"``{option}``" in page for option in cls.options())
+
+
+def test_every_option_has_a_meaning(catalogue: ModuleType) -> None:
+    without = [(cls.__name__, row[0]) for cls in xsiamese.explainers().values() for row in catalogue.option_rows(cls) if not row[2]]
+    assert not without
+
+
+@pytest.mark.parametrize("name", xsiamese.explainers())
+def test_examples_of_the_reference_run(catalogue: ModuleType, name: str) -> None:
+    text = catalogue.example(xsiamese.explainers()[name])
+    if not text:
+        assert "Example:" in (xsiamese.explainers()[name].__doc__ or "") or not xsiamese.explainers()[name].modalities & {"image", "tabular"}
+        return
+    names: dict[str, object] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exec(text, names)
+    assert {"map_a", "map_b"} <= set(names)
+
+
+def test_captum_is_covered(catalogue: ModuleType) -> None:
+    """Every algorithm of captum.attr has an explainer or a reason why not, and no reason is left over."""
+    everything, supported = set(catalogue.captum_classes()), set(catalogue.supported())
+    assert everything - supported == set(catalogue.UNSUPPORTED)
+    assert not supported & set(catalogue.UNSUPPORTED)
+
+
+def test_create_graph_list_says_what_is_refused(catalogue: ModuleType) -> None:
+    import torch
+
+    listed = set(re.findall(r":doc:`(\w+)", catalogue.create_graph_list()))
+    inputs = torch.rand(2, 2, 1, 6, 6)
+    for name, cls in xsiamese.explainers().items():
+        if not cls.modalities & {"image", "tabular"}:
+            continue
+        refused = False
+        try:
+            cls(xsiamese.SiameseModel(torch.nn.Flatten(), "dot"), "encoder").attribute(tuple(inputs), create_graph=True)
+        except ValueError as error:
+            refused = "create_graph" in str(error)
+        except Exception:
+            refused = False
+        assert refused == (name in listed), name
+
+
+def test_plugin_page_shows_the_stranger_s_code(pages: dict[str, str]) -> None:
+    """The how-to includes every file of the example package rather than repeating it."""
+    folder = ROOT / "examples" / "5_extending" / "xsiamese-difference"
+    files = [*folder.glob("*.py"), *folder.glob("*.toml"), *folder.glob("tests/*.py")]
+    assert files
+    assert all(f"literalinclude:: /../{path.relative_to(ROOT).as_posix()}" in pages["plugin.inc"] for path in files)
+    assert ".. include:: /reference/generated/plugin.inc" in (ROOT / "docs" / "how-to" / "write-a-plugin.rst").read_text()
+
+
+def test_architecture_page_names_every_room() -> None:
+    """A new room is described in docs/explanation/architecture.rst."""
+    page = (ROOT / "docs" / "explanation" / "architecture.rst").read_text()
+    files = [path.name for path in (ROOT / "xsiamese").glob("*.py") if not path.name.startswith("__")]
+    folders = [f"{path.parent.name}/" for path in (ROOT / "xsiamese").glob("*/__init__.py")]
+    assert not [room for room in files + folders if f"``{room}``" not in page]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_doctests_of_modules(name: str) -> None:
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        pytest.skip(f"{name} {MISSING}: {error}")
+    _run(doctest.testmod(module, extraglobs=_names(module), optionflags=doctest.ELLIPSIS))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_doctests_of_pages(page: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _run(doctest.testfile(str(ROOT / page), module_relative=False, encoding="utf-8"))
+
+
+def _command_lines() -> list[str]:
+    blocks = [line for page in PAGES for line in re.findall(r"^ +\$ (.+)$", (ROOT / page).read_text(), re.MULTILINE)]
+    blocks += [line for block in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) for line in block.split("\n")]
+    return sorted({line.split("#")[0].removeprefix("xsiamese ").strip() for line in blocks if line.startswith("xsiamese ")})
+
+
+@pytest.mark.parametrize("line", _command_lines())
+def test_command_lines_of_pages_are_understood(line: str) -> None:
+    from xsiamese.cli import app
+
+    app.parse_args(line, exit_on_error=False, print_error=False)
+
+
+def test_every_explainer_that_a_page_names_exists() -> None:
+    known = {*xsiamese.explainers(), *(n for n in vars(xsiamese) if n.startswith("Pair"))}
+    named = {(page, name) for page in PAGES for name in re.findall(r":class:`~?xsiamese\.(Pair\w+)`", (ROOT / page).read_text())}
+    assert not {(page, name) for page, name in named if name not in known}
+
+
+def test_shared_encoder_table(catalogue: ModuleType) -> None:
+    """What the page on Grad-CAM says of each tool is what is measured here."""
+    pytest.importorskip("pytorch_grad_cam", reason='pip install "grad-cam>=1.5.5"')
+    found = {row.tool: row for row in catalogue.shared.measure()}
+    for name in ("LayerGradCam", "LayerActivation", "LayerGradientXActivation", "LayerConductance", "InternalInfluence", "LayerDeepLift"):
+        row = found[f"captum {name}"]
+        assert row.from_b < 1e-9 < 0.5 < row.from_a
+    for name in ("LayerIntegratedGradients", "LayerFeatureAblation"):
+        assert found[f"captum {name}"].size < 1e-6
+    guided = found["captum GuidedGradCam (of a)"]
+    assert guided.from_b < 1e-9 < 0.5 < guided.from_a
+    assert all("more than once" in found[f"captum {name}"].error for name in ("DeepLift", "LRP"))
+    gradcam = found["pytorch-grad-cam GradCAM"]
+    assert gradcam.from_a < 1e-6 < 0.5 < gradcam.from_b
+    assert all(row.ours < 1e-6 for row in found.values())
+
+
+def test_performance_page_reads_what_the_benchmark_writes(catalogue: ModuleType, tmp_path: Path) -> None:
+    one = {"pairs": 8, "floor": "forward pass, 2 image(s) at a time", "floor_ms_per_image": 30.0, "activations_and_gradient_bytes": 2**24,
+           "ratio": {"forward pass, 2 image(s) at a time": 1.0, "PairGradCAM": 1.25}, "peak_bytes": {"PairGradCAM": 3 * 2**20}}  # fmt: skip
+    written = {"torch": "2.0", "threads": 2, "rounds": 7, "gradcam": [one], "one_side": {"Occlusion": 0.5}, "import": 1.01}
+    (tmp_path / "speed.json").write_text(json.dumps(written))
+    text = catalogue.performance(tmp_path / "speed.json")
+    assert "* - PairGradCAM\n     - 1.25\n     - 3\n" in text
+    assert "* - **forward pass, 2 image(s) at a time**\n     - 1.00\n" in text
+    assert "make bench" in catalogue.performance(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*/plot_*.py")), ids=lambda path: path.stem)
+def test_gallery_examples_are_fit_for_the_gallery(path: Path) -> None:
+    """A title in the docstring, and no pyplot state."""
+    tree = ast.parse(path.read_text())
+    title, line = (ast.get_docstring(tree) or "").split("\n")[:2]
+    assert set(line) == {"="}
+    assert len(line) >= len(title)
+    assert "pyplot" not in path.read_text()
+    assert (path.parent / "GALLERY_HEADER.rst").exists()
+
+
+@pytest.mark.slow
+def test_documentation_builds_without_warnings(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx_gallery", reason='the documentation needs pip install "xsiamese[docs]"')
+    pytest.importorskip("pydata_sphinx_theme", reason='the documentation needs pip install "xsiamese[docs]"')
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(ROOT / "docs"), str(tmp_path / "html")]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr[-3000:]
+    assert (tmp_path / "html" / "auto_examples" / "1_first_steps" / "plot_1_two_tools_two_answers.html").exists()
+
+
+def _names(module: ModuleType) -> dict[str, object]:
+    """What doctests of the library take as known."""
+    import torch
+    from torch import nn
+
+    return {"torch": torch, "nn": nn, "xsiamese": xsiamese}
+
+
+def _run(result: doctest.TestResults) -> None:
+    assert result.failed == 0, f"{result.failed} of {result.attempted} examples fail; see the output above"
