@@ -96,8 +96,10 @@ class PairExplanation:
             raise ValueError(f"{len(self.ids)} ids for {pairs} pairs")
 
     def __getitem__(self, index: int | slice) -> PairExplanation:
-        """The explanation of some of the pairs."""
+        """The explanation of some of the pairs; iterating gives one after the other."""
         if isinstance(index, int):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"there is no pair {index}: the explanation holds {len(self)} pairs")
             index = slice(index, index + 1) if index != -1 else slice(-1, None)
 
         def take(value: Any) -> Any:
