@@ -161,7 +161,7 @@ def test_a_function_hides_its_modules() -> None:
     from xsiamese import PairLayerConductance
 
     encoder = problems.conv_encoder()
-    with pytest.raises(ValueError, match="a plain function hides them: wrap it in an nn.Module, or use SiameseModel"):
+    with pytest.raises(ValueError, match="a plain function hides them: wrap it in an nn"):
         PairLayerConductance(lambda a, b: (encoder(a) * encoder(b)).sum(1), encoder[3]).attribute((A, B))
 
 

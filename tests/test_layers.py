@@ -1,0 +1,140 @@
+"""Layers by name, by module or by themselves, and transformers' token grids."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import xsiamese
+from tests import problems
+from xsiamese import ChannelsLast, PairGradCAM, PairLayerConductance, SiameseModel, Tokens
+from xsiamese.layers import as_grid, find_layers
+
+NAMED = ("PairGradCAM", "PairAblationCAM", "PairLayerGradCam")
+
+
+def named() -> nn.Sequential:
+    """An encoder whose layers have names."""
+    from collections import OrderedDict
+
+    names = ("stem", "act1", "pool", "layer4", "act2", "gap", "flatten", "head")
+    return nn.Sequential(OrderedDict(zip(names, problems.conv_encoder(), strict=True)))
+
+
+@pytest.mark.parametrize("cls", [PairGradCAM, PairLayerConductance])
+def test_a_layer_by_name_by_full_name_by_module_and_by_pair_is_one_layer(cls: Any) -> None:
+    model, inputs = SiameseModel(named()), problems.images(2)
+    expected = cls(model, "layer4").attribute(inputs)
+    for layer in ("encoder.layer4", model.encoder.layer4, ("layer4", "layer4"), ("layer4", model.encoder.layer4), ["layer4"]):
+        explainer = cls(model, layer)
+        for x, y in zip(explainer.attribute(inputs), expected, strict=True):
+            assert torch.equal(x, y)
+        assert explainer.layer_names_ == ["layer4"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("layer3", "no layer is called 'layer3'; did you mean 'layer4'"),
+        ("Layer4", "no layer is called 'Layer4'; did you mean 'layer4'"),
+        ("zzzz", "no layer is called 'zzzz'; there are .*stem.*layer4"),
+        ("", "no layer is called ''"),
+    ],
+)
+def test_unknown_names_come_with_the_nearest(layer: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PairGradCAM(SiameseModel(named()), layer).attribute(problems.images(1))
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("kind", ["siamese", "shared", "stacked", "pseudo"])
+def test_no_layer_picks_the_last_grid_and_says_which(name: str, kind: str) -> None:
+    encoder = named()
+    model: Any = {
+        "siamese": lambda: SiameseModel(encoder, "dot"),
+        "shared": lambda: problems.Shared(encoder, lambda u, v: (u * v).sum(1)),
+        "stacked": lambda: problems.Stacked(encoder, lambda u, v: (u * v).sum(1)),
+        "pseudo": lambda: SiameseModel((encoder, named()), "dot"),
+    }[kind]()
+    prefix = "" if kind in ("siamese", "pseudo") else "encoder."
+    explainer = xsiamese.explainers()[name](model)
+    found = explainer.attribute(problems.images(2))
+    assert explainer.layer_names_ == [f"{prefix}act2"]
+    assert f"{prefix}act2" in repr(explainer)
+    given = xsiamese.explainers()[name](model, ("act2", "act2") if kind == "pseudo" else f"{prefix}act2").attribute(problems.images(2))
+    for x, y in zip(found, given, strict=True):
+        torch.testing.assert_close(x, y)
+    assert explainer.explain(problems.images(2)).parameters["layer"] == [f"{prefix}act2"]
+
+
+def test_without_a_grid_a_layer_must_be_given() -> None:
+    with pytest.raises(ValueError, match=r"no layer has a spatial grid \(N, C, H, W\) to explain on: give layer=, and layout= for tokens"):
+        PairGradCAM(SiameseModel(problems.smooth_encoder())).attribute(problems.vectors())
+
+
+def test_a_vector_layer_has_one_place() -> None:
+    map_a, _ = PairGradCAM(SiameseModel(problems.smooth_encoder()), "0").attribute(problems.vectors())
+    assert map_a.shape == (3, 1)
+
+
+def test_names_of_a_list() -> None:
+    model = SiameseModel(named())
+    pairs, names = find_layers(model, ["act1", ("pool", "layer4")])
+    assert names == ["act1", "pool / layer4"]
+    assert pairs[1] == (model.encoder.pool, model.encoder.layer4)
+
+
+def test_layouts() -> None:
+    tokens = torch.arange(2 * 5 * 3.0).reshape(2, 5, 3)
+    grid = Tokens()(tokens)
+    assert grid.shape == (2, 3, 2, 2)
+    assert torch.equal(grid[0, :, 0, 1], tokens[0, 2])
+    assert Tokens(grid=(1, 5), prefix=0)(tokens).shape == (2, 3, 1, 5)
+    assert torch.equal(ChannelsLast()(torch.ones(2, 4, 5, 3)), torch.ones(2, 3, 4, 5))
+    assert as_grid(tokens, None).shape == (2, 3, 5)
+    with pytest.raises(ValueError, match=r"5 tokens less 0 are not a 2 x 2 grid: give Tokens\(grid=..., prefix=...\)"):
+        Tokens(prefix=0)(tokens)
+    with pytest.raises(ValueError, match=r"layout Tokens needs \(N, tokens, C\), the layer's output is \(2, 3\)"):
+        Tokens()(torch.ones(2, 3))
+    with pytest.raises(ValueError, match=r"layout ChannelsLast needs \(N, H, W, C\)"):
+        ChannelsLast()(tokens)
+
+
+def vision_transformer() -> nn.Module:
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
+    transformer = models.VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=4)
+    nn.init.normal_(transformer.heads.head.weight)  # it starts at zero
+    return transformer.double()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", ["PairGradCAM", "PairHiResCAM", "PairAblationCAM", "PairEigenCAM"])
+def test_a_vision_transformer(name: str) -> None:
+    model = SiameseModel(vision_transformer(), "dot")
+    inputs = problems.images(2, size=32, channels=3)
+    cls = xsiamese.explainers()[name]
+    layer = "encoder.layers.encoder_layer_1.ln_1"
+    grid = cls(model, layer, layout=Tokens()).attribute(inputs)
+    tokens = cls(model, layer).attribute(inputs)
+    for x, y in zip(grid, tokens, strict=True):
+        assert x.shape == (2, 1, 4, 4)
+        assert y.shape == (2, 1, 17)
+        assert x.any()
+    if name == "PairHiResCAM":
+        torch.testing.assert_close(grid[0].flatten(1), tokens[0][:, 0, 1:])
+    assert cls(model, layer, layout=Tokens()).explain(inputs).upsample().maps[0].shape == (2, 1, 32, 32)
+
+
+def test_hirescam_of_a_swin_transformer_is_exact_on_its_last_norm() -> None:
+    models = pytest.importorskip("torchvision.models")
+    torch.manual_seed(0)
+    swin = models.SwinTransformer(patch_size=[4, 4], embed_dim=8, depths=[1, 1], num_heads=[2, 2], window_size=[2, 2], num_classes=4).double()
+    nn.init.zeros_(swin.head.bias)
+    model, inputs = SiameseModel(swin, "dot"), problems.images(2, size=32, channels=3)
+    maps = xsiamese.explainers()["PairHiResCAM"](model, "norm", layout=ChannelsLast()).attribute(inputs)
+    for value in maps:
+        assert value.shape == (2, 1, 4, 4)
+        torch.testing.assert_close(value.flatten(1).sum(1), model.eval()(*inputs).detach())  # mean pooled and linear: complete
