@@ -1,0 +1,179 @@
+"""The command line: two images in, a picture, text or JSON out; errors are one line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import xsiamese
+from xsiamese import PairExplanation, SiameseModel, cli
+
+Image = pytest.importorskip("PIL.Image")
+pytest.importorskip("torchvision")
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs ``xsiamese ...`` and gives its exit code, output and errors."""
+
+    def call(*arguments: Any) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["xsiamese", *map(str, arguments)])
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
+        code: Any = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code or 0
+        captured = capsys.readouterr()
+        return int(code), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> tuple[Path, Path]:
+    from torchvision.transforms.functional import to_pil_image
+
+    from xsiamese.data import fashion_pair
+    from xsiamese.zoo import find_card
+
+    preprocessing = find_card("fashion").preprocessing
+    assert preprocessing is not None
+    paths = tmp_path / "one.png", tmp_path / "other.png"
+    for path, tensor in zip(paths, fashion_pair("sneaker", "bag"), strict=True):
+        to_pil_image(preprocessing.undo(tensor)[0]).save(path)
+    return paths
+
+
+def make_model() -> SiameseModel:
+    """A factory for ``--model tests.test_cli:make_model``."""
+    torch.manual_seed(0)
+    return SiameseModel(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), "euclidean")
+
+
+def test_explain_writes_a_picture(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
+    code, out, err = run("explain", *images, "-o", tmp_path / "why.png")
+    assert (code, err) == (0, "")
+    assert out.startswith("PairGradCAM of closeness (higher is closer)\none.png - other.png: ")
+    assert f"written to {tmp_path / 'why.png'}" in out
+    assert Image.open(tmp_path / "why.png").size[0] > 200
+
+
+def test_explain_for_machines(run: Run, images: tuple[Path, Path]) -> None:
+    code, out, _ = run("explain", *images, "--method", "PairOcclusion", "--json")
+    assert code == 0
+    said = json.loads(out)
+    assert said["method"] == "PairOcclusion"
+    assert said["ids"] == ["one.png", "other.png"]
+    assert -1 <= said["score"] <= 1
+    assert said["higher_is_closer"] is True
+    assert {"closer", "apart", "parameters", "seed", "versions"} <= set(said)
+    values = [cell["value"] for cell in said["closer"]["a"]]
+    assert len(values) == 3
+    assert values == sorted(values, reverse=True)
+    assert said["output"] is None
+
+
+def test_explain_saves_the_explanation(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
+    code, _, _ = run("explain", *images, "--method", "hirescam", "--layer", "4", "-o", tmp_path / "why.safetensors", "--seed", 5)
+    assert code == 0
+    found = PairExplanation.load(tmp_path / "why.safetensors")
+    assert found.method == "PairHiResCAM"
+    assert found.parameters["layer"] == ["4"]
+    assert found.seed == 5
+    assert found.ids == (("one.png", "other.png"),)
+
+
+def test_explain_with_a_factory_and_with_a_checkpoint(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
+    code, out, _ = run("explain", *images, "--model", "tests.test_cli:make_model", "--size", 24, "--json")
+    assert code == 0
+    assert json.loads(out)["higher_is_closer"] is False
+    from xsiamese.zoo import save, shipped
+
+    path = save(tmp_path / "mine.safetensors", shipped("fashion").model, "fashion")
+    assert run("explain", *images, "--model", path)[1] == run("explain", *images)[1]
+
+
+def test_the_tables(run: Run) -> None:
+    code, out, _ = run("plugins")
+    assert code == 0
+    assert "xsiamese_gradcam" in out
+    assert "xsiamese_explainers" in out
+    rows = json.loads(run("plugins", "--json")[1])
+    assert {"captum", "gradcam"} <= {row["name"] for row in rows}
+    assert not [row for row in rows if row["failure"]]
+    out = run("explainers")[1]
+    assert [line for line in out.splitlines() if line.startswith("gradcam ") and "PairGradCAM" in line]
+    assert {row["class"] for row in json.loads(run("explainers", "--json")[1])} == set(xsiamese.explainers())
+    assert "fashion" in run("models")[1]
+    assert json.loads(run("models", "--json")[1])[0]["weights"]
+
+
+@pytest.mark.parametrize("command", [[], ["explain"], ["plugins"], ["explainers"], ["models"]])
+def test_help(run: Run, command: list[str]) -> None:
+    code, out, _ = run(*command, "--help")
+    assert code == 0
+    assert "Usage: xsiamese" in out
+    for word in ["--method", "--model", "--layer", "--json"] if command == ["explain"] else []:
+        assert word in out
+
+
+def test_version(run: Run) -> None:
+    assert run("--version")[1].strip() == xsiamese.__version__
+
+
+def test_errors_are_one_line_and_exit_code_2(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
+    one, other = images
+    truncated, text = tmp_path / "truncated.png", tmp_path / "text.png"
+    truncated.write_bytes(one.read_bytes()[:60])
+    text.write_text("no image")
+    foreign = tmp_path / "foreign.safetensors"
+    foreign.write_bytes(b"no tensors")
+    for arguments, message in (
+        ((one, tmp_path / "missing.png"), "missing.png"),
+        ((one, truncated), "truncated.png cannot be read as an image"),
+        ((text, other), "text.png cannot be read as an image"),
+        ((one, other, "--method", "gradcan"), "no explainer is called 'gradcan'; did you mean 'gradcam'"),
+        ((one, other, "--layer", "77"), "no layer is called '77'; did you mean"),
+        ((one, other, "--model", "fasion"), "no model is called 'fasion'; did you mean 'fashion'"),
+        ((one, other, "--model", foreign), "cannot be read as a checkpoint"),
+        ((one, other, "--model", tmp_path / "missing.safetensors"), "missing.safetensors"),
+        ((one, other, "--model", "no.such:thing"), "package.module:factory is needed"),
+        ((one, other, "--model", "tests.test_cli:nothing"), "package.module:factory is needed"),
+        ((one, other, "--target", "1"), "target"),
+        ((one, other, "-o", tmp_path / "why.gif.foo"), "foo"),
+        ((one, other, "-o", tmp_path / "no" / "folder.png"), "folder"),
+    ):
+        code, out, err = run("explain", *arguments)
+        assert code == 2, (arguments, out, err)
+        assert out == ""
+        assert err.startswith("xsiamese: "), err
+        assert message in err
+        assert len(err.strip().splitlines()) == 1, err
+        assert "Traceback" not in err
+
+
+def test_a_wrong_option_is_refused(run: Run, images: tuple[Path, Path]) -> None:
+    code, out, err = run("explain", *images, "--methd", "gradcam")
+    assert code != 0
+    assert "--methd" in out + err
+    assert run("explain", images[0])[0] != 0
+    assert run("explan", *images)[0] != 0
+
+
+def test_python_m_is_the_same() -> None:
+    done = subprocess.run([sys.executable, "-m", "xsiamese", "explain", "a.png", "b.png"], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("xsiamese: a.png cannot be read as an image")
+    assert len(done.stderr.strip().splitlines()) == 1
