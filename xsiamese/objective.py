@@ -96,10 +96,8 @@ class Objective(nn.Module):
     def _value(self, output: Any, extra: Sequence[Any], rows: int) -> Tensor:
         if callable(self.target):
             output = self.target(output)
-        elif isinstance(self.target, (Tensor, list)):
-            output = output[torch.arange(len(output), device=output.device), extra[-1]]
         elif self.target is not None:
-            output = output[(slice(None), *(self.target if isinstance(self.target, tuple) else (self.target,)))]
+            output = self._picked(output, extra)
         if not isinstance(output, Tensor):
             raise ValueError(f"the model returned a {type(output).__name__}: give comparison= for two embeddings, or a callable target=")
         value = output.flatten(1).squeeze(1) if output.dim() > 1 and output[0].numel() == 1 else output
@@ -115,6 +113,16 @@ class Objective(nn.Module):
             raise ValueError(f"the score is NaN or infinite in {where}: look at that pair's inputs and embeddings")
         value = value.float() if value.dtype in LOW_PRECISION else value
         return value if self.target is not None or self.model.higher_is_closer else -value
+
+    def _picked(self, output: Any, extra: Sequence[Any]) -> Any:
+        """What an index, or one for each pair, picks from the model's output."""
+        try:
+            if isinstance(self.target, (Tensor, list)):
+                return output[torch.arange(len(output), device=output.device), extra[-1]]
+            return output[(slice(None), *(self.target if isinstance(self.target, tuple) else (self.target,)))]
+        except (IndexError, TypeError) as error:
+            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(f"target={self.target!r} does not fit the model's output, {shape}: {error}; without a target the score is explained") from error
 
     def reported(self, value: Tensor) -> Tensor:
         """The model's own score from the value explained."""
