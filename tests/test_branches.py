@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tests import problems
 from xsiamese import PairDeepLift, PairFeatureAblation, PairGradCAM, PairLayerConductance, PairLayerDeepLift, PairSaliency, SiameseModel, record, untied
 from xsiamese.branches import survey
-from xsiamese.testing import _traces as traces  # what a module carries besides its training flag
+from xsiamese.contract.traces import _traces as traces
 from xsiamese.views import Branches, untie_repeats
 
 

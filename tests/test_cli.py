@@ -20,6 +20,8 @@ from xsiamese import PairExplanation, SiameseModel, cli
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("torchvision")
 
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked")
+
 Run = Callable[..., tuple[int, str, str]]
 
 

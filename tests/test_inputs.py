@@ -12,8 +12,8 @@ from torch import Tensor, nn
 import xsiamese
 from tests import problems
 from xsiamese import PairAttribution, PairFeatureAblation, PairGradCAM, PairIntegratedGradients, PairSaliency, SiameseModel
+from xsiamese.contract.traces import _traces as traces
 from xsiamese.inputs import baseline_leaves, two_sides
-from xsiamese.testing import _traces as traces
 
 A, B = problems.images(3)
 
