@@ -149,8 +149,10 @@ def test_create_graph_list_says_what_is_refused(catalogue: ModuleType) -> None:
 def test_plugin_page_shows_the_stranger_s_code(pages: dict[str, str]) -> None:
     """The how-to includes every file of the example package rather than repeating it."""
     folder = ROOT / "examples" / "5_extending" / "xsiamese-difference"
+    if not folder.exists():
+        pytest.skip(f"{folder} is not in this checkout")
     files = [*folder.glob("*.py"), *folder.glob("*.toml"), *folder.glob("tests/*.py")]
-    assert files
+    assert len(files) >= 3
     assert all(f"literalinclude:: /../{path.relative_to(ROOT).as_posix()}" in pages["plugin.inc"] for path in files)
     assert ".. include:: /reference/generated/plugin.inc" in (ROOT / "docs" / "how-to" / "write-a-plugin.rst").read_text()
 
