@@ -40,6 +40,7 @@ autodoc_default_options = {"members": True, "show-inheritance": True, "member-or
 autodoc_typehints = "signature"
 autodoc_class_signature = "mixed"
 autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False  # what others wrote for their users does not always fit here
 napoleon_use_ivar = True  # a dataclass has its fields from autodoc already
 napoleon_google_docstring = True
 python_use_unqualified_type_names = True

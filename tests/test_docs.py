@@ -84,10 +84,10 @@ def test_cited_keys_are_in_the_bibliography() -> None:
 
 
 def test_bibliography_is_sound() -> None:
-    """Every entry parses, has an author, a title and a year, and the file is sorted by key."""
+    """Every entry parses, is there once, and has an author, a title and a year."""
     pybtex = pytest.importorskip("pybtex.database", reason='the documentation needs pip install "xsiamese[docs]"')
     parsed = pybtex.parse_file(str(ROOT / "xsiamese" / "bibliography.bib"))
-    assert list(parsed.entries) == sorted(entries())
+    assert list(parsed.entries) == list(entries())
     assert not [key for key, entry in parsed.entries.items() if not {"title", "year"} <= set(entry.fields) or "author" not in entry.persons]
 
 
@@ -149,8 +149,10 @@ def test_create_graph_list_says_what_is_refused(catalogue: ModuleType) -> None:
 def test_plugin_page_shows_the_stranger_s_code(pages: dict[str, str]) -> None:
     """The how-to includes every file of the example package rather than repeating it."""
     folder = ROOT / "examples" / "5_extending" / "xsiamese-difference"
+    if not folder.exists():
+        pytest.skip(f"{folder} is not in this checkout")
     files = [*folder.glob("*.py"), *folder.glob("*.toml"), *folder.glob("tests/*.py")]
-    assert files
+    assert len(files) >= 3
     assert all(f"literalinclude:: /../{path.relative_to(ROOT).as_posix()}" in pages["plugin.inc"] for path in files)
     assert ".. include:: /reference/generated/plugin.inc" in (ROOT / "docs" / "how-to" / "write-a-plugin.rst").read_text()
 
@@ -160,7 +162,8 @@ def test_architecture_page_names_every_room() -> None:
     page = (ROOT / "docs" / "explanation" / "architecture.rst").read_text()
     files = [path.name for path in (ROOT / "xsiamese").glob("*.py") if not path.name.startswith("__")]
     folders = [f"{path.parent.name}/" for path in (ROOT / "xsiamese").glob("*/__init__.py")]
-    assert not [room for room in files + folders if f"``{room}``" not in page]
+    unnamed = [room for room in files + folders if f"``{room}``" not in page]
+    assert not unnamed, f"say in docs/explanation/architecture.rst what {', '.join(unnamed)} is for"
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -60,6 +60,7 @@ def everything() -> dict[str, str]:
         "captum.inc": captum_table(),
         "create_graph.inc": create_graph_list(),
         "commands.inc": commands(),
+        "plugin.inc": plugin(),
     }
     pages.update({f"explainers/{cls.__name__}.rst": page(cls) for cls in known()})
     pages.update({f"modules/{name}.rst": module_page(name) for name in modules()})

@@ -109,7 +109,8 @@ def measure() -> list[Measured]:
 
 
 def _layered(name: str, encoder: nn.Sequential, inputs: Inputs) -> Measured:
-    options = {"perturbations_per_eval": 64} if name == "LayerFeatureAblation" else {}
+    channels = torch.arange(64).reshape(1, 64, 1, 1).repeat(1, 1, 7, 7)  # ablated one by one
+    options = {"layer_mask": channels, "perturbations_per_eval": 64} if name == "LayerFeatureAblation" else {}
     algorithm = getattr(captum, name)
 
     def tool(model: nn.Module, layer: nn.Module) -> Tensor:
@@ -121,7 +122,12 @@ def _layered(name: str, encoder: nn.Sequential, inputs: Inputs) -> Measured:
         truths = tuple(t.detach() for t in algorithm(twin, [twin.first[LAYER], twin.second[LAYER]]).attribute(inputs))
     else:
         truths = tool(twin, twin.first[LAYER]), tool(twin, twin.second[LAYER])
-    return _measured(f"captum {name}", lambda: tool(model, encoder[LAYER]), truths, _ours(f"Pair{name}", model, inputs, encoder[LAYER]))
+    return _measured(
+        f"captum {name}",
+        lambda: tool(model, encoder[LAYER]),
+        truths,
+        _ours(f"Pair{name}", model, inputs, encoder[LAYER], {"layer_mask": (channels, channels)} if options else {}),
+    )
 
 
 def _guided(encoder: nn.Sequential, inputs: Inputs) -> Measured:
@@ -169,9 +175,9 @@ def _gradcam(encoder: nn.Sequential, inputs: Inputs) -> Measured:
     return _measured("pytorch-grad-cam GradCAM", lambda: tool(model, encoder[LAYER]), (tool(twin, twin.first[LAYER]), tool(twin, twin.second[LAYER])), ours)
 
 
-def _ours(name: str, model: nn.Module, inputs: Inputs, layer: nn.Module) -> Callable[[], tuple[Tensor, ...]]:
+def _ours(name: str, model: nn.Module, inputs: Inputs, layer: nn.Module, options: dict[str, Any]) -> Callable[[], tuple[Tensor, ...]]:
     cls: type[PairAttribution] = xsiamese.explainers()[name]
-    return lambda: cls(model, layer).attribute(inputs)
+    return lambda: cls(model, layer).attribute(inputs, **options)
 
 
 def _measured(tool: str, run: Callable[[], Tensor], truths: tuple[Tensor, ...], ours: Callable[[], Any]) -> Measured:
