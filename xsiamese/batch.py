@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from xsiamese.layers import Layer
 from xsiamese.model import PairModel, SiameseModel, TwoInputModel
 from xsiamese.objective import Objective, Target
 from xsiamese.plan import Plan, find_plan
-from xsiamese.speed import Split
+from xsiamese.speed import WHOLE, Split
 from xsiamese.views import count_calls, untie_repeats, untied
 
 
@@ -56,7 +56,7 @@ class PairBatch:
     plans: dict[Any, Plan] | None = None
     distribution: bool = False
     first_pair: int = 0
-    split_: Split = field(default_factory=Split)
+    split_: Split = WHOLE
 
     @property
     def pairs(self) -> int:
@@ -66,7 +66,7 @@ class PairBatch:
     @cached_property
     def objective(self) -> Objective:
         """The value explained, as a function ``objective(*moved, *arguments)``."""
-        return Objective(self.model, self.a, self.b, self.target, self.wrt, stacked=self.split_.stacked, first_pair=self.first_pair)
+        return Objective(self.model, self.a, self.b, self.target, self.wrt, split=self.split_, first_pair=self.first_pair)
 
     @cached_property
     def leaves(self) -> Leaves:
@@ -74,8 +74,9 @@ class PairBatch:
         leaves = (*self.a.leaves, *self.b.leaves)
         if self.create_graph:
             return leaves
-        layout = torch.channels_last if self.split_.channels_last else torch.preserve_format
-        return tuple(leaf.detach().clone(memory_format=layout) for leaf in leaves)
+        if self.objective.stacked:
+            return tuple(leaf.detach() for leaf in leaves)  # stacking copies them
+        return tuple(leaf.detach().clone(memory_format=self.split_.layout or torch.preserve_format) for leaf in leaves)
 
     @cached_property
     def moved(self) -> Leaves:
@@ -86,7 +87,7 @@ class PairBatch:
     def moved_baselines(self) -> Leaves:
         """The baseline of each of :attr:`moved`."""
         both = (*self.baselines[0], *self.baselines[1])
-        return tuple(both[i] for i in self.objective.moved)
+        return tuple(both[i].clone() for i in self.objective.moved)
 
     @cached_property
     def arguments(self) -> tuple[Any, ...]:

@@ -139,12 +139,12 @@ def _baseline(value: Any, of: Side, name: str, distribution: bool) -> Leaves:
     for one, leaf in zip(values, of.leaves, strict=True):
         if not isinstance(one, Tensor):
             like = leaf[:1].expand(2, *leaf.shape[1:]) if distribution else leaf
-            made.append(torch.full_like(like, 0 if one is None else one))
+            made.append(leaf.new_full((), 0 if one is None else one).expand_as(like))  # takes no memory until it is used
             continue
         if one.shape[1:] != leaf.shape[1:] or not (distribution or one.shape[0] in (1, leaf.shape[0])):
             raise ValueError(f"the baseline of {name} has shape {tuple(one.shape)}: {tuple(leaf.shape)} or one row of it is needed")
         one = one.to(leaf)
-        made.append(one if distribution else one.expand_as(leaf).clone())
+        made.append(one if distribution else one.expand_as(leaf))
     return tuple(made)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xsiamese.inputs import SIDES, Side, Wrt
 from xsiamese.model import PairModel, SiameseModel
+from xsiamese.speed import WHOLE, Split
 
 Target = int | tuple[int, ...] | Sequence[int] | Tensor | Callable[[Any], Tensor] | None
 
@@ -21,19 +22,20 @@ class Objective(nn.Module):
     """What an explainer differentiates or perturbs: ``objective(*moved, *held, *extra)`` gives one value per pair.
 
     Without a target the value is *closeness*: the model's score, negated if it is a distance. With one it is what the target picks.
-    ``stacked`` runs both sides through a shared encoder in one call.
+    ``split`` may ask to run both sides through a shared encoder in one call.
     When one side of a factored model moves, the other side's embedding is held, so it is encoded once only.
     """
 
-    def __init__(self, model: PairModel, a: Side, b: Side, target: Target = None, wrt: Wrt = "both", stacked: bool = False, first_pair: int = 0) -> None:
+    def __init__(self, model: PairModel, a: Side, b: Side, target: Target = None, wrt: Wrt = "both", split: Split = WHOLE, first_pair: int = 0) -> None:
         super().__init__()
         self.model = model
         self.target = target
         self.first_pair = first_pair
-        self.sides = (a.detached(), b.detached())
+        self.sides = (a.slice(0, 1).detached(), b.slice(0, 1).detached())  # one pair is enough to rebuild any number
         self.moving = {"both": (0, 1), "first": (0,), "second": (1,)}[wrt]
         self.encodes_held = model.factored and len(self.moving) == 1
-        self.stacked = stacked and not self.encodes_held
+        self.stacked = split.stacked and not self.encodes_held
+        self.layout = split.layout or torch.preserve_format
         counts = (len(a.leaves), len(b.leaves))
         self.names = [name if count == 1 else f"{name}[{i}]" for name, count in zip(SIDES, counts, strict=True) for i in range(count)]
         floating = tuple(leaf.is_floating_point() for leaf in (*a.leaves, *b.leaves))
@@ -89,7 +91,7 @@ class Objective(nn.Module):
         if isinstance(self.target, (Tensor, list)):
             extra = extra[:-1]
         if self.stacked and isinstance(self.model, SiameseModel):
-            z_a, z_b = self.model.encode(torch.cat([leaves[0], leaves[1]])).chunk(2)
+            z_a, z_b = self.model.encode(torch.cat([leaves[0], leaves[1]]).to(memory_format=self.layout)).chunk(2)
             return self.model.comparison.explained(z_a, z_b) if self.target is None else self.model.compare(z_a, z_b)
         return run(self._side(leaves, 0), self._side(leaves, 1), *extra)
 

@@ -31,7 +31,13 @@ class Split:
     stacked: bool = False
     channels_last: bool = False
 
+    @property
+    def layout(self) -> torch.memory_format | None:
+        """The memory format of images, or None for the one they have."""
+        return torch.channels_last if self.channels_last else None
 
+
+WHOLE = Split()
 _MEASURED: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], Split]] = WeakKeyDictionary()
 _LARGEST = 16
 
