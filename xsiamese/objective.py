@@ -37,13 +37,15 @@ class Objective(nn.Module):
         self.stacked = split.stacked and not self.encodes_held
         self.layout = split.layout or torch.preserve_format
         counts = (len(a.leaves), len(b.leaves))
-        self.names = [name if count == 1 else f"{name}[{i}]" for name, count in zip(SIDES, counts, strict=True) for i in range(count)]
+        names = [name if count == 1 else f"{name}[{i}]" for name, count in zip(SIDES, counts, strict=True) for i in range(count)]
         floating = tuple(leaf.is_floating_point() for leaf in (*a.leaves, *b.leaves))
         sides = [side for side in (0, 1) for _ in range(counts[side])]
         self.moved = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
         self.held = [i for i in range(len(sides)) if i not in self.moved and not (self.encodes_held and sides[i] not in self.moving)]
         self.first = counts[0]
         leaves = (*a.leaves, *b.leaves)
+        self.pairs = a.pairs
+        self.described = ", ".join(f"{n} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for n, t in zip(names, leaves, strict=True))
         self.dtypes: list[torch.dtype | None] = [leaves[i].dtype for i in self.moved]
 
     def in_float32(self) -> Objective:
@@ -71,9 +73,7 @@ class Objective(nn.Module):
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError, IndexError) as error:
-            leaves = zip(self.names, (*self.sides[0].leaves, *self.sides[1].leaves), strict=True)
-            shapes = ", ".join(f"{name} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for name, t in leaves)
-            raise ValueError(f"the model refused its inputs; bring them to the shape that its first layer takes ({shapes}): {error}") from error
+            raise ValueError(f"the model refused its inputs; bring them to the shape that its first layer takes ({self.described}): {error}") from error
 
     def _side(self, leaves: dict[int, Any], side: int) -> Any:
         where = range(self.first) if side == 0 else range(self.first, self.first + len(self.sides[1].leaves))
@@ -110,7 +110,7 @@ class Objective(nn.Module):
             )
         if not bool(torch.isfinite(value.detach()).all()):
             bad = (~torch.isfinite(value.detach())).nonzero().flatten().tolist()
-            of_pairs = rows == self.sides[0].pairs  # else: points on a path to the pairs, or copies with something removed
+            of_pairs = rows == self.pairs  # else: points on a path to the pairs, or copies with something removed
             where = f"pair {', '.join(str(self.first_pair + i) for i in bad[:8])}" if of_pairs else f"row {', '.join(map(str, bad[:8]))} of {rows}"
             raise ValueError(f"the score is NaN or infinite in {where}: look at that pair's inputs and embeddings")
         value = value.float() if value.dtype in LOW_PRECISION else value
