@@ -123,7 +123,7 @@ class Adapted(PairAttribution):
         if not self.input_level:
             return _single(value)
         first = len(batch.a.leaves)
-        return [m for i, m in zip(batch.objective.moved, value, strict=True) if (i >= first) == bool(side)]
+        return [m for i, m in zip(batch.objective.moved_at, value, strict=True) if (i >= first) == bool(side)]
 
     def _views(self, batch: PairBatch, layered: bool) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
         low = batch.leaves[0].dtype in LOW_PRECISION

@@ -81,18 +81,32 @@ class PairBatch:
     @cached_property
     def moved(self) -> Leaves:
         """The tensors that the explanation is about: those of the sides that ``wrt`` names."""
-        return tuple(self.leaves[i] for i in self.objective.moved)
+        return tuple(self.leaves[i] for i in self.objective.moved_at)
+
+    @property
+    def partners(self) -> Leaves:
+        """For each of :attr:`moved` the same tensor of the other side.
+
+        Raises:
+            ValueError: if the two sides differ in shape.
+        """
+        count = len(self.a.leaves)
+        other = (*self.leaves[count:], *self.leaves[:count])
+        shapes = [tuple(leaf.shape) for leaf in self.leaves]
+        if shapes[:count] != shapes[count:]:
+            raise ValueError(f"inputs of one shape are needed: a is {shapes[0]}, b is {shapes[count]}")
+        return tuple(other[i] for i in self.objective.moved_at)
 
     @cached_property
     def moved_baselines(self) -> Leaves:
         """The baseline of each of :attr:`moved`."""
         both = (*self.baselines[0], *self.baselines[1])
-        return tuple(both[i].clone() for i in self.objective.moved)
+        return tuple(both[i].clone() for i in self.objective.moved_at)
 
     @cached_property
     def arguments(self) -> tuple[Any, ...]:
         """What the objective takes besides :attr:`moved`: the embedding of the side held fixed, or its tensors, and extra arguments."""
-        held: tuple[Any, ...] = tuple(self.leaves[i] for i in self.objective.held)
+        held: tuple[Any, ...] = tuple(self.leaves[i] for i in self.objective.held_at)
         if self.objective.encodes_held:
             assert isinstance(self.model, SiameseModel)
             side = 1 - self.objective.moving[0]
@@ -157,7 +171,7 @@ class PairBatch:
 
     def maps(self, moved: Sequence[Tensor]) -> tuple[Any, Any]:
         """The two results from one map for each of :attr:`moved`; a side held fixed gets zeros."""
-        filled = dict(zip(self.objective.moved, moved, strict=True))
+        filled = dict(zip(self.objective.moved_at, moved, strict=True))
         leaves = [filled.get(i, torch.zeros_like(leaf)) for i, leaf in enumerate(self.leaves)]
         first = len(self.a.leaves)
         return self.a.result(leaves[:first]), self.b.result(leaves[first:])

@@ -40,27 +40,27 @@ class Objective(nn.Module):
         names = [name if count == 1 else f"{name}[{i}]" for name, count in zip(SIDES, counts, strict=True) for i in range(count)]
         floating = tuple(leaf.is_floating_point() for leaf in (*a.leaves, *b.leaves))
         sides = [side for side in (0, 1) for _ in range(counts[side])]
-        self.moved = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
-        self.held = [i for i in range(len(sides)) if i not in self.moved and not (self.encodes_held and sides[i] not in self.moving)]
+        self.moved_at = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
+        self.held_at = [i for i in range(len(sides)) if i not in self.moved_at and not (self.encodes_held and sides[i] not in self.moving)]
         self.first = counts[0]
         leaves = (*a.leaves, *b.leaves)
         self.pairs = a.pairs
         self.described = ", ".join(f"{n} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for n, t in zip(names, leaves, strict=True))
-        self.dtypes: list[torch.dtype | None] = [leaves[i].dtype for i in self.moved]
+        self.dtypes: list[torch.dtype | None] = [leaves[i].dtype for i in self.moved_at]
 
     def in_float32(self) -> Objective:
         """This objective with its model in float32, for tools that do not keep to bfloat16."""
-        self.dtypes = [None] * len(self.moved)
+        self.dtypes = [None] * len(self.moved_at)
         return self.float()
 
     def forward(self, *tensors: Any) -> Tensor:
-        count = len(self.moved)
+        count = len(self.moved_at)
         tensors = tuple(_cast(t, dtype) for t, dtype in zip(tensors[:count], self.dtypes, strict=True)) + tensors[count:]
         held = tensors[count:]
         if self.encodes_held:
             embedding, held = held[0], held[1:]
-        leaves: dict[int, Any] = dict(zip((*self.moved, *self.held), (*tensors[:count], *held[: len(self.held)]), strict=True))
-        extra = held[len(self.held) :]
+        leaves: dict[int, Any] = dict(zip((*self.moved_at, *self.held_at), (*tensors[:count], *held[: len(self.held_at)]), strict=True))
+        extra = held[len(self.held_at) :]
         with self.naming_inputs():
             output = self._one_side(leaves, embedding) if self.encodes_held else self._output(leaves, extra)
         return self._value(output, extra, max(len(t) for t in tensors[: count + 1] if isinstance(t, Tensor) and t.dim()))

@@ -61,7 +61,7 @@ def _surveyed(batch: PairBatch, layers: list[LayerPair], names: list[str], find_
     """The plan of any model, from watching it at work."""
     few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(2))
     moved = tuple(leaf.requires_grad_() for leaf in few.moved)
-    of_a = sum(i < len(batch.a.leaves) for i in few.objective.moved)
+    of_a = sum(i < len(batch.a.leaves) for i in few.objective.moved_at)
     modules = [*batch.model.modules(), *(m for pair in layers for m in pair)]
     seen = survey(lambda: few.value(*moved), modules, (moved[:of_a], moved[of_a:]), few.pairs)
     if find_default:

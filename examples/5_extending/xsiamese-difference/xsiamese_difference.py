@@ -20,13 +20,7 @@ class PairDifference(PairAttribution):
 
     def compute(self, batch: PairBatch) -> tuple[Any, Any]:
         """The maps of one batch of pairs."""
-        moved = dict(zip(batch.objective.moved, batch.gradients(), strict=True))
-        count, leaves = len(batch.a.leaves), batch.leaves
-        for a, b in zip(leaves[:count], leaves[count:], strict=True):
-            if a.shape != b.shape:
-                raise ValueError(f"PairDifference needs inputs of one shape: a is {tuple(a.shape)}, b is {tuple(b.shape)}")
-        other = (*leaves[count:], *leaves[:count])
-        return batch.maps([(other[i] - leaves[i]) * gradient for i, gradient in moved.items()])
+        return batch.maps([(other - x) * slope for x, other, slope in zip(batch.moved, batch.partners, batch.gradients(), strict=True)])
 
 
 @hookimpl
