@@ -1,0 +1,176 @@
+"""Where regions are swapped: the cells of a layer's output, or patches of pixels, both as rows of numbers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from xsiamese import PairBatch, SiameseModel
+from xsiamese.layers import ChannelsLast, Layer, Layout, Tokens
+
+ROOM = 2**25  # numbers in one forward pass of many candidates
+
+
+class Place(ABC):
+    """One side of a single pair, seen as cells, and the closeness of the pair as a function of them.
+
+    Attributes:
+        raw: the layer's output or the image, one row.
+        grid: rows and columns of the cells, or (tokens,).
+        rows: the most rows in one forward pass.
+    """
+
+    raw: Tensor
+    grid: tuple[int, ...]
+    layer: str = ""
+
+    def __init__(self, batch: PairBatch, side: int) -> None:
+        self.batch = batch
+        self.side = side
+
+    @property
+    def rows(self) -> int:
+        return min(self.batch.rows or 4096, max(1, ROOM // max(self.raw.numel(), self.batch.leaves[0].numel())))
+
+    @abstractmethod
+    def cells(self, raw: Tensor) -> Tensor:
+        """The cells of each row, (rows, cells, numbers)."""
+
+    @abstractmethod
+    def made_of(self, cells: Tensor) -> Tensor:
+        """Rows made of cells, as the model takes them."""
+
+    @abstractmethod
+    def closeness(self, raw: Tensor) -> Tensor:
+        """The closeness of the pair with each row in place of this side, (rows,)."""
+
+    @abstractmethod
+    def embedding(self, raw: Tensor) -> Tensor:
+        """The embedding of each row, (rows, dimensions)."""
+
+    def values(self, cells: Tensor) -> Tensor:
+        """The closeness with cells in place of this side's, (rows,), in passes that fit into memory."""
+        with torch.no_grad():
+            return torch.cat([self.closeness(self.made_of(part)) for part in cells.split(self.rows)])
+
+    def embeddings(self, cells: Tensor) -> Tensor:
+        """The embeddings of cells in place of this side's, in float64."""
+        with torch.no_grad():
+            return torch.cat([self.embedding(self.made_of(part)).flatten(1).double() for part in cells.split(self.rows)])
+
+    @property
+    def factored(self) -> bool:
+        """Whether embeddings can be had."""
+        return isinstance(self.batch.model, SiameseModel)
+
+    def other_embedding(self) -> Tensor:
+        """The embedding of the side that is not edited, (dimensions,), in float64."""
+        assert isinstance(self.batch.model, SiameseModel)
+        one = self.batch.one_sided("second" if self.side else "first")
+        found: Tensor = one.arguments[0]
+        return found.flatten().double()
+
+
+class LayerPlace(Place):
+    """The cells of a layer's output."""
+
+    def __init__(self, batch: PairBatch, side: int, layer: Layer, raw: Tensor, layout: Layout = None) -> None:
+        super().__init__(batch, side)
+        self.where, self.raw, self.layout = layer, raw, layout
+        if raw.dim() == 4:
+            self.grid = tuple(raw.shape[1:3] if isinstance(layout, ChannelsLast) else raw.shape[2:])
+        elif raw.dim() == 3:
+            self.grid = tuple(layout(raw).shape[2:]) if isinstance(layout, Tokens) else (raw.shape[1],)
+        else:
+            raise ValueError(f"the output of the layer is {tuple(raw.shape)}: swapping regions needs a grid (N, C, H, W) or tokens (N, tokens, C)")
+        self.prefix = layout.prefix if isinstance(layout, Tokens) else 0
+
+    def cells(self, raw: Tensor) -> Tensor:
+        if raw.dim() == 3:
+            return raw[:, self.prefix :]
+        return raw.flatten(1, 2) if isinstance(self.layout, ChannelsLast) else raw.flatten(2).transpose(1, 2)
+
+    def made_of(self, cells: Tensor) -> Tensor:
+        if self.raw.dim() == 3:
+            return torch.cat([self.raw[:, : self.prefix].expand(len(cells), -1, -1), cells], 1)
+        if isinstance(self.layout, ChannelsLast):
+            return cells.unflatten(1, self.grid)
+        return cells.transpose(1, 2).unflatten(2, self.grid)
+
+    def closeness(self, raw: Tensor) -> Tensor:
+        return self.batch.tail(self.where, self.side, raw)
+
+    def embedding(self, raw: Tensor) -> Tensor:
+        return self.batch.tail_embedding(self.where, self.side, raw)
+
+
+class PixelPlace(Place):
+    """Square patches of an image."""
+
+    def __init__(self, batch: PairBatch, side: int, patch: int) -> None:
+        super().__init__(batch, side)
+        self.one = batch.one_sided("second" if side else "first")
+        leaves = (batch.b if side else batch.a).leaves
+        if len(leaves) != 1 or leaves[0].dim() != 4:
+            raise ValueError(f"patch= swaps pixels of an image (pairs, channels, height, width); input {'ab'[side]} is {tuple(leaves[0].shape)}")
+        self.raw, self.patch = leaves[0], patch
+        height, width = self.raw.shape[2:]
+        if patch < 1 or height % patch or width % patch:
+            raise ValueError(f"patch={patch} does not divide the {height} x {width} pixels of input {'ab'[side]}")
+        self.grid = (height // patch, width // patch)
+
+    def cells(self, raw: Tensor) -> Tensor:
+        return functional.unfold(raw, self.patch, stride=self.patch).transpose(1, 2)
+
+    def made_of(self, cells: Tensor) -> Tensor:
+        return functional.fold(cells.transpose(1, 2), tuple(self.raw.shape[2:]), self.patch, stride=self.patch)  # type: ignore[arg-type]
+
+    def closeness(self, raw: Tensor) -> Tensor:
+        return self.one.value(raw)
+
+    def embedding(self, raw: Tensor) -> Tensor:
+        assert isinstance(self.batch.model, SiameseModel)
+        found: Tensor = self.batch.model.encode(raw, self.side)
+        return found
+
+
+@dataclass(frozen=True)
+class Source:
+    """Cells to copy from.
+
+    Attributes:
+        cells: (cells, numbers).
+        grid: their rows and columns.
+        image: where they come from if not from the partner.
+    """
+
+    cells: Tensor
+    grid: tuple[int, ...]
+    image: Tensor | None = None
+
+
+def place_of(index: int, grid: tuple[int, ...]) -> tuple[int, ...]:
+    """A cell's row and column."""
+    return (index,) if len(grid) == 1 else divmod(index, grid[1])
+
+
+def composed(image: Tensor, source: Tensor, edits: list[tuple[int, int]], grid: tuple[int, ...], source_grid: tuple[int, ...]) -> Tensor:
+    """A picture of swapped cells: the pixels under each cell, copied."""
+    if image.dim() != 4 or source.shape[1] != image.shape[1] or source.dim() != 4 or len(grid) != 2 or len(source_grid) != 2:
+        return image
+    made = image.clone()
+    for to, origin in edits:
+        (top, bottom), (left, right) = (span(k, n, size) for k, n, size in zip(place_of(to, grid), grid, image.shape[2:], strict=True))
+        (up, down), (west, east) = (span(k, n, size) for k, n, size in zip(place_of(origin, source_grid), source_grid, source.shape[2:], strict=True))
+        piece = source[..., up:down, west:east]
+        made[..., top:bottom, left:right] = functional.interpolate(piece.float(), (bottom - top, right - left)).to(made)
+    return made
+
+
+def span(index: int, cells: int, size: int) -> tuple[int, int]:
+    """The pixels of one cell along one direction."""
+    return round(index * size / cells), max(round((index + 1) * size / cells), round(index * size / cells) + 1)

@@ -1,0 +1,212 @@
+"""All edits of a step at once: as matrix algebra on embeddings where the head allows it, else as one batch through the head."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from xsiamese import SiameseModel
+from xsiamese.comparison import ClampedEuclidean, Comparison, Cosine, Dot, Euclidean, SquaredEuclidean
+
+from xsiamese_counterfactual.cells import Place
+
+Move = tuple[int, int]
+PAIRS_AT_MOST = 2**24
+
+
+class Moves(ABC):
+    """The closeness of a pair after edits, each of which copies cell j of the source over cell i of the edited side.
+
+    Attributes:
+        targets, sources: how many cells there are to edit, and to copy from.
+    """
+
+    targets: int
+    sources: int
+    exact: bool
+
+    @abstractmethod
+    def values(self, done: list[Move]) -> Tensor:
+        """The closeness after ``done`` and one more edit (i, j), for all of them, (targets, sources)."""
+
+    @abstractmethod
+    def value(self, done: list[Move]) -> float:
+        """The closeness after ``done``."""
+
+    def best_two(self, sign: float) -> tuple[list[Move], float]:
+        """The two edits of different cells after which ``sign`` times the closeness is largest, by trying all."""
+        if (self.targets * self.sources) ** 2 // 2 > PAIRS_AT_MOST:
+            raise ValueError(f"all pairs of {self.targets} x {self.sources} edits are too many to try: choose a coarser layer or patch, or search='greedy'")
+        best: tuple[list[Move], float] = ([], -torch.inf)
+        for i in range(self.targets - 1):
+            for j in range(self.sources):
+                values = sign * self.values([(i, j)])[i + 1 :]
+                top = int(values.argmax())
+                if float(values.flatten()[top]) > best[1]:
+                    best = [(i, j), (i + 1 + top // self.sources, top % self.sources)], float(values.flatten()[top])
+        return best
+
+
+class Head(Moves):
+    """Every edited map through the model's head, all candidates of a step in one batch (or in as few as fit into memory)."""
+
+    exact = True
+
+    def __init__(self, place: Place, cells: Tensor, source: Tensor) -> None:
+        self.place, self.cells, self.source = place, cells, source
+        self.targets, self.sources = len(cells), len(source)
+
+    def values(self, done: list[Move]) -> Tensor:
+        base = edited(self.cells, self.source, done)
+        found = []
+        whole = torch.arange(self.targets * self.sources, device=base.device)
+        for part in whole.split(self.place.rows):
+            rows = base.repeat(len(part), 1, 1)
+            rows[torch.arange(len(part)), part // self.sources] = self.source[part % self.sources]
+            found.append(self.place.values(rows))
+        return torch.cat(found).reshape(self.targets, self.sources).double()
+
+    def value(self, done: list[Move]) -> float:
+        return float(self.place.values(edited(self.cells, self.source, done)[None])[0])
+
+
+class Algebra(Moves):
+    r"""Edits that add up in the embedding: :math:`z' = z + \sum \delta_{ij}`, so that a step costs a few matrix products and no forward pass.
+
+    With global pooling :math:`\delta_{ij} = (e(c_j) - e(c_i))/n`, where :math:`e(c)` is the embedding of a map that holds the cell c
+    everywhere: n + m rows through the head tell all n m edits. With a flattened linear head :math:`\delta_{ij} = W_i (c_j - c_i)`.
+
+    Args:
+        start: z, (dimensions,).
+        change: all :math:`\delta_{ij}`, (targets, sources, dimensions).
+        other: the embedding of the other side.
+        closeness: from the embeddings of the edited side, (rows, dimensions).
+        formula: from :math:`z' \cdot w` and :math:`|z'|^2`, if the comparison is a function of these only.
+    """
+
+    exact = False
+
+    def __init__(
+        self, start: Tensor, change: Tensor, other: Tensor, closeness: Callable[[Tensor], Tensor], formula: Callable[[Tensor, Tensor], Tensor] | None
+    ) -> None:
+        self.targets, self.sources = change.shape[:2]
+        self.start, self.change, self.other = start, change, other
+        self.closeness, self.formula = closeness, formula
+        self.along = change @ other if formula else change[..., 0]
+        self.squares = change.square().sum(2) if formula else change[..., 0]
+
+    def values(self, done: list[Move]) -> Tensor:
+        z = self._after(done)
+        if self.formula is None:
+            rows = (z + self.change).flatten(0, 1)
+            return torch.cat([self.closeness(part) for part in rows.split(2**16)]).reshape(self.targets, self.sources)
+        return self.formula(z @ self.other + self.along, z @ z + 2 * (self.change @ z) + self.squares)
+
+    def value(self, done: list[Move]) -> float:
+        return float(self.closeness(self._after(done)[None])[0])
+
+    def best_two(self, sign: float) -> tuple[list[Move], float]:
+        count = self.targets * self.sources
+        if self.formula is None or count**2 > PAIRS_AT_MOST:
+            return super().best_two(sign)
+        change, along = self.change.flatten(0, 1), self.along.flatten()
+        single = (2 * (self.change @ self.start) + self.squares).flatten()
+        square = self.start @ self.start + single[:, None] + single + 2 * (change @ change.T)
+        values = sign * self.formula(self.start @ self.other + along[:, None] + along, square)
+        cell = torch.arange(count, device=values.device) // self.sources
+        values[cell[:, None] == cell] = -torch.inf
+        first, second = divmod(int(values.argmax()), count)
+        return [divmod(first, self.sources), divmod(second, self.sources)], float(values[first, second])
+
+    def _after(self, done: list[Move]) -> Tensor:
+        return self.start + sum((self.change[i, j] for i, j in done), torch.zeros_like(self.start))
+
+
+def moves(place: Place, cells: Tensor, source: Tensor) -> Moves:
+    """The quickest exact way to the values of all edits that this model's head allows.
+
+    Args:
+        place: where the cells are.
+        cells: those to edit, (targets, numbers).
+        source: those to copy from, (sources, numbers).
+    """
+    head = Head(place, cells, source)
+    if not place.factored:
+        return head
+    model = place.batch.model
+    assert isinstance(model, SiameseModel)
+    change, start = _changes(place, cells, source)
+    if change is None:
+        return head
+    other, comparison = place.other_embedding(), model.comparison
+    dtype = place.raw.dtype
+
+    def closeness(z: Tensor) -> Tensor:
+        both = (z.to(dtype), other.to(dtype).expand(len(z), -1))
+        with torch.no_grad():
+            score = comparison.explained(*(both if place.side == 0 else both[::-1])).double()
+        return score if comparison.higher_is_closer else -score
+
+    return Algebra(start, change, other, closeness, formula(comparison, float(other @ other)))
+
+
+def formula(comparison: Comparison, square: float) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """The closeness as a function of z.w and z.z for a fixed w with w.w = ``square``, for comparisons that are one."""
+    if isinstance(comparison, ClampedEuclidean) and comparison.explain_clamped:
+        return None
+    kind = type(comparison)
+    if kind is Dot:
+        return lambda dot, _: dot
+    if kind is Cosine:
+        return lambda dot, own: torch.where(own * square > 0, dot / (own * square).clamp_min(1e-300).sqrt(), 0)
+    if kind is SquaredEuclidean:
+        return lambda dot, own: -(own - 2 * dot + square)
+    if kind in (Euclidean, ClampedEuclidean):
+        return lambda dot, own: -(own - 2 * dot + square).clamp_min(0).sqrt()
+    return None
+
+
+def edited(cells: Tensor, source: Tensor, done: list[Move]) -> Tensor:
+    """The cells after edits."""
+    made = cells.clone()
+    for i, j in done:
+        made[i] = source[j]
+    return made
+
+
+def _changes(place: Place, cells: Tensor, source: Tensor) -> tuple[Tensor | None, Tensor]:
+    """What each edit adds to the embedding, if edits add up, and the embedding before."""
+    count, tolerance = len(cells), 100 * torch.finfo(cells.dtype).eps
+    probe = cells.clone()
+    probe[::2] = source[torch.arange(0, count, 2, device=cells.device) % len(source)]
+    filled = torch.cat([cells, source])[:, None].expand(-1, count, -1)
+    found = place.embeddings(torch.cat([cells[None], probe[None], filled]))
+    start, probed, each = found[0], found[1], found[2:]
+    own, theirs = each[:count], each[count:]
+    scale = float(each.abs().max().clamp_min(1e-30))
+    swapped = own.clone()
+    swapped[::2] = theirs[torch.arange(0, count, 2, device=cells.device) % len(source)]
+    if float((own.mean(0) - start).abs().max()) <= tolerance * scale and float((swapped.mean(0) - probed).abs().max()) <= tolerance * scale:
+        return (theirs[None] - own[:, None]) / count, start
+    return _linear_changes(place, cells, source, start, probed, probe, tolerance), start
+
+
+def _linear_changes(place: Place, cells: Tensor, source: Tensor, start: Tensor, probed: Tensor, probe: Tensor, tolerance: float) -> Tensor | None:
+    """The same for a head that is linear in the cells but not alike in all places: by its Jacobian, which is then checked."""
+    size = len(start) * cells.numel()
+    if size > 2**26 or len(cells) * len(source) * len(start) > 2**26:
+        return None
+    moved = cells.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        z = place.embedding(place.made_of(moved[None])).flatten()
+        if not z.requires_grad:
+            return None
+        (jacobian,) = torch.autograd.grad(z, moved, torch.eye(len(z), dtype=z.dtype, device=z.device), is_grads_batched=True)
+    jacobian = jacobian.double()  # (dimensions, cells, numbers)
+    expected = start + torch.einsum("dif,if->d", jacobian, (probe - cells).double())
+    if float((expected - probed).abs().max()) > tolerance * max(float(start.abs().max()), float(probed.abs().max()), 1e-30):
+        return None
+    return torch.einsum("dif,jf->ijd", jacobian, source.double()) - torch.einsum("dif,if->id", jacobian, cells.double())[:, None]

@@ -1,0 +1,263 @@
+"""Region swap: the fewest cells of one image that, replaced by cells of the other, flip the decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from xsiamese import PairBatch
+from xsiamese.inputs import side as side_of
+
+from xsiamese_counterfactual.cells import LayerPlace, PixelPlace, Place, Source, composed, place_of
+from xsiamese_counterfactual.decision import Decision
+from xsiamese_counterfactual.moves import Move, Moves, edited, moves
+from xsiamese_counterfactual.result import Counterfactual, Edit
+from xsiamese_counterfactual.search import SIDE_NAMES, Neighbours, PairCounterfactual, pairs_of
+
+Search = Literal["greedy", "exhaustive"]
+
+
+class PairRegionSwap(PairCounterfactual):
+    r"""Counterfactual by region swap: copies cells of the partner, or of a distractor, over cells of one image until the decision flips.
+
+    Goyal et al. 2019 for pairs. Cells are those of a layer's grid, or patches of pixels; any cell may be copied to any place. Each step takes
+    the edit that moves the closeness furthest; all edits of a step are one batch through the head, or a few matrix products if the head
+    adds up over cells (global pooling, linear). At the end edits that turned out to be needless are taken back, and the model itself
+    is asked once more.
+
+    A pair called different is made alike with cells of the partner. A pair called alike usually needs a ``distractor`` to be made different:
+    an item that the model calls different from the side that stays.
+
+    :meth:`attribute` gives, without a threshold, what closeness loses on average when a cell is replaced by one of the partner's.
+
+    Example:
+        >>> from xsiamese import SiameseModel
+        >>> torch.manual_seed(0)  # doctest: +ELLIPSIS
+        <torch._C.Generator object at ...>
+        >>> encoder = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        >>> a, b = torch.rand(1, 1, 8, 8), 3 * torch.rand(1, 1, 8, 8)
+        >>> swap = PairRegionSwap(SiameseModel(encoder, "euclidean"), layer="1", threshold=0.3)
+        >>> found = swap.find((a, b))[0]
+        >>> found.flipped, found.score_before > 0.3, found.score_after <= 0.3
+        (True, True, True)
+    """
+
+    name = "counterfactual"
+    formula = r"\min_{E} |E| \;\text{s.t.}\; [s(x_{i \leftarrow y_j,\,(i,j) \in E}, y) \ge \tau] \ne [s(x, y) \ge \tau]"
+    reference = ("goyal2019", "vandenhende2022")
+    modalities: ClassVar[frozenset[str]] = frozenset({"image"})
+    needs_layer: ClassVar[bool] = True
+    chunk: ClassVar[int | None] = 1
+
+    def compute(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+        """The mean loss of closeness over all cells of the partner, for each cell; shape (1, 1, *grid)."""
+        places = self._places(batch, None)
+        maps = []
+        for side, place in enumerate(places):
+            shape = (1, 1, *place.grid)
+            if side not in batch.objective.moving:
+                maps.append(place.raw.new_zeros(shape))
+                continue
+            found = moves(place, place.cells(place.raw)[0], places[1 - side].cells(places[1 - side].raw)[0])
+            lost = found.value([]) - found.values([])
+            lost[lost.abs() <= 1e-13 * max(1.0, abs(found.value([])))] = 0  # what is lost to rounding is not lost
+            maps.append(lost.mean(1).reshape(shape).to(place.raw.dtype))
+        return maps[0], maps[1]
+
+    def search(
+        self, batch: PairBatch, decision: Decision, side: int, *, patch: int | None = None, distractor: Tensor | None = None,
+        search: Search = "greedy", limit: int | None = None, reference: Tensor | None = None,
+    ) -> list[Counterfactual]:  # fmt: skip
+        """Swaps regions.
+
+        Args:
+            batch: the pairs.
+            decision: what is to flip.
+            side: which side is edited.
+            patch: swaps square patches of so many pixels instead of cells of the layer.
+            distractor: where cells come from instead of the partner: one row, or one a pair, shaped as the edited side.
+            search: "greedy", or "exhaustive": all sets of one and two edits, then greedy for more.
+            limit: the most edits; None is all cells.
+            reference: real items, shaped as the edited side; the result says how far the edited one is from the nearest.
+                None takes the items of the batch.
+
+        Raises:
+            ValueError: if options do not fit the model or its layers.
+        """
+        if search not in ("greedy", "exhaustive"):
+            raise ValueError(f"search={search!r}: 'greedy' or 'exhaustive' is needed")
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit={limit}: at least one edit must be allowed")
+        check_items(batch, side, distractor, "distractor", (1, batch.pairs))
+        check_items(batch, side, reference, "reference", None)
+        real = None if reference is None else Neighbours(self._raws(batch, side, reference, patch))
+        known = self._known(batch, patch) if real is None else real
+        found = []
+        for i, one in enumerate(pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")):
+            places = self._places(one, patch)
+            row = None if distractor is None else distractor[i if len(distractor) > 1 else 0][None].to(places[side].raw)
+            found.append(self._swap(places, decision, side, row, search, limit, known))
+        return found
+
+    def _swap(
+        self, places: tuple[Place, Place], decision: Decision, side: int, distractor: Tensor | None, search: Search, limit: int | None, real: Neighbours
+    ) -> Counterfactual:
+        """One pair."""
+        place = places[side]
+        cells = place.cells(place.raw)[0]
+        before = place.values(cells[None])
+        alike = bool(decision.alike(before))
+        source, wrong = self._source(places, side, distractor, decision, alike)
+        done, why = ([], wrong) if wrong else reached(moves(place, cells, source.cells), decision.cut, alike, limit or len(cells), search)
+        path = place.values(torch.stack([edited(cells, source.cells, done[:k]) for k in range(len(done) + 1)]))
+        if not wrong and not bool(decision.flipped(path[-1], alike)) and len(done) < (limit or len(cells)):  # lost to rounding: ask the model itself
+            from xsiamese_counterfactual.moves import Head
+
+            done, why = reached(Head(place, cells, source.cells), decision.cut, alike, limit or len(cells), "greedy")
+            path = place.values(torch.stack([edited(cells, source.cells, done[:k]) for k in range(len(done) + 1)]))
+        flipped = bool(decision.flipped(path[-1], alike))
+        made = edited(cells, source.cells, done)[None]
+        batch = place.batch
+        images = tuple(s.rebuild(s.leaves) for s in (batch.a, batch.b))
+        edited_images = list(images)
+        if isinstance(place, PixelPlace):
+            edited_images[side] = place.made_of(made)
+        elif isinstance(images[side], Tensor):
+            origin = source.image if source.image is not None else images[1 - side]
+            edited_images[side] = composed(images[side], origin, done, place.grid, source.grid)
+        scores = decision.score(path).tolist()
+        if why and alike and distractor is None and not flipped:
+            why += "; cells of an alike partner rarely push apart: give a distractor= that the model calls different"
+        return Counterfactual(
+            kind="swap", side=SIDE_NAMES[side], flipped=flipped, score_before=scores[0], score_after=scores[-1], threshold=decision.threshold,
+            higher_is_closer=decision.higher_is_closer, count=len(done), size=len(done) / len(cells), inputs=images, edited=tuple(edited_images),
+            edits=tuple(Edit(place_of(i, place.grid), place_of(j, source.grid), None, None, s) for (i, j), s in zip(done, scores[1:], strict=True)),
+            nearest=real.distance(place.made_of(made)), typical=real.typical, reason="" if flipped else why, distractor=source.image, grid=place.grid,
+            layer="" if isinstance(place, PixelPlace) else None,
+        )  # fmt: skip
+
+    def _source(self, places: tuple[Place, Place], side: int, distractor: Tensor | None, decision: Decision, alike: bool) -> tuple[Source, str]:
+        """The cells to copy, and what is wrong with them."""
+        place, other = places[side], places[1 - side]
+        if distractor is None:
+            return Source(other.cells(other.raw)[0], other.grid), ""
+        swapped = replace(place.batch, **{SIDE_NAMES[side]: side_of(distractor, "distractor")})
+        raw = distractor if isinstance(place, PixelPlace) else self._recorded(swapped)[side]
+        source = Source(place.cells(raw)[0], place.grid, distractor)
+        wrong = bool(decision.alike(place.values(source.cells[None]))) == alike
+        kept = SIDE_NAMES[1 - side]
+        return source, f"the distractor is on the wrong side: the model calls it {'alike' if alike else 'different'} with {kept} too" if wrong else ""
+
+    def search_sides(self, batch: PairBatch, decision: Decision, **options: Any) -> list[Counterfactual]:
+        found = super().search_sides(batch, decision, **options)
+        wrong = [i for i, one in enumerate(found) if one.reason.startswith("the distractor is on the wrong side")]
+        if wrong:
+            raise ValueError(
+                f"{found[wrong[0]].reason} (pair {', '.join(map(str, wrong[:8]))}): choose one for which the decision is the opposite of the pair's"
+            )
+        return found
+
+    def _places(self, batch: PairBatch, patch: int | None) -> tuple[Place, Place]:
+        if patch is not None:
+            return PixelPlace(batch, 0, patch), PixelPlace(batch, 1, patch)
+        raws = self._recorded(batch)
+        return LayerPlace(batch, 0, self.layer, raws[0], self.layout), LayerPlace(batch, 1, self.layer, raws[1], self.layout)
+
+    def _recorded(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+        both = batch.one_sided("both")
+        with both.record(self.layer) as recording, torch.no_grad():
+            both.value()
+        if len(recording.layers) != 1:
+            raise ValueError(f"{type(self).__name__} takes one layer, not {len(recording.layers)}")
+        first, second = recording.activations[0]
+        return first.detach(), second.detach()
+
+    def _known(self, batch: PairBatch, patch: int | None) -> Neighbours:
+        """The items of the batch as the real examples."""
+        if patch is not None:
+            first, second = batch.a.leaves[0], batch.b.leaves[0]
+        else:
+            parts = [self._recorded(part) for part in batch.split(batch.rows or 64)]
+            first, second = (torch.cat(side) for side in zip(*parts, strict=True))
+        return Neighbours(torch.cat([first, second]) if first.shape[1:] == second.shape[1:] else first)
+
+    def _raws(self, batch: PairBatch, side: int, items: Tensor, patch: int | None) -> Tensor:
+        if patch is not None:
+            return items
+        given = next(batch.split(1))
+        held = given.b if side == 0 else given.a
+        parts = []
+        for part in items.to(given.leaves[0].device).split(batch.rows or 64):
+            still = held.holding(tuple(leaf.expand(len(part), *leaf.shape[1:]) for leaf in held.leaves))
+            sides = (side_of(part, "reference"), still) if side == 0 else (still, side_of(part, "reference"))
+            parts.append(self._recorded(replace(given, a=sides[0], b=sides[1]))[side])
+        return torch.cat(parts)
+
+
+def reached(options: Moves, cut: float, alike: bool, limit: int, search: Search) -> tuple[list[Move], str]:
+    """The fewest edits found that bring the closeness across the cut, and why they do not."""
+    sign = -1.0 if alike else 1.0
+    goal = sign * cut
+
+    def crossed(value: float) -> bool:
+        return value > goal if alike else value >= goal
+
+    start = sign * options.value([])
+    values = sign * options.values([])
+    if crossed(float(values.max())):
+        return [divmod(int(values.argmax()), options.sources)], ""
+    if search == "exhaustive" and limit >= 2 and options.targets >= 2:
+        two, value = options.best_two(sign)
+        if crossed(value):
+            return two, ""
+    done, value, why = greedy(options, sign, crossed, values, start, limit)
+    if not crossed(value) and limit >= options.targets == options.sources:
+        whole = [(i, i) for i in range(options.targets)]
+        if crossed(sign * options.value(whole)):
+            done, value = whole, sign * options.value(whole)
+    if crossed(value):
+        return pruned(options, done, sign, crossed), ""
+    return done, why
+
+
+def greedy(options: Moves, sign: float, crossed: Any, values: Tensor, value: float, limit: int) -> tuple[list[Move], float, str]:
+    """One best edit after the other, each cell once, until the cut is crossed or no edit helps."""
+    done: list[Move] = []
+    while True:
+        values[[i for i, _ in done]] = -torch.inf
+        best = int(values.argmax())
+        gained = float(values.flatten()[best])
+        if gained <= value:
+            return done, value, f"after {len(done)} edits no further one moves the score towards the threshold"
+        done.append(divmod(best, options.sources))
+        value = gained
+        if crossed(value):
+            return done, value, ""
+        if len(done) == min(limit, options.targets):
+            return done, value, f"{len(done)} edits, all that are allowed, do not reach the threshold"
+        values = sign * options.values(done)
+
+
+def pruned(options: Moves, done: list[Move], sign: float, crossed: Any) -> list[Move]:
+    """The edits without those that are not needed, the least useful taken back first."""
+    while len(done) > 1:
+        left = [sign * options.value(done[:k] + done[k + 1 :]) for k in range(len(done))]
+        best = max(range(len(done)), key=left.__getitem__)
+        if not crossed(left[best]):
+            break
+        done = done[:best] + done[best + 1 :]
+    return done
+
+
+def check_items(batch: PairBatch, side: int, items: Tensor | None, name: str, rows: tuple[int, ...] | None) -> None:
+    """Refuses items that are not shaped as the edited side."""
+    if items is None:
+        return
+    leaves = (batch.a, batch.b)[side].leaves
+    expected = leaves[0].shape[1:]
+    if not isinstance(items, Tensor) or len(leaves) != 1 or items.shape[1:] != expected or not len(items) or (rows and len(items) not in rows):
+        shape = tuple(items.shape) if isinstance(items, Tensor) else type(items).__name__
+        raise ValueError(f"{name} is {shape}: a tensor of {'one row or one a pair' if rows else 'rows'} shaped {tuple(expected)}, as {SIDE_NAMES[side]} is, is needed")
