@@ -6,14 +6,28 @@ from collections.abc import Iterable
 
 from xsiamese import PairAttribution, hookimpl
 from xsiamese_counterfactual.decision import Decision
+from xsiamese_counterfactual.maps import DecisionMaps, PairCounterfactualMaps
+from xsiamese_counterfactual.mask import PairMinimalMask
 from xsiamese_counterfactual.result import Counterfactual, Edit
 from xsiamese_counterfactual.search import CounterfactualExplanation, PairCounterfactual
 from xsiamese_counterfactual.swap import PairRegionSwap
+from xsiamese_counterfactual.tabular import PairTabularCounterfactual
 
-__all__ = ["Counterfactual", "CounterfactualExplanation", "Decision", "Edit", "PairCounterfactual", "PairRegionSwap"]
+__all__ = [
+    "Counterfactual",
+    "CounterfactualExplanation",
+    "Decision",
+    "DecisionMaps",
+    "Edit",
+    "PairCounterfactual",
+    "PairCounterfactualMaps",
+    "PairMinimalMask",
+    "PairRegionSwap",
+    "PairTabularCounterfactual",
+]
 
 
 @hookimpl
 def xsiamese_explainers() -> Iterable[type[PairAttribution]]:
-    """Those whose maps need no threshold."""
-    return (PairRegionSwap,)
+    """Those whose maps need no threshold; the mask and the tabular search are imported from this package."""
+    return (PairRegionSwap, PairCounterfactualMaps)

@@ -55,12 +55,12 @@ class Place(ABC):
     def values(self, cells: Tensor) -> Tensor:
         """The closeness with cells in place of this side's, (rows,), in passes that fit into memory."""
         with torch.no_grad():
-            return torch.cat([self.closeness(self.made_of(part)) for part in cells.split(self.rows)])
+            return torch.cat([self.closeness(self.made_of(part)) for part in torch.split(cells, self.rows)])
 
     def embeddings(self, cells: Tensor) -> Tensor:
         """The embeddings of cells in place of this side's, in float64."""
         with torch.no_grad():
-            return torch.cat([self.embedding(self.made_of(part)).flatten(1).double() for part in cells.split(self.rows)])
+            return torch.cat([self.embedding(self.made_of(part)).flatten(1).double() for part in torch.split(cells, self.rows)])
 
     @property
     def factored(self) -> bool:
@@ -98,8 +98,8 @@ class LayerPlace(Place):
         if self.raw.dim() == 3:
             return torch.cat([self.raw[:, : self.prefix].expand(len(cells), -1, -1), cells], 1)
         if isinstance(self.layout, ChannelsLast):
-            return cells.unflatten(1, self.grid)
-        return cells.transpose(1, 2).unflatten(2, self.grid)
+            return cells.reshape(len(cells), *self.grid, -1)
+        return cells.transpose(1, 2).reshape(len(cells), -1, *self.grid)
 
     def closeness(self, raw: Tensor) -> Tensor:
         return self.batch.tail(self.where, self.side, raw)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from xsiamese import SiameseModel
 from xsiamese.comparison import ClampedEuclidean, Comparison, Cosine, Dot, Euclidean, SquaredEuclidean
-
 from xsiamese_counterfactual.cells import Place
 
 Move = tuple[int, int]
@@ -63,7 +62,7 @@ class Head(Moves):
         base = edited(self.cells, self.source, done)
         found = []
         whole = torch.arange(self.targets * self.sources, device=base.device)
-        for part in whole.split(self.place.rows):
+        for part in torch.split(whole, self.place.rows):
             rows = base.repeat(len(part), 1, 1)
             rows[torch.arange(len(part)), part // self.sources] = self.source[part % self.sources]
             found.append(self.place.values(rows))
@@ -102,7 +101,7 @@ class Algebra(Moves):
         z = self._after(done)
         if self.formula is None:
             rows = (z + self.change).flatten(0, 1)
-            return torch.cat([self.closeness(part) for part in rows.split(2**16)]).reshape(self.targets, self.sources)
+            return torch.cat([self.closeness(part) for part in torch.split(rows, 2**16)]).reshape(self.targets, self.sources)
         return self.formula(z @ self.other + self.along, z @ z + 2 * (self.change @ z) + self.squares)
 
     def value(self, done: list[Move]) -> float:

@@ -41,7 +41,8 @@ class Edit(NamedTuple):
     def __str__(self) -> str:
         if self.source is not None:
             return f"{self.where} <- {self.source}"
-        return f"{self.name or self.where}: {self.before:.4g} -> {self.after:.4g}" if self.after is not None else self.name or str(self.where)
+        name = self.name or str(self.where)
+        return name if self.after is None else f"{name}: {self.before:.4g} -> {self.after:.4g}"
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,10 @@ class Counterfactual:
         where = f" at layer {self.layer}" if self.layer else ""
         what = {"swap": "cell(s) swapped", "mask": "region(s) removed", "tabular": "feature(s) changed"}.get(self.kind, "edit(s)")
         verdict = f"flips from {before} to {after}" if self.flipped else f"stays {before} ({self.reason})"
+        closer = "higher" if self.higher_is_closer else "lower"
         lines = [
             f"{name}: {verdict} with {self.count} {what} in {self.side}{where}, {self.size:.1%} of it",
-            f"score {self.score_before:.4g} -> {self.score_after:.4g}, threshold {self.threshold:.4g} ({'higher' if self.higher_is_closer else 'lower'} is closer)",
+            f"score {self.score_before:.4g} -> {self.score_after:.4g}, threshold {self.threshold:.4g} ({closer} is closer)",
         ]
         if self.nearest is not None:
             scale = "" if not self.typical else f", {self.nearest / self.typical:.2g} times the usual distance between neighbours"
@@ -184,8 +186,8 @@ class Counterfactual:
 
         plain["edits"] = tuple(Edit(tuple(e[0]), None if e[1] is None else tuple(e[1]), *e[2:]) for e in plain["edits"])
         plain.update({key: tuple(plain[key]) for key in ("grid", "ids") if plain[key] is not None})
-        sides = {what: (item(f"{what}.a"), item(f"{what}.b")) for what in ("inputs", "edited")}
-        return cls(**plain, **sides, distractor=tensors.get("distractor"), mask=tensors.get("mask"))
+        plain.update({what: (item(f"{what}.a"), item(f"{what}.b")) for what in ("inputs", "edited")})
+        return cls(**plain, distractor=tensors.get("distractor"), mask=tensors.get("mask"))
 
     def _repr_html_(self) -> str:
         text = f"<pre>{escape(self.summary())}</pre>"

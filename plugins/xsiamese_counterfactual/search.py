@@ -18,7 +18,6 @@ from tqdm.auto import tqdm
 from xsiamese import Comparison, PairAttribution, PairBatch, PairExplanation
 from xsiamese.inputs import Wrt
 from xsiamese.layers import Layer, Layout
-
 from xsiamese_counterfactual.decision import Decision
 from xsiamese_counterfactual.result import Counterfactual
 
@@ -44,7 +43,7 @@ class PairCounterfactual(PairAttribution):
         self.threshold = threshold
 
     @abstractmethod
-    def search(self, batch: PairBatch, decision: Decision, side: int, **options: Any) -> list[Counterfactual]:
+    def search(self, batch: PairBatch, decision: Decision, side: int, *args: Any, **options: Any) -> list[Counterfactual]:
         """The best edit of one side (0 for a, 1 for b) of each pair. ``batch`` is checked and ready; ``options`` are the method's own."""
 
     def find(
@@ -115,7 +114,8 @@ class PairCounterfactual(PairAttribution):
         for option in options:
             if option not in known:
                 near = get_close_matches(option, known)
-                raise TypeError(f"{type(self).__name__}.find has no option {option!r}; " + (f"did you mean {near[0]!r}?" if near else f"its own are {', '.join(known)}"))
+                hint = f"did you mean {near[0]!r}?" if near else f"its own are {', '.join(known)}"
+                raise TypeError(f"{type(self).__name__}.find has no option {option!r}; {hint}")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from xsiamese import PairBatch
 from xsiamese.inputs import side as side_of
-
 from xsiamese_counterfactual.cells import LayerPlace, PixelPlace, Place, Source, composed, place_of
 from xsiamese_counterfactual.decision import Decision
 from xsiamese_counterfactual.moves import Move, Moves, edited, moves
@@ -144,7 +143,8 @@ class PairRegionSwap(PairCounterfactual):
         place, other = places[side], places[1 - side]
         if distractor is None:
             return Source(other.cells(other.raw)[0], other.grid), ""
-        swapped = replace(place.batch, **{SIDE_NAMES[side]: side_of(distractor, "distractor")})
+        item = side_of(distractor, "distractor")
+        swapped = replace(place.batch, a=item) if side == 0 else replace(place.batch, b=item)
         raw = distractor if isinstance(place, PixelPlace) else self._recorded(swapped)[side]
         source = Source(place.cells(raw)[0], place.grid, distractor)
         wrong = bool(decision.alike(place.values(source.cells[None]))) == alike
@@ -190,7 +190,7 @@ class PairRegionSwap(PairCounterfactual):
         given = next(batch.split(1))
         held = given.b if side == 0 else given.a
         parts = []
-        for part in items.to(given.leaves[0].device).split(batch.rows or 64):
+        for part in torch.split(items.to(given.leaves[0].device), batch.rows or 64):
             still = held.holding(tuple(leaf.expand(len(part), *leaf.shape[1:]) for leaf in held.leaves))
             sides = (side_of(part, "reference"), still) if side == 0 else (still, side_of(part, "reference"))
             parts.append(self._recorded(replace(given, a=sides[0], b=sides[1]))[side])
@@ -260,4 +260,5 @@ def check_items(batch: PairBatch, side: int, items: Tensor | None, name: str, ro
     expected = leaves[0].shape[1:]
     if not isinstance(items, Tensor) or len(leaves) != 1 or items.shape[1:] != expected or not len(items) or (rows and len(items) not in rows):
         shape = tuple(items.shape) if isinstance(items, Tensor) else type(items).__name__
-        raise ValueError(f"{name} is {shape}: a tensor of {'one row or one a pair' if rows else 'rows'} shaped {tuple(expected)}, as {SIDE_NAMES[side]} is, is needed")
+        wanted = "one row or one a pair" if rows else "rows"
+        raise ValueError(f"{name} is {shape}: a tensor of {wanted} shaped {tuple(expected)}, as {SIDE_NAMES[side]} is, is needed")

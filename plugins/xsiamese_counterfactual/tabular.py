@@ -1,0 +1,290 @@
+"""Tabular counterfactuals: the fewest feature changes, within what is allowed, that flip the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from xsiamese import PairBatch
+from xsiamese_counterfactual.decision import Decision
+from xsiamese_counterfactual.result import Counterfactual, Edit
+from xsiamese_counterfactual.search import SIDE_NAMES, Neighbours, PairCounterfactual, pairs_of
+
+Feature = int | str
+Range = tuple[float, float]
+CHUNK = 2**14
+SUBSETS = 2**15
+
+
+class PairTabularCounterfactual(PairCounterfactual):
+    r"""Counterfactual by features: the fewest features of one side that, changed within their ranges, flip the decision.
+
+    Every feature has a list of values it may take: its range in its steps, or in ``levels`` even parts, and the partner's value if that is allowed.
+    All sets of one, two, ... features are tried with all their values as long as ``budget`` allows, which is exact on these values;
+    beyond that the best single change is made again and again, and changes that turn out to be needless are taken back. Of the answers with
+    the fewest features the one with the smallest change is taken, in parts of the ranges, and each of its changes is then made as small as
+    the decision allows.
+
+    Example:
+        >>> from xsiamese import SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), "euclidean")
+        >>> a, b = torch.zeros(1, 3), torch.tensor([[0.2, 3.0, 0.1]])
+        >>> found = PairTabularCounterfactual(model, threshold=1.0).find((a, b), wrt="first", ranges=(0, 4), steps=1.0, names=["x", "y", "z"])
+        >>> print(found[0].edits[0])
+        y: 0 -> 3
+    """
+
+    name = "tabular_counterfactual"
+    formula = r"\min_{x'} |\{k : x'_k \ne x_k\}| \;\text{s.t.}\; x'_k \in V_k,\; [s(x', y) \ge \tau] \ne [s(x, y) \ge \tau]"
+    reference = ("wachter2018",)
+    modalities: ClassVar[frozenset[str]] = frozenset({"tabular"})
+
+    def compute(self, batch: PairBatch, *, ranges: Any = None, steps: Any = None) -> tuple[Any, Any]:
+        """The change of closeness on the way, for each feature that is changed; zero elsewhere. Needs a threshold."""
+        decision = Decision.of(self.model, self.threshold)
+        sign = 1 if decision.higher_is_closer else -1
+        maps = []
+        for side in batch.objective.moving:
+            found = torch.zeros_like((batch.a, batch.b)[side].leaves[0])
+            for row, one in zip(found, self.search(batch, decision, side, ranges=ranges, steps=steps), strict=True):
+                for edit, start, end in zip(one.edits, one.path, one.path[1:], strict=False):
+                    row[edit.where[0]] = sign * (start - end)
+            maps.append(found)
+        return batch.maps(maps)
+
+    def search(
+        self, batch: PairBatch, decision: Decision, side: int, *, ranges: Any = None, steps: Any = None, immutable: Sequence[Feature] = (),
+        names: Sequence[str] | None = None, levels: int = 21, most: int | None = None, budget: int = 200_000, reference: Tensor | None = None,
+    ) -> list[Counterfactual]:  # fmt: skip
+        """Changes features.
+
+        Args:
+            batch: the pairs.
+            decision: what is to flip.
+            side: which side is changed.
+            ranges: the least and the greatest value of each feature: one (low, high) for all, a mapping from a name or an index, or a tensor
+                (features, 2). None takes those of the ``reference``.
+            steps: the step of each feature within its range: one number, or a mapping. A feature without one is continuous.
+            immutable: features that must stay, by name or index.
+            names: of the features.
+            levels: how many values of a continuous feature are tried.
+            most: the most features that may change; None is all.
+            budget: how many rows the exact search may ask the model for, for each pair.
+            reference: real rows; they give ranges, and the distance to the nearest real one, in parts of the ranges.
+
+        Raises:
+            ValueError: if nothing may change, a range is empty, a step is not positive, or a feature is unknown.
+        """
+        leaves = (batch.a, batch.b)[side].leaves
+        if len(leaves) != 1 or leaves[0].dim() != 2:
+            raise ValueError(f"a tabular counterfactual needs rows of features (pairs, features); input {'ab'[side]} is {tuple(leaves[0].shape)}")
+        space = allowed(leaves[0], ranges, steps, immutable, names, reference)
+        if levels < 2 or budget < 0 or (most is not None and most < 1):
+            raise ValueError(f"levels={levels}, budget={budget}, most={most}: two levels, and at least one change, must be allowed")
+        rows = torch.cat([side_.leaves[0] for side_ in (batch.a, batch.b) if side_.leaves[0].shape[1:] == leaves[0].shape[1:]])
+        real = Neighbours((rows if reference is None else reference.to(leaves[0])) / space.width)
+        most = min(most or len(space.free), len(space.free))
+        return [self._one(one, decision, side, space, levels, most, budget, real) for one in pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")]
+
+    def _one(self, one: PairBatch, decision: Decision, side: int, space: Space, levels: int, most: int, budget: int, real: Neighbours) -> Counterfactual:
+        moved = one.one_sided("second" if side else "first")
+        row, partner = moved.moved[0][0], (one.a, one.b)[1 - side].leaves[0][0]
+        before = self._ask(moved, row[None])
+        alike = bool(decision.alike(before))
+        values = space.values(row, partner if partner.shape == row.shape else None, levels)
+
+        def progress(rows: Tensor) -> Tensor:
+            return decision.progress(self._ask(moved, rows), alike)
+
+        def flips(rows: Tensor) -> Tensor:
+            return decision.flipped(self._ask(moved, rows), alike)
+
+        best = exact(row, values, space, flips, most, budget)
+        if best is None:
+            best = greedy(row, values, progress, flips, most)
+        if bool(flips(best[None])):
+            best = closer(row, best, space, flips)
+        changed = (best != row).nonzero().flatten().tolist()
+        edits, now, score_after = [], row.clone(), float(decision.score(before))
+        for k in changed:
+            now[k] = best[k]
+            score_after = float(decision.score(self._ask(moved, now[None])))
+            edits.append(Edit((k,), None, float(row[k]), float(best[k]), score_after, space.names[k]))
+        flipped = bool(flips(best[None]))
+        images = tuple(s.rebuild(s.leaves) for s in (one.a, one.b))
+        edited = [*images]
+        edited[side] = best[None]
+        size = float(((best - row).abs() / space.width)[space.free].mean())
+        return Counterfactual(
+            kind="tabular", side=SIDE_NAMES[side], flipped=flipped, score_before=float(decision.score(before)), score_after=score_after,
+            threshold=decision.threshold, higher_is_closer=decision.higher_is_closer, edits=tuple(edits), count=len(edits), size=size, inputs=images,
+            edited=tuple(edited), nearest=real.distance(best / space.width), typical=real.typical,
+            reason="" if flipped else f"no allowed change of up to {most} of {len(space.free)} features reaches the threshold",
+        )  # fmt: skip
+
+    @staticmethod
+    def _ask(one: PairBatch, rows: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([one.value(part) for part in torch.split(rows, one.rows or CHUNK)])
+
+
+@dataclass(frozen=True)
+class Space:
+    """What may change, and how far.
+
+    Attributes:
+        low, high: of each feature.
+        step: of each feature, 0 where it is continuous.
+        free: the features that may change.
+        width: the ranges' sizes, 1 where there is none.
+        names: of the features.
+    """
+
+    low: Tensor
+    high: Tensor
+    step: Tensor
+    free: list[int]
+    width: Tensor
+    names: tuple[str, ...]
+
+    def values(self, row: Tensor, partner: Tensor | None, levels: int) -> dict[int, Tensor]:
+        """The values that each feature may change to."""
+        found = {}
+        for k in self.free:
+            low, high, step = float(self.low[k]), float(self.high[k]), float(self.step[k])
+            count = int((high - low) / step + 1e-6) + 1 if step else levels
+            grid = low + step * torch.arange(count, dtype=torch.float64) if step else torch.linspace(low, high, count, dtype=torch.float64)
+            grid = grid.to(row)
+            if partner is not None and low <= float(partner[k]) <= high and self.on_step(k, float(partner[k])):
+                grid = torch.cat([grid, partner[k : k + 1]])
+            grid = torch.unique(grid)
+            found[k] = grid[grid != row[k]]
+        return {k: grid for k, grid in found.items() if len(grid)}
+
+    def on_step(self, k: int, value: float) -> bool:
+        """Whether a value is one of the steps."""
+        step = float(self.step[k])
+        return not step or abs((value - float(self.low[k])) / step - round((value - float(self.low[k])) / step)) < 1e-6
+
+
+def exact(row: Tensor, values: Mapping[int, Tensor], space: Space, flips: Any, most: int, budget: int) -> Tensor | None:
+    """The smallest change of the fewest features, by trying all sets of one, two, ... as long as the budget allows; None if it ends first."""
+    for count in range(1, most + 1):
+        subsets, cost = [], 0
+        for subset in combinations(values, count):
+            subsets.append(subset)
+            cost += int(torch.tensor([len(values[k]) for k in subset]).prod())
+            if cost > budget or len(subsets) > SUBSETS:
+                return None
+        budget -= cost
+        best, least = None, float("inf")
+        for subset in subsets:
+            rows = row.repeat(int(torch.tensor([len(values[k]) for k in subset]).prod()), 1)
+            rows[:, list(subset)] = torch.cartesian_prod(*(values[k] for k in subset)).reshape(len(rows), -1)
+            good = rows[flips(rows)]
+            if len(good):
+                change = ((good - row).abs() / space.width).sum(1)
+                if float(change.min()) < least:
+                    best, least = good[change.argmin()], float(change.min())
+        if best is not None:
+            return best
+    return None
+
+
+def greedy(row: Tensor, values: Mapping[int, Tensor], progress: Any, flips: Any, most: int) -> Tensor:
+    """The best single change again and again; then changes that are not needed are taken back."""
+    now, reached, changed = row.clone(), float(progress(row[None])), set[int]()
+    while len(changed) < most and not bool(flips(now[None])):
+        where = [(k, v) for k in values if k not in changed for v in values[k]]
+        if not where:
+            break
+        rows = now.repeat(len(where), 1)
+        rows[torch.arange(len(where)), torch.tensor([k for k, _ in where])] = torch.stack([v for _, v in where])
+        gained = progress(rows)
+        best = int(gained.argmax())
+        if float(gained[best]) <= reached:
+            break
+        now, reached = rows[best], float(gained[best])
+        changed.add(where[best][0])
+    for k in sorted(changed) if bool(flips(now[None])) else ():
+        without = now.clone()
+        without[k] = row[k]
+        now = without if bool(flips(without[None])) else now
+    return now
+
+
+def closer(row: Tensor, best: Tensor, space: Space, flips: Any, rounds: int = 20) -> Tensor:
+    """Each change made as small as the decision allows: by halving the way back, in whole steps where a feature has one."""
+    for k in (best != row).nonzero().flatten().tolist():
+        near, far = 0.0, 1.0  # parts of the way from the row to the change; far flips
+        step = float(space.step[k])
+        for _ in range(rounds):
+            middle = best.clone()
+            target = float(row[k]) + (near + far) / 2 * float(best[k] - row[k])
+            if step:
+                target = float(space.low[k]) + step * round((target - float(space.low[k])) / step)
+            middle[k] = min(max(target, float(space.low[k])), float(space.high[k]))
+            part = float((middle[k] - row[k]) / (best[k] - row[k]))
+            if not near < part < far:
+                break
+            near, far = (near, part) if bool(flips(middle[None])) else (part, far)
+            if far == part:
+                kept = middle
+        if far < 1.0:
+            best = kept
+    return best
+
+
+def allowed(
+    rows: Tensor, ranges: Any, steps: Any, immutable: Sequence[Feature], names: Sequence[str] | None, reference: Tensor | None
+) -> Space:
+    """The checked space of changes."""
+    count = rows.shape[1]
+    labels = tuple(names) if names is not None else tuple(f"feature {k}" for k in range(count))
+    if len(labels) != count:
+        raise ValueError(f"{len(labels)} names for {count} features")
+    if reference is not None and (reference.dim() != 2 or reference.shape[1] != count or not len(reference)):
+        raise ValueError(f"reference is {tuple(reference.shape)}: rows of {count} features are needed")
+
+    def index(feature: Feature, what: str) -> int:
+        if isinstance(feature, int) and -count <= feature < count:
+            return feature % count
+        if feature in labels:
+            return labels.index(str(feature))
+        raise ValueError(f"{what} names the feature {feature!r}; there are {', '.join(labels[:12])}")
+
+    fixed = {index(feature, "immutable") for feature in immutable}
+    if len(fixed) == count:
+        raise ValueError(f"all {count} features are immutable: nothing may change, so nothing can flip the decision")
+    bounds: dict[int, Range] = {}
+    if reference is not None:
+        bounds = {k: (float(reference[:, k].min()), float(reference[:, k].max())) for k in range(count)}
+    if isinstance(ranges, Mapping):
+        bounds |= {index(k, "ranges"): (float(v[0]), float(v[1])) for k, v in ranges.items()}
+    elif isinstance(ranges, Tensor) and tuple(ranges.shape) == (count, 2):
+        bounds |= {k: (float(ranges[k, 0]), float(ranges[k, 1])) for k in range(count)}
+    elif ranges is not None:
+        if isinstance(ranges, Tensor) or len(ranges) != 2:
+            what = tuple(ranges.shape) if isinstance(ranges, Tensor) else repr(ranges)
+            raise ValueError(f"ranges is {what}: (low, high), a mapping, or a tensor ({count}, 2) is needed")
+        bounds |= dict.fromkeys(range(count), (float(ranges[0]), float(ranges[1])))
+    free = [k for k in range(count) if k not in fixed]
+    missing = [labels[k] for k in free if k not in bounds]
+    if missing:
+        raise ValueError(f"no range is known for {', '.join(missing[:8])}: give ranges=, reference= rows to take them from, or name them in immutable=")
+    for k in free:
+        if not bounds[k][0] <= bounds[k][1]:
+            raise ValueError(f"the range of {labels[k]} is empty: from {bounds[k][0]:g} to {bounds[k][1]:g}")
+    stepped = steps if isinstance(steps, Mapping) else {} if steps is None else dict.fromkeys(free, steps)
+    given = {index(k, "steps"): float(v) for k, v in stepped.items()}
+    for k, step in given.items():
+        if step <= 0:
+            raise ValueError(f"the step of {labels[k]} is {step:g}: a positive number is needed")
+    low, high = (torch.tensor([bounds.get(k, (0.0, 0.0))[end] for k in range(count)], dtype=torch.float64) for end in (0, 1))
+    width = torch.where(high > low, high - low, 1.0).to(rows)
+    return Space(low, high, torch.tensor([given.get(k, 0.0) for k in range(count)], dtype=torch.float64), free, width, labels)
