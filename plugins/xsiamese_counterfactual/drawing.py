@@ -33,8 +33,7 @@ def draw(found: Counterfactual, preprocessing: Any = None) -> Figure:
     donor = before[1 - side] if found.distractor is None else _picture(found.distractor, "distractor", preprocessing)
     figure.set_size_inches(11.5, 3.6)
     areas = figure.add_gridspec(1, 3, width_ratios=(2.1, 2.1, 1.2), wspace=0.18, left=0.02, right=0.94, top=0.8, bottom=0.16)
-    first, second = areas[0].subgridspec(1, 2, wspace=0.08).subplots()
-    third, fourth = areas[1].subgridspec(1, 2, wspace=0.08).subplots()
+    first, second, third, fourth = (figure.add_subplot(areas[half].subgridspec(1, 2, wspace=0.08)[k]) for half in (0, 1) for k in (0, 1))
     for axis, picture, title in ((first, before[0], _name(found, 0)), (second, before[1], _name(found, 1))):
         _show(axis, picture, title)
     kept, changed = (fourth, third) if side == 0 else (third, fourth)

@@ -83,7 +83,7 @@ class PairMinimalMask(PairCounterfactual):
         if replacement not in get_args(Replacement):
             raise ValueError(f"replacement={replacement!r}: one of {', '.join(get_args(Replacement))} is needed")
         if steps < 1 or min(l1, tv) < 0 or rate <= 0 or (grid is not None and grid < 2):
-            raise ValueError(f"steps={steps}, l1={l1}, tv={tv}, rate={rate}, grid={grid}: positive steps and rate, l1 and tv of 0 or more, grid of 2 or more needed")
+            raise ValueError(f"steps={steps}, l1={l1}, tv={tv}, rate={rate}, grid={grid}: steps, rate > 0, l1, tv >= 0, grid >= 2 are needed")
         one = batch.one_sided("second" if side else "first")
         real = Neighbours(torch.cat([leaves[0], *_alike(batch, 1 - side, leaves[0])]) if reference is None else reference.to(leaves[0]))
         rows = batch.rows or max(1, ROOM // (leaves[0][0].numel() * 256))

@@ -53,7 +53,7 @@ class PairRegionSwap(PairCounterfactual):
 
     def compute(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         """The mean loss of closeness over all cells of the partner, for each cell; shape (1, 1, *grid)."""
-        places = self._places(batch, None)
+        places = self.places(batch, None)
         maps = []
         for side, place in enumerate(places):
             shape = (1, 1, *place.grid)
@@ -96,7 +96,7 @@ class PairRegionSwap(PairCounterfactual):
         known = self._known(batch, patch) if real is None else real
         found = []
         for i, one in enumerate(pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")):
-            places = self._places(one, patch)
+            places = self.places(one, patch)
             row = None if distractor is None else distractor[i if len(distractor) > 1 else 0][None].to(places[side].raw)
             found.append(self._swap(places, decision, side, row, search, limit, known))
         return found
@@ -160,7 +160,8 @@ class PairRegionSwap(PairCounterfactual):
             )
         return found
 
-    def _places(self, batch: PairBatch, patch: int | None) -> tuple[Place, Place]:
+    def places(self, batch: PairBatch, patch: int | None = None) -> tuple[Place, Place]:
+        """Both sides of a single pair as cells."""
         if patch is not None:
             return PixelPlace(batch, 0, patch), PixelPlace(batch, 1, patch)
         raws = self._recorded(batch)

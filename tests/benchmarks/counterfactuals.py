@@ -11,6 +11,7 @@ import json
 import os
 import time
 from pathlib import Path
+from statistics import mean, median
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from tqdm import tqdm
 
 from xsiamese import SiameseModel, calibrate
 from xsiamese.zoo.image import fashion_encoder
+from xsiamese_counterfactual import Counterfactual, PairCounterfactualMaps, PairMinimalMask, PairRegionSwap
+from xsiamese_counterfactual.moves import moves
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "measurements" / "counterfactuals.json"
@@ -58,7 +61,7 @@ def train(name: str, epochs: int = 3, seed: int = 0, margin: float = 2.0) -> Sia
     optimiser = torch.optim.Adam(model.parameters(), 2e-3)
     steps = epochs * (50_000 // 128)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, total_steps=steps)
-    for step in tqdm(range(steps), desc=f"train {name}", leave=False):
+    for _ in tqdm(range(steps), desc=f"train {name}", leave=False):
         chosen = torch.randint(0, 50_000, (128,))
         z = model.encode(x[chosen])
         distance = (z[:, None] - z[None]).square().sum(2).clamp_min(1e-12).sqrt()
@@ -69,7 +72,6 @@ def train(name: str, epochs: int = 3, seed: int = 0, margin: float = 2.0) -> Sia
         loss.backward()
         optimiser.step()
         schedule.step()
-        assert step >= 0
     model.eval()
     held = x[50_000:], y[50_000:]
     a, b, same = pairs(*held, 4000, seed=1)
@@ -105,13 +107,241 @@ def make(name: str) -> dict[str, Any]:
     return {"accuracy_on_4000_test_pairs": round(float(right.float().mean()), 4), "threshold": model.comparison.threshold_, "seconds": round(seconds, 1)}
 
 
-PARTS: dict[str, Any] = {"train": lambda: {name: make(name) for name in SETS}}
+def swap(count: int = 500) -> dict[str, Any]:
+    """Region swaps: flips, checked again by an independent hook, and cells swapped against the exhaustive optimum."""
+    found = {}
+    for name in SETS:
+        model, (x, y) = trained(name), images(name, train=False)
+        a, b, _ = pairs(x, y, count, seed=3)
+        search = PairRegionSwap(model, LAYER)
+        greedy = search.find((x[a], x[b]), show_progress=True)
+        best = search.find((x[a], x[b]), search="exhaustive", show_progress=True)
+        again = [one.flipped and swapped_again(model, one) for one in greedy]
+        known = [(g.count, e.count) for g, e in zip(greedy, best, strict=True) if e.flipped and e.count <= 2]
+        painted = sum(decided(model, one.edited) != one.alike_before for one in greedy)
+        found[name] = {
+            "pairs": count, "called_alike": sum(one.alike_before for one in greedy), "flipped_and_rechecked": round(sum(again) / count, 4),
+            "mean_cells": round(mean(one.count for one in greedy), 3), "pairs_with_known_optimum": len(known),
+            "cells_over_optimum": round(mean(g for g, _ in known) / mean(e for _, e in known), 4),
+            "flips_as_pasted_pixels_too": round(painted / count, 4),
+            "median_nearest_over_typical": round(median(one.nearest / one.typical for one in greedy if one.nearest is not None and one.typical), 3),
+        }  # fmt: skip
+    return found
+
+
+def mask(count: int = 500) -> dict[str, Any]:
+    """Minimal masks: flips of the hard mask, checked again by a plain forward pass."""
+    found = {}
+    for name in SETS:
+        model, (x, y) = trained(name), images(name, train=False)
+        a, b, _ = pairs(x, y, count, seed=3)
+        masks = PairMinimalMask(model).find((x[a], x[b]), internal_batch_size=125, show_progress=True)
+        again = [one.flipped and decided(model, one.edited) != decided(model, one.inputs) for one in masks]
+        found[name] = {
+            "pairs": count, "flipped_and_rechecked": round(sum(again) / count, 4), "mean_share_of_image": round(mean(one.size for one in masks), 4),
+            "median_share_of_image": round(median(one.size for one in masks), 4), "mean_regions": round(mean(one.count for one in masks), 2),
+        }  # fmt: skip
+    return found
+
+
+def decided(model: SiameseModel, pair: tuple[Tensor, Tensor]) -> bool:
+    """Whether the model calls one pair alike, by a plain forward pass."""
+    with torch.no_grad():
+        return bool(model.comparison.is_close(model(*pair))[0])
+
+
+def swapped_again(model: SiameseModel, one: Counterfactual) -> bool:
+    """Whether the edits flip the decision when made by a hook that shares no code with the search."""
+    side = "ab".index(one.side)
+    layer, seen = model.encoder.get_submodule(LAYER), []
+    handle = layer.register_forward_hook(lambda *args: seen.append(args[2].clone()))
+    before = decided(model, one.inputs)
+    handle.remove()
+    changed, source = seen[side].clone(), seen[1 - side]
+    for edit in one.edits:
+        assert edit.source is not None
+        changed[0, :, edit.where[0], edit.where[1]] = source[0, :, edit.source[0], edit.source[1]]
+    with torch.no_grad():
+        handle = layer.register_forward_hook(lambda *_: changed)
+        z = model.encode(one.inputs[side])
+        handle.remove()
+        other = model.encode(one.inputs[1 - side])
+        return bool(model.comparison.is_close(model.compare(z, other))[0]) != before
+
+
+def planted(count: int = 200, patch: int = 8) -> dict[str, Any]:
+    """Unrelated faint clothes that share one pasted patch, under a model trained to match patches: do the first swap and the mask hit it?"""
+    x, _ = images("fashion_mnist", train=False)
+    generator = torch.Generator().manual_seed(0)
+
+    def batch(number: int, same: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        sides, masks = [], []
+        content = torch.randint(0, 2, (2, number, 1, patch // 2, patch // 2), generator=generator).float().repeat_interleave(2, 3).repeat_interleave(2, 4)
+        for side in (0, 1):
+            image = 0.3 * x[torch.randint(0, len(x), (number,), generator=generator)]
+            where = torch.zeros(number, 28, 28, dtype=torch.bool)
+            for i, (row, column) in enumerate(torch.randint(0, 29 - patch, (number, 2), generator=generator).tolist()):
+                image[i, :, row : row + patch, column : column + patch] = content[0 if same else side, i]
+                where[i, row : row + patch, column : column + patch] = True
+            sides.append(image)
+            masks.append(where)
+        return sides[0], sides[1], masks[0], masks[1]
+
+    torch.manual_seed(0)
+    model = SiameseModel(fashion_encoder(32), "euclidean")
+    optimiser = torch.optim.Adam(model.parameters(), 2e-3)
+    for _ in tqdm(range(1500), desc="train planted", leave=False):
+        loss = torch.zeros(())
+        for same in (True, False):
+            distance = model(*batch(64, same)[:2])
+            loss = loss + (distance.square().mean() if same else (2 - distance).clamp_min(0).square().mean())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    model.eval()
+    positive, negative = batch(1000, True), batch(1000, False)
+    sides = [torch.cat([positive[k], negative[k]]) for k in (0, 1)]
+    calibration = calibrate(model, sides[0], sides[1], torch.arange(2000) < 1000)
+    a, b, mask_a, mask_b = batch(4 * count, True)
+    chosen = model.comparison.is_close(model(a, b).detach()).nonzero().flatten()[:count]  # the patch is why they are alike
+    a, b, masks = a[chosen], b[chosen], (mask_a[chosen], mask_b[chosen])
+    swaps = PairRegionSwap(model, LAYER).find((a, b))
+    hits = [bool(masks["ab".index(one.side)][i][cell(one.edits[0].where)].any()) for i, one in enumerate(swaps) if one.edits]
+    holes = PairMinimalMask(model).find((a, b))
+    inside = []
+    for i, one in enumerate(holes):
+        assert one.mask is not None
+        removed, truth = one.mask[0, 0], masks["ab".index(one.side)][i]
+        inside.append(float((removed & truth).sum() / removed.sum()))
+    return {
+        "pairs": len(chosen), "accuracy_of_model": round(calibration.accuracy, 4), "patch_share_of_image": round(patch**2 / 784, 4),
+        "swaps_flipped": round(mean(one.flipped for one in swaps), 4), "first_swap_hits_patch": round(sum(hits) / len(swaps), 4),
+        "masks_flipped": round(mean(one.flipped for one in holes), 4),
+        "mask_hits_patch": round(mean(share > 0 for share in inside), 4), "mask_mostly_inside_patch": round(mean(share > 0.5 for share in inside), 4),
+        "mean_share_of_mask_inside_patch": round(mean(inside), 4),
+    }  # fmt: skip
+
+
+def cell(where: tuple[int, ...]) -> tuple[slice, slice]:
+    """The pixels under a cell of the 7 x 7 grid."""
+    return slice(4 * where[0], 4 * where[0] + 4), slice(4 * where[1], 4 * where[1] + 4)
+
+
+def sanity(count: int = 200) -> dict[str, Any]:
+    """Parts add up; swapping the inputs swaps the maps; a random model's maps are not the trained one's."""
+    found = {}
+    for name in SETS:
+        model, (x, y) = trained(name), images(name, train=False)
+        a, b, _ = pairs(x, y, count, seed=4)
+        torch.manual_seed(1)
+        random = SiameseModel(fashion_encoder(16), "euclidean").eval()
+        maps = PairCounterfactualMaps(model, LAYER).explain((x[a], x[b]))
+        turned = PairCounterfactualMaps(model, LAYER).explain((x[b], x[a]))
+        other = PairCounterfactualMaps(random, LAYER, threshold=1.0).explain((x[a], x[b]))
+        gap = max(float((f + c - m).abs().max()) for f, c, m in zip(maps.factual, maps.counterfactual, maps.maps, strict=True))
+        swapped = max(float((m - t).abs().max()) for m, t in zip(maps.maps, reversed(turned.maps), strict=True))
+        both = [pair for side in (0, 1) for pair in zip(maps.maps[side], other.maps[side], strict=True)]
+        values = torch.stack([torch.corrcoef(torch.stack([m.flatten(), o.flatten()]))[0, 1] for m, o in both]).nan_to_num()
+        found[name] = {
+            "parts_less_whole": gap, "swapped_less_swapped_maps": swapped, "mean_correlation_with_random_model": round(float(values.mean()), 3),
+            "mean_absolute_correlation_with_random_model": round(float(values.abs().mean()), 3),
+        }  # fmt: skip
+    return found
+
+
+def speed(rounds: int = 5, loop: int = 40) -> dict[str, Any]:
+    """Region swap on the 7 x 7 cells of a ResNet-50 pair against one forward and backward pass of the pair, and against loops over candidates."""
+    from torchvision.models import resnet50
+
+    torch.manual_seed(0)
+    encoder = resnet50().eval()
+    model = SiameseModel(encoder, "euclidean")
+    a, b = torch.randn(2, 1, 3, 224, 224).unbind()
+    b = b * 1.5 + 0.5
+
+    def both_passes(parameters: bool) -> None:
+        model.requires_grad_(parameters)
+        sides = [t.clone().requires_grad_() for t in (a, b)]
+        model(*sides).sum().backward()
+        model.requires_grad_(True).zero_grad()
+
+    with torch.no_grad():
+        start = float(model(a, b))
+    search = PairRegionSwap(model, "layer4", threshold=0.9 * start)
+    result = search.find((a, b))[0]
+    cells = {}
+    handle = encoder.layer4.register_forward_hook(lambda *args: cells.setdefault("raw", args[2].clone()))
+    with torch.no_grad():
+        encoder(a)
+        other = encoder(b)
+    handle.remove()
+    raw = cells["raw"]
+
+    def head_loop(number: int) -> None:
+        """The plain double loop, the quickest form of it: the head only."""
+        with torch.no_grad():
+            for k in range(number):
+                changed = raw.clone()
+                changed[0, :, k // 49 % 7, k % 7] = raw[0, :, k % 7, k // 7 % 7]
+                model.compare(encoder.fc(encoder.avgpool(changed).flatten(1)), other)
+
+    def model_loop(number: int) -> None:
+        """The plain double loop through the whole encoder."""
+        with torch.no_grad():
+            for _ in range(number):
+                model.compare(model.encode(a), other)
+
+    timed: dict[str, list[float]] = {}
+    runs = {
+        "pass": lambda: both_passes(True), "pass_frozen": lambda: both_passes(False), "swap_both_sides": lambda: search.find((a, b)),
+        "swap_one_side": lambda: search.find((a, b), wrt="first"), "step": lambda: step(search, (a, b), timed), "head_loop": lambda: head_loop(loop * 10),
+        "model_loop": lambda: model_loop(loop // 4),
+    }  # fmt: skip
+    for number in range(rounds + 1):
+        for name, run in runs.items():
+            begin = time.perf_counter()
+            run()
+            if number:
+                timed.setdefault(name, []).append(time.perf_counter() - begin)
+    steps = timed["values"][1:]
+    head = [t / (loop * 10) * 2401 for t in timed["head_loop"]]
+    whole = [t / (loop // 4) * 2401 for t in timed["model_loop"]]
+
+    def ratio(first: list[float], second: list[float]) -> float:
+        return round(median(p / q for p, q in zip(first, second, strict=True)), 2)
+
+    one = [t * max(1, result.count) for t in whole]
+    return {
+        "threads": torch.get_num_threads(), "rounds": rounds, "edits": result.count, "flipped": result.flipped,
+        "both_sides_over_forward_and_backward": ratio(timed["swap_both_sides"], timed["pass"]),
+        "one_side_over_forward_and_backward": ratio(timed["swap_one_side"], timed["pass"]),
+        "both_sides_over_forward_and_backward_to_inputs_only": ratio(timed["swap_both_sides"], timed["pass_frozen"]),
+        "loop_of_heads_over_one_step": ratio(head, steps), "loop_of_model_passes_over_whole_search_of_one_side": ratio(one, timed["swap_one_side"]),
+        "loop_of_heads_over_whole_search_of_one_side": ratio([t * max(1, result.count) for t in head], timed["swap_one_side"]),
+        "seconds": {name: round(median(times), 4) for name, times in timed.items()},
+    }  # fmt: skip
+
+
+def step(search: PairRegionSwap, pair: tuple[Tensor, Tensor], timed: dict[str, list[float]]) -> None:
+    """All 2,401 candidates of one step, as the search evaluates them after the passes."""
+    with search.prepared(pair) as batch:
+        places = search.places(batch, None)
+        cells = [place.cells(place.raw)[0] for place in places]
+        options = moves(places[0], cells[0], cells[1])
+        begin = time.perf_counter()
+        options.values([])
+        timed.setdefault("values", []).append(time.perf_counter() - begin)
+
+
+PARTS: dict[str, Any] = {
+    "train": lambda: {name: make(name) for name in SETS}, "swap": swap, "mask": mask, "planted": planted, "sanity": sanity, "speed": speed,
+}  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=list(PARTS), choices=list(PARTS))
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     for part in given.parts:
