@@ -68,12 +68,13 @@ def draw_maps(found: DecisionMaps, preprocessing: Any = None) -> Figure:
             picture = _picture(found.inputs[side][i : i + 1], "ab"[side], preprocessing)
             name = found.ids[i][side] if found.ids else "ab"[side]
             _show(axes[i][3 * side], picture, name)
-            for column, (part, title) in enumerate(zip(parts, ("factual", "counterfactual"), strict=True)):
+            titles = ("factual: D", "counterfactual: 1 - D") if published else ("factual", "counterfactual")
+            for column, (part, title) in enumerate(zip(parts, titles, strict=True)):
                 axis = axes[i][3 * side + 1 + column]
-                _show(axis, picture.mean(2), title)
+                _show(axis, 0.5 + 0.5 * picture.mean(2), title)  # pale, so that the map stands out
                 heat = part[side][i].detach().float().cpu().sum(0)
                 strength = heat.abs() / (1.0 if published else limit)
-                colours = {"cmap": "inferno", "vmin": 0, "vmax": 1} if published else {"cmap": "RdBu", "vmin": -limit, "vmax": limit}
+                colours = {"cmap": "Reds", "vmin": 0, "vmax": 1} if published else {"cmap": "RdBu", "vmin": -limit, "vmax": limit}
                 axis.imshow(heat.numpy(), alpha=(0.85 * strength.clamp(0, 1).sqrt()).numpy(), **colours)
         if found.alike:
             word, colour = _verdict(found.alike[i])
@@ -93,17 +94,16 @@ def _draw_features(figure: Figure, found: Counterfactual) -> Figure:
         assert edit.after is not None
         span = abs(edit.after - edit.before) or 1.0
         left.annotate("", (1, line), (0, line), arrowprops={"arrowstyle": "-|>", "color": EDIT, "lw": 2})
-        left.text(-0.03, line, f"{edit.name or edit.where[0]}  {edit.before:.4g}", ha="right", va="center", fontsize=9)
-        left.text(1.03, line, f"{edit.after:.4g}", ha="left", va="center", fontsize=9, weight="bold")
+        left.text(-0.06, line, edit.name or str(edit.where[0]), ha="right", va="center", fontsize=10)
+        left.text(0.5, line - 0.08, f"{edit.before:.4g} to {edit.after:.4g}", ha="center", va="bottom", fontsize=9)
         if partner.shape == found.inputs[side].shape:
             where = (float(partner[0, edit.where[0]]) - edit.before) / span * (1 if edit.after >= edit.before else -1)
-            if -0.2 <= where <= 1.6:
-                left.plot(where, line, "o", color="#555", ms=6, label="partner" if line == 0 else None)
-    left.set_xlim(-0.9, 1.7)
+            left.plot(min(max(where, -0.4), 1.5), line, "o", color="#555", ms=6, label="partner's value" if line == 0 else None)
+    left.set_xlim(-0.7, 1.6)
     left.set_ylim(len(found.edits) - 0.4, -0.6)
     left.axis("off")
     if left.get_legend_handles_labels()[0]:
-        left.legend(fontsize=8, loc="lower right", frameon=False)
+        left.legend(fontsize=8, loc="upper left", frameon=False)
     _scores(right, found)
     figure.suptitle(found.summary().split("\n")[0], fontsize=10)
     figure.set_layout_engine("constrained")
@@ -119,8 +119,8 @@ def _arrows(figure: Figure, found: Counterfactual, changed: Axes, donor: Axes, e
     for edit in found.edits:
         assert edit.source is not None
         centres = []
-        for axis, cell, picture in ((donor, edit.source, source), (changed, edit.where, edited)):
-            height, width = picture.shape[0] / found.grid[0], picture.shape[1] / found.grid[1]
+        for axis, cell, picture, grid in ((donor, edit.source, source, found.source_grid or found.grid), (changed, edit.where, edited, found.grid)):
+            height, width = picture.shape[0] / grid[0], picture.shape[1] / grid[1]
             axis.add_patch(Rectangle((cell[1] * width - 0.5, cell[0] * height - 0.5), width, height, fill=False, edgecolor=EDIT, lw=1.6))
             centres.append(((cell[1] + 0.5) * width - 0.5, (cell[0] + 0.5) * height - 0.5))
         figure.add_artist(
@@ -142,7 +142,7 @@ def _scores(axis: Axes, found: Counterfactual) -> None:
     axis.axhspan(low - room, found.threshold, color=below, alpha=0.12, lw=0)
     axis.axhline(found.threshold, color="#333", lw=1)
     axis.plot(range(len(path)), path, "-o", color=EDIT, ms=4)
-    axis.annotate("threshold", (0.98, found.threshold), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8)
+    axis.text(0.03, found.threshold, "threshold", transform=axis.get_yaxis_transform(), va="bottom", fontsize=8)
     axis.set_xlabel("edits" if found.edits else "before, after", fontsize=9)
     axis.set_xticks(range(len(path)) if len(path) < 9 else [0, len(path) - 1])
     axis.set_title("score (blue: alike)", fontsize=9)

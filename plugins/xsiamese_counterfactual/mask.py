@@ -42,18 +42,11 @@ class PairMinimalMask(PairCounterfactual):
     reference = ("fong2017", "plummer2020")
     modalities: ClassVar[frozenset[str]] = frozenset({"image"})
 
-    def compute(self, batch: PairBatch) -> tuple[Any, Any]:
-        """The closeness that the smallest mask takes away, spread over its pixels: zero elsewhere. Needs a threshold."""
-        decision = Decision.of(self.model, self.threshold)
-        maps = []
-        for side, leaf in ((side, (batch.a, batch.b)[side].leaves[0]) for side in batch.objective.moving):
-            found = torch.zeros_like(leaf)
-            for row, one in zip(found, self.search(batch, decision, side), strict=True):
-                assert one.mask is not None
-                lost = (one.score_before - one.score_after) * (1 if decision.higher_is_closer else -1)
-                row += one.mask[0] * lost / max(1, int(one.mask.sum()) * len(row))
-            maps.append(found)
-        return batch.maps(maps)
+    def spread(self, found: Counterfactual, row: Tensor) -> Tensor:
+        """The closeness that the mask takes away, evenly over its pixels."""
+        assert found.mask is not None
+        lost = (found.score_before - found.score_after) * (1 if found.higher_is_closer else -1)
+        return (found.mask[0] * lost / max(1, int(found.mask.sum()) * len(row))).expand_as(row).to(row)
 
     def search(
         self, batch: PairBatch, decision: Decision, side: int, *, replacement: Replacement = "auto", grid: int | None = None, steps: int = 120,
@@ -106,13 +99,11 @@ class PairMinimalMask(PairCounterfactual):
             before = closeness(image)
         alike = decision.alike(before)
         filling = _replacement(one, side, replacement, decision, alike, closeness)
-        mask = torch.zeros_like(image[:, :1], dtype=torch.bool)
-        smallest = torch.full_like(before, 2.0)
+        mask, smallest = torch.zeros_like(image[:, :1], dtype=torch.bool), torch.full_like(before, torch.inf)
         for soft in relaxed(image, filling, alike, decision, closeness, before, prices):
-            hard, area = hardened(soft, image, filling, alike, decision, closeness)
-            better = area < smallest
-            mask, smallest = torch.where(better[:, None, None, None], hard, mask), torch.where(better, area, smallest)
-        mask = torch.where((smallest > 1)[:, None, None, None], torch.ones_like(mask), mask)  # nothing flips it: report the whole image's removal
+            hard, cost = hardened(soft, image, filling, alike, decision, closeness)
+            better = cost < smallest
+            mask, smallest = torch.where(better[:, None, None, None], hard, mask), torch.where(better, cost, smallest)
         changed = torch.where(mask, filling, image)
         with torch.no_grad():
             after = closeness(changed)
@@ -130,7 +121,7 @@ class PairMinimalMask(PairCounterfactual):
             kind="mask", side=SIDE_NAMES[side], flipped=flipped, score_before=float(decision.score(before[i])), score_after=float(decision.score(after[i])),
             threshold=decision.threshold, higher_is_closer=decision.higher_is_closer, edits=(), count=regions(mask[i, 0]), size=float(mask[i].float().mean()),
             inputs=images, edited=tuple(edited), nearest=real.distance(changed[i]), typical=real.typical, mask=mask[i : i + 1],
-            reason="" if flipped else "not even the removal of the whole image flips it: try another replacement", grid=tuple(mask.shape[2:]),
+            reason="" if flipped else "no cut through the mask flips it, nor the removal of the whole image: try another replacement",
         )  # fmt: skip
 
 
@@ -170,31 +161,39 @@ def relaxed(image: Tensor, filling: Tensor, alike: Tensor, decision: Decision, c
 
 
 def hardened(soft: Tensor, image: Tensor, filling: Tensor, alike: Tensor, decision: Decision, closeness: Any) -> tuple[Tensor, Tensor]:
-    """The smallest cut through each soft mask that flips the decision, and its share of the image (2 where none does)."""
+    """The smallest cut through each soft mask that flips the decision, or that comes closest to it, and what it costs.
+
+    The cost is the share of the image; where no cut flips, it is 2 plus what is missing to the threshold.
+    """
     pairs, pixels = len(soft), soft[0].numel()
     rank = soft.flatten(1).argsort(1, descending=True).argsort(1)
 
     def cut(count: Tensor) -> Tensor:
         return (rank < count[:, None]).reshape(soft.shape)
 
-    def flips(count: Tensor) -> Tensor:
+    def value(count: Tensor) -> Tensor:
         with torch.no_grad():
-            return decision.flipped(closeness(torch.where(cut(count), filling, image)), alike)
+            found: Tensor = closeness(torch.where(cut(count), filling, image))
+        return found
 
     low, high = torch.zeros(pairs, dtype=torch.long, device=soft.device), torch.full((pairs,), pixels + 1, device=soft.device)
+    best, nearest = torch.full_like(image[:, 0, 0, 0], -torch.inf), low.clone()
     previous = 0
     for level in range(1, LEVELS + 1):
         count = max(previous + 1, round(pixels * (level / LEVELS) ** 1.5))
-        found = (high > pixels) & flips(torch.full_like(low, min(count, pixels)))
+        reached = value(torch.full_like(low, min(count, pixels)))
+        ahead, found = decision.progress(reached, alike), (high > pixels) & decision.flipped(reached, alike)
+        best, nearest = torch.maximum(ahead, best), torch.where(ahead > best, min(count, pixels), nearest)
         high, low = torch.where(found, min(count, pixels), high), torch.where(found, previous, low)
         previous = min(count, pixels)
         if bool((high <= pixels).all()):
             break
     while bool(((high <= pixels) & (high - low > 1)).any()):
         middle = torch.where((high <= pixels) & (high - low > 1), (low + high) // 2, high)
-        found = flips(middle) & (high <= pixels)
+        found = decision.flipped(value(middle), alike) & (high <= pixels)
         low, high = torch.where(found | (middle == high), low, middle), torch.where(found, middle, high)
-    return cut(high), torch.where(high <= pixels, high.to(soft.dtype) / pixels, 2)
+    done = high <= pixels
+    return cut(torch.where(done, high, nearest)), torch.where(done, high.to(soft.dtype) / pixels, 2 - best)
 
 
 def regions(mask: Tensor) -> int:

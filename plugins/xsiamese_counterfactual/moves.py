@@ -11,6 +11,7 @@ from torch import Tensor
 from xsiamese import SiameseModel
 from xsiamese.comparison import ClampedEuclidean, Comparison, Cosine, Dot, Euclidean, SquaredEuclidean
 from xsiamese_counterfactual.cells import Place
+from xsiamese_counterfactual.changes import Changes, changes_of
 
 Move = tuple[int, int]
 PAIRS_AT_MOST = 2**24
@@ -25,7 +26,6 @@ class Moves(ABC):
 
     targets: int
     sources: int
-    exact: bool
 
     @abstractmethod
     def values(self, done: list[Move]) -> Tensor:
@@ -51,8 +51,6 @@ class Moves(ABC):
 
 class Head(Moves):
     """Every edited map through the model's head, all candidates of a step in one batch (or in as few as fit into memory)."""
-
-    exact = True
 
     def __init__(self, place: Place, cells: Tensor, source: Tensor) -> None:
         self.place, self.cells, self.source = place, cells, source
@@ -80,39 +78,36 @@ class Algebra(Moves):
 
     Args:
         start: z, (dimensions,).
-        change: all :math:`\delta_{ij}`, (targets, sources, dimensions).
+        changes: all :math:`\delta_{ij}`.
         other: the embedding of the other side.
         closeness: from the embeddings of the edited side, (rows, dimensions).
         formula: from :math:`z' \cdot w` and :math:`|z'|^2`, if the comparison is a function of these only.
     """
 
-    exact = False
-
     def __init__(
-        self, start: Tensor, change: Tensor, other: Tensor, closeness: Callable[[Tensor], Tensor], formula: Callable[[Tensor, Tensor], Tensor] | None
+        self, start: Tensor, changes: Changes, other: Tensor, closeness: Callable[[Tensor], Tensor], formula: Callable[[Tensor, Tensor], Tensor] | None
     ) -> None:
-        self.targets, self.sources = change.shape[:2]
-        self.start, self.change, self.other = start, change, other
+        self.targets, self.sources = changes.targets, changes.sources
+        self.start, self.changes, self.other = start, changes, other
         self.closeness, self.formula = closeness, formula
-        self.along = change @ other if formula else change[..., 0]
-        self.squares = change.square().sum(2) if formula else change[..., 0]
+        if formula is not None:
+            self.along, self.squares = changes.along(other), changes.squares()
 
     def values(self, done: list[Move]) -> Tensor:
         z = self._after(done)
         if self.formula is None:
-            rows = (z + self.change).flatten(0, 1)
-            return torch.cat([self.closeness(part) for part in torch.split(rows, 2**16)]).reshape(self.targets, self.sources)
-        return self.formula(z @ self.other + self.along, z @ z + 2 * (self.change @ z) + self.squares)
+            return torch.stack([self.closeness(z + self.changes.of(i)) for i in range(self.targets)])
+        return self.formula(z @ self.other + self.along, z @ z + 2 * self.changes.along(z) + self.squares)
 
     def value(self, done: list[Move]) -> float:
         return float(self.closeness(self._after(done)[None])[0])
 
     def best_two(self, sign: float) -> tuple[list[Move], float]:
         count = self.targets * self.sources
-        if self.formula is None or count**2 > PAIRS_AT_MOST:
+        if self.formula is None or count**2 > PAIRS_AT_MOST or count * len(self.start) > PAIRS_AT_MOST:
             return super().best_two(sign)
-        change, along = self.change.flatten(0, 1), self.along.flatten()
-        single = (2 * (self.change @ self.start) + self.squares).flatten()
+        change, along = torch.cat([self.changes.of(i) for i in range(self.targets)]), self.along.flatten()
+        single = (2 * self.changes.along(self.start) + self.squares).flatten()
         square = self.start @ self.start + single[:, None] + single + 2 * (change @ change.T)
         values = sign * self.formula(self.start @ self.other + along[:, None] + along, square)
         cell = torch.arange(count, device=values.device) // self.sources
@@ -121,7 +116,7 @@ class Algebra(Moves):
         return [divmod(first, self.sources), divmod(second, self.sources)], float(values[first, second])
 
     def _after(self, done: list[Move]) -> Tensor:
-        return self.start + sum((self.change[i, j] for i, j in done), torch.zeros_like(self.start))
+        return self.start + sum((self.changes.of(i)[j] for i, j in done), torch.zeros_like(self.start))
 
 
 def moves(place: Place, cells: Tensor, source: Tensor) -> Moves:
@@ -137,8 +132,8 @@ def moves(place: Place, cells: Tensor, source: Tensor) -> Moves:
         return head
     model = place.batch.model
     assert isinstance(model, SiameseModel)
-    change, start = _changes(place, cells, source)
-    if change is None:
+    changes, start = changes_of(place, cells, source)
+    if changes is None:
         return head
     other, comparison = place.other_embedding(), model.comparison
     dtype = place.raw.dtype
@@ -149,7 +144,7 @@ def moves(place: Place, cells: Tensor, source: Tensor) -> Moves:
             score = comparison.explained(*(both if place.side == 0 else both[::-1])).double()
         return score if comparison.higher_is_closer else -score
 
-    return Algebra(start, change, other, closeness, formula(comparison, float(other @ other)))
+    return Algebra(start, changes, other, closeness, formula(comparison, float(other @ other)))
 
 
 def formula(comparison: Comparison, square: float) -> Callable[[Tensor, Tensor], Tensor] | None:
@@ -174,38 +169,3 @@ def edited(cells: Tensor, source: Tensor, done: list[Move]) -> Tensor:
     for i, j in done:
         made[i] = source[j]
     return made
-
-
-def _changes(place: Place, cells: Tensor, source: Tensor) -> tuple[Tensor | None, Tensor]:
-    """What each edit adds to the embedding, if edits add up, and the embedding before."""
-    count, tolerance = len(cells), 100 * torch.finfo(cells.dtype).eps
-    probe = cells.clone()
-    probe[::2] = source[torch.arange(0, count, 2, device=cells.device) % len(source)]
-    filled = torch.cat([cells, source])[:, None].expand(-1, count, -1)
-    found = place.embeddings(torch.cat([cells[None], probe[None], filled]))
-    start, probed, each = found[0], found[1], found[2:]
-    own, theirs = each[:count], each[count:]
-    scale = float(each.abs().max().clamp_min(1e-30))
-    swapped = own.clone()
-    swapped[::2] = theirs[torch.arange(0, count, 2, device=cells.device) % len(source)]
-    if float((own.mean(0) - start).abs().max()) <= tolerance * scale and float((swapped.mean(0) - probed).abs().max()) <= tolerance * scale:
-        return (theirs[None] - own[:, None]) / count, start
-    return _linear_changes(place, cells, source, start, probed, probe, tolerance), start
-
-
-def _linear_changes(place: Place, cells: Tensor, source: Tensor, start: Tensor, probed: Tensor, probe: Tensor, tolerance: float) -> Tensor | None:
-    """The same for a head that is linear in the cells but not alike in all places: by its Jacobian, which is then checked."""
-    size = len(start) * cells.numel()
-    if size > 2**26 or len(cells) * len(source) * len(start) > 2**26:
-        return None
-    moved = cells.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        z = place.embedding(place.made_of(moved[None])).flatten()
-        if not z.requires_grad:
-            return None
-        (jacobian,) = torch.autograd.grad(z, moved, torch.eye(len(z), dtype=z.dtype, device=z.device), is_grads_batched=True)
-    jacobian = jacobian.double()  # (dimensions, cells, numbers)
-    expected = start + torch.einsum("dif,if->d", jacobian, (probe - cells).double())
-    if float((expected - probed).abs().max()) > tolerance * max(float(start.abs().max()), float(probed.abs().max()), 1e-30):
-        return None
-    return torch.einsum("dif,jf->ijd", jacobian, source.double()) - torch.einsum("dif,if->id", jacobian, cells.double())[:, None]

@@ -66,7 +66,8 @@ class Counterfactual:
         reason: why it did not flip; empty if it did.
         distractor: the image that cells came from if not from the partner.
         mask: what was removed, (1, 1, height, width), True where it was.
-        grid: rows and columns of the cells.
+        grid: rows and columns of the cells of the edited side.
+        source_grid: of the side that cells came from.
         method, parameters, layer, ids, seed, citation: where it comes from.
     """
 
@@ -88,6 +89,7 @@ class Counterfactual:
     distractor: Tensor | None = None
     mask: Tensor | None = None
     grid: tuple[int, ...] | None = None
+    source_grid: tuple[int, ...] | None = None
     method: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     layer: str | None = None
@@ -185,7 +187,7 @@ class Counterfactual:
             return tensors[f"{name}.0"] if counts[name] is None else tuple(tensors[f"{name}.{i}"] for i in range(counts[name]))
 
         plain["edits"] = tuple(Edit(tuple(e[0]), None if e[1] is None else tuple(e[1]), *e[2:]) for e in plain["edits"])
-        plain.update({key: tuple(plain[key]) for key in ("grid", "ids") if plain[key] is not None})
+        plain.update({key: tuple(plain[key]) for key in ("grid", "source_grid", "ids") if plain[key] is not None})
         plain.update({what: (item(f"{what}.a"), item(f"{what}.b")) for what in ("inputs", "edited")})
         return cls(**plain, distractor=tensors.get("distractor"), mask=tensors.get("mask"))
 

@@ -8,6 +8,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -42,6 +44,25 @@ class PairCounterfactual(PairAttribution):
         super().__init__(model, layer, comparison=comparison, higher_is_closer=higher_is_closer, layout=layout)
         self.threshold = threshold
 
+    def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Any:
+        """What the search changes, as maps of the inputs: the closeness lost on the way, where it was lost. Needs a threshold."""
+        decision = Decision.of(self.model, self.threshold)
+        maps = []
+        with unclamped():
+            for side in batch.objective.moving:
+                leaf = (batch.a, batch.b)[side].leaves[0]
+                found = self.search(batch, decision, side, **options)
+                maps.append(torch.stack([self.spread(one, row) for one, row in zip(found, leaf, strict=True)]))
+        return batch.maps(maps)
+
+    def spread(self, found: Counterfactual, row: Tensor) -> Tensor:
+        """The closeness that a counterfactual took away, on the values of one item; zeros where nothing was changed."""
+        raise NotImplementedError(f"{type(self).__name__} gives maps of a layer")
+
+    @classmethod
+    def options(cls) -> dict[str, Parameter]:
+        return {p.name: p for p in signature(cls.search).parameters.values() if p.kind is p.KEYWORD_ONLY}
+
     @abstractmethod
     def search(self, batch: PairBatch, decision: Decision, side: int, *args: Any, **options: Any) -> list[Counterfactual]:
         """The best edit of one side (0 for a, 1 for b) of each pair. ``batch`` is checked and ready; ``options`` are the method's own."""
@@ -73,6 +94,8 @@ class PairCounterfactual(PairAttribution):
         with self.prepared(
             inputs, additional_forward_args=additional_forward_args, wrt=wrt, internal_batch_size=internal_batch_size, show_progress=show_progress, seed=seed
         ) as batch, unclamped():  # fmt: skip
+            if ids is not None and len(ids) != batch.pairs:
+                raise ValueError(f"{len(ids)} ids for {batch.pairs} pairs")
             if self.needs_layer:
                 self.layer_names_ = batch.layer_names(self.layer)
             found = self.search_sides(batch, decision, **options)
@@ -89,7 +112,12 @@ class PairCounterfactual(PairAttribution):
     def search_sides(self, batch: PairBatch, decision: Decision, **options: Any) -> list[Counterfactual]:
         """The better of the sides that may be edited, for each pair."""
         sides = [self.search(batch, decision, side, **options) for side in batch.objective.moving]
-        return [min(found, key=_cost) for found in zip(*sides, strict=True)]
+        return [min(found, key=self.preferred) for found in zip(*sides, strict=True)]
+
+    def preferred(self, found: Counterfactual) -> tuple[Any, ...]:
+        """The order of results: what flips comes first, then fewer and smaller edits; of what does not flip, what comes nearest to it."""
+        away = abs(found.score_after - found.threshold)
+        return (False, found.count, found.size, -away) if found.flipped else (True, away, 0, 0)
 
     def explain(
         self, inputs: Sequence[Any] | Mapping[str, Any], target: Any = None, *, ids: Sequence[tuple[str, str]] | None = None, **kwargs: Any
@@ -101,15 +129,12 @@ class PairCounterfactual(PairAttribution):
         """
         if target is not None:
             raise ValueError("a counterfactual is about the model's decision: leave out target")
-        shared = {k: v for k, v in kwargs.items() if k in ("additional_forward_args", "internal_batch_size", "show_progress", "seed", "wrt")}
+        shared = {k: v for k, v in kwargs.items() if k in ("additional_forward_args", "internal_batch_size", "show_progress", "seed", "wrt", *self.options())}
         found = self.find(inputs, ids=ids, **kwargs)
         base = super().explain(inputs, ids=ids, **shared)
         return CounterfactualExplanation(**{f.name: getattr(base, f.name) for f in fields(base)}, counterfactuals=tuple(found))
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
-        from difflib import get_close_matches
-        from inspect import signature
-
         known = [p.name for p in signature(self.search).parameters.values() if p.kind is p.KEYWORD_ONLY]
         for option in options:
             if option not in known:
@@ -197,8 +222,3 @@ def pairs_of(batch: PairBatch, name: str) -> Iterator[PairBatch]:
     """The pairs one by one, with a bar if one was asked for."""
     parts = batch.split(1)
     return iter(tqdm(parts, total=batch.pairs, desc=name, unit="pair")) if batch.show_progress else parts
-
-
-def _cost(found: Counterfactual) -> tuple[bool, float, float, float]:
-    away = abs(found.score_after - found.threshold)
-    return (not found.flipped, *((found.count, found.size, -away) if found.flipped else (away, 0.0, 0.0)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from inspect import Parameter
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,11 +13,12 @@ from xsiamese import PairBatch
 from xsiamese.inputs import side as side_of
 from xsiamese_counterfactual.cells import LayerPlace, PixelPlace, Place, Source, composed, place_of
 from xsiamese_counterfactual.decision import Decision
-from xsiamese_counterfactual.moves import Move, Moves, edited, moves
+from xsiamese_counterfactual.moves import Head, edited, moves
+from xsiamese_counterfactual.reach import Search, reached
 from xsiamese_counterfactual.result import Counterfactual, Edit
 from xsiamese_counterfactual.search import SIDE_NAMES, Neighbours, PairCounterfactual, pairs_of
 
-Search = Literal["greedy", "exhaustive"]
+WRONG = "the distractor is on the wrong side"
 
 
 class PairRegionSwap(PairCounterfactual):
@@ -113,8 +115,6 @@ class PairRegionSwap(PairCounterfactual):
         done, why = ([], wrong) if wrong else reached(moves(place, cells, source.cells), decision.cut, alike, limit or len(cells), search)
         path = place.values(torch.stack([edited(cells, source.cells, done[:k]) for k in range(len(done) + 1)]))
         if not wrong and not bool(decision.flipped(path[-1], alike)) and len(done) < (limit or len(cells)):  # lost to rounding: ask the model itself
-            from xsiamese_counterfactual.moves import Head
-
             done, why = reached(Head(place, cells, source.cells), decision.cut, alike, limit or len(cells), "greedy")
             path = place.values(torch.stack([edited(cells, source.cells, done[:k]) for k in range(len(done) + 1)]))
         flipped = bool(decision.flipped(path[-1], alike))
@@ -134,7 +134,8 @@ class PairRegionSwap(PairCounterfactual):
             kind="swap", side=SIDE_NAMES[side], flipped=flipped, score_before=scores[0], score_after=scores[-1], threshold=decision.threshold,
             higher_is_closer=decision.higher_is_closer, count=len(done), size=len(done) / len(cells), inputs=images, edited=tuple(edited_images),
             edits=tuple(Edit(place_of(i, place.grid), place_of(j, source.grid), None, None, s) for (i, j), s in zip(done, scores[1:], strict=True)),
-            nearest=real.distance(place.made_of(made)), typical=real.typical, reason="" if flipped else why, distractor=source.image, grid=place.grid,
+            nearest=real.distance(place.made_of(made)), typical=real.typical, reason="" if flipped else why, distractor=source.image,
+            grid=place.grid, source_grid=source.grid,
             layer="" if isinstance(place, PixelPlace) else None,
         )  # fmt: skip
 
@@ -142,6 +143,9 @@ class PairRegionSwap(PairCounterfactual):
         """The cells to copy, and what is wrong with them."""
         place, other = places[side], places[1 - side]
         if distractor is None:
+            if other.raw.shape[1] != place.raw.shape[1] and place.raw.dim() == other.raw.dim() == 4 and self.layout is None:
+                wide, narrow = tuple(other.raw.shape), tuple(place.raw.shape)
+                raise ValueError(f"cells of {wide} do not fit into {narrow}: choose layers with equal channels, or give a distractor=")
             return Source(other.cells(other.raw)[0], other.grid), ""
         item = side_of(distractor, "distractor")
         swapped = replace(place.batch, a=item) if side == 0 else replace(place.batch, b=item)
@@ -149,16 +153,22 @@ class PairRegionSwap(PairCounterfactual):
         source = Source(place.cells(raw)[0], place.grid, distractor)
         wrong = bool(decision.alike(place.values(source.cells[None]))) == alike
         kept = SIDE_NAMES[1 - side]
-        return source, f"the distractor is on the wrong side: the model calls it {'alike' if alike else 'different'} with {kept} too" if wrong else ""
+        return source, f"{WRONG}: the model calls it {'alike' if alike else 'different'} with {kept} too" if wrong else ""
+
+    @classmethod
+    def options(cls) -> dict[str, Parameter]:
+        return {}
 
     def search_sides(self, batch: PairBatch, decision: Decision, **options: Any) -> list[Counterfactual]:
         found = super().search_sides(batch, decision, **options)
-        wrong = [i for i, one in enumerate(found) if one.reason.startswith("the distractor is on the wrong side")]
+        wrong = [i for i, one in enumerate(found) if one.reason.startswith(WRONG)]
         if wrong:
-            raise ValueError(
-                f"{found[wrong[0]].reason} (pair {', '.join(map(str, wrong[:8]))}): choose one for which the decision is the opposite of the pair's"
-            )
+            pairs = ", ".join(map(str, wrong[:8]))
+            raise ValueError(f"{found[wrong[0]].reason} (pair {pairs}): choose one for which the decision is the opposite of the pair's")
         return found
+
+    def preferred(self, found: Counterfactual) -> tuple[Any, ...]:
+        return (found.reason.startswith(WRONG), *super().preferred(found))
 
     def places(self, batch: PairBatch, patch: int | None = None) -> tuple[Place, Place]:
         """Both sides of a single pair as cells."""
@@ -196,61 +206,6 @@ class PairRegionSwap(PairCounterfactual):
             sides = (side_of(part, "reference"), still) if side == 0 else (still, side_of(part, "reference"))
             parts.append(self._recorded(replace(given, a=sides[0], b=sides[1]))[side])
         return torch.cat(parts)
-
-
-def reached(options: Moves, cut: float, alike: bool, limit: int, search: Search) -> tuple[list[Move], str]:
-    """The fewest edits found that bring the closeness across the cut, and why they do not."""
-    sign = -1.0 if alike else 1.0
-    goal = sign * cut
-
-    def crossed(value: float) -> bool:
-        return value > goal if alike else value >= goal
-
-    start = sign * options.value([])
-    values = sign * options.values([])
-    if crossed(float(values.max())):
-        return [divmod(int(values.argmax()), options.sources)], ""
-    if search == "exhaustive" and limit >= 2 and options.targets >= 2:
-        two, value = options.best_two(sign)
-        if crossed(value):
-            return two, ""
-    done, value, why = greedy(options, sign, crossed, values, start, limit)
-    if not crossed(value) and limit >= options.targets == options.sources:
-        whole = [(i, i) for i in range(options.targets)]
-        if crossed(sign * options.value(whole)):
-            done, value = whole, sign * options.value(whole)
-    if crossed(value):
-        return pruned(options, done, sign, crossed), ""
-    return done, why
-
-
-def greedy(options: Moves, sign: float, crossed: Any, values: Tensor, value: float, limit: int) -> tuple[list[Move], float, str]:
-    """One best edit after the other, each cell once, until the cut is crossed or no edit helps."""
-    done: list[Move] = []
-    while True:
-        values[[i for i, _ in done]] = -torch.inf
-        best = int(values.argmax())
-        gained = float(values.flatten()[best])
-        if gained <= value:
-            return done, value, f"after {len(done)} edits no further one moves the score towards the threshold"
-        done.append(divmod(best, options.sources))
-        value = gained
-        if crossed(value):
-            return done, value, ""
-        if len(done) == min(limit, options.targets):
-            return done, value, f"{len(done)} edits, all that are allowed, do not reach the threshold"
-        values = sign * options.values(done)
-
-
-def pruned(options: Moves, done: list[Move], sign: float, crossed: Any) -> list[Move]:
-    """The edits without those that are not needed, the least useful taken back first."""
-    while len(done) > 1:
-        left = [sign * options.value(done[:k] + done[k + 1 :]) for k in range(len(done))]
-        best = max(range(len(done)), key=left.__getitem__)
-        if not crossed(left[best]):
-            break
-        done = done[:best] + done[best + 1 :]
-    return done
 
 
 def check_items(batch: PairBatch, side: int, items: Tensor | None, name: str, rows: tuple[int, ...] | None) -> None:
