@@ -82,7 +82,7 @@ def models(*, json_: Json = False) -> None:
 @app.command
 def explain(
     a: Path, b: Path, /, *, model: str = "fashion", method: str = "gradcam", layer: str | None = None, target: int | None = None,
-    output: Output = None, json_: Json = False, size: int | None = None, seed: int = 0,
+    output: Output = None, json_: Json = False, size: int | None = None, seed: int = 0, threshold: float | None = None, distractor: Path | None = None,
 ) -> None:  # fmt: skip
     """Explain why the model found two images alike or different.
 
@@ -108,6 +108,10 @@ def explain(
         The height and width that images are brought to, for a model without a card.
     seed
         The seed of everything random.
+    threshold
+        For counterfactuals: the score at which the decision turns; the model's calibrated one if left out.
+    distractor
+        For counterfactuals: an image to copy regions from, instead of the partner.
     """
     from xsiamese.plugins import explainer as find
     from xsiamese.zoo import open_model
@@ -117,7 +121,12 @@ def explain(
     inputs = opened.read(a), opened.read(b)
     chosen = layer or opened.layer
     made = cls(opened.model, chosen) if cls.needs_layer else cls(opened.model)
-    explanation = made.explain(inputs, target, ids=[(a.name, b.name)], seed=seed)
+    if threshold is not None:
+        if not hasattr(made, "threshold"):
+            raise ValueError(f"--threshold is for methods about the decision, and {method} explains the score: leave it out, or use --method counterfactual")
+        made.threshold = threshold
+    options = {} if distractor is None else {"distractor": opened.read(distractor)}
+    explanation = made.explain(inputs, target, ids=[(a.name, b.name)], seed=seed, **options)
     if output is not None:
         if output.suffix == ".safetensors":
             explanation.save(output)
@@ -164,6 +173,7 @@ def describe(explanation: Any, output: Path | None) -> dict[str, Any]:
         "closer": {side: [cell._asdict() for cell in cells] for side, cells in zip("ab", closer, strict=True)},
         "apart": {side: [cell._asdict() for cell in cells] for side, cells in zip("ab", apart, strict=True)},
         "versions": dict(explanation.versions), "output": str(output) if output else None,
+        "counterfactuals": [found.packed()[1] for found in getattr(explanation, "counterfactuals", ())],
     }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class Decision:
 
     def alike(self, closeness: Tensor) -> Tensor:
         """Which pairs are called alike, from the values that explainers see: the score, negated if it is a distance."""
-        return closeness >= self.cut
+        return closeness.double() >= self.cut
 
     def score(self, closeness: Tensor) -> Tensor:
         """The unclamped score."""

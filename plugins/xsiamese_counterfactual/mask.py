@@ -30,6 +30,7 @@ class PairMinimalMask(PairCounterfactual):
 
     Example:
         >>> from xsiamese import SiameseModel
+        >>> _ = torch.manual_seed(0)
         >>> encoder = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
         >>> a, b = torch.rand(1, 1, 8, 8), 3 * torch.rand(1, 1, 8, 8)
         >>> search = PairMinimalMask(SiameseModel(encoder, "euclidean"), threshold=0.2)

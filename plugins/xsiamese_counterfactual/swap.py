@@ -36,8 +36,7 @@ class PairRegionSwap(PairCounterfactual):
 
     Example:
         >>> from xsiamese import SiameseModel
-        >>> torch.manual_seed(0)  # doctest: +ELLIPSIS
-        <torch._C.Generator object at ...>
+        >>> _ = torch.manual_seed(0)
         >>> encoder = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
         >>> a, b = torch.rand(1, 1, 8, 8), 3 * torch.rand(1, 1, 8, 8)
         >>> swap = PairRegionSwap(SiameseModel(encoder, "euclidean"), layer="1", threshold=0.3)
@@ -127,7 +126,7 @@ class PairRegionSwap(PairCounterfactual):
         elif isinstance(images[side], Tensor):
             origin = source.image if source.image is not None else images[1 - side]
             edited_images[side] = composed(images[side], origin, done, place.grid, source.grid)
-        scores = decision.score(path).tolist()
+        scores = decision.score(torch.cat([before, path[1:]])).tolist()
         if why and alike and distractor is None and not flipped:
             why += "; cells of an alike partner rarely push apart: give a distractor= that the model calls different"
         return Counterfactual(
