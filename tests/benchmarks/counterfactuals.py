@@ -196,10 +196,10 @@ def planted(count: int = 200, patch: int = 8) -> dict[str, Any]:
     torch.manual_seed(0)
     model = SiameseModel(fashion_encoder(32), "euclidean")
     optimiser = torch.optim.Adam(model.parameters(), 2e-3)
-    for _ in tqdm(range(800), desc="train planted", leave=False):
+    for _ in tqdm(range(600), desc="train planted", leave=False):
         loss = torch.zeros(())
         for same in (True, False):
-            distance = model(*batch(64, same)[:2])
+            distance = model(*batch(48, same)[:2])
             loss = loss + (distance.square().mean() if same else (2 - distance).clamp_min(0).square().mean())
         optimiser.zero_grad()
         loss.backward()
