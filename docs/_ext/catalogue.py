@@ -239,9 +239,12 @@ def module_index() -> str:
 def module_page(name: str) -> str:
     """The page of one module; explainers have pages of their own."""
     own = [cls.__name__ for cls in known() if cls.__module__ == name]
+    module = import_module(name)
+    elsewhere = [public for public in getattr(module, "__all__", ()) if getattr(getattr(module, public), "__module__", name) != name]
     text = [heading(name, "="), f".. automodule:: {name}\n   :members:"]
+    if own or elsewhere:
+        text.append(f"   :exclude-members: {', '.join([*own, *elsewhere])}\n")
     if own:
-        text.append(f"   :exclude-members: {', '.join(own)}\n")
         text.append("Explainers: " + ", ".join(f":doc:`../explainers/{cls}`" for cls in own) + "\n")
     return "\n".join([*text, ""])
 

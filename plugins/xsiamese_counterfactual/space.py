@@ -52,9 +52,7 @@ class Space:
         return not step or abs((value - float(self.low[k])) / step - round((value - float(self.low[k])) / step)) < 1e-6
 
 
-def allowed(
-    rows: Tensor, ranges: Any, steps: Any, immutable: Sequence[Feature], names: Sequence[str] | None, reference: Tensor | None
-) -> Space:
+def allowed(rows: Tensor, ranges: Any, steps: Any, immutable: Sequence[Feature], names: Sequence[str] | None, reference: Tensor | None) -> Space:
     """The checked space of changes."""
     count = rows.shape[1]
     labels = tuple(names) if names is not None else tuple(f"feature {k}" for k in range(count))

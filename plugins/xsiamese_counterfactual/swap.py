@@ -53,7 +53,7 @@ class PairRegionSwap(PairCounterfactual):
     chunk: ClassVar[int | None] = 1
 
     def compute(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
-        """The mean loss of closeness over all cells of the partner, for each cell; shape (1, 1, *grid)."""
+        """The mean loss of closeness over all cells of the partner, for each cell; shape (1, 1, rows, columns), or (1, 1, tokens)."""
         places = self.places(batch, None)
         maps = []
         for side, place in enumerate(places):
