@@ -106,14 +106,21 @@ class Algebra(Moves):
         count = self.targets * self.sources
         if self.formula is None or count**2 > PAIRS_AT_MOST or count * len(self.start) > PAIRS_AT_MOST:
             return super().best_two(sign)
-        change, along = torch.cat([self.changes.of(i) for i in range(self.targets)]), self.along.flatten()
+        change, along = torch.cat([self.changes.of(i) for i in range(self.targets)]).float(), self.along.flatten()
         single = (2 * self.changes.along(self.start) + self.squares).flatten()
-        square = self.start @ self.start + single[:, None] + single + 2 * (change @ change.T)
-        values = sign * self.formula(self.start @ self.other + along[:, None] + along, square)
-        cell = torch.arange(count, device=values.device) // self.sources
-        values[cell[:, None] == cell] = -torch.inf
-        first, second = divmod(int(values.argmax()), count)
-        return [divmod(first, self.sources), divmod(second, self.sources)], float(values[first, second])
+        cell = torch.arange(count, device=along.device) // self.sources
+        own, dot = float(self.start @ self.start), float(self.start @ self.other)
+        found: list[tuple[float, int]] = []
+        for rows in torch.split(torch.arange(count, device=along.device), 2**18 // count + 1):  # single precision finds the best few
+            square = (own + single[rows, None] + single).float().addmm_(change[rows], change.T, alpha=2)
+            values = sign * self.formula((dot + along[rows, None] + along).float(), square)
+            values[cell[rows, None] == cell] = -torch.inf
+            best = values.flatten().topk(min(4, values.numel()))
+            found += zip(best.values.tolist(), (best.indices + rows[0] * count).tolist(), strict=True)
+        pairs = [[divmod(k, self.sources) for k in divmod(where, count)] for _, where in sorted(found, reverse=True)[:64]]
+        exact = [sign * self.value(pair) for pair in pairs]  # and double precision the best
+        top = max(range(len(pairs)), key=exact.__getitem__)
+        return pairs[top], exact[top]
 
     def _after(self, done: list[Move]) -> Tensor:
         return self.start + sum((self.changes.of(i)[j] for i, j in done), torch.zeros_like(self.start))
