@@ -22,15 +22,17 @@ class Place(ABC):
         raw: the layer's output or the image, one row.
         grid: rows and columns of the cells, or (tokens,).
         rows: the most rows in one forward pass.
+        other: the embedding of the side that is not edited, one row, or None where the model cannot be taken apart.
     """
 
     raw: Tensor
     grid: tuple[int, ...]
     layer: str = ""
 
-    def __init__(self, batch: PairBatch, side: int) -> None:
+    def __init__(self, batch: PairBatch, side: int, other: Tensor | None = None) -> None:
         self.batch = batch
         self.side = side
+        self.other = other
 
     @property
     def rows(self) -> int:
@@ -44,9 +46,21 @@ class Place(ABC):
     def made_of(self, cells: Tensor) -> Tensor:
         """Rows made of cells, as the model takes them."""
 
-    @abstractmethod
     def closeness(self, raw: Tensor) -> Tensor:
         """The closeness of the pair with each row in place of this side, (rows,)."""
+        return self.whole(raw) if self.other is None else self.compared(self.embedding(raw))
+
+    def compared(self, embedding: Tensor) -> Tensor:
+        """The closeness of each row of embeddings to the other side."""
+        assert isinstance(self.batch.model, SiameseModel)
+        assert self.other is not None
+        comparison, other = self.batch.model.comparison, self.other.expand(len(embedding), *self.other.shape[1:])
+        score = comparison.explained(*((embedding, other) if self.side == 0 else (other, embedding)))
+        return score if comparison.higher_is_closer else -score
+
+    @abstractmethod
+    def whole(self, raw: Tensor) -> Tensor:
+        """:meth:`closeness` of a model that cannot be taken apart."""
 
     @abstractmethod
     def embedding(self, raw: Tensor) -> Tensor:
@@ -62,24 +76,12 @@ class Place(ABC):
         with torch.no_grad():
             return torch.cat([self.embedding(self.made_of(part)).flatten(1).double() for part in torch.split(cells, self.rows)])
 
-    @property
-    def factored(self) -> bool:
-        """Whether embeddings can be had."""
-        return isinstance(self.batch.model, SiameseModel)
-
-    def other_embedding(self) -> Tensor:
-        """The embedding of the side that is not edited, (dimensions,), in float64."""
-        assert isinstance(self.batch.model, SiameseModel)
-        one = self.batch.one_sided("second" if self.side else "first")
-        found: Tensor = one.arguments[0]
-        return found.flatten().double()
-
 
 class LayerPlace(Place):
     """The cells of a layer's output."""
 
-    def __init__(self, batch: PairBatch, side: int, layer: Layer, raw: Tensor, layout: Layout = None) -> None:
-        super().__init__(batch, side)
+    def __init__(self, batch: PairBatch, side: int, layer: Layer, raw: Tensor, layout: Layout = None, other: Tensor | None = None) -> None:
+        super().__init__(batch, side, other)
         self.where, self.raw, self.layout = layer, raw, layout
         if raw.dim() == 4:
             self.grid = tuple(raw.shape[1:3] if isinstance(layout, ChannelsLast) else raw.shape[2:])
@@ -101,7 +103,7 @@ class LayerPlace(Place):
             return cells.reshape(len(cells), *self.grid, -1)
         return cells.transpose(1, 2).reshape(len(cells), -1, *self.grid)
 
-    def closeness(self, raw: Tensor) -> Tensor:
+    def whole(self, raw: Tensor) -> Tensor:
         return self.batch.tail(self.where, self.side, raw)
 
     def embedding(self, raw: Tensor) -> Tensor:
@@ -111,8 +113,8 @@ class LayerPlace(Place):
 class PixelPlace(Place):
     """Square patches of an image."""
 
-    def __init__(self, batch: PairBatch, side: int, patch: int) -> None:
-        super().__init__(batch, side)
+    def __init__(self, batch: PairBatch, side: int, patch: int, other: Tensor | None = None) -> None:
+        super().__init__(batch, side, other)
         self.one = batch.one_sided("second" if side else "first")
         leaves = (batch.b if side else batch.a).leaves
         if len(leaves) != 1 or leaves[0].dim() != 4:
@@ -129,7 +131,7 @@ class PixelPlace(Place):
     def made_of(self, cells: Tensor) -> Tensor:
         return functional.fold(cells.transpose(1, 2), tuple(self.raw.shape[2:]), self.patch, stride=self.patch)  # type: ignore[arg-type]
 
-    def closeness(self, raw: Tensor) -> Tensor:
+    def whole(self, raw: Tensor) -> Tensor:
         return self.one.value(raw)
 
     def embedding(self, raw: Tensor) -> Tensor:

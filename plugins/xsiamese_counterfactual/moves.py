@@ -135,23 +135,20 @@ def moves(place: Place, cells: Tensor, source: Tensor) -> Moves:
         source: those to copy from, (sources, numbers).
     """
     head = Head(place, cells, source)
-    if not place.factored:
+    if place.other is None:
         return head
     model = place.batch.model
     assert isinstance(model, SiameseModel)
     changes, start = changes_of(place, cells, source)
     if changes is None:
         return head
-    other, comparison = place.other_embedding(), model.comparison
-    dtype = place.raw.dtype
+    other = place.other.flatten().double()
 
     def closeness(z: Tensor) -> Tensor:
-        both = (z.to(dtype), other.to(dtype).expand(len(z), -1))
         with torch.no_grad():
-            score = comparison.explained(*(both if place.side == 0 else both[::-1])).double()
-        return score if comparison.higher_is_closer else -score
+            return place.compared(z.to(place.raw.dtype)).double()
 
-    return Algebra(start, changes, other, closeness, formula(comparison, float(other @ other)))
+    return Algebra(start, changes, other, closeness, formula(model.comparison, float(other @ other)))
 
 
 def formula(comparison: Comparison, square: float) -> Callable[[Tensor, Tensor], Tensor] | None:

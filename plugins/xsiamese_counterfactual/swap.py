@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from inspect import Parameter
 from typing import Any, ClassVar
@@ -9,12 +11,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese import PairBatch
+from xsiamese import PairBatch, SiameseModel
 from xsiamese.inputs import side as side_of
 from xsiamese_counterfactual.cells import LayerPlace, PixelPlace, Place, Source, composed, place_of
 from xsiamese_counterfactual.decision import Decision
 from xsiamese_counterfactual.moves import Head, edited, moves
 from xsiamese_counterfactual.reach import Search, reached
+from xsiamese_counterfactual.recorded import Recorded
 from xsiamese_counterfactual.result import Counterfactual, Edit
 from xsiamese_counterfactual.search import SIDE_NAMES, Neighbours, PairCounterfactual, pairs_of
 
@@ -51,10 +54,11 @@ class PairRegionSwap(PairCounterfactual):
     modalities: ClassVar[frozenset[str]] = frozenset({"image"})
     needs_layer: ClassVar[bool] = True
     chunk: ClassVar[int | None] = 1
+    _kept: tuple[PairBatch | None, Recorded] | None = None
 
     def compute(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         """The mean loss of closeness over all cells of the partner, for each cell; shape (1, 1, rows, columns), or (1, 1, tokens)."""
-        places = self.places(batch, None)
+        places = self.places(batch)
         maps = []
         for side, place in enumerate(places):
             shape = (1, 1, *place.grid)
@@ -93,22 +97,22 @@ class PairRegionSwap(PairCounterfactual):
             raise ValueError(f"limit={limit}: at least one edit must be allowed")
         check_items(batch, side, distractor, "distractor", (1, batch.pairs))
         check_items(batch, side, reference, "reference", None)
-        real = None if reference is None else Neighbours(self._raws(batch, side, reference, patch))
-        known = self._known(batch, patch) if real is None else real
+        kept = self.recorded(batch, patch)
+        real = Neighbours(kept.everything() if reference is None else self._raws(batch, side, reference, patch))
         found = []
         for i, one in enumerate(pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")):
-            places = self.places(one, patch)
+            places = self.places(one, patch, kept.row(i))
             row = None if distractor is None else distractor[i if len(distractor) > 1 else 0][None].to(places[side].raw)
-            found.append(self._swap(places, decision, side, row, search, limit, known))
+            found.append(self._swap(places, kept.closeness[i : i + 1], decision, side, row, search, limit, real))
         return found
 
     def _swap(
-        self, places: tuple[Place, Place], decision: Decision, side: int, distractor: Tensor | None, search: Search, limit: int | None, real: Neighbours
-    ) -> Counterfactual:
+        self, places: tuple[Place, Place], before: Tensor, decision: Decision, side: int, distractor: Tensor | None, search: Search, limit: int | None,
+        real: Neighbours,
+    ) -> Counterfactual:  # fmt: skip
         """One pair."""
         place = places[side]
         cells = place.cells(place.raw)[0]
-        before = place.values(cells[None])
         alike = bool(decision.alike(before))
         source, wrong = self._source(places, side, distractor, decision, alike)
         done, why = ([], wrong) if wrong else reached(moves(place, cells, source.cells), decision.cut, alike, limit or len(cells), search)
@@ -148,7 +152,7 @@ class PairRegionSwap(PairCounterfactual):
             return Source(other.cells(other.raw)[0], other.grid), ""
         item = side_of(distractor, "distractor")
         swapped = replace(place.batch, a=item) if side == 0 else replace(place.batch, b=item)
-        raw = distractor if isinstance(place, PixelPlace) else self._recorded(swapped)[side]
+        raw = distractor if isinstance(place, PixelPlace) else self._pass(swapped).raws[side]
         source = Source(place.cells(raw)[0], place.grid, distractor)
         wrong = bool(decision.alike(place.values(source.cells[None]))) == alike
         kept = SIDE_NAMES[1 - side]
@@ -159,7 +163,8 @@ class PairRegionSwap(PairCounterfactual):
         return {}
 
     def search_sides(self, batch: PairBatch, decision: Decision, **options: Any) -> list[Counterfactual]:
-        found = super().search_sides(batch, decision, **options)
+        with self._keeping():
+            found = super().search_sides(batch, decision, **options)
         wrong = [i for i, one in enumerate(found) if one.reason.startswith(WRONG)]
         if wrong:
             pairs = ", ".join(map(str, wrong[:8]))
@@ -169,30 +174,56 @@ class PairRegionSwap(PairCounterfactual):
     def preferred(self, found: Counterfactual) -> tuple[Any, ...]:
         return (found.reason.startswith(WRONG), *super().preferred(found))
 
-    def places(self, batch: PairBatch, patch: int | None = None) -> tuple[Place, Place]:
+    def places(self, batch: PairBatch, patch: int | None = None, kept: Recorded | None = None) -> tuple[Place, Place]:
         """Both sides of a single pair as cells."""
+        kept = kept or self.recorded(batch, patch)
+        others = (None, None) if kept.embeddings is None else kept.embeddings[::-1]
         if patch is not None:
-            return PixelPlace(batch, 0, patch), PixelPlace(batch, 1, patch)
-        raws = self._recorded(batch)
-        return LayerPlace(batch, 0, self.layer, raws[0], self.layout), LayerPlace(batch, 1, self.layer, raws[1], self.layout)
+            return PixelPlace(batch, 0, patch, others[0]), PixelPlace(batch, 1, patch, others[1])
+        first, second = (LayerPlace(batch, side, self.layer, kept.raws[side], self.layout, others[side]) for side in (0, 1))
+        return first, second
 
-    def _recorded(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
+    def recorded(self, batch: PairBatch, patch: int | None = None) -> Recorded:
+        """One pass of all pairs: the layer's outputs (or the images), the embeddings and the closeness."""
+        if self._kept is not None and self._kept[0] is batch:
+            return self._kept[1]
+        parts = [self._pass(part, patch is None) for part in batch.split(batch.rows or 64)]
+        kept = Recorded.joined(parts)
+        if self._kept is not None:
+            self._kept = (batch, kept)
+        return kept
+
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
+        """Keeps what was recorded of the batch while both sides are searched."""
+        self._kept = (None, Recorded((torch.empty(0), torch.empty(0)), None, torch.empty(0)))
+        try:
+            yield
+        finally:
+            self._kept = None
+
+    def _pass(self, batch: PairBatch, layered: bool = True) -> Recorded:
         both = batch.one_sided("both")
+        if not layered:
+            images = batch.a.leaves[0], batch.b.leaves[0]
+            return Recorded(images, *self._values(both))
         with both.record(self.layer) as recording, torch.no_grad():
-            both.value()
+            embeddings, closeness = self._values(both)
         if len(recording.layers) != 1:
             raise ValueError(f"{type(self).__name__} takes one layer, not {len(recording.layers)}")
         first, second = recording.activations[0]
-        return first.detach(), second.detach()
+        return Recorded((first.detach(), second.detach()), embeddings, closeness)
 
-    def _known(self, batch: PairBatch, patch: int | None) -> Neighbours:
-        """The items of the batch as the real examples."""
-        if patch is not None:
-            first, second = batch.a.leaves[0], batch.b.leaves[0]
-        else:
-            parts = [self._recorded(part) for part in batch.split(batch.rows or 64)]
-            first, second = (torch.cat(side) for side in zip(*parts, strict=True))
-        return Neighbours(torch.cat([first, second]) if first.shape[1:] == second.shape[1:] else first)
+    @staticmethod
+    def _values(both: PairBatch) -> tuple[tuple[Tensor, Tensor] | None, Tensor]:
+        """Both embeddings, if the model can be taken apart, and the closeness; one pass of each side."""
+        model = both.model
+        with torch.no_grad():
+            if not isinstance(model, SiameseModel) or both.target is not None:
+                return None, both.value()
+            z_a, z_b = model.encode(both.a.rebuild(both.a.leaves), 0), model.encode(both.b.rebuild(both.b.leaves), 1)
+            score = model.comparison.explained(z_a, z_b)
+            return (z_a, z_b), score if model.higher_is_closer else -score
 
     def _raws(self, batch: PairBatch, side: int, items: Tensor, patch: int | None) -> Tensor:
         if patch is not None:
@@ -203,7 +234,7 @@ class PairRegionSwap(PairCounterfactual):
         for part in torch.split(items.to(given.leaves[0].device), batch.rows or 64):
             still = held.holding(tuple(leaf.expand(len(part), *leaf.shape[1:]) for leaf in held.leaves))
             sides = (side_of(part, "reference"), still) if side == 0 else (still, side_of(part, "reference"))
-            parts.append(self._recorded(replace(given, a=sides[0], b=sides[1]))[side])
+            parts.append(self._pass(replace(given, a=sides[0], b=sides[1])).raws[side])
         return torch.cat(parts)
 
 
