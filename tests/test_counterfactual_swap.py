@@ -307,3 +307,16 @@ def test_too_many_pairs_of_edits_are_refused() -> None:
     a, b = images(1, size=18)
     with pytest.raises(ValueError, match="too many to try"):
         options_of(model, "1", (a, b))[0].best_two(1.0)
+
+
+def test_a_search_costs_three_passes_of_a_pair_whatever_the_number_of_edits() -> None:
+    """One pass to record both sides; for each side one to learn what edits do and one to check the result."""
+    model = SiameseModel(conv_encoder(), "euclidean")
+    pair = images(1)
+    threshold = 0.3 * float(model(*pair).detach())
+    rows = []
+    handle = model.encoder[0].register_forward_hook(lambda *args: rows.append(len(args[2])))
+    one = PairRegionSwap(model, LAYER, threshold=threshold).find(pair)[0]
+    handle.remove()
+    assert one.count > 1
+    assert sum(rows) == 6

@@ -211,8 +211,17 @@ def planted(count: int = 200, patch: int = 8) -> dict[str, Any]:
     a, b, mask_a, mask_b = batch(4 * count, True)
     chosen = model.comparison.is_close(model(a, b).detach()).nonzero().flatten()[:count]  # the patch is why they are alike
     a, b, masks = a[chosen], b[chosen], (mask_a[chosen], mask_b[chosen])
-    swaps = PairRegionSwap(model, LAYER).find((a, b))
-    hits = [bool(masks["ab".index(one.side)][i][cell(one.edits[0].where)].any()) for i, one in enumerate(swaps) if one.edits]
+    plain = 0.3 * x[torch.randint(0, len(x), (len(a),), generator=generator)]  # distractors without any patch
+    fit = ~model.comparison.is_close(model(plain, b).detach())
+    swaps = PairRegionSwap(model, LAYER).find((a[fit], b[fit]), wrt="first", distractor=plain[fit])
+    hits = [bool(truth[cell(one.edits[0].where)].any()) for one, truth in zip(swaps, masks[0][fit], strict=True)]
+    partner = PairRegionSwap(model, LAYER).find((a, b))
+    into, out_of = [], []
+    for i, one in enumerate(partner):
+        side, source = "ab".index(one.side), one.edits[0].source
+        assert source is not None
+        into.append(bool(masks[side][i][cell(one.edits[0].where)].any()))
+        out_of.append(bool(masks[1 - side][i][cell(source)].any()))
     holes = PairMinimalMask(model).find((a, b))
     inside = []
     for i, one in enumerate(holes):
@@ -221,7 +230,9 @@ def planted(count: int = 200, patch: int = 8) -> dict[str, Any]:
         inside.append(float((removed & truth).sum() / removed.sum()))
     return {
         "pairs": len(chosen), "accuracy_of_model": round(calibration.accuracy, 4), "patch_share_of_image": round(patch**2 / 784, 4),
-        "swaps_flipped": round(mean(one.flipped for one in swaps), 4), "first_swap_hits_patch": round(sum(hits) / len(swaps), 4),
+        "pairs_with_plain_distractor": len(swaps), "swaps_flipped": round(mean(one.flipped for one in swaps), 4),
+        "first_swap_hits_patch": round(mean(hits), 4), "without_distractor_first_swap_replaces_patch": round(mean(into), 4),
+        "without_distractor_first_swap_replaces_or_copies_patch": round(mean(i or o for i, o in zip(into, out_of, strict=True)), 4),
         "masks_flipped": round(mean(one.flipped for one in holes), 4),
         "mask_hits_patch": round(mean(share > 0 for share in inside), 4), "mask_mostly_inside_patch": round(mean(share > 0.5 for share in inside), 4),
         "mean_share_of_mask_inside_patch": round(mean(inside), 4),
