@@ -151,6 +151,12 @@ class DecisionMaps(PairExplanation):
             warnings.warn(f"the {'factual' if factual else 'counterfactual'} map of {int((top == 0).sum())} pair(s) is zero: shown as zeros", stacklevel=4)
         return heat / torch.where(top > 0, top, 1)
 
+    def summary(self) -> str:
+        """One line a pair: ids, score and verdict."""
+        first, *rows = super().summary().split("\n")
+        verdicts = [f", called {'alike' if alike else 'different'} (threshold {self.threshold:.4g})" for alike in self.alike] or [""] * len(rows)
+        return "\n".join([first, *(row + verdict for row, verdict in zip(rows, verdicts, strict=True))])
+
     def plot(self, pair: int | None = None, **options: Any) -> Any:
         """Both images with both maps each; ``preprocessing=`` turns inputs back into pixels."""
         from xsiamese_counterfactual.drawing import draw_maps
