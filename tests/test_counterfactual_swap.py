@@ -320,3 +320,29 @@ def test_a_search_costs_three_passes_of_a_pair_whatever_the_number_of_edits() ->
     handle.remove()
     assert one.count > 1
     assert sum(rows) == 6
+
+
+def test_the_embedding_above_a_layer_is_the_encoders() -> None:
+    model, pair = SiameseModel(conv_encoder(), "euclidean"), images(2)
+    search = PairRegionSwap(model, LAYER)
+    with search.prepared(pair) as batch, torch.no_grad():
+        one = next(batch.split(1))
+        raw = model.encoder[:5](pair[1])  # two rows in place of one
+        torch.testing.assert_close(one.tail_embedding(LAYER, 1, raw), model.encode(pair[1]))
+        with pytest.raises(ValueError, match="takes a single pair of a SiameseModel, not 2"):
+            batch.tail_embedding(LAYER, 0, raw)
+
+
+def test_prepared_puts_the_model_back_also_after_an_exception() -> None:
+    model = SiameseModel(conv_encoder(), "euclidean").train()
+
+    def fail() -> None:
+        with PairRegionSwap(model, LAYER).prepared(images(1)):
+            assert not model.training
+            assert not any(p.requires_grad for p in model.parameters())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert model.training
+    assert all(p.requires_grad for p in model.parameters())
