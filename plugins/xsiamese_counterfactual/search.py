@@ -57,7 +57,7 @@ class PairCounterfactual(PairAttribution):
 
     def spread(self, found: Counterfactual, row: Tensor) -> Tensor:
         """The closeness that a counterfactual took away, on the values of one item; zeros where nothing was changed."""
-        raise NotImplementedError(f"{type(self).__name__} gives maps of a layer")
+        raise TypeError(f"{type(self).__name__} gives maps of a layer, which nothing is spread on")
 
     @classmethod
     def options(cls) -> dict[str, Parameter]:
