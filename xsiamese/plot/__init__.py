@@ -1,5 +1,7 @@
-"""Pictures of explanations, as matplotlib figures."""
+"""Pictures of explanations and of embeddings, as matplotlib figures."""
 
 from __future__ import annotations
 
 from xsiamese.plot.image import plot_pair as plot_pair
+from xsiamese.plot.latent import curves as curves
+from xsiamese.plot.latent import latent_space as latent_space

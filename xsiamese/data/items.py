@@ -1,0 +1,82 @@
+"""Labelled images, decoded once and kept as one tensor of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images of one size with a class each.
+
+    Attributes:
+        images: shape (items, channels, height, width), uint8.
+        labels: the index of each image's class, shape (items,).
+        classes: the names of the classes.
+        paths: where each image comes from; empty where the set has no files.
+        skipped: files that could not be read, each with the reason.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    paths: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.images.dim() != 4 or self.images.dtype != torch.uint8:
+            raise ValueError(f"images are {tuple(self.images.shape)} {self.images.dtype}: (items, channels, height, width) uint8 is needed")
+        if self.labels.shape != self.images.shape[:1]:
+            raise ValueError(f"{len(self.labels)} labels for {len(self.images)} images: one each is needed")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, index: Tensor | Sequence[int]) -> LabelledImages:
+        """The images of these indices, in this order; the classes stay."""
+        where = torch.as_tensor(index, dtype=torch.long)
+        paths = tuple(self.paths[i] for i in where.tolist()) if self.paths else ()
+        return replace(self, images=self.images[where], labels=self.labels[where], paths=paths)
+
+    def of(self, classes: Sequence[str]) -> LabelledImages:
+        """The images of these classes, numbered in this order.
+
+        Raises:
+            ValueError: if there is no such class.
+        """
+        if missing := [name for name in classes if name not in self.classes]:
+            raise ValueError(f"no class is called {missing[0]!r}; known: {', '.join(self.classes[:12])}")
+        number = torch.full((len(self.classes),), -1)
+        number[[self.classes.index(name) for name in classes]] = torch.arange(len(classes))
+        kept = (number[self.labels] >= 0).nonzero().flatten()
+        taken = self.take(kept)
+        return replace(taken, labels=number[taken.labels], classes=tuple(classes))
+
+
+def split(items: LabelledImages, valid: float, test: float, seed: int = 0) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
+    """Training, validation and test images: every image is in one of the three, every class in the same shares.
+
+    Args:
+        items: what is split.
+        valid, test: shares in [0, 1) of the images of each class, rounded; a class keeps at least one image for training.
+        seed: of the shuffle.
+
+    Raises:
+        ValueError: if the shares leave nothing to train on.
+    """
+    if not (0 <= valid < 1 and 0 <= test < 1 and valid + test < 1):
+        raise ValueError(f"valid_size={valid:g} and test_size={test:g} leave nothing to train on: shares in [0, 1) whose sum is below 1 are needed")
+    generator = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(len(items), generator=generator)
+    parts: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
+    for label in range(len(items.classes)):
+        mine = shuffled[items.labels[shuffled] == label]
+        tests = min(round(test * len(mine)), max(len(mine) - 1, 0))
+        valids = min(round(valid * len(mine)), max(len(mine) - tests - 1, 0))
+        for part, chosen in zip(parts, (mine[tests + valids :], mine[tests : tests + valids], mine[:tests]), strict=True):
+            part.append(chosen)
+    return tuple(items.take(torch.cat(part).sort().values) for part in parts)  # type: ignore[return-value]

@@ -1,0 +1,105 @@
+"""Pictures of training: the embedding in the plane, and loss curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Reduction = Literal["pca", "umap"]
+
+
+def latent_space(
+    embeddings: Tensor, labels: Tensor, classes: Sequence[str] = (), title: str = "", limits: Tensor | None = None, legend: bool = True
+) -> Figure:
+    """The embeddings of items in the plane, coloured by class.
+
+    Args:
+        embeddings: shape (items, 2); see :func:`plane` for more dimensions.
+        labels: the class of each item, shape (items,).
+        classes: their names.
+        title: of the picture.
+        limits: lowest and highest corner, shape (2, 2), the same in all frames of an animation.
+        legend: whether the classes are named; beyond 20 classes they are not.
+    """
+    figure = _figure(5.0, 5.0)
+    axes = figure.add_subplot()
+    present = torch.unique(labels).tolist()
+    colours = _colours(len(present))
+    for colour, label in zip(colours, present, strict=True):
+        points = embeddings[labels == label]
+        name = classes[label] if label < len(classes) else str(label)
+        axes.scatter(points[:, 0].numpy(), points[:, 1].numpy(), s=4, alpha=0.6, linewidths=0, color=colour, label=name, rasterized=True)
+    if limits is not None:
+        axes.set_xlim(float(limits[0, 0]), float(limits[1, 0]))
+        axes.set_ylim(float(limits[0, 1]), float(limits[1, 1]))
+    axes.set_title(title)
+    axes.set_xlabel("$z_1$")
+    axes.set_ylabel("$z_2$")
+    if legend and len(present) <= 20:
+        axes.legend(markerscale=4, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    return figure
+
+
+def plane(embeddings: Tensor, reduction: Reduction = "pca", seed: int = 0) -> Tensor:
+    """Embeddings as points in the plane, shape (items, 2): as they are if they have two dimensions, else by PCA or UMAP."""
+    z = embeddings.flatten(1).float()
+    if z.shape[1] == 2:
+        return z
+    if z.shape[1] == 1:
+        return torch.cat([z, torch.zeros_like(z)], 1)
+    if reduction == "umap":
+        try:
+            from umap import UMAP
+        except ImportError as error:
+            raise ImportError('UMAP is needed: pip install "xsiamese[train]"') from error
+        return torch.as_tensor(UMAP(n_components=2, random_state=seed).fit_transform(z.numpy()))
+    centred = z - z.mean(0)
+    _, _, axes = torch.linalg.svd(centred[: 20_000], full_matrices=False)
+    return centred @ axes[:2].T
+
+
+def curves(history: Mapping[str, Sequence[float]], title: str = "") -> Figure:
+    """Loss by epoch, a line for each series that has a value."""
+    figure = _figure(6.0, 3.5)
+    axes = figure.add_subplot()
+    for name, values in history.items():
+        if values:
+            axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=name.replace("_", " "))
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss")
+    axes.set_title(title)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(frameon=False)
+    return figure
+
+
+def frame(figure: Figure) -> Any:
+    """A figure as a PIL image."""
+    import numpy as np
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _figure(width: float, height: float) -> Figure:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('matplotlib is needed to draw: pip install "xsiamese[plot]"') from error
+    return Figure(figsize=(width, height), dpi=100, layout="constrained")
+
+
+def _colours(count: int) -> list[Any]:
+    from matplotlib import colormaps
+
+    wheel = colormaps["tab10" if count <= 10 else "tab20" if count <= 20 else "hsv"]
+    return [wheel(i) if count <= 20 else wheel(i / count) for i in range(count)]

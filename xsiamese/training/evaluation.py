@@ -1,0 +1,120 @@
+"""What a trained pair model is worth: decisions, ranking, neighbours and one-shot accuracy, on fixed pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.calibration import calibrate
+from xsiamese.data.items import LabelledImages
+from xsiamese.data.pairs import Pairs, fixed_pairs
+from xsiamese.model import SiameseModel
+from xsiamese.state import intact
+from xsiamese.training.module import Pixels
+from xsiamese.zoo.cards import Preprocessing
+
+
+def embed(model: SiameseModel, images: Tensor, preprocessing: Preprocessing, batch: int = 500) -> Tensor:
+    """The embeddings of images given as bytes, shape (items, dimensions), on the CPU."""
+    device = next(model.parameters()).device
+    pixels = Pixels(preprocessing).to(device)
+    with intact(model), torch.no_grad():
+        return torch.cat([model.encode(pixels.normalise(pixels(part.to(device)))).flatten(1).cpu() for part in images.split(batch)])
+
+
+def closeness(model: SiameseModel, z_a: Tensor, z_b: Tensor) -> Tensor:
+    """The unclamped score of pairs of embeddings, larger for closer."""
+    import warnings
+
+    comparison = model.comparison
+    device = next(iter(comparison.parameters()), z_a).device
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="the distance of .* is clamped")
+        parts = [comparison.explained(a.to(device), b.to(device)).cpu() for a, b in zip(z_a.split(4096), z_b.split(4096), strict=True)]
+    return torch.cat(parts) if comparison.higher_is_closer else -torch.cat(parts)
+
+
+def evaluate(
+    model: SiameseModel, train: LabelledImages, test: LabelledImages, preprocessing: Preprocessing, *, calibration: LabelledImages | None = None,
+    pairs: tuple[Pairs, Pairs] | None = None, count: int = 20_000, neighbours: int = 5, seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Sets the threshold of the model's comparison and measures it on test pairs.
+
+    Args:
+        model: what is measured.
+        train: its images are the neighbours.
+        test: images that the model has not seen.
+        preprocessing: of both.
+        calibration: where the threshold is found (equal error rate); the training images by default.
+        pairs: calibration and test pairs; ``count`` fixed ones of each, half of them same, by default.
+        count: how many pairs.
+        neighbours: k of the nearest-neighbour accuracy.
+        seed: of the fixed pairs.
+
+    Returns:
+        What JSON can hold: accuracy, confusion matrix (rows different, same; columns called different, same), ROC-AUC of the score and of
+        the Euclidean distance, equal error rate of the test pairs, nearest-neighbour accuracy, numbers of pairs and images.
+    """
+    held = train if calibration is None or not len(calibration) else calibration
+    chosen = pairs or (fixed_pairs(held.labels, count, seed + 1), fixed_pairs(test.labels, count, seed + 2))
+    z_train, z_test = (embed(model, part.images, preprocessing) for part in (train, test))
+    z_held = z_train if held is train else embed(model, held.images, preprocessing)
+    found = calibrate(SiameseModel(nn.Identity(), model.comparison), z_held[chosen[0].a], z_held[chosen[0].b], chosen[0].same)
+    return {
+        **pair_metrics(model, z_test, chosen[1], found.threshold),
+        f"{neighbours}_nn_accuracy": neighbour_accuracy(z_train, train.labels, z_test, test.labels, neighbours),
+        "calibration": {"eer": found.eer, "pairs": found.same + found.different, "on": "training images" if held is train else "validation images"},
+        "train_images": len(train), "test_images": len(test), "dimensions": z_test.shape[1],
+    }  # fmt: skip
+
+
+def pair_metrics(model: SiameseModel, embeddings: Tensor, pairs: Pairs, threshold: float) -> dict[str, Any]:
+    """Accuracy at the threshold, confusion matrix, ROC-AUC and equal error rate of pairs of embeddings."""
+    from torchmetrics.functional.classification import binary_accuracy, binary_auroc, binary_confusion_matrix
+
+    z_a, z_b, same = embeddings[pairs.a], embeddings[pairs.b], pairs.same
+    score = closeness(model, z_a, z_b)
+    alike = score >= (threshold if model.higher_is_closer else -threshold)
+    distance = (z_a - z_b).square().sum(1).sqrt()
+    eer, _ = equal_error_rate(score, same)
+    return {
+        "threshold": threshold, "accuracy": float(binary_accuracy(alike.int(), same.int())),
+        "roc_auc": float(binary_auroc(ranked(score), same.int())), "roc_auc_distance": float(binary_auroc(ranked(-distance), same.int())), "eer": eer,
+        "confusion": binary_confusion_matrix(alike.int(), same.int()).tolist(), "test_pairs": len(same),
+    }  # fmt: skip
+
+
+def ranked(score: Tensor) -> Tensor:
+    """The ranks of scores in (0, 1): torchmetrics squeezes anything else through a sigmoid, which ties large scores."""
+    _, place, counts = score.double().unique(return_inverse=True, return_counts=True)
+    return (place.double() + 0.5) / len(counts)
+
+
+def equal_error_rate(score: Tensor, same: Tensor) -> tuple[float, float]:
+    """The error rate where as many different pairs are accepted as same ones rejected, and the closeness at which that is."""
+    from sklearn.metrics import roc_curve
+
+    accepted, hit, thresholds = roc_curve(same.numpy(), score.double().numpy())
+    at = abs(accepted - (1 - hit)).argmin()
+    return float((accepted[at] + 1 - hit[at]) / 2), float(thresholds[at])
+
+
+def neighbour_accuracy(z_train: Tensor, train: Tensor, z_test: Tensor, test: Tensor, neighbours: int = 5) -> float:
+    """The share of test items whose nearest training embeddings (Euclidean) vote for their class."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    classifier = KNeighborsClassifier(min(neighbours, len(z_train))).fit(z_train.numpy(), train.numpy())
+    return float(classifier.score(z_test.numpy(), test.numpy()))
+
+
+def table(metrics: Mapping[str, Any]) -> str:
+    """The metrics as text, one a line."""
+    lines = []
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in value.items())
+        lines.append(f"{name.replace('_', ' '):<24}{value:.4f}" if isinstance(value, float) else f"{name.replace('_', ' '):<24}{value}")
+    return "\n".join(lines) + "\n"

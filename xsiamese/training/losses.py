@@ -1,0 +1,203 @@
+"""Losses: the textbook ones on pairs, triplets and items, and any loss of pytorch-metric-learning by an adapter."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from xsiamese.data.batches import Kind
+from xsiamese.model import SiameseModel
+
+
+class Loss(nn.Module):
+    """What training minimises.
+
+    A loss gets the model, the sides of a batch below each other (all a, then all b) and the labels, and may have parameters of its
+    own, which are trained with the model's.
+
+    Attributes:
+        kind: the batches that it needs: "items", "pairs" or "triplets".
+    """
+
+    kind: ClassVar[Kind]
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+        """The mean loss of the batch, a scalar."""
+        raise NotImplementedError
+
+
+class Contrastive(Loss):
+    r"""Contrastive loss (:cite:`hadsell2006`): :math:`\tfrac12 [y d^2 + (1 - y) \max(0, m - d)^2]`, with y = 1 for the same and d the distance.
+
+    pytorch-metric-learning's ContrastiveLoss has no squares and averages the non-zero terms only: another loss of that name.
+
+    Args:
+        margin: m, in the units of the distance.
+        factor: 1/2 as published, 1 for Livieris et al. 2023.
+
+    Example:
+        >>> loss = Contrastive(margin=2.0)
+        >>> float(loss.of(torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.0])))
+        0.5
+    """
+
+    kind = "pairs"
+
+    def __init__(self, margin: float = 1.0, factor: float = 0.5) -> None:
+        super().__init__()
+        self.margin, self.factor = margin, factor
+
+    def of(self, distance: Tensor, same: Tensor) -> Tensor:
+        """The loss of these distances, shape (pairs,), and labels."""
+        return self.factor * torch.where(same > 0.5, distance.square(), F.relu(self.margin - distance).square()).mean()
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+        # The comparison may be clamped (Livieris), which would leave no gradient beyond its limit: the plain distance is learned.
+        z_a, z_b = model.encode(images).chunk(2)
+        square = (z_a - z_b).square().sum(1)
+        distance = torch.where(square > 0, square, torch.ones_like(square)).sqrt() * (square > 0)
+        return self.of(distance, labels)
+
+
+class BinaryCrossEntropy(Loss):
+    r"""Cross entropy of the pair's logit (:cite:`koch2015`): :math:`-y \log \sigma(s) - (1 - y) \log(1 - \sigma(s))`."""
+
+    kind = "pairs"
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+        score = model.compare(*model.encode(images).chunk(2))
+        return F.binary_cross_entropy_with_logits(score if model.higher_is_closer else -score, labels.to(score))
+
+
+class AllPairs(Loss):
+    """Cross entropy of the logits of all pairs within a batch of items, same and different ones in equal weight.
+
+    A batch of n items is encoded once and gives n (n - 1) / 2 pairs: for encoders that cost far more than their comparison.
+    """
+
+    kind = "items"
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+        embedding = model.encode(images)
+        a, b = torch.triu_indices(len(embedding), len(embedding), 1, device=embedding.device)
+        score = model.compare(embedding[a], embedding[b])
+        same = labels[a] == labels[b]
+        losses = F.binary_cross_entropy_with_logits(score if model.higher_is_closer else -score, same.to(score), reduction="none")
+        parts = [losses[side].mean() for side in (same, ~same) if bool(side.any())]
+        return torch.stack(parts).mean()
+
+
+class Triplet(Loss):
+    r"""Triplet loss (:cite:`schroff2015`) :math:`\max(0, d(a, p) - d(a, n) + m)` on Euclidean distances."""
+
+    kind = "triplets"
+
+    def __init__(self, margin: float = 1.0) -> None:
+        super().__init__()
+        self.margin = margin
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+        return F.triplet_margin_loss(*model.encode(images).chunk(3), margin=self.margin)
+
+
+class Classification(Loss):
+    """Cross entropy of a linear classifier on the embedding. The classifier is trained with the encoder and left behind."""
+
+    kind = "items"
+
+    def __init__(self, dimensions: int, classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(dimensions, classes)
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.classifier(model.encode(images)), labels)
+
+
+class Centres(Loss):
+    r"""Cross entropy of :math:`\mathrm{softmax}_c(-|z - \mu_c|^2)` with learned class centres (:cite:`snell2017`), which start on a circle.
+
+    Args:
+        dimensions: of the embedding, at least 2.
+        classes: how many.
+        radius: of the circle, in the first two dimensions.
+    """
+
+    kind = "items"
+
+    def __init__(self, dimensions: int, classes: int, radius: float = 4.0) -> None:
+        super().__init__()
+        angle = torch.arange(classes) * (2 * torch.pi / classes)
+        circle = radius * torch.stack([angle.cos(), angle.sin()], 1)
+        self.centres = nn.Parameter(torch.cat([circle, torch.randn(classes, dimensions - 2)], 1))
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(-(model.encode(images)[:, None] - self.centres).square().sum(2), labels)
+
+
+class Evidence(Loss):
+    """The negative evidence lower bound of a variational autoencoder (:cite:`kingma2014`), in nats an image: reconstruction + KL divergence."""
+
+    kind = "items"
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+        from xsiamese.zoo.image import VAE
+
+        if not isinstance(model, VAE):
+            raise TypeError(f"the evidence loss needs a VAE, not {type(model).__name__}")
+        mean, log_variance = model.encoder.posterior(images)
+        code = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+        pixels = ((images - self.low) / (self.high - self.low)).clamp(0, 1)
+        seen = F.binary_cross_entropy_with_logits(model.decoder(code), pixels, reduction="sum")
+        divergence = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum()
+        return (seen + divergence) / len(images)
+
+
+class PairLoss(Loss):
+    """A loss of pytorch-metric-learning on given pairs.
+
+    Its losses take labels of items; fixed pairs go in by ``indices_tuple`` and ``ref_emb``, which is what this does.
+
+    Args:
+        loss: an instance of a pair-based loss, for example ``ContrastiveLoss()``.
+
+    Example:
+        >>> from pytorch_metric_learning.losses import ContrastiveLoss
+        >>> z_a, z_b = torch.eye(2), torch.eye(2)
+        >>> float(PairLoss(ContrastiveLoss()).of(z_a, z_b, torch.tensor([True, True])))
+        0.0
+    """
+
+    kind = "pairs"
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def of(self, z_a: Tensor, z_b: Tensor, same: Tensor) -> Tensor:
+        """The loss of these embeddings, shape (pairs, dimensions) each, and labels, shape (pairs,)."""
+        p, n = ((same > 0.5) == wanted for wanted in (True, False))
+        positive, negative = p.nonzero().flatten(), n.nonzero().flatten()
+        return cast(Tensor, self.loss(z_a, indices_tuple=(positive, positive, negative, negative), ref_emb=z_b))
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+        return self.of(*model.encode(images).chunk(2), labels)
+
+
+class ItemLoss(Loss):
+    """A loss of pytorch-metric-learning on labelled items, all pairs of a batch: ``ItemLoss(SupConLoss())``."""
+
+    kind = "items"
+
+    def __init__(self, loss: Any) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+        return cast(Tensor, self.loss(model.encode(images), labels))

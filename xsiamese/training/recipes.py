@@ -1,0 +1,75 @@
+"""How each network of the zoo is trained: loss, optimiser and what else the published or the recommended way says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from xsiamese.data.augment import Augment
+from xsiamese.training import losses
+from xsiamese.training.losses import Loss
+from xsiamese.training.module import Optimizer, Schedule
+from xsiamese.zoo.cards import ModelCard, Preprocessing
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a loss may need to know: the card, the size of the embedding, the number of classes, the preprocessing."""
+
+    card: ModelCard
+    dimensions: int
+    classes: int
+    preprocessing: Preprocessing
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The defaults of a training; every one of them can be set on the command line.
+
+    Attributes:
+        loss: makes the loss.
+        lr, epochs, batch_size, optimizer, schedule: as everywhere.
+        options: further arguments of the optimiser.
+        augment: of training images, or None.
+        given_pairs: whether pairs follow the rule of Livieris et al. instead of being sampled anew in each epoch.
+    """
+
+    loss: Callable[[Task], Loss]
+    lr: float = 1e-4
+    epochs: int = 10
+    batch_size: int = 32
+    optimizer: Optimizer = "Adam"
+    schedule: Schedule = "constant"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    augment: Augment | None = None
+    given_pairs: bool = False
+
+
+def _evidence(task: Task) -> Loss:
+    low, high = ((bound - task.preprocessing.mean[0]) / task.preprocessing.std[0] for bound in (0, 1))
+    return losses.Evidence(low, high)
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "embedding-classification": Recipe(lambda task: losses.Classification(task.dimensions, task.classes)),
+    "siamese-contrastive": Recipe(lambda task: losses.Contrastive()),
+    "siamese-binary-cross-entropy": Recipe(lambda task: losses.BinaryCrossEntropy()),
+    "triplet-loss-net": Recipe(lambda task: losses.Triplet()),
+    "vae": Recipe(_evidence, lr=1e-3, batch_size=128),
+    "embedding-recommended": Recipe(
+        lambda task: losses.Centres(task.dimensions, task.classes), lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-4}
+    ),
+    "small": Recipe(
+        lambda task: losses.Classification(task.dimensions, task.classes), lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle",
+        options={"weight_decay": 1e-2}, augment=Augment(shift=0.07),
+    ),
+    "koch": Recipe(lambda task: losses.AllPairs(), lr=1e-3, epochs=20, batch_size=64, optimizer="AdamW", schedule="onecycle", augment=Augment(degrees=10, shift=0.02, scale=0.1)),
+    "livieris": Recipe(lambda task: losses.Contrastive(margin=2.0, factor=1.0), lr=1e-3, epochs=20, batch_size=16, given_pairs=True, augment=Augment(horizontal=0.5)),
+}  # fmt: skip
+OLD_NAMES: Mapping[str, str] = {"siamese-constrastive": "siamese-contrastive", "tripet-loss-net": "triplet-loss-net"}
+
+
+def recipe(network: str) -> Recipe:
+    """The recipe of a network; a card without one (a plugin's) is trained by the contrastive loss."""
+    return RECIPES.get(network, Recipe(lambda task: losses.Contrastive()))

@@ -1,0 +1,216 @@
+"""One training from settings to artifacts: what ``xsiamese train`` does."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+
+from xsiamese.data.batches import Batches
+from xsiamese.data.pairs import Pairs, anchor_pairs
+from xsiamese.data.sources import Source, load
+from xsiamese.model import SiameseModel
+from xsiamese.plot.latent import curves, frame, latent_space, plane
+from xsiamese.training.evaluation import embed, evaluate, table
+from xsiamese.training.latent import LatentSpace
+from xsiamese.training.module import SiameseModule
+from xsiamese.training.recipes import Task
+from xsiamese.training.settings import Settings
+from xsiamese.zoo.checkpoint import save
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave.
+
+    Attributes:
+        model: in evaluation mode, with its threshold.
+        metrics: as in the JSON file.
+        files: what was written.
+        finished: False after Ctrl-C.
+    """
+
+    model: SiameseModel
+    metrics: dict[str, Any]
+    files: tuple[Path, ...]
+    finished: bool
+
+
+class Keep(Callback):
+    """Writes the model after every epoch, so that the last good one is there whatever comes."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.path, self.settings = path, settings
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            keep(self.path, pl_module.model, self.settings, {"epochs": trainer.current_epoch + 1})  # type: ignore[arg-type]
+
+
+def train(settings: Settings) -> Trained:
+    """Trains a network of the zoo and writes curves, latent space, metrics and the checkpoint.
+
+    Raises:
+        ValueError: before training, for anything that would stop it: an output that cannot be written, data without pairs.
+        FloatingPointError: for a loss that is not finite; the batch is saved and the checkpoint of the last epoch kept.
+    """
+    writable(settings.output)
+    source = load(settings.dataset, settings.data, settings.pixels, valid=validation_share(settings), test=settings.test, seed=settings.seed)
+    torch.manual_seed(settings.seed)
+    model = settings.build()
+    stem = f"{settings.output}/{settings.network}-{source.name}"
+    module = make_module(model, settings, source, Path(f"{stem}-nan-batch.safetensors"))
+    latent = LatentSpace(source.test if len(source.test) else source.train) if settings.animation else None
+    trainer, last = make_trainer(settings, stem, latent, validated=bool(len(source.valid)))
+    finished = fit(trainer, module, settings, source, last if settings.resume and last.is_file() else None)
+    best = trainer.checkpoint_callback.best_model_path if len(source.valid) and trainer.checkpoint_callback else ""  # type: ignore[attr-defined]
+    if finished and best:
+        module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+    model.eval().cpu()
+    metrics, files = artifacts(model, module, settings, source, stem, latent, finished)
+    return Trained(model, metrics, files, finished)
+
+
+def make_module(model: SiameseModel, settings: Settings, source: Source, bad_batch: Path | None = None) -> SiameseModule:
+    """The Lightning module of these settings."""
+    recipe = settings.recipe
+    with torch.no_grad():
+        dimensions = embed(model, source.train.images[:1], settings.pixels).shape[1]
+    loss = recipe.loss(Task(settings.card, dimensions, len(source.train.classes), settings.pixels))
+    return SiameseModule(
+        model, loss, settings.pixels, lr=recipe.lr, optimizer=recipe.optimizer, options=recipe.options, schedule=recipe.schedule, plateau=settings.plateau,
+        augment=recipe.augment or None, seed=settings.seed, log_interval=settings.log_interval, bad_batch=bad_batch,
+    )  # fmt: skip
+
+
+def make_trainer(settings: Settings, stem: str, latent: LatentSpace | None = None, validated: bool = False) -> tuple[Trainer, Path]:
+    """Lightning's trainer and where its last state is written for ``resume``."""
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+    folder = Path(f"{stem}-checkpoints")
+    if not settings.resume and folder.is_dir():
+        for old in folder.glob("*.ckpt"):
+            old.unlink()
+    watch: dict[str, Any] = {"monitor": "valid_loss"} if validated else {}
+    callbacks: list[Callback] = [
+        ModelCheckpoint(folder, filename="best", save_last=True, enable_version_counter=False, save_on_train_epoch_end=not validated, **watch),
+        Keep(Path(f"{stem}.safetensors"), settings),
+    ]
+    if latent is not None:
+        callbacks.insert(0, latent)
+    if settings.patience is not None:
+        callbacks.append(EarlyStopping("valid_loss", patience=settings.patience, min_delta=settings.min_delta))
+    if settings.progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=settings.log_interval))
+    made = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}[settings.logger](settings.output, name=f"{Path(stem).name}-logs", version="")
+    trainer = Trainer(
+        max_epochs=settings.recipe.epochs, accelerator={"cuda": "gpu"}.get(settings.device, settings.device), devices=settings.devices,
+        precision=settings.precision, gradient_clip_val=settings.clip, logger=made, callbacks=callbacks, log_every_n_steps=settings.log_interval,  # type: ignore[arg-type]
+        enable_model_summary=False, enable_progress_bar=settings.progress, num_sanity_val_steps=0, use_distributed_sampler=False,
+    )  # fmt: skip
+    return trainer, folder / "last.ckpt"
+
+
+def fit(trainer: Trainer, module: SiameseModule, settings: Settings, source: Source, resume: Path | None = None) -> bool:
+    """Trains; False if it was stopped by Ctrl-C."""
+    train_batches, valid_batches = batches(module, settings, source)
+    try:
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*(does not have many workers|Checkpoint directory|IterableDataset|srun).*")
+            trainer.fit(module, train_batches, valid_batches, ckpt_path=None if resume is None else str(resume), weights_only=True)
+    except SystemExit:  # what Lightning makes of Ctrl-C
+        if not trainer.interrupted:
+            raise
+    return not trainer.interrupted
+
+
+def batches(module: SiameseModule, settings: Settings, source: Source) -> tuple[Batches, Batches]:
+    """Training batches, and fixed ones for the second curve: of validation images, or of test images where there are none."""
+    size, kind, given = settings.recipe.batch_size, module.loss.kind, source.pairs
+    second = source.valid if len(source.valid) else source.test
+    if given is None and settings.recipe.given_pairs and kind == "pairs":
+        given = tuple(  # type: ignore[assignment]
+            anchor_pairs(part.labels, settings.iterations, settings.seed + i, part.classes) if len(part) else None
+            for i, part in enumerate((source.train, source.valid, source.test))
+        )
+    pairs: tuple[Pairs | None, Pairs | None] = (None, None) if given is None else (given[0], given[1] if len(source.valid) else given[2])
+    return (
+        Batches(source.train, kind, size, settings.seed, pairs[0]),
+        Batches(second, kind, max(size, 256 if second.images[0].numel() < 20_000 else size), settings.seed, pairs[1], shuffle=False),
+    )
+
+
+def artifacts(
+    model: SiameseModel, module: SiameseModule, settings: Settings, source: Source, stem: str, latent: LatentSpace | None, finished: bool
+) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    """Writes the checkpoint, the metrics and the pictures."""
+    pixels, title = settings.pixels, f"{settings.network}, {source.name}"
+    metrics: dict[str, Any] = {
+        **evaluate(
+            model, source.train, source.test, pixels, calibration=source.valid, seed=settings.seed,
+            pairs=None if source.pairs is None else (source.pairs[1] if len(source.valid) else source.pairs[0], source.pairs[2]),
+        ),
+        **one_shot(model, settings), "epochs": len(module.history["train_loss"]), "finished": finished, "skipped_files": len(source.train.skipped),
+    }  # fmt: skip
+    files = [keep(Path(f"{stem}.safetensors"), model, settings, {"epochs": metrics["epochs"], "metrics": metrics})]
+    for name, text in (("metrics.json", json.dumps({**metrics, "history": module.history}, indent=2)), ("metrics.txt", table(metrics))):
+        files.append(Path(f"{stem}-{name}"))
+        files[-1].write_text(text, encoding="utf-8")
+    figures = {"stats.png": curves(module.history, title)}
+    for name, part in (("training-set-embedding.png", source.train), ("testing-set-embedding.png", source.test)):
+        shown = part.take(torch.linspace(0, len(part) - 1, min(10_000, len(part))).long())
+        points = plane(embed(model, shown.images, pixels), settings.reduction, settings.seed)
+        figures[name] = latent_space(points, shown.labels, shown.classes, f"{title}: {name.split('-')[0]} set")
+    for name, figure in figures.items():
+        files.append(Path(f"{stem}-{name}"))
+        frame(figure).save(files[-1])
+    if latent is not None and latent.frames:
+        files.append(latent.save(Path(f"{stem}-latent-space-development.gif"), settings.reduction, title))
+    return metrics, tuple(files)
+
+
+def one_shot(model: SiameseModel, settings: Settings) -> dict[str, Any]:
+    """The 20-way one-shot accuracy of Lake et al., where the data set is Omniglot and its runs are there."""
+    if settings.dataset != "Omniglot":
+        return {}
+    from xsiamese.data import omniglot
+    from xsiamese.training.oneshot import one_shot_accuracy
+
+    runs = omniglot.runs(settings.data, settings.pixels.size)
+    return {"one_shot_20_way_accuracy": one_shot_accuracy(model, runs, settings.pixels)} if runs else {}
+
+
+def keep(path: Path, model: SiameseModel, settings: Settings, about: dict[str, Any]) -> Path:
+    """Writes the checkpoint with everything that made it."""
+    recipe, pixels = settings.recipe, settings.pixels
+    how = {"dataset": settings.dataset, "seed": settings.seed, "lr": recipe.lr, "batch_size": recipe.batch_size, "optimizer": recipe.optimizer}
+    shown = {"size": pixels.size, "channels": pixels.channels, "mean": pixels.mean, "std": pixels.std, "invert": pixels.invert}
+    arguments = {k: v for k, v in settings.arguments.items() if k != "weights"}  # the checkpoint has the weights
+    partial = path.with_suffix(".partial")
+    save(partial, model, settings.network, arguments, {**how, "preprocessing": shown, **about})
+    os.replace(partial, path)
+    return path
+
+
+def validation_share(settings: Settings) -> float | None:
+    """The share of validation images; 0.1 where the training depends on them and nothing is said."""
+    return 0.1 if settings.valid is None and settings.needs_validation else settings.valid
+
+
+def writable(folder: Path) -> None:
+    """Makes the folder, and says at once if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".xsiamese-write-test"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"the output {folder} cannot be written: {error}") from error
+

@@ -1,0 +1,132 @@
+"""The settings of a training: what the command line and a config.yml say, checked before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from xsiamese.data.augment import Augment
+from xsiamese.model import SiameseModel
+from xsiamese.plot.latent import Reduction
+from xsiamese.training.module import Optimizer, Schedule
+from xsiamese.training.recipes import OLD_NAMES, Recipe, recipe
+from xsiamese.zoo.cards import ModelCard, Preprocessing
+from xsiamese.zoo.checkpoint import find_card
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A training. What is None comes from the network's recipe.
+
+    Attributes:
+        network: the name of a card; the misspelt names of "Siamese networks and Friends" are taken too.
+        dataset: MNIST, FashionMNIST, KMNIST, Omniglot, a folder of class folders, or a CSV of pairs.
+        data: where a named set lies, or is downloaded to.
+        output: the folder that everything is written to.
+        lr, epochs, batch_size, optimizer, schedule: of the training.
+        options: further arguments of the optimiser (weight_decay, momentum, nesterov).
+        plateau: arguments of ReduceLROnPlateau (patience, factor, min_lr), for schedule "plateau".
+        clip: the largest norm of the gradient, or None.
+        patience: epochs without a better validation loss before training stops, or None; ``min_delta`` is what counts as better.
+        valid, test: shares of validation and test images.
+        augment: of training images.
+        arguments: of the network (dimensions, backbone, weights).
+        preprocessing: instead of the card's.
+        iterations: how often the pair rule of Livieris et al. goes through all images.
+        animation: whether the latent space is drawn after each epoch.
+        reduction: how more than two dimensions are drawn: "pca" or "umap".
+        log_interval: batches between two reports.
+        seed: of everything random.
+        device: "auto", "cpu", "cuda", "mps"; ``devices`` how many; ``precision`` as Lightning calls it ("32-true", "bf16-mixed").
+        logger: "csv" or "tensorboard".
+        same_label: the label of a same pair in a CSV of pairs; the other one is a different pair.
+        resume: goes on from the last epoch in ``output``, if there is one.
+        progress: whether there is a progress bar.
+    """
+
+    network: str
+    dataset: str
+    data: Path = Path("data")
+    output: Path = Path("tmp")
+    lr: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    optimizer: Optimizer | None = None
+    schedule: Schedule | None = None
+    options: dict[str, Any] | None = None
+    plateau: dict[str, Any] = field(default_factory=dict)
+    clip: float | None = None
+    patience: int | None = None
+    min_delta: float = 0.0
+    valid: float | None = None
+    test: float | None = None
+    augment: Augment | None = None
+    arguments: dict[str, Any] = field(default_factory=dict)
+    preprocessing: Preprocessing | None = None
+    iterations: int = 1
+    animation: bool = False
+    reduction: Reduction = "pca"
+    log_interval: int = 50
+    seed: int = 0
+    device: str = "auto"
+    devices: int | list[int] | str = 1
+    same_label: str = "1"
+    precision: str = "32-true"
+    logger: str = "csv"
+    resume: bool = False
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "network", OLD_NAMES.get(self.network, self.network))
+        _ = self.card
+        for name in ("epochs", "batch_size", "log_interval", "iterations", "patience"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name}={value}: at least 1 is needed")
+        for name in ("lr", "clip"):
+            if (value := getattr(self, name)) is not None and not value > 0:
+                raise ValueError(f"{name}={value}: a positive number is needed")
+        for name, known in (("logger", ("csv", "tensorboard")), ("device", ("auto", "cpu", "cuda", "gpu", "mps")), ("reduction", ("pca", "umap"))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={getattr(self, name)!r}: one of {', '.join(known)} is needed")
+        if self.device in ("cuda", "gpu") and not torch.cuda.is_available():
+            raise ValueError(f"device={self.device!r}: this machine has no CUDA device; use 'cpu' or 'auto'")
+
+    @property
+    def card(self) -> ModelCard:
+        """The network's card."""
+        return find_card(self.network)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The network's recipe with everything that is set here."""
+        base = recipe(self.network)
+        changed = {n: getattr(self, n) for n in ("lr", "epochs", "batch_size", "optimizer", "schedule", "options", "augment") if getattr(self, n) is not None}
+        if "optimizer" in changed and "options" not in changed and changed["optimizer"] != base.optimizer:
+            changed["options"] = {}
+        return replace(base, **changed)
+
+    @property
+    def pixels(self) -> Preprocessing:
+        """How images become input."""
+        if self.preprocessing is not None:
+            return self.preprocessing
+        found = self.card.preprocessing
+        if found is None:
+            raise ValueError(f"the card {self.network!r} has no preprocessing for images: it cannot be trained on {self.dataset!r} from here")
+        return found
+
+    @property
+    def needs_validation(self) -> bool:
+        """Whether the course of the training depends on a validation loss."""
+        return self.patience is not None or self.recipe.schedule == "plateau"
+
+    def build(self) -> SiameseModel:
+        """The network, untrained."""
+        card = self.card
+        model = card.build(**{**card.defaults, **self.arguments})
+        if not isinstance(model, SiameseModel):
+            raise ValueError(f"the card {self.network!r} builds a {type(model).__name__}: training from here needs a SiameseModel")
+        return model
