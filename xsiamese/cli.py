@@ -10,10 +10,13 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from xsiamese.training.command import train
+
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 
 app = App(name="xsiamese", help="Explains why a two-input (Siamese) model found two things alike or different.", version_flags=["--version"])
+app.command(train)
 
 
 @app.command
@@ -58,8 +61,8 @@ def explainers(*, json_: Json = False) -> None:
 
 
 @app.command
-def models(*, json_: Json = False) -> None:
-    """List the models of the zoo.
+def zoo(*, json_: Json = False) -> None:
+    """List the networks of the zoo.
 
     Parameters
     ----------
@@ -186,6 +189,9 @@ def main() -> None:
         app.command(function, name=name)
     try:
         app()
-    except (ValueError, TypeError, ImportError, FileNotFoundError) as error:
+    except (ValueError, TypeError, ImportError, FileNotFoundError, FloatingPointError) as error:
         print(f"xsiamese: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("xsiamese: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,6 +46,10 @@ class Augment:
 
     def __bool__(self) -> bool:
         return any((self.horizontal, self.vertical, self.degrees, self.shift, self.scale, self.brightness, self.contrast, self.saturation))
+
+    def changed(self, **settings: Any) -> Augment:
+        """This one with other settings."""
+        return replace(self, **settings)
 
     def __call__(self, images: Tensor, sides: int = 1) -> Tensor:
         """Changes images (sides x rows, channels, height, width) with values in [0, 1]."""

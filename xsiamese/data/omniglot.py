@@ -31,7 +31,9 @@ class OneShotRun(NamedTuple):
     answers: Tensor
 
 
-def load(data: Path, size: tuple[int, int] = (105, 105), *, valid: float = 0.0, test: float = 0.15, seed: int = 0) -> tuple[LabelledImages, ...]:
+def load(
+    data: Path, size: tuple[int, int] = (105, 105), *, valid: float = 0.0, test: float = 0.15, seed: int = 0
+) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
     """Training, validation and test drawings of the background set. Whole characters are kept apart: no test character is trained on.
 
     Args:
@@ -57,7 +59,8 @@ def load(data: Path, size: tuple[int, int] = (105, 105), *, valid: float = 0.0, 
     number = {name: i for i, name in enumerate(characters)}
     labels = torch.tensor([number[name.rpartition("/")[0]] for name in names])
     items = LabelledImages(torch.stack([images[name] for name in names]), labels, tuple(characters), tuple(names))
-    return tuple(items.of(part) for part in _characters(characters, valid, test, seed))
+    train, held, tests = (items.of(part) for part in _characters(characters, valid, test, seed))
+    return train, held, tests
 
 
 def runs(data: Path, size: tuple[int, int] = (105, 105)) -> list[OneShotRun]:
@@ -71,9 +74,9 @@ def runs(data: Path, size: tuple[int, int] = (105, 105)) -> list[OneShotRun]:
         pairs = [line.split() for line in files[listing].decode().splitlines() if line.strip()]
         root = str(PurePosixPath(listing).parent.parent)
         prefix = "" if root == "." else f"{root}/"
-        tests, trains = [test for test, _ in pairs], sorted({train for _, train in pairs})
-        drawings = [torch.stack([_drawing(files[prefix + name], size) for name in group]) for group in (trains, tests)]
-        found.append(OneShotRun(*drawings, torch.tensor([trains.index(train) for _, train in pairs])))
+        tests, trains = [name for name, _ in pairs], sorted({name for _, name in pairs})
+        train, test = (torch.stack([_drawing(files[prefix + name], size) for name in group]) for group in (trains, tests))
+        found.append(OneShotRun(train, test, torch.tensor([trains.index(name) for _, name in pairs])))
     return found
 
 
@@ -126,5 +129,5 @@ def _download(data: Path) -> Path:
             warnings.simplefilter("ignore")
             Omniglot(data, background=True, download=True)
     except (RuntimeError, OSError) as error:
-        raise ValueError(f"Omniglot is not in {data} and could not be downloaded there ({error}): give --data the folder with images_background*.zip") from error
+        raise ValueError(f"Omniglot is not in {data} nor could it be downloaded ({error}): give --data the folder with images_background*.zip") from error
     return data / "omniglot-py" / "images_background"

@@ -73,19 +73,22 @@ class ClassIndex:
     @property
     def paired(self) -> Tensor:
         """The items that have another one of their class."""
-        return (self.counts[self.group] > 1).nonzero().flatten()
+        found: Tensor = (self.counts[self.group] > 1).nonzero().flatten()
+        return found
 
     def positives(self, anchors: Tensor, generator: torch.Generator) -> Tensor:
         """For each anchor another item of its class, uniformly."""
         start, count = self.starts[self.group[anchors]], self.counts[self.group[anchors]]
         drawn = start + _below(count - 1, generator)
-        return self.order[drawn + (drawn >= self.place[anchors]).long()]
+        found: Tensor = self.order[drawn + (drawn >= self.place[anchors]).long()]
+        return found
 
     def negatives(self, anchors: Tensor, generator: torch.Generator) -> Tensor:
         """For each anchor an item of another class, uniformly."""
         start, count = self.starts[self.group[anchors]], self.counts[self.group[anchors]]
         drawn = _below(len(self) - count, generator)
-        return self.order[drawn + (drawn >= start).long() * count]
+        found: Tensor = self.order[drawn + (drawn >= start).long() * count]
+        return found
 
     def pairs(self, anchors: Tensor, generator: torch.Generator) -> Pairs:
         """One pair for each anchor, half of them same; an anchor without another of its class gets a different one."""

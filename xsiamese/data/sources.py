@@ -31,7 +31,9 @@ class Source:
     pairs: tuple[Pairs, Pairs, Pairs] | None = None
 
 
-def load(dataset: str, data: Path, preprocessing: Preprocessing, *, valid: float | None = None, test: float | None = None, seed: int = 0) -> Source:
+def load(
+    dataset: str, data: Path, preprocessing: Preprocessing, *, valid: float | None = None, test: float | None = None, seed: int = 0, same_label: str = "1"
+) -> Source:
     """Loads a data set by its name or path.
 
     Args:
@@ -41,6 +43,7 @@ def load(dataset: str, data: Path, preprocessing: Preprocessing, *, valid: float
         valid: the share of validation images: of the training images of a named set (none by default), of all images of a folder (0.1).
         test: the share of test images of a folder (0.1).
         seed: of the split.
+        same_label: the label of a same pair in a CSV.
 
     Raises:
         ValueError: for an unknown set, with the nearest names; for an empty folder; for shares that leave nothing.
@@ -57,7 +60,7 @@ def load(dataset: str, data: Path, preprocessing: Preprocessing, *, valid: float
     if path.suffix.lower() == ".csv" and path.is_file():
         from xsiamese.data.table import load as load_table
 
-        return load_table(path, preprocessing, valid=0.1 if valid is None else valid, test=0.1 if test is None else test, seed=seed)
+        return load_table(path, preprocessing, valid=0.1 if valid is None else valid, test=0.1 if test is None else test, seed=seed, same=same_label)
     if path.is_dir():
         from xsiamese.data.folders import read_folders
 

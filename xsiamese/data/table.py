@@ -52,7 +52,7 @@ def load(path: Path, preprocessing: Preprocessing, *, valid: float = 0.1, test: 
         raise ValueError(f"{path}: {len(usable)} pairs are too few to be split into training, validation and test pairs")
     parts = tuple(Pairs(pairs.a[cut], pairs.b[cut], pairs.same[cut]) for cut in cuts)
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
-        if len(part.same) and len(part.same.unique()) < 2:
+        if len(part.same) and bool((part.same == part.same[0]).all()):
             raise ValueError(f"{path}: all {len(part.same)} {name} pairs are of one kind: give more pairs or another --seed")
     empty = items if valids else items.take([])
     return Source(path.stem, items, empty, items, parts)  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ def read(path: Path) -> list[tuple[str, str, str]]:
         for row in reader:
             values = tuple((row[name] or "").strip() for name in COLUMNS)
             if not all(values):
-                raise ValueError(f"{path}, line {reader.line_num}: a value is missing ({', '.join(f'{n}={v!r}' for n, v in zip(COLUMNS, values, strict=True))})")
+                raise ValueError(f"{path}, line {reader.line_num}: a value is missing (found {', '.join(map(repr, values))})")
             rows.append(values)
     if not rows:
         raise ValueError(f"{path} has no pairs")
@@ -87,5 +87,6 @@ def _groups(count: int, pairs: Pairs) -> Tensor:
         lowest = torch.minimum(group[a], group[b])
         spread = group.scatter_reduce(0, torch.cat([a, b]), lowest.repeat(2), "amin")
         if torch.equal(spread, group):
-            return torch.unique(group, return_inverse=True)[1]
+            numbers: Tensor = torch.unique(group, return_inverse=True)[1]
+            return numbers
         group = spread

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 Reduction = Literal["pca", "umap"]
 
 
-def latent_space(
-    embeddings: Tensor, labels: Tensor, classes: Sequence[str] = (), title: str = "", limits: Tensor | None = None, legend: bool = True
-) -> Figure:
+def latent_space(embeddings: Tensor, labels: Tensor, classes: Sequence[str] = (), title: str = "", limits: Tensor | None = None, legend: bool = True) -> Figure:
     """The embeddings of items in the plane, coloured by class.
 
     Args:
@@ -58,15 +56,17 @@ def plane(embeddings: Tensor, reduction: Reduction = "pca", seed: int = 0) -> Te
             from umap import UMAP
         except ImportError as error:
             raise ImportError('UMAP is needed: pip install "xsiamese[train]"') from error
-        return torch.as_tensor(UMAP(n_components=2, random_state=seed).fit_transform(z.numpy()))
+        return torch.from_numpy(UMAP(n_components=2, random_state=seed).fit_transform(z.numpy()))
     centred = z - z.mean(0)
-    _, _, axes = torch.linalg.svd(centred[: 20_000], full_matrices=False)
-    return centred @ axes[:2].T
+    axes: Tensor = torch.linalg.svd(centred[:20_000], full_matrices=False).Vh[:2]
+    return centred @ axes.T
 
 
 def curves(history: Mapping[str, Sequence[float]], title: str = "") -> Figure:
     """Loss by epoch, a line for each series that has a value."""
     figure = _figure(6.0, 3.5)
+    from matplotlib.ticker import MaxNLocator
+
     axes = figure.add_subplot()
     for name, values in history.items():
         if values:
@@ -74,7 +74,7 @@ def curves(history: Mapping[str, Sequence[float]], title: str = "") -> Figure:
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
     axes.set_title(title)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     return figure
 
@@ -85,7 +85,7 @@ def frame(figure: Figure) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 

@@ -98,6 +98,11 @@ class Config(_Keys):
     gpu: Annotated[int, Field(ge=0)] = 0
 
 
+SECTIONS: dict[str, type[BaseModel]] = {
+    "": Config, "image": Image, "image.normalization": Normalization, "hyperparameters": Hyperparameters, "early_stopping": Early, "LRScheduler": Plateau,
+}  # fmt: skip
+
+
 def read_config(path: Path) -> Config:
     """Reads and checks a config.yml.
 
@@ -130,7 +135,8 @@ def settings_from(config: Config, output: Path | None = None) -> tuple[Settings,
 
     image, hyper = config.image, config.hyperparameters
     if len(image.normalization.mean) != image.Channels or len(image.normalization.std) != image.Channels:
-        raise ValueError(f"image.normalization has {len(image.normalization.mean)} means and {len(image.normalization.std)} stds for image.Channels={image.Channels}")
+        sizes = f"{len(image.normalization.mean)} means and {len(image.normalization.std)} stds"
+        raise ValueError(f"image.normalization has {sizes} for image.Channels={image.Channels}: one of each a channel is needed")
     notes = [f"{name} is set but not used here" for name, value in (("image.hue", image.hue), ("hyperparameters.num_workers", hyper.num_workers)) if value]
     device = "cuda" if config.cuda and torch.cuda.is_available() else "cpu"
     if config.cuda and device == "cpu":
@@ -161,9 +167,7 @@ def _told(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"the key {key} is missing"
     if problem["type"] == "extra_forbidden":
-        place: type[BaseModel] = Config
-        for part in problem["loc"][:-1]:
-            place = {"image": Image, "normalization": Normalization, "hyperparameters": Hyperparameters, "early_stopping": Early, "LRScheduler": Plateau}[str(part)]
+        place = SECTIONS[".".join(map(str, problem["loc"][:-1]))]
         near = get_close_matches(str(problem["loc"][-1]), list(place.model_fields), n=1, cutoff=0.4)
         return f"{key} is no key" + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(place.model_fields)}")
     return f"{key}={problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

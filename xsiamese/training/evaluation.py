@@ -22,7 +22,7 @@ def embed(model: SiameseModel, images: Tensor, preprocessing: Preprocessing, bat
     device = next(model.parameters()).device
     pixels = Pixels(preprocessing).to(device)
     with intact(model), torch.no_grad():
-        return torch.cat([model.encode(pixels.normalise(pixels(part.to(device)))).flatten(1).cpu() for part in images.split(batch)])
+        return torch.cat([model.encode(pixels.normalise(pixels(part.to(device)))).flatten(1).cpu() for part in torch.split(images, batch)])
 
 
 def closeness(model: SiameseModel, z_a: Tensor, z_b: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def closeness(model: SiameseModel, z_a: Tensor, z_b: Tensor) -> Tensor:
     device = next(iter(comparison.parameters()), z_a).device
     with torch.no_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="the distance of .* is clamped")
-        parts = [comparison.explained(a.to(device), b.to(device)).cpu() for a, b in zip(z_a.split(4096), z_b.split(4096), strict=True)]
+        parts = [comparison.explained(a.to(device), b.to(device)).cpu() for a, b in zip(torch.split(z_a, 4096), torch.split(z_b, 4096), strict=True)]
     return torch.cat(parts) if comparison.higher_is_closer else -torch.cat(parts)
 
 
@@ -89,8 +89,9 @@ def pair_metrics(model: SiameseModel, embeddings: Tensor, pairs: Pairs, threshol
 
 def ranked(score: Tensor) -> Tensor:
     """The ranks of scores in (0, 1): torchmetrics squeezes anything else through a sigmoid, which ties large scores."""
-    _, place, counts = score.double().unique(return_inverse=True, return_counts=True)
-    return (place.double() + 0.5) / len(counts)
+    values, place = torch.unique(score.double(), return_inverse=True)
+    ranks: Tensor = (place.double() + 0.5) / len(values)
+    return ranks
 
 
 def equal_error_rate(score: Tensor, same: Tensor) -> tuple[float, float]:

@@ -100,7 +100,8 @@ class Triplet(Loss):
         self.margin = margin
 
     def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
-        return F.triplet_margin_loss(*model.encode(images).chunk(3), margin=self.margin)
+        anchor, positive, negative = model.encode(images).chunk(3)
+        return F.triplet_margin_loss(anchor, positive, negative, margin=self.margin)
 
 
 class Classification(Loss):
@@ -187,7 +188,8 @@ class PairLoss(Loss):
         return cast(Tensor, self.loss(z_a, indices_tuple=(positive, positive, negative, negative), ref_emb=z_b))
 
     def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
-        return self.of(*model.encode(images).chunk(2), labels)
+        z_a, z_b = model.encode(images).chunk(2)
+        return self.of(z_a, z_b, labels)
 
 
 class ItemLoss(Loss):

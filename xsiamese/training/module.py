@@ -55,7 +55,7 @@ class SiameseModule(LightningModule):
         self.schedule, self.plateau = schedule, dict(plateau or {})
         self.seed, self.log_interval, self.bad_batch = seed, log_interval, bad_batch
         self.history: dict[str, list[float]] = {"train_loss": [], "valid_loss": []}
-        self._sum, self._rows, self._valid = torch.zeros(()), 0, [torch.zeros(()), 0]
+        self._sum, self._rows = torch.zeros(()), 0
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed((self.seed * 1_000_003 + self.current_epoch) % 2**63)
@@ -80,17 +80,17 @@ class SiameseModule(LightningModule):
         self.log("train_loss", mean)
 
     def on_validation_epoch_start(self) -> None:
-        self._valid = [torch.zeros((), device=self.device), 0]
+        self._valid_sum, self._valid_rows = torch.zeros((), device=self.device), 0
 
     def validation_step(self, batch: Batch, index: int) -> None:
         if index == 0:
             torch.manual_seed(self.seed)
         loss = self.loss(self.model, self.pixels.normalise(self.pixels(batch.images)), batch.labels)
-        self._valid[0] += loss * len(batch.labels)
-        self._valid[1] += len(batch.labels)
+        self._valid_sum += loss * len(batch.labels)
+        self._valid_rows += len(batch.labels)
 
     def on_validation_epoch_end(self) -> None:
-        mean = float(self._valid[0] / max(int(self._valid[1]), 1))
+        mean = float(self._valid_sum / max(self._valid_rows, 1))
         self.history["valid_loss"].append(mean)
         self.log("valid_loss", mean, prog_bar=True, sync_dist=True)
 

@@ -58,14 +58,20 @@ RECIPES: Mapping[str, Recipe] = {
     "triplet-loss-net": Recipe(lambda task: losses.Triplet()),
     "vae": Recipe(_evidence, lr=1e-3, batch_size=128),
     "embedding-recommended": Recipe(
-        lambda task: losses.Centres(task.dimensions, task.classes), lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-4}
+        lambda task: losses.Centres(task.dimensions, task.classes),
+        lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-4},
     ),
     "small": Recipe(
-        lambda task: losses.Classification(task.dimensions, task.classes), lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle",
-        options={"weight_decay": 1e-2}, augment=Augment(shift=0.07),
+        lambda task: losses.Classification(task.dimensions, task.classes),
+        lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-2}, augment=Augment(shift=0.07),
     ),
-    "koch": Recipe(lambda task: losses.AllPairs(), lr=1e-3, epochs=20, batch_size=64, optimizer="AdamW", schedule="onecycle", augment=Augment(degrees=10, shift=0.02, scale=0.1)),
-    "livieris": Recipe(lambda task: losses.Contrastive(margin=2.0, factor=1.0), lr=1e-3, epochs=20, batch_size=16, given_pairs=True, augment=Augment(horizontal=0.5)),
+    "koch": Recipe(
+        lambda task: losses.AllPairs(),
+        lr=1e-3, epochs=20, batch_size=64, optimizer="AdamW", schedule="onecycle", augment=Augment(degrees=10, shift=0.02, scale=0.1),
+    ),
+    "livieris": Recipe(
+        lambda task: losses.Contrastive(margin=2.0, factor=1.0), lr=1e-3, epochs=20, batch_size=16, given_pairs=True, augment=Augment(horizontal=0.5)
+    ),
 }  # fmt: skip
 OLD_NAMES: Mapping[str, str] = {"siamese-constrastive": "siamese-contrastive", "tripet-loss-net": "triplet-loss-net"}
 

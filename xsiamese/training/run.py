@@ -62,7 +62,7 @@ def train(settings: Settings) -> Trained:
         FloatingPointError: for a loss that is not finite; the batch is saved and the checkpoint of the last epoch kept.
     """
     writable(settings.output)
-    source = load(settings.dataset, settings.data, settings.pixels, valid=validation_share(settings), test=settings.test, seed=settings.seed)
+    source = loaded(settings)
     torch.manual_seed(settings.seed)
     model = settings.build()
     stem = f"{settings.output}/{settings.network}-{source.name}"
@@ -76,6 +76,15 @@ def train(settings: Settings) -> Trained:
     model.eval().cpu()
     metrics, files = artifacts(model, module, settings, source, stem, latent, finished)
     return Trained(model, metrics, files, finished)
+
+
+def loaded(settings: Settings) -> Source:
+    """The data set of these settings; a tenth is for validation where the training depends on it and nothing is said."""
+    valid = 0.1 if settings.valid is None and settings.needs_validation else settings.valid
+    found = load(settings.dataset, settings.data, settings.pixels, valid=valid, test=settings.test, seed=settings.seed, same_label=settings.same_label)
+    if settings.needs_validation and not len(found.valid):
+        raise ValueError(f"valid={valid}: early stopping and the plateau schedule need validation images, and there are none")
+    return found
 
 
 def make_module(model: SiameseModel, settings: Settings, source: Source, bad_batch: Path | None = None) -> SiameseModule:
@@ -199,11 +208,6 @@ def keep(path: Path, model: SiameseModel, settings: Settings, about: dict[str, A
     return path
 
 
-def validation_share(settings: Settings) -> float | None:
-    """The share of validation images; 0.1 where the training depends on them and nothing is said."""
-    return 0.1 if settings.valid is None and settings.needs_validation else settings.valid
-
-
 def writable(folder: Path) -> None:
     """Makes the folder, and says at once if it cannot be written."""
     try:
@@ -213,4 +217,3 @@ def writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise ValueError(f"the output {folder} cannot be written: {error}") from error
-

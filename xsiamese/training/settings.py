@@ -94,6 +94,10 @@ class Settings:
         if self.device in ("cuda", "gpu") and not torch.cuda.is_available():
             raise ValueError(f"device={self.device!r}: this machine has no CUDA device; use 'cpu' or 'auto'")
 
+    def changed(self, **settings: Any) -> Settings:
+        """These settings with others."""
+        return replace(self, **settings)
+
     @property
     def card(self) -> ModelCard:
         """The network's card."""
@@ -130,3 +134,17 @@ class Settings:
         if not isinstance(model, SiameseModel):
             raise ValueError(f"the card {self.network!r} builds a {type(model).__name__}: training from here needs a SiameseModel")
         return model
+
+
+def sized(settings: Settings, size: int | None) -> Settings:
+    """The settings for images of this height and width.
+
+    Raises:
+        ValueError: if the network takes one size only.
+    """
+    if size is None:
+        return settings
+    base = settings.pixels
+    if settings.network != "livieris" and (size, size) != base.size and settings.card.weights is None and settings.card.input[0] == 1:
+        raise ValueError(f"size={size}: {settings.network} takes images of {base.size[0]} x {base.size[1]} only")
+    return settings.changed(preprocessing=replace(base, size=(size, size)))

@@ -33,6 +33,13 @@ class Preprocessing:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     invert: bool = False
 
+    @classmethod
+    def of(cls, described: Mapping[str, Any]) -> Preprocessing:
+        """From what JSON made of it in a checkpoint."""
+        height, width = described["size"]
+        mean, std = (tuple(float(v) for v in described[key]) for key in ("mean", "std"))
+        return cls((int(height), int(width)), int(described["channels"]), mean, std, bool(described["invert"]))
+
     def __call__(self, image: Image) -> Tensor:
         """The image as a tensor (channels, height, width)."""
         grey = image.convert("L" if self.channels == 1 else "RGB")

@@ -57,6 +57,7 @@ def siamese_bce(dimensions: int = 2) -> SiameseModel:
 
 def small_encoder(dimensions: int = 64, channels: int = 32) -> nn.Sequential:
     """The recommended encoder for 28 x 28 grey images: four 3 x 3 convolutions with batch norm on grids of 14 x 14 and 7 x 7."""
+
     def block(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
         return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
 
@@ -200,6 +201,15 @@ def _needed(module: str, extra: str) -> Any:
 MNIST = Preprocessing((28, 28), channels=1, mean=(0.1307,), std=(0.3081,))
 OMNIGLOT = Preprocessing((105, 105), channels=1, mean=(0.08,), std=(0.27,), invert=True)
 
+
+def _grey(
+    name: str, build: Callable[..., SiameseModel], summary: str, *,
+    embedding: int = 2, comparison: str = "euclidean", layer: str = "4", paper: tuple[str, ...] = (),
+) -> ModelCard:  # fmt: skip
+    """A card of a network for 28 x 28 grey images."""
+    return ModelCard(name, build, summary, (1, 28, 28), embedding, comparison, layer, MNIST, paper=paper)
+
+
 CARDS = (
     ModelCard(
         name="fashion",
@@ -213,13 +223,33 @@ CARDS = (
         paper=("xiao2017",),
         weights="fashion.safetensors",
     ),
-    ModelCard("embedding-classification", embedded, "EmbeddingNet (2-d) trained to classify, Euclidean distance.", (1, 28, 28), 2, "euclidean", "4", MNIST),
-    ModelCard("siamese-contrastive", embedded, "EmbeddingNet (2-d), contrastive loss of Hadsell et al. 2006.", (1, 28, 28), 2, "euclidean", "4", MNIST, paper=("hadsell2006",)),
-    ModelCard("siamese-binary-cross-entropy", siamese_bce, "EmbeddingNet (2-d), weighted L1 and sigmoid of Koch et al. 2015.", (1, 28, 28), 2, "learned", "4", MNIST, paper=("koch2015",)),
-    ModelCard("triplet-loss-net", embedded, "EmbeddingNet (2-d), triplet loss of Schroff et al. 2015.", (1, 28, 28), 2, "euclidean", "4", MNIST, paper=("schroff2015",)),
-    ModelCard("vae", VAE, "Variational autoencoder on EmbeddingNet (2-d), distance of the codes' means.", (1, 28, 28), 2, "euclidean", "body.4", MNIST, paper=("kingma2014",)),
-    ModelCard("embedding-recommended", embedded, "EmbeddingNet (2-d) with the recommended recipe: learned class centres in the plane.", (1, 28, 28), 2, "euclidean", "4", MNIST),
-    ModelCard("small", small, "Recommended small CNN for 28 x 28 images, cosine.", (1, 28, 28), 64, "cosine", "13", MNIST),
-    ModelCard("koch", koch, "The one-shot network of Koch et al. 2015 for 105 x 105 Omniglot drawings.", (1, 105, 105), 4096, "learned", "10", OMNIGLOT, paper=("koch2015", "lake2015")),
-    ModelCard("livieris", livieris, "Backbone + 256 + 2, clamped Euclidean distance: Livieris et al. 2023.", (3, 224, 224), 2, "clamped_euclidean", "features", Preprocessing((224, 224)), paper=("livieris2023",)),
-)  # fmt: skip
+    _grey("embedding-classification", embedded, "EmbeddingNet (2-d) trained to classify, Euclidean distance."),
+    _grey("siamese-contrastive", embedded, "EmbeddingNet (2-d), contrastive loss of Hadsell et al. 2006.", paper=("hadsell2006",)),
+    _grey("siamese-binary-cross-entropy", siamese_bce, "EmbeddingNet (2-d), weighted L1 and sigmoid (Koch 2015).", comparison="learned", paper=("koch2015",)),
+    _grey("triplet-loss-net", embedded, "EmbeddingNet (2-d), triplet loss of Schroff et al. 2015.", paper=("schroff2015",)),
+    _grey("vae", VAE, "Variational autoencoder on EmbeddingNet (2-d), distance of the codes' means.", layer="body.3", paper=("kingma2014",)),
+    _grey("embedding-recommended", embedded, "EmbeddingNet (2-d) with the recommended recipe: learned class centres in the plane.", paper=("snell2017",)),
+    _grey("small", small, "Recommended small CNN for 28 x 28 images, cosine.", embedding=64, comparison="cosine", layer="13"),
+    ModelCard(
+        name="koch",
+        build=koch,
+        summary="The one-shot network of Koch et al. 2015 for 105 x 105 Omniglot drawings.",
+        input=(1, 105, 105),
+        embedding=4096,
+        comparison="learned",
+        layer="9",
+        preprocessing=OMNIGLOT,
+        paper=("koch2015", "lake2015"),
+    ),
+    ModelCard(
+        name="livieris",
+        build=livieris,
+        summary="Backbone + 256 + 2, clamped Euclidean distance: Livieris et al. 2023.",
+        input=(3, 224, 224),
+        embedding=2,
+        comparison="clamped_euclidean",
+        layer="features",
+        preprocessing=Preprocessing((224, 224)),
+        paper=("livieris2023",),
+    ),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,9 @@ def open_model(spec: str, *, size: int | None = None) -> OpenedModel:
     """
     if Path(spec).suffix == ".safetensors":
         checkpoint = load(spec)
-        return _with_card(checkpoint.model, checkpoint.card)
+        trained_on = checkpoint.about.get("preprocessing")
+        opened = _with_card(checkpoint.model, checkpoint.card)
+        return replace(opened, preprocessing=Preprocessing.of(trained_on)) if trained_on else opened
     if ":" in spec:
         return _made(spec, size)
     return _with_card(shipped(spec).model, find_card(spec))
