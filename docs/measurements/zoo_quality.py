@@ -28,8 +28,8 @@ FOLDERS = {"MNIST": "mnist", "FashionMNIST": "fashion_mnist"}
 SAME: dict[str, Any] = {"epochs": 5, "lr": 1e-4, "batch_size": 32, "optimizer": "Adam", "schedule": "constant"}
 FRIENDS = ("siamese-contrastive", "siamese-binary-cross-entropy", "triplet-loss-net", "embedding-classification")
 RUNS = [
-    *((network, dataset, 0, SAME) for dataset in FOLDERS for network in FRIENDS),
     *(("embedding-recommended", dataset, 0, {}) for dataset in FOLDERS),
+    *((network, dataset, 0, SAME) for network in FRIENDS for dataset in FOLDERS),
     *(("small", dataset, 0, {}) for dataset in FOLDERS),
     *((network, dataset, seed, SAME) for seed in (1, 2) for dataset in FOLDERS for network in FRIENDS),
     *(("embedding-recommended", dataset, seed, {}) for seed in (1, 2) for dataset in FOLDERS),

@@ -21,10 +21,12 @@ class Batch(NamedTuple):
     Attributes:
         images: the sides below each other, shape (sides x rows, channels, height, width), uint8: all a, then all b.
         labels: classes of items, or 1 for same and 0 for different pairs; shape (rows,).
+        classes: the class of every image, shape (sides x rows,), or None where only pairs are known.
     """
 
     images: Tensor
     labels: Tensor
+    classes: Tensor | None = None
 
 
 class Batches:
@@ -40,6 +42,7 @@ class Batches:
         seed: batches depend on the seed and the epoch only.
         fixed: pairs to go through instead of sampled ones.
         shuffle: False gives the same batches in every epoch, for validation.
+        per_class: so many items of a class follow each other in batches of items, so that a batch has same pairs also with many classes.
 
     Under torch.distributed every process takes its own rows.
 
@@ -51,10 +54,12 @@ class Batches:
 
     batch_sampler: None = None
 
-    def __init__(self, items: LabelledImages, kind: Kind, size: int, seed: int = 0, fixed: Pairs | None = None, shuffle: bool = True) -> None:
+    def __init__(
+        self, items: LabelledImages, kind: Kind, size: int, seed: int = 0, fixed: Pairs | None = None, shuffle: bool = True, per_class: int = 1
+    ) -> None:
         if size < 1:
             raise ValueError(f"batch size {size}: at least 1 is needed")
-        self.items, self.kind, self.size, self.seed, self.fixed, self.shuffle = items, kind, size, seed, fixed, shuffle
+        self.items, self.kind, self.size, self.seed, self.fixed, self.shuffle, self.per_class = items, kind, size, seed, fixed, shuffle, per_class
         self.epoch = 0
         self.index = ClassIndex(items.labels, items.classes) if fixed is None and kind != "items" else None
         if fixed is not None and not len(fixed.a):
@@ -75,10 +80,11 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         sides, labels = self.sampled()
-        images = self.items.images
+        images, classes = self.items.images, self.items.labels
         for start in range(0, len(labels), self.size):
             rows = slice(start, start + self.size)
-            yield Batch(images[sides[:, rows].reshape(-1)], labels[rows])
+            index = sides[:, rows].reshape(-1)
+            yield Batch(images[index], labels[rows], None if self.fixed is not None else classes[index])
 
     def sampled(self) -> tuple[Tensor, Tensor]:
         """The indices of this epoch, shape (sides, rows), and the labels, shape (rows,)."""
@@ -94,6 +100,8 @@ class Batches:
 
     def _drawn(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         anchors = torch.randperm(len(self.items), generator=generator) if self.shuffle else torch.arange(len(self.items))
+        if self.per_class > 1:
+            anchors = _grouped(anchors, self.items.labels, self.per_class, generator)
         if self.index is None:
             return anchors[None], self.items.labels[anchors]
         if self.kind == "pairs":
@@ -101,6 +109,16 @@ class Batches:
             return torch.stack([pairs.a, pairs.b]), pairs.same.float()
         triplets = self.index.triplets(anchors, generator)
         return torch.stack(triplets), self.items.labels[triplets.anchor]
+
+
+def _grouped(order: Tensor, labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """The same items, those of one class in groups of ``size`` that follow each other."""
+    order = order[labels[order].argsort(stable=True)]
+    counts = labels.bincount()
+    place = torch.arange(len(order)) - (counts.cumsum(0) - counts)[labels[order]]
+    group = torch.unique(torch.stack([labels[order], place // size]), dim=1, return_inverse=True)[1]
+    shuffled: Tensor = order[torch.rand(len(order), generator=generator)[group].argsort(stable=True)]
+    return shuffled
 
 
 def _world() -> tuple[int, int]:

@@ -106,7 +106,13 @@ class ClassIndex:
 
 
 def fixed_pairs(labels: Tensor, count: int, seed: int = 0) -> Pairs:
-    """Evaluation pairs: always the same for one seed, half of them same. Anchors are drawn with replacement."""
+    """Evaluation pairs, always the same for one seed.
+
+    ``count`` pairs, half of them same, whose anchors are drawn with replacement; all distinct pairs of a set that has no more than ``count``.
+    """
+    if len(labels) * (len(labels) - 1) // 2 <= count:
+        a, b = torch.triu_indices(len(labels), len(labels), 1)
+        return Pairs(a, b, labels[a] == labels[b])
     generator = torch.Generator().manual_seed(seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="class .* has one item")

@@ -32,7 +32,7 @@ def latent_space(embeddings: Tensor, labels: Tensor, classes: Sequence[str] = ()
     for colour, label in zip(colours, present, strict=True):
         points = embeddings[labels == label]
         name = classes[label] if label < len(classes) else str(label)
-        axes.scatter(points[:, 0].numpy(), points[:, 1].numpy(), s=4, alpha=0.6, linewidths=0, color=colour, label=name, rasterized=True)
+        axes.scatter(points[:, 0].numpy(), points[:, 1].numpy(), s=min(max(8000 / len(embeddings), 4), 40), alpha=0.6, linewidths=0, color=colour, label=name, rasterized=True)
     if limits is not None:
         axes.set_xlim(float(limits[0, 0]), float(limits[1, 0]))
         axes.set_ylim(float(limits[0, 1]), float(limits[1, 1]))
@@ -40,7 +40,7 @@ def latent_space(embeddings: Tensor, labels: Tensor, classes: Sequence[str] = ()
     axes.set_xlabel("$z_1$")
     axes.set_ylabel("$z_2$")
     if legend and len(present) <= 20:
-        axes.legend(markerscale=4, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 
 

@@ -68,11 +68,14 @@ def train(
     resume
         Go on from the last epoch that is in the output folder.
     """
+    import logging
+
     from xsiamese.data.augment import Augment
     from xsiamese.training.recipes import recipe
     from xsiamese.training.run import train as run
     from xsiamese.training.settings import Settings, sized
 
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # its hints are not about this training
     if config is not None:
         if network is not None:
             raise ValueError(f"--config names the network and the data: leave {network!r} out")

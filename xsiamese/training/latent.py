@@ -43,9 +43,9 @@ class LatentSpace(Callback):
         self.frames.append(embed(module.model, self.items.images, module.preprocessing))
 
     def save(self, path: Path, reduction: Reduction = "pca", title: str = "", seconds: float = 0.5) -> Path:
-        """Writes the animation as a GIF, all frames on the scale and the axes of the last one; ``seconds`` a frame."""
+        """Writes the animation as a GIF, all frames on one scale; ``seconds`` a frame."""
         points = torch.split(plane(torch.cat(self.frames), reduction), len(self.items))
-        corners = torch.stack([torch.quantile(points[-1].float(), q, dim=0) for q in (0.002, 0.998)])
+        corners = torch.stack([torch.quantile(torch.cat(points[-3:]).float(), q, dim=0) for q in (0.002, 0.998)])
         margin = 0.15 * (corners[1] - corners[0])
         limits = torch.stack([corners[0] - margin, corners[1] + margin])
         images = [

@@ -15,8 +15,8 @@ from xsiamese.model import SiameseModel
 class Loss(nn.Module):
     """What training minimises.
 
-    A loss gets the model, the sides of a batch below each other (all a, then all b) and the labels, and may have parameters of its
-    own, which are trained with the model's.
+    A loss gets the model, the sides of a batch below each other (all a, then all b), the labels, and the class of every image where
+    it is known. It may have parameters of its own, which are trained with the model's.
 
     Attributes:
         kind: the batches that it needs: "items", "pairs" or "triplets".
@@ -24,7 +24,7 @@ class Loss(nn.Module):
 
     kind: ClassVar[Kind]
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         """The mean loss of the batch, a scalar."""
         raise NotImplementedError
 
@@ -37,6 +37,8 @@ class Contrastive(Loss):
     Args:
         margin: m, in the units of the distance.
         factor: 1/2 as published, 1 for Livieris et al. 2023.
+        within: compares every image of a batch with every other one, same and different pairs in equal weight, where classes are known: the
+            encoder does the same work, and n pairs become n (2 n - 1). False takes the given pairs only.
 
     Example:
         >>> loss = Contrastive(margin=2.0)
@@ -46,20 +48,23 @@ class Contrastive(Loss):
 
     kind = "pairs"
 
-    def __init__(self, margin: float = 1.0, factor: float = 0.5) -> None:
+    def __init__(self, margin: float = 1.0, factor: float = 0.5, within: bool = False) -> None:
         super().__init__()
-        self.margin, self.factor = margin, factor
+        self.margin, self.factor, self.within = margin, factor, within
 
     def of(self, distance: Tensor, same: Tensor) -> Tensor:
         """The loss of these distances, shape (pairs,), and labels."""
         return self.factor * torch.where(same > 0.5, distance.square(), F.relu(self.margin - distance).square()).mean()
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         # The comparison may be clamped (Livieris), which would leave no gradient beyond its limit: the plain distance is learned.
-        z_a, z_b = model.encode(images).chunk(2)
-        square = (z_a - z_b).square().sum(1)
-        distance = torch.where(square > 0, square, torch.ones_like(square)).sqrt() * (square > 0)
-        return self.of(distance, labels)
+        embedding = model.encode(images)
+        if not self.within or classes is None:
+            z_a, z_b = embedding.chunk(2)
+            return self.of(_distance(z_a, z_b), labels)
+        a, b = torch.triu_indices(len(embedding), len(embedding), 1, device=embedding.device)
+        distance, same = _distance(embedding[a], embedding[b]), classes[a] == classes[b]
+        return torch.stack([self.of(distance[kind], same[kind].float()) for kind in (same, ~same) if bool(kind.any())]).mean()
 
 
 class BinaryCrossEntropy(Loss):
@@ -67,7 +72,7 @@ class BinaryCrossEntropy(Loss):
 
     kind = "pairs"
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         score = model.compare(*model.encode(images).chunk(2))
         return F.binary_cross_entropy_with_logits(score if model.higher_is_closer else -score, labels.to(score))
 
@@ -80,7 +85,7 @@ class AllPairs(Loss):
 
     kind = "items"
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         embedding = model.encode(images)
         a, b = torch.triu_indices(len(embedding), len(embedding), 1, device=embedding.device)
         score = model.compare(embedding[a], embedding[b])
@@ -99,43 +104,87 @@ class Triplet(Loss):
         super().__init__()
         self.margin = margin
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         anchor, positive, negative = model.encode(images).chunk(3)
         return F.triplet_margin_loss(anchor, positive, negative, margin=self.margin)
 
 
-class Classification(Loss):
-    """Cross entropy of a linear classifier on the embedding. The classifier is trained with the encoder and left behind."""
+class OnItems(Loss):
+    """A loss of embeddings with the classes of their items."""
 
     kind = "items"
+
+    def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        """The mean loss of embeddings, shape (items, dimensions), with their classes, shape (items,)."""
+        raise NotImplementedError
+
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+        return self.of(model.encode(images), labels)
+
+
+class Classification(OnItems):
+    """Cross entropy of a linear classifier on the embedding. The classifier is trained with the encoder and left behind."""
 
     def __init__(self, dimensions: int, classes: int) -> None:
         super().__init__()
         self.classifier = nn.Linear(dimensions, classes)
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(self.classifier(model.encode(images)), labels)
+    def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(self.classifier(embeddings), labels)
 
 
-class Centres(Loss):
-    r"""Cross entropy of :math:`\mathrm{softmax}_c(-|z - \mu_c|^2)` with learned class centres (:cite:`snell2017`), which start on a circle.
+class Centres(OnItems):
+    r"""Cross entropy of :math:`\mathrm{softmax}_c(-|z - \mu_c|^2)` with learned class centres, prototypes as in :cite:`snell2017`.
 
     Args:
-        dimensions: of the embedding, at least 2.
+        dimensions: of the embedding.
         classes: how many.
-        radius: of the circle, in the first two dimensions.
+        spread: the standard deviation of the first centres; small, so that they can still change places.
     """
 
-    kind = "items"
-
-    def __init__(self, dimensions: int, classes: int, radius: float = 4.0) -> None:
+    def __init__(self, dimensions: int, classes: int, spread: float = 0.5) -> None:
         super().__init__()
-        angle = torch.arange(classes) * (2 * torch.pi / classes)
-        circle = radius * torch.stack([angle.cos(), angle.sin()], 1)
-        self.centres = nn.Parameter(torch.cat([circle, torch.randn(classes, dimensions - 2)], 1))
+        self.centres = nn.Parameter(spread * torch.randn(classes, dimensions))
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(-(model.encode(images)[:, None] - self.centres).square().sum(2), labels)
+    def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(-(embeddings[:, None] - self.centres).square().sum(2), labels)
+
+
+class ItemLoss(OnItems):
+    """A loss of pytorch-metric-learning on labelled items, all pairs of a batch: ``ItemLoss(SupConLoss())``."""
+
+    def __init__(self, loss: Any) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return cast(Tensor, self.loss(embeddings, labels))
+
+
+class Neighbours(OnItems):
+    r"""Neighbourhood component analysis (:cite:`goldberger2004`): :math:`-\log p_i`, where :math:`p_i` is the chance that item i picks a neighbour
+    of its class by :math:`\mathrm{softmax}_j(-|z_i - z_j|^2)`.
+
+    In logarithms throughout: pytorch-metric-learning's NCALoss drops the items whose chance underflows, which are those to be learned.
+    """
+
+    def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        itself = torch.eye(len(embeddings), dtype=torch.bool, device=embeddings.device)
+        chance = (-(embeddings[:, None] - embeddings).square().sum(2)).masked_fill(itself, -torch.inf).log_softmax(1)
+        same = (labels[:, None] == labels) & ~itself
+        paired = same.any(1)
+        return -chance.masked_fill(~same, -torch.inf)[paired].logsumexp(1).sum() / paired.sum().clamp(min=1)
+
+
+class Sum(OnItems):
+    """The sum of losses of items; the items are encoded once."""
+
+    def __init__(self, *parts: OnItems) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        return torch.stack([cast(OnItems, part).of(embeddings, labels) for part in self.parts]).sum()
 
 
 class Evidence(Loss):
@@ -147,7 +196,7 @@ class Evidence(Loss):
         super().__init__()
         self.low, self.high = low, high
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         from xsiamese.zoo.image import VAE
 
         if not isinstance(model, VAE):
@@ -187,19 +236,12 @@ class PairLoss(Loss):
         positive, negative = p.nonzero().flatten(), n.nonzero().flatten()
         return cast(Tensor, self.loss(z_a, indices_tuple=(positive, positive, negative, negative), ref_emb=z_b))
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         z_a, z_b = model.encode(images).chunk(2)
         return self.of(z_a, z_b, labels)
 
 
-class ItemLoss(Loss):
-    """A loss of pytorch-metric-learning on labelled items, all pairs of a batch: ``ItemLoss(SupConLoss())``."""
-
-    kind = "items"
-
-    def __init__(self, loss: Any) -> None:
-        super().__init__()
-        self.loss = loss
-
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor) -> Tensor:
-        return cast(Tensor, self.loss(model.encode(images), labels))
+def _distance(z_a: Tensor, z_b: Tensor) -> Tensor:
+    """The Euclidean distance, with gradient 0 where it is 0."""
+    square = (z_a - z_b).square().sum(1)
+    return torch.where(square > 0, square, torch.ones_like(square)).sqrt() * (square > 0)

@@ -65,7 +65,7 @@ class SiameseModule(LightningModule):
         images = self.pixels(batch.images)
         if self.augment is not None:
             images = self.augment(images, SIDES[self.loss.kind])
-        loss: Tensor = self.loss(self.model, self.pixels.normalise(images), batch.labels)
+        loss: Tensor = self.loss(self.model, self.pixels.normalise(images), batch.labels, batch.classes)
         if not bool(torch.isfinite(loss)):
             self._diverged(batch, index, float(loss))
         self._sum += loss.detach() * len(batch.labels)
@@ -85,7 +85,7 @@ class SiameseModule(LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         if index == 0:
             torch.manual_seed(self.seed)
-        loss = self.loss(self.model, self.pixels.normalise(self.pixels(batch.images)), batch.labels)
+        loss = self.loss(self.model, self.pixels.normalise(self.pixels(batch.images)), batch.labels, batch.classes)
         self._valid_sum += loss * len(batch.labels)
         self._valid_rows += len(batch.labels)
 

@@ -32,6 +32,7 @@ class Recipe:
         lr, epochs, batch_size, optimizer, schedule: as everywhere.
         options: further arguments of the optimiser.
         augment: of training images, or None.
+        per_class: how many items of a class follow each other in batches of items.
         given_pairs: whether pairs follow the rule of Livieris et al. instead of being sampled anew in each epoch.
     """
 
@@ -44,6 +45,7 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
     augment: Augment | None = None
     given_pairs: bool = False
+    per_class: int = 1
 
 
 def _evidence(task: Task) -> Loss:
@@ -51,23 +53,28 @@ def _evidence(task: Task) -> Loss:
     return losses.Evidence(low, high)
 
 
+def _recommended(task: Task) -> Loss:
+    """Learned class centres give the plane its order, neighbourhood components (:cite:`goldberger2004`) what the nearest neighbours see."""
+    return losses.Sum(losses.Centres(task.dimensions, task.classes), losses.Neighbours())
+
+
 RECIPES: Mapping[str, Recipe] = {
     "embedding-classification": Recipe(lambda task: losses.Classification(task.dimensions, task.classes)),
-    "siamese-contrastive": Recipe(lambda task: losses.Contrastive()),
+    "siamese-contrastive": Recipe(lambda task: losses.Contrastive(within=True)),
     "siamese-binary-cross-entropy": Recipe(lambda task: losses.BinaryCrossEntropy()),
     "triplet-loss-net": Recipe(lambda task: losses.Triplet()),
     "vae": Recipe(_evidence, lr=1e-3, batch_size=128),
     "embedding-recommended": Recipe(
-        lambda task: losses.Centres(task.dimensions, task.classes),
-        lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-4},
+        _recommended,
+        lr=1e-2, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-4},
     ),
     "small": Recipe(
         lambda task: losses.Classification(task.dimensions, task.classes),
-        lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-2}, augment=Augment(shift=0.07),
+        lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-2}, epochs=8,
     ),
     "koch": Recipe(
         lambda task: losses.AllPairs(),
-        lr=1e-3, epochs=20, batch_size=64, optimizer="AdamW", schedule="onecycle", augment=Augment(degrees=10, shift=0.02, scale=0.1),
+        lr=1e-3, epochs=20, batch_size=64, optimizer="AdamW", schedule="onecycle", augment=Augment(degrees=10, shift=0.02, scale=0.1), per_class=4,
     ),
     "livieris": Recipe(
         lambda task: losses.Contrastive(margin=2.0, factor=1.0), lr=1e-3, epochs=20, batch_size=16, given_pairs=True, augment=Augment(horizontal=0.5)

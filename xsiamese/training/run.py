@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,7 @@ def make_trainer(settings: Settings, stem: str, latent: LatentSpace | None = Non
         callbacks.append(EarlyStopping("valid_loss", patience=settings.patience, min_delta=settings.min_delta))
     if settings.progress:
         callbacks.append(TQDMProgressBar(refresh_rate=settings.log_interval))
-    made = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}[settings.logger](settings.output, name=f"{Path(stem).name}-logs", version="")
+    made = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}[settings.logger](settings.output, name=f"{Path(stem).name}-logs")
     trainer = Trainer(
         max_epochs=settings.recipe.epochs, accelerator={"cuda": "gpu"}.get(settings.device, settings.device), devices=settings.devices,
         precision=settings.precision, gradient_clip_val=settings.clip, logger=made, callbacks=callbacks, log_every_n_steps=settings.log_interval,  # type: ignore[arg-type]
@@ -130,13 +131,15 @@ def make_trainer(settings: Settings, stem: str, latent: LatentSpace | None = Non
 def fit(trainer: Trainer, module: SiameseModule, settings: Settings, source: Source, resume: Path | None = None) -> bool:
     """Trains; False if it was stopped by Ctrl-C."""
     train_batches, valid_batches = batches(module, settings, source)
+    before = signal.getsignal(signal.SIGINT)
     try:
         with torch.random.fork_rng(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*(does not have many workers|Checkpoint directory|IterableDataset|srun).*")
+            warnings.filterwarnings("ignore", message=".*(does not have many workers|Checkpoint directory|LeafSpec|srun|number of training batches).*")
             trainer.fit(module, train_batches, valid_batches, ckpt_path=None if resume is None else str(resume), weights_only=True)
-    except SystemExit:  # what Lightning makes of Ctrl-C
+    except SystemExit:  # what Lightning makes of Ctrl-C, which it ignores from then on
         if not trainer.interrupted:
             raise
+        signal.signal(signal.SIGINT, before)
     return not trainer.interrupted
 
 
@@ -151,8 +154,8 @@ def batches(module: SiameseModule, settings: Settings, source: Source) -> tuple[
         )
     pairs: tuple[Pairs | None, Pairs | None] = (None, None) if given is None else (given[0], given[1] if len(source.valid) else given[2])
     return (
-        Batches(source.train, kind, size, settings.seed, pairs[0]),
-        Batches(second, kind, max(size, 256 if second.images[0].numel() < 20_000 else size), settings.seed, pairs[1], shuffle=False),
+        Batches(source.train, kind, size, settings.seed, pairs[0], per_class=settings.recipe.per_class),
+        Batches(second, kind, max(size, 256 if second.images[0].numel() < 20_000 else size), settings.seed, pairs[1], False, settings.recipe.per_class),
     )
 
 
@@ -169,10 +172,12 @@ def artifacts(
         **one_shot(model, settings), "epochs": len(module.history["train_loss"]), "finished": finished, "skipped_files": len(source.train.skipped),
     }  # fmt: skip
     files = [keep(Path(f"{stem}.safetensors"), model, settings, {"epochs": metrics["epochs"], "metrics": metrics})]
-    for name, text in (("metrics.json", json.dumps({**metrics, "history": module.history}, indent=2)), ("metrics.txt", table(metrics))):
+    second = "valid_loss" if len(source.valid) else "test_loss"
+    history = {"train_loss": module.history["train_loss"], second: module.history["valid_loss"]}
+    for name, text in (("metrics.json", json.dumps({**metrics, "history": history}, indent=2)), ("metrics.txt", table(metrics))):
         files.append(Path(f"{stem}-{name}"))
         files[-1].write_text(text, encoding="utf-8")
-    figures = {"stats.png": curves(module.history, title)}
+    figures = {"stats.png": curves(history, title)}
     for name, part in (("training-set-embedding.png", source.train), ("testing-set-embedding.png", source.test)):
         shown = part.take(torch.linspace(0, len(part) - 1, min(10_000, len(part))).long())
         points = plane(embed(model, shown.images, pixels), settings.reduction, settings.seed)

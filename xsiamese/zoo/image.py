@@ -55,7 +55,7 @@ def siamese_bce(dimensions: int = 2) -> SiameseModel:
     return SiameseModel(embedding_net(dimensions), weighted_l1(dimensions))
 
 
-def small_encoder(dimensions: int = 64, channels: int = 32) -> nn.Sequential:
+def small_encoder(dimensions: int = 64, channels: int = 16) -> nn.Sequential:
     """The recommended encoder for 28 x 28 grey images: four 3 x 3 convolutions with batch norm on grids of 14 x 14 and 7 x 7."""
 
     def block(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
@@ -68,7 +68,7 @@ def small_encoder(dimensions: int = 64, channels: int = 32) -> nn.Sequential:
     )  # fmt: skip
 
 
-def small(dimensions: int = 64, channels: int = 32) -> SiameseModel:
+def small(dimensions: int = 64, channels: int = 16) -> SiameseModel:
     """The recommended encoder and the cosine similarity."""
     return SiameseModel(small_encoder(dimensions, channels), "cosine")
 
