@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.figures import bars, save_png, write_folders
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.figures import bars, save_png, write_folders
 from xsiamese.data import Augment, Batches, ClassIndex, LabelledImages, anchor_pairs, fixed_pairs, split
 from xsiamese.data.folders import read_folders
 from xsiamese.data.omniglot import load as load_omniglot

@@ -12,8 +12,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-pytest.importorskip("lightning", reason='training needs pip install "xsiamese[train]"')
-
 from tests.figures import bars, write_folders
 from xsiamese import PairGradCAM, SiameseModel
 from xsiamese.data import Augment
@@ -35,7 +33,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def quick(folders: Path, tmp_path: Path) -> Settings:
-    return Settings("siamese-contrastive", str(folders), output=tmp_path / "out", lr=3e-3, epochs=2, batch_size=16, valid=0.1, test=0.2, device="cpu", progress=False)
+    return Settings(
+        "siamese-contrastive", str(folders), output=tmp_path / "out", lr=3e-3, epochs=2, batch_size=16, valid=0.1, test=0.2, device="cpu", progress=False
+    )
 
 
 def embeddings() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -241,7 +241,9 @@ def test_a_loss_that_is_not_finite_stops_and_keeps(quick: Settings, monkeypatch:
 
 
 def test_early_stopping_and_the_plateau_schedule(quick: Settings) -> None:
-    trained = train(replace(quick, lr=1e-12, epochs=9, patience=2, min_delta=1e-3, schedule="plateau", plateau={"patience": 0}, clip=1.0, optimizer="SGD", valid=None))
+    trained = train(
+        replace(quick, lr=1e-12, epochs=9, patience=2, min_delta=1e-3, schedule="plateau", plateau={"patience": 0}, clip=1.0, optimizer="SGD", valid=None)
+    )
     assert trained.metrics["epochs"] == 3
     assert trained.metrics["calibration"]["on"] == "validation images"
 

@@ -27,12 +27,14 @@ def latent_space(embeddings: Tensor, labels: Tensor, classes: Sequence[str] = ()
     """
     figure = _figure(5.0, 5.0)
     axes = figure.add_subplot()
+    size = min(max(8000 / len(embeddings), 4), 40)
     present = torch.unique(labels).tolist()
     colours = _colours(len(present))
     for colour, label in zip(colours, present, strict=True):
         points = embeddings[labels == label]
         name = classes[label] if label < len(classes) else str(label)
-        axes.scatter(points[:, 0].numpy(), points[:, 1].numpy(), s=min(max(8000 / len(embeddings), 4), 40), alpha=0.6, linewidths=0, color=colour, label=name, rasterized=True)
+        x, y = points.T.numpy()
+        axes.scatter(x, y, s=size, alpha=0.6, linewidths=0, color=colour, label=name, rasterized=True)
     if limits is not None:
         axes.set_xlim(float(limits[0, 0]), float(limits[1, 0]))
         axes.set_ylim(float(limits[0, 1]), float(limits[1, 1]))

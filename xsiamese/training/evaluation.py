@@ -55,9 +55,10 @@ def evaluate(
         seed: of the fixed pairs.
 
     Returns:
-        What JSON can hold: accuracy at the threshold (the mean of both kinds of pairs, so that their numbers do not matter), confusion matrix (rows different, same; columns called different, same), ROC-AUC of the score and of
-        the Euclidean distance, equal error rate of the test pairs, nearest-neighbour accuracy (not for a table of pairs),
-        for at most 500 test images the 95 % confidence interval of the ROC-AUC, numbers of pairs and images.
+        What JSON can hold: accuracy at the threshold (the mean of both kinds of pairs, so that their numbers do not matter), confusion matrix
+        (rows different, same; columns called different, same), ROC-AUC of the score and of the Euclidean distance, equal error rate of the
+        test pairs, nearest-neighbour accuracy (not for a table of pairs), for at most 500 test images the 95 % confidence interval of the
+        ROC-AUC, numbers of pairs and images.
     """
     held = train if calibration is None or not len(calibration) else calibration
     chosen = pairs or (fixed_pairs(held.labels, count, seed + 1), fixed_pairs(test.labels, count, seed + 2))

@@ -15,7 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
 from xsiamese.data.batches import Batches
-from xsiamese.data.pairs import Pairs, anchor_pairs
+from xsiamese.data.pairs import ClassIndex, Pairs, anchor_pairs
 from xsiamese.data.sources import Source, load
 from xsiamese.model import SiameseModel
 from xsiamese.plot.latent import curves, frame, latent_space, plane
@@ -85,6 +85,12 @@ def loaded(settings: Settings) -> Source:
     found = load(settings.dataset, settings.data, settings.pixels, valid=valid, test=settings.test, seed=settings.seed, same_label=settings.same_label)
     if settings.needs_validation and not len(found.valid):
         raise ValueError(f"valid={valid}: early stopping and the plateau schedule need validation images, and there are none")
+    for name, part in (("training", found.train), ("validation", found.valid), ("test", found.test)):
+        if found.pairs is None and (len(part) or name != "validation"):
+            try:
+                ClassIndex(part.labels, part.classes)
+            except ValueError as error:
+                raise ValueError(f"{len(part)} {name} images of {settings.dataset}: {error}; give more images or other shares") from error
     return found
 
 
