@@ -13,6 +13,7 @@ from typing import Any
 
 import captum.attr
 import shared
+import zoo_tables
 from described import CAPTUM, NOT_METHODS, OPTIONS, UNSUPPORTED
 from docutils import nodes
 from measured import performance
@@ -40,6 +41,7 @@ def write(app: Sphinx) -> None:
     pages = everything() | {
         "shared.inc": table(head, shared.table(), "26 38 12 12 12"),
         "performance.inc": performance(Path(app.srcdir, "measurements", "speed.json")),
+        **zoo_tables.tables(Path(app.srcdir, "measurements")),
     }
     for path, text in pages.items():
         target = root / path

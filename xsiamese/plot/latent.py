@@ -42,7 +42,7 @@ def latent_space(embeddings: Tensor, labels: Tensor, classes: Sequence[str] = ()
     axes.set_xlabel("$z_1$")
     axes.set_ylabel("$z_2$")
     if legend and len(present) <= 20:
-        axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+        axes.legend(markerscale=(40 / size) ** 0.5, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 
 

@@ -1,0 +1,100 @@
+"""Measures Livieris' network on flowers and Koch's on Omniglot: ``python docs/measurements/zoo_more.py flowers|omniglot [--minutes 4]``.
+
+Omniglot is trained on the two small background sets (242 characters) and measured by the 20 one-shot runs of Lake et al. Training goes on where
+the last call stopped (folder ``--work``), for so many minutes a call; ``cpu_minutes`` counts all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback
+
+from xsiamese.data import omniglot
+from xsiamese.training.evaluation import evaluate
+from xsiamese.training.oneshot import one_shot_accuracy
+from xsiamese.training.run import fit, keep, loaded, make_module, make_trainer, train
+from xsiamese.training.settings import Settings, sized
+
+HERE = Path(__file__).parent
+DATA = Path(os.environ.get("XSIAMESE_DATA", HERE.parents[2] / "shared" / "data"))
+
+
+class Enough(Callback):
+    """Stops after the epoch in which the time is over."""
+
+    def __init__(self, minutes: float) -> None:
+        self.end = time.monotonic() + 60 * minutes
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        trainer.should_stop = trainer.should_stop or time.monotonic() > self.end
+
+
+def flowers(work: Path) -> None:
+    """MobileNetV2 from scratch on 64 x 64 pixels, the images split by image."""
+    how: dict[str, Any] = {"epochs": 15, "lr": 1e-3, "batch_size": 32, "valid": 0.1, "test": 0.25, "device": "cpu", "progress": False}
+    settings = Settings("livieris", str(DATA / "flowers"), output=work, arguments={"backbone": "MobileNet"}, **how)
+    start = time.process_time()
+    metrics = train(sized(settings, 64)).metrics
+    write("zoo_flowers.json", {**metrics, "backbone": "MobileNet, no weights", "size": 64, "cpu_minutes": round((time.process_time() - start) / 60, 1)})
+
+
+def koch(work: Path, minutes: float) -> None:
+    """Koch's network, as long as time allows."""
+    settings = Settings(
+        "koch", "Omniglot", data=DATA / "omniglot", output=work, device="cpu", progress=False, schedule="constant", lr=3e-4, epochs=1000, resume=True
+    )
+    source = loaded(settings)
+    torch.manual_seed(settings.seed)
+    module = make_module(settings.build(), settings, source)
+    stem = f"{work}/koch-Omniglot"
+    trainer, last = make_trainer(settings, stem)
+    trainer.callbacks.append(Enough(minutes))  # type: ignore[attr-defined]
+    start = time.process_time()
+    fit(trainer, module, settings, source, last if last.is_file() else None)
+    path = HERE / "zoo_omniglot.json"
+    before = json.loads(path.read_text())["cpu_minutes"] if path.is_file() and last.is_file() else 0
+    model = module.model.eval()
+    metrics = evaluate(model, source.train, source.test, settings.pixels, count=5000)
+    metrics["one_shot_20_way_accuracy"] = one_shot_accuracy(model, omniglot.runs(settings.data), settings.pixels)
+    keep(Path(f"{stem}.safetensors"), model, settings, metrics)
+    write(
+        path.name,
+        {
+            **metrics,
+            "epochs": len(module.history["train_loss"]),
+            "history": module.history,
+            "cpu_minutes": round(before + (time.process_time() - start) / 60, 1),
+        },
+    )
+
+
+def write(name: str, found: dict[str, Any]) -> None:
+    """Writes and prints the numbers."""
+    text = json.dumps(found)
+    (HERE / name).write_text(text + "\n")
+    print(text)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["flowers", "omniglot"])
+    parser.add_argument("--minutes", type=float, default=4)
+    parser.add_argument("--work", type=Path, default=Path("zoo-work"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    if arguments.what == "flowers":
+        flowers(arguments.work)
+    else:
+        koch(arguments.work, arguments.minutes)
+
+
+if __name__ == "__main__":
+    main()
