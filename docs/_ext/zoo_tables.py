@@ -62,16 +62,10 @@ def recommended(found: list[dict[str, Any]]) -> str:
 
 def speed(found: list[dict[str, Any]]) -> str:
     """Epoch against floor."""
-    lines = [
-        [
-            str(r["batch_size"]),
-            f"{r['floor_ms_per_step']:.2f}",
-            f"{r['epoch_ms_per_step']:.2f}",
-            f"{r['ratio']:.2f}",
-            *(f"{v:.2f}" for v in r["parts_ms_per_step"].values()),
-        ]
-        for r in found
-    ]
+    lines = []
+    for r in found:
+        numbers = [*(r[key] for key in ("floor_ms_per_step", "epoch_ms_per_step", "ratio")), *r["parts_ms_per_step"].values()]
+        lines.append([str(r["batch_size"]), *(f"{value:.2f}" for value in numbers)])
     return rows(["Batch", "Floor, ms a step", "Epoch, ms a step", "Epoch / floor", "Sampling and gathering, ms", "Bytes to floats, ms"], lines)
 
 
@@ -79,12 +73,15 @@ def more(omniglot: Any, flowers: Any) -> str:
     """Omniglot and flowers."""
     lines = []
     if omniglot:
-        lines.append(["Koch, Omniglot", f"20-way one-shot accuracy {omniglot['one_shot_20_way_accuracy']:.3f} (published: 0.92), verification ROC-AUC "
-                      f"{omniglot['roc_auc']:.3f} on characters not trained on", f"{omniglot['epochs']} epochs, {omniglot['cpu_minutes']:g} minutes of one core"])  # fmt: skip
+        result = f"20-way one-shot accuracy {omniglot['one_shot_20_way_accuracy']:.3f} (published: 0.92), verification ROC-AUC {omniglot['roc_auc']:.3f}"
+        lines.append(
+            ["Koch, Omniglot", f"{result} on characters not trained on", f"{omniglot['epochs']} epochs, {omniglot['cpu_minutes']:g} minutes of one core"]
+        )
     if flowers:
         low, high = flowers["roc_auc_interval"]
-        lines.append(["Livieris, flowers", f"test ROC-AUC {flowers['roc_auc']:.3f}, 95 % interval {low:.3f} to {high:.3f}, from {flowers['test_images']} test images",
-                      f"{flowers['backbone']}, {flowers['size']} pixels, {flowers['epochs']} epochs, {flowers['cpu_minutes']:g} minutes of one core"])  # fmt: skip
+        result = f"test ROC-AUC {flowers['roc_auc']:.3f}, 95 % interval {low:.3f} to {high:.3f}, {flowers['test_images']} test images"
+        how = f"{flowers['backbone']}, {flowers['size']} pixels, {flowers['epochs']} epochs, {flowers['cpu_minutes']:g} minutes of one core"
+        lines.append(["Livieris, flowers", result, how])
     return rows(["Network, data", "Result", "Training"], lines)
 
 

@@ -9,8 +9,8 @@ found two of them alike or different. Their command, with their ``config.yml``:
 
    $ xsiamese train --config config.yml
 
-Here a small backbone starts from nothing and learns for seconds, so expect little of it: the point is the way. ``--weights DEFAULT`` starts from ImageNet. It needs the
-flowers in ``XSIAMESE_DATA/flowers`` and stops with a line that says so where they are not.
+Here a small backbone starts from nothing and learns for seconds, so expect little of it: the point is the way. ``--weights DEFAULT`` starts from
+ImageNet. It needs the flowers in ``XSIAMESE_DATA/flowers`` and stops with a line that says so where they are not.
 """
 
 import os
@@ -29,7 +29,7 @@ from xsiamese.training.run import loaded, train  # noqa: E402
 from xsiamese.training.settings import Settings, sized  # noqa: E402
 
 settings = Settings(
-    "livieris", str(folder), output=Path(tempfile.mkdtemp()), arguments={"backbone": "resnet18"}, lr=5e-4, epochs=4, batch_size=16, valid=0.1, test=0.2,
+    "livieris", str(folder), output=Path(tempfile.mkdtemp()), arguments={"backbone": "MobileNet"}, lr=1e-3, epochs=5, batch_size=16, valid=0.1, test=0.2,
     device="cpu", progress=False,
 )  # fmt: skip
 settings = sized(settings, 48)
@@ -58,7 +58,7 @@ from xsiamese.zoo import open_model  # noqa: E402
 opened = open_model(str(trained.files[0]))
 same = [source.test.paths[i] for i in (source.test.labels == 0).nonzero().flatten()[:2]]
 other = source.test.paths[int((source.test.labels == 3).nonzero()[0])]
-explainer = PairGradCAM(opened.model, "features.layer3")
+explainer = PairGradCAM(opened.model, "features.13")
 explanation = explainer.explain((opened.read(same[0]), opened.read(same[1])))
 print(explanation.summary())
 alike = explanation.plot(preprocessing=opened.preprocessing)
