@@ -27,12 +27,12 @@ DATA = Path(os.environ.get("XSIAMESE_DATA", HERE.parents[2] / "shared" / "data")
 
 
 class Enough(Callback):
-    """Stops after the epoch in which the time is over."""
+    """Stops when the time is over, also within an epoch."""
 
     def __init__(self, minutes: float) -> None:
         self.end = time.monotonic() + 60 * minutes
 
-    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
         trainer.should_stop = trainer.should_stop or time.monotonic() > self.end
 
 

@@ -29,10 +29,10 @@ from xsiamese.training.run import loaded, train  # noqa: E402
 from xsiamese.training.settings import Settings, sized  # noqa: E402
 
 settings = Settings(
-    "livieris", str(folder), output=Path(tempfile.mkdtemp()), arguments={"backbone": "MobileNet"}, lr=1e-3, epochs=5, batch_size=16, valid=0.1, test=0.2,
+    "livieris", str(folder), output=Path(tempfile.mkdtemp()), arguments={"backbone": "timm/resnet10t"}, lr=1e-3, epochs=4, batch_size=32, valid=0.1, test=0.2,
     device="cpu", progress=False,
 )  # fmt: skip
-settings = sized(settings, 48)
+settings = sized(settings, 40)
 
 # %%
 # **01, training.** For each anchor one positive and one negative, images split into training, validation and test. Distances are learned with margin 2
@@ -58,7 +58,7 @@ from xsiamese.zoo import open_model  # noqa: E402
 opened = open_model(str(trained.files[0]))
 same = [source.test.paths[i] for i in (source.test.labels == 0).nonzero().flatten()[:2]]
 other = source.test.paths[int((source.test.labels == 3).nonzero()[0])]
-explainer = PairGradCAM(opened.model, "features.13")
+explainer = PairGradCAM(opened.model, "features.layer2")
 explanation = explainer.explain((opened.read(same[0]), opened.read(same[1])))
 print(explanation.summary())
 alike = explanation.plot(preprocessing=opened.preprocessing)

@@ -64,6 +64,7 @@ def train(settings: Settings) -> Trained:
     """
     writable(settings.output)
     source = loaded(settings)
+    writable(settings.output)
     torch.manual_seed(settings.seed)
     model = settings.build()
     stem = f"{settings.output}/{settings.network}-{source.name}"
