@@ -110,6 +110,28 @@ def test_batches_gather_the_images_they_name() -> None:
     assert torch.equal(batch.labels, labels)
 
 
+def test_processes_share_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from xsiamese.data import batches as module
+
+    whole = Batches(bars(30), "items", 8).sampled()[0][0]
+    parts = []
+    for rank in range(3):
+        monkeypatch.setattr(module, "_world", lambda rank=rank: (rank, 3))
+        batches = Batches(bars(30), "items", 4)
+        parts.append(batches.sampled()[0][0])
+        assert len(list(batches)) == len(batches) == 3
+    assert torch.equal(torch.stack(parts, 1).flatten(), whole)
+
+
+def test_items_of_a_class_can_follow_each_other() -> None:
+    items = bars(60)
+    batches = Batches(items, "items", 6, per_class=2)
+    labels = batches.sampled()[1]
+    assert torch.equal(labels[::2], labels[1::2])
+    assert sorted(batches.sampled()[0][0].tolist()) == list(range(60))
+    assert labels.tolist() != sorted(labels.tolist())
+
+
 def test_split_keeps_images_and_classes_apart() -> None:
     items = bars(60)
     parts = split(items, 0.1, 0.2, seed=5)

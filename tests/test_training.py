@@ -16,10 +16,10 @@ from tests.figures import bars, write_folders
 from xsiamese import PairGradCAM, SiameseModel
 from xsiamese.data import Augment
 from xsiamese.training import losses
-from xsiamese.training.evaluation import equal_error_rate, ranked
+from xsiamese.training.evaluation import equal_error_rate, evaluate, ranked
 from xsiamese.training.module import Pixels, SiameseModule
 from xsiamese.training.recipes import RECIPES
-from xsiamese.training.run import train
+from xsiamese.training.run import fit, loaded, make_module, make_trainer, train
 from xsiamese.training.settings import Settings, sized
 from xsiamese.zoo import CARDS, load
 from xsiamese.zoo.cards import Preprocessing
@@ -288,3 +288,16 @@ def test_metrics_by_hand() -> None:
     assert 0.3 < at <= 0.8
     large = torch.tensor([100.0, 101.0, 102.0])
     assert ranked(large).diff().gt(0).all()
+
+
+@pytest.mark.slow
+def test_the_recommended_recipe_learns_digits_in_the_plane(real_data: Path, tmp_path: Path) -> None:
+    settings = Settings("embedding-recommended", "MNIST", data=real_data, output=tmp_path, epochs=4, device="cpu", progress=False)
+    whole = loaded(settings)
+    source = replace(whole, train=whole.train.take(range(10_000)), test=whole.test.take(range(2_000)))
+    module = make_module(settings.build(), settings, source)
+    trainer, _ = make_trainer(settings, str(tmp_path / "run"))
+    assert fit(trainer, module, settings, source)
+    metrics = evaluate(module.model.eval(), source.train, source.test, settings.pixels, count=4000)
+    assert metrics["5_nn_accuracy"] > 0.9
+    assert metrics["roc_auc"] > 0.9

@@ -65,7 +65,7 @@ def load(
         from xsiamese.data.folders import read_folders
 
         items = read_folders(path, preprocessing)
-        return Source(path.name, *split(items, 0.1 if valid is None else valid, 0.1 if test is None else test, seed))
+        return Source(path.resolve().name, *split(items, 0.1 if valid is None else valid, 0.1 if test is None else test, seed))
     near = get_close_matches(dataset, NAMES, n=2) or [n for n in NAMES if n.lower() == dataset.lower()]
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(NAMES)}, a folder of class folders, or a CSV of pairs"
     raise ValueError(f"no data set is called {dataset!r} and no such folder exists; {hint}")

@@ -96,6 +96,8 @@ def train(network: str | None = None, dataset: str | None = None, /, *, options:
     given = options or Options()
     settings = _configured(given, network) if given.config is not None else _named(given, network, dataset)
     trained = run(settings)
+    if not trained.files:
+        return
     print((Path(f"{trained.files[0].with_suffix('')}-metrics.txt")).read_text(encoding="utf-8"), end="")
     print(*(f"written {path}" for path in trained.files), sep="\n")
     print(f"xsiamese explain A B --model {trained.files[0]} explains pairs with it")
@@ -122,8 +124,10 @@ def _named(given: Options, network: str | None, dataset: str | None) -> Settings
 
     if network is None or dataset is None:
         raise ValueError("a network and a data set are needed: xsiamese train siamese-contrastive MNIST --data DIR (or --config config.yml)")
-    alike = ("data", "lr", "epochs", "batch_size", "optimizer", "schedule", "clip", "patience", "same_label", "animation", "reduction")
-    alike += ("log_interval", "logger", "seed", "device", "devices", "precision", "resume")
+    alike = (
+        "data", "lr", "epochs", "batch_size", "optimizer", "schedule", "clip", "patience", "same_label", "animation", "reduction", "log_interval", "logger",
+        "seed", "device", "devices", "precision", "resume",
+    )  # fmt: skip
     arguments = {name: getattr(given, name) for name in ("dimensions", "backbone", "weights") if getattr(given, name) is not None}
     rest: dict[str, Any] = {name: getattr(given, name) for name in alike}
     settings = Settings(network, dataset, output=given.output or Path("tmp"), valid=given.valid_size, test=given.test_size, arguments=arguments, **rest)

@@ -139,5 +139,7 @@ def table(metrics: Mapping[str, Any]) -> str:
     for name, value in metrics.items():
         if isinstance(value, Mapping):
             value = ", ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in value.items())
+        if isinstance(value, tuple):
+            value = " to ".join(f"{v:.4f}" for v in value)
         lines.append(f"{name.replace('_', ' '):<24}{value:.4f}" if isinstance(value, float) else f"{name.replace('_', ' '):<24}{value}")
     return "\n".join(lines) + "\n"

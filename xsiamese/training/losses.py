@@ -140,11 +140,16 @@ class Centres(OnItems):
         dimensions: of the embedding.
         classes: how many.
         spread: the standard deviation of the first centres; small, so that they can still change places.
+        radius: starts them on a circle of this radius in the first two dimensions instead, in the order of the classes.
     """
 
-    def __init__(self, dimensions: int, classes: int, spread: float = 0.5) -> None:
+    def __init__(self, dimensions: int, classes: int, spread: float = 0.5, radius: float | None = None) -> None:
         super().__init__()
-        self.centres = nn.Parameter(spread * torch.randn(classes, dimensions))
+        start = spread * torch.randn(classes, dimensions)
+        if radius is not None:
+            angle = torch.arange(classes) * (2 * torch.pi / classes)
+            start = torch.cat([radius * torch.stack([angle.cos(), angle.sin()], 1), start[:, 2:]], 1)
+        self.centres = nn.Parameter(start)
 
     def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(-(embeddings[:, None] - self.centres).square().sum(2), labels)

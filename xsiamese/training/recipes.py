@@ -33,6 +33,7 @@ class Recipe:
         options: further arguments of the optimiser.
         augment: of training images, or None.
         per_class: how many items of a class follow each other in batches of items.
+        for_data: what is different for a data set, by its name.
         given_pairs: whether pairs follow the rule of Livieris et al. instead of being sampled anew in each epoch.
     """
 
@@ -46,6 +47,7 @@ class Recipe:
     augment: Augment | None = None
     given_pairs: bool = False
     per_class: int = 1
+    for_data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def _evidence(task: Task) -> Loss:
@@ -58,6 +60,11 @@ def _recommended(task: Task) -> Loss:
     return losses.Sum(losses.Centres(task.dimensions, task.classes), losses.Neighbours())
 
 
+def _circle(task: Task) -> Loss:
+    """For digits: centres that start on a circle, and nothing else."""
+    return losses.Centres(task.dimensions, task.classes, radius=4.0)
+
+
 RECIPES: Mapping[str, Recipe] = {
     "embedding-classification": Recipe(lambda task: losses.Classification(task.dimensions, task.classes)),
     "siamese-contrastive": Recipe(lambda task: losses.Contrastive(within=True)),
@@ -67,6 +74,7 @@ RECIPES: Mapping[str, Recipe] = {
     "embedding-recommended": Recipe(
         _recommended,
         lr=1e-2, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-4},
+        for_data={"MNIST": {"loss": _circle, "lr": 5e-3, "augment": Augment(degrees=10, shift=0.07, scale=0.1)}},
     ),
     "small": Recipe(
         lambda task: losses.Classification(task.dimensions, task.classes),

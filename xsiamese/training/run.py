@@ -34,7 +34,7 @@ class Trained:
     Attributes:
         model: in evaluation mode, with its threshold.
         metrics: as in the JSON file.
-        files: what was written.
+        files: what was written, the checkpoint first; nothing by the other processes of a training on several devices.
         finished: False after Ctrl-C.
     """
 
@@ -76,6 +76,8 @@ def train(settings: Settings) -> Trained:
     if finished and best:
         module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
     model.eval().cpu()
+    if not trainer.is_global_zero:  # one process of several evaluates and writes
+        return Trained(model, {}, (), finished)
     metrics, files = artifacts(model, module, settings, source, stem, latent, finished)
     return Trained(model, metrics, files, finished)
 

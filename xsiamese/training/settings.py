@@ -107,6 +107,7 @@ class Settings:
     def recipe(self) -> Recipe:
         """The network's recipe with everything that is set here."""
         base = recipe(self.network)
+        base = replace(base, **base.for_data.get(self.dataset, {}))
         changed = {n: getattr(self, n) for n in ("lr", "epochs", "batch_size", "optimizer", "schedule", "options", "augment") if getattr(self, n) is not None}
         if "optimizer" in changed and "options" not in changed and changed["optimizer"] != base.optimizer:
             changed["options"] = {}
