@@ -38,7 +38,7 @@ print(f"{len(train.classes)} characters to train on, {len(test.classes)} others 
 # Training: the classes of the training characters, by the softmax over them. The classifier is left behind, what stays is the embedding and its cosine.
 
 settings = Settings(
-    "small", "Omniglot", output=Path(tempfile.mkdtemp()), preprocessing=pixels, lr=5e-3, epochs=9, batch_size=64, device="cpu", progress=False,
+    "small", "Omniglot", output=Path(tempfile.mkdtemp()), preprocessing=pixels, lr=5e-3, epochs=7, batch_size=64, device="cpu", progress=False,
     augment=Augment(degrees=10, shift=0.07, scale=0.1),
 )  # fmt: skip
 source = Source("Omniglot", train, train.take([]), train.take(range(64)))
