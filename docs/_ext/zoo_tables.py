@@ -75,7 +75,11 @@ def more(omniglot: Any, flowers: Any) -> str:
     if omniglot:
         result = f"20-way one-shot accuracy {omniglot['one_shot_20_way_accuracy']:.3f} (published: 0.92), verification ROC-AUC {omniglot['roc_auc']:.3f}"
         lines.append(
-            ["Koch, Omniglot", f"{result} on characters not trained on", f"{omniglot['epochs']} epochs, {omniglot['cpu_minutes']:g} minutes of one core"]
+            [
+                "Koch, Omniglot",
+                f"{result} on characters not trained on",
+                f"{omniglot['steps']} steps of 64 drawings, {omniglot['cpu_minutes']:g} minutes of one core",
+            ]
         )
     if flowers:
         low, high = flowers["roc_auc_interval"]

@@ -74,7 +74,7 @@ RECIPES: Mapping[str, Recipe] = {
     "embedding-recommended": Recipe(
         _recommended,
         lr=1e-2, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-4},
-        for_data={"MNIST": {"loss": _circle, "lr": 5e-3, "augment": Augment(degrees=10, shift=0.07, scale=0.1)}},
+        for_data={"MNIST": {"loss": _circle, "augment": Augment(degrees=10, shift=0.07, scale=0.1)}},
     ),
     "small": Recipe(
         lambda task: losses.Classification(task.dimensions, task.classes),
