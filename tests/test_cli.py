@@ -118,11 +118,11 @@ def test_the_tables(run: Run) -> None:
     out = run("explainers")[1]
     assert [line for line in out.splitlines() if line.startswith("gradcam ") and "PairGradCAM" in line]
     assert {row["class"] for row in json.loads(run("explainers", "--json")[1])} == set(xsiamese.explainers())
-    assert "fashion" in run("models")[1]
-    assert json.loads(run("models", "--json")[1])[0]["weights"]
+    assert "fashion" in run("zoo")[1]
+    assert json.loads(run("zoo", "--json")[1])[0]["weights"]
 
 
-@pytest.mark.parametrize("command", [[], ["explain"], ["plugins"], ["explainers"], ["models"]])
+@pytest.mark.parametrize("command", [[], ["explain"], ["plugins"], ["explainers"], ["zoo"]])
 def test_help(run: Run, command: list[str]) -> None:
     code, out, _ = run(*command, "--help")
     assert code == 0

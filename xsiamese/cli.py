@@ -184,14 +184,15 @@ def main() -> None:
     """The entry point: errors are one line, without a traceback."""
     from xsiamese.plugins import commands
 
-    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # type: ignore[assignment]
-    for name, function in commands().items():
-        app.command(function, name=name)
-    try:
-        app()
-    except (ValueError, TypeError, ImportError, FileNotFoundError, FloatingPointError) as error:
-        print(f"xsiamese: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("xsiamese: interrupted", file=sys.stderr)
-        sys.exit(130)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # type: ignore[assignment]
+        for name, function in commands().items():
+            app.command(function, name=name)
+        try:
+            app()
+        except (ValueError, TypeError, ImportError, FileNotFoundError, FloatingPointError) as error:
+            print(f"xsiamese: {error}", file=sys.stderr)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            print("xsiamese: interrupted", file=sys.stderr)
+            sys.exit(130)
