@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -193,6 +194,9 @@ def main() -> None:
         except (ValueError, TypeError, ImportError, FileNotFoundError, FloatingPointError) as error:
             print(f"xsiamese: {error}", file=sys.stderr)
             sys.exit(2)
+        except BrokenPipeError:  # whoever read our output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
         except KeyboardInterrupt:
             print("xsiamese: interrupted", file=sys.stderr)
             sys.exit(130)
