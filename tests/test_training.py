@@ -301,3 +301,10 @@ def test_the_recommended_recipe_learns_digits_in_the_plane(real_data: Path, tmp_
     metrics = evaluate(module.model.eval(), source.train, source.test, settings.pixels, count=4000)
     assert metrics["5_nn_accuracy"] > 0.9
     assert metrics["roc_auc"] > 0.8  # the centres are far apart, but not by the same distance
+
+
+def test_tensorboard_and_mixed_precision(quick: Settings) -> None:
+    train(replace(quick, logger="tensorboard", precision="bf16-mixed"))
+    assert list(quick.output.rglob("events.out.tfevents*"))
+    found = json.loads((quick.output / "siamese-contrastive-bars-metrics.json").read_text())
+    assert 0.5 <= found["roc_auc"] <= 1
