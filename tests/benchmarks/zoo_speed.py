@@ -1,4 +1,4 @@
-"""Measures an epoch of training against its floor: ``python docs/measurements/zoo_speed.py``, alone on the machine.
+"""Measures an epoch of training against its floor: ``python tests/benchmarks/zoo_speed.py``, alone on the machine.
 
 The floor is the same optimiser steps (contrastive loss, EmbeddingNet, Adam) on batches that already lie in memory as floats. The epoch is
 what ``xsiamese train`` runs between the start and the end of a training epoch: sampling of pairs, gathering, bytes to floats, Lightning,
@@ -24,8 +24,8 @@ from xsiamese.data.sources import Source, load
 from xsiamese.training.run import fit, make_module, make_trainer
 from xsiamese.training.settings import Settings
 
-HERE = Path(__file__).parent
-DATA = Path(os.environ.get("XSIAMESE_DATA", HERE.parents[2] / "shared" / "data"))
+OUT = Path(__file__).parents[2] / "docs" / "measurements"
+DATA = Path(os.environ.get("XSIAMESE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 class Clock(Callback):
@@ -59,7 +59,7 @@ def main() -> None:
         rows.append({"batch_size": size, "floor_ms_per_step": round(1e3 * lower / steps, 3), "epoch_ms_per_step": round(1e3 * ours / steps, 3),
                      "ratio": round(ours / lower, 3), "ratios": [round(b / a, 3) for a, b in pairs], "parts_ms_per_step": parts(settings, source)})  # fmt: skip
         print(rows[-1], flush=True)
-    (HERE / "zoo_speed.json").write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    (OUT / "zoo_speed.json").write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
 
 def floor(settings: Settings, source: Source) -> float:

@@ -1,4 +1,4 @@
-"""Measures Livieris' network on flowers and Koch's on Omniglot: ``python docs/measurements/zoo_more.py flowers|omniglot [--minutes 4]``.
+"""Measures Livieris' network on flowers and Koch's on Omniglot: ``python tests/benchmarks/zoo_more.py flowers|omniglot [--minutes 4]``.
 
 Omniglot is trained on the two small background sets (242 characters) and measured by the 20 one-shot runs of Lake et al. Training goes on where
 the last call stopped (folder ``--work``), for so many minutes a call; ``cpu_minutes`` counts all of them.
@@ -22,8 +22,8 @@ from xsiamese.training.oneshot import one_shot_accuracy
 from xsiamese.training.run import fit, loaded, make_module, make_trainer, train
 from xsiamese.training.settings import Settings, sized
 
-HERE = Path(__file__).parent
-DATA = Path(os.environ.get("XSIAMESE_DATA", HERE.parents[2] / "shared" / "data"))
+OUT = Path(__file__).parents[2] / "docs" / "measurements"
+DATA = Path(os.environ.get("XSIAMESE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
 class Enough(Callback):
@@ -79,7 +79,7 @@ def koch(work: Path, minutes: float) -> None:
 def write(name: str, found: dict[str, Any]) -> None:
     """Writes and prints the numbers."""
     text = json.dumps(found)
-    (HERE / name).write_text(text + "\n")
+    (OUT / name).write_text(text + "\n")
     print(text)
 
 

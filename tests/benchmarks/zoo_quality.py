@@ -1,4 +1,4 @@
-"""Measures the networks of the image zoo on full MNIST and FashionMNIST: ``python docs/measurements/zoo_quality.py [--most N]``.
+"""Measures the networks of the image zoo on full MNIST and FashionMNIST: ``python tests/benchmarks/zoo_quality.py [--most N]``.
 
 Every run is one line of zoo_quality.json; what is there is not run again, so the script can be stopped and started at any time.
 Columns: 5-NN accuracy of the test embedding in the train embedding, and ROC-AUC of 20,000 test pairs by Euclidean distance.
@@ -22,8 +22,8 @@ from xsiamese.training.evaluation import evaluate
 from xsiamese.training.run import fit, make_module, make_trainer
 from xsiamese.training.settings import Settings
 
-HERE = Path(__file__).parent
-DATA = Path(os.environ.get("XSIAMESE_DATA", HERE.parents[2] / "shared" / "data"))
+OUT = Path(__file__).parents[2] / "docs" / "measurements"
+DATA = Path(os.environ.get("XSIAMESE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FOLDERS = {"MNIST": "mnist", "FashionMNIST": "fashion_mnist"}
 SAME: dict[str, Any] = {"epochs": 5, "lr": 1e-4, "batch_size": 32, "optimizer": "Adam", "schedule": "constant"}
 FRIENDS = ("siamese-contrastive", "siamese-binary-cross-entropy", "triplet-loss-net", "embedding-classification")
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time, one thread each")
     parser.add_argument("--only", default="", help="a network")
     arguments = parser.parse_args()
-    path = HERE / "zoo_quality.json"
+    path = OUT / "zoo_quality.json"
     done = json.loads(path.read_text()) if path.is_file() else []
     known = {(r["network"], r["dataset"], r["seed"]) for r in done}
     left = [run for run in RUNS if run[:3] not in known and arguments.only in ("", run[0])][: arguments.most]
