@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,10 +50,15 @@ python_maximum_signature_line_length = 100
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
+# Examples on real data stop where there is none: then they are shown without being run.
+DATA = Path(os.environ.setdefault("XSIAMESE_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data")))
+NEEDS_DATA = [path.stem for path in Path(__file__).parents[1].glob("examples/*/plot_*.py") if "XSIAMESE_DATA" in path.read_text(encoding="utf-8")]
+EXECUTED = r"plot_" if DATA.is_dir() else rf"/(?!{'|'.join(NEEDS_DATA)})plot_"
+
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["auto_examples"],
-    "filename_pattern": r"plot_",
+    "filename_pattern": EXECUTED,
     "ignore_pattern": r"(__init__|setup|test_).*\.py|xsiamese-",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
