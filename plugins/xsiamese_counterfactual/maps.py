@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from xsiamese import Comparison, PairAttribution, PairBatch, PairExplanation
-from xsiamese.layers import Layer, Layout, as_grid
-from xsiamese_counterfactual.decision import Decision
-from xsiamese_counterfactual.search import unclamped
+from xsiamese import PairBatch, PairExplanation
+from xsiamese.layers import as_grid
+from xsiamese_counterfactual.decision import DecisionExplainer, unclamped
 
 Form = Literal["signed", "livieris"]
 
 
-class PairCounterfactualMaps(PairAttribution):
+class PairCounterfactualMaps(DecisionExplainer):
     r"""Factual and counterfactual Grad-CAM: what speaks for the decision on a pair, and what speaks against it, on both images.
 
     :meth:`attribute` gives the signed map of closeness, each side from its own activations and its own gradients. :meth:`explain` splits
@@ -47,13 +46,6 @@ class PairCounterfactualMaps(PairAttribution):
     reference = ("livieris2023", "selvaraju2017")
     modalities: ClassVar[frozenset[str]] = frozenset({"image"})
     needs_layer: ClassVar[bool] = True
-
-    def __init__(
-        self, model: Callable[..., Any], layer: Layer = None, *, threshold: float | None = None,
-        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None, higher_is_closer: bool | None = None, layout: Layout = None,
-    ) -> None:  # fmt: skip
-        super().__init__(model, layer, comparison=comparison, higher_is_closer=higher_is_closer, layout=layout)
-        self.threshold = threshold
 
     def compute(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
         """The signed maps of closeness, (pairs, 1, h, w) or (pairs, 1, tokens)."""
@@ -92,7 +84,7 @@ class PairCounterfactualMaps(PairAttribution):
             raise ValueError(f"form={form!r}: 'signed' or 'livieris' is needed")
         if form == "livieris" and self.model.higher_is_closer:
             raise ValueError("form='livieris' is about a distance D and 1 - D, and this model's score is a similarity: use form='signed'")
-        decision = None if form == "livieris" and self.threshold is None else Decision.of(self.model, self.threshold)
+        decision = None if form == "livieris" and self.threshold is None else self.decision()
         base = super().explain(inputs, ids=ids, **kwargs)
         alike: tuple[bool, ...] = ()
         if decision is not None:

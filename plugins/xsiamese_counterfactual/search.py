@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from inspect import Parameter, signature
@@ -17,16 +15,15 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese import Comparison, PairAttribution, PairBatch, PairExplanation
+from xsiamese import PairBatch, PairExplanation
 from xsiamese.inputs import Wrt
-from xsiamese.layers import Layer, Layout
-from xsiamese_counterfactual.decision import Decision
+from xsiamese_counterfactual.decision import Decision, DecisionExplainer, unclamped
 from xsiamese_counterfactual.result import Counterfactual
 
 SIDE_NAMES: tuple[Literal["a"], Literal["b"]] = ("a", "b")
 
 
-class PairCounterfactual(PairAttribution):
+class PairCounterfactual(DecisionExplainer):
     """Finds the smallest edit of one side of a pair that flips the decision.
 
     Args:
@@ -37,16 +34,9 @@ class PairCounterfactual(PairAttribution):
     uses_gradients: ClassVar[bool] = False
     differentiable: ClassVar[bool] = False
 
-    def __init__(
-        self, model: Callable[..., Any], layer: Layer = None, *, threshold: float | None = None,
-        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None, higher_is_closer: bool | None = None, layout: Layout = None,
-    ) -> None:  # fmt: skip
-        super().__init__(model, layer, comparison=comparison, higher_is_closer=higher_is_closer, layout=layout)
-        self.threshold = threshold
-
     def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Any:
         """What the search changes, as maps of the inputs: the closeness lost on the way, where it was lost. Needs a threshold."""
-        decision = Decision.of(self.model, self.threshold)
+        decision = self.decision()
         maps = []
         with unclamped():
             for side in batch.objective.moving:
@@ -89,7 +79,7 @@ class PairCounterfactual(PairAttribution):
         Raises:
             ValueError: if no threshold is known, or inputs or options do not fit.
         """
-        decision = Decision.of(self.model, self.threshold)
+        decision = self.decision()
         self._check_options(options)
         with self.prepared(
             inputs, additional_forward_args=additional_forward_args, wrt=wrt, internal_batch_size=internal_batch_size, show_progress=show_progress, seed=seed
@@ -208,14 +198,6 @@ class Neighbours:
     def distance(self, edited: Tensor) -> float:
         """From one row to the nearest."""
         return float(torch.cdist(edited.reshape(1, -1).to(self.real), self.real).min())
-
-
-@contextmanager
-def unclamped() -> Iterator[None]:
-    """Silences the warning that a clamped distance is explained unclamped: a counterfactual always is about the unclamped one."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="the distance of .* is clamped")
-        yield
 
 
 def pairs_of(batch: PairBatch, name: str) -> Iterator[PairBatch]:
