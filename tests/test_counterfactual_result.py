@@ -133,16 +133,22 @@ def test_on_the_command_line(tmp_path: Path) -> None:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         code = "import sys; sys.path.insert(0, '.'); from xsiamese.cli import main; main()"
-        command = [sys.executable, "-c", code, "explain", "a.png", "b.png", "--model", "mine:make", "--size", "32", "--method", "counterfactual", *arguments]
+        command = [sys.executable, "-c", code, "explain", "a.png", "b.png", "--model", "mine:make", "--size", "32", "--method", *arguments]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    done = run("--layer", "1", "--threshold", "0.1", "--json", "--output", "why.png")
+    done = run("counterfactual", "--layer", "1", "--threshold", "0.1", "--json", "--output", "why.png")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)["counterfactuals"][0]
     assert told["flipped"]
     assert told["score_after"] <= 0.1 < told["score_before"]
     assert (tmp_path / "why.png").stat().st_size > 5000
-    unknown = run("--layer", "1")
+    masked = run("minimal_mask", "--threshold", "0.1", "--json", "--output", "hole.png")
+    assert masked.returncode == 0, masked.stderr
+    told = json.loads(masked.stdout)["counterfactuals"][0]
+    assert told["kind"] == "mask"
+    assert told["flipped"] == (told["score_after"] <= 0.1)
+    assert (tmp_path / "hole.png").stat().st_size > 5000
+    unknown = run("minimal_mask")
     assert unknown.returncode == 2
     assert "xsiamese.calibrate" in unknown.stderr
     assert "Traceback" not in unknown.stderr

@@ -56,6 +56,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         reference: keys of the sources in the bibliography.
         modalities: what kind of input it explains.
         needs_layer: whether maps are of a layer's output rather than of the input.
+        needs_threshold: whether its maps are about a decision, so that there are none without ``threshold=`` or a calibrated comparison.
         uses_gradients: whether it differentiates the model.
         complete: whether the maps sum to the change of the value from the baselines to the inputs.
         returns_delta: whether it can say by how much they do not.
@@ -81,6 +82,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     reference: ClassVar[tuple[str, ...]] = ()
     modalities: ClassVar[frozenset[str]] = frozenset({"image", "tabular"})
     needs_layer: ClassVar[bool] = False
+    needs_threshold: ClassVar[bool] = False
     uses_gradients: ClassVar[bool] = True
     complete: ClassVar[bool] = False
     returns_delta: ClassVar[bool] = False

@@ -44,6 +44,7 @@ def quick_options(cls: type[PairAttribution]) -> dict[str, Any]:
     quick = {
         "n_samples": 64 if cls.name in ("kernel_shap", "lime") else 8,
         "nt_samples": 2,
+        "steps": 4,
         "feature_mask": (halves, halves),
         "sliding_window_shapes": (1, 2, 2),
     }

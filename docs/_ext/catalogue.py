@@ -179,8 +179,8 @@ def option_rows(cls: Explainer) -> Iterator[list[str]]:
 
 
 def described(cls: Explainer) -> dict[str, str]:
-    """What the docstring of ``compute`` says of each argument."""
-    text = inspect.getdoc(cls.compute) or ""
+    """What the docstring of ``compute`` says of each argument, or that of ``search`` where the options are a search's."""
+    text = inspect.getdoc(getattr(cls, "search", cls.compute)) or ""
     arguments = text.partition("Args:")[2].partition("\n\n")[0]
     found = re.findall(r"^ {4}\*{0,2}(\w+): (.+(?:\n {8}.+)*)", arguments, re.MULTILINE)
     return {name: " ".join(meaning.split()) for name, meaning in found}

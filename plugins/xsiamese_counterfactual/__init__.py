@@ -29,5 +29,5 @@ __all__ = [
 
 @hookimpl
 def xsiamese_explainers() -> Iterable[type[PairAttribution]]:
-    """Those whose maps need no threshold; the mask and the tabular search are imported from this package."""
-    return (PairRegionSwap, PairCounterfactualMaps)
+    """Those of images; the tabular search is imported from this package."""
+    return (PairRegionSwap, PairCounterfactualMaps, PairMinimalMask)

@@ -31,6 +31,7 @@ class PairCounterfactual(DecisionExplainer):
         threshold: where the decision turns, in the units of the unclamped score; None takes the comparison's calibrated one.
     """
 
+    needs_threshold: ClassVar[bool] = True
     uses_gradients: ClassVar[bool] = False
     differentiable: ClassVar[bool] = False
 

@@ -53,6 +53,7 @@ class PairRegionSwap(PairCounterfactual):
     reference = ("goyal2019", "vandenhende2022")
     modalities: ClassVar[frozenset[str]] = frozenset({"image"})
     needs_layer: ClassVar[bool] = True
+    needs_threshold: ClassVar[bool] = False  # of its maps
     chunk: ClassVar[int | None] = 1
     _kept: tuple[PairBatch | None, Recorded] | None = None
 

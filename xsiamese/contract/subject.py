@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from xsiamese.attribution import PairAttribution
 
 PAIRS = 3
+THRESHOLD = 0.25
 
 
 class ContractError(AssertionError):
@@ -26,9 +27,14 @@ class Subject:
     cls: type[PairAttribution]
     options: dict[str, Any] = field(default_factory=dict)
 
+    def make(self, model: Callable[..., Any], layer: Any = "3") -> Any:
+        """The explainer of a model; one that needs a threshold gets one that the contract's pairs can cross."""
+        options: dict[str, Any] = {"threshold": THRESHOLD} if self.cls.needs_threshold else {}
+        return self.cls(model, layer, **options) if self.cls.needs_layer else self.cls(model, **options)
+
     def attribute(self, model: Callable[..., Any], inputs: tuple[Tensor, Tensor], layer: Any = "3", **kwargs: Any) -> tuple[Tensor, Tensor]:
         """The maps of a model made by this module."""
-        explainer = self.cls(model, layer) if self.cls.needs_layer else self.cls(model)
+        explainer = self.make(model, layer)
         options = {k: tuple(m.to(inputs[0].device) for m in v) if k == "feature_mask" else v for k, v in self.options.items()}
         if inputs[0].dim() != 4:
             options = {k: v for k, v in options.items() if k not in ("feature_mask", "sliding_window_shapes")}

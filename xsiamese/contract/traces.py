@@ -123,7 +123,7 @@ def check_deterministic(subject: Subject) -> None:
 def check_memory(subject: Subject) -> None:
     """50 calls leave no tensor behind."""
     model, inputs = SiameseModel(encoder(), "dot"), pairs(2)
-    explainer = subject.cls(model, "3") if subject.cls.needs_layer else subject.cls(model)
+    explainer = subject.make(model)
 
     def tensors() -> int:
         gc.collect()

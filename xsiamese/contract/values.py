@@ -73,7 +73,7 @@ def check_unused_input(subject: Subject) -> None:
     if subject.cls.of_activations or subject.cls.fitted:
         return
     model = SiameseModel(encoder(), Function(lambda z_a, z_b: z_a.sum(1)))
-    explainer = subject.cls(model, "3") if subject.cls.needs_layer else subject.cls(model)
+    explainer = subject.make(model)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         _, map_b = explainer.attribute(pairs(), **subject.options)
@@ -91,7 +91,7 @@ def check_complete(subject: Subject) -> None:
         torch.manual_seed(5)
         smooth = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 4, 1), nn.Tanh(), nn.Flatten(), nn.Linear(4, 3)).double()
     model = SiameseModel(smooth, "dot")
-    explainer = subject.cls(model, "3") if subject.cls.needs_layer else subject.cls(model)
+    explainer = subject.make(model)
     options = {**subject.options, **({"n_steps": 100} if "n_steps" in subject.cls.options() else {})}
     (map_a, map_b), delta = explainer.attribute(pairs(), return_convergence_delta=True, **options)
     with torch.no_grad():
