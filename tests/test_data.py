@@ -106,8 +106,19 @@ def test_batches_gather_the_images_they_name() -> None:
     batches = Batches(items, "pairs", 20)
     sides, labels = batches.sampled()
     batch = next(iter(batches))
-    assert torch.equal(batch.images, torch.cat([items.images[sides[0]], items.images[sides[1]]]))
+    assert torch.equal(batch.inputs, torch.cat([items.images[sides[0]], items.images[sides[1]]]))
     assert torch.equal(batch.labels, labels)
+
+
+def test_an_epoch_can_go_through_a_small_set_more_than_once() -> None:
+    batches = Batches(bars(20), "pairs", 8, rounds=3)
+    sides, labels = batches.sampled()
+    assert sides[0].bincount().tolist() == [3] * 20
+    assert len(list(batches)) == len(batches) == 8
+    assert not torch.equal(sides[1][:20], sides[1][20:40])
+    together, apart = next(iter(batches)), next(iter(Batches(bars(20), "pairs", 8, rounds=3, apart=True)))
+    assert torch.equal(torch.cat(apart.inputs), together.inputs)
+    assert float(labels.mean()) == 0.5
 
 
 def test_processes_share_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:

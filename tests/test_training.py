@@ -15,11 +15,14 @@ from torch.nn import functional as F
 from tests.figures import bars, write_folders
 from xsiamese import PairGradCAM, SiameseModel
 from xsiamese.data import Augment
+from xsiamese.data.batches import Apart
+from xsiamese.model import PairModel
 from xsiamese.training import losses
 from xsiamese.training.evaluation import equal_error_rate, evaluate, ranked
-from xsiamese.training.module import Pixels, SiameseModule
+from xsiamese.training.inputs import Pixels
+from xsiamese.training.module import SiameseModule
 from xsiamese.training.recipes import RECIPES
-from xsiamese.training.run import fit, loaded, make_module, make_trainer, train
+from xsiamese.training.run import batches, fit, loaded, make_module, make_trainer, train
 from xsiamese.training.settings import Settings, sized
 from xsiamese.zoo import CARDS, load
 from xsiamese.zoo.cards import Preprocessing
@@ -248,6 +251,39 @@ def test_early_stopping_and_the_plateau_schedule(quick: Settings) -> None:
     assert trained.metrics["calibration"]["on"] == "validation images"
 
 
+def test_a_model_that_is_not_factored_gets_its_sides_apart(quick: Settings) -> None:
+    class Joint(PairModel):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Sequential(nn.Flatten(), nn.Linear(784, 1))
+
+        def forward(self, a: Any, b: Any, *extra: Any) -> Any:
+            return 3 - self.net((a - b).abs())[:, 0]
+
+    source, settings = loaded(quick), quick
+    module = make_module(Joint(), replace(settings, network="siamese-binary-cross-entropy"), source)
+    batch = next(iter(batches(module, settings, source)[0]))
+    assert isinstance(batch.inputs, Apart)
+    a, b = (module.ready(side) for side in batch.inputs)
+    by_hand = F.binary_cross_entropy_with_logits(module.model(a, b), batch.labels)
+    assert float(module.loss(module.model, Apart(a, b), batch.labels)) == pytest.approx(float(by_hand))
+    trainer, _ = make_trainer(settings, str(quick.output / "run"))
+    assert fit(trainer, module, settings, source)
+    metrics = evaluate(module.model.eval(), source.train, source.test, module.ready)
+    assert metrics["roc_auc"] > 0.9
+    assert metrics["test_images"] == len(source.test)
+    with pytest.raises(ValueError, match="Contrastive compares embeddings"):
+        make_module(Joint(), settings, source)
+
+
+def test_graded_pairs_by_hand() -> None:
+    z_a, z_b, _ = embeddings()
+    how_alike = torch.linspace(0, 1, 6)
+    for name, value in (("dot", lambda d: (z_a * z_b).sum(1)), ("euclidean", lambda d: torch.exp(-(z_a - z_b).norm(dim=1)))):
+        found = losses.Graded()(SiameseModel(nn.Identity(), name), torch.cat([z_a, z_b]), how_alike)
+        assert float(found) == pytest.approx(float((value(0) - how_alike).square().mean()), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
@@ -263,6 +299,13 @@ def test_bad_settings_are_told_at_once(quick: Settings, wrong: dict[str, Any], t
         pytest.skip("there is a CUDA device")
     with pytest.raises(ValueError, match=told):
         replace(quick, **wrong)
+
+
+def test_words_for_other_data_and_other_networks_are_told(quick: Settings) -> None:
+    with pytest.raises(ValueError, match=r"pattern='\*' says how other data are read than siamese-contrastive's images; it takes none"):
+        train(replace(quick, reading={"pattern": "*"}))
+    with pytest.raises(ValueError, match=r"siamese-contrastive takes no backbone .*; it takes dimensions"):
+        train(replace(quick, arguments={"backbone": "resnet18"}))
 
 
 def test_an_output_that_cannot_be_written_is_told_at_once(quick: Settings, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def floor(settings: Settings, source: Source) -> float:
     optimizer = torch.optim.Adam(module.parameters(), settings.recipe.lr)
     from xsiamese.training.run import batches
 
-    ready = [(module.pixels.normalise(module.pixels(batch.images)), batch.labels, batch.classes) for batch in batches(module, settings, source)[0]]
+    ready = [(module.ready(batch.inputs), batch.labels, batch.classes) for batch in batches(module, settings, source)[0]]
     start = time.process_time()
     for images, labels, classes in ready:
         optimizer.zero_grad()
@@ -97,7 +97,7 @@ def parts(settings: Settings, source: Source) -> dict[str, float]:
     ready = list(batches(module, settings, source)[0])
     gathered = time.process_time()
     for batch in ready:
-        module.pixels.normalise(module.pixels(batch.images))
+        module.ready(batch.inputs)
     done = time.process_time()
     return {"sampling and gathering": round(1e3 * (gathered - start) / len(ready), 3), "bytes to floats": round(1e3 * (done - gathered) / len(ready), 3)}
 

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from xsiamese.data.items import LabelledImages
-from xsiamese.data.pairs import ClassIndex, Pairs
+from xsiamese.data.items import Items
+from xsiamese.data.pairs import Pairs
 
 Kind = Literal["items", "pairs", "triplets"]
 SIDES: dict[str, int] = {"items": 1, "pairs": 2, "triplets": 3}
+
+
+class Apart(NamedTuple):
+    """The two sides of pairs, each a batch of its own, for models that do not encode a side without the other."""
+
+    a: Any
+    b: Any
 
 
 class Batch(NamedTuple):
     """One batch.
 
     Attributes:
-        images: the sides below each other, shape (sides x rows, channels, height, width), uint8: all a, then all b.
-        labels: classes of items, or 1 for same and 0 for different pairs; shape (rows,).
-        classes: the class of every image, shape (sides x rows,), or None where only pairs are known.
+        inputs: the items as they are stored (images: bytes), the sides below each other: all a, then all b; or :class:`Apart`.
+        labels: classes of items, or 1 for same and 0 for different pairs, or how alike they are; shape (rows,).
+        classes: the class of every item, shape (sides x rows,), or None where only pairs are known.
     """
 
-    images: Tensor
+    inputs: Any
     labels: Tensor
     classes: Tensor | None = None
 
@@ -36,35 +43,39 @@ class Batches:
         batch_sampler: None; Lightning looks for one beside :attr:`sampler`.
 
     Args:
-        items: where the images are.
-        kind: "items" with their classes, "pairs" (half same) or "triplets". Every image is an anchor once in an epoch.
+        items: what batches are made of.
+        kind: "items" with their classes, "pairs" (half same) or "triplets". Every item is an anchor ``rounds`` times in an epoch.
         size: rows of a batch.
         seed: batches depend on the seed and the epoch only.
         fixed: pairs to go through instead of sampled ones.
         shuffle: False gives the same batches in every epoch, for validation.
         per_class: so many items of a class follow each other in batches of items, so that a batch has same pairs also with many classes.
+        rounds: how often an epoch goes through the items: more than once for small sets.
+        apart: whether the two sides of pairs are given as :class:`Apart`.
 
     Under torch.distributed every process takes its own rows.
 
     Example:
+        >>> from xsiamese.data import LabelledImages
         >>> items = LabelledImages(torch.zeros(6, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 0, 0, 1, 1, 1]), ("a", "b"))
-        >>> [tuple(batch.images.shape) for batch in Batches(items, "pairs", size=4)]
+        >>> [tuple(batch.inputs.shape) for batch in Batches(items, "pairs", size=4)]
         [(8, 1, 2, 2), (4, 1, 2, 2)]
     """
 
     batch_sampler: None = None
 
     def __init__(
-        self, items: LabelledImages, kind: Kind, size: int, seed: int = 0, fixed: Pairs | None = None, shuffle: bool = True, per_class: int = 1
-    ) -> None:
+        self, items: Items, kind: Kind, size: int, seed: int = 0, fixed: Pairs | None = None, shuffle: bool = True, per_class: int = 1,
+        *, rounds: int = 1, apart: bool = False,
+    ) -> None:  # fmt: skip
         if size < 1:
             raise ValueError(f"batch size {size}: at least 1 is needed")
         self.items, self.kind, self.size, self.seed, self.fixed, self.shuffle, self.per_class = items, kind, size, seed, fixed, shuffle, per_class
-        self.epoch = 0
-        self.index = ClassIndex(items.labels, items.classes) if fixed is None and kind != "items" else None
+        self.epoch, self.rounds, self.apart = 0, rounds, apart
+        self.index = items.partners() if fixed is None and kind != "items" else None
         if fixed is not None and not len(fixed.a):
             raise ValueError("there are no pairs to train on")
-        self.rows = len(fixed.a) if fixed is not None else len(self.index.paired) if self.index and kind == "triplets" else len(items)
+        self.rows = len(fixed.a) if fixed is not None else rounds * (len(self.index.paired) if self.index and kind == "triplets" else len(items))
 
     @property
     def sampler(self) -> Batches:
@@ -80,11 +91,11 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         sides, labels = self.sampled()
-        images, classes = self.items.images, self.items.labels
         for start in range(0, len(labels), self.size):
             rows = slice(start, start + self.size)
             index = sides[:, rows].reshape(-1)
-            yield Batch(images[index], labels[rows], None if self.fixed is not None else classes[index])
+            inputs = Apart(*(self.items.gather(side[rows]) for side in sides)) if self.apart else self.items.gather(index)
+            yield Batch(inputs, labels[rows], None if self.fixed is not None else self.items.labels[index])
 
     def sampled(self) -> tuple[Tensor, Tensor]:
         """The indices of this epoch, shape (sides, rows), and the labels, shape (rows,)."""
@@ -99,7 +110,8 @@ class Batches:
         return (sides, labels) if world == 1 else (sides[:, rank : self.rows // world * world : world], labels[rank : self.rows // world * world : world])
 
     def _drawn(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        anchors = torch.randperm(len(self.items), generator=generator) if self.shuffle else torch.arange(len(self.items))
+        count = len(self.items)
+        anchors = torch.cat([torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count) for _ in range(self.rounds)])
         if self.per_class > 1:
             anchors = _grouped(anchors, self.items.labels, self.per_class, generator)
         if self.index is None:

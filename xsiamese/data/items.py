@@ -1,12 +1,49 @@
-"""Labelled images, decoded once and kept as one tensor of bytes."""
+"""Items with labels: what training needs of them, and images, decoded once and kept as one tensor of bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
+
+from xsiamese.data.pairs import ClassIndex, Partners
+
+
+class Items(Protocol):
+    """What training needs of a set of items, be they images, graphs or rows of a table."""
+
+    @property
+    def labels(self) -> Tensor:
+        """The index of each item's class, shape (items,)."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes."""
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """What could not be read, each with the reason."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, index: Tensor | Sequence[int]) -> Self:
+        """The items of these indices, in this order; the classes stay."""
+
+    def gather(self, index: Tensor) -> Any:
+        """The items of these indices as one batch, as they are stored: anything that has ``.to(device)``, or a tuple of such."""
+
+    def partners(self) -> Partners:
+        """What draws the pairs of an epoch.
+
+        Raises:
+            ValueError: if no pairs can be made of these items.
+        """
+
+
+AnyItems = TypeVar("AnyItems", bound=Items)
 
 
 @dataclass(frozen=True)
@@ -42,6 +79,14 @@ class LabelledImages:
         paths = tuple(self.paths[i] for i in where.tolist()) if self.paths else ()
         return replace(self, images=self.images[where], labels=self.labels[where], paths=paths)
 
+    def gather(self, index: Tensor) -> Tensor:
+        """The images of these indices, bytes."""
+        return self.images[index]
+
+    def partners(self) -> ClassIndex:
+        """Draws pairs of one class and of two."""
+        return ClassIndex(self.labels, self.classes)
+
     def of(self, classes: Sequence[str]) -> LabelledImages:
         """The images of these classes, numbered in this order.
 
@@ -57,12 +102,12 @@ class LabelledImages:
         return replace(taken, labels=number[taken.labels], classes=tuple(classes))
 
 
-def split(items: LabelledImages, valid: float, test: float, seed: int = 0) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
-    """Training, validation and test images: every image is in one of the three, every class in the same shares.
+def split(items: AnyItems, valid: float, test: float, seed: int = 0) -> tuple[AnyItems, AnyItems, AnyItems]:
+    """Training, validation and test items: every item is in one of the three, every class in the same shares.
 
     Args:
         items: what is split.
-        valid, test: shares in [0, 1) of the images of each class, rounded; a class keeps at least one image for training.
+        valid, test: shares in [0, 1) of the items of each class, rounded; a class keeps at least one item for training.
         seed: of the shuffle.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ class Pairs(NamedTuple):
 
     Attributes:
         a, b: the indices of the two items, shape (pairs,).
-        same: whether they are of one class, shape (pairs,), boolean.
+        same: whether they are of one class, shape (pairs,), boolean; or how alike they are, a number, where that is known.
     """
 
     a: Tensor
@@ -28,6 +28,20 @@ class Triplets(NamedTuple):
     anchor: Tensor
     positive: Tensor
     negative: Tensor
+
+
+class Partners(Protocol):
+    """Draws partners for many anchors in one go."""
+
+    @property
+    def paired(self) -> Tensor:
+        """The items that have a same partner."""
+
+    def pairs(self, anchors: Tensor, generator: torch.Generator) -> Pairs:
+        """One pair for each anchor."""
+
+    def triplets(self, anchors: Tensor, generator: torch.Generator) -> Triplets:
+        """One triplet for each anchor that has a same partner."""
 
 
 class ClassIndex:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
-from xsiamese.data.items import LabelledImages, split
+from xsiamese.data.items import AnyItems, LabelledImages, split
 from xsiamese.data.pairs import Pairs
 from xsiamese.zoo.cards import Preprocessing
 
@@ -15,25 +15,25 @@ NAMES = ("MNIST", "FashionMNIST", "KMNIST", "Omniglot")
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(Generic[AnyItems]):
     """A data set, split.
 
     Attributes:
         name: for file names and titles.
-        train, valid, test: the images; ``valid`` may be empty.
+        train, valid, test: the items; ``valid`` may be empty.
         pairs: given pairs of train, valid and test, or None where pairs are sampled.
     """
 
     name: str
-    train: LabelledImages
-    valid: LabelledImages
-    test: LabelledImages
+    train: AnyItems
+    valid: AnyItems
+    test: AnyItems
     pairs: tuple[Pairs, Pairs, Pairs] | None = None
 
 
 def load(
     dataset: str, data: Path, preprocessing: Preprocessing, *, valid: float | None = None, test: float | None = None, seed: int = 0, same_label: str = "1"
-) -> Source:
+) -> Source[LabelledImages]:
     """Loads a data set by its name or path.
 
     Args:

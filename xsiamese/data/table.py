@@ -17,7 +17,7 @@ from xsiamese.zoo.cards import Preprocessing
 COLUMNS = ("path_a", "path_b", "label")
 
 
-def load(path: Path, preprocessing: Preprocessing, *, valid: float = 0.1, test: float = 0.1, seed: int = 0, same: str = "1") -> Source:
+def load(path: Path, preprocessing: Preprocessing, *, valid: float = 0.1, test: float = 0.1, seed: int = 0, same: str = "1") -> Source[LabelledImages]:
     """Reads pairs and splits them.
 
     Args:

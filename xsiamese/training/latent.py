@@ -9,9 +9,9 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from xsiamese.data.items import LabelledImages
+from xsiamese.data.items import Items
 from xsiamese.plot.latent import Reduction, frame, latent_space, plane
-from xsiamese.training.evaluation import embed
+from xsiamese.training.evaluation import embeddings
 
 
 class LatentSpace(Callback):
@@ -22,7 +22,7 @@ class LatentSpace(Callback):
         most: how many.
     """
 
-    def __init__(self, items: LabelledImages, most: int = 2000) -> None:
+    def __init__(self, items: Items, most: int = 2000) -> None:
         self.items = items.take(torch.linspace(0, len(items) - 1, min(most, len(items))).long())
         self.frames: list[Tensor] = []
 
@@ -40,7 +40,7 @@ class LatentSpace(Callback):
         self.frames = list(state_dict["frames"])
 
     def _watch(self, module: Any) -> None:
-        self.frames.append(embed(module.model, self.items.images, module.preprocessing))
+        self.frames.append(embeddings(module.model, self.items, module.ready))
 
     def save(self, path: Path, reduction: Reduction = "pca", title: str = "", seconds: float = 0.5) -> Path:
         """Writes the animation as a GIF, all frames on one scale; ``seconds`` a frame."""

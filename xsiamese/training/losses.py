@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xsiamese.data.batches import Kind
-from xsiamese.model import SiameseModel
+from xsiamese.data.batches import Apart, Kind
+from xsiamese.model import PairModel, SiameseModel
 
 
 class Loss(nn.Module):
@@ -20,11 +20,13 @@ class Loss(nn.Module):
 
     Attributes:
         kind: the batches that it needs: "items", "pairs" or "triplets".
+        embeddings: whether it needs the model's embeddings, or its scores only, so that any two-input model can learn by it.
     """
 
     kind: ClassVar[Kind]
+    embeddings: ClassVar[bool] = True
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+    def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         """The mean loss of the batch, a scalar."""
         raise NotImplementedError
 
@@ -56,7 +58,7 @@ class Contrastive(Loss):
         """The loss of these distances, shape (pairs,), and labels."""
         return self.factor * torch.where(same > 0.5, distance.square(), F.relu(self.margin - distance).square()).mean()
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+    def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         # The comparison may be clamped (Livieris), which would leave no gradient beyond its limit: the plain distance is learned.
         embedding = model.encode(images)
         if not self.within or classes is None:
@@ -71,10 +73,25 @@ class BinaryCrossEntropy(Loss):
     r"""Cross entropy of the pair's logit (:cite:`koch2015`): :math:`-y \log \sigma(s) - (1 - y) \log(1 - \sigma(s))`."""
 
     kind = "pairs"
+    embeddings = False
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
-        score = model.compare(*model.encode(images).chunk(2))
+    def forward(self, model: PairModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+        score = _scores(model, images)
         return F.binary_cross_entropy_with_logits(score if model.higher_is_closer else -score, labels.to(score))
+
+
+class Graded(Loss):
+    r"""Mean squared error of a pair's similarity where it is known how alike the two are, :math:`(t - \hat s)^2` with t in [0, 1] (:cite:`bai2019`).
+
+    :math:`\hat s` is the score of a similarity, and :math:`e^{-s}` of a distance.
+    """
+
+    kind = "pairs"
+    embeddings = False
+
+    def forward(self, model: PairModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+        score = model.reported(_scores(model, images))
+        return F.mse_loss(similarity(score, model.higher_is_closer), labels.to(score))
 
 
 class AllPairs(Loss):
@@ -85,7 +102,7 @@ class AllPairs(Loss):
 
     kind = "items"
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+    def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         embedding = model.encode(images)
         a, b = torch.triu_indices(len(embedding), len(embedding), 1, device=embedding.device)
         score = model.compare(embedding[a], embedding[b])
@@ -104,7 +121,7 @@ class Triplet(Loss):
         super().__init__()
         self.margin = margin
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+    def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         anchor, positive, negative = model.encode(images).chunk(3)
         return F.triplet_margin_loss(anchor, positive, negative, margin=self.margin)
 
@@ -118,7 +135,7 @@ class OnItems(Loss):
         """The mean loss of embeddings, shape (items, dimensions), with their classes, shape (items,)."""
         raise NotImplementedError
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+    def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         return self.of(model.encode(images), labels)
 
 
@@ -201,7 +218,7 @@ class Evidence(Loss):
         super().__init__()
         self.low, self.high = low, high
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+    def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         from xsiamese.zoo.image import VAE
 
         if not isinstance(model, VAE):
@@ -241,9 +258,22 @@ class PairLoss(Loss):
         positive, negative = p.nonzero().flatten(), n.nonzero().flatten()
         return cast(Tensor, self.loss(z_a, indices_tuple=(positive, positive, negative, negative), ref_emb=z_b))
 
-    def forward(self, model: SiameseModel, images: Tensor, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+    def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         z_a, z_b = model.encode(images).chunk(2)
         return self.of(z_a, z_b, labels)
+
+
+def similarity(score: Tensor, higher_is_closer: bool) -> Tensor:
+    """A score as a similarity whose largest value is that of equal items: itself, or exp(-score) of a distance."""
+    return score if higher_is_closer else (-score).exp()
+
+
+def _scores(model: PairModel, inputs: Any) -> Tensor:
+    """The scores of pairs whose sides lie below each other, or, unsaturated, of those that are given apart."""
+    if isinstance(inputs, Apart):
+        return cast(Tensor, model.explained(*inputs))
+    assert isinstance(model, SiameseModel)
+    return model.compare(*model.encode(inputs).chunk(2))
 
 
 def _distance(z_a: Tensor, z_b: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The Lightning module of Siamese training: bytes to floats, augmentation, loss, optimiser, and what happens at a NaN."""
+"""The Lightning module of Siamese training: loss, optimiser, and what happens at a NaN. It does not know what the items are."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from xsiamese.data.augment import Augment
-from xsiamese.data.batches import SIDES, Batch
-from xsiamese.model import SiameseModel
+from xsiamese.data.batches import SIDES, Apart, Batch
+from xsiamese.model import PairModel
+from xsiamese.training.inputs import Ready
 from xsiamese.training.losses import Loss
-from xsiamese.zoo.cards import Preprocessing
 
 try:
     from lightning.pytorch import LightningModule
@@ -30,11 +29,10 @@ class SiameseModule(LightningModule):
     Args:
         model: what is trained.
         loss: what is minimised; its own parameters are trained too.
-        preprocessing: of the images; their size is already right.
+        ready: makes the stored items the model's input, and augments them in training.
         lr: the learning rate; the peak of "onecycle".
         optimizer: "SGD", "Adam" or "AdamW", with the further arguments ``options``.
         schedule: "constant", "onecycle" (over the whole training) or "plateau" (on the validation loss, arguments ``plateau``).
-        augment: what is done to training images.
         seed: of everything random in a step; an epoch depends on the seed and its number only.
         log_interval: batches between two reports.
         bad_batch: where a batch with a loss that is not finite is saved.
@@ -44,13 +42,12 @@ class SiameseModule(LightningModule):
     """
 
     def __init__(
-        self, model: SiameseModel, loss: Loss, preprocessing: Preprocessing, *, lr: float = 1e-4, optimizer: Optimizer = "Adam",
+        self, model: PairModel, loss: Loss, ready: Ready, *, lr: float = 1e-4, optimizer: Optimizer = "Adam",
         options: Mapping[str, Any] | None = None, schedule: Schedule = "constant", plateau: Mapping[str, Any] | None = None,
-        augment: Augment | None = None, seed: int = 0, log_interval: int = 50, bad_batch: Path | None = None,
+        seed: int = 0, log_interval: int = 50, bad_batch: Path | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.model, self.loss, self.preprocessing, self.augment = model, loss, preprocessing, augment
-        self.pixels = Pixels(preprocessing)
+        self.model, self.loss, self.ready = model, loss, ready
         self.lr, self.optimizer_name, self.options = lr, optimizer, dict(options or {})
         self.schedule, self.plateau = schedule, dict(plateau or {})
         self.seed, self.log_interval, self.bad_batch = seed, log_interval, bad_batch
@@ -62,10 +59,11 @@ class SiameseModule(LightningModule):
         self._sum, self._rows = torch.zeros((), device=self.device), 0
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        images = self.pixels(batch.images)
-        if self.augment is not None:
-            images = self.augment(images, SIDES[self.loss.kind])
-        loss: Tensor = self.loss(self.model, self.pixels.normalise(images), batch.labels, batch.classes)
+        if isinstance(batch.inputs, Apart):
+            inputs: Any = Apart(*(self.ready.augmented(side, 1) for side in batch.inputs))
+        else:
+            inputs = self.ready.augmented(batch.inputs, SIDES[self.loss.kind])
+        loss: Tensor = self.loss(self.model, inputs, batch.labels, batch.classes)
         if not bool(torch.isfinite(loss)):
             self._diverged(batch, index, float(loss))
         self._sum += loss.detach() * len(batch.labels)
@@ -85,7 +83,8 @@ class SiameseModule(LightningModule):
     def validation_step(self, batch: Batch, index: int) -> None:
         if index == 0:
             torch.manual_seed(self.seed)
-        loss = self.loss(self.model, self.pixels.normalise(self.pixels(batch.images)), batch.labels, batch.classes)
+        inputs = Apart(*map(self.ready, batch.inputs)) if isinstance(batch.inputs, Apart) else self.ready(batch.inputs)
+        loss = self.loss(self.model, inputs, batch.labels, batch.classes)
         self._valid_sum += loss * len(batch.labels)
         self._valid_rows += len(batch.labels)
 
@@ -117,7 +116,7 @@ class SiameseModule(LightningModule):
         if self.bad_batch is not None:
             from safetensors.torch import save_file
 
-            save_file({"images": batch.images.cpu().contiguous(), "labels": batch.labels.cpu().contiguous()}, self.bad_batch)
+            save_file({name: tensor.cpu().contiguous() for name, tensor in _tensors(batch).items()}, self.bad_batch)
             where = f"; the batch is in {self.bad_batch}"
         raise FloatingPointError(
             f"the loss is {loss} in epoch {self.current_epoch}, batch {index}{where}; "
@@ -125,23 +124,12 @@ class SiameseModule(LightningModule):
         )
 
 
-class Pixels(nn.Module):
-    """Bytes to the model's input, on the device where they are: values in [0, 1], then inverted and normalised as the card says."""
-
-    scale: Tensor
-    shift: Tensor
-
-    def __init__(self, preprocessing: Preprocessing) -> None:
-        super().__init__()
-        mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
-        sign = -1.0 if preprocessing.invert else 1.0
-        self.register_buffer("scale", sign / std, persistent=False)
-        self.register_buffer("shift", ((1.0 if preprocessing.invert else 0.0) - mean) / std, persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Values in [0, 1], not inverted."""
-        return images.to(torch.float32).div_(255)
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """The model's input from values in [0, 1]."""
-        return images * self.scale + self.shift
+def _tensors(batch: Batch) -> dict[str, Tensor]:
+    """The tensors of a batch by name: its one tensor of inputs, or those of each part (a graph's come by its own names)."""
+    inputs = batch.inputs
+    named = {"images": inputs} if isinstance(inputs, Tensor) else inputs._asdict() if isinstance(inputs, Apart) else {"inputs": inputs}
+    flat: dict[str, Any] = {}
+    for name, part in named.items():
+        parts = {} if isinstance(part, Tensor) else part.to_dict()
+        flat |= {name: part} if isinstance(part, Tensor) else {f"{name}.{key}": value for key, value in parts.items() if isinstance(value, Tensor)}
+    return {**flat, "labels": batch.labels}

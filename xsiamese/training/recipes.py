@@ -15,12 +15,13 @@ from xsiamese.zoo.cards import ModelCard, Preprocessing
 
 @dataclass(frozen=True)
 class Task:
-    """What a loss may need to know: the card, the size of the embedding, the number of classes, the preprocessing."""
+    """What a loss may need to know: the card, the size of the embedding, the number of classes, the preprocessing, whether labels are numbers."""
 
     card: ModelCard
     dimensions: int
     classes: int
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
+    graded: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Recipe:
         lr, epochs, batch_size, optimizer, schedule: as everywhere.
         options: further arguments of the optimiser.
         augment: of training images, or None.
+        rounds: how often an epoch goes through the training items: more than once for small sets.
         per_class: how many items of a class follow each other in batches of items.
         for_data: what is different for a data set, by its name.
         given_pairs: whether pairs follow the rule of Livieris et al. instead of being sampled anew in each epoch.
@@ -47,10 +49,12 @@ class Recipe:
     augment: Augment | None = None
     given_pairs: bool = False
     per_class: int = 1
+    rounds: int = 1
     for_data: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def _evidence(task: Task) -> Loss:
+    assert task.preprocessing is not None
     low, high = ((bound - task.preprocessing.mean[0]) / task.preprocessing.std[0] for bound in (0, 1))
     return losses.Evidence(low, high)
 

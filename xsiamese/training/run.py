@@ -15,12 +15,13 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
 from xsiamese.data.batches import Batches
-from xsiamese.data.pairs import ClassIndex, Pairs, anchor_pairs
-from xsiamese.data.sources import Source, load
-from xsiamese.model import SiameseModel
+from xsiamese.data.pairs import Pairs, anchor_pairs
+from xsiamese.data.sources import Source
+from xsiamese.model import PairModel
 from xsiamese.plot.latent import curves, frame, latent_space, plane
-from xsiamese.training.evaluation import embed, evaluate, table
+from xsiamese.training.evaluation import embeddings, table
 from xsiamese.training.latent import LatentSpace
+from xsiamese.training.modality import Modality, modality
 from xsiamese.training.module import SiameseModule
 from xsiamese.training.recipes import Task
 from xsiamese.training.settings import Settings
@@ -38,7 +39,7 @@ class Trained:
         finished: False after Ctrl-C.
     """
 
-    model: SiameseModel
+    model: PairModel
     metrics: dict[str, Any]
     files: tuple[Path, ...]
     finished: bool
@@ -52,7 +53,8 @@ class Keep(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
-            keep(self.path, pl_module.model, self.settings, {"epochs": trainer.current_epoch + 1})  # type: ignore[arg-type]
+            about = {**modality(self.settings).described(), "epochs": trainer.current_epoch + 1}
+            keep(self.path, pl_module.model, self.settings, about)  # type: ignore[arg-type]
 
 
 def train(settings: Settings) -> Trained:
@@ -63,13 +65,14 @@ def train(settings: Settings) -> Trained:
         FloatingPointError: for a loss that is not finite; the batch is saved and the checkpoint of the last epoch kept.
     """
     writable(settings.output)
+    kind = modality(settings)
     source = loaded(settings)
-    writable(settings.output)
+    settings = settings.changed(arguments={**kind.arguments(source), **settings.arguments})
     torch.manual_seed(settings.seed)
     model = settings.build()
     stem = f"{settings.output}/{settings.network}-{source.name}"
     module = make_module(model, settings, source, Path(f"{stem}-nan-batch.safetensors"))
-    latent = LatentSpace(source.test if len(source.test) else source.train) if settings.animation else None
+    latent = LatentSpace(source.test if len(source.test) else source.train) if settings.animation and hasattr(model, "encode") else None
     trainer, last = make_trainer(settings, stem, latent, validated=bool(len(source.valid)))
     finished = fit(trainer, module, settings, source, last if settings.resume and last.is_file() else None)
     best = trainer.checkpoint_callback.best_model_path if len(source.valid) and trainer.checkpoint_callback else ""  # type: ignore[attr-defined]
@@ -78,34 +81,43 @@ def train(settings: Settings) -> Trained:
     model.eval().cpu()
     if not trainer.is_global_zero:  # one process of several evaluates and writes
         return Trained(model, {}, (), finished)
-    metrics, files = artifacts(model, module, settings, source, stem, latent, finished)
+    metrics, files = artifacts(model, module, settings, source, kind, stem, latent, finished)
     return Trained(model, metrics, files, finished)
 
 
-def loaded(settings: Settings) -> Source:
+def loaded(settings: Settings) -> Source[Any]:
     """The data set of these settings; a tenth is for validation where the training depends on it and nothing is said."""
     valid = 0.1 if settings.valid is None and settings.needs_validation else settings.valid
-    found = load(settings.dataset, settings.data, settings.pixels, valid=valid, test=settings.test, seed=settings.seed, same_label=settings.same_label)
+    kind = modality(settings)
+    found = kind.load(valid)
     if settings.needs_validation and not len(found.valid):
-        raise ValueError(f"valid={valid}: early stopping and the plateau schedule need validation images, and there are none")
+        raise ValueError(f"valid={valid}: early stopping and the plateau schedule need validation {kind.noun}, and there are none")
     for name, part in (("training", found.train), ("validation", found.valid), ("test", found.test)):
         if found.pairs is None and (len(part) or name != "validation"):
             try:
-                ClassIndex(part.labels, part.classes)
+                part.partners()
             except ValueError as error:
-                raise ValueError(f"{len(part)} {name} images of {settings.dataset}: {error}; give more images or other shares") from error
+                raise ValueError(f"{len(part)} {name} {kind.noun} of {settings.dataset}: {error}; give more {kind.noun} or other shares") from error
     return found
 
 
-def make_module(model: SiameseModel, settings: Settings, source: Source, bad_batch: Path | None = None) -> SiameseModule:
-    """The Lightning module of these settings."""
-    recipe = settings.recipe
-    with torch.no_grad():
-        dimensions = embed(model, source.train.images[:1], settings.pixels).shape[1]
-    loss = recipe.loss(Task(settings.card, dimensions, len(source.train.classes), settings.pixels))
+def make_module(model: PairModel, settings: Settings, source: Source[Any], bad_batch: Path | None = None) -> SiameseModule:
+    """The Lightning module of these settings.
+
+    Raises:
+        ValueError: if the loss compares embeddings and the model has none.
+    """
+    recipe, kind = settings.recipe, modality(settings)
+    ready = kind.ready()
+    dimensions = embeddings(model, source.train.take([0]), ready).shape[1] if model.factored else 0
+    loss = recipe.loss(Task(settings.card, dimensions, len(source.train.classes), settings.card.preprocessing and settings.pixels, kind.graded))
+    if loss.embeddings and not model.factored:
+        raise ValueError(
+            f"{type(loss).__name__} compares embeddings, and {settings.network} does not encode a side without the other: a loss of scores is needed"
+        )
     return SiameseModule(
-        model, loss, settings.pixels, lr=recipe.lr, optimizer=recipe.optimizer, options=recipe.options, schedule=recipe.schedule, plateau=settings.plateau,
-        augment=recipe.augment or None, seed=settings.seed, log_interval=settings.log_interval, bad_batch=bad_batch,
+        model, loss, ready, lr=recipe.lr, optimizer=recipe.optimizer, options=recipe.options, schedule=recipe.schedule, plateau=settings.plateau,
+        seed=settings.seed, log_interval=settings.log_interval, bad_batch=bad_batch,
     )  # fmt: skip
 
 
@@ -137,7 +149,7 @@ def make_trainer(settings: Settings, stem: str, latent: LatentSpace | None = Non
     return trainer, folder / "last.ckpt"
 
 
-def fit(trainer: Trainer, module: SiameseModule, settings: Settings, source: Source, resume: Path | None = None) -> bool:
+def fit(trainer: Trainer, module: SiameseModule, settings: Settings, source: Source[Any], resume: Path | None = None) -> bool:
     """Trains; False if it was stopped by Ctrl-C."""
     train_batches, valid_batches = batches(module, settings, source)
     before = signal.getsignal(signal.SIGINT)
@@ -152,8 +164,8 @@ def fit(trainer: Trainer, module: SiameseModule, settings: Settings, source: Sou
     return not trainer.interrupted
 
 
-def batches(module: SiameseModule, settings: Settings, source: Source) -> tuple[Batches, Batches]:
-    """Training batches, and fixed ones for the second curve: of validation images, or of test images where there are none."""
+def batches(module: SiameseModule, settings: Settings, source: Source[Any]) -> tuple[Batches, Batches]:
+    """Training batches, and fixed ones for the second curve: of validation items, or of test items where there are none."""
     size, kind, given = settings.recipe.batch_size, module.loss.kind, source.pairs
     second = source.valid if len(source.valid) else source.test
     if given is None and settings.recipe.given_pairs and kind == "pairs":
@@ -162,34 +174,33 @@ def batches(module: SiameseModule, settings: Settings, source: Source) -> tuple[
             for i, part in enumerate((source.train, source.valid, source.test))
         )
     pairs: tuple[Pairs | None, Pairs | None] = (None, None) if given is None else (given[0], given[1] if len(source.valid) else given[2])
+    rows, groups, rounds, apart = modality(settings).rows(second, size), settings.recipe.per_class, settings.recipe.rounds, not module.model.factored
     return (
-        Batches(source.train, kind, size, settings.seed, pairs[0], per_class=settings.recipe.per_class),
-        Batches(second, kind, max(size, 256 if second.images[0].numel() < 20_000 else size), settings.seed, pairs[1], False, settings.recipe.per_class),
+        Batches(source.train, kind, size, settings.seed, pairs[0], per_class=groups, rounds=rounds, apart=apart),
+        Batches(second, kind, rows, settings.seed, pairs[1], False, groups, apart=apart),
     )
 
 
 def artifacts(
-    model: SiameseModel, module: SiameseModule, settings: Settings, source: Source, stem: str, latent: LatentSpace | None, finished: bool
+    model: PairModel, module: SiameseModule, settings: Settings, source: Source[Any], kind: Modality, stem: str, latent: LatentSpace | None, finished: bool
 ) -> tuple[dict[str, Any], tuple[Path, ...]]:
     """Writes the checkpoint, the metrics and the pictures."""
-    pixels, title = settings.pixels, f"{settings.network}, {source.name}"
+    title = f"{settings.network}, {source.name}"
     metrics: dict[str, Any] = {
-        **evaluate(
-            model, source.train, source.test, pixels, calibration=source.valid, seed=settings.seed,
-            pairs=None if source.pairs is None else (source.pairs[1] if len(source.valid) else source.pairs[0], source.pairs[2]),
-        ),
-        **one_shot(model, settings), "epochs": len(module.history["train_loss"]), "finished": finished, "skipped_files": len(source.train.skipped),
+        **kind.measure(model, source),
+        "epochs": len(module.history["train_loss"]), "finished": finished, "skipped_files": len(source.train.skipped),
     }  # fmt: skip
-    files = [keep(Path(f"{stem}.safetensors"), model, settings, {"epochs": metrics["epochs"], "metrics": metrics})]
+    files = [keep(Path(f"{stem}.safetensors"), model, settings, {**kind.described(), "epochs": metrics["epochs"], "metrics": metrics})]
     second = "valid_loss" if len(source.valid) else "test_loss"
     history = {"train_loss": module.history["train_loss"], second: module.history["valid_loss"]}
     for name, text in (("metrics.json", json.dumps({**metrics, "history": history}, indent=2)), ("metrics.txt", table(metrics))):
         files.append(Path(f"{stem}-{name}"))
         files[-1].write_text(text, encoding="utf-8")
-    figures = {"stats.png": curves(history, title)}
-    for name, part in (("training-set-embedding.png", source.train), ("testing-set-embedding.png", source.test)):
+    figures = {"stats.png": curves(history, title), **kind.figures(model, source)}
+    embedded = (("training-set-embedding.png", source.train), ("testing-set-embedding.png", source.test)) if hasattr(model, "encode") else ()
+    for name, part in embedded:
         shown = part.take(torch.linspace(0, len(part) - 1, min(10_000, len(part))).long())
-        points = plane(embed(model, shown.images, pixels), settings.reduction, settings.seed)
+        points = plane(kind.embed(model, shown), settings.reduction, settings.seed)
         figures[name] = latent_space(points, shown.labels, shown.classes, f"{title}: {name.split('-')[0]} set")
     for name, figure in figures.items():
         files.append(Path(f"{stem}-{name}"))
@@ -199,25 +210,13 @@ def artifacts(
     return metrics, tuple(files)
 
 
-def one_shot(model: SiameseModel, settings: Settings) -> dict[str, Any]:
-    """The 20-way one-shot accuracy of Lake et al., where the data set is Omniglot and its runs are there."""
-    if settings.dataset != "Omniglot":
-        return {}
-    from xsiamese.data import omniglot
-    from xsiamese.training.oneshot import one_shot_accuracy
-
-    runs = omniglot.runs(settings.data, settings.pixels.size)
-    return {"one_shot_20_way_accuracy": one_shot_accuracy(model, runs, settings.pixels)} if runs else {}
-
-
-def keep(path: Path, model: SiameseModel, settings: Settings, about: dict[str, Any]) -> Path:
+def keep(path: Path, model: PairModel, settings: Settings, about: dict[str, Any]) -> Path:
     """Writes the checkpoint with everything that made it."""
-    recipe, pixels = settings.recipe, settings.pixels
+    recipe = settings.recipe
     how = {"dataset": settings.dataset, "seed": settings.seed, "lr": recipe.lr, "batch_size": recipe.batch_size, "optimizer": recipe.optimizer}
-    shown = {"size": pixels.size, "channels": pixels.channels, "mean": pixels.mean, "std": pixels.std, "invert": pixels.invert}
     arguments = {k: v for k, v in settings.arguments.items() if k != "weights"}  # the checkpoint has the weights
     partial = path.with_suffix(".partial")
-    save(partial, model, settings.network, arguments, {**how, "preprocessing": shown, **about})
+    save(partial, model, settings.network, arguments, {**how, **about})
     os.replace(partial, path)
     return path
 

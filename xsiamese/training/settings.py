@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from xsiamese.data.augment import Augment
-from xsiamese.model import SiameseModel
+from xsiamese.model import PairModel
 from xsiamese.plot.latent import Reduction
 from xsiamese.training.module import Optimizer, Schedule
 from xsiamese.training.recipes import OLD_NAMES, Recipe, recipe
@@ -42,6 +43,7 @@ class Settings:
         seed: of everything random.
         device: "auto", "cpu", "cuda", "mps"; ``devices`` how many; ``precision`` as Lightning calls it ("32-true", "bf16-mixed").
         logger: "csv" or "tensorboard".
+        reading: how data other than images are read; what there is depends on the network (see its training's ``reading``).
         same_label: the label of a same pair in a CSV of pairs; the other one is a different pair.
         resume: goes on from the last epoch in ``output``, if there is one.
         progress: whether there is a progress bar.
@@ -73,6 +75,7 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     devices: int | list[int] | str = 1
+    reading: dict[str, Any] = field(default_factory=dict)
     same_label: str = "1"
     precision: str = "32-true"
     logger: str = "csv"
@@ -128,12 +131,19 @@ class Settings:
         """Whether the course of the training depends on a validation loss."""
         return self.patience is not None or self.recipe.schedule == "plateau"
 
-    def build(self) -> SiameseModel:
-        """The network, untrained."""
+    def build(self) -> PairModel:
+        """The network, untrained.
+
+        Raises:
+            ValueError: if it does not take one of the arguments, or is no model of pairs.
+        """
         card = self.card
+        taken = signature(card.build).parameters
+        if wrong := [name for name in self.arguments if name not in taken and not any(p.kind is p.VAR_KEYWORD for p in taken.values())]:
+            raise ValueError(f"{self.network} takes no {wrong[0]} ({self.arguments[wrong[0]]!r}); it takes {', '.join(taken) or 'nothing'}")
         model = card.build(**{**card.defaults, **self.arguments})
-        if not isinstance(model, SiameseModel):
-            raise ValueError(f"the card {self.network!r} builds a {type(model).__name__}: training from here needs a SiameseModel")
+        if not isinstance(model, PairModel):
+            raise ValueError(f"the card {self.network!r} builds a {type(model).__name__}: training from here needs a SiameseModel or another PairModel")
         return model
 
 
