@@ -31,10 +31,8 @@ class Pixels(nn.Module):
 
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
-        mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (preprocessing.mean, preprocessing.std))
-        sign = -1.0 if preprocessing.invert else 1.0
-        self.register_buffer("scale", sign / std, persistent=False)
-        self.register_buffer("shift", ((1.0 if preprocessing.invert else 0.0) - mean) / std, persistent=False)
+        for name, part in zip(("scale", "shift"), preprocessing.affine(), strict=True):
+            self.register_buffer(name, part, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Values in [0, 1], not inverted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, cast
 
 import torch
@@ -12,7 +13,7 @@ from xsiamese.data.batches import Apart, Kind
 from xsiamese.model import PairModel, SiameseModel
 
 
-class Loss(nn.Module):
+class Loss(nn.Module, ABC):
     """What training minimises.
 
     A loss gets the model, the sides of a batch below each other (all a, then all b), the labels, and the class of every image where
@@ -26,9 +27,9 @@ class Loss(nn.Module):
     kind: ClassVar[Kind]
     embeddings: ClassVar[bool] = True
 
+    @abstractmethod
     def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         """The mean loss of the batch, a scalar."""
-        raise NotImplementedError
 
 
 class Contrastive(Loss):
@@ -131,9 +132,9 @@ class OnItems(Loss):
 
     kind = "items"
 
+    @abstractmethod
     def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of embeddings, shape (items, dimensions), with their classes, shape (items,)."""
-        raise NotImplementedError
 
     def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         return self.of(model.encode(images), labels)

@@ -49,15 +49,18 @@ class Preprocessing:
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """The model's input from grey or RGB values in [0, 255], shape (..., channels, height, width)."""
-        mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
-        values = pixels.float() / 255
-        return ((1 - values if self.invert else values) - mean) / std
+        scale, shift = self.affine()
+        return pixels.float() / 255 * scale.to(pixels.device) + shift.to(pixels.device)
 
     def undo(self, tensor: Tensor) -> Tensor:
         """Pixel values in [0, 1] from a model's input (..., channels, height, width)."""
-        mean, std = (torch.tensor(v, dtype=tensor.dtype, device=tensor.device)[:, None, None] for v in (self.mean, self.std))
-        pixels = (tensor * std + mean).clamp(0, 1)
-        return 1 - pixels if self.invert else pixels
+        scale, shift = (part.to(tensor) for part in self.affine())
+        return ((tensor - shift) / scale).clamp(0, 1)
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """The scale and the shift, shape (channels, 1, 1) each, that take values in [0, 1] to the model's input: inverted, then normalised."""
+        mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
+        return (-1 / std, (1 - mean) / std) if self.invert else (1 / std, -mean / std)
 
 
 @dataclass(frozen=True)
