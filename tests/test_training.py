@@ -24,9 +24,10 @@ from xsiamese.training.module import SiameseModule
 from xsiamese.training.recipes import RECIPES
 from xsiamese.training.run import batches, fit, loaded, make_module, make_trainer, train
 from xsiamese.training.settings import Settings, sized
-from xsiamese.zoo import CARDS, load
+from xsiamese.zoo import CARDS as ALL_CARDS
+from xsiamese.zoo import load
 from xsiamese.zoo.cards import Preprocessing
-from xsiamese.zoo.image import VAE, backbone_features, koch, livieris, siamese_bce
+from xsiamese.zoo.image import CARDS, VAE, backbone_features, koch, livieris, siamese_bce
 
 
 @pytest.fixture(scope="module")
@@ -317,7 +318,7 @@ def test_an_output_that_cannot_be_written_is_told_at_once(quick: Settings, tmp_p
 def test_the_misspelt_names_and_the_recipes() -> None:
     assert Settings("tripet-loss-net", "MNIST").network == "triplet-loss-net"
     assert Settings("siamese-constrastive", "MNIST").network == "siamese-contrastive"
-    assert set(RECIPES) == {card.name for card in CARDS} - {"fashion"}
+    assert set(RECIPES) == {card.name for card in ALL_CARDS} - {"fashion"}
     with pytest.raises(ValueError, match="28 x 28 only"):
         sized(Settings("triplet-loss-net", "MNIST"), 64)
     assert sized(Settings("livieris", "MNIST"), 64).pixels.size == (64, 64)

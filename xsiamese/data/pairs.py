@@ -93,14 +93,14 @@ class ClassIndex:
     def positives(self, anchors: Tensor, generator: torch.Generator) -> Tensor:
         """For each anchor another item of its class, uniformly."""
         start, count = self.starts[self.group[anchors]], self.counts[self.group[anchors]]
-        drawn = start + _below(count - 1, generator)
+        drawn = start + below(count - 1, generator)
         found: Tensor = self.order[drawn + (drawn >= self.place[anchors]).long()]
         return found
 
     def negatives(self, anchors: Tensor, generator: torch.Generator) -> Tensor:
         """For each anchor an item of another class, uniformly."""
         start, count = self.starts[self.group[anchors]], self.counts[self.group[anchors]]
-        drawn = _below(len(self) - count, generator)
+        drawn = below(len(self) - count, generator)
         found: Tensor = self.order[drawn + (drawn >= start).long() * count]
         return found
 
@@ -155,6 +155,6 @@ def anchor_pairs(labels: Tensor, iterations: int = 1, seed: int = 0, names: tupl
     return Pairs(a, b, torch.arange(len(a)) < len(paired))
 
 
-def _below(limits: Tensor, generator: torch.Generator) -> Tensor:
+def below(limits: Tensor, generator: torch.Generator) -> Tensor:
     """One integer in [0, limit) for each limit, uniformly."""
     return (torch.rand(len(limits), generator=generator, dtype=torch.float64) * limits).long()

@@ -36,6 +36,10 @@ class Options:
         weights: Of the backbone, for example DEFAULT; none if left out.
         size: The height and width of the images, for networks that take any.
         same_label: The label of a same pair in a CSV.
+        target: Of a table: the column that says what is alike. Texts are classes, numbers are alike where they are close.
+        close: Of a table: the share of all pairs whose targets count as close; 0.1 if left out.
+        missing: Of a table: what to do with rows that lack a value; "refuse" if left out, "drop" leaves them out, "fill" takes the mean.
+        without: Of a table: a column to leave out; can be given again.
         paired_augmentation: Augment both images of a pair in the same way.
         animation: Draw the latent space after each epoch, as a GIF.
         reduction: How more than two dimensions are drawn.
@@ -66,6 +70,10 @@ class Options:
     weights: str | None = None
     size: int | None = None
     same_label: str = "1"
+    target: str | None = None
+    close: float | None = None
+    missing: Literal["refuse", "drop", "fill"] | None = None
+    without: tuple[str, ...] | None = None
     paired_augmentation: bool = False
     animation: bool = False
     reduction: Literal["pca", "umap"] = "pca"
@@ -87,6 +95,7 @@ def train(network: str | None = None, dataset: str | None = None, /, *, options:
         See ``xsiamese zoo``: siamese-contrastive, triplet-loss-net, koch, livieris, ...
     dataset
         MNIST, FashionMNIST, KMNIST, Omniglot, a folder with a folder of images per class, or a CSV of pairs (path_a, path_b, label).
+        For siamese-mlp a table: a CSV with a header, and --target COLUMN.
     """
     import logging
 
@@ -100,7 +109,8 @@ def train(network: str | None = None, dataset: str | None = None, /, *, options:
         return
     print((Path(f"{trained.files[0].with_suffix('')}-metrics.txt")).read_text(encoding="utf-8"), end="")
     print(*(f"written {path}" for path in trained.files), sep="\n")
-    print(f"xsiamese explain A B --model {trained.files[0]} explains pairs with it")
+    if settings.card.modality == "image":
+        print(f"xsiamese explain A B --model {trained.files[0]} explains pairs with it")
     if not trained.finished:
         raise KeyboardInterrupt
 
@@ -130,7 +140,10 @@ def _named(given: Options, network: str | None, dataset: str | None) -> Settings
     )  # fmt: skip
     arguments = {name: getattr(given, name) for name in ("dimensions", "backbone", "weights") if getattr(given, name) is not None}
     rest: dict[str, Any] = {name: getattr(given, name) for name in alike}
-    settings = Settings(network, dataset, output=given.output or Path("tmp"), valid=given.valid_size, test=given.test_size, arguments=arguments, **rest)
+    reading = {name: getattr(given, name) for name in ("target", "close", "missing", "without") if getattr(given, name) is not None}
+    settings = Settings(
+        network, dataset, output=given.output or Path("tmp"), valid=given.valid_size, test=given.test_size, arguments=arguments, reading=reading, **rest
+    )
     if given.weight_decay is not None:
         settings = settings.changed(options={**settings.recipe.options, "weight_decay": given.weight_decay})
     if given.paired_augmentation:

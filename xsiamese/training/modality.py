@@ -18,7 +18,7 @@ from xsiamese.training.inputs import Ready
 if TYPE_CHECKING:
     from xsiamese.training.settings import Settings
 
-MODALITIES: Mapping[str, str] = {"image": "xsiamese.training.images"}
+MODALITIES: Mapping[str, str] = {"image": "xsiamese.training.images", "tabular": "xsiamese.training.tables"}
 
 
 class Modality(ABC):

@@ -91,6 +91,10 @@ RECIPES: Mapping[str, Recipe] = {
     "livieris": Recipe(
         lambda task: losses.Contrastive(margin=2.0, factor=1.0), lr=1e-3, epochs=20, batch_size=16, given_pairs=True, augment=Augment(horizontal=0.5)
     ),
+    "siamese-mlp": Recipe(
+        lambda task: losses.BinaryCrossEntropy(),
+        lr=5e-3, epochs=40, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-2}, rounds=2,
+    ),
 }  # fmt: skip
 OLD_NAMES: Mapping[str, str] = {"siamese-constrastive": "siamese-contrastive", "tripet-loss-net": "triplet-loss-net"}
 
