@@ -24,10 +24,13 @@ from xsiamese.plugins import explainers as explainers
 from xsiamese.views import untied as untied
 
 if TYPE_CHECKING:
+    from xsiamese.graphs import collate_pairs as collate_pairs
     from xsiamese_captum import *  # noqa: F403
     from xsiamese_gradcam import *  # noqa: F403
 
 __version__ = "0.1.0"
+
+_ON_DEMAND = {"collate_pairs": "xsiamese.graphs"}
 
 
 def __getattr__(name: str) -> Any:
@@ -36,6 +39,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     if find_spec(f"xsiamese.{name}"):
         return import_module(f"xsiamese.{name}")
+    if name in _ON_DEMAND:
+        return getattr(import_module(_ON_DEMAND[name]), name)
     known = explainers()
     if name in known:
         globals()[name] = known[name]
@@ -45,4 +50,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *explainers()} - {n for n in globals() if n.startswith("_") and not n.startswith("__")})
+    return sorted({*globals(), *_ON_DEMAND, *explainers()} - {n for n in globals() if n.startswith("_") and not n.startswith("__")})

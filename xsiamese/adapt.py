@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from xsiamese.attribution import PairAttribution
 from xsiamese.batch import PairBatch
 from xsiamese.comparison import Comparison
-from xsiamese.inputs import Wrt
+from xsiamese.inputs import Side, Wrt
 from xsiamese.maps import Maps
 from xsiamese.objective import LOW_PRECISION
 
@@ -152,7 +152,7 @@ class Adapted(PairAttribution):
         ours = {
             "baselines": baselines,
             "additional_forward_args": arguments or None,
-            "internal_batch_size": batch.rows,
+            "internal_batch_size": _rows_at_once(batch),
             "perturbations_per_eval": 1 if self.across_pairs else max(1, (batch.rows or _ROWS) // batch.pairs),
             "show_progress": batch.show_progress and batch.pairs == 1,
             "grad_kwargs": {"create_graph": True} if batch.create_graph else None,
@@ -178,10 +178,10 @@ class Adapted(PairAttribution):
             return {**options, "feature_mask": masks}
         return {**options, "feature_mask": (masks[0], masks[1] + int(masks[0].max()) + 1 - int(masks[1].min()))}
 
-    def total(self, maps: Maps, options: Mapping[str, Any]) -> Tensor:
+    def total(self, maps: Maps, options: Mapping[str, Any], sides: tuple[Side, Side] | None = None) -> Tensor:
         masks = options.get("feature_mask")
         if masks is None:
-            return super().total(maps, options)
+            return super().total(maps, options, sides)
         sums, seen = [], set()  # the features of a group share one value, which counts once
         for side, (value, mask) in enumerate(zip(maps, masks, strict=True)):
             flat, numbers = value.flatten(1), mask.expand(1, *value.shape[1:]).flatten()
@@ -238,6 +238,13 @@ def _activations(batch: PairBatch, layer: Any) -> list[tuple[Tensor, Tensor]]:
     with both.record(layer) as recording, torch.no_grad():
         both.value()
     return [(a.detach(), b.detach()) for a, b in recording.activations]
+
+
+def _rows_at_once(batch: PairBatch) -> int | None:
+    """What captum takes for the number of pairs in a pass: rows of the first tensor, which for graphs are nodes or edges."""
+    if batch.rows is None or len(batch.moved[0]) == batch.pairs:
+        return batch.rows
+    return max(1, batch.rows // batch.pairs) * len(batch.moved[0])
 
 
 def _float32(values: Sequence[Any]) -> tuple[Any, ...]:

@@ -19,9 +19,10 @@ from tqdm.auto import tqdm
 from xsiamese.batch import PairBatch
 from xsiamese.comparison import Comparison
 from xsiamese.explanation import PairExplanation, described, target_name
-from xsiamese.inputs import Wrt, baseline_leaves, two_sides
+from xsiamese.gates import without_misfit
+from xsiamese.inputs import Side, Wrt, baseline_leaves, how_given, row_sums, two_items, two_sides
 from xsiamese.layers import Layer, Layout
-from xsiamese.maps import Maps, check_map, detached, in_dtype, join, row_sums, warn_identical
+from xsiamese.maps import Maps, check_map, detached, in_dtype, join, warn_identical
 from xsiamese.model import pair_model
 from xsiamese.objective import Objective, Target, check_fit
 from xsiamese.plan import Plan
@@ -54,7 +55,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         name: the name on the command line and in :func:`xsiamese.explainers`.
         formula: what a map is, in LaTeX.
         reference: keys of the sources in the bibliography.
-        modalities: what kind of input it explains.
+        modalities: what kind of input it explains: "image", "tabular", "graph".
         needs_layer: whether maps are of a layer's output rather than of the input.
         needs_threshold: whether its maps are about a decision, so that there are none without ``threshold=`` or a calibrated comparison.
         uses_gradients: whether it differentiates the model.
@@ -127,6 +128,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         baselines: Any = None,
         additional_forward_args: Any = None,
         wrt: Wrt = "both",
+        parts: Sequence[str] | None = None,
         internal_batch_size: BatchSize = None,
         show_progress: bool = False,
         return_convergence_delta: bool = False,
@@ -137,12 +139,15 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         """The two maps of a batch of pairs.
 
         Args:
-            inputs: the two sides (a, b), each a tensor of shape (pairs, ...) or a tuple of such tensors.
+            inputs: the two sides (a, b), each a tensor of shape (pairs, ...), a tuple of such tensors, or a ``torch_geometric`` ``Data`` or ``Batch`` of one
+                graph a pair; or a ``PairData``.
             target: None for closeness; an index into the model's output, or one for each pair; or a callable on that output.
             baselines: where the path to the inputs starts, or what replaces a removed feature: None (zeros), a number, "partner" (the
                 other input), or a pair (of a, of b).
             additional_forward_args: further arguments of the model.
             wrt: which sides move. "first" holds b fixed (a factored model encodes it once) and gives it a map of zeros.
+            parts: what of a graph is explained: "nodes" (their features; the default), "edges" (a gate of 1 on each edge's messages), "edge_weight",
+                "edge_attr", or several of these.
             internal_batch_size: the most pairs in one forward pass; "auto" measures the fastest once; None is all at once.
             show_progress: shows a bar over the pairs.
             return_convergence_delta: returns also the pair's own delta, sum of both maps less F(a, b) - F(baselines), shape (pairs,).
@@ -151,7 +156,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             **options: the explainer's own, see its :meth:`compute`.
 
         Returns:
-            Two maps (of a, of b) that mirror the two inputs, or ((of a, of b), delta).
+            Two maps (of a, of b) that mirror the two inputs, or ((of a, of b), delta). The map of graphs is a ``torch_geometric.explain.Explanation``.
 
         Raises:
             TypeError: if the inputs are not two, or an option is unknown.
@@ -164,17 +169,20 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             >>> map_a, map_b
             (tensor([[3., 4.]]), tensor([[1., 2.]]))
         """
-        batches = self._batches(inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options)
+        parts = (parts,) if isinstance(parts, str) else parts
+        batches = self._batches(inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options, parts)
         if return_convergence_delta and not self.has_convergence_delta():
             raise ValueError(f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of scores")
         if self.uses_gradients and not self.complete:
             warn_identical(batches)
         with intact(batches.model, seed=seed if self.stochastic else None, freeze=not create_graph):
+            if parts is not None and (fitting := without_misfit(batches, parts)) != parts:
+                batches = self._batches(inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options, fitting)
             split = self._split(batches, internal_batch_size)
             batches, size = batches.laid_out(split), split.pairs
-            parts = [self._compute(part, seed, options) for part in self._progress(batches, size)]
-            maps = join(parts, create_graph)
+            maps = join([self._compute(part, seed, options) for part in self._progress(batches, size)], create_graph)
             delta = self._delta(batches, maps, size, options) if return_convergence_delta else None
+        maps = batches.a.returned(maps[0], self.needs_layer), batches.b.returned(maps[1], self.needs_layer)
         return maps if delta is None else (maps, delta)
 
     def explain(
@@ -191,7 +199,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         kwargs.pop("return_convergence_delta", None)
         result = self.attribute(inputs, target, return_convergence_delta=self.has_convergence_delta(), **kwargs)
         maps, delta = result if self.has_convergence_delta() else (result, None)
-        items = tuple(inputs.values()) if isinstance(inputs, Mapping) else tuple(inputs)
+        items = tuple(two_items(inputs))
         return PairExplanation(
             maps=detached(maps),
             inputs=detached(items),
@@ -249,7 +257,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
 
     def _batches(
         self, inputs: Any, target: Target, baselines: Any, extra: Any, wrt: Wrt, create_graph: bool, show_progress: bool, seed: int | None,
-        options: Mapping[str, Any],
+        options: Mapping[str, Any], parts: Sequence[str] | None = None,
     ) -> PairBatch:  # fmt: skip
         """All pairs as one batch, checked before any work is done."""
         known = self.options()
@@ -261,10 +269,10 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         if wrt not in ("both", "first", "second"):
             raise ValueError(f"wrt={wrt!r}: 'both', 'first' or 'second' is needed")
         model = self.model
-        if isinstance(inputs, Mapping) and len(inputs) == 2:
-            first, second = inputs
-            model = model.called_with((first, second))
-        a, b = two_sides(inputs)
+        if given := how_given(inputs):
+            model = model.called_with(given)
+        a, b = two_sides(inputs, parts)
+        self._check_modality(a, b)
         check_fit(model, (a, b))
         if create_graph and not (self.uses_gradients and self.differentiable):
             raise ValueError(f"{type(self).__name__} gives no differentiable maps: leave out create_graph")
@@ -276,6 +284,14 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             target=target, wrt=wrt, create_graph=create_graph, show_progress=show_progress, seed=seed, plans=self._plans,
             distribution=self.distribution_baselines,
         )  # fmt: skip
+
+    def _check_modality(self, *sides: Side) -> None:
+        for side, name in zip(sides, "ab", strict=True):
+            if side.modality and side.modality not in self.modalities:
+                from xsiamese.plugins import explainers
+
+                able = [cls for cls, explainer in explainers().items() if side.modality in explainer.modalities]
+                raise TypeError(f"{type(self).__name__} does not explain a {side.modality}, and input {name} is one; these do: {', '.join(able)}")
 
     def _split(self, batch: PairBatch, size: BatchSize) -> Split:
         if size == "auto":
@@ -301,22 +317,23 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             check_map(maps[side], "ab"[side], type(self).__name__)
         return maps
 
-    def _delta(self, batch: PairBatch, maps: Maps, size: int | None, options: Mapping[str, Any]) -> Tensor:
+    def _delta(self, batches: PairBatch, maps: Maps, size: int | None, options: Mapping[str, Any]) -> Tensor:
         """Sum of both maps less F(inputs) - F(baselines), each on the whole pair."""
         values = []
         with torch.no_grad():
-            for part in batch.split(size or batch.pairs):
+            for part in batches.split(size or batches.pairs):
                 rows = len(part.moved_baselines[0]) if part.distribution else 1
                 starts = [
                     tuple(t[i : i + 1].expand_as(m) if part.distribution else t for t, m in zip(part.moved_baselines, part.moved, strict=True))
                     for i in range(rows)
                 ]
                 values.append(part.value() - torch.stack([part.value(*start) for start in starts]).mean(0))
-        return self.total(maps, options) - torch.cat(values)
+        return self.total(maps, options, (batches.a, batches.b)) - torch.cat(values)
 
-    def total(self, maps: Maps, options: Mapping[str, Any]) -> Tensor:
+    def total(self, maps: Maps, options: Mapping[str, Any], sides: tuple[Side, Side] | None = None) -> Tensor:
         """What both maps of each pair sum to, shape (pairs,)."""
-        return row_sums(maps[0]) + row_sums(maps[1])
+        first, second = (row_sums, row_sums) if sides is None else (side.sums for side in sides)
+        return first(maps[0]) + second(maps[1])
 
     def _closeness(self, a: Any, b: Any, *extra: Any) -> Tensor:
         """What captum's metrics call: the value explained, on two tensors."""

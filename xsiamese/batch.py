@@ -93,6 +93,8 @@ class PairBatch:
         count = len(self.a.leaves)
         other = (*self.leaves[count:], *self.leaves[:count])
         shapes = [tuple(leaf.shape) for leaf in self.leaves]
+        if not (self.a.aligned and self.b.aligned):
+            raise ValueError("inputs whose rows mean the same are needed: the nodes of two graphs have no common order")
         if shapes[:count] != shapes[count:]:
             raise ValueError(f"inputs of one shape are needed: a is {shapes[0]}, b is {shapes[count]}")
         return tuple(other[i] for i in self.objective.moved_at)
@@ -120,11 +122,17 @@ class PairBatch:
     def value(self, *moved: Tensor) -> Tensor:
         """The value explained of each pair, shape (pairs,), at ``moved`` or at the inputs themselves.
 
-        For a single pair ``moved`` may have any number of rows: that many values come back.
+        ``moved`` may hold any number of copies of all pairs, one after the other: that many values come back.
         """
         moved = moved or self.moved
-        value: Tensor = self.objective(*moved, *_repeat(self.arguments, self.pairs, len(moved[0])))
+        value: Tensor = self.objective(*moved, *self._repeated(self.copies(*moved)))
         return value
+
+    def copies(self, *moved: Tensor) -> int:
+        """How many copies of all pairs ``moved`` holds, one after the other."""
+        first = len(self.a.leaves)
+        counts = [(self.a, i) if i < first else (self.b, i - first) for i in self.objective.moved_at]
+        return max(side.count(i, tensor) for (side, i), tensor in zip(counts, moved, strict=True)) // self.pairs
 
     def tail(self, layer: Layer, side: int, activation: Tensor) -> Tensor:
         """The value of a single pair as a function of a layer's output on one side (0 for a, 1 for b).
@@ -136,7 +144,7 @@ class PairBatch:
             raise ValueError(f"tail() takes a single pair, not {self.pairs}: use split(1)")
         rows = len(activation)
         one = self.one_sided("first" if side == 0 else "second")
-        arguments = _repeat(one.arguments, 1, rows)  # before the layer is replaced: the held side passes it too
+        arguments = one._repeated(rows)  # before the layer is replaced: the held side passes it too
         moved = one.moved if one.objective.encodes_held else tuple(leaf.expand(rows, *leaf.shape[1:]) for leaf in one.moved)
         with self._replaced(one, layer, side, activation):
             value: Tensor = one.objective(*moved, *arguments)
@@ -184,7 +192,10 @@ class PairBatch:
     def record(self, layer: Layer) -> Iterator[Recording]:
         """Records the activations of the layers on both sides, in the forward pass that runs inside the block."""
         plan = find_plan(self, layer)
-        with torch.enable_grad(), record(plan.layers, plan.names, self.pairs, order=plan.layer_order, detach=not self.create_graph) as recording:
+        with (
+            torch.enable_grad(),
+            record(plan.layers, plan.names, (self.a.layer_rows, self.b.layer_rows), order=plan.layer_order, detach=not self.create_graph) as recording,
+        ):
             yield recording
 
     @staticmethod
@@ -256,23 +267,36 @@ class PairBatch:
         for start in range(0, self.pairs, size):
             stop = min(start + size, self.pairs)
             extra = tuple(_rows(value, start, stop, self.pairs) for value in self.extra)
-            first, second = (tuple(t if self.distribution else t[start:stop] for t in leaves) for leaves in self.baselines)
+            first, second = (
+                tuple(t if self.distribution else t[side.rows(i, start, stop)] for i, t in enumerate(leaves))
+                for side, leaves in zip((self.a, self.b), self.baselines, strict=True)
+            )
             target = _rows(self.target, start, stop, self.pairs) if isinstance(self.target, (Tensor, list)) else self.target
             yield replace(
                 self, a=self.a.slice(start, stop), b=self.b.slice(start, stop), baselines=(first, second), extra=extra, target=target,
                 first_pair=self.first_pair + start,
             )  # fmt: skip
 
+    def _repeated(self, copies: int) -> tuple[Any, ...]:
+        """:attr:`arguments` for several copies of all pairs."""
+        if copies == 1:
+            return self.arguments
+        held = len(self.objective.held_at) + self.objective.encodes_held  # whose rows may be other than pairs
+        return tuple(_repeat(t, copies) if i < held or _shape(t)[:1] == (self.pairs,) else t for i, t in enumerate(self.arguments))
+
     def _rebuilt(self, side: int) -> Any:
         first = len(self.a.leaves)
         return self.a.rebuild(self.leaves[:first]) if side == 0 else self.b.rebuild(self.leaves[first:])
 
 
-def _repeat(arguments: tuple[Any, ...], pairs: int, rows: int) -> tuple[Any, ...]:
-    """Arguments of a single pair for many rows."""
-    if pairs != 1 or rows == 1:
-        return arguments
-    return tuple(t.expand(rows, *t.shape[1:]) if isinstance(t, Tensor) and t.shape[:1] == (1,) else t for t in arguments)
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(value.shape) if isinstance(value, Tensor) else ()
+
+
+def _repeat(value: Any, copies: int) -> Any:
+    if not isinstance(value, Tensor) or not value.dim():
+        return value
+    return value.expand(copies, *value.shape[1:]) if len(value) == 1 else value.repeat(copies, *[1] * (value.dim() - 1))
 
 
 def _rows(value: Any, start: int, stop: int, pairs: int) -> Any:

@@ -115,11 +115,11 @@ def survey(run: Callable[[], Any], modules: Sequence[nn.Module], leaves: tuple[S
 class Recording:
     """The activations of some layers in both branches, and the gradients with respect to them."""
 
-    def __init__(self, layers: Sequence[LayerPair], names: Sequence[str], order: Sequence[tuple[int, ...]], pairs: int) -> None:
+    def __init__(self, layers: Sequence[LayerPair], names: Sequence[str], order: Sequence[tuple[int, ...]], rows: tuple[int, int]) -> None:
         self.layers = layers
         self.names = names
         self.order = order
-        self.pairs = pairs
+        self.rows = rows
         self.calls: dict[nn.Module, list[Tensor]] = {module: [] for pair in layers for module in pair}
 
     @property
@@ -144,20 +144,20 @@ class Recording:
         return first, second
 
     def _branch(self, side: int, found: list[Tensor], name: str, order: tuple[int, ...]) -> Tensor:
-        rows = self.pairs
+        rows = self.rows
         if not found:
             raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
         if not order:
             if len(found) != 1:
                 raise ValueError(f"layer {name!r} of side {'ab'[side]} is called {len(found)} times: a layer called once is needed")
             return found[0]
-        if len(found) == 1 and len(found[0]) == 2 * rows:
-            return found[0][side * rows : (side + 1) * rows]
+        if len(found) == 1 and len(found[0]) == sum(rows):
+            return found[0][: rows[0]] if side == 0 else found[0][rows[0] :]
         if len(found) == 2:
             return found[order.index(side)]
         if len(found) == 1:
             raise ValueError(
-                f"layer {name!r} is called once with {len(found[0])} rows for {rows} pairs: it sees both inputs together and has no map for each; "
+                f"layer {name!r} is called once with {len(found[0])} rows for {rows[0]} and {rows[1]}: it sees both inputs together and has no map for each; "
                 "choose a layer inside the encoder, or layer=(layer_a, layer_b)"
             )
         raise ValueError(f"layer {name!r} is called {len(found)} times, which does not fit 2 branches: choose a layer called once a branch")
@@ -165,14 +165,17 @@ class Recording:
 
 @contextmanager
 def record(
-    layers: Sequence[LayerPair], names: Sequence[str], pairs: int, *, order: Sequence[tuple[int, ...]] | None = None, detach: bool = True
+    layers: Sequence[LayerPair], names: Sequence[str], rows: int | tuple[int, int], *, order: Sequence[tuple[int, ...]] | None = None, detach: bool = True
 ) -> Iterator[Recording]:
     """Records the activations of ``layers`` in the forward pass that runs inside the block.
 
+    ``rows`` says how many rows a layer's output has for one side: the number of pairs, or (nodes of a, nodes of b).
     ``order`` says for each layer which side its calls belong to, in their order; () if each side has a layer of its own.
     With ``detach`` the graph starts at the first recorded layer: what comes before it costs no more than a pass without gradients.
     """
-    recording = Recording(layers, names, order or [(0, 1) if first is second else () for first, second in layers], pairs)
+    recording = Recording(
+        layers, names, order or [(0, 1) if first is second else () for first, second in layers], (rows, rows) if isinstance(rows, int) else rows
+    )
 
     def keep(module: nn.Module, args: Any, output: Any) -> Any:
         tensor = first_tensor(output)

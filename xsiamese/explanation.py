@@ -44,7 +44,8 @@ class PairExplanation:
     """Why a model found pairs alike or different.
 
     Attributes:
-        maps: the maps of a and of b, each a tensor (pairs, ...) or a tuple of them (several tensors or layers). Signed: positive
+        maps: the maps of a and of b, each a tensor (pairs, ...), a ``torch_geometric.explain.Explanation`` of all graphs, or a tuple of them (several
+            tensors or layers). Signed: positive
             pulls the pair together, negative pushes it apart; the values of both sides have one unit, that of the score.
         inputs: the two inputs that were explained.
         scores: the model's own score of each pair, shape (pairs,).
@@ -89,9 +90,13 @@ class PairExplanation:
             if len(sides) != 2:
                 raise ValueError(f"an explanation has two {what}s, not {len(sides)}")
             for name, value in zip("ab", sides, strict=True):
-                for tensor in _tensors(value):
-                    if tensor.shape[:1] != (pairs,):
-                        raise ValueError(f"the {what} of {name} has shape {tuple(tensor.shape)} for {pairs} scores")
+                for item in _items(value):
+                    if _is_graph(item):
+                        graphs = 1 if item.get("batch") is None else int(item.batch.max()) + 1
+                        if graphs != pairs:
+                            raise ValueError(f"the {what} of {name} is of {graphs} graphs for {pairs} scores")
+                    elif item.shape[:1] != (pairs,):
+                        raise ValueError(f"the {what} of {name} has shape {tuple(item.shape)} for {pairs} scores")
         if self.ids is not None and len(self.ids) != pairs:
             raise ValueError(f"{len(self.ids)} ids for {pairs} pairs")
 
@@ -103,6 +108,10 @@ class PairExplanation:
             index = slice(index, index + 1) if index != -1 else slice(-1, None)
 
         def take(value: Any) -> Any:
+            if _is_graph(value):
+                from xsiamese.structure import some_graphs
+
+                return some_graphs(value, range(len(self))[index])
             return value[index] if isinstance(value, Tensor) else type(value)(map(take, value)) if isinstance(value, (tuple, list)) else value
 
         return replace(
@@ -166,8 +175,14 @@ class PairExplanation:
         shapes: dict[str, Any] = {}
         for what, sides in (("maps", self.maps), ("inputs", self.inputs)):
             for name, value in zip("ab", sides, strict=True):
-                shapes[f"{what}.{name}"] = None if isinstance(value, Tensor) else len(value)
-                tensors.update({f"{what}.{name}.{i}": tensor for i, tensor in enumerate(_tensors(value))})
+                shapes[f"{what}.{name}"] = len(value) if isinstance(value, (tuple, list)) else None
+                for i, item in enumerate(_items(value)):
+                    key = f"{what}.{name}.{i}"
+                    if _is_graph(item):
+                        shapes[key] = type(item).__name__
+                        tensors.update({f"{key}.{k}": v for k, v in item.to_dict().items() if isinstance(v, Tensor)})
+                    else:
+                        tensors[key] = item
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("maps", "inputs", "scores", "delta")}
         path = Path(path)
         save_file({k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}, path, {"xsiamese": json.dumps({**plain, "_shapes": shapes})})
@@ -195,7 +210,14 @@ class PairExplanation:
 
         def read(name: str) -> Any:
             count = shapes[name]
-            return tensors[f"{name}.0"] if count is None else tuple(tensors[f"{name}.{i}"] for i in range(count))
+            return item(f"{name}.0") if count is None else tuple(item(f"{name}.{i}") for i in range(count))
+
+        def item(key: str) -> Any:
+            if key not in shapes:
+                return tensors[key]
+            from xsiamese.structure import graph_of
+
+            return graph_of(shapes[key], {k.removeprefix(f"{key}."): v for k, v in tensors.items() if k.startswith(f"{key}.")})
 
         plain["ids"] = tuple(map(tuple, plain["ids"])) if plain["ids"] else None
         return cls(
@@ -220,8 +242,12 @@ class PairExplanation:
         return f'{text}<img alt="{escape(self.method)}" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
 
 
-def _tensors(value: Any) -> tuple[Tensor, ...]:
-    return (value,) if isinstance(value, Tensor) else tuple(value)
+def _items(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def _is_graph(value: Any) -> bool:
+    return hasattr(value, "edge_index")
 
 
 def described(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numbers
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import singledispatch
-from typing import Any, Literal
+from importlib import import_module
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,16 +16,27 @@ from torch import Tensor
 Wrt = Literal["both", "first", "second"]
 Leaves = tuple[Tensor, ...]
 SIDES = ("a", "b")
+Rows = slice
 
 
 class Side(ABC):
-    """One side of a batch of pairs: a structure around tensors, its leaves.
+    """One side of a batch of pairs: a structure around tensors, its leaves, and which pair each of their rows belongs to.
 
     A new kind of input (a graph, a text) is one subclass, registered with ``side.register``.
+
+    Attributes:
+        leaves: what can be explained.
+        pairs: the number of pairs.
+        modality: what an explainer must name in its ``modalities`` to be asked about it; "" is any tensor.
+        aligned: whether the i-th row of a leaf means the same as the i-th row of the other side's.
+        one_tensor: whether the model takes nothing but the one leaf.
     """
 
     leaves: Leaves
     pairs: int
+    modality: ClassVar[str] = ""
+    aligned: ClassVar[bool] = True
+    one_tensor: bool = False
 
     @abstractmethod
     def rebuild(self, leaves: Sequence[Tensor]) -> Any:
@@ -45,13 +58,73 @@ class Side(ABC):
     def slice(self, start: int, stop: int) -> Side:
         """The pairs from ``start`` to ``stop``."""
 
+    def explaining(self, parts: Sequence[str] | None, name: str) -> Side:
+        """This side with its leaves chosen by name, for inputs that have such parts."""
+        if parts is not None:
+            raise ValueError(f"input {name} is no graph and has no parts to choose from: leave out parts={parts!r}")
+        return self
+
+    def beside(self, other: Side) -> Side:
+        """This side as it must be for the other one."""
+        return self
+
+    def template(self) -> Side:
+        """What is enough of this side to rebuild any number of copies of its pairs."""
+        return self.slice(0, 1).detached()
+
+    def names(self, name: str) -> list[str]:
+        """What errors call the leaves."""
+        return [name] if len(self.leaves) == 1 else [f"{name}[{i}]" for i in range(len(self.leaves))]
+
+    def rows(self, leaf: int, start: int, stop: int) -> Rows:
+        """The rows of a leaf, or of its map, that belong to the pairs from ``start`` to ``stop``."""
+        return slice(start, stop)
+
+    def pair_of(self, leaf: int) -> Tensor:
+        """The pair that each row of a leaf belongs to, shape (rows,)."""
+        return torch.arange(self.pairs, device=self.leaves[leaf].device)
+
+    def count(self, leaf: int, tensor: Tensor) -> int:
+        """How many pairs a tensor in the place of a leaf holds: it may hold several copies of all pairs, one after the other."""
+        return len(tensor)
+
+    def sums(self, value: Any) -> Tensor:
+        """What a result of this side sums to in each pair, shape (pairs,)."""
+        return row_sums(value)
+
+    def equals(self, other: Side) -> Tensor:
+        """Which pairs have two equal inputs, shape (pairs,)."""
+        if [leaf.shape for leaf in self.leaves] != [leaf.shape for leaf in other.leaves]:
+            return torch.zeros(self.pairs, dtype=torch.bool)
+        return torch.stack([(x == y).reshape(len(x), -1).all(1) for x, y in zip(self.leaves, other.leaves, strict=True)]).all(0)
+
+    @property
+    def layer_rows(self) -> int:
+        """How many rows a layer's output has for this side."""
+        return self.pairs
+
+    def returned(self, value: Any, of_layer: bool) -> Any:
+        """What the user gets, from :meth:`result` or from the map of a layer."""
+        return value
+
+    def gates(self, leaves: Sequence[Tensor]) -> list[Any]:
+        """What multiplies the messages of this side's graphs, see :mod:`xsiamese.gates`."""
+        return []
+
+
+def row_sums(value: Any) -> Tensor:
+    """The sum of each row of one or several tensors."""
+    if isinstance(value, Tensor):
+        return value.detach().flatten(1).sum(1)
+    return torch.stack([row_sums(v) for v in value]).sum(0)
+
 
 class TensorSide(Side):
     """A tensor, or a tuple of tensors, whose dimension 0 is the pair."""
 
     def __init__(self, leaves: Leaves, single: bool) -> None:
         self.leaves = leaves
-        self.single = single
+        self.single = self.one_tensor = single
         self.pairs = leaves[0].shape[0]
 
     def rebuild(self, leaves: Sequence[Tensor]) -> Any:
@@ -70,7 +143,46 @@ class TensorSide(Side):
 @singledispatch
 def side(item: Any, name: str) -> Side:
     """The :class:`Side` that an item is; ``name`` is how errors call it."""
+    if _graphs_known():
+        return side(item, name)
     raise TypeError(f"input {name} is a {type(item).__name__}: a tensor or a tuple of tensors is needed")
+
+
+@singledispatch
+def two_items(inputs: Any) -> Any:
+    """The two inputs that an object holds: the values of a mapping, the graphs of a ``PairData``; anything else as it is."""
+    return two_items(inputs) if _graphs_known() else inputs
+
+
+@two_items.register(Mapping)
+def _(inputs: Mapping[str, Any]) -> Any:
+    return tuple(inputs.values())
+
+
+@two_items.register(tuple)
+@two_items.register(list)
+@two_items.register(Tensor)
+def _(inputs: Any) -> Any:
+    return inputs
+
+
+@singledispatch
+def how_given(inputs: Any) -> tuple[str, str] | Callable[[Any, Any], Any] | None:
+    """How a model of one argument gets the two inputs again as it was given them: keys of a dictionary, or what joins them."""
+    return None
+
+
+@how_given.register(Mapping)
+def _(inputs: Mapping[str, Any]) -> Any:
+    return tuple(inputs) if len(inputs) == 2 else None
+
+
+def _graphs_known() -> bool:
+    """Registers graphs when the first one may have come: torch_geometric is imported by whoever makes one."""
+    if "torch_geometric" not in sys.modules or "xsiamese.graphs" in sys.modules:
+        return False
+    import_module("xsiamese.graphs")
+    return True
 
 
 @side.register
@@ -92,24 +204,28 @@ def _(item: Sequence[Any], name: str) -> Side:
     return TensorSide(tuple(item), single=False)
 
 
-def two_sides(inputs: Any) -> tuple[Side, Side]:
+def two_sides(inputs: Any, parts: Sequence[str] | None = None) -> tuple[Side, Side]:
     """The two sides of ``inputs``, checked: one batch size, not empty, every number finite.
+
+    Args:
+        inputs: the pairs.
+        parts: what of a graph is explained, see :class:`xsiamese.graphs.GraphSide`.
 
     Raises:
         TypeError: if they are not two inputs, or not tensors.
         ValueError: if a batch is empty, the batches differ, or a value is NaN or infinite.
     """
-    items = tuple(inputs.values()) if isinstance(inputs, Mapping) else inputs
+    items = two_items(inputs)
     if isinstance(items, Tensor) or not isinstance(items, (tuple, list)) or len(items) != 2:
         what = f"a tensor of shape {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(inputs).__name__}"
         raise TypeError(f"inputs must be the two sides of the pairs, (a, b); got {what}")
-    a, b = side(items[0], "a"), side(items[1], "b")
+    a, b = (side(item, name).explaining(parts, name) for item, name in zip(items, SIDES, strict=True))
     if a.pairs != b.pairs:
         raise ValueError(
             f"a holds {a.pairs} items (shape {tuple(a.leaves[0].shape)}) and b holds {b.pairs} (shape {tuple(b.leaves[0].shape)}): "
             "a pair needs one of each; repeat the shorter one with .expand or .repeat_interleave"
         )
-    return a, b
+    return a, b.beside(a)
 
 
 def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = False) -> tuple[Leaves, Leaves]:
@@ -123,6 +239,8 @@ def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = Fa
     if isinstance(baselines, str):
         if baselines != "partner":
             raise ValueError(f"baselines={baselines!r}: a number, a pair of tensors or 'partner' is needed")
+        if not (a.aligned and b.aligned):
+            raise ValueError("baselines='partner': the nodes of two graphs have no common order; give a number, or tensors (of a, of b)")
         baselines = (b.leaves if len(b.leaves) > 1 else b.leaves[0], a.leaves if len(a.leaves) > 1 else a.leaves[0])
     if baselines is None or isinstance(baselines, numbers.Number):
         baselines = (baselines, baselines)

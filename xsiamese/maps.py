@@ -30,17 +30,9 @@ def in_dtype(value: Any, dtype: torch.dtype) -> Any:
     return type(value)(in_dtype(v, dtype) for v in value) if isinstance(value, (tuple, list)) else value
 
 
-def row_sums(value: Any) -> Tensor:
-    if isinstance(value, Tensor):
-        return value.detach().flatten(1).sum(1)
-    return torch.stack([row_sums(v) for v in value]).sum(0)
-
-
 def warn_identical(batch: PairBatch) -> None:
     """Most comparisons are stationary where the two inputs are equal."""
-    if [leaf.shape for leaf in batch.a.leaves] != [leaf.shape for leaf in batch.b.leaves]:
-        return
-    same = torch.stack([(x == y).reshape(len(x), -1).all(1) for x, y in zip(batch.a.leaves, batch.b.leaves, strict=True)]).all(0)
+    same = batch.a.equals(batch.b)
     if bool(same.any()):
         which = ", ".join(map(str, same.nonzero().flatten().tolist()[:8]))
         warnings.warn(f"a and b are equal in pair {which}: the score is stationary there, and a map of gradients is noise", stacklevel=4)
@@ -57,4 +49,6 @@ def check_map(value: Any, name: str, who: str) -> None:
 def detached(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.detach()
-    return tuple(detached(v) for v in value) if isinstance(value, (tuple, list)) else value
+    if isinstance(value, (tuple, list)):
+        return tuple(detached(v) for v in value)
+    return value.detach() if hasattr(value, "detach") else value

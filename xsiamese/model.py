@@ -36,8 +36,8 @@ class PairModel(nn.Module, ABC):
         """The model's own score from the explained one."""
         return explained
 
-    def called_with(self, keys: tuple[str, str]) -> PairModel:
-        """This model for inputs that were given as a mapping with these two keys."""
+    def called_with(self, given: tuple[str, str] | Callable[[Any, Any], Any]) -> PairModel:
+        """This model for inputs that were given as a mapping with these two keys, or as an object that ``given`` makes again of the two."""
         return self
 
 
@@ -109,7 +109,8 @@ class TwoInputModel(PairModel):
         model: returns one score per pair, or anything that a target turns into one, or the two embeddings if ``comparison`` is given.
         comparison: turns the two returned embeddings ``(z_a, z_b)`` into a score.
         higher_is_closer: False if the score is a distance. Defaults to the comparison's, or True.
-        call: "two" arguments, one "tuple", or the two keys of a dictionary. Defaults to what the signature says.
+        call: "two" arguments, one "tuple", the two keys of a dictionary, or a function that makes one argument of the two inputs. Defaults to
+            what the signature says.
 
     What cannot be had from a model that is not factored into encoder and comparison: a side that stays fixed is encoded again
     in every pass.
@@ -121,7 +122,7 @@ class TwoInputModel(PairModel):
         comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
         *,
         higher_is_closer: bool | None = None,
-        call: str | tuple[str, str] | None = None,
+        call: str | tuple[str, str] | Callable[[Any, Any], Any] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -141,8 +142,10 @@ class TwoInputModel(PairModel):
     def reported(self, explained: Tensor) -> Tensor:
         return explained if self.comparison is None else self.comparison.reported(explained)
 
-    def called_with(self, keys: tuple[str, str]) -> PairModel:
-        named = TwoInputModel(self.model, self.comparison, higher_is_closer=self.higher_is_closer, call=keys)
+    def called_with(self, given: tuple[str, str] | Callable[[Any, Any], Any]) -> PairModel:
+        if callable(given) and self.call == "two":
+            return self
+        named = TwoInputModel(self.model, self.comparison, higher_is_closer=self.higher_is_closer, call=given)
         named.training = self.training  # train() would reach into the user's model
         return named
 
@@ -151,6 +154,8 @@ class TwoInputModel(PairModel):
             return self.model(a, b, *extra)
         if self.call == "tuple":
             return self.model((a, b), *extra)
+        if callable(self.call):
+            return self.model(self.call(a, b), *extra)
         if isinstance(self.call, str):
             raise ValueError(f"call={self.call!r}: 'two', 'tuple' or the two keys of a dictionary are needed")
         return self.model({self.call[0]: a, self.call[1]: b}, *extra)

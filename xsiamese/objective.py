@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xsiamese.gates import gated
 from xsiamese.inputs import SIDES, Side, Wrt
 from xsiamese.model import PairModel, SiameseModel
 from xsiamese.speed import WHOLE, Split
@@ -31,13 +32,13 @@ class Objective(nn.Module):
         self.model = model
         self.target = target
         self.first_pair = first_pair
-        self.sides = (a.slice(0, 1).detached(), b.slice(0, 1).detached())  # one pair is enough to rebuild any number
+        self.sides = (a.template(), b.template())
         self.moving = {"both": (0, 1), "first": (0,), "second": (1,)}[wrt]
         self.encodes_held = model.factored and len(self.moving) == 1
         self.stacked = split.stacked and not self.encodes_held
         self.layout = split.layout or torch.preserve_format
         counts = (len(a.leaves), len(b.leaves))
-        names = [name if count == 1 else f"{name}[{i}]" for name, count in zip(SIDES, counts, strict=True) for i in range(count)]
+        names = [*a.names(SIDES[0]), *b.names(SIDES[1])]
         floating = tuple(leaf.is_floating_point() for leaf in (*a.leaves, *b.leaves))
         sides = [side for side in (0, 1) for _ in range(counts[side])]
         self.moved_at = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
@@ -63,7 +64,9 @@ class Objective(nn.Module):
         extra = held[len(self.held_at) :]
         with self.naming_inputs():
             output = self._one_side(leaves, embedding) if self.encodes_held else self._output(leaves, extra)
-        return self._value(output, extra, max(len(t) for t in tensors[: count + 1] if isinstance(t, Tensor) and t.dim()))
+        rows = [self.sides[i >= self.first].count(i - self.first * (i >= self.first), t) for i, t in leaves.items() if t.dim()]
+        rows += [len(embedding)] if self.encodes_held else []
+        return self._value(output, extra, max(rows))
 
     @contextmanager
     def naming_inputs(self) -> Iterator[None]:
@@ -75,14 +78,24 @@ class Objective(nn.Module):
         except (RuntimeError, TypeError, IndexError) as error:
             raise ValueError(f"the model refused its inputs; bring them to the shape that its first layer takes ({self.described}): {error}") from error
 
+    def _leaves(self, leaves: dict[int, Any], side: int) -> list[Tensor]:
+        return [leaves[i] for i in (range(self.first) if side == 0 else range(self.first, self.first + len(self.sides[1].leaves)))]
+
     def _side(self, leaves: dict[int, Any], side: int) -> Any:
-        where = range(self.first) if side == 0 else range(self.first, self.first + len(self.sides[1].leaves))
-        return self.sides[side].rebuild([leaves[i] for i in where])
+        return self.sides[side].rebuild(self._leaves(leaves, side))
+
+    def _gates(self, leaves: dict[int, Any], *sides: int) -> list[Any]:
+        return [gate for side in sides for gate in self.sides[side].gates(self._leaves(leaves, side))]
+
+    def _encoded(self, leaves: dict[int, Any], side: int) -> Any:
+        assert isinstance(self.model, SiameseModel)
+        with gated(self.model, self._gates(leaves, side)):
+            return self.model.encode(self._side(leaves, side), side)
 
     def _one_side(self, leaves: dict[int, Any], embedding: Any) -> Any:
         assert isinstance(self.model, SiameseModel)
         side = self.moving[0]
-        moving = self.model.encode(self._side(leaves, side), side)
+        moving = self._encoded(leaves, side)
         compare = self.model.comparison.explained if self.target is None else self.model.comparison
         return compare(*((moving, embedding) if side == 0 else (embedding, moving)))
 
@@ -93,7 +106,12 @@ class Objective(nn.Module):
         if self.stacked and isinstance(self.model, SiameseModel):
             z_a, z_b = self.model.encode(torch.cat([leaves[0], leaves[1]]).to(memory_format=self.layout)).chunk(2)
             return self.model.comparison.explained(z_a, z_b) if self.target is None else self.model.compare(z_a, z_b)
-        return run(self._side(leaves, 0), self._side(leaves, 1), *extra)
+        gates = self._gates(leaves, 0, 1)
+        if gates and isinstance(self.model, SiameseModel) and not extra:  # which branch a message belongs to is known here
+            z_a, z_b = (self._encoded(leaves, side) for side in (0, 1))
+            return self.model.comparison.explained(z_a, z_b) if self.target is None else self.model.compare(z_a, z_b)
+        with gated(self.model, gates):
+            return run(self._side(leaves, 0), self._side(leaves, 1), *extra)
 
     def _value(self, output: Any, extra: Sequence[Any], rows: int) -> Tensor:
         if callable(self.target):

@@ -40,6 +40,7 @@ class Split:
 WHOLE = Split()
 _MEASURED: WeakKeyDictionary[nn.Module, dict[tuple[object, ...], Split]] = WeakKeyDictionary()
 _LARGEST = 16
+_LARGEST_GRAPHS = 256  # a graph is small
 
 
 def fastest_split(batch: PairBatch) -> Split:
@@ -50,7 +51,8 @@ def fastest_split(batch: PairBatch) -> Split:
     """
     leaves = (*batch.a.leaves, *batch.b.leaves)
     known = _MEASURED.setdefault(batch.model, {})
-    sizes = [2**i for i in range(min(batch.pairs, _LARGEST).bit_length())]
+    largest = _LARGEST if not batch.a.modality else _LARGEST_GRAPHS
+    sizes = [2**i for i in range(min(batch.pairs, largest).bit_length())]
     key = (tuple(leaf.shape[1:] for leaf in leaves), leaves[0].dtype, leaves[0].device, torch.get_num_threads(), sizes[-1], batch.wrt)
     if key not in known:
         known[key] = _largest_that_fits(batch, sizes) if leaves[0].is_cuda else _measured(batch, sizes)
@@ -61,7 +63,7 @@ def can_stack(batch: PairBatch) -> bool:
     """Whether both sides can go through the encoder in one call: it is shared, and takes one tensor of one shape."""
     a, b = batch.a.leaves, batch.b.leaves
     shared = isinstance(batch.model, SiameseModel) and batch.model.encoders[0] is batch.model.encoders[1]
-    return shared and len(a) == len(b) == 1 and a[0].shape[1:] == b[0].shape[1:]
+    return shared and batch.a.one_tensor and batch.b.one_tensor and a[0].shape[1:] == b[0].shape[1:]
 
 
 def _measured(batch: PairBatch, sizes: list[int]) -> Split:

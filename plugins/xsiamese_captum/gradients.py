@@ -13,6 +13,7 @@ class PairSaliency(adapt.Adapted):
     name, algorithm = "saliency", captum.Saliency
     formula = r"|\partial s / \partial x|"
     reference = ("simonyan2014",)
+    modalities = frozenset({"image", "tabular", "graph"})
 
 
 class PairInputXGradient(adapt.Adapted):
@@ -21,6 +22,7 @@ class PairInputXGradient(adapt.Adapted):
     name, algorithm = "input_x_gradient", captum.InputXGradient
     formula = r"x \odot \partial s / \partial x"
     reference = ("shrikumar2016",)
+    modalities = frozenset({"image", "tabular", "graph"})
 
 
 class PairIntegratedGradients(adapt.Adapted):
@@ -32,6 +34,7 @@ class PairIntegratedGradients(adapt.Adapted):
     name, algorithm = "integrated_gradients", captum.IntegratedGradients
     formula = r"(x - x_0) \odot \int_0^1 \partial s / \partial x \,(x_0 + t (x - x_0))\, dt"
     reference = ("sundararajan2017",)
+    modalities = frozenset({"image", "tabular", "graph"})
     complete = True
 
 
