@@ -130,10 +130,7 @@ def test_other_attributes_travel_with_their_rows() -> None:
     class Positions(problems.Encoder):
         def forward(self, data: Any) -> Tensor:
             assert len(data.smiles) == data.num_graphs == len(data.charge)
-            h = (
-                self.nodes(data.x, data.edge_index) * data.pos.sum(1, keepdim=True)
-                + data.x.new_zeros(6).index_add(0, data.picked_index, data.x.sum(1)[data.picked_index] * 0)[0]
-            )
+            h = self.nodes(data.x, data.edge_index) * data.pos.sum(1, keepdim=True)
             h = h + data.x[data.picked_index][data.batch].sum(1, keepdim=True)
             return global_mean_pool(h, data.batch) * data.charge[:, None]
 

@@ -93,8 +93,6 @@ def without_misfit(batch: PairBatch, parts: Sequence[str]) -> Sequence[str]:
         return ("nodes", *(part for part in parts if part not in ("nodes", "edges")))
     except ValueError:
         return parts  # what else is wrong is said of all pairs, in the run itself
-    except ValueError:
-        return parts  # what else is wrong is said of all pairs, in the run itself
     return parts
 
 
