@@ -152,6 +152,12 @@ class WritesInputs(Good):
         return found
 
 
+class CallsItselfUnsigned(Good):
+    """Says that its signed maps are relevances."""
+
+    unsigned = True
+
+
 class DividesByTheDistance(Good):
     """Divides by a score that is zero for two identical inputs."""
 
@@ -264,6 +270,7 @@ class Nameless(Good):
 # which check, who breaks it, what the message must say, and what else breaks with it
 BROKEN: list[tuple[str, type[PairAttribution], str, set[str]]] = [
     ("1 two results", OneResult, r"the map of a must be a tensor of shape \(3, 1, 6, 6\), it is torch.Size\(\[3\]\)", set()),
+    ("1 two results", CallsItselfUnsigned, r"the map of a reaches from -.* to .*, and unsigned=True says \[0, 1\]", set()),
     ("2 swap", PrefersB, "the map of a is off by .* when the inputs are swapped", set()),
     ("3 twin", LastCall, "two-encoder twin", {"2 swap", "12 unused input"}),
     ("4 batch is loop", Leaks, "pairs leak into each other", {"5 internal batch size", "12 unused input", "16 constant model"}),

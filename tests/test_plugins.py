@@ -256,6 +256,24 @@ def test_importing_loads_neither_plugins_nor_anything_optional() -> None:
     assert not [name for name in heavy if name in added]
 
 
+def test_what_a_plugin_makes_public_is_found_by_name() -> None:
+    import xsiamese_counterfactual
+
+    assert xsiamese.PairMinimalMask is xsiamese_counterfactual.PairMinimalMask
+    assert "Counterfactual" in dir(xsiamese)
+    with pytest.raises(AttributeError, match="did you mean 'Counterfactual'"):
+        _ = xsiamese.Counterfactuall
+
+
+def test_two_plugins_that_make_one_name_public_collide(plugin: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [plugin("one", xsiamese_explainers=lambda: []), plugin("two", xsiamese_explainers=lambda: [])]
+    for number, (entry, _) in enumerate(entries):
+        sys.modules[entry.value].Thing, sys.modules[entry.value].__all__ = number, ["Thing"]  # type: ignore[attr-defined]
+    monkeypatch.setattr(plugins, "registry", Registry(find=lambda: entries))
+    with pytest.raises(ValueError, match="two plugins make a name 'Thing' public"):
+        plugins.public_names()
+
+
 @pytest.mark.parametrize("package", ["xsiamese_captum", "xsiamese_gradcam"])
 def test_plugins_import_public_names_only(package: str) -> None:
     import ast

@@ -21,6 +21,7 @@ from xsiamese.model import PairModel as PairModel
 from xsiamese.model import SiameseModel as SiameseModel
 from xsiamese.model import TwoInputModel as TwoInputModel
 from xsiamese.plugins import explainers as explainers
+from xsiamese.plugins import public_names as public_names
 from xsiamese.views import untied as untied
 
 if TYPE_CHECKING:
@@ -45,9 +46,12 @@ def __getattr__(name: str) -> Any:
     if name in known:
         globals()[name] = known[name]
         return known[name]
-    near = get_close_matches(name, [*known, *(n for n in globals() if not n.startswith("_"))], n=1)
+    brought = public_names()
+    if name in brought:
+        return brought[name]
+    near = get_close_matches(name, [*known, *brought, *(n for n in globals() if not n.startswith("_"))], n=1)
     raise AttributeError(f"module 'xsiamese' has no attribute {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_DEMAND, *explainers()} - {n for n in globals() if n.startswith("_") and not n.startswith("__")})
+    return sorted({*globals(), *_ON_DEMAND, *explainers(), *public_names()} - {n for n in globals() if n.startswith("_") and not n.startswith("__")})

@@ -63,10 +63,12 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         returns_delta: whether it can say by how much they do not.
         differentiable: whether ``create_graph`` is supported.
         stochastic: whether it draws random numbers. Every pair gets the same ones, so that a batch equals a loop.
+        common_draws: whether :meth:`compute` sees to that by itself, so that it may take many pairs at once.
         across_pairs: whether a map depends on the other pairs of the batch.
         symmetric: whether swapping the inputs of a symmetric model swaps the maps.
         of_activations: whether a map shows the layer's activations as they are, whatever the score.
         fitted: whether maps are weights of a regression on samples, so that what is zero is so on average only.
+        unsigned: whether maps are relevances in [0, 1] that do not say which way a feature pulls.
         chunk: the most pairs that :meth:`compute` takes at once, or None.
         distribution_baselines: whether a baseline tensor holds samples rather than one row a pair.
 
@@ -89,10 +91,12 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     returns_delta: ClassVar[bool] = False
     differentiable: ClassVar[bool] = True
     stochastic: ClassVar[bool] = False
+    common_draws: ClassVar[bool] = False
     across_pairs: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
     of_activations: ClassVar[bool] = False
     fitted: ClassVar[bool] = False
+    unsigned: ClassVar[bool] = False
     chunk: ClassVar[int | None] = None
     distribution_baselines: ClassVar[bool] = False
 
@@ -173,7 +177,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         batches = self._batches(inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options, parts)
         if return_convergence_delta and not self.has_convergence_delta():
             raise ValueError(f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of scores")
-        if self.uses_gradients and not self.complete:
+        if self.uses_gradients and not (self.complete or self.unsigned):
             warn_identical(batches)
         with intact(batches.model, seed=seed if self.stochastic else None, freeze=not create_graph):
             if parts is not None and (fitting := without_misfit(batches, parts)) != parts:
@@ -211,6 +215,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             ids=tuple((str(i), str(j)) for i, j in ids) if ids else None,
             seed=kwargs.get("seed", 0),
             delta=delta,
+            unsigned=self.unsigned,
             citation=self.citation(),
         )
 
@@ -301,7 +306,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         return Split(size)
 
     def _progress(self, batch: PairBatch, size: int | None) -> Iterable[PairBatch]:
-        pairs = batch.pairs if self.across_pairs else min(filter(None, (size, self.chunk, 1 if self.stochastic else None)), default=batch.pairs)
+        alone = 1 if self.stochastic and not self.common_draws else None
+        pairs = batch.pairs if self.across_pairs else min(filter(None, (size, self.chunk, alone)), default=batch.pairs)
         parts = replace(batch, rows=size).split(pairs)
         total = -(-batch.pairs // pairs)
         return tqdm(parts, total=total, desc=type(self).__name__, unit="batch") if batch.show_progress else parts

@@ -56,6 +56,7 @@ class PairExplanation:
         ids: two names for each pair, or None.
         seed: the seed of everything random.
         delta: sum of the maps less the change of the value that they should sum to, shape (pairs,), where the method claims that.
+        unsigned: whether the maps are relevances in [0, 1] instead, which do not say which way a feature pulls.
         citation: BibTeX of the method.
         versions: of the libraries that made it.
     """
@@ -70,6 +71,7 @@ class PairExplanation:
     ids: tuple[tuple[str, str], ...] | None = None
     seed: int | None = 0
     delta: Tensor | None = None
+    unsigned: bool = False
     citation: str = ""
     versions: Mapping[str, str] = field(default_factory=_versions)
 

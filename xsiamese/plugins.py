@@ -172,6 +172,24 @@ def explainer(name: str) -> type[PairAttribution]:
     raise ValueError(f"no explainer is called {name!r}; {hint}")
 
 
+def public_names() -> Mapping[str, Any]:
+    """What plugins make public besides their explainers, by name: all that a plugin's module lists in ``__all__``.
+
+    Raises:
+        ValueError: if two plugins bring different things of one name.
+
+    Example:
+        >>> "Counterfactual" in public_names()
+        True
+    """
+    found: dict[str, Any] = {}
+    for module in registry.manager.get_plugins():
+        for name in getattr(module, "__all__", ()):
+            if found.setdefault(name, getattr(module, name)) is not getattr(module, name):
+                raise ValueError(f"two plugins make a name {name!r} public; {getattr(module, '__name__', module)} is one of them: set XSIAMESE_DISABLED_PLUGINS")
+    return MappingProxyType(found)
+
+
 def models() -> Mapping[str, Any]:
     """Every model card by its name."""
     return MappingProxyType(registry.collect("xsiamese_models", lambda card: str(card.name), "models"))

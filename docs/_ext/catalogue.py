@@ -130,6 +130,7 @@ FLAGS = {
     "random": "draws random numbers; the same seed gives the same maps",
     "across pairs": "a map depends on the other pairs of the batch",
     "of activations": "a map shows the activations themselves, whatever the score",
+    "unsigned": "maps are relevances in [0, 1] and do not say which way a feature pulls",
     "fitted": "maps are the weights of a regression on samples, so that zero is zero on average only",
     "not symmetric": "swapping the inputs of a symmetric model does not swap the maps",
 }
@@ -144,6 +145,7 @@ def flags(cls: Explainer) -> list[str]:
         "random": cls.stochastic,
         "across pairs": cls.across_pairs,
         "of activations": cls.of_activations,
+        "unsigned": cls.unsigned,
         "fitted": cls.fitted,
         "not symmetric": not cls.symmetric,
     }

@@ -13,7 +13,7 @@ from xsiamese.model import SiameseModel
 
 
 def check_two_results(subject: Subject) -> None:
-    """Two tensors with one row a pair, shaped as the inputs unless they are of a layer."""
+    """Two tensors with one row a pair, shaped as the inputs unless they are of a layer, and in [0, 1] where they are called unsigned."""
     inputs = pairs()
     found = subject.attribute(SiameseModel(encoder(), "dot"), inputs)
     if not isinstance(found, tuple) or len(found) != 2:
@@ -25,6 +25,8 @@ def check_two_results(subject: Subject) -> None:
             raise ContractError(f"the map of {side} must be a tensor {wanted}, it is {getattr(value, 'shape', value)}")
         if not bool(value.any()):
             raise ContractError(f"the map of {side} is zero for a pair that is not alike")
+        if subject.cls.unsigned and bool(((value < 0) | (value > 1)).any()):
+            raise ContractError(f"the map of {side} reaches from {float(value.min()):.3g} to {float(value.max()):.3g}, and unsigned=True says [0, 1]")
 
 
 def check_swap(subject: Subject) -> None:

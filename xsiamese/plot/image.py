@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Norm = Literal["pair", "each", "global"]
 COLOURS = "RdBu"  # red pushes apart, blue pulls together; safe for colour-blind readers
+UNSIGNED = "Purples"
 MOST = 8
 
 
@@ -49,6 +50,7 @@ def plot_pair(explanation: PairExplanation, *, preprocessing: Preprocessing | No
     rows = [(pair, layer, maps) for pair in range(min(len(explanation), MOST)) for layer, maps in enumerate(_layers(grown, pair))]
     figure = Figure(figsize=(9.2, 2.45 * len(rows) + 0.55), layout="constrained")
     axes = figure.subplots(len(rows), 4, squeeze=False)
+    colours = UNSIGNED if explanation.unsigned else COLOURS
     everything = _scale([m for _, _, maps in rows for m in maps], quantile)
     for line, (pair, layer, maps) in zip(axes, rows, strict=True):
         shared = everything if norm == "global" else _scale(maps, quantile)
@@ -59,15 +61,16 @@ def plot_pair(explanation: PairExplanation, *, preprocessing: Preprocessing | No
             line[2 * side].imshow(picture, cmap="gray", vmin=0, vmax=1)
             line[2 * side + 1].imshow(0.5 + 0.5 * grey, cmap="gray", vmin=0, vmax=1)
             strength = (maps[side].abs() / limit).clamp(0, 1).sqrt().numpy()
-            line[2 * side + 1].imshow(maps[side].numpy(), cmap=COLOURS, vmin=-limit, vmax=limit, alpha=0.9 * strength)
+            line[2 * side + 1].imshow(maps[side].numpy(), cmap=colours, vmin=0 if explanation.unsigned else -limit, vmax=limit, alpha=0.9 * strength)
             line[2 * side].set_title(_item(explanation, pair, side), fontsize=9)
             line[2 * side + 1].set_title(_map_title(explanation, layer, side), fontsize=9)
         line[0].set_ylabel(_score(explanation, pair), fontsize=9)
         for axis in line:
             axis.set_xticks([])
             axis.set_yticks([])
-        bar = figure.colorbar(ScalarMappable(Normalize(-shared, shared), COLOURS), ax=line, fraction=0.025, pad=0.01)
-        bar.set_ticks([-shared, 0, shared], labels=["apart", "0", "together"] if explanation.target == "closeness" else ["lowers", "0", "raises"])
+        bar = figure.colorbar(ScalarMappable(Normalize(0 if explanation.unsigned else -shared, shared), colours), ax=line, fraction=0.025, pad=0.01)
+        if not explanation.unsigned:
+            bar.set_ticks([-shared, 0, shared], labels=["apart", "0", "together"] if explanation.target == "closeness" else ["lowers", "0", "raises"])
     figure.suptitle(_title(explanation, len(explanation)), fontsize=11)
     return figure
 
