@@ -186,7 +186,7 @@ def public_names() -> Mapping[str, Any]:
     for module in registry.manager.get_plugins():
         for name in getattr(module, "__all__", ()):
             if found.setdefault(name, getattr(module, name)) is not getattr(module, name):
-                raise ValueError(f"two plugins make a name {name!r} public; {getattr(module, '__name__', module)} is one of them: set XSIAMESE_DISABLED_PLUGINS")
+                raise ValueError(f"two plugins make a name {name!r} public; {getattr(module, '__name__', module)} is one: set XSIAMESE_DISABLED_PLUGINS")
     return MappingProxyType(found)
 
 

@@ -1,0 +1,30 @@
+"""Robust explanations: masks that respect an invariance learned from unlabelled pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xsiamese import PairAttribution, hookimpl
+from xsiamese_invariance.descent import Descent
+from xsiamese_invariance.diagnostics import Convergence
+from xsiamese_invariance.explainer import RobustPairExplainer
+from xsiamese_invariance.invariance import Invariance
+from xsiamese_invariance.learner import InvarianceLearner
+from xsiamese_invariance.units import edge_units, grid_units, region_units
+
+__all__ = [
+    "Convergence",
+    "Descent",
+    "Invariance",
+    "InvarianceLearner",
+    "RobustPairExplainer",
+    "edge_units",
+    "grid_units",
+    "region_units",
+]
+
+
+@hookimpl
+def xsiamese_explainers() -> Iterable[type[PairAttribution]]:
+    """The one explainer."""
+    return (RobustPairExplainer,)

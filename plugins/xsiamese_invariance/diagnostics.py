@@ -1,0 +1,129 @@
+"""How far an optimisation is from a solution: seven numbers a pair, their course, and a status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Status = Literal["converged", "max_iter", "infeasible", "interrupted"]
+
+
+SEVEN = ("stationarity", "infeasibility", "complementarity", "dual_residual", "dual_gap", "at_cap", "envelope")
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    r"""The seven diagnostics of each pair, shape (pairs,), or their course, shape (records, pairs).
+
+    Attributes:
+        stationarity: :math:`\|\nabla_\theta L(\theta, \lambda)\|`, without what points out of the bounds of :math:`\theta`.
+        infeasibility: :math:`\max_c [g_c]_+`.
+        complementarity: :math:`\max_c |\lambda_c g_c|`.
+        dual_residual: :math:`\|\lambda - \mathrm{clip}(\lambda + g - \mu \lambda, 0, \Lambda)\|`.
+        dual_gap: :math:`\max_{\lambda'} L(\theta, \lambda') - L(\theta, \lambda) \ge 0`, in closed form. It is no primal-dual gap, which
+            cannot be computed here.
+        at_cap: how many multipliers are at their bound :math:`\Lambda`.
+        envelope: :math:`\|\nabla \max_\lambda L(\theta, \lambda)\|`, the quantity that the theorems bound.
+        multipliers: :math:`\lambda`, shape (pairs, constraints).
+    """
+
+    stationarity: Tensor
+    infeasibility: Tensor
+    complementarity: Tensor
+    dual_residual: Tensor
+    dual_gap: Tensor
+    at_cap: Tensor
+    envelope: Tensor
+    multipliers: Tensor
+
+    def put(self, rows: Tensor, other: Diagnostics) -> Diagnostics:
+        """These, with those of some pairs replaced."""
+        return Diagnostics(*(getattr(self, f.name).index_copy(0, rows, getattr(other, f.name)) for f in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Diagnostics], dim: int) -> Diagnostics:
+        """Several, one after another along a dimension."""
+        return cls(*(torch.cat([getattr(part, f.name) for part in parts], dim) for f in fields(cls)))
+
+    @classmethod
+    def course(cls, records: Sequence[Diagnostics]) -> Diagnostics:
+        """Those of several moments, as one with a first dimension for the moments."""
+        return cls(*(torch.stack([getattr(record, f.name) for record in records]) for f in fields(cls)))
+
+    def at(self, record: int) -> Diagnostics:
+        """Those of one moment of a course."""
+        return Diagnostics(*(getattr(self, f.name)[record] for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How the optimisation of a batch of pairs went.
+
+    Attributes:
+        steps: the steps at which it was looked at, shape (records,).
+        course: the seven diagnostics and the multipliers at these, shapes (records, pairs) and (records, pairs, constraints).
+        status: of each pair: "converged", "infeasible" (settled with a violated constraint whose multiplier is at its bound), "max_iter"
+            (neither, by the last step) or "interrupted".
+        taken: how many steps each pair took, shape (pairs,).
+        objective: faithfulness plus simplicity (plus the price of the divergence) at the end, shape (pairs,).
+        faithfulness: the divergence alone at the end, shape (pairs,).
+        constraints: the names of the constraints.
+    """
+
+    steps: Tensor
+    course: Diagnostics
+    status: tuple[Status, ...]
+    taken: Tensor
+    objective: Tensor
+    faithfulness: Tensor
+    constraints: tuple[str, ...] = ()
+
+    @property
+    def final(self) -> Diagnostics:
+        """The diagnostics at the end, one number a pair."""
+        return self.course.at(-1)
+
+    @property
+    def multipliers(self) -> Tensor:
+        """The multipliers at the end, shape (pairs, constraints)."""
+        return self.final.multipliers
+
+    def share(self, status: Status = "converged") -> float:
+        """The share of pairs that ended so."""
+        return self.status.count(status) / len(self.status)
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    def __str__(self) -> str:
+        end = self.final
+        told = [f"{len(self)} pairs: " + ", ".join(f"{self.status.count(s)} {s}" for s in sorted(set(self.status)))]
+        for name in ("stationarity", "infeasibility", "complementarity", "dual_gap"):
+            value = getattr(end, name)
+            told.append(f"{name}: median {float(value.median()):.2g}, worst {float(value.max()):.2g}")
+        stuck = [f"pair {i}: {self._at_cap(i)}" for i, status in enumerate(self.status) if status == "infeasible"]
+        return "\n".join([*told, *stuck[:8]])
+
+    def _at_cap(self, pair: int) -> str:
+        row = self.multipliers[pair]
+        which = [name for name, value in zip(self.constraints, row.tolist(), strict=True) if value >= float(row.max())]
+        return f"{', '.join(which)} cannot hold; multiplier at its bound {float(row.max()):.3g}"
+
+    @classmethod
+    def joined(cls, parts: Iterable[Convergence]) -> Convergence:
+        """Those of several batches as one; the course of a shorter one stays at its end."""
+        parts = list(parts)
+        longest = max(parts, key=lambda part: len(part.steps))
+        courses = []
+        for part in parts:
+            rows = torch.arange(len(longest.steps)).clamp_max(len(part.steps) - 1)
+            courses.append(Diagnostics(*(getattr(part.course, f.name)[rows] for f in fields(Diagnostics))))
+        return replace(
+            longest, course=Diagnostics.joined(courses, 1), status=tuple(s for part in parts for s in part.status),
+            taken=torch.cat([part.taken for part in parts]), objective=torch.cat([part.objective for part in parts]),
+            faithfulness=torch.cat([part.faithfulness for part in parts]),
+        )  # fmt: skip

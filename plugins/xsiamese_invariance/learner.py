@@ -1,0 +1,232 @@
+"""Learns an invariance from unlabelled pairs: the model's own scores are the labels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from xsiamese import Comparison
+from xsiamese.inputs import Leaves, Side, side
+from xsiamese.model import pair_model
+from xsiamese.objective import Objective, check_fit
+from xsiamese.state import intact
+from xsiamese_invariance.descent import BOUND
+from xsiamese_invariance.divergence import Divergence, kind_for, measure
+from xsiamese_invariance.invariance import FLAT, Invariance, fingerprints
+from xsiamese_invariance.memory import pairs_that_fit
+from xsiamese_invariance.problem import MaskProblem
+from xsiamese_invariance.replacement import Kind, MaskedSide, Replacement
+from xsiamese_invariance.simplicity import Simplicity
+from xsiamese_invariance.units import Units, units_of
+from xsiamese_invariance.unlabeled import Unlabeled, Weights
+
+Scope = Literal["query", "class", "dataset"]
+POOL = 4096
+
+
+class InvarianceLearner:
+    r"""Self-learns what counts whatever the reference is.
+
+    A global mask :math:`M = \sigma(\Theta)` minimises, by stochastic gradient descent over unlabelled pairs and replacement draws,
+
+    .. math:: \mathbb{E}_u\, w_u F(M; x_q, x_u) + \Omega(M),
+
+    where F is the divergence of the score with features replaced from the model's own score of the pair. After Chen et al. 2021
+    (:cite:`chen2021siamese`), of which only the framework was available: objective and settings are a reconstruction, see the page on robust explanations.
+
+    Args:
+        model: see :class:`~xsiamese.PairAttribution`.
+        scope: one mask for each "query", one for each "class" of queries, or one for the "dataset". The last two need units that mean the same in all queries.
+        replacement: what comes in place of removed features, see :class:`~xsiamese_invariance.replacement.Replacement`.
+        aligned: whether the mask is laid on both items of a pair, because their units mean the same. None says yes for rows of features
+            and matrices of one shape, no for images.
+        units: which unit each number of an item belongs to, see :func:`~xsiamese_invariance.units.units_of`.
+        divergence: "kl" if scores are logits, "probability" if they are probabilities, "squared" for distances; "auto" decides by the comparison.
+        weights: "balanced" draws references that the model calls alike and different equally often; "confident" draws those
+            of which it is sure; "uniform" draws all alike.
+        confidence: the least :math:`|2 f - 1|` of a confident pair.
+        size: the price of a unit.
+        entropy: the price of a nat of indecision.
+        steps: how many steps.
+        batch: how many references, each with a draw of its own, a step takes for each mask.
+        rate: the step size on logits, which falls as :math:`1 / (1 + t / 200)`.
+        comparison, higher_is_closer: see :class:`~xsiamese.PairAttribution`.
+
+    Example:
+        >>> from xsiamese import SiameseModel
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> model = SiameseModel(torch.nn.Linear(3, 2, bias=False), "dot")
+        >>> model.encoder.weight.data = torch.tensor([[2.0, 0, 0], [0, 2, 0]])  # the third feature is not used
+        >>> query, pool = torch.ones(1, 3), torch.randn(64, 3, generator=generator)
+        >>> invariance = InvarianceLearner(model, steps=300).fit(query, pool)
+        >>> invariance.order[0, -1].item()
+        2
+    """
+
+    def __init__(
+        self, model: Callable[..., Any], *, scope: Scope = "query", replacement: Kind = "mixed", aligned: bool | None = None, units: Any = None,
+        divergence: Divergence = "auto", weights: Weights = "balanced", confidence: float = 0.5, size: float = 0.02, entropy: float = 0.01,
+        steps: int = 600, batch: int = 32, rate: float = 2.0, comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
+        higher_is_closer: bool | None = None,
+    ) -> None:  # fmt: skip
+        for name, value, known in (("scope", scope, ("query", "class", "dataset")), ("weights", weights, ("balanced", "uniform", "confident"))):
+            if value not in known:
+                raise ValueError(f"{name}={value!r}: one of {', '.join(known)} is needed")
+        if min(steps, batch) < 1 or rate <= 0 or not 0 <= confidence < 1:
+            raise ValueError(f"steps={steps}, batch={batch}, rate={rate}, confidence={confidence}: positive ones, and a confidence below 1, are needed")
+        self.model = pair_model(model, comparison, higher_is_closer)
+        self.kind = kind_for(divergence, self.model)
+        self.simplicity = Simplicity(size, entropy)
+        self.scope, self.replacement, self.aligned, self.units, self.weights, self.confidence = scope, replacement, aligned, units, weights, confidence
+        self.steps, self.batch, self.rate = steps, batch, rate
+
+    def fit(self, queries: Any, references: Any, *, classes: Tensor | None = None, pool: Any = None, seed: int = 0, show_progress: bool = False) -> Invariance:
+        """Learns the invariance of queries from unlabelled references.
+
+        Args:
+            queries: items as the model takes them on its first side, shape (queries, ...).
+            references: items of its second side, shape (references, ...), none of which should be explained later.
+            classes: the class of each query, shape (queries,), for the scope "class".
+            pool: items that replacement values are drawn from; None takes the references, or the queries if the references have another shape.
+            seed: of everything random.
+            show_progress: shows a bar over the steps.
+
+        Raises:
+            TypeError: if queries or references are no inputs.
+            ValueError: if they are empty or not finite, or do not fit the model or the scope.
+        """
+        sides = (side(queries, "queries"), _not_empty(references))
+        check_fit(self.model, sides)
+        groups, names = self._groups(sides[0], classes)
+        aligned = self._aligned(sides)
+        units = units_of(_floating(sides[0]), self.units)
+        if self.scope != "query" and units.index is not None and len(units.index) > 1:
+            raise ValueError(f"scope={self.scope!r} needs units that mean the same in all queries, not a map for each")
+        rows = _pool(sides, aligned, None if pool is None else side(pool, "pool"))
+        with intact(self.model):
+            unlabeled = Unlabeled.of(self.model, *sides)
+            scale = float(unlabeled.scores.std()) if unlabeled.scores.numel() > 1 else 1.0
+            run = _Fit(self, unlabeled, aligned, units, rows, groups, scale)
+            theta, trace = run.learned(seed, show_progress)
+        own = units if self.scope == "query" else Units(units.shapes, units.index, units.count)
+        mask = theta.sigmoid() if own.valid is None else theta.sigmoid() * own.valid
+        found = Invariance(
+            mask, self.scope, own, aligned, trace, tuple(leaf[:POOL].detach().clone() for leaf in rows), self.kind, scale,
+            frozenset(fingerprints(sides[1].leaves)), names,
+        )  # fmt: skip
+        flat = (found.spread < FLAT).nonzero().flatten().tolist()
+        if flat:
+            warnings.warn(
+                f"the invariance of row {', '.join(map(str, flat[:8]))} is flat (all relevances within {FLAT}): the model's output hardly depends on "
+                "which features are kept, and the order of the units means nothing",
+                stacklevel=2,
+            )
+        return found
+
+    def _groups(self, queries: Side, classes: Tensor | None) -> tuple[list[Tensor], tuple[int, ...]]:
+        """The queries of each mask, and the classes."""
+        if self.scope == "query":
+            return list(torch.arange(queries.pairs)[:, None]), ()
+        if self.scope == "dataset":
+            return [torch.arange(queries.pairs)], ()
+        if classes is None or len(classes) != queries.pairs:
+            what = "none" if classes is None else f"{len(classes)}"
+            raise ValueError(f"scope='class' needs the class of each of the {queries.pairs} queries, fit(..., classes=); {what} given")
+        names = tuple(sorted(set(classes.tolist())))
+        return [(classes.cpu() == name).nonzero().flatten() for name in names], names
+
+    def _aligned(self, sides: tuple[Side, Side]) -> bool:
+        alike = [leaf.shape[1:] for leaf in sides[0].leaves] == [leaf.shape[1:] for leaf in sides[1].leaves]
+        if self.aligned and not alike:
+            raise ValueError(f"aligned=True needs items of one shape: {tuple(sides[0].leaves[0].shape[1:])} and {tuple(sides[1].leaves[0].shape[1:])}")
+        return alike and all(leaf.dim() <= 3 for leaf in sides[0].leaves) if self.aligned is None else self.aligned
+
+
+class _Fit:
+    """One run of a learner: what its steps need."""
+
+    def __init__(self, learner: InvarianceLearner, unlabeled: Unlabeled, aligned: bool, units: Units, pool: Leaves, groups: list[Tensor], scale: float) -> None:
+        self.learner, self.unlabeled, self.units, self.groups, self.aligned = learner, unlabeled, units, groups, aligned
+        model, kind, scores = learner.model, learner.kind, unlabeled.scores
+        self.objective = Objective(model, unlabeled.queries, unlabeled.references, wrt="both" if aligned else "first")
+        self.measure = measure(kind, scores.new_tensor(scale))
+        self.replacement = Replacement(learner.replacement, (pool, pool) if aligned else (pool,))
+        self.leaves = (_floating(unlabeled.queries), _floating(unlabeled.references))
+        chance = scores.sigmoid() if kind == "kl" else scores
+        threshold = getattr(getattr(model, "comparison", None), "threshold_", None)
+        cut = {"kl": 0.0, "probability": 0.5}.get(kind, None if threshold is None else threshold * (1 if model.higher_is_closer else -1))
+        confident = None if kind == "squared" else (2 * chance - 1).abs() >= learner.confidence
+        self.cumulative = unlabeled.cumulative(None if cut is None else scores >= cut, learner.weights, confident)
+
+    def learned(self, seed: int, show_progress: bool) -> tuple[Tensor, Tensor]:
+        """The logits of all masks, and the course of the objective."""
+        first = self.problem(torch.tensor([0]), torch.Generator().manual_seed(seed))
+        start = first.own.new_zeros(1, self.units.count)
+        size = min(len(self.groups), pairs_that_fit(first, start))
+        chunks = list(torch.split(torch.arange(len(self.groups)), size))
+        with tqdm(total=len(chunks) * self.learner.steps, desc="InvarianceLearner", unit="step", disable=not show_progress) as bar:
+            found = [self._descend(rows, torch.Generator().manual_seed(seed), start.expand(len(rows), -1).clone(), bar) for rows in chunks]
+        return torch.cat([theta for theta, _ in found]), torch.cat([trace for _, trace in found], 1)
+
+    def problem(self, rows: Tensor, generator: torch.Generator) -> MaskProblem:
+        """The pairs and draws of one step for some of the masks. All masks get the same random numbers, so that each is learned as if alone."""
+        count, device = self.learner.batch, self.unlabeled.scores.device
+        if self.learner.scope == "query":
+            query = rows[:, None].expand(-1, count)
+        else:
+            place = torch.rand(count, generator=generator, dtype=torch.float64)
+            query = torch.stack([self.groups[row][(place * len(self.groups[row])).long()] for row in rows.tolist()])
+        strata = (torch.arange(count, dtype=torch.float64) + torch.rand(count, generator=generator, dtype=torch.float64)) / count
+        strata = strata[torch.randperm(count, generator=generator)].to(device)
+        query = query.to(device)
+        ranks = self.cumulative[query]  # (rows, draws, references)
+        levels = strata.to(ranks).expand(len(rows), -1)[..., None].contiguous()
+        reference = torch.searchsorted(ranks, levels).squeeze(-1).clamp_max(ranks.shape[-1] - 1)
+        items = [tuple(leaf[index] for leaf in leaves) for leaves, index in zip(self.leaves, (query, reference), strict=True)]
+        alike = [leaf.shape for leaf in items[0]] == [leaf.shape for leaf in items[1]]
+        draws = self.replacement.draw(count, generator, items[1] if not self.aligned and alike else None)
+        own = self.units if self.learner.scope != "query" else self.units.select(rows.to(device))
+        sides = tuple(MaskedSide(leaves, z, own) for leaves, z in zip(items, draws, strict=False))
+        arguments = self.unlabeled.arguments(self.objective, query, reference)
+        where = (slice(0, self.units.count),) * len(sides)
+        scores = self.unlabeled.scores[query, reference]
+        return MaskProblem(self.objective, sides, where, scores, self.measure, self.learner.simplicity, arguments, own.valid)
+
+    def _descend(self, rows: Tensor, generator: torch.Generator, theta: Tensor, bar: Any) -> tuple[Tensor, Tensor]:
+        steps, mean, trace = self.learner.steps, theta.clone(), []
+        for step in range(steps):
+            value, slope, _ = self.problem(rows, generator).value_and_slope(theta)
+            theta = torch.add(theta, slope, alpha=-self.learner.rate / (1 + step / 200)).clamp_(-BOUND, BOUND)
+            if step % 25 == 0:
+                trace.append(value)
+            if step >= steps // 2:
+                mean = theta.clone() if step == steps // 2 else mean + (theta - mean) / (step - steps // 2 + 1)
+            bar.update()
+        return mean, torch.stack(trace)
+
+
+def _floating(of: Side) -> Leaves:
+    """The leaves that a mask can be laid on, in float32 at least."""
+    return tuple(leaf.detach().to(torch.promote_types(leaf.dtype, torch.float32)) for leaf in of.leaves if leaf.is_floating_point())
+
+
+def _not_empty(references: Any) -> Side:
+    if not isinstance(references, Tensor) or len(references):
+        return side(references, "references")
+    raise ValueError(f"the pool of references is empty, shape {tuple(references.shape)}: an invariance is learned from unlabelled references")
+
+
+def _pool(sides: tuple[Side, Side], aligned: bool, given: Side | None) -> Leaves:
+    """The rows that replacement values of the query are drawn from."""
+    query, reference = (_floating(one) for one in sides)
+    wanted = [leaf.shape[1:] for leaf in query]
+    if given is not None:
+        if [leaf.shape[1:] for leaf in given.leaves] != wanted:
+            raise ValueError(f"the pool holds items of shape {tuple(given.leaves[0].shape[1:])}, the queries are {tuple(wanted[0])}")
+        return _floating(given)
+    return reference if [leaf.shape[1:] for leaf in reference] == wanted else query

@@ -1,0 +1,164 @@
+"""What a mask must be: faithful to the score, and simple."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xsiamese_invariance.constraints import Profile
+from xsiamese_invariance.divergence import Measure
+from xsiamese_invariance.replacement import MaskedSide
+from xsiamese_invariance.simplicity import Simplicity
+
+
+@dataclass(frozen=True)
+class MaskProblem:
+    r""":math:`J(\theta) = F(m) + \Omega(m)`, with :math:`m = \sigma(\theta)` and F the mean divergence over the draws, for each pair on its own.
+
+    One step needs one forward and one backward pass of the model on pairs x draws rows, and nothing more: the gradient is taken in the replaced inputs and
+    brought to the mask by hand.
+
+    Attributes:
+        objective: the closeness of rows, ``objective(*moved, *arguments)``.
+        sides: the masked sides.
+        where: which logits are the mask of each side; twice the same for a shared mask.
+        own: the score to be kept, shape (pairs, 1 or draws).
+        measure: how far a score is from it.
+        simplicity: the price of a mask.
+        arguments: further arguments, each (pairs, 1 or draws, ...), or no tensor.
+        valid: which units a pair has, shape (pairs, units), if not all have all.
+    """
+
+    objective: Callable[..., Tensor]
+    sides: tuple[MaskedSide, ...]
+    where: tuple[slice, ...]
+    own: Tensor
+    measure: Measure
+    simplicity: Simplicity
+    arguments: tuple[Any, ...] = ()
+    valid: Tensor | None = None
+
+    @property
+    def draws(self) -> int:
+        """How many draws there are."""
+        return self.sides[0].difference[0].shape[1]
+
+    @property
+    def width(self) -> int:
+        """How many logits a pair has."""
+        return max(int(where.stop) for where in self.where)
+
+    @property
+    def start(self) -> Tensor:
+        """Logits of masks that keep half of everything."""
+        return self.own.new_zeros(len(self.own), self.width)
+
+    def mask(self, theta: Tensor) -> Tensor:
+        """The masks, shape (pairs, units), with zeros for units that a pair has not."""
+        return theta.sigmoid() if self.valid is None else theta.sigmoid() * self.valid
+
+    def scores(self, mask: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
+        """The scores (pairs, draws) under masks, and the replaced leaves of each side."""
+        moved = [side.replaced(mask[:, where]) for side, where in zip(self.sides, self.where, strict=True)]
+        if torch.is_grad_enabled():
+            for leaf in (leaf for leaves in moved for leaf in leaves):
+                leaf.requires_grad_()
+        rows = [self._row(argument) for argument in self.arguments]
+        try:
+            found = self.objective(*(leaf for leaves in moved for leaf in leaves), *rows)
+        except ValueError as error:
+            if "NaN or infinite" not in str(error):
+                raise
+            raise ValueError(f"features replaced by draws from the pool, row = pair x {self.draws} + draw: {error}") from error
+        return found.view(len(mask), self.draws), moved
+
+    def pulled(self, scores: Tensor, moved: list[list[Tensor]], weights: Tensor) -> list[Tensor]:
+        """For each side the gradient in its mask of the scores times weights."""
+        leaves = [leaf for side in moved for leaf in side]
+        if not scores.requires_grad:
+            return [weights.new_zeros(len(scores), side.units.count) for side in self.sides]
+        slopes = torch.autograd.grad(scores, leaves, weights.to(scores.dtype), allow_unused=True)
+        known = iter([torch.zeros_like(leaf) if slope is None else slope for leaf, slope in zip(leaves, slopes, strict=True)])
+        return [side.pull([next(known) for _ in side.leaves]) for side in self.sides]
+
+    def value_and_slope(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """J of each pair, its gradient in the logits, and F."""
+        mask = self.mask(theta)
+        with torch.enable_grad():
+            scores, moved = self.scores(mask)
+        changed = scores.detach().to(theta.dtype)
+        faithfulness = self.measure.value(self.own, changed).mean(1)
+        pulled = self.pulled(scores, moved, self.measure.slope(self.own, changed) / self.draws)
+        slope = torch.zeros_like(theta)
+        for part, where in zip(pulled, self.where, strict=True):
+            slope[:, where] += part
+        slope = slope * mask * (1 - mask) + self.simplicity.slope(theta, mask)
+        value = faithfulness + self.simplicity.value(theta, mask, self.valid)
+        return value, slope, faithfulness
+
+    def influences(self, theta: Tensor) -> Tensor:
+        """Whether the score depends on anything of each side, shape (pairs, sides): whether one gradient is not exactly zero."""
+        with torch.enable_grad():
+            scores, moved = self.scores(self.mask(theta))
+        weights = torch.ones_like(scores)
+        return torch.stack([(part != 0).any(1) for part in self.pulled(scores, moved, weights)], 1)
+
+    def divergence(self, mask: Tensor) -> Tensor:
+        """F of given masks (pairs, units), soft or hard, without gradients."""
+        with torch.no_grad():
+            return self.measure.value(self.own, self.scores(mask)[0].to(mask.dtype)).mean(1)
+
+    def select(self, keep: Tensor) -> MaskProblem:
+        return replace(
+            self, sides=tuple(side.select(keep) for side in self.sides), own=self.own[keep], measure=self.measure.select(keep),
+            arguments=tuple(a[keep] if isinstance(a, Tensor) else a for a in self.arguments), valid=None if self.valid is None else self.valid[keep],
+        )  # fmt: skip
+
+    def measured(self, measure: Measure) -> MaskProblem:
+        """The same problem with another divergence."""
+        return replace(self, measure=measure)
+
+    def redrawn(self, draws: Sequence[Sequence[Tensor]]) -> MaskProblem:
+        """The same problem with other draws."""
+        return replace(self, sides=tuple(side.redrawn(z) for side, z in zip(self.sides, draws, strict=True)))
+
+    def _row(self, argument: Any) -> Any:
+        """An argument with one row for each pair and draw."""
+        if not isinstance(argument, Tensor):
+            return argument
+        return argument.expand(-1, self.draws, *argument.shape[2:]).flatten(0, 1)
+
+
+@dataclass(frozen=True)
+class Penalised:
+    r""":math:`J(\theta) + \beta\, KL(p_M \| p_m)`: the unconstrained form.
+
+    Attributes:
+        problem: J.
+        profiles: those that the masks are held to.
+        beta: the weight of each, one number or one a pair, shape (pairs, profiles).
+    """
+
+    problem: MaskProblem
+    profiles: tuple[Profile, ...]
+    beta: float | Tensor
+
+    def value_and_slope(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        value, slope, faithfulness = self.problem.value_and_slope(theta)
+        beta = torch.as_tensor(self.beta, dtype=theta.dtype, device=theta.device).expand(len(theta), len(self.profiles))
+        for profile, weight in zip(self.profiles, beta.unbind(1), strict=True):
+            value = value + weight * profile.divergence(theta)
+            slope[:, profile.where] += profile.slope(theta, weight)
+        return value, slope, faithfulness
+
+    def select(self, keep: Tensor) -> Penalised:
+        beta = self.beta[keep] if isinstance(self.beta, Tensor) and self.beta.dim() else self.beta
+        return Penalised(self.problem.select(keep), tuple(profile.select(keep) for profile in self.profiles), beta)
+
+    def redrawn(self, draws: Sequence[Sequence[Tensor]]) -> Penalised:
+        """The same problem with other draws."""
+        return replace(self, problem=self.problem.redrawn(draws))

@@ -1,0 +1,72 @@
+"""Stochastic gradient descent with fresh draws in every step, for the form with the divergence as a price."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from xsiamese_invariance.constraints import Several
+from xsiamese_invariance.descent import Descent, Solution, diagnose
+from xsiamese_invariance.diagnostics import Convergence, Diagnostics, Status
+from xsiamese_invariance.problem import MaskProblem, Penalised
+
+Draw = Callable[[int], Sequence[Sequence[Tensor]]]
+
+
+def wander(
+    problem: Penalised, theta: Tensor, rule: Descent, draw: Draw, *, batch: int = 8, evaluation: int = 1024, keep_on_interrupt: bool = False
+) -> Solution:
+    r"""Minimises the expected :math:`J + \beta KL` over draws, with steps :math:`\eta / \sqrt{1 + t / 50}`.
+
+    The gradient is looked at after a quarter, half and all of the steps, on ``evaluation`` draws that are the same each time: that of a step's few draws
+    would only measure their noise. What is returned is the mean of the logits over the last half.
+
+    Args:
+        problem: the objective; its own draws are not used.
+        theta: where to start.
+        rule: steps, rate, tolerance and bound.
+        draw: gives any number of draws for each side.
+        batch: how many draws a step takes.
+        evaluation: how many draws the diagnostics take.
+        keep_on_interrupt: whether Ctrl-C ends it with the iterate so far, rather than with an exception.
+    """
+    parts = [draw(32) for _ in range(-(-evaluation // 32))]
+    looks = sorted({max(1, rule.steps // 4), max(1, rule.steps // 2), rule.steps})
+    mean, since = theta.clone(), rule.steps // 2
+    records: list[tuple[int, Diagnostics]] = []
+    done = 0
+    try:
+        for step in range(rule.steps):
+            _, slope, _ = problem.redrawn(draw(batch)).value_and_slope(theta)
+            theta = torch.add(theta, slope, alpha=-rule.rate / (1 + step / 50) ** 0.5).clamp_(-rule.bound, rule.bound)
+            mean = theta.clone() if step < since else mean + (theta - mean) / (step - since + 1)
+            done = step + 1
+            if done in looks and done != rule.steps:
+                records.append((done, evaluated(problem, mean, parts, rule)[0]))
+    except KeyboardInterrupt:
+        if not keep_on_interrupt:
+            raise
+    now, value, faithfulness = evaluated(problem, mean, parts, rule)
+    records.append((done, now))
+    flat = (now.stationarity <= rule.tolerance).tolist()
+    status: tuple[Status, ...] = tuple("interrupted" if done < rule.steps else "converged" if ok else "max_iter" for ok in flat)
+    trace = Convergence(
+        torch.tensor([step for step, _ in records]), Diagnostics.course([record for _, record in records]), status,
+        torch.full((len(theta),), done, device=theta.device), value, faithfulness,
+    )  # fmt: skip
+    return Solution(mean, trace)
+
+
+def evaluated(problem: Penalised, theta: Tensor, parts: Sequence[Sequence[Sequence[Tensor]]], rule: Descent) -> tuple[Diagnostics, Tensor, Tensor]:
+    """The diagnostics, the objective and the faithfulness on many draws. What belongs to constraints is zero: there are none."""
+    found = [problem.redrawn(part).value_and_slope(theta) for part in parts]
+    value, slope, faithfulness = (torch.stack(column).mean(0) for column in zip(*found, strict=True))
+    none = theta.new_zeros(len(theta), 0)
+    return diagnose(Several(), theta, none, none, slope, slope, rule)[0], value, faithfulness
+
+
+def kept_divergence(problem: MaskProblem, mask: Tensor, parts: Sequence[Sequence[Sequence[Tensor]]]) -> Tensor:
+    """The divergence of given masks, soft or hard, on fresh draws, shape (pairs,)."""
+    return torch.stack([problem.redrawn(part).divergence(mask) for part in parts]).mean(0)
