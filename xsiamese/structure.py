@@ -133,7 +133,12 @@ def of_graphs(item: Data, name: str) -> Structure:
     pairs = item.num_graphs if isinstance(item, Batch) else int(item.get("num_graphs_") or batch.max() + 1)
     _check_nodes(x, batch, pairs, name)
     _check_edges(item, edge_index, x, batch, name)
-    data = copy(item) if isinstance(item, Batch) else Batch(_base_cls=type(item), **{k: v for k, v in item.to_dict().items() if k != "num_graphs_"})
+    if isinstance(item, Batch):
+        data = copy(item)
+    elif item.get("batch") is None:
+        data = Batch.from_data_list([item])
+    else:
+        data = Batch(_base_cls=type(item), **{key: value for key, value in item.to_dict().items() if key != "num_graphs_"})
     data.batch = batch
     structure = Structure(_finished(data, pairs))
     if len(edge_index[0]) and bool((torch.diff(structure.edge_batch) < 0).any()):
