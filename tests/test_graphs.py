@@ -69,7 +69,7 @@ def test_a_graph_is_one_pair_and_a_batch_is_a_loop() -> None:
                         torch.testing.assert_close(whole[side][key], torch.cat([one[side][key] for one in alone]))
             same(explainer.attribute((A, B), parts=parts, internal_batch_size=1), whole)
             same(explainer.attribute((A, B), parts=parts, internal_batch_size=2), whole)
-            same(explainer.attribute((A, B), parts=parts, internal_batch_size="auto"), whole)
+    same(explainer.attribute((A, B), parts=parts, internal_batch_size="auto"), whole)
 
 
 class PairData(Data):
@@ -433,3 +433,47 @@ def test_nothing_stays_when_the_model_fails(untouched: SiameseModel) -> None:
         PairSaliency(untouched).attribute((A, B), parts=("nodes", "edges"))
     assert not any(value for key, value in vars(untouched.encoder.convs[2]).items() if key.endswith("hooks") and isinstance(value, dict))
     del untouched.encoder.convs[2]
+
+
+@pytest.mark.parametrize("name", ["PairGradCAM", "PairHiResCAM", "PairXGradCAM", "PairGradCAMPlusPlus", "PairLayerCAM"])
+def test_class_activation_maps_of_nodes(name: str) -> None:
+    """A batch is a loop; with a mean over the nodes and a dot product the exact ones sum to the score on each side."""
+    cls = xsiamese.explainers()[name]
+    model = SiameseModel(problems.Encoder("gin"), "dot")
+    whole = cls(model, "convs.1").attribute((A, B))
+    alone = [cls(model, "convs.1").attribute((A[i], B[i])) for i in range(3)]
+    for side in (0, 1):
+        assert whole[side].node_mask.shape == ((A, B)[side].num_nodes, 1)
+        torch.testing.assert_close(whole[side].node_mask, torch.cat([one[side].node_mask for one in alone]))
+        if name in ("PairGradCAM", "PairHiResCAM", "PairXGradCAM"):
+            torch.testing.assert_close(problems.per_pair(whole[side].node_mask, (A, B)[side].batch), model(A, B).detach(), rtol=1e-10, atol=1e-12)
+    for other in (problems.Dot(model.encoder), problems.Backwards(model.encoder), problems.Joint(model.encoder)):
+        same(cls(other, "encoder.convs.1").attribute((A, B)), whole)
+    first, second = cls(model, ["convs.0", "convs.1"]).attribute((A, B))[0]
+    assert not torch.equal(first.node_mask, second.node_mask)
+    torch.testing.assert_close(second.node_mask, whole[0].node_mask)
+
+
+def test_a_layer_after_the_readout_has_no_nodes() -> None:
+    class Headed(problems.Encoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(6, 3).double()
+
+        def forward(self, data: Any) -> Tensor:
+            return self.head(super().forward(data))
+
+    with pytest.raises(ValueError, match="the output of layer head has 3 rows for 15 nodes: choose a layer before the readout"):
+        xsiamese.PairGradCAM(SiameseModel(Headed()), "head").attribute((A, B))
+
+
+@pytest.mark.parametrize("inner", [lambda m: PairSaliency(m), lambda m: xsiamese.PairGradCAM(m, "convs.1")])
+def test_noise_on_graphs(inner: Any) -> None:
+    """A batch is a loop, without noise it is the explainer itself."""
+    explainer = inner(SiameseModel(problems.Encoder("gat", bias=True)))
+    tunnel = xsiamese.PairNoiseTunnel(explainer)
+    parts = None if explainer.needs_layer else ("nodes", "edges")
+    same(tunnel.attribute((A, B), parts=parts, stdevs=0.0), explainer.attribute((A, B), parts=parts))
+    whole, alone = tunnel.attribute((A, B), parts=parts), [tunnel.attribute((A[i], B[i]), parts=parts) for i in range(3)]
+    torch.testing.assert_close(whole[1].node_mask, torch.cat([one[1].node_mask for one in alone]))
+    assert not torch.allclose(whole[0].node_mask, explainer.attribute((A, B), parts=parts)[0].node_mask)

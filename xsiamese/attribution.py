@@ -56,6 +56,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         formula: what a map is, in LaTeX.
         reference: keys of the sources in the bibliography.
         modalities: what kind of input it explains: "image", "tabular", "graph".
+        graph_parts: what of a graph it explains if the user does not say.
         needs_layer: whether maps are of a layer's output rather than of the input.
         needs_threshold: whether its maps are about a decision, so that there are none without ``threshold=`` or a calibrated comparison.
         uses_gradients: whether it differentiates the model.
@@ -84,6 +85,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     formula: ClassVar[str] = ""
     reference: ClassVar[tuple[str, ...]] = ()
     modalities: ClassVar[frozenset[str]] = frozenset({"image", "tabular"})
+    graph_parts: ClassVar[tuple[str, ...]] = ("nodes",)
     needs_layer: ClassVar[bool] = False
     needs_threshold: ClassVar[bool] = False
     uses_gradients: ClassVar[bool] = True
@@ -150,8 +152,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
                 other input), or a pair (of a, of b).
             additional_forward_args: further arguments of the model.
             wrt: which sides move. "first" holds b fixed (a factored model encodes it once) and gives it a map of zeros.
-            parts: what of a graph is explained: "nodes" (their features; the default), "edges" (a gate of 1 on each edge's messages), "edge_weight",
-                "edge_attr", or several of these.
+            parts: what of a graph is explained: "nodes" (their features), "edges" (a gate of 1 on each edge's messages), "edge_weight", "edge_attr", or
+                several of these; the nodes, or the explainer's ``graph_parts``, if left out.
             internal_batch_size: the most pairs in one forward pass; "auto" measures the fastest once; None is all at once.
             show_progress: shows a bar over the pairs.
             return_convergence_delta: returns also the pair's own delta, sum of both maps less F(a, b) - F(baselines), shape (pairs,).
@@ -180,13 +182,13 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         if self.uses_gradients and not (self.complete or self.unsigned):
             warn_identical(batches)
         with intact(batches.model, seed=seed if self.stochastic else None, freeze=not create_graph):
-            if parts is not None and (fitting := without_misfit(batches, parts)) != parts:
+            if fitting := without_misfit(batches):
                 batches = self._batches(inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options, fitting)
             split = self._split(batches, internal_batch_size)
             batches, size = batches.laid_out(split), split.pairs
             maps = join([self._compute(part, seed, options) for part in self._progress(batches, size)], create_graph)
             delta = self._delta(batches, maps, size, options) if return_convergence_delta else None
-        maps = batches.a.returned(maps[0], self.needs_layer), batches.b.returned(maps[1], self.needs_layer)
+        maps = batches.a.returned(maps[0], self.of_layer), batches.b.returned(maps[1], self.of_layer)
         return maps if delta is None else (maps, delta)
 
     def explain(
@@ -238,6 +240,11 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         with intact(batch.model, seed=seed):
             yield replace(batch, rows=self._split(batch, internal_batch_size).pairs)
 
+    @property
+    def of_layer(self) -> bool:
+        """Whether the maps are of a layer's output."""
+        return self.needs_layer
+
     def has_convergence_delta(self) -> bool:
         """Whether ``return_convergence_delta`` can be asked for."""
         return self.complete or self.returns_delta
@@ -276,7 +283,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         model = self.model
         if given := how_given(inputs):
             model = model.called_with(given)
-        a, b = two_sides(inputs, parts)
+        a, b = two_sides(inputs, parts, self.graph_parts)
         self._check_modality(a, b)
         check_fit(model, (a, b))
         if create_graph and not (self.uses_gradients and self.differentiable):
@@ -292,6 +299,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
 
     def _check_modality(self, *sides: Side) -> None:
         for side, name in zip(sides, "ab", strict=True):
+            if not side.modality and not self.modalities & {"image", "tabular"}:
+                raise TypeError(f"{type(self).__name__} explains a {' or '.join(sorted(self.modalities))}, and input {name} is a tensor")
             if side.modality and side.modality not in self.modalities:
                 from xsiamese.plugins import explainers
 

@@ -108,16 +108,18 @@ class PairBatch:
     @cached_property
     def arguments(self) -> tuple[Any, ...]:
         """What the objective takes besides :attr:`moved`: the embedding of the side held fixed, or its tensors, and extra arguments."""
-        held: tuple[Any, ...] = tuple(self.leaves[i] for i in self.objective.held_at)
-        if self.objective.encodes_held:
-            assert isinstance(self.model, SiameseModel)
-            side = 1 - self.objective.moving[0]
-            with torch.set_grad_enabled(self.create_graph), self.objective.naming_inputs():
-                held = (self.model.encode(self._rebuilt(side), side), *held)
-        if isinstance(self.target, (Tensor, list)):
-            device = self.leaves[0].device
-            return (*held, *self.extra, torch.as_tensor(self.target, device=device))
-        return (*held, *self.extra)
+        if not self.objective.encodes_held:
+            return self._constants
+        assert isinstance(self.model, SiameseModel)
+        side = 1 - self.objective.moving[0]
+        with torch.set_grad_enabled(self.create_graph), self.objective.naming_inputs():
+            return (self.model.encode(self._rebuilt(side), side), *self._constants)
+
+    @property
+    def _constants(self) -> tuple[Any, ...]:
+        held = tuple(self.leaves[i] for i in self.objective.held_at)
+        index = (torch.as_tensor(self.target, device=self.leaves[0].device),) if isinstance(self.target, (Tensor, list)) else ()
+        return (*held, *self.extra, *index)
 
     def value(self, *moved: Tensor) -> Tensor:
         """The value explained of each pair, shape (pairs,), at ``moved`` or at the inputs themselves.
@@ -194,7 +196,9 @@ class PairBatch:
         plan = find_plan(self, layer)
         with (
             torch.enable_grad(),
-            record(plan.layers, plan.names, (self.a.layer_rows, self.b.layer_rows), order=plan.layer_order, detach=not self.create_graph) as recording,
+            record(
+                plan.layers, plan.names, (len(self.a.layer_pairs), len(self.b.layer_pairs)), order=plan.layer_order, detach=not self.create_graph
+            ) as recording,
         ):
             yield recording
 
@@ -266,16 +270,25 @@ class PairBatch:
             return
         for start in range(0, self.pairs, size):
             stop = min(start + size, self.pairs)
-            extra = tuple(_rows(value, start, stop, self.pairs) for value in self.extra)
-            first, second = (
-                tuple(t if self.distribution else t[side.rows(i, start, stop)] for i, t in enumerate(leaves))
-                for side, leaves in zip((self.a, self.b), self.baselines, strict=True)
+            yield self._of(
+                torch.arange(start, stop, device=self.leaves[0].device), self.a.slice(start, stop), self.b.slice(start, stop), self.first_pair + start
             )
-            target = _rows(self.target, start, stop, self.pairs) if isinstance(self.target, (Tensor, list)) else self.target
-            yield replace(
-                self, a=self.a.slice(start, stop), b=self.b.slice(start, stop), baselines=(first, second), extra=extra, target=target,
-                first_pair=self.first_pair + start,
-            )  # fmt: skip
+
+    def select(self, which: Tensor) -> PairBatch:
+        """The pairs with these numbers, in their order, some perhaps several times; what is held fixed is not encoded again."""
+        some = self._of(which, self.a.select(which), self.b.select(which), self.first_pair)
+        if self.objective.encodes_held:
+            some.__dict__["arguments"] = (self.arguments[0][which], *some._constants)
+        return some
+
+    def _of(self, which: Tensor, a: Side, b: Side, first_pair: int) -> PairBatch:
+        extra = tuple(_rows(value, which, self.pairs) for value in self.extra)
+        first, second = (
+            tuple(t if self.distribution else t[side.rows(i, which)] for i, t in enumerate(leaves))
+            for side, leaves in zip((self.a, self.b), self.baselines, strict=True)
+        )
+        target = _rows(self.target, which, self.pairs) if isinstance(self.target, (Tensor, list)) else self.target
+        return replace(self, a=a, b=b, baselines=(first, second), extra=extra, target=target, first_pair=first_pair)
 
     def _repeated(self, copies: int) -> tuple[Any, ...]:
         """:attr:`arguments` for several copies of all pairs."""
@@ -299,7 +312,7 @@ def _repeat(value: Any, copies: int) -> Any:
     return value.expand(copies, *value.shape[1:]) if len(value) == 1 else value.repeat(copies, *[1] * (value.dim() - 1))
 
 
-def _rows(value: Any, start: int, stop: int, pairs: int) -> Any:
+def _rows(value: Any, which: Tensor, pairs: int) -> Any:
     if isinstance(value, list):
-        return value[start:stop]
-    return value[start:stop] if isinstance(value, Tensor) and value.dim() and value.shape[0] == pairs else value
+        return [value[i] for i in which.tolist()]
+    return value[which.to(value.device)] if isinstance(value, Tensor) and value.dim() and value.shape[0] == pairs else value

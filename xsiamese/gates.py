@@ -80,20 +80,24 @@ def gated(model: nn.Module, gates: Sequence[Gate]) -> Iterator[None]:
         raise GateMisfit("no layer of the model is a MessagePassing layer of torch_geometric that sends messages along the graph's edges")
 
 
-def without_misfit(batch: PairBatch, parts: Sequence[str]) -> Sequence[str]:
-    """``parts`` as they are if the layers send their messages along the graphs' edges, tried with one pair; else nodes instead of edges, and a warning."""
-    if "edges" not in parts:
-        return parts
+def without_misfit(batch: PairBatch) -> tuple[str, ...]:
+    """What to explain instead if edges are to be explained and a layer sends its messages along others, with a warning; () if all is well.
+
+    One pair is tried.
+    """
+    asked = tuple(dict.fromkeys(part for side in (batch.a, batch.b) for part in side.parts))
+    if "edges" not in asked:
+        return ()
     try:
         few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(1))
         with torch.no_grad():
             few.value()
     except GateMisfit as error:
         warnings.warn(f"edges cannot be explained, and nodes are instead: {error}", stacklevel=3)
-        return ("nodes", *(part for part in parts if part not in ("nodes", "edges")))
+        return ("nodes", *(part for part in asked if part not in ("nodes", "edges")))
     except ValueError:
-        return parts  # what else is wrong is said of all pairs, in the run itself
-    return parts
+        pass  # what else is wrong is said of all pairs, in the run itself
+    return ()
 
 
 def _lined_up(edges: Any, gates: Sequence[Gate], call: int) -> Tensor | None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.gates import Gate
-from xsiamese.inputs import SIDES, Leaves, Rows, Side, how_given, side, two_items
+from xsiamese.inputs import SIDES, Leaves, Side, how_given, side, two_items
 from xsiamese.structure import Structure, of_graphs
 
 try:
@@ -46,8 +46,8 @@ class GraphSide(Side):
         self.leaves = leaves
         self.pairs = structure.pairs
 
-    def explaining(self, parts: Sequence[str] | None, name: str) -> GraphSide:
-        chosen = ("nodes",) if parts is None else (parts,) if isinstance(parts, str) else tuple(dict.fromkeys(parts))
+    def explaining(self, parts: Sequence[str] | None, name: str, default: Sequence[str] = ("nodes",)) -> GraphSide:
+        chosen = tuple(dict.fromkeys(default if parts is None else parts))
         if not chosen or set(chosen) - set(PARTS):
             raise ValueError(f"parts={parts!r}: one or several of {', '.join(PARTS)} are needed")
         if {"edges", "edge_weight"} <= set(chosen):
@@ -106,9 +106,9 @@ class GraphSide(Side):
         copies = self._copies(leaves)
         return GraphSide(self.structure if copies == 1 else Structure(self.structure.copied(copies)), self.parts, leaves, self.empty)
 
-    def slice(self, start: int, stop: int) -> GraphSide:
-        leaves = tuple(leaf[self.rows(i, start, stop)] for i, leaf in enumerate(self.leaves))
-        return GraphSide(self.structure.slice(start, stop), self.parts, leaves, self.empty)
+    def select(self, which: Tensor) -> GraphSide:
+        leaves = tuple(leaf[self.rows(i, which)] for i, leaf in enumerate(self.leaves))
+        return GraphSide(self.structure.select(which), self.parts, leaves, self.empty)
 
     def template(self) -> GraphSide:
         return GraphSide(self.structure, self.parts, tuple(leaf.detach() for leaf in self.leaves), self.empty)
@@ -116,12 +116,8 @@ class GraphSide(Side):
     def names(self, name: str) -> list[str]:
         return [f"{name}.{PARTS[part] or part}" for part in self.parts]
 
-    def _starts(self, leaf: int) -> Tensor:
-        return self.structure.nodes if self.parts[leaf] == "nodes" else self.structure.edges
-
-    def rows(self, leaf: int, start: int, stop: int) -> Rows:
-        starts = self._starts(leaf)
-        return slice(int(starts[start]), int(starts[stop]))
+    def rows(self, leaf: int, which: Tensor) -> Tensor:
+        return self.structure.rows("nodes" if self.parts[leaf] == "nodes" else "edges", which)
 
     def pair_of(self, leaf: int) -> Tensor:
         return self.structure.batch if self.parts[leaf] == "nodes" else self.structure.edge_batch
@@ -143,8 +139,8 @@ class GraphSide(Side):
         return self.structure.equals(other.structure)
 
     @property
-    def layer_rows(self) -> int:
-        return int(self.structure.nodes[-1])
+    def layer_pairs(self) -> Tensor:
+        return self.structure.batch
 
     def returned(self, value: Any, of_layer: bool) -> Any:
         if of_layer:
@@ -154,9 +150,12 @@ class GraphSide(Side):
             masks[_MASKS.get(part, "edge_mask")] = one if part == "nodes" else self.structure.as_given(one)
         return self._explanation(masks)
 
+    def unwrapped(self, value: Any, of_layer: bool) -> Any:
+        if of_layer:
+            return tuple(v.node_mask for v in value) if isinstance(value, tuple) else value.node_mask
+        return tuple(value[_MASKS.get(part, "edge_mask")] for part in self.parts)
+
     def _of_nodes(self, value: Tensor) -> Any:
-        if len(value) != self.layer_rows:
-            raise ValueError(f"the layer's map has {len(value)} rows for {self.layer_rows} nodes: choose a layer before the readout")
         return self._explanation({"node_mask": value})
 
     def _explanation(self, masks: dict[str, Tensor]) -> Any:

@@ -16,7 +16,6 @@ from torch import Tensor
 Wrt = Literal["both", "first", "second"]
 Leaves = tuple[Tensor, ...]
 SIDES = ("a", "b")
-Rows = slice
 
 
 class Side(ABC):
@@ -27,6 +26,7 @@ class Side(ABC):
     Attributes:
         leaves: what can be explained.
         pairs: the number of pairs.
+        parts: the names of the leaves, where they are chosen by name.
         modality: what an explainer must name in its ``modalities`` to be asked about it; "" is any tensor.
         aligned: whether the i-th row of a leaf means the same as the i-th row of the other side's.
         one_tensor: whether the model takes nothing but the one leaf.
@@ -35,6 +35,7 @@ class Side(ABC):
     leaves: Leaves
     pairs: int
     modality: ClassVar[str] = ""
+    parts: tuple[str, ...] = ()
     aligned: ClassVar[bool] = True
     one_tensor: bool = False
 
@@ -55,11 +56,15 @@ class Side(ABC):
         return self.holding(tuple(leaf.detach().clone() for leaf in self.leaves))
 
     @abstractmethod
+    def select(self, which: Tensor) -> Side:
+        """The pairs with these numbers, in their order, some perhaps several times."""
+
     def slice(self, start: int, stop: int) -> Side:
         """The pairs from ``start`` to ``stop``."""
+        return self.select(torch.arange(start, stop, device=self.leaves[0].device))
 
-    def explaining(self, parts: Sequence[str] | None, name: str) -> Side:
-        """This side with its leaves chosen by name, for inputs that have such parts."""
+    def explaining(self, parts: Sequence[str] | None, name: str, default: Sequence[str] = ()) -> Side:
+        """This side with its leaves chosen by name, for inputs that have such parts; ``default`` are those of the explainer."""
         if parts is not None:
             raise ValueError(f"input {name} is no graph and has no parts to choose from: leave out parts={parts!r}")
         return self
@@ -76,9 +81,9 @@ class Side(ABC):
         """What errors call the leaves."""
         return [name] if len(self.leaves) == 1 else [f"{name}[{i}]" for i in range(len(self.leaves))]
 
-    def rows(self, leaf: int, start: int, stop: int) -> Rows:
-        """The rows of a leaf, or of its map, that belong to the pairs from ``start`` to ``stop``."""
-        return slice(start, stop)
+    def rows(self, leaf: int, which: Tensor) -> Tensor:
+        """The rows of a leaf, or of its map, that belong to the pairs with these numbers."""
+        return which
 
     def pair_of(self, leaf: int) -> Tensor:
         """The pair that each row of a leaf belongs to, shape (rows,)."""
@@ -99,12 +104,16 @@ class Side(ABC):
         return torch.stack([(x == y).reshape(len(x), -1).all(1) for x, y in zip(self.leaves, other.leaves, strict=True)]).all(0)
 
     @property
-    def layer_rows(self) -> int:
-        """How many rows a layer's output has for this side."""
-        return self.pairs
+    def layer_pairs(self) -> Tensor:
+        """The pair that each row of a layer's output belongs to."""
+        return torch.arange(self.pairs, device=self.leaves[0].device)
 
     def returned(self, value: Any, of_layer: bool) -> Any:
         """What the user gets, from :meth:`result` or from the map of a layer."""
+        return value
+
+    def unwrapped(self, value: Any, of_layer: bool) -> Any:
+        """What :meth:`returned` was given."""
         return value
 
     def gates(self, leaves: Sequence[Tensor]) -> list[Any]:
@@ -135,6 +144,9 @@ class TensorSide(Side):
 
     def holding(self, leaves: Leaves) -> TensorSide:
         return TensorSide(leaves, self.single)
+
+    def select(self, which: Tensor) -> TensorSide:
+        return TensorSide(tuple(leaf[which] for leaf in self.leaves), self.single)
 
     def slice(self, start: int, stop: int) -> TensorSide:
         return TensorSide(tuple(leaf[start:stop] for leaf in self.leaves), self.single)
@@ -204,12 +216,12 @@ def _(item: Sequence[Any], name: str) -> Side:
     return TensorSide(tuple(item), single=False)
 
 
-def two_sides(inputs: Any, parts: Sequence[str] | None = None) -> tuple[Side, Side]:
+def two_sides(inputs: Any, parts: Sequence[str] | None = None, default: Sequence[str] = ("nodes",)) -> tuple[Side, Side]:
     """The two sides of ``inputs``, checked: one batch size, not empty, every number finite.
 
     Args:
         inputs: the pairs.
-        parts: what of a graph is explained, see :class:`xsiamese.graphs.GraphSide`.
+        parts: what of a graph is explained, see :class:`xsiamese.graphs.GraphSide`; ``default`` if the user does not say.
 
     Raises:
         TypeError: if they are not two inputs, or not tensors.
@@ -219,7 +231,7 @@ def two_sides(inputs: Any, parts: Sequence[str] | None = None) -> tuple[Side, Si
     if isinstance(items, Tensor) or not isinstance(items, (tuple, list)) or len(items) != 2:
         what = f"a tensor of shape {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(inputs).__name__}"
         raise TypeError(f"inputs must be the two sides of the pairs, (a, b); got {what}")
-    a, b = (side(item, name).explaining(parts, name) for item, name in zip(items, SIDES, strict=True))
+    a, b = (side(item, name).explaining(parts, name, default) for item, name in zip(items, SIDES, strict=True))
     if a.pairs != b.pairs:
         raise ValueError(
             f"a holds {a.pairs} items (shape {tuple(a.leaves[0].shape)}) and b holds {b.pairs} (shape {tuple(b.leaves[0].shape)}): "

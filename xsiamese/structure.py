@@ -67,37 +67,28 @@ class Structure:
 
     def copied(self, copies: int) -> Any:
         """The graphs several times over, one copy after the other, in a new batch each time."""
-        if copies not in self._copies:
-            self._copies = {1: self.data, copies: self._repeated(copies)}  # one number at a time: steps of a path come in equal parts
+        if copies not in self._copies:  # keeps one number: steps of a path come in equal parts
+            self._copies = {1: self.data, copies: self.select(torch.arange(self.pairs, device=self.batch.device).repeat(copies)).data}
         return copy(self._copies[copies])
 
-    def _repeated(self, copies: int) -> Any:
-        data = copy(self.data)
-        steps = torch.arange(copies, device=self.batch.device)
-        for key, role in _roles(self.data).items():
-            value = self.data[key]
-            if isinstance(value, list):
-                data[key] = value * copies
-            elif role:
-                where = self.data.__cat_dim__(key, value)
-                many = value.repeat(*[copies if i == where % value.dim() else 1 for i in range(value.dim())])
-                if "index" in key:
-                    many = many + (steps * len(self.batch)).repeat_interleave(value.shape[where])
-                data[key] = many
-        data.batch = (self.batch + steps[:, None] * self.pairs).flatten()
-        return _finished(data, self.pairs * copies)
+    def rows(self, role: str, which: Tensor) -> Tensor:
+        """The "nodes" or "edges" of some of the graphs, one graph after the other."""
+        starts = self.nodes if role == "nodes" else self.edges
+        sizes = torch.diff(starts)[which]
+        return (starts[which] - sizes.cumsum(0) + sizes).repeat_interleave(sizes) + torch.arange(int(sizes.sum()), device=which.device)
 
-    def slice(self, start: int, stop: int) -> Structure:
-        """The graphs from ``start`` to ``stop``."""
-        (n, n_stop), (e, e_stop) = (tuple(int(i) for i in starts[[start, stop]]) for starts in (self.nodes, self.edges))
-        spans = {"nodes": slice(n, n_stop), "edges": slice(e, e_stop), "graphs": slice(start, stop)}
+    def select(self, which: Tensor) -> Structure:
+        """The graphs with these numbers, in their order, some perhaps several times."""
+        rows = {"nodes": self.rows("nodes", which), "edges": self.rows("edges", which), "graphs": which}
+        sizes = {"nodes": torch.diff(self.nodes)[which], "edges": torch.diff(self.edges)[which], "graphs": torch.ones_like(which)}
+        shift = sizes["nodes"].cumsum(0) - sizes["nodes"] - self.nodes[which]
         data = copy(self.data)
         for key, role in _roles(self.data).items():
             if role:
-                value = _take(self.data, key, spans[role])
-                data[key] = value - n if "index" in key and isinstance(value, Tensor) else value
-        data.batch = self.batch[n:n_stop] - start
-        return Structure(_finished(data, stop - start))
+                value = _take(self.data, key, rows[role])
+                data[key] = value + shift.repeat_interleave(sizes[role]) if "index" in key and isinstance(value, Tensor) else value
+        data.batch = torch.arange(len(which), device=which.device).repeat_interleave(sizes["nodes"])
+        return Structure(_finished(data, len(which)))
 
     def equals(self, other: Structure) -> Tensor:
         """Which graphs have the same nodes and edges, in the same order."""
@@ -149,8 +140,7 @@ def of_graphs(item: Data, name: str) -> Structure:
 def some_graphs(item: Any, which: range) -> Any:
     """Some graphs of a batch or of an explanation of one."""
     whole = of_graphs(item, "a")
-    data = whole.slice(which.start, which.stop).data if which.step == 1 else Batch.from_data_list([whole.data[i] for i in which])
-    return graph_of(type(item).__name__, data.to_dict())
+    return graph_of(type(item).__name__, whole.select(torch.tensor(list(which), dtype=torch.long)).data.to_dict())
 
 
 def graph_of(kind: str, parts: dict[str, Any]) -> Any:
@@ -227,7 +217,7 @@ def _roles(data: Any) -> dict[str, str]:
 def _take(data: Any, key: str, where: Any) -> Any:
     value = data[key]
     if isinstance(value, list):
-        return value[where] if isinstance(where, slice) else [value[i] for i in where.tolist()]
+        return [value[i] for i in where.tolist()]
     return value[..., where] if data.__cat_dim__(key, value) == -1 else value[where]
 
 

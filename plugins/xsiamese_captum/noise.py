@@ -15,6 +15,8 @@ from xsiamese_captum.gradients import PairSaliency
 class PairNoiseTunnel(PairAttribution):
     """The mean, mean square or variance of any explainer's maps over pairs with Gaussian noise; each side has noise of its own.
 
+    On graphs noise is added to features, weights and attributes; the gates of edges stay at 1.
+
     Args:
         explainer: an explainer of ours, or a model, for which :class:`PairSaliency` is smoothed (SmoothGrad).
     """
@@ -22,12 +24,17 @@ class PairNoiseTunnel(PairAttribution):
     name = "noise_tunnel"
     formula = r"\mathbb{E}_{\epsilon \sim N(0, \sigma^2)}\,[A(x + \epsilon)]"
     reference = ("smilkov2017", "adebayo2018")
+    modalities = frozenset({"image", "tabular", "graph"})
     stochastic = True
     differentiable = False
 
     def __init__(self, explainer: PairAttribution | Callable[..., Any], layer: Any = None, **settings: Any) -> None:
         self.explainer = explainer if isinstance(explainer, PairAttribution) else PairSaliency(explainer, layer, **settings)
         super().__init__(self.explainer.model, self.explainer.layer)
+
+    @property
+    def of_layer(self) -> bool:
+        return self.explainer.of_layer
 
     def compute(
         self, batch: PairBatch, *, nt_type: str = "smoothgrad", nt_samples: int = 5, stdevs: float | tuple[float, float] = 0.1, **options: Any
@@ -48,10 +55,12 @@ class PairNoiseTunnel(PairAttribution):
         inner = self.explainer.copy_for(batch.model)
         maps = inner.attribute(
             [side.rebuild(side.leaves) for side in noisy], batch.target, wrt=batch.wrt, seed=None, internal_batch_size=batch.rows,
-            additional_forward_args=tuple(v.expand(nt_samples, *v.shape[1:]) if isinstance(v, Tensor) else v for v in batch.extra) or None, **options,
+            additional_forward_args=tuple(v.expand(nt_samples, *v.shape[1:]) if isinstance(v, Tensor) else v for v in batch.extra) or None,
+            parts=batch.a.parts or None, **options,
         )  # fmt: skip
         self.layer_names_ = inner.layer_names_
-        return _summary(maps[0], nt_type), _summary(maps[1], nt_type)
+        first, second = (side.unwrapped(found, inner.of_layer) for side, found in zip((batch.a, batch.b), maps, strict=True))
+        return _summary(first, nt_type, nt_samples), _summary(second, nt_type, nt_samples)
 
     @classmethod
     def options(cls) -> dict[str, Any]:
@@ -64,17 +73,18 @@ class PairNoiseTunnel(PairAttribution):
 
 
 def _noisy(leaf: Tensor, samples: int, sigma: float) -> Tensor:
-    """Copies of the one row of a leaf with Gaussian noise, the draws that captum's NoiseTunnel makes."""
-    many = leaf.detach().expand(samples, *leaf.shape[1:])
+    """Copies of a leaf with Gaussian noise, the draws that captum's NoiseTunnel makes."""
+    many = leaf.detach().repeat(samples, *[1] * (leaf.dim() - 1))
     if not leaf.is_floating_point():
-        return many.clone()
+        return many
     return many + torch.normal(0, torch.full(many.shape, float(sigma), device=leaf.device)).to(leaf.dtype)
 
 
-def _summary(maps: Any, nt_type: str) -> Any:
+def _summary(maps: Any, nt_type: str, samples: int) -> Any:
     if not isinstance(maps, Tensor):
-        return tuple(_summary(m, nt_type) for m in maps)
+        return tuple(_summary(m, nt_type, samples) for m in maps)
+    each = maps.reshape(samples, -1, *maps.shape[1:])
     if nt_type == "smoothgrad":
-        return maps.mean(0, keepdim=True)
-    squares = maps.square().mean(0, keepdim=True)
-    return squares if nt_type == "smoothgrad_sq" else squares - maps.mean(0, keepdim=True).square()
+        return each.mean(0)
+    squares = each.square().mean(0)
+    return squares if nt_type == "smoothgrad_sq" else squares - each.mean(0).square()

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xsiamese import PairBatch
-from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM
+from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM, Places
 
 
 class PairEigenCAM(PairCAM):
@@ -16,16 +16,17 @@ class PairEigenCAM(PairCAM):
     name = "eigencam"
     formula = r"(A - \bar A)\, v_1"
     reference = ("muhammad2020",)
+    modalities = frozenset({"image"})
     uses_gradients = False
     of_activations = True
 
-    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
-        places = activation.flatten(2).transpose(1, 2)
-        centred = places - places.mean(1, keepdim=True)
+    def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
+        cells = activation.flatten(2).transpose(1, 2)
+        centred = cells - cells.mean(1, keepdim=True)
         direction = torch.linalg.svd(centred.double(), full_matrices=False).Vh[:, 0].to(activation.dtype)
         found = torch.einsum("npc,nc->np", centred, direction)
         # a principal direction has no sign of its own: positive is where the activation is strong
-        sign = (found * places.sum(2)).sum(1, keepdim=True).sign()
+        sign = (found * cells.sum(2)).sum(1, keepdim=True).sign()
         return (found * torch.where(sign == 0, 1, sign)).reshape(activation[:, :1].shape)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xsiamese_gradcam.cam import PairCAM, spatial_mean
+from xsiamese_gradcam.cam import PairCAM, Places
 
 
 class PairGradCAM(PairCAM):
     """Grad-CAM: each channel counts by its mean gradient. With global average pooling and a dot product a side's map sums to the score.
+
+    On graphs the mean is over the nodes of each graph, and the map is the node mask of an ``Explanation``, (nodes, 1).
 
     Example:
         >>> import torch
@@ -24,8 +26,8 @@ class PairGradCAM(PairCAM):
     formula = r"\sum_k \Big(\tfrac{1}{hw} \sum_{ij} \frac{\partial s}{\partial A_{kij}}\Big) A_k"
     reference = ("selvaraju2017",)
 
-    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
-        return (spatial_mean(gradient) * activation).sum(1, keepdim=True)
+    def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
+        return (places.mean(gradient) * activation).sum(1, keepdim=True)
 
 
 class PairHiResCAM(PairCAM):
@@ -35,7 +37,7 @@ class PairHiResCAM(PairCAM):
     formula = r"\sum_k \frac{\partial s}{\partial A_k} \odot A_k"
     reference = ("draelos2020",)
 
-    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+    def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
         return (gradient * activation).sum(1, keepdim=True)
 
 
@@ -46,11 +48,11 @@ class PairGradCAMPlusPlus(PairCAM):
     formula = r"\sum_k \Big(\sum_{ij} \alpha_{kij}\, \mathrm{relu}(g_{kij})\Big) A_k, \quad \alpha = \frac{g^2}{2 g^2 + \sum_{ab} A_{kab}\, g^3}"
     reference = ("chattopadhay2018",)
 
-    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
-        total = spatial_mean(activation) * activation[0, 0].numel()
+    def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
+        total = places.total(activation)
         below = 2 * gradient**2 + total * gradient**3
         alpha = torch.where(below != 0, gradient**2 / torch.where(below != 0, below, 1), 0)
-        weights = spatial_mean(alpha * gradient.relu()) * activation[0, 0].numel()
+        weights = places.total(alpha * gradient.relu())
         return (weights * activation).sum(1, keepdim=True)
 
 
@@ -61,7 +63,7 @@ class PairLayerCAM(PairCAM):
     formula = r"\sum_k \mathrm{relu}\Big(\frac{\partial s}{\partial A_k}\Big) \odot A_k"
     reference = ("jiang2021",)
 
-    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
+    def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
         return (gradient.relu() * activation).sum(1, keepdim=True)
 
 
@@ -72,7 +74,7 @@ class PairXGradCAM(PairCAM):
     formula = r"\sum_k \frac{\sum_{ij} g_{kij} A_{kij}}{\sum_{ij} A_{kij}} A_k"
     reference = ("fu2020",)
 
-    def combine(self, activation: Tensor, gradient: Tensor) -> Tensor:
-        total = spatial_mean(activation)
-        weights = torch.where(total != 0, spatial_mean(gradient * activation) / torch.where(total != 0, total, 1), 0)
+    def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
+        total = places.mean(activation)
+        weights = torch.where(total != 0, places.mean(gradient * activation) / torch.where(total != 0, total, 1), 0)
         return (weights * activation).sum(1, keepdim=True)
