@@ -1,0 +1,106 @@
+"""Graphs with known edit distances: the plain files of GEDGNN, and PyG's GEDDataset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xsiamese.data.graphs import LabelledGraphs
+from xsiamese.data.sources import Source
+
+
+def load_ged(folder: Path, name: str, *, valid: float = 0.25, seed: int = 0) -> Source[LabelledGraphs]:
+    """Reads ``train/*.json``, ``test/*.json`` (n, labels, graph) and ``*.npz`` (ids, ged: edit distances of all pairs).
+
+    Args:
+        folder: where they are.
+        name: of the set.
+        valid: the share of training graphs for validation; 0.25 gives the 60 : 20 : 20 of Bai et al. 2019 (:cite:`bai2019`).
+        seed: of the choice.
+
+    Raises:
+        ValueError: naming the file that cannot be read, or the graph without distances.
+    """
+    tables = sorted(folder.glob("*.npz"))
+    if len(tables) != 1:
+        raise ValueError(f"{folder} has {len(tables)} .npz files: one with ids and ged, the edit distances of all pairs, is needed")
+    with np.load(tables[0]) as table:
+        if missing := {"ids", "ged"} - set(table.files):
+            raise ValueError(f"{tables[0]} has no {sorted(missing)[0]!r}: ids and ged are needed, found {', '.join(table.files)}")
+        ids, ged = [str(i) for i in table["ids"]], torch.from_numpy(table["ged"].astype(np.float32))
+    files = [(part, path) for part in ("train", "test") for path in sorted((folder / part).glob("*.json"), key=lambda p: (len(p.stem), p.stem))]
+    read = [_read(path) for _, path in files]
+    row = {name: i for i, name in enumerate(ids)}
+    if unknown := [path for _, path in files if path.stem not in row]:
+        raise ValueError(f"{unknown[0]} has no edit distances in {tables[0].name}")
+    kinds = sorted({label for _, labels, _ in read for label in labels})
+    graphs = [_graph(count, labels, edges, kinds) for count, labels, edges in read]
+    known = torch.tensor([row[path.stem] for _, path in files])
+    tested = torch.tensor([part == "test" for part, _ in files])
+    return graded(name, graphs, ged[known][:, known], tested, valid=valid, seed=seed, names=tuple(path.stem for _, path in files))
+
+
+def from_pyg(train: Any, test: Any, *, valid: float = 0.25, seed: int = 0) -> Source[LabelledGraphs]:
+    """The two parts of a :class:`torch_geometric.datasets.GEDDataset`, which knows no distances of two test graphs."""
+    graphs = [*train, *test]
+    places = torch.tensor([int(graph.i) for graph in graphs])
+    tested = torch.arange(len(graphs)) >= len(train)
+    return graded(train.name, graphs, train.ged[places][:, places], tested, valid=valid, seed=seed)
+
+
+def graded(
+    name: str, graphs: list[Any], ged: Tensor, tested: Tensor, *, valid: float = 0.25, seed: int = 0, names: tuple[str, ...] = ()
+) -> Source[LabelledGraphs]:
+    r"""Graphs labelled by :math:`e^{-2 \mathrm{GED} / (n_1 + n_2)}`, the similarity of Bai et al. 2019 (:cite:`bai2019`).
+
+    Args:
+        name: of the set.
+        graphs: PyG graphs.
+        ged: the edit distance of any two of them, shape (graphs, graphs), infinite where it is not known.
+        tested: which of them are for testing, shape (graphs,), boolean.
+        valid: the share of the others for validation.
+        seed: of their choice.
+        names: of the graphs.
+
+    The class of a graph is its number of nodes: what a latent space is coloured by.
+    """
+    if not 0 < valid < 1:
+        raise ValueError(f"valid_size={valid:g}: edit distances are learned with validation graphs, a share between 0 and 1 is needed")
+    sizes = torch.tensor([graph.num_nodes for graph in graphs])
+    alike = torch.exp(-2 * ged / (sizes[:, None] + sizes)).masked_fill(~torch.isfinite(ged), torch.nan)
+    present, labels = torch.unique(sizes, return_inverse=True)
+    classes = tuple(f"{n} nodes" for n in present.tolist())
+    items = LabelledGraphs.of(graphs, labels, classes, alike=alike, known=torch.arange(len(graphs)), names=names)
+    rest = (~tested).nonzero().flatten()
+    order = rest[torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed))]
+    held = max(round(valid * len(rest)), 1)
+    return Source(name, items.take(order[held:].sort().values), items.take(order[:held].sort().values), items.take(tested.nonzero().flatten()))
+
+
+def _read(path: Path) -> tuple[int, list[str], Tensor]:
+    """The number of nodes, their labels and the edges in one direction, shape (2, edges)."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        count, labels = int(found["n"]), [str(label) for label in found["labels"] or []]
+        edges = torch.tensor(found["graph"], dtype=torch.long).reshape(-1, 2).T
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no graph (n, labels, graph): {type(error).__name__}: {error}") from error
+    if labels and len(labels) != count:
+        raise ValueError(f"{path} has {len(labels)} labels for {count} nodes")
+    if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < count:
+        raise ValueError(f"{path} has an edge to node {int(edges.max())}, and nodes 0 to {count - 1} only")
+    return count, labels, edges
+
+
+def _graph(count: int, labels: list[str], edges: Tensor, kinds: list[str]) -> Any:
+    """A PyG graph, its nodes one-hot by label, or constant where there are no labels."""
+    from torch_geometric.data import Data
+    from torch_geometric.utils import to_undirected
+
+    x = torch.eye(len(kinds))[[kinds.index(label) for label in labels]] if labels else torch.ones(count, 1)
+    return Data(x=x, edge_index=to_undirected(edges, num_nodes=count))
