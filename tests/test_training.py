@@ -16,9 +16,10 @@ from tests.figures import bars, write_folders
 from xsiamese import PairGradCAM, SiameseModel
 from xsiamese.data import Augment
 from xsiamese.data.batches import Apart
+from xsiamese.data.pairs import fixed_pairs
 from xsiamese.model import PairModel
 from xsiamese.training import losses
-from xsiamese.training.evaluation import equal_error_rate, evaluate, ranked
+from xsiamese.training.evaluation import _weighted_auc, auc_interval, equal_error_rate, evaluate, ranked
 from xsiamese.training.inputs import Pixels
 from xsiamese.training.module import SiameseModule
 from xsiamese.training.recipes import RECIPES
@@ -332,6 +333,19 @@ def test_metrics_by_hand() -> None:
     assert 0.3 < at <= 0.8
     large = torch.tensor([100.0, 101.0, 102.0])
     assert ranked(large).diff().gt(0).all()
+
+
+def test_the_interval_of_the_auc_is_the_quantile_of_weighted_ones() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    generator = torch.Generator().manual_seed(0)
+    pairs = fixed_pairs(torch.arange(12) % 3, 100)
+    score = torch.randint(0, 9, (len(pairs.a),), generator=generator).double() + pairs.same
+    times = torch.randint(0, 3, (4, len(pairs.a)), generator=generator)
+    for found, weight in zip(_weighted_auc(score, pairs.same, times), times, strict=True):
+        assert float(found) == pytest.approx(roc_auc_score(pairs.same, score, sample_weight=weight))
+    low, high = auc_interval(score, pairs)
+    assert low < roc_auc_score(pairs.same, score) < high
 
 
 @pytest.mark.slow

@@ -81,6 +81,19 @@ def curves(history: Mapping[str, Sequence[float]], title: str = "") -> Figure:
     return figure
 
 
+def against(true: Tensor, found: Tensor, title: str = "") -> Figure:
+    """Similarities that a model gives against the known ones, a dot a pair; on the line they are equal."""
+    figure = _figure(4.5, 4.5)
+    axes = figure.add_subplot()
+    axes.scatter(true.numpy(), found.numpy(), s=4, alpha=0.15, linewidths=0, rasterized=True)
+    low, high = (float(f(torch.cat([true, found]))) for f in (torch.min, torch.max))
+    axes.plot([low, high], [low, high], color="black", linewidth=0.8)
+    axes.set_xlabel("known similarity")
+    axes.set_ylabel("similarity of the model")
+    axes.set_title(title, fontsize="medium")
+    return figure
+
+
 def frame(figure: Figure) -> Any:
     """A figure as a PIL image."""
     import numpy as np

@@ -36,10 +36,19 @@ class Options:
         weights: Of the backbone, for example DEFAULT; none if left out.
         size: The height and width of the images, for networks that take any.
         same_label: The label of a same pair in a CSV.
-        target: Of a table: the column that says what is alike. Texts are classes, numbers are alike where they are close.
+        target: Of a table, or a CSV of SMILES: the column that says what is alike. Texts are classes, numbers are alike where they are close.
         close: Of a table: the share of all pairs whose targets count as close; 0.1 if left out.
         missing: Of a table: what to do with rows that lack a value; "refuse" if left out, "drop" leaves them out, "fill" takes the mean.
         without: Of a table: a column to leave out; can be given again.
+        layers: Of a graph network.
+        hidden: Features of a node in each of its layers.
+        readout: How a graph network makes nodes one embedding.
+        comparison: Of siamese-gcn, -gin and -gat: cosine, euclidean, learned, ...
+        pattern: Which files of a folder of connectivity matrices, such as '*NORM*'.
+        by: What makes two scans the same: their subject or their folder.
+        neighbours: Of a region, that it is connected to in a brain network.
+        density: The share of connections that a brain network keeps, instead.
+        shared: Put all brains on the graph of their mean.
         paired_augmentation: Augment both images of a pair in the same way.
         animation: Draw the latent space after each epoch, as a GIF.
         reduction: How more than two dimensions are drawn.
@@ -74,6 +83,15 @@ class Options:
     close: float | None = None
     missing: Literal["refuse", "drop", "fill"] | None = None
     without: tuple[str, ...] | None = None
+    layers: int | None = None
+    hidden: int | None = None
+    readout: Literal["mean", "sum", "attention"] | None = None
+    comparison: str | None = None
+    pattern: str | None = None
+    by: Literal["subject", "folder"] | None = None
+    neighbours: int | None = None
+    density: float | None = None
+    shared: bool | None = None
     paired_augmentation: bool = False
     animation: bool = False
     reduction: Literal["pca", "umap"] = "pca"
@@ -94,8 +112,9 @@ def train(network: str | None = None, dataset: str | None = None, /, *, options:
     network
         See ``xsiamese zoo``: siamese-contrastive, triplet-loss-net, koch, livieris, ...
     dataset
-        MNIST, FashionMNIST, KMNIST, Omniglot, a folder with a folder of images per class, or a CSV of pairs (path_a, path_b, label).
-        For siamese-mlp a table: a CSV with a header, and --target COLUMN.
+        Images: MNIST, FashionMNIST, KMNIST, Omniglot, a folder with a folder of images per class, or a CSV of pairs (path_a, path_b, label).
+        Graphs: MUTAG, Mutagenicity or another TUDataset, AIDS700nef, LINUX, a CSV with a column of SMILES, or a folder of connectivity matrices.
+        Tables, for siamese-mlp: a CSV with a header, and --target COLUMN.
     """
     import logging
 
@@ -138,11 +157,14 @@ def _named(given: Options, network: str | None, dataset: str | None) -> Settings
         "data", "lr", "epochs", "batch_size", "optimizer", "schedule", "clip", "patience", "same_label", "animation", "reduction", "log_interval", "logger",
         "seed", "device", "devices", "precision", "resume",
     )  # fmt: skip
-    arguments = {name: getattr(given, name) for name in ("dimensions", "backbone", "weights") if getattr(given, name) is not None}
+    building, reading = (
+        ("dimensions", "backbone", "weights", "layers", "hidden", "readout", "comparison"),
+        ("target", "close", "missing", "without", "pattern", "by", "neighbours", "density", "shared"),
+    )
+    arguments, read = ({name: getattr(given, name) for name in names if getattr(given, name) is not None} for names in (building, reading))
     rest: dict[str, Any] = {name: getattr(given, name) for name in alike}
-    reading = {name: getattr(given, name) for name in ("target", "close", "missing", "without") if getattr(given, name) is not None}
     settings = Settings(
-        network, dataset, output=given.output or Path("tmp"), valid=given.valid_size, test=given.test_size, arguments=arguments, reading=reading, **rest
+        network, dataset, output=given.output or Path("tmp"), valid=given.valid_size, test=given.test_size, arguments=arguments, reading=read, **rest
     )
     if given.weight_decay is not None:
         settings = settings.changed(options={**settings.recipe.options, "weight_decay": given.weight_decay})

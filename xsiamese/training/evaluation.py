@@ -154,18 +154,24 @@ def auc_interval(score: Tensor, pairs: Pairs, seed: int = 0, resamples: int = 10
 
     A resample draws as many images with replacement as there are; a pair counts as often as the product of its two images' draws.
     """
-    from sklearn.metrics import roc_auc_score
-
     items = int(max(pairs.a.max(), pairs.b.max())) + 1
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(items, (resamples, items), generator=generator)
     times = torch.zeros(resamples, items).scatter_add_(1, drawn, torch.ones(resamples, items))
-    found = []
-    for weight in times[:, pairs.a] * times[:, pairs.b]:
-        if bool(weight[pairs.same].any()) and bool(weight[~pairs.same].any()):
-            found.append(roc_auc_score(pairs.same.numpy(), score.numpy(), sample_weight=weight.numpy()))
-    low, high = torch.quantile(torch.tensor(found, dtype=torch.float64), torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)).tolist()
+    parts = torch.split(times, 100)
+    found = torch.cat([_weighted_auc(score, pairs.same, part[:, pairs.a] * part[:, pairs.b]) for part in parts])
+    limits = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    low, high = torch.quantile(found[torch.isfinite(found)], limits).tolist()
     return low, high
+
+
+def _weighted_auc(score: Tensor, same: Tensor, weights: Tensor) -> Tensor:
+    """The ROC-AUC for each row of weights of the pairs, NaN where all same or all different pairs weigh nothing."""
+    values, place = torch.unique(score, return_inverse=True)
+    weight = weights.double()
+    apart = weight.new_zeros(len(weights), len(values)).index_add_(1, place[~same], weight[:, ~same])
+    below = apart.cumsum(1) - apart / 2  # a tie counts half
+    return (weight[:, same] * below[:, place[same]]).sum(1) / (weight[:, same].sum(1) * weight[:, ~same].sum(1))
 
 
 def neighbour_accuracy(z_train: Tensor, train: Tensor, z_test: Tensor, test: Tensor, neighbours: int = 5) -> float:

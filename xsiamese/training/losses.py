@@ -81,6 +81,35 @@ class BinaryCrossEntropy(Loss):
         return F.binary_cross_entropy_with_logits(score if model.higher_is_closer else -score, labels.to(score))
 
 
+class Logistic(Loss):
+    r"""Cross entropy of a line on the score, :math:`\sigma(w s + c)` with w > 0 and c learned: for any comparison and any two-input model.
+
+    Where classes are known and the model encodes its sides one by one, all items of a batch are compared with each other, same and different
+    pairs in equal weight. w and c are left behind: the threshold is calibrated.
+    """
+
+    kind = "pairs"
+    embeddings = False
+
+    def __init__(self, scale: float = 5.0, shift: float = 0.0) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Parameter(torch.tensor(scale).log()), nn.Parameter(torch.tensor(shift))
+
+    def of(self, score: Tensor, same: Tensor) -> Tensor:
+        """The loss of scores, larger for closer, and labels, shape (pairs,) each."""
+        losses = F.binary_cross_entropy_with_logits(self.scale.exp() * score + self.shift, same.to(score), reduction="none")
+        return torch.stack([losses[kind].mean() for kind in (same > 0.5, same <= 0.5) if bool(kind.any())]).mean()
+
+    def forward(self, model: PairModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
+        if classes is None or not isinstance(model, SiameseModel):
+            score, same = _scores(model, images), labels
+        else:
+            embedding = model.encode(images)
+            a, b = torch.triu_indices(len(embedding), len(embedding), 1, device=embedding.device)
+            score, same = model.comparison.explained(embedding[a], embedding[b]), (classes[a] == classes[b]).float()
+        return self.of(score if model.higher_is_closer else -score, same)
+
+
 class Graded(Loss):
     r"""Mean squared error of a pair's similarity where it is known how alike the two are, :math:`(t - \hat s)^2` with t in [0, 1] (:cite:`bai2019`).
 

@@ -18,7 +18,9 @@ from xsiamese.training.inputs import Ready
 if TYPE_CHECKING:
     from xsiamese.training.settings import Settings
 
-MODALITIES: Mapping[str, str] = {"image": "xsiamese.training.images", "tabular": "xsiamese.training.tables"}
+MODALITIES: Mapping[str, str] = {
+    "image": "xsiamese.training.images", "graph": "xsiamese.training.graphs", "tabular": "xsiamese.training.tables",
+}  # fmt: skip
 
 
 class Modality(ABC):
@@ -30,12 +32,10 @@ class Modality(ABC):
     Attributes:
         noun: how messages and metrics call the items.
         reading: the keys of ``settings.reading`` that :meth:`load` knows.
-        graded: whether pairs are labelled by how alike they are, a number, instead of same or different.
     """
 
     noun: ClassVar[str] = "items"
     reading: ClassVar[tuple[str, ...]] = ()
-    graded: bool = False
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -50,6 +50,20 @@ class Modality(ABC):
     @abstractmethod
     def ready(self) -> Ready:
         """What makes stored items the model's input."""
+
+    def check(self, source: Source[Any]) -> None:
+        """Raises a ValueError if no pairs can be made of a part of the data set."""
+        for name, part in (("training", source.train), ("validation", source.valid), ("test", source.test)):
+            if source.pairs is None and (len(part) or name != "validation"):
+                try:
+                    part.partners()
+                except ValueError as error:
+                    told = f"{len(part)} {name} {self.noun} of {self.settings.dataset}: {error}; give more {self.noun} or other shares"
+                    raise ValueError(told) from error
+
+    def graded(self, source: Source[Any]) -> bool:
+        """Whether pairs are labelled by how alike they are, a number, instead of same or different."""
+        return False
 
     def arguments(self, source: Source[Any]) -> dict[str, Any]:
         """Arguments of the network that the data decide, such as the number of features."""

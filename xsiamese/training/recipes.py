@@ -69,6 +69,14 @@ def _circle(task: Task) -> Loss:
     return losses.Centres(task.dimensions, task.classes, radius=4.0)
 
 
+def _graph(task: Task) -> Loss:
+    """Same or different by a logistic line on the score; where it is known how alike two graphs are, by that."""
+    return losses.Graded() if task.graded else losses.Logistic(1.0 if task.card.comparison == "learned" else 5.0)
+
+
+GRAPH: Mapping[str, Any] = {"lr": 3e-3, "epochs": 30, "batch_size": 64, "optimizer": "AdamW", "schedule": "onecycle"}
+GED: Mapping[str, Any] = {"lr": 3e-3, "epochs": 50, "batch_size": 128, "rounds": 10}
+EDITED: Mapping[str, Mapping[str, Any]] = {"AIDS700nef": GED, "LINUX": GED}
 RECIPES: Mapping[str, Recipe] = {
     "embedding-classification": Recipe(lambda task: losses.Classification(task.dimensions, task.classes)),
     "siamese-contrastive": Recipe(lambda task: losses.Contrastive(within=True)),
@@ -95,6 +103,9 @@ RECIPES: Mapping[str, Recipe] = {
         lambda task: losses.BinaryCrossEntropy(),
         lr=5e-3, epochs=40, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-2}, rounds=2,
     ),
+    **{name: Recipe(_graph, **GRAPH, rounds=4, for_data=EDITED) for name in ("siamese-gcn", "siamese-gin", "siamese-gat", "graph-matching")},
+    "simgnn": Recipe(_graph, **{**GRAPH, "lr": 1e-3}, rounds=4, for_data={name: {**GED, "lr": 1e-3} for name in EDITED}),
+    "brain-gcn": Recipe(_graph, **{**GRAPH, "lr": 1e-3, "batch_size": 32}),
 }  # fmt: skip
 OLD_NAMES: Mapping[str, str] = {"siamese-constrastive": "siamese-contrastive", "tripet-loss-net": "triplet-loss-net"}
 

@@ -92,12 +92,7 @@ def loaded(settings: Settings) -> Source[Any]:
     found = kind.load(valid)
     if settings.needs_validation and not len(found.valid):
         raise ValueError(f"valid={valid}: early stopping and the plateau schedule need validation {kind.noun}, and there are none")
-    for name, part in (("training", found.train), ("validation", found.valid), ("test", found.test)):
-        if found.pairs is None and (len(part) or name != "validation"):
-            try:
-                part.partners()
-            except ValueError as error:
-                raise ValueError(f"{len(part)} {name} {kind.noun} of {settings.dataset}: {error}; give more {kind.noun} or other shares") from error
+    kind.check(found)
     return found
 
 
@@ -110,7 +105,7 @@ def make_module(model: PairModel, settings: Settings, source: Source[Any], bad_b
     recipe, kind = settings.recipe, modality(settings)
     ready = kind.ready()
     dimensions = embeddings(model, source.train.take([0]), ready).shape[1] if model.factored else 0
-    loss = recipe.loss(Task(settings.card, dimensions, len(source.train.classes), settings.card.preprocessing and settings.pixels, kind.graded))
+    loss = recipe.loss(Task(settings.card, dimensions, len(source.train.classes), settings.card.preprocessing and settings.pixels, kind.graded(source)))
     if loss.embeddings and not model.factored:
         raise ValueError(
             f"{type(loss).__name__} compares embeddings, and {settings.network} does not encode a side without the other: a loss of scores is needed"

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from xsiamese.model import PairModel, SiameseModel
+from xsiamese.model import PairModel, SiameseModel, TwoInputModel
 from xsiamese.plugins import models
 from xsiamese.zoo.cards import ModelCard
 
@@ -70,7 +70,7 @@ def load(path: str | Path) -> Checkpoint:
     if wrong:
         raise ValueError(f"{path} does not match its card {card.name!r}: {'; '.join(wrong[:3])}" + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""))
     model.load_state_dict(tensors)
-    if isinstance(model, SiameseModel):
+    if isinstance(model, (SiameseModel, TwoInputModel)) and model.comparison is not None:
         model.comparison.threshold_ = described.get("threshold")
     return Checkpoint(model.eval(), card, described.get("about", {}))
 
@@ -111,4 +111,4 @@ def _ours() -> dict[str, ModelCard]:
 
 
 def _threshold(model: PairModel) -> float | None:
-    return model.comparison.threshold_ if isinstance(model, SiameseModel) else None
+    return model.comparison.threshold_ if isinstance(model, (SiameseModel, TwoInputModel)) and model.comparison is not None else None
