@@ -33,7 +33,7 @@ class Units:
         flat = mask
         if self.index is not None:
             padded = torch.cat([mask, mask.new_full((len(mask), 1), fixed)], 1)
-            flat = padded[:, self.index[0]] if len(self.index) == 1 else padded.gather(1, self.index)  # -1 is the last column
+            flat = padded[:, self.index[0]] if len(self.index) == 1 else padded.gather(1, self.index.remainder(self.count + 1))  # -1 is the last column
         parts = torch.split(flat, [prod(shape) for shape in self.shapes], 1) if len(self.shapes) > 1 else (flat,)
         return [part.reshape(len(mask), *shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
@@ -43,10 +43,11 @@ class Units:
         if self.index is None:
             return flat
         found = flat.new_zeros(len(flat), self.count + 1)
-        if len(self.index) == 1:
-            found.index_add_(1, self.index[0], flat)
+        places = self.index.remainder(self.count + 1)  # -1 is the last column
+        if len(places) == 1:
+            found.index_add_(1, places[0], flat)
         else:
-            found.scatter_add_(1, self.index, flat)
+            found.scatter_add_(1, places, flat)
         return found[:, : self.count]
 
     def select(self, keep: Tensor) -> Units:
