@@ -8,6 +8,7 @@ from xsiamese import PairAttribution, hookimpl
 from xsiamese_invariance.descent import Descent
 from xsiamese_invariance.diagnostics import Convergence
 from xsiamese_invariance.explainer import RobustPairExplainer
+from xsiamese_invariance.instability import ReferenceInstability, reference_instability
 from xsiamese_invariance.invariance import Invariance
 from xsiamese_invariance.learner import InvarianceLearner
 from xsiamese_invariance.units import edge_units, grid_units, region_units
@@ -17,9 +18,11 @@ __all__ = [
     "Descent",
     "Invariance",
     "InvarianceLearner",
+    "ReferenceInstability",
     "RobustPairExplainer",
     "edge_units",
     "grid_units",
+    "reference_instability",
     "region_units",
 ]
 
