@@ -68,6 +68,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         across_pairs: whether a map depends on the other pairs of the batch.
         symmetric: whether swapping the inputs of a symmetric model swaps the maps.
         of_activations: whether a map shows the layer's activations as they are, whatever the score.
+        removes: whether parts of graphs are really taken away, so that edges can be explained of any model.
         fitted: whether maps are weights of a regression on samples, so that what is zero is so on average only.
         unsigned: whether maps are relevances in [0, 1] that do not say which way a feature pulls.
         chunk: the most pairs that :meth:`compute` takes at once, or None.
@@ -97,6 +98,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     across_pairs: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True
     of_activations: ClassVar[bool] = False
+    removes: ClassVar[bool] = False
     fitted: ClassVar[bool] = False
     unsigned: ClassVar[bool] = False
     chunk: ClassVar[int | None] = None
@@ -182,7 +184,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         if self.uses_gradients and not (self.complete or self.unsigned):
             warn_identical(batches)
         with intact(batches.model, seed=seed if self.stochastic else None, freeze=not create_graph):
-            if fitting := without_misfit(batches):
+            if not self.removes and (fitting := without_misfit(batches)):
                 batches = self._batches(inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options, fitting)
             split = self._split(batches, internal_batch_size)
             batches, size = batches.laid_out(split), split.pairs
@@ -223,7 +225,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
 
     def scores(self, inputs: Any, target: Target = None, *, additional_forward_args: Any = None) -> Tensor:
         """The model's own scores of the pairs (or the target's values), shape (pairs,), without gradients."""
-        batch = self._batches(inputs, target, None, additional_forward_args, "both", False, False, 0, {})
+        batch = self._batches(inputs, target, None, additional_forward_args, "both", False, False, 0, {}, moving=False)
         with intact(batch.model), torch.no_grad():
             return batch.objective.reported(batch.value())
 
@@ -269,7 +271,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
 
     def _batches(
         self, inputs: Any, target: Target, baselines: Any, extra: Any, wrt: Wrt, create_graph: bool, show_progress: bool, seed: int | None,
-        options: Mapping[str, Any], parts: Sequence[str] | None = None,
+        options: Mapping[str, Any], parts: Sequence[str] | None = None, moving: bool = True,
     ) -> PairBatch:  # fmt: skip
         """All pairs as one batch, checked before any work is done."""
         known = self.options()
@@ -283,7 +285,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         model = self.model
         if given := how_given(inputs):
             model = model.called_with(given)
-        a, b = two_sides(inputs, parts, self.graph_parts)
+        a, b = two_sides(inputs, parts, self.graph_parts if moving else ("nodes",), moving and not self.removes)
         self._check_modality(a, b)
         check_fit(model, (a, b))
         if create_graph and not (self.uses_gradients and self.differentiable):

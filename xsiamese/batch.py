@@ -134,7 +134,7 @@ class PairBatch:
         """How many copies of all pairs ``moved`` holds, one after the other."""
         first = len(self.a.leaves)
         counts = [(self.a, i) if i < first else (self.b, i - first) for i in self.objective.moved_at]
-        return max(side.count(i, tensor) for (side, i), tensor in zip(counts, moved, strict=True)) // self.pairs
+        return max((side.count(i, tensor) for (side, i), tensor in zip(counts, moved, strict=True)), default=self.pairs) // self.pairs
 
     def tail(self, layer: Layer, side: int, activation: Tensor) -> Tensor:
         """The value of a single pair as a function of a layer's output on one side (0 for a, 1 for b).

@@ -46,7 +46,7 @@ class GraphSide(Side):
         self.leaves = leaves
         self.pairs = structure.pairs
 
-    def explaining(self, parts: Sequence[str] | None, name: str, default: Sequence[str] = ("nodes",)) -> GraphSide:
+    def explaining(self, parts: Sequence[str] | None, name: str, default: Sequence[str] = ("nodes",), moving: bool = True) -> GraphSide:
         chosen = tuple(dict.fromkeys(default if parts is None else parts))
         if not chosen or set(chosen) - set(PARTS):
             raise ValueError(f"parts={parts!r}: one or several of {', '.join(PARTS)} are needed")
@@ -57,7 +57,7 @@ class GraphSide(Side):
             leaf = self._gate() if part == "edges" else self.structure.data.get(PARTS[part])
             if leaf is None:
                 raise ValueError(f"the graphs of input {name} have no {part}: leave it out of parts")
-            if not leaf.is_floating_point():
+            if moving and not leaf.is_floating_point():
                 raise ValueError(f"{PARTS[part]} of input {name} is {leaf.dtype}: only floating point values can move; explain parts=('edges',)")
             leaves[part] = leaf
         full = {part: leaf for part, leaf in leaves.items() if len(leaf)}

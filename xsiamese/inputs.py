@@ -63,7 +63,7 @@ class Side(ABC):
         """The pairs from ``start`` to ``stop``."""
         return self.select(torch.arange(start, stop, device=self.leaves[0].device))
 
-    def explaining(self, parts: Sequence[str] | None, name: str, default: Sequence[str] = ()) -> Side:
+    def explaining(self, parts: Sequence[str] | None, name: str, default: Sequence[str] = (), moving: bool = True) -> Side:
         """This side with its leaves chosen by name, for inputs that have such parts; ``default`` are those of the explainer."""
         if parts is not None:
             raise ValueError(f"input {name} is no graph and has no parts to choose from: leave out parts={parts!r}")
@@ -216,12 +216,13 @@ def _(item: Sequence[Any], name: str) -> Side:
     return TensorSide(tuple(item), single=False)
 
 
-def two_sides(inputs: Any, parts: Sequence[str] | None = None, default: Sequence[str] = ("nodes",)) -> tuple[Side, Side]:
+def two_sides(inputs: Any, parts: Sequence[str] | None = None, default: Sequence[str] = ("nodes",), moving: bool = True) -> tuple[Side, Side]:
     """The two sides of ``inputs``, checked: one batch size, not empty, every number finite.
 
     Args:
         inputs: the pairs.
         parts: what of a graph is explained, see :class:`xsiamese.graphs.GraphSide`; ``default`` if the user does not say.
+        moving: whether the parts' values are to be moved, which whole numbers cannot be.
 
     Raises:
         TypeError: if they are not two inputs, or not tensors.
@@ -231,7 +232,7 @@ def two_sides(inputs: Any, parts: Sequence[str] | None = None, default: Sequence
     if isinstance(items, Tensor) or not isinstance(items, (tuple, list)) or len(items) != 2:
         what = f"a tensor of shape {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(inputs).__name__}"
         raise TypeError(f"inputs must be the two sides of the pairs, (a, b); got {what}")
-    a, b = (side(item, name).explaining(parts, name, default) for item, name in zip(items, SIDES, strict=True))
+    a, b = (side(item, name).explaining(parts, name, default, moving) for item, name in zip(items, SIDES, strict=True))
     if a.pairs != b.pairs:
         raise ValueError(
             f"a holds {a.pairs} items (shape {tuple(a.leaves[0].shape)}) and b holds {b.pairs} (shape {tuple(b.leaves[0].shape)}): "
