@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from xsiamese import PairAttribution, hookimpl
 from xsiamese_counterfactual.decision import Decision
+from xsiamese_counterfactual.graph import PairGraphEdits
 from xsiamese_counterfactual.maps import DecisionMaps, PairCounterfactualMaps
 from xsiamese_counterfactual.mask import PairMinimalMask
 from xsiamese_counterfactual.result import Counterfactual, Edit
@@ -21,6 +22,7 @@ __all__ = [
     "Edit",
     "PairCounterfactual",
     "PairCounterfactualMaps",
+    "PairGraphEdits",
     "PairMinimalMask",
     "PairRegionSwap",
     "PairTabularCounterfactual",
@@ -29,5 +31,5 @@ __all__ = [
 
 @hookimpl
 def xsiamese_explainers() -> Iterable[type[PairAttribution]]:
-    """Those of images; the tabular search is imported from this package."""
-    return (PairRegionSwap, PairCounterfactualMaps, PairMinimalMask)
+    """Those of images and graphs; the tabular search is imported from this package."""
+    return (PairRegionSwap, PairCounterfactualMaps, PairMinimalMask, PairGraphEdits)

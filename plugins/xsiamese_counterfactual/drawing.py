@@ -22,9 +22,11 @@ def draw(found: Counterfactual, preprocessing: Any = None) -> Figure:
 
     Raises:
         ImportError: if matplotlib is not installed.
-        ValueError: if the inputs are neither images nor rows of features.
+        ValueError: if the inputs are neither images nor rows of features nor graphs.
     """
     figure = _figure()
+    if found.kind == "graph":
+        return _draw_graphs(figure, found)
     if found.kind == "tabular":
         return _draw_features(figure, found)
     before = [_picture(item, name, preprocessing) for name, item in zip("ab", found.inputs, strict=True)]
@@ -107,6 +109,27 @@ def _draw_features(figure: Figure, found: Counterfactual) -> Figure:
     _scores(right, found)
     figure.suptitle(found.summary().split("\n")[0], fontsize=10)
     figure.set_layout_engine("constrained")
+    return figure
+
+
+def _draw_graphs(figure: Figure, found: Counterfactual) -> Figure:
+    """Both graphs with what is deleted dashed, the score beside them."""
+    from xsiamese.plot.graph import Coloured, draw_graph, frame
+    from xsiamese.plot.layout import positions
+
+    figure.set_size_inches(11.5, 4.2)
+    figure.set_layout_engine("constrained")
+    axes = figure.subplots(1, 3, width_ratios=(2, 2, 1.1))
+    graphs = [item.to_data_list()[0] for item in found.inputs]
+    places = positions(graphs[0], graphs[1])
+    across, up = frame(places)
+    for side, (axis, graph, spots) in enumerate(zip(axes, graphs, places, strict=False)):
+        gone = frozenset(edit.where for edit in found.edits if edit.side == "ab"[side])
+        draw_graph(axis, Coloured(graph, title=f"{_name(found, side)}: {len(gone) or 'none'} deleted", gone=gone), spots, 1.0)
+        axis.set_xlim(*across)
+        axis.set_ylim(*up)
+    _scores(axes[2], found)
+    figure.suptitle(found.summary().split("\n")[0], fontsize=10)
     return figure
 
 

@@ -24,11 +24,12 @@ class Edit(NamedTuple):
     """One change to one side of a pair.
 
     Attributes:
-        where: the cell (row, column), or the index of the feature, that changes.
+        where: the cell (row, column), the index of the feature, the node or both ends of the edge that changes.
         source: the cell of the other image that it is replaced by, or None.
         before, after: a feature's values, or None.
         score: the score with this edit and all those before it.
         name: what to call it.
+        side: "a" or "b", where edits of one result may be on either.
     """
 
     where: tuple[int, ...]
@@ -37,6 +38,7 @@ class Edit(NamedTuple):
     after: float | None
     score: float
     name: str = ""
+    side: str = ""
 
     def __str__(self) -> str:
         if self.source is not None:
@@ -50,15 +52,15 @@ class Counterfactual:
     """The smallest change found that flips the decision on one pair, or the reason why none was found.
 
     Attributes:
-        kind: "swap", "mask" or "tabular".
-        side: which of the two was changed, "a" or "b".
+        kind: "swap", "mask", "tabular" or "graph".
+        side: which of the two was changed, "a", "b" or, for graphs, "both".
         flipped: whether the model decides otherwise after the edits, by a fresh forward pass.
         score_before, score_after: the model's unclamped scores before and after.
         threshold: where the decision turns, in the same units.
         higher_is_closer: whether a higher score means more alike.
         edits: what was changed, in the order in which it was.
-        count: how many cells, connected regions or features were changed.
-        size: how much of the side was changed, as a share in [0, 1] (of cells, pixels, or the features' ranges).
+        count: how many cells, connected regions or features were changed, or parts of graphs deleted.
+        size: how much of the side was changed, as a share in [0, 1] (of cells, pixels, the features' ranges, or the parts that could be deleted).
         inputs: the pair before, one row each.
         edited: the pair after, one row each. Where cells of a layer were swapped this is a picture of the edit, not what the model saw.
         nearest: the Euclidean distance from the edited side to the nearest real example, where it was edited (layer, pixels or features).
@@ -72,7 +74,7 @@ class Counterfactual:
     """
 
     kind: Kind
-    side: Literal["a", "b"]
+    side: Literal["a", "b", "both"]
     flipped: bool
     score_before: float
     score_after: float
@@ -112,11 +114,12 @@ class Counterfactual:
         before, after = ("alike", "different") if self.alike_before else ("different", "alike")
         name = " - ".join(self.ids) if self.ids else "pair"
         where = f" at layer {self.layer}" if self.layer else ""
-        what = {"swap": "cell(s) swapped", "mask": "region(s) removed", "tabular": "feature(s) changed"}.get(self.kind, "edit(s)")
+        what = {"swap": "cell(s) swapped", "mask": "region(s) removed", "tabular": "feature(s) changed", "graph": "deletion(s)"}[self.kind]
+        side = {"both": "a and b"}.get(self.side, self.side)
         verdict = f"flips from {before} to {after}" if self.flipped else f"stays {before} ({self.reason})"
         closer = "higher" if self.higher_is_closer else "lower"
         lines = [
-            f"{name}: {verdict} with {self.count} {what} in {self.side}{where}, {self.size:.1%} of it",
+            f"{name}: {verdict} with {self.count} {what} in {side}{where}, {self.size:.1%} of {'them' if self.side == 'both' else 'it'}",
             f"score {self.score_before:.4g} -> {self.score_after:.4g}, threshold {self.threshold:.4g} ({closer} is closer)",
         ]
         if self.nearest is not None:
@@ -167,9 +170,14 @@ class Counterfactual:
     def packed(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Its tensors by name, and all the rest as JSON can hold it."""
         tensors: dict[str, Tensor] = {}
-        counts: dict[str, int | None] = {}
+        counts: dict[str, int | list[str] | None] = {}
         for what in ("inputs", "edited"):
             for name, item in zip("ab", getattr(self, what), strict=True):
+                if self.kind == "graph":
+                    keys = [key for key, value in item if isinstance(value, Tensor)]
+                    counts[f"{what}.{name}"] = keys
+                    tensors.update({f"{what}.{name}.{key}": item[key] for key in keys})
+                    continue
                 parts = (item,) if isinstance(item, Tensor) else tuple(item)
                 counts[f"{what}.{name}"] = None if isinstance(item, Tensor) else len(parts)
                 tensors.update({f"{what}.{name}.{i}": part for i, part in enumerate(parts)})
@@ -184,6 +192,12 @@ class Counterfactual:
         counts = plain.pop("counts")
 
         def item(name: str) -> Any:
+            if isinstance(counts[name], list):
+                from torch_geometric.data import Batch, Data
+
+                graph = {key: tensors[f"{name}.{key}"] for key in counts[name]}
+                nodes = len(graph.pop("batch"))
+                return Batch.from_data_list([Data(**{key: value for key, value in graph.items() if key != "ptr"}, num_nodes=nodes)])
             return tensors[f"{name}.0"] if counts[name] is None else tuple(tensors[f"{name}.{i}"] for i in range(counts[name]))
 
         plain["edits"] = tuple(Edit(tuple(e[0]), None if e[1] is None else tuple(e[1]), *e[2:]) for e in plain["edits"])

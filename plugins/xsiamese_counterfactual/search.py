@@ -120,8 +120,10 @@ class PairCounterfactual(DecisionExplainer):
         """
         if target is not None:
             raise ValueError("a counterfactual is about the model's decision: leave out target")
-        shared = {k: v for k, v in kwargs.items() if k in ("additional_forward_args", "internal_batch_size", "show_progress", "seed", "wrt", *self.options())}
-        found = self.find(inputs, ids=ids, **kwargs)
+        shared = {
+            k: v for k, v in kwargs.items() if k in ("additional_forward_args", "internal_batch_size", "show_progress", "seed", "wrt", "parts", *self.options())
+        }
+        found = self.find(inputs, ids=ids, **{k: v for k, v in kwargs.items() if k != "parts"})
         base = super().explain(inputs, ids=ids, **shared)
         return CounterfactualExplanation(**{f.name: getattr(base, f.name) for f in fields(base)}, counterfactuals=tuple(found))
 

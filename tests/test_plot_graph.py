@@ -1,0 +1,144 @@
+"""Pictures of graphs, molecules and connectomes: what is drawn is what was given, on one scale, in stable places."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from torch_geometric.data import Data
+
+from tests.graphs import graph, random_graph
+from xsiamese.plot.connectome import plot_connectomes
+from xsiamese.plot.graph import Coloured, plot_graphs
+from xsiamese.plot.layout import matching, positions
+from xsiamese.plot.molecule import molecule_svg, plot_molecules
+
+
+def relabelled(data: Data, order: torch.Tensor) -> Data:
+    """The same graph, its node k now being order[k]."""
+    where = torch.empty_like(order)
+    where[order] = torch.arange(len(order))
+    return Data(x=data.x[where], edge_index=order[data.edge_index])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_relabelled_graph_is_matched_and_lies_the_same(seed: int) -> None:
+    a = random_graph(9, 12, seed)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(seed))
+    match = matching(a, relabelled(a, order))
+    assert torch.equal(order[match[:, 0]], match[:, 1])
+    first, second = positions(a, relabelled(a, order))
+    assert torch.allclose(first, second[order], atol=1e-3)
+
+
+def test_places_do_not_change_from_call_to_call() -> None:
+    a, b = random_graph(12, 15, 0), random_graph(10, 12, 1)
+    for one, two in zip(positions(a, b), positions(a, b), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_a_graph_less_one_edge_stays_where_it_is() -> None:
+    ring = [(k, (k + 1) % 8) for k in range(8)]
+    a, b = graph([*ring, (0, 4)], 8), graph([*ring], 8)
+    match = torch.arange(8)[:, None].expand(8, 2)
+    first, second = positions(a, b, match)
+    moved = (first - second).norm(dim=1).max()
+    assert moved < 0.5 * (first.max(0).values - first.min(0).values).max()
+
+
+def test_given_places_are_kept() -> None:
+    a = graph([(0, 1)], 2)
+    a.pos = torch.tensor([[0.0, 1.0, 9.0], [2.0, 3.0, 9.0]])
+    assert positions(a, graph([(0, 1)], 2))[0].tolist() == [[0.0, 1.0], [2.0, 3.0]]
+
+
+@pytest.mark.parametrize("data", [graph([], 1), graph([], 4), graph([(0, 1), (2, 3), (3, 4)], 6)], ids=["one node", "no edges", "parts"])
+def test_graphs_with_little_in_them_are_drawn(data: Data) -> None:
+    first, second = positions(data, data)
+    assert bool(torch.isfinite(first).all())
+    assert len(torch.unique(first.round(decimals=3), dim=0)) == len(first)
+    assert torch.allclose(first, second, atol=1e-3)
+    plot_graphs([(Coloured(data), Coloured(data, torch.ones(int(data.num_nodes or 0))))]).savefig("/dev/null", format="png")
+
+
+def test_both_directions_of_an_edge_add_up_and_both_graphs_share_the_scale() -> None:
+    a, b = graph([(0, 1), (1, 2)], 3), graph([(0, 1)], 2)
+    left = Coloured(a, edges=torch.tensor([1.0, 2.0, -0.5, -0.5]))
+    right = Coloured(b, nodes=torch.tensor([0.5, -4.0]))
+    assert left.of_edges()[1].tolist() == [3.0, -1.0]
+    figure = plot_graphs([(left, right)], scores=["score 0.5"])
+    bars = [axis for axis in figure.axes if axis.get_label() == "<colorbar>"]
+    assert len(bars) == 1
+    assert bars[0].get_ylim() == (-4.0, 4.0)
+    texts = {text.get_text() for axis in figure.axes for text in axis.texts}
+    assert {"0", "1", "2", "score 0.5"} <= texts
+
+
+def test_deleted_parts_are_drawn_apart() -> None:
+    a = graph([(0, 1), (1, 2)], 3)
+    axis = plot_graphs([(Coloured(a, gone=frozenset({(0, 1), (2,)})), Coloured(a))]).axes[0]
+    assert [len(lines.get_segments()) for lines in axis.collections[:2]] == [1, 1]
+
+
+def test_a_molecule_is_coloured_by_its_values() -> None:
+    plain = molecule_svg("CCO")
+    assert "<svg" in plain
+    red, blue = molecule_svg("CCO", [-1.0, 0.0, 0.0]), molecule_svg("CCO", [0.0, 0.0, 0.0], [1.0, 0.0])
+    assert len({plain, red, blue}) == 3
+    assert molecule_svg("CCO", [0.0, 0.0, 0.0]) == plain
+
+
+def test_the_same_value_has_the_same_colour_on_both_molecules() -> None:
+    half = molecule_svg("CCO", [0.5, 0.0, 0.0], limit=1.0)
+    whole = molecule_svg("CCO", [0.5, 0.0, 0.0])
+
+    def fills(text: str) -> set[str]:
+        return {part[:7] for part in text.split("fill:")[1:]}
+
+    assert fills(half) != fills(whole)
+    assert fills(molecule_svg("CCO", [0.25, 0.0, 0.0], limit=0.5)) == fills(half)
+
+
+def test_a_pair_of_molecules_has_one_bar() -> None:
+    figure = plot_molecules(["c1ccccc1C", "c1ccncc1C"], [torch.randn(7), [0.1] * 7], [None, torch.ones(7)], titles=["toluene", "picoline"])
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["toluene", "picoline"]
+    assert len([axis for axis in figure.axes if axis.get_label() == "<colorbar>"]) == 1
+    figure.savefig("/dev/null", format="png")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: plot_molecules(["C1CC", "C"], [None, None]), "cannot read the SMILES 'C1CC'"),
+        (lambda: plot_molecules(["CC", "C"], [[1.0], None]), "1 values for 2 atoms"),
+        (lambda: plot_connectomes([torch.zeros(3, 4)]), r"a matrix is \(3, 4\)"),
+        (lambda: plot_connectomes([torch.zeros(3, 3)], names=["x"]), "1 names for 3 regions"),
+    ],
+)
+def test_what_does_not_fit_is_said(call: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+def test_a_connectome_shows_the_strongest_connections_only() -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(30, 30, generator=generator)
+    values = values + values.T
+    figure = plot_connectomes([values, -values], names=[f"r{k}" for k in range(30)], groups=["left"] * 15 + ["right"] * 15, strongest=12)
+    matrix, circle = figure.axes[0], figure.axes[2]
+    assert matrix.images[0].get_clim() == figure.axes[1].images[0].get_clim()
+    assert matrix.images[0].get_clim()[0] == -matrix.images[0].get_clim()[1]
+    assert len(circle.patches) == 12
+    shown = {text.get_text() for text in circle.texts}
+    u, v = torch.triu_indices(30, 30, 1)
+    top = values[u, v].abs().topk(12).indices
+    assert shown == {f"r{k}" for k in [*u[top].tolist(), *v[top].tolist()]}
+    figure.savefig("/dev/null", format="png")
+
+
+def test_drawing_is_not_imported_before_it_is_needed() -> None:
+    code = "import sys, xsiamese.plot; print([m for m in ('networkx', 'rdkit', 'torch_geometric', 'scipy') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -1,0 +1,163 @@
+"""Two molecules drawn by RDKit, atoms and bonds coloured on one signed scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from xsiamese.plot.graph import COLOURS, add_bar, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Values = Sequence[float] | Tensor | None
+
+
+def plot_molecules(
+    molecules: Sequence[Any], atoms: Sequence[Values], bonds: Sequence[Values] = (None, None), *, titles: Sequence[str] = ("a", "b"), title: str = "",
+    ends: tuple[str, str] = ("apart", "together"), limit: float | None = None,
+) -> Figure:  # fmt: skip
+    """Molecules side by side, what they share drawn in one orientation, with one scale of colours.
+
+    Args:
+        molecules: RDKit molecules or SMILES, usually two; more go on in further rows of two.
+        atoms: for each molecule a value for each atom, or None.
+        bonds: for each molecule a value for each bond, in RDKit's order, or None.
+        titles: one for each.
+        title: of the picture.
+        ends: what the lowest and the highest colour mean.
+        limit: the value of the full colour; None takes the largest there is.
+
+    Raises:
+        ImportError: if rdkit or matplotlib is not installed.
+        ValueError: if a SMILES cannot be read, or values do not fit a molecule.
+
+    Example:
+        >>> figure = plot_molecules(["c1ccccc1", "c1ccncc1"], [[0.5] * 6, [0.5, 0.5, 0.5, -0.5, 0.5, 0.5]])
+    """
+    import io
+
+    from matplotlib.image import imread
+
+    bonds = [*bonds, *[None] * (len(molecules) - len(bonds))]
+    limit = limit or strongest([*atoms, *bonds])
+    drawn = oriented([read(molecule) for molecule in molecules])
+    rows = -(-len(drawn) // 2)
+    figure = new_figure(9.2, 3.7 * rows + 0.4)
+    axes = figure.subplots(rows, 2, squeeze=False).flatten().tolist()
+    for axis in axes:
+        axis.set_axis_off()
+    for axis, molecule, of_atoms, of_bonds, name in zip(axes, drawn, atoms, bonds, titles, strict=False):
+        picture = _painted(molecule, of_atoms, of_bonds, limit, (900, 720), "png")
+        axis.imshow(imread(io.BytesIO(picture)), interpolation="antialiased")
+        axis.set_title(name, fontsize=10)
+    add_bar(figure, axes, limit, ends, _pale())
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def molecule_svg(molecule: Any, atoms: Values = None, bonds: Values = None, *, limit: float | None = None, size: tuple[int, int] = (420, 340)) -> str:
+    """One molecule as SVG text.
+
+    Args:
+        molecule: an RDKit molecule or a SMILES.
+        atoms, bonds: a value for each, or None.
+        limit: the value of the full colour; None takes the largest there is. Give the same one for molecules that are to be compared.
+        size: width and height in pixels.
+
+    Example:
+        >>> molecule_svg("CCO", [0.1, 0.0, -0.4]).splitlines()[-1]
+        '</svg>'
+    """
+    text: str = _painted(oriented([read(molecule)])[0], atoms, bonds, limit or strongest([atoms, bonds]), size, "svg").decode()
+    return text.strip()
+
+
+def read(molecule: Any) -> Any:
+    """An RDKit molecule, from itself or from a SMILES.
+
+    Raises:
+        ImportError: if rdkit is not installed.
+        ValueError: if a SMILES cannot be read.
+    """
+    try:
+        from rdkit import Chem
+    except ImportError as error:
+        raise ImportError('drawing molecules needs rdkit: pip install "xsiamese[graph]"') from error
+    if not isinstance(molecule, str):
+        return Chem.Mol(molecule)
+    found = Chem.MolFromSmiles(molecule)
+    if found is None:
+        raise ValueError(f"RDKit cannot read the SMILES {molecule!r}")
+    return found
+
+
+def oriented(molecules: Sequence[Any]) -> list[Any]:
+    """With coordinates in the plane; each molecule lies as the first does where their largest common part is."""
+    from rdkit import Chem
+    from rdkit.Chem import rdDepictor, rdFMCS
+
+    rdDepictor.SetPreferCoordGen(False)
+    for k, molecule in enumerate(molecules):
+        rdDepictor.Compute2DCoords(molecule)
+        if not k:
+            rdDepictor.StraightenDepiction(molecule)
+            continue
+        first = molecules[0]
+        common = rdFMCS.FindMCS([first, molecule], timeout=2, ringMatchesRingOnly=True, completeRingsOnly=True)
+        pattern = Chem.MolFromSmarts(common.smartsString) if common.numAtoms > 2 else None
+        if pattern is not None:
+            matched = list(zip(first.GetSubstructMatch(pattern), molecule.GetSubstructMatch(pattern), strict=True))
+            rdDepictor.GenerateDepictionMatching2DStructure(molecule, first, matched)
+    return list(molecules)
+
+
+def _pale() -> Any:
+    """The scale without its dark ends, upon which symbols could not be read."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap([colormaps[COLOURS](0.14 + 0.72 * k / 255) for k in range(256)])
+
+
+def strongest(values: Sequence[Values]) -> float:
+    """The largest absolute value."""
+    sizes = [float(torch.as_tensor(value).abs().max()) for value in values if value is not None and len(value)]
+    return max(sizes, default=0.0) or 1.0
+
+
+def _painted(molecule: Any, atoms: Values, bonds: Values, limit: float, size: tuple[int, int], kind: str) -> bytes:
+    """The bytes of a picture."""
+    from rdkit.Chem.Draw import rdMolDraw2D
+
+    scale = _pale()
+
+    def colours(values: Values, count: int, what: str) -> dict[int, tuple[float, ...]]:
+        if values is None:
+            return {}
+        numbers = torch.as_tensor(values).detach().cpu().double().flatten()
+        if len(numbers) != count:
+            raise ValueError(f"{len(numbers)} values for {count} {what}: one each is needed")
+        share = (numbers / limit).clamp(-1, 1)
+        return {k: tuple(scale(0.5 + 0.5 * v)[:3]) for k, v in enumerate(share.tolist()) if abs(v) > 0.03}
+
+    of_atoms, of_bonds = colours(atoms, molecule.GetNumAtoms(), "atoms"), colours(bonds, molecule.GetNumBonds(), "bonds")
+    canvas = (rdMolDraw2D.MolDraw2DSVG if kind == "svg" else rdMolDraw2D.MolDraw2DCairo)(*size)
+    options: Any = canvas.drawOptions()
+    options.useBWAtomPalette()
+    options.padding, options.bondLineWidth = 0.08, 2 if kind == "svg" else 4
+    options.scaleBondWidth = False
+    options.highlightBondWidthMultiplier = 8
+    options.fillHighlights = True
+    options.clearBackground = True
+    rdMolDraw2D.PrepareAndDrawMolecule(
+        canvas, molecule, highlightAtoms=list(of_atoms), highlightAtomColors=of_atoms, highlightBonds=list(of_bonds), highlightBondColors=of_bonds,
+        highlightAtomRadii=dict.fromkeys(of_atoms, 0.36),
+    )  # fmt: skip
+    canvas.FinishDrawing()
+    text = canvas.GetDrawingText()
+    return text.encode() if isinstance(text, str) else text
