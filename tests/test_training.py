@@ -95,6 +95,10 @@ def test_the_other_losses_by_hand() -> None:
     d = torch.tensor([float((z_a[i] - z_a[j]).norm()) for i, j in pairs])
     within = 0.5 * (0.5 * d[alike].square().mean() + 0.5 * F.relu(2 - d[~alike]).square().mean())
     assert float(losses.Contrastive(2.0, within=True)(plain, z_a, same[:3], labels)) == pytest.approx(float(within), rel=1e-4)
+    triples = [(i, j, k) for i in range(6) for j in range(6) for k in range(6) if i != j and labels[i] == labels[j] and labels[i] != labels[k]]
+    d = torch.cdist(z_a, z_a)
+    by_hand = torch.stack([F.relu(d[i, j] - d[i, k] + 0.7) for i, j, k in triples]).mean()
+    assert float(losses.Triplet(0.7, within=True)(plain, z_a, labels[:2], labels)) == pytest.approx(float(by_hand), rel=1e-4)
     by_hand = (F.softplus(-logits[alike]).mean() + F.softplus(logits[~alike]).mean()) / 2
     assert float(losses.AllPairs()(bce, z_a, labels)) == pytest.approx(float(by_hand), rel=1e-5)
 

@@ -64,7 +64,7 @@ query = wrong[0] if wrong else 0
 
 
 def drawing(images: torch.Tensor, number: int) -> torch.Tensor:
-    return module.pixels.normalise(module.pixels(images[number : number + 1]))
+    return pixels.normalise(images[number : number + 1])
 
 
 explainer = PairGradCAM(model, find_card("small").layer)

@@ -25,10 +25,11 @@ def latent_space(embeddings: Tensor, labels: Tensor, classes: Sequence[str] = ()
         limits: lowest and highest corner, shape (2, 2), the same in all frames of an animation.
         legend: whether the classes are named; beyond 20 classes they are not.
     """
-    figure = _figure(5.0, 5.0)
+    present = torch.unique(labels).tolist()
+    named = legend and len(present) <= 20
+    figure = _figure(6.3 if named else 5.0, 5.0)
     axes = figure.add_subplot()
     size = min(max(8000 / len(embeddings), 4), 40)
-    present = torch.unique(labels).tolist()
     colours = _colours(len(present))
     for colour, label in zip(colours, present, strict=True):
         points = embeddings[labels == label]
@@ -41,8 +42,11 @@ def latent_space(embeddings: Tensor, labels: Tensor, classes: Sequence[str] = ()
     axes.set_title(title)
     axes.set_xlabel("$z_1$")
     axes.set_ylabel("$z_2$")
-    if legend and len(present) <= 20:
-        axes.legend(markerscale=(40 / size) ** 0.5, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    if named:
+        shown = axes.legend(markerscale=(40 / size) ** 0.5, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handletextpad=0.1)
+        for handle in shown.legend_handles:
+            if handle is not None:
+                handle.set_alpha(1)
     return figure
 
 

@@ -143,17 +143,30 @@ class AllPairs(Loss):
 
 
 class Triplet(Loss):
-    r"""Triplet loss (:cite:`schroff2015`) :math:`\max(0, d(a, p) - d(a, n) + m)` on Euclidean distances."""
+    r"""Triplet loss (:cite:`schroff2015`) :math:`\max(0, d(a, p) - d(a, n) + m)` on Euclidean distances.
+
+    Args:
+        margin: m, in the units of the distance.
+        within: takes all triplets that the images of a batch make, where classes are known, as the paper does, which forms triplets in the batch: the
+            encoder does the same work. False takes the given triplets only.
+    """
 
     kind = "triplets"
 
-    def __init__(self, margin: float = 1.0) -> None:
+    def __init__(self, margin: float = 1.0, within: bool = False) -> None:
         super().__init__()
-        self.margin = margin
+        self.margin, self.within = margin, within
 
     def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
-        anchor, positive, negative = model.encode(images).chunk(3)
-        return F.triplet_margin_loss(anchor, positive, negative, margin=self.margin)
+        embedding = model.encode(images)
+        if not self.within or classes is None:
+            return F.triplet_margin_loss(*embedding.chunk(3), margin=self.margin)
+        n = len(embedding)
+        distance = _distance(embedding.repeat_interleave(n, 0), embedding.repeat(n, 1)).view(n, n)
+        same = classes[:, None] == classes
+        anchor, positive = (same & ~torch.eye(n, dtype=torch.bool, device=same.device)).nonzero().T
+        other = ~same[anchor]
+        return (F.relu(distance[anchor, positive][:, None] - distance[anchor] + self.margin) * other).sum() / other.sum().clamp(min=1)
 
 
 class OnItems(Loss):
@@ -170,11 +183,23 @@ class OnItems(Loss):
 
 
 class Classification(OnItems):
-    """Cross entropy of a linear classifier on the embedding. The classifier is trained with the encoder and left behind."""
+    """Cross entropy of a linear classifier on the embedding. The classifier is trained with the encoder and left behind.
 
-    def __init__(self, dimensions: int, classes: int) -> None:
+    Args:
+        dimensions: of the embedding.
+        classes: how many.
+        radius: starts the weights of the classes as evenly spread directions in the first two dimensions, in random order, of this length, and the
+            biases at zero. Short weights need long embeddings, and while those grow, distances along a ray are as large as those between classes;
+            long ones let the embedding settle soon. None starts as PyTorch does.
+    """
+
+    def __init__(self, dimensions: int, classes: int, radius: float | None = None) -> None:
         super().__init__()
         self.classifier = nn.Linear(dimensions, classes)
+        if radius is not None:
+            with torch.no_grad():
+                self.classifier.weight[:, :2] = radius * _circle(classes)[torch.randperm(classes)]
+                self.classifier.bias.zero_()
 
     def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(self.classifier(embeddings), labels)
@@ -194,8 +219,7 @@ class Centres(OnItems):
         super().__init__()
         start = spread * torch.randn(classes, dimensions)
         if radius is not None:
-            angle = torch.arange(classes) * (2 * torch.pi / classes)
-            start = torch.cat([radius * torch.stack([angle.cos(), angle.sin()], 1), start[:, 2:]], 1)
+            start = torch.cat([radius * _circle(classes), start[:, 2:]], 1)
         self.centres = nn.Parameter(start)
 
     def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -304,6 +328,12 @@ def _scores(model: PairModel, inputs: Any) -> Tensor:
         return cast(Tensor, model.explained(*inputs))
     assert isinstance(model, SiameseModel)
     return model.compare(*model.encode(inputs).chunk(2))
+
+
+def _circle(count: int) -> Tensor:
+    """Points evenly spread on the unit circle, shape (count, 2)."""
+    angle = torch.arange(count) * (2 * torch.pi / count)
+    return torch.stack([angle.cos(), angle.sin()], 1)
 
 
 def _distance(z_a: Tensor, z_b: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ RECIPES: Mapping[str, Recipe] = {
     "embedding-classification": Recipe(lambda task: losses.Classification(task.dimensions, task.classes)),
     "siamese-contrastive": Recipe(lambda task: losses.Contrastive(within=True)),
     "siamese-binary-cross-entropy": Recipe(lambda task: losses.BinaryCrossEntropy()),
-    "triplet-loss-net": Recipe(lambda task: losses.Triplet()),
+    "triplet-loss-net": Recipe(lambda task: losses.Triplet(within=True)),
     "vae": Recipe(_evidence, lr=1e-3, batch_size=128),
     "embedding-recommended": Recipe(
         _recommended,
