@@ -103,6 +103,17 @@ def test_the_other_losses_by_hand() -> None:
     assert float(losses.AllPairs()(bce, z_a, labels)) == pytest.approx(float(by_hand), rel=1e-5)
 
 
+def test_a_classifier_may_start_with_even_directions_of_classes_in_their_order() -> None:
+    order = torch.tensor([2, 0, 1])
+    weight = losses.Classification(2, 3, radius=5.0, order=order).classifier.weight[order]
+    assert weight.norm(dim=1).tolist() == pytest.approx([5.0] * 3)
+    turned = torch.atan2(weight[:, 1], weight[:, 0]).rad2deg() % 360
+    assert turned.tolist() == pytest.approx([0, 120, 240], abs=1e-3)
+    longer = losses.Classification(4, 3, radius=5.0).classifier
+    assert not longer.bias.any()
+    assert sorted(longer.weight[:, :2].norm(dim=1).tolist()) == pytest.approx([5.0] * 3)
+
+
 def test_evidence_is_reconstruction_and_divergence() -> None:
     torch.manual_seed(0)
     model = VAE()

@@ -125,3 +125,21 @@ def split(items: AnyItems, valid: float, test: float, seed: int = 0) -> tuple[An
         for part, chosen in zip(parts, (mine[tests + valids :], mine[tests : tests + valids], mine[:tests]), strict=True):
             part.append(chosen)
     return tuple(items.take(torch.cat(part).sort().values) for part in parts)  # type: ignore[return-value]
+
+
+def around(items: LabelledImages) -> Tensor:
+    """The classes in an order in which neighbours look alike: that of their mean images around the plane of the first two principal components.
+
+    Example:
+        >>> images = torch.tensor([[[[0, 0]]], [[[9, 9]]], [[[0, 9]]], [[[9, 0]]]], dtype=torch.uint8)
+        >>> order = around(LabelledImages(images, torch.arange(4), ("none", "both", "right", "left"))).tolist()
+        >>> abs(order.index(0) - order.index(1))  # opposite each other
+        2
+    """
+    means = torch.stack([items.images[items.labels == label].double().mean(0).flatten() for label in range(len(items.classes))])
+    if len(means) < 3:
+        return torch.arange(len(means))
+    means = (means - means.nanmean(0)).nan_to_num()  # a class may have no images here
+    x, y = (means @ torch.linalg.svd(means, full_matrices=False).Vh[:2].T).T
+    order: Tensor = torch.atan2(y, x).argsort()
+    return order

@@ -160,7 +160,8 @@ class Triplet(Loss):
     def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         embedding = model.encode(images)
         if not self.within or classes is None:
-            return F.triplet_margin_loss(*embedding.chunk(3), margin=self.margin)
+            anchors, positives, negatives = embedding.chunk(3)
+            return F.triplet_margin_loss(anchors, positives, negatives, margin=self.margin)
         n = len(embedding)
         distance = _distance(embedding.repeat_interleave(n, 0), embedding.repeat(n, 1)).view(n, n)
         same = classes[:, None] == classes
@@ -188,17 +189,18 @@ class Classification(OnItems):
     Args:
         dimensions: of the embedding.
         classes: how many.
-        radius: starts the weights of the classes as evenly spread directions in the first two dimensions, in random order, of this length, and the
-            biases at zero. Short weights need long embeddings, and while those grow, distances along a ray are as large as those between classes;
-            long ones let the embedding settle soon. None starts as PyTorch does.
+        radius: starts the weights of the classes as evenly spread directions in the first two dimensions, of this length, and the biases at zero.
+            Short weights need long embeddings, and while those grow, distances along a ray are as large as those between classes; long ones let the
+            embedding settle soon. None starts as PyTorch does.
+        order: the classes around the circle, best so that neighbours look alike; a random order if left out.
     """
 
-    def __init__(self, dimensions: int, classes: int, radius: float | None = None) -> None:
+    def __init__(self, dimensions: int, classes: int, radius: float | None = None, order: Tensor | None = None) -> None:
         super().__init__()
         self.classifier = nn.Linear(dimensions, classes)
         if radius is not None:
             with torch.no_grad():
-                self.classifier.weight[:, :2] = radius * _circle(classes)[torch.randperm(classes)]
+                self.classifier.weight[torch.randperm(classes) if order is None else order, :2] = radius * _circle(classes)
                 self.classifier.bias.zero_()
 
     def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xsiamese.data.augment import Augment
+from xsiamese.data.items import Items, LabelledImages, around
 from xsiamese.training import losses
 from xsiamese.training.losses import Loss
 from xsiamese.training.module import Optimizer, Schedule
@@ -15,13 +16,14 @@ from xsiamese.zoo.cards import ModelCard, Preprocessing
 
 @dataclass(frozen=True)
 class Task:
-    """What a loss may need to know: the card, the size of the embedding, the number of classes, the preprocessing, whether labels are numbers."""
+    """What a loss may need to know: the card, the size of the embedding, the number of classes, the preprocessing, whether labels are numbers, the items."""
 
     card: ModelCard
     dimensions: int
     classes: int
     preprocessing: Preprocessing | None
     graded: bool = False
+    items: Items | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,12 @@ def _evidence(task: Task) -> Loss:
     return losses.Evidence(low, high)
 
 
+def _classification(task: Task) -> Loss:
+    """Directions of the classes in the order in which their mean images lie around the plane of the first two principal components."""
+    order = around(task.items) if isinstance(task.items, LabelledImages) else None
+    return losses.Classification(task.dimensions, task.classes, radius=32.0, order=order)
+
+
 def _recommended(task: Task) -> Loss:
     """Learned class centres give the plane its order, neighbourhood components (:cite:`goldberger2004`) what the nearest neighbours see."""
     return losses.Sum(losses.Centres(task.dimensions, task.classes), losses.Neighbours())
@@ -78,7 +86,7 @@ GRAPH: Mapping[str, Any] = {"lr": 3e-3, "epochs": 30, "batch_size": 64, "optimiz
 GED: Mapping[str, Any] = {"lr": 3e-3, "epochs": 50, "batch_size": 128, "rounds": 10}
 EDITED: Mapping[str, Mapping[str, Any]] = {"AIDS700nef": GED, "LINUX": GED}
 RECIPES: Mapping[str, Recipe] = {
-    "embedding-classification": Recipe(lambda task: losses.Classification(task.dimensions, task.classes)),
+    "embedding-classification": Recipe(_classification),
     "siamese-contrastive": Recipe(lambda task: losses.Contrastive(within=True)),
     "siamese-binary-cross-entropy": Recipe(lambda task: losses.BinaryCrossEntropy()),
     "triplet-loss-net": Recipe(lambda task: losses.Triplet(within=True)),

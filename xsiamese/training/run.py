@@ -105,7 +105,8 @@ def make_module(model: PairModel, settings: Settings, source: Source[Any], bad_b
     recipe, kind = settings.recipe, modality(settings)
     ready = kind.ready()
     dimensions = embeddings(model, source.train.take([0]), ready).shape[1] if model.factored else 0
-    loss = recipe.loss(Task(settings.card, dimensions, len(source.train.classes), settings.card.preprocessing and settings.pixels, kind.graded(source)))
+    pixels = settings.card.preprocessing and settings.pixels
+    loss = recipe.loss(Task(settings.card, dimensions, len(source.train.classes), pixels, kind.graded(source), source.train))
     if loss.embeddings and not model.factored:
         raise ValueError(
             f"{type(loss).__name__} compares embeddings, and {settings.network} does not encode a side without the other: a loss of scores is needed"
