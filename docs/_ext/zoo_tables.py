@@ -24,6 +24,7 @@ def tables(folder: Path) -> dict[str, str]:
         "zoo_networks.inc": networks(),
         "zoo_same.inc": same_settings(_read(folder, "zoo_quality")),
         "zoo_recommended.inc": recommended(_read(folder, "zoo_quality")),
+        "zoo_choices.inc": choices(_read(folder, "zoo_choices")),
         "zoo_speed.inc": speed(_read(folder, "zoo_speed")),
         "zoo_more.inc": more(_read(folder, "zoo_omniglot"), _read(folder, "zoo_flowers")),
     }
@@ -58,6 +59,12 @@ def recommended(found: list[dict[str, Any]]) -> str:
                 numbers = [f"{mean(r[key] for r in runs):.4f}" for key in ("5_nn_accuracy", "roc_auc", "eer")]
                 lines.append([f"``{network}``", dataset, str(runs[0]["epochs"]), *numbers, str(len(runs))])
     return rows(["Network", "Data", "Epochs", "5-NN accuracy", "ROC-AUC", "EER", "Seeds"], lines)
+
+
+def choices(found: list[dict[str, Any]]) -> str:
+    """What was chosen on held-out training images."""
+    lines = [[f"``{r['network']}``", r["dataset"], r["choice"], f"{r['5_nn_accuracy']:.4f}", f"{r['roc_auc_distance']:.3f}"] for r in found]
+    return rows(["Network", "Data", "Choice", "5-NN accuracy", "ROC-AUC"], lines)
 
 
 def speed(found: list[dict[str, Any]]) -> str:

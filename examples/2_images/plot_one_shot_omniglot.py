@@ -38,8 +38,8 @@ print(f"{len(train.classes)} characters to train on, {len(test.classes)} others 
 # Training: the classes of the training characters, by the softmax over them. The classifier is left behind, what stays is the embedding and its cosine.
 
 settings = Settings(
-    "small", "Omniglot", output=Path(tempfile.mkdtemp()), preprocessing=pixels, lr=5e-3, epochs=7, batch_size=64, device="cpu", progress=False,
-    augment=Augment(degrees=10, shift=0.07, scale=0.1),
+    "small", "Omniglot", output=Path(tempfile.mkdtemp()), preprocessing=pixels, arguments={"channels": 8}, lr=1e-2, epochs=8,
+    batch_size=64, device="cpu", progress=False, augment=Augment(degrees=10, shift=0.07, scale=0.1),
 )  # fmt: skip
 source = Source("Omniglot", train, train.take([]), train.take(range(64)))
 module = make_module(settings.build(), settings, source)
@@ -68,9 +68,11 @@ def drawing(images: torch.Tensor, number: int) -> torch.Tensor:
 
 
 explainer = PairGradCAM(model, find_card("small").layer)
-taken = explainer.explain((drawing(runs[0].test, query), drawing(runs[0].train, int(chosen[query])))).plot(preprocessing=pixels)
+taken = explainer.explain((drawing(runs[0].test, query), drawing(runs[0].train, int(chosen[query]))), ids=[("query", "taken")]).plot(preprocessing=pixels)
 
 # %%
 # And the query against the drawing of its own character.
 
-right = explainer.explain((drawing(runs[0].test, query), drawing(runs[0].train, int(runs[0].answers[query])))).plot(preprocessing=pixels)
+right = explainer.explain((drawing(runs[0].test, query), drawing(runs[0].train, int(runs[0].answers[query]))), ids=[("query", "its own character")]).plot(
+    preprocessing=pixels
+)

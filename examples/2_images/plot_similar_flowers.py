@@ -29,7 +29,7 @@ from xsiamese.training.run import loaded, train  # noqa: E402
 from xsiamese.training.settings import Settings, sized  # noqa: E402
 
 settings = Settings(
-    "livieris", str(folder), output=Path(tempfile.mkdtemp()), arguments={"backbone": "timm/resnet10t"}, lr=1e-3, epochs=4, batch_size=32, valid=0.1, test=0.2,
+    "livieris", str(folder), output=Path(tempfile.mkdtemp()), arguments={"backbone": "timm/test_resnet"}, lr=2e-3, epochs=8, batch_size=32, valid=0.1, test=0.2,
     device="cpu", progress=False,
 )  # fmt: skip
 settings = sized(settings, 40)
@@ -59,13 +59,13 @@ opened = open_model(str(trained.files[0]))
 same = [source.test.paths[i] for i in (source.test.labels == 0).nonzero().flatten()[:2]]
 other = source.test.paths[int((source.test.labels == 3).nonzero()[0])]
 explainer = PairGradCAM(opened.model, "features.layer2")
-explanation = explainer.explain((opened.read(same[0]), opened.read(same[1])))
+explanation = explainer.explain((opened.read(same[0]), opened.read(same[1])), ids=[("daisy", "another daisy")])
 print(explanation.summary())
 alike = explanation.plot(preprocessing=opened.preprocessing)
 
 # %%
-# A daisy and a rose or sunflower: the notebook's "counterfactual" is the negative part of the same signed map, on the same scale.
+# A daisy and a sunflower: the notebook's "counterfactual" is the negative part of the same signed map, on the same scale.
 
-explanation = explainer.explain((opened.read(same[0]), opened.read(other)))
+explanation = explainer.explain((opened.read(same[0]), opened.read(other)), ids=[("daisy", "sunflower")])
 print(explanation.summary())
 different = explanation.plot(preprocessing=opened.preprocessing)

@@ -67,4 +67,4 @@ from xsiamese import PairGradCAM  # noqa: E402
 from xsiamese.data import fashion_pair  # noqa: E402
 
 a, b = fashion_pair("shirt", "trouser")
-why = PairGradCAM(model, find_card("siamese-contrastive").layer).explain((a, b)).plot(preprocessing=pixels)
+why = PairGradCAM(model, find_card("siamese-contrastive").layer).explain((a, b), ids=[("shirt", "trouser")]).plot(preprocessing=pixels)

@@ -165,7 +165,9 @@ def _scores(axis: Axes, found: Counterfactual) -> None:
     axis.axhspan(low - room, found.threshold, color=below, alpha=0.12, lw=0)
     axis.axhline(found.threshold, color="#333", lw=1)
     axis.plot(range(len(path)), path, "-o", color=EDIT, ms=4)
-    axis.text(0.03, found.threshold, "threshold", transform=axis.get_yaxis_transform(), va="bottom", fontsize=8)
+    right = abs(path[-1] - found.threshold) > abs(path[0] - found.threshold)  # where the path is far away
+    x, side = (0.97, "right") if right else (0.03, "left")
+    axis.text(x, found.threshold, "threshold", transform=axis.get_yaxis_transform(), va="bottom", ha=side, fontsize=8)
     axis.set_xlabel("edits" if found.edits else "before, after", fontsize=9)
     axis.set_xticks(range(len(path)) if len(path) < 9 else [0, len(path) - 1])
     axis.set_title("score (blue: alike)", fontsize=9)
