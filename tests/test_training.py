@@ -99,6 +99,11 @@ def test_the_other_losses_by_hand() -> None:
     d = torch.cdist(z_a, z_a)
     by_hand = torch.stack([F.relu(d[i, j] - d[i, k] + 0.7) for i, j, k in triples]).mean()
     assert float(losses.Triplet(0.7, within=True)(plain, z_a, labels[:2], labels)) == pytest.approx(float(by_hand), rel=1e-4)
+    z, kinds = torch.randn(120, 3, generator=torch.Generator().manual_seed(1)), torch.arange(120) % 7
+    rows, loss = torch.arange(120).view(3, 40), losses.Triplet(0.7, within=True)
+    groups = [rows[:, :32].flatten(), rows[:, 32:].flatten()]
+    by_hand = sum(float(loss.among(z[group], kinds[group])) * len(group) for group in groups) / 120
+    assert float(loss(plain, z, kinds[:40], kinds)) == pytest.approx(by_hand, rel=1e-5)
     by_hand = (F.softplus(-logits[alike]).mean() + F.softplus(logits[~alike]).mean()) / 2
     assert float(losses.AllPairs()(bce, z_a, labels)) == pytest.approx(float(by_hand), rel=1e-5)
 
