@@ -163,7 +163,7 @@ class Triplet(Loss):
         if not self.within or classes is None:
             anchors, positives, negatives = embedding.chunk(3)
             return F.triplet_margin_loss(anchors, positives, negatives, margin=self.margin)
-        groups = torch.arange(len(embedding), device=embedding.device).view(3, -1).split(32, 1)
+        groups = torch.split(torch.arange(len(embedding), device=embedding.device).view(3, -1), 32, 1)
         parts = torch.stack([self.among(embedding[group.flatten()], classes[group.flatten()]) * group.shape[1] for group in groups])
         return parts.sum() / (len(embedding) // 3)
 
