@@ -18,7 +18,7 @@ from xsiamese.data import Augment
 from xsiamese.data.batches import Apart
 from xsiamese.data.pairs import fixed_pairs
 from xsiamese.model import PairModel
-from xsiamese.training import losses
+from xsiamese.training import itemlosses, losses
 from xsiamese.training.evaluation import _weighted_auc, auc_interval, equal_error_rate, evaluate, ranked
 from xsiamese.training.inputs import Pixels
 from xsiamese.training.module import SiameseModule
@@ -82,7 +82,7 @@ def test_the_other_losses_by_hand() -> None:
     a, p, n = stacked.split(4)
     by_hand = F.relu((a - p + 1e-6).norm(dim=1) - (a - n + 1e-6).norm(dim=1) + 0.7).mean()
     assert float(losses.Triplet(0.7)(plain, stacked, same)) == pytest.approx(float(by_hand), rel=1e-5)
-    centres = losses.Centres(3, 4)
+    centres = itemlosses.Centres(3, 4)
     labels = torch.tensor([0, 1, 2, 3, 0, 1])
     odds = torch.softmax(-torch.cdist(z_a, centres.centres).square(), 1)[torch.arange(6), labels]
     assert float(centres(plain, z_a, labels)) == pytest.approx(float(-odds.log().mean()), rel=1e-4)
@@ -91,7 +91,7 @@ def test_the_other_losses_by_hand() -> None:
     alike = torch.tensor([labels[i] == labels[j] for i, j in pairs])
     chance = torch.softmax(torch.where(torch.eye(6) > 0, -torch.inf, -torch.cdist(z_a, z_a).square()), 1)
     own = torch.stack([chance[i][(labels == labels[i]) & (torch.arange(6) != i)].sum() for i in (0, 1, 4, 5)])
-    assert float(losses.Neighbours().of(z_a, labels)) == pytest.approx(float(-own.log().mean()), rel=1e-4)
+    assert float(itemlosses.Neighbours().of(z_a, labels)) == pytest.approx(float(-own.log().mean()), rel=1e-4)
     d = torch.tensor([float((z_a[i] - z_a[j]).norm()) for i, j in pairs])
     within = 0.5 * (0.5 * d[alike].square().mean() + 0.5 * F.relu(2 - d[~alike]).square().mean())
     assert float(losses.Contrastive(2.0, within=True)(plain, z_a, same[:3], labels)) == pytest.approx(float(within), rel=1e-4)
@@ -110,11 +110,11 @@ def test_the_other_losses_by_hand() -> None:
 
 def test_a_classifier_may_start_with_even_directions_of_classes_in_their_order() -> None:
     order = torch.tensor([2, 0, 1])
-    weight = losses.Classification(2, 3, radius=5.0, order=order).classifier.weight[order]
+    weight = itemlosses.Classification(2, 3, radius=5.0, order=order).classifier.weight[order]
     assert weight.norm(dim=1).tolist() == pytest.approx([5.0] * 3)
     turned = torch.atan2(weight[:, 1], weight[:, 0]).rad2deg() % 360
     assert turned.tolist() == pytest.approx([0, 120, 240], abs=1e-3)
-    longer = losses.Classification(4, 3, radius=5.0).classifier
+    longer = itemlosses.Classification(4, 3, radius=5.0).classifier
     assert not longer.bias.any()
     assert sorted(longer.weight[:, :2].norm(dim=1).tolist()) == pytest.approx([5.0] * 3)
 

@@ -19,7 +19,7 @@ import torch
 
 from xsiamese.data.pairs import fixed_pairs
 from xsiamese.data.sources import load
-from xsiamese.training import losses, recipes
+from xsiamese.training import itemlosses, losses, recipes
 from xsiamese.training.evaluation import embed, neighbour_accuracy, pair_metrics
 from xsiamese.training.run import batches, make_module, make_trainer
 from xsiamese.training.settings import Settings
@@ -33,7 +33,7 @@ Loss = Callable[[recipes.Task], losses.Loss]
 
 
 def classification(**how: Any) -> Loss:
-    return lambda task: losses.Classification(task.dimensions, task.classes, **how)
+    return lambda task: itemlosses.Classification(task.dimensions, task.classes, **how)
 
 
 CHOICES: dict[str, dict[str, tuple[Loss | None, dict[str, Any]]]] = {

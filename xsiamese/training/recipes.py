@@ -8,7 +8,7 @@ from typing import Any
 
 from xsiamese.data.augment import Augment
 from xsiamese.data.items import Items, LabelledImages, around
-from xsiamese.training import losses
+from xsiamese.training import itemlosses, losses
 from xsiamese.training.losses import Loss
 from xsiamese.training.module import Optimizer, Schedule
 from xsiamese.zoo.cards import ModelCard, Preprocessing
@@ -64,17 +64,17 @@ def _evidence(task: Task) -> Loss:
 def _classification(task: Task) -> Loss:
     """Directions of the classes in the order in which their mean images lie around the plane of the first two principal components."""
     order = around(task.items) if isinstance(task.items, LabelledImages) else None
-    return losses.Classification(task.dimensions, task.classes, radius=32.0, order=order)
+    return itemlosses.Classification(task.dimensions, task.classes, radius=32.0, order=order)
 
 
 def _recommended(task: Task) -> Loss:
     """Learned class centres give the plane its order, neighbourhood components (:cite:`goldberger2004`) what the nearest neighbours see."""
-    return losses.Sum(losses.Centres(task.dimensions, task.classes), losses.Neighbours())
+    return itemlosses.Sum(itemlosses.Centres(task.dimensions, task.classes), itemlosses.Neighbours())
 
 
 def _circle(task: Task) -> Loss:
     """For digits: centres that start on a circle, and nothing else."""
-    return losses.Centres(task.dimensions, task.classes, radius=4.0)
+    return itemlosses.Centres(task.dimensions, task.classes, radius=4.0)
 
 
 def _graph(task: Task) -> Loss:
@@ -97,7 +97,7 @@ RECIPES: Mapping[str, Recipe] = {
         for_data={"MNIST": {"loss": _circle, "augment": Augment(degrees=10, shift=0.07, scale=0.1)}},
     ),
     "small": Recipe(
-        lambda task: losses.Classification(task.dimensions, task.classes),
+        lambda task: itemlosses.Classification(task.dimensions, task.classes),
         lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-2}, epochs=8,
     ),
     "koch": Recipe(
