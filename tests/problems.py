@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese import SiameseModel
-from xsiamese.comparison import Comparison
+from xsiamese.comparison import Comparison, Function
 
 
 def conv_encoder(bias: bool = True, inplace: bool = False, seed: int = 0, channels: int = 1) -> nn.Sequential:
@@ -137,3 +137,27 @@ def planted_patches(pairs: int = 20, size: int = 16, patch: int = 4, seed: int =
             image[i, 0, row : row + patch, column : column + patch] = content
             mask[i, row : row + patch, column : column + patch] = True
     return a, b, masks[0], masks[1]
+
+
+class Gated(nn.Module):
+    """Embeds the first ``always`` features as they are and the next ``sometimes`` as 1.5 relu(x - 0.5); the rest is not used."""
+
+    def __init__(self, always: int = 4, sometimes: int = 6) -> None:
+        super().__init__()
+        self.always, self.sometimes = always, sometimes
+
+    def forward(self, x: Tensor) -> Tensor:
+        end = self.always + self.sometimes
+        return torch.cat([x[:, : self.always], 1.5 * (x[:, self.always : end] - 0.5).relu()], 1)
+
+
+def known_relevance(always: int = 4, sometimes: int = 6, offset: float = 3.0, strength: float = 0.5) -> SiameseModel:
+    """A Siamese net whose logit is offset - strength |u - v|^2: which features count is known for every pair, see :func:`relevant`."""
+    return SiameseModel(Gated(always, sometimes), Function(lambda u, v: offset - strength * (u - v).square().sum(1)))
+
+
+def relevant(query: Tensor, reference: Tensor, always: int = 4, sometimes: int = 6) -> Tensor:
+    """Which features count for each pair of :func:`known_relevance`: the first always, the next where one of the two exceeds 0.5."""
+    found = (query > 0.5) | (reference > 0.5)
+    found[:, :always], found[:, always + sometimes :] = True, False
+    return found

@@ -16,7 +16,7 @@ Divergence = Literal["auto", "kl", "squared", "probability"]
 
 
 class Measure(Protocol):
-    """A divergence of scores (pairs, draws) from the pairs' own (pairs, 1): its values, and its derivative in the former."""
+    """A divergence of scores (draws, pairs) from the pairs' own (1 or draws, pairs): its values, and its derivative in the former."""
 
     def value(self, own: Tensor, changed: Tensor) -> Tensor: ...
 
@@ -37,7 +37,8 @@ class BernoulliKL:
 
     def value(self, own: Tensor, changed: Tensor) -> Tensor:
         like = own.sigmoid()
-        return like * (logsigmoid(own) - logsigmoid(changed)) + (1 - like) * (logsigmoid(-own) - logsigmoid(-changed))
+        entropy = like * logsigmoid(own) + (1 - like) * logsigmoid(-own)
+        return (entropy - logsigmoid(changed) + (1 - like) * changed).clamp_min(0)
 
     def slope(self, own: Tensor, changed: Tensor) -> Tensor:
         return changed.sigmoid() - own.sigmoid()
@@ -68,7 +69,7 @@ class Squared:
     r"""Scores are distances or regressions: :math:`(s - s')^2 / 2 \varsigma^2`.
 
     Attributes:
-        scale: the scores' standard deviation :math:`\varsigma`, shape () or (pairs, 1).
+        scale: the scores' standard deviation :math:`\varsigma`, shape () or (pairs,).
     """
 
     scale: Tensor

@@ -187,14 +187,14 @@ class _Fit:
         ranks = self.cumulative[query]  # (rows, draws, references)
         levels = strata.to(ranks).expand(len(rows), -1)[..., None].contiguous()
         reference = torch.searchsorted(ranks, levels).squeeze(-1).clamp_max(ranks.shape[-1] - 1)
-        items = [tuple(leaf[index] for leaf in leaves) for leaves, index in zip(self.leaves, (query, reference), strict=True)]
+        items = [tuple(leaf[index.T] for leaf in leaves) for leaves, index in zip(self.leaves, (query, reference), strict=True)]
         alike = [leaf.shape for leaf in items[0]] == [leaf.shape for leaf in items[1]]
         draws = self.replacement.draw(count, generator, items[1] if not self.aligned and alike else None)
         own = self.units if self.learner.scope != "query" else self.units.select(rows.to(device))
         sides = tuple(MaskedSide(leaves, z, own) for leaves, z in zip(items, draws, strict=False))
-        arguments = self.unlabeled.arguments(self.objective, query, reference)
+        arguments = self.unlabeled.arguments(self.objective, query.T, reference.T)
         where = (slice(0, self.units.count),) * len(sides)
-        scores = self.unlabeled.scores[query, reference]
+        scores = self.unlabeled.scores[query, reference].T
         return MaskProblem(self.objective, sides, where, scores, self.measure, self.learner.simplicity, arguments, own.valid)
 
     def _descend(self, rows: Tensor, generator: torch.Generator, theta: Tensor, bar: Any) -> tuple[Tensor, Tensor]:

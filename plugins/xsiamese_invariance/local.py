@@ -77,7 +77,11 @@ class Local:
         leaves = [part for part in (tuple(moved[:of_a]), tuple(moved[of_a:])) if part]
         if len(leaves) != len(moving):
             raise ValueError("a mask needs numbers that can be replaced: one of the sides holds no floating point tensor")
-        units = [units_of(part, _rows(self.units[number], batch), f"units of {'ab'[number]}") for number, part in zip(moving, leaves, strict=True)]
+        least = [0 if one is None else one.mask.shape[1] for one in self.invariances]
+        units = [
+            units_of(part, _rows(self.units[number], batch), f"units of {'ab'[number]}", count)
+            for number, part, count in zip(moving, leaves, least, strict=True)
+        ]
         if self.shared and (len(leaves) != 2 or units[0].shapes != units[1].shapes or units[0].count != units[1].count):
             raise ValueError("masks='shared' needs both sides to move and to have the same units")
         widths = [u.count for u in units]
@@ -89,10 +93,10 @@ class Local:
             return replacement.draw(count, generator, partners)
 
         drawn = draw(self.draws, torch.Generator().manual_seed(self.seed))
-        sides = tuple(MaskedSide([leaf[:, None] for leaf in part], z, u) for part, z, u in zip(leaves, drawn, units, strict=True))
+        sides = tuple(MaskedSide([leaf[None] for leaf in part], z, u) for part, z, u in zip(leaves, drawn, units, strict=True))
         with torch.no_grad():
-            own = batch.value().to(leaves[0][0].dtype)[:, None]
-        arguments = tuple(t[:, None] if isinstance(t, Tensor) and t.dim() and len(t) == batch.pairs else t for t in batch.arguments)
+            own = batch.value().to(leaves[0][0].dtype)[None]
+        arguments = tuple(t[None] if isinstance(t, Tensor) and t.dim() and len(t) == batch.pairs else t for t in batch.arguments)
         problem = MaskProblem(batch.objective, sides, where, own, measure("kl", own), self.simplicity, arguments, _valid(units, self.shared, batch.pairs))
         return problem.measured(self._measure(problem)), draw
 
@@ -103,7 +107,7 @@ class Local:
             return measure(self.kind, problem.own.new_tensor(known or 1.0))
         with torch.no_grad():
             empty = problem.scores(torch.zeros_like(problem.start))[0].to(problem.own)
-        return measure("squared", (empty - problem.own).square().mean(1, keepdim=True).sqrt())
+        return measure("squared", (empty - problem.own).square().mean(0).sqrt())
 
     def _pools(self, leaves: Sequence[Leaves], moving: Sequence[int]) -> tuple[Leaves, ...]:
         """What each masked side's replacements are drawn from: what was given, else the invariance's pool, else standard normal rows."""
@@ -124,17 +128,15 @@ class Local:
 
     def _held(self, problem: MaskProblem, first: int) -> list[tuple[Tensor, slice]]:
         """The invariant masks of the pairs from ``first`` on, and which logits each holds."""
-        found = []
+        found, pairs = [], problem.own.shape[1]
         for number, (one, where) in enumerate(zip(self.invariances, problem.where, strict=False)):
             if one is None or (number and self.shared):
                 continue
-            mask = one.rows_for(first, len(problem.own)).to(problem.own)
+            mask = one.rows_for(first, pairs).to(problem.own)
             if mask.shape[1] != where.stop - where.start:
                 raise ValueError(f"the invariance has {mask.shape[1]} units, the side it is for {where.stop - where.start}: learn it with the same units=")
-            if len(mask) != len(problem.own):
-                raise ValueError(
-                    f"the invariance has {len(one)} rows for {first + len(problem.own)} pairs: one row, or a row a pair, as in invariance[[0, 0, 1]]"
-                )
+            if len(mask) != pairs:
+                raise ValueError(f"the invariance has {len(one)} rows for {first + pairs} pairs: one row, or a row a pair, as in invariance[[0, 0, 1]]")
             found.append((mask, where))
         return found
 
@@ -189,16 +191,26 @@ def local_of(
     rule = rule or default
     known = next((one for one in used if one is not None), None)
     kind = known.divergence if known is not None and divergence == "auto" else kind_for(divergence, batch.model, batch.target is not None)
-    maps = units if isinstance(units, (tuple, list)) else (units, units)
-    if units is None and known is not None and known.units.index is not None:
-        index = known.units.index
-        shapes = known.units.shapes
-        if len(index) == 1 and len(shapes) == 1:
-            maps = tuple(index.reshape(shapes[0]) if tuple(part.leaves[0].shape[1:]) == shapes[0] else None for part in (batch.a, batch.b))
+    maps = units if isinstance(units, (tuple, list)) else _learned_units(batch, used) if units is None else (units, units)
     return Local(
         coupling, used, (maps[0], maps[1]), pool, shared, replacement, draws, kind, Simplicity(*prices), eps, beta,
         xi, top, rule if steps is None else replace(rule, steps=steps), int(torch.randint(2**31, ())),
     )  # fmt: skip
+
+
+def _learned_units(batch: PairBatch, used: Sequence[Invariance | None]) -> tuple[Any, Any]:
+    """The units that the invariances were learned on; a side without one gets those of the other, if they are the same for all items and fit."""
+    found: list[Any] = [None, None]
+    for number, one in zip(batch.objective.moving, used, strict=True):
+        index = None if one is None or len(one.units.shapes) != 1 else one.units.index
+        if one is None or index is None:
+            continue
+        shape, common = one.units.shapes[0], one.units.valid is None
+        found[number] = torch.where(index == one.units.count, -1, index).reshape(shape if common else (len(index), *shape))
+        other = (batch.a, batch.b)[1 - number].leaves
+        if found[1 - number] is None and common and len(other) == 1 and tuple(other[0].shape[1:]) == shape:
+            found[1 - number] = found[number]
+    return found[0], found[1]
 
 
 def warn_of_traps(problem: MaskProblem, first: int) -> None:
@@ -230,7 +242,7 @@ def _partners(batch: PairBatch, moving: Sequence[int], leaves: Sequence[Leaves])
     other = [t for t in (batch.a, batch.b)[1 - moving[0]].leaves if t.is_floating_point()]
     if [t.shape for t in other] != [t.shape for t in leaves[0]]:
         return None
-    return tuple(t.detach().to(like)[:, None] for t, like in zip(other, leaves[0], strict=True))
+    return tuple(t.detach().to(like)[None] for t, like in zip(other, leaves[0], strict=True))
 
 
 def _valid(units: Sequence[Units], shared: bool, pairs: int) -> Tensor | None:

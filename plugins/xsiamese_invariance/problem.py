@@ -26,10 +26,10 @@ class MaskProblem:
         objective: the closeness of rows, ``objective(*moved, *arguments)``.
         sides: the masked sides.
         where: which logits are the mask of each side; twice the same for a shared mask.
-        own: the score to be kept, shape (pairs, 1 or draws).
+        own: the score to be kept, shape (1 or draws, pairs).
         measure: how far a score is from it.
         simplicity: the price of a mask.
-        arguments: further arguments, each (pairs, 1 or draws, ...), or no tensor.
+        arguments: further arguments, each (1 or draws, pairs, ...), or no tensor.
         valid: which units a pair has, shape (pairs, units), if not all have all.
     """
 
@@ -45,7 +45,7 @@ class MaskProblem:
     @property
     def draws(self) -> int:
         """How many draws there are."""
-        return self.sides[0].difference[0].shape[1]
+        return len(self.sides[0].difference[0])
 
     @property
     def width(self) -> int:
@@ -55,14 +55,14 @@ class MaskProblem:
     @property
     def start(self) -> Tensor:
         """Logits of masks that keep half of everything."""
-        return self.own.new_zeros(len(self.own), self.width)
+        return self.own.new_zeros(self.own.shape[1], self.width)
 
     def mask(self, theta: Tensor) -> Tensor:
         """The masks, shape (pairs, units), with zeros for units that a pair has not."""
         return theta.sigmoid() if self.valid is None else theta.sigmoid() * self.valid
 
     def scores(self, mask: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
-        """The scores (pairs, draws) under masks, and the replaced leaves of each side."""
+        """The scores (draws, pairs) under masks, and the replaced leaves of each side."""
         moved = [side.replaced(mask[:, where]) for side, where in zip(self.sides, self.where, strict=True)]
         if torch.is_grad_enabled():
             for leaf in (leaf for leaves in moved for leaf in leaves):
@@ -73,14 +73,14 @@ class MaskProblem:
         except ValueError as error:
             if "NaN or infinite" not in str(error):
                 raise
-            raise ValueError(f"features replaced by draws from the pool, row = pair x {self.draws} + draw: {error}") from error
-        return found.view(len(mask), self.draws), moved
+            raise ValueError(f"features replaced by draws from the pool, row = draw x {len(mask)} + pair: {error}") from error
+        return found.view(self.draws, len(mask)), moved
 
     def pulled(self, scores: Tensor, moved: list[list[Tensor]], weights: Tensor) -> list[Tensor]:
         """For each side the gradient in its mask of the scores times weights."""
         leaves = [leaf for side in moved for leaf in side]
         if not scores.requires_grad:
-            return [weights.new_zeros(len(scores), side.units.count) for side in self.sides]
+            return [weights.new_zeros(scores.shape[1], side.units.count) for side in self.sides]
         slopes = torch.autograd.grad(scores, leaves, weights.to(scores.dtype), allow_unused=True)
         known = iter([torch.zeros_like(leaf) if slope is None else slope for leaf, slope in zip(leaves, slopes, strict=True)])
         return [side.pull([next(known) for _ in side.leaves]) for side in self.sides]
@@ -91,7 +91,7 @@ class MaskProblem:
         with torch.enable_grad():
             scores, moved = self.scores(mask)
         changed = scores.detach().to(theta.dtype)
-        faithfulness = self.measure.value(self.own, changed).mean(1)
+        faithfulness = self.measure.value(self.own, changed).mean(0)
         pulled = self.pulled(scores, moved, self.measure.slope(self.own, changed) / self.draws)
         slope = torch.zeros_like(theta)
         for part, where in zip(pulled, self.where, strict=True):
@@ -110,12 +110,12 @@ class MaskProblem:
     def divergence(self, mask: Tensor) -> Tensor:
         """F of given masks (pairs, units), soft or hard, without gradients."""
         with torch.no_grad():
-            return self.measure.value(self.own, self.scores(mask)[0].to(mask.dtype)).mean(1)
+            return self.measure.value(self.own, self.scores(mask)[0].to(mask.dtype)).mean(0)
 
     def select(self, keep: Tensor) -> MaskProblem:
         return replace(
-            self, sides=tuple(side.select(keep) for side in self.sides), own=self.own[keep], measure=self.measure.select(keep),
-            arguments=tuple(a[keep] if isinstance(a, Tensor) else a for a in self.arguments), valid=None if self.valid is None else self.valid[keep],
+            self, sides=tuple(side.select(keep) for side in self.sides), own=self.own[:, keep], measure=self.measure.select(keep),
+            arguments=tuple(a[:, keep] if isinstance(a, Tensor) else a for a in self.arguments), valid=None if self.valid is None else self.valid[keep],
         )  # fmt: skip
 
     def measured(self, measure: Measure) -> MaskProblem:
@@ -130,7 +130,7 @@ class MaskProblem:
         """An argument with one row for each pair and draw."""
         if not isinstance(argument, Tensor):
             return argument
-        return argument.expand(-1, self.draws, *argument.shape[2:]).flatten(0, 1)
+        return argument.expand(self.draws, *argument.shape[1:]).flatten(0, 1)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch.nn.functional import softplus
 class Simplicity:
     r""":math:`\Omega(m) = a_1 \sum_i m_i + a_2 \sum_i H(m_i)` with :math:`m = \sigma(\theta)` and the binary entropy H in nats.
 
-    The entropy is computed from the logits, as :math:`m\,\mathrm{softplus}(-\theta) + (1 - m)\,\mathrm{softplus}(\theta)`: the form with logarithms of m is
+    The entropy is computed from the logits, as :math:`\mathrm{softplus}(-\theta) + (1 - m)\,\theta`: the form with logarithms of m is
     NaN in float32 where a mask saturates.
 
     Attributes:
@@ -32,7 +32,7 @@ class Simplicity:
 
     def value(self, theta: Tensor, mask: Tensor, valid: Tensor | None = None) -> Tensor:
         """The price of each mask, shape (pairs,); units that are not ``valid`` cost nothing."""
-        price = self.size * mask + self.entropy * (mask * softplus(-theta) + (1 - mask) * softplus(theta))
+        price = self.size * mask + self.entropy * (softplus(-theta) + (1 - mask) * theta)
         return (price if valid is None else price * valid).sum(1)
 
     def slope(self, theta: Tensor, mask: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from xsiamese_invariance.descent import Descent, Solution, diagnose
 from xsiamese_invariance.diagnostics import Convergence, Diagnostics, Status
 from xsiamese_invariance.problem import MaskProblem, Penalised
 
+LONG = 100
 Draw = Callable[[int], Sequence[Sequence[Tensor]]]
 
 
@@ -20,8 +21,8 @@ def wander(
 ) -> Solution:
     r"""Minimises the expected :math:`J + \beta KL` over draws, with steps :math:`\eta / \sqrt{1 + t / 50}`.
 
-    The gradient is looked at after a quarter, half and all of the steps, on ``evaluation`` draws that are the same each time: that of a step's few draws
-    would only measure their noise. What is returned is the mean of the logits over the last half.
+    The gradient is looked at at the end, and before if there are many steps, on ``evaluation`` draws that are the same each time: that of a
+    step's few draws would only measure their noise. What is returned is the mean of the logits over the last half.
 
     Args:
         problem: the objective; its own draws are not used.
@@ -33,7 +34,7 @@ def wander(
         keep_on_interrupt: whether Ctrl-C ends it with the iterate so far, rather than with an exception.
     """
     parts = [draw(32) for _ in range(-(-evaluation // 32))]
-    looks = sorted({max(1, rule.steps // 4), max(1, rule.steps // 2), rule.steps})
+    looks = {rule.steps // 4, rule.steps // 2} if rule.steps >= LONG else set()
     mean, since = theta.clone(), rule.steps // 2
     records: list[tuple[int, Diagnostics]] = []
     done = 0
@@ -43,7 +44,7 @@ def wander(
             theta = torch.add(theta, slope, alpha=-rule.rate / (1 + step / 50) ** 0.5).clamp_(-rule.bound, rule.bound)
             mean = theta.clone() if step < since else mean + (theta - mean) / (step - since + 1)
             done = step + 1
-            if done in looks and done != rule.steps:
+            if done in looks:
                 records.append((done, evaluated(problem, mean, parts, rule)[0]))
     except KeyboardInterrupt:
         if not keep_on_interrupt:

@@ -17,8 +17,8 @@ class Units:
 
     Attributes:
         shapes: of one row of each tensor of the item.
-        index: the unit of each number, all tensors one after another, shape (1 or pairs, numbers); -1 for a number that is never
-            removed. None makes each number a unit.
+        index: the unit of each number, all tensors one after another, shape (1 or pairs, numbers); ``count`` for a number that is
+            never removed. None makes each number a unit.
         count: how many units there are, the most of any pair.
         valid: which units a pair has, shape (pairs, count), if not all have all.
     """
@@ -33,7 +33,7 @@ class Units:
         flat = mask
         if self.index is not None:
             padded = torch.cat([mask, mask.new_full((len(mask), 1), fixed)], 1)
-            flat = padded[:, self.index[0]] if len(self.index) == 1 else padded.gather(1, self.index.remainder(self.count + 1))  # -1 is the last column
+            flat = padded[:, self.index[0]] if len(self.index) == 1 else padded.gather(1, self.index)
         parts = torch.split(flat, [prod(shape) for shape in self.shapes], 1) if len(self.shapes) > 1 else (flat,)
         return [part.reshape(len(mask), *shape) for part, shape in zip(parts, self.shapes, strict=True)]
 
@@ -43,11 +43,10 @@ class Units:
         if self.index is None:
             return flat
         found = flat.new_zeros(len(flat), self.count + 1)
-        places = self.index.remainder(self.count + 1)  # -1 is the last column
-        if len(places) == 1:
-            found.index_add_(1, places[0], flat)
+        if len(self.index) == 1:
+            found.index_add_(1, self.index[0], flat)
         else:
-            found.scatter_add_(1, places, flat)
+            found.scatter_add_(1, self.index, flat)
         return found[:, : self.count]
 
     def select(self, keep: Tensor) -> Units:
@@ -56,7 +55,7 @@ class Units:
         return Units(self.shapes, index, self.count, None if self.valid is None else self.valid[keep])
 
 
-def units_of(leaves: Sequence[Tensor], index: Any = None, name: str = "units") -> Units:
+def units_of(leaves: Sequence[Tensor], index: Any = None, name: str = "units", least: int = 0) -> Units:
     """The units of the tensors of a side.
 
     Args:
@@ -65,6 +64,7 @@ def units_of(leaves: Sequence[Tensor], index: Any = None, name: str = "units") -
             superpixels; -1 where nothing may be removed. A tuple has one for each tensor. None makes every number a unit, and every pixel
             of an image, with all its channels.
         name: how errors call it.
+        least: how many units there are at least, where each row has a map of its own.
 
     Raises:
         ValueError: if an index does not fit.
@@ -77,7 +77,7 @@ def units_of(leaves: Sequence[Tensor], index: Any = None, name: str = "units") -
     maps = index if isinstance(index, (tuple, list)) else (index,)
     if len(maps) != len(leaves):
         raise ValueError(f"{name} has {len(maps)} maps for {len(leaves)} tensors: give one each")
-    flat, start = [], 0
+    flat, start, each = [], 0, any(isinstance(one, Tensor) and one.dim() == leaf.dim() for leaf, one in zip(leaves, maps, strict=True))
     for leaf, one in zip(leaves, maps, strict=True):
         if not isinstance(one, Tensor) or one.is_floating_point() or one.dim() > leaf.dim():
             raise ValueError(f"{name} is {tuple(one.shape) if isinstance(one, Tensor) else type(one).__name__}: integers for each number of a row are needed")
@@ -92,11 +92,14 @@ def units_of(leaves: Sequence[Tensor], index: Any = None, name: str = "units") -
         start += int(spread.max()) + 1
     pairs = max(len(part) for part in flat)
     joined = torch.cat([part.expand(pairs, -1) for part in flat], 1)
-    if pairs == 1:  # numbers without a gap
+    if not each:  # numbers without a gap
         found, dense = torch.unique(joined, return_inverse=True)
         lowest = int(found[0] < 0)
-        return Units(shapes, dense - lowest, len(found) - lowest)
-    there = torch.zeros(pairs, start + 1, dtype=torch.bool, device=joined.device).scatter_(1, torch.where(joined < 0, start, joined), True)[:, :start]
+        count = len(found) - lowest
+        return Units(shapes, torch.where(joined < 0, count, dense - lowest), count)
+    start = max(start, least)
+    joined = torch.where(joined < 0, start, joined)
+    there = torch.zeros(pairs, start + 1, dtype=torch.bool, device=joined.device).scatter_(1, joined, True)[:, :start]
     return Units(shapes, joined, start, there)
 
 

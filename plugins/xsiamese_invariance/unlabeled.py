@@ -50,7 +50,7 @@ class Unlabeled:
         return cls(queries, references, None, torch.cat(found).view(queries.pairs, references.pairs))
 
     def arguments(self, objective: Objective, query: Tensor, reference: Tensor) -> tuple[Any, ...]:
-        """What an objective takes besides the masked leaves, for pairs by their numbers (rows, draws)."""
+        """What an objective takes besides the masked leaves, for pairs by their numbers (draws, rows)."""
         leaves = (*self.queries.leaves, *self.references.leaves)
         first = len(self.queries.leaves)
         held = tuple(leaves[k][query if k < first else reference] for k in objective.held_at)
