@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 pytest.importorskip("torch_geometric", reason='graphs need pip install "xsiamese[graph]"')
 
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
-from xsiamese import SiameseModel
+from xsiamese import PairInputXGradient, SiameseModel
 from xsiamese.cli import app
 from xsiamese.data.ged import graded
 from xsiamese.data.graphs import LabelledGraphs
@@ -26,7 +26,8 @@ from xsiamese.training.module import SiameseModule
 from xsiamese.training.ranking import precision, rank
 from xsiamese.training.run import train
 from xsiamese.training.settings import Settings
-from xsiamese.zoo import load
+from xsiamese.zoo import find_card, load, save
+from xsiamese.zoo.encoders import GraphEncoder
 
 WRITTEN = {".safetensors", "-metrics.json", "-metrics.txt", "-stats.png"}
 EMBEDDED = {"-training-set-embedding.png", "-testing-set-embedding.png"}
@@ -112,7 +113,7 @@ def test_brains(toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert metrics["test_graphs"] == 8
     assert metrics["roc_auc"] > 0.9
     found = load(tmp_path / "brain-gcn-brains.safetensors")
-    assert found.about["reading"] == {"neighbours": 3}
+    assert found.about["graphs"]["reading"] == {"neighbours": 3}
     assert "roc auc" in capsys.readouterr().out
 
 
@@ -213,8 +214,78 @@ def test_ranking_by_hand() -> None:
     assert precision(found, true, 2) == 0.5  # the two closest are 0 and 2, found are 0 and 1
 
 
+def checkpoint(path: Path, kind: str, place: Path, name: str = "siamese-gin", reading: dict[str, object] | None = None, **arguments: int) -> Path:
+    torch.manual_seed(0)
+    card = find_card(name)
+    about = {"graphs": {"kind": kind, "place": str(place), "reading": reading or {}}}
+    return save(path, card.build(**{**card.defaults, **arguments}), name, arguments, about)
+
+
+def test_graphs_are_explained_from_the_command_line(toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rdkit")
+    brain, places = toys / "brains", {"collected": toys / "RINGS", "edited": toys / "LINUX"}
+    cases = [("collected", ("0", "3"), {"inputs": 1}), ("edited", ("7", str(toys / "LINUX" / "train" / "1.json")), {"inputs": 1})]
+    for kind, words, arguments in cases:
+        model = checkpoint(tmp_path / f"{kind}.safetensors", kind, places[kind], **arguments)
+        call("explain", *words, "--model", str(model), "--method", "input_x_gradient", "-o", str(tmp_path / f"{kind}.png"))
+    model = checkpoint(tmp_path / "smiles.safetensors", "smiles", tmp_path, inputs=177)
+    call("explain", "CCO", "c1ccccc1O", "--model", str(model), "--method", "saliency", "-o", str(tmp_path / "smiles.png"))
+    model = checkpoint(tmp_path / "matrices.safetensors", "matrices", brain, "brain-gcn", {"neighbours": 3}, inputs=10, regions=10)
+    scans = str(brain / "sub-00_ses-0.txt"), str(brain / "sub-03_ses-1.txt")
+    call("explain", *scans, "--model", str(model), "--method", "integrated_gradients", "-o", str(tmp_path / "matrices.png"))
+    assert len(list(tmp_path.glob("*.png"))) == 4
+    assert "CCO - c1ccccc1O: " in capsys.readouterr().out
+    call("explain", *scans, "--model", str(model), "--method", "saliency", "--json")
+    printed = json.loads(capsys.readouterr().out)
+    assert [len(printed["closer"][side]) for side in "ab"] == [3, 3]
+    assert printed["ids"] == ["sub-00_ses-0.txt", "sub-03_ses-1.txt"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "word", "told"),
+    [
+        ("collected", "60", "'60': the number of a graph of .*RINGS, 0 to 59, is needed"),
+        ("collected", "x", "the number of a graph"),
+        ("edited", "x", "x is no JSON file of a graph, and none of .*LINUX is called so"),
+        ("smiles", "C1CC", "'C1CC' is no SMILES that RDKit takes"),
+        ("matrices", "x.txt", r"x\.txt cannot be read as a matrix"),
+    ],
+)
+def test_graphs_that_are_not_there_are_told(kind: str, word: str, told: str, toys: Path, tmp_path: Path) -> None:
+    pytest.importorskip("rdkit")
+    model = checkpoint(tmp_path / "m.safetensors", kind, toys / {"edited": "LINUX"}.get(kind, "RINGS"), inputs=1)
+    with pytest.raises(ValueError, match=told):
+        call("explain", word, word, "--model", str(model), "--method", "saliency")
+
+
+def test_a_checkpoint_that_says_nothing_of_its_graphs(tmp_path: Path) -> None:
+    model = save(tmp_path / "m.safetensors", find_card("siamese-gcn").build(), "siamese-gcn")
+    with pytest.raises(ValueError, match="does not say what graphs it was trained on"):
+        call("explain", "0", "1", "--model", str(model), "--method", "saliency")
+    model = checkpoint(tmp_path / "s.safetensors", "matrices", tmp_path, "brain-gcn", {"shared": True}, inputs=10, regions=10)
+    with pytest.raises(ValueError, match="trained with --shared"):
+        call("explain", "a.txt", "b.txt", "--model", str(model), "--method", "saliency")
+
+
+def test_the_strongest_nodes_and_the_picture_of_several_pairs() -> None:
+    rings = [Data(x=torch.arange(n).float()[:, None], edge_index=torch.stack([torch.arange(n), (torch.arange(n) + 1) % n])) for n in (3, 5)]
+    a, b = Batch.from_data_list(rings), Batch.from_data_list(rings[::-1])
+
+    def total(a: Data, b: Data) -> Tensor:
+        return torch.zeros(2).index_add(0, a.batch, a.x[:, 0] ** 2) - torch.zeros(2).index_add(0, b.batch, b.x[:, 0])
+
+    why = PairInputXGradient(total).explain((a, b))
+    first, second = why.top(2)
+    assert [cell.place for cell in first[0]] == [(2,), (1,)]
+    assert [cell.value for cell in second[0]] == [32.0, 18.0]
+    assert [cell.value for cell in why.top(1, largest="apart")[0][1]] == [-4.0]
+    assert len(why.plot().axes) >= 4
+    with pytest.raises(ValueError, match="explain the nodes"):
+        PairInputXGradient(SiameseModel(GraphEncoder(1))).explain((a, b), parts=("edges",)).top()
+
+
 @pytest.mark.slow
 def test_the_matching_network_learns_edit_distances(real_data: Path, tmp_path: Path) -> None:
-    trained = train(Settings("graph-matching", "LINUX", data=real_data, output=tmp_path, epochs=3, device="cpu", progress=False))
+    trained = train(Settings("graph-matching", "LINUX", data=real_data, output=tmp_path, epochs=1, device="cpu", progress=False))
     assert trained.metrics["spearman"] > 0.9
     assert trained.metrics["mse"] < 5e-3

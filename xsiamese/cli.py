@@ -88,14 +88,14 @@ def explain(
     a: Path, b: Path, /, *, model: str = "fashion", method: str = "gradcam", layer: str | None = None, target: int | None = None,
     output: Output = None, json_: Json = False, size: int | None = None, seed: int = 0, threshold: float | None = None, distractor: Path | None = None,
 ) -> None:  # fmt: skip
-    """Explain why the model found two images alike or different.
+    """Explain why the model found two images or graphs alike or different.
 
     Parameters
     ----------
     a
-        The first image.
+        The first image; for a network that was trained on graphs a SMILES, a file of a connectivity matrix or of a graph, or the number of a graph in its set.
     b
-        The second image.
+        The second one.
     model
         A zoo name, a checkpoint of ours, or package.module:factory.
     method
@@ -122,20 +122,22 @@ def explain(
 
     cls = find(method)
     opened = open_model(model, size=size)
-    inputs = opened.read(a), opened.read(b)
+    read = reader(opened)
+    inputs = read(a), read(b)
     chosen = layer or opened.layer
     made = cls(opened.model, chosen) if cls.needs_layer else cls(opened.model)
     if threshold is not None:
         if not hasattr(made, "threshold"):
             raise ValueError(f"--threshold is for methods about the decision, and {method} explains the score: leave it out, or use --method counterfactual")
         made.threshold = threshold
-    options = {} if distractor is None else {"distractor": opened.read(distractor)}
-    explanation = made.explain(inputs, target, ids=[(a.name, b.name)], seed=seed, **options)
+    options = {} if distractor is None else {"distractor": read(distractor)}
+    explanation = made.explain(inputs, target, ids=[(a.name or str(a), b.name or str(b))], seed=seed, **options)
     if output is not None:
         if output.suffix == ".safetensors":
             explanation.save(output)
         else:
-            explanation.plot(preprocessing=opened.preprocessing).savefig(output, bbox_inches="tight")
+            shown: dict[str, Any] = {} if opened.preprocessing is None else {"preprocessing": opened.preprocessing}
+            explanation.plot(**shown).savefig(output, bbox_inches="tight")
     if json_:
         print(json.dumps(describe(explanation, output), indent=2))
     else:
@@ -166,6 +168,16 @@ def demo(*, output: Path = Path("demo"), method: str = "gradcam") -> None:
         path = output / f"{name}.png"
         explanation.plot(preprocessing=checkpoint.card.preprocessing).savefig(path, dpi=120)
         print(f"{name}: {classes[0]} - {classes[1]}, cosine similarity {float(explanation.scores[0]):.3f}, {explanation.method}: {path}")
+
+
+def reader(opened: Any) -> Any:
+    """What reads a side for the model: an image file, or a graph as the model was trained on."""
+    if opened.modality == "graph":
+        from xsiamese.data.graph_files import graph_reader
+
+        read = graph_reader(opened.about)
+        return lambda path: read(str(path))
+    return opened.read
 
 
 def describe(explanation: Any, output: Path | None) -> dict[str, Any]:

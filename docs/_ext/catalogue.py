@@ -13,6 +13,7 @@ from typing import Any
 
 import captum.attr
 import counterfactual_tables
+import graph_tables
 import shared
 import zoo_tables
 from described import CAPTUM, NOT_METHODS, OPTIONS, UNSUPPORTED
@@ -43,6 +44,7 @@ def write(app: Sphinx) -> None:
         "shared.inc": table(head, shared.table(), "26 38 12 12 12"),
         "performance.inc": performance(Path(app.srcdir, "measurements", "speed.json")),
         **zoo_tables.tables(Path(app.srcdir, "measurements")),
+        **graph_tables.tables(Path(app.srcdir, "measurements")),
         **counterfactual_tables.tables(Path(app.srcdir, "measurements", "counterfactuals.json")),
     }
     for path, text in pages.items():

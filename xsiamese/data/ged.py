@@ -34,12 +34,11 @@ def load_ged(folder: Path, name: str, *, valid: float = 0.25, seed: int = 0) -> 
             raise ValueError(f"{tables[0]} has no {sorted(missing)[0]!r}: ids and ged are needed, found {', '.join(table.files)}")
         ids, ged = [str(i) for i in table["ids"]], torch.from_numpy(table["ged"].astype(np.float32))
     files = [(part, path) for part in ("train", "test") for path in sorted((folder / part).glob("*.json"), key=lambda p: (len(p.stem), p.stem))]
-    read = [_read(path) for _, path in files]
     row = {name: i for i, name in enumerate(ids)}
     if unknown := [path for _, path in files if path.stem not in row]:
         raise ValueError(f"{unknown[0]} has no edit distances in {tables[0].name}")
-    kinds = sorted({label for _, labels, _ in read for label in labels})
-    graphs = [_graph(count, labels, edges, kinds) for count, labels, edges in read]
+    kinds = kinds_of(folder)
+    graphs = [graph_of(path, kinds) for _, path in files]
     known = torch.tensor([row[path.stem] for _, path in files])
     tested = torch.tensor([part == "test" for part, _ in files])
     return graded(name, graphs, ged[known][:, known], tested, valid=valid, seed=seed, names=tuple(path.stem for _, path in files))
@@ -82,6 +81,27 @@ def graded(
     return Source(name, items.take(order[held:].sort().values), items.take(order[:held].sort().values), items.take(tested.nonzero().flatten()))
 
 
+def kinds_of(folder: Path) -> list[str]:
+    """All labels of nodes in ``train/*.json`` and ``test/*.json``, sorted."""
+    return sorted({label for part in ("train", "test") for path in (folder / part).glob("*.json") for label in _read(path)[1]})
+
+
+def graph_of(path: Path, kinds: list[str]) -> Any:
+    """The PyG graph of a JSON file, its nodes one-hot by label, or constant where there are no labels.
+
+    Raises:
+        ValueError: if it is no graph, or has a label that is none of ``kinds``.
+    """
+    from torch_geometric.data import Data
+    from torch_geometric.utils import to_undirected
+
+    count, labels, edges = _read(path)
+    if unknown := [label for label in labels if label not in kinds]:
+        raise ValueError(f"{path} has a node {unknown[0]!r}, and the set knows {', '.join(kinds) or 'no labels'} only")
+    x = torch.eye(len(kinds))[[kinds.index(label) for label in labels]] if labels else torch.ones(count, 1)
+    return Data(x=x, edge_index=to_undirected(edges, num_nodes=count))
+
+
 def _read(path: Path) -> tuple[int, list[str], Tensor]:
     """The number of nodes, their labels and the edges in one direction, shape (2, edges)."""
     try:
@@ -95,12 +115,3 @@ def _read(path: Path) -> tuple[int, list[str], Tensor]:
     if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < count:
         raise ValueError(f"{path} has an edge to node {int(edges.max())}, and nodes 0 to {count - 1} only")
     return count, labels, edges
-
-
-def _graph(count: int, labels: list[str], edges: Tensor, kinds: list[str]) -> Any:
-    """A PyG graph, its nodes one-hot by label, or constant where there are no labels."""
-    from torch_geometric.data import Data
-    from torch_geometric.utils import to_undirected
-
-    x = torch.eye(len(kinds))[[kinds.index(label) for label in labels]] if labels else torch.ones(count, 1)
-    return Data(x=x, edge_index=to_undirected(edges, num_nodes=count))

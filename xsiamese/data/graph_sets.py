@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -18,6 +18,7 @@ COLLECTED = (
     "REDDIT-BINARY",
 )  # fmt: skip
 FOLDERS = {"AIDS700nef": ("AIDS700nef", "AIDS"), "LINUX": ("LINUX", "Linux")}
+Kind = Literal["smiles", "edited", "collected", "matrices"]
 MATRICES = ("pattern", "by", "neighbours", "density", "shared")
 
 
@@ -37,30 +38,44 @@ def load_graphs(dataset: str, data: Path, *, valid: float | None = None, test: f
     Raises:
         ValueError: for an unknown set, with the nearest names; for what its reader says.
     """
-    path = Path(dataset)
+    kind, path = kind_of(dataset, data)
     shares: dict[str, Any] = {name: value for name, value in (("valid", valid), ("test", test)) if value is not None}
-    if path.suffix.lower() == ".csv" and path.is_file():
+    if kind == "smiles":
         from xsiamese.data.molecules import read_smiles
 
         _only(reading, ("target",), "a table of SMILES")
         return Source(path.stem, *split_graphs(read_smiles(path, **reading), *_shares(valid, test), seed))
-    found = path if path.is_dir() else _found(dataset, data)
-    if found is not None and _edited(found):
+    if kind == "edited":
         from xsiamese.data.ged import load_ged
 
         _only({**reading, **({} if test is None else {"test_size": test})}, (), "a set whose test graphs are given")
-        return load_ged(found, dataset if found is not path else found.resolve().name, **({} if valid is None else {"valid": valid}), seed=seed)
-    if found is not None and (name := _collected(found)):
-        _only(reading, (), "a TUDataset")
-        return Source(name, *split_graphs(read_tu(found, name), *_shares(valid, test), seed))
-    if path.is_dir():
+        return load_ged(path, dataset if dataset in EDITED else path.resolve().name, **({} if valid is None else {"valid": valid}), seed=seed)
+    if kind == "matrices":
         from xsiamese.data.connectomes import load_connectomes
 
         _only(reading, MATRICES, "a folder of matrices")
         return load_connectomes(path, **shares, **reading, seed=seed)
+    _only(reading, (), "a TUDataset")
+    if not path.is_dir():
+        _download(dataset, data)
+    name = collected_name(path)
+    return Source(name, *split_graphs(read_tu(path, name), *_shares(valid, test), seed))
+
+
+def kind_of(dataset: str, data: Path) -> tuple[Kind, Path]:
+    """What kind of set a name or a path is, and where it lies; a TUDataset that is nowhere would lie in ``data``.
+
+    Raises:
+        ValueError: for an unknown set, with the nearest names.
+    """
+    path = Path(dataset)
+    if path.suffix.lower() == ".csv" and path.is_file():
+        return "smiles", path
+    found = path if path.is_dir() else _found(dataset, data)
+    if found is not None:
+        return ("edited" if _edited(found) else "collected" if collected_name(found) else "matrices"), found
     if dataset in COLLECTED:
-        _only(reading, (), "a TUDataset")
-        return Source(dataset, *split_graphs(read_tu(_downloaded(dataset, data), dataset), *_shares(valid, test), seed))
+        return "collected", data / dataset
     names = (*EDITED, *COLLECTED)
     near = get_close_matches(dataset, names, n=2) or [n for n in names if n.lower() == dataset.lower()]
     if dataset in EDITED:
@@ -96,7 +111,7 @@ def read_tu(folder: Path, name: str) -> LabelledGraphs:
 def _found(dataset: str, data: Path) -> Path | None:
     """The folder of a named set, at most two folders deep."""
     names = FOLDERS.get(dataset, (dataset,))
-    return next((place for place in _below(data) if place.name in names and (_edited(place) if dataset in EDITED else _collected(place))), None)
+    return next((place for place in _below(data) if place.name in names and (_edited(place) if dataset in EDITED else collected_name(place))), None)
 
 
 def _below(data: Path) -> Iterator[Path]:
@@ -112,20 +127,19 @@ def _edited(folder: Path) -> bool:
     return (folder / "train").is_dir() and (folder / "test").is_dir() and any(folder.glob("*.npz"))
 
 
-def _collected(folder: Path) -> str:
+def collected_name(folder: Path) -> str:
     """The name of the TUDataset whose raw files are in a folder, or nothing."""
     found = next(iter(sorted((folder / "raw").glob("*_graph_indicator.txt"))), None)
     return "" if found is None else found.name.removesuffix("_graph_indicator.txt")
 
 
-def _downloaded(name: str, data: Path) -> Path:
+def _download(name: str, data: Path) -> None:
     from torch_geometric.datasets import TUDataset
 
     try:
         TUDataset(str(data), name)
     except Exception as error:  # whatever the network does
         raise ValueError(f"{name} is not in {data} and could not be downloaded there ({error}): give --data the folder that holds {name}/raw") from error
-    return data / name
 
 
 def _shares(valid: float | None, test: float | None) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from xsiamese.data.graph_sets import MATRICES, load_graphs
+from xsiamese.data.graph_sets import MATRICES, kind_of, load_graphs
 from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.items import Items
 from xsiamese.data.sources import Source
@@ -48,7 +48,8 @@ class Training(Modality):
         return {"inputs": source.train.features, **regions, **edges}
 
     def described(self) -> dict[str, Any]:
-        return {"reading": self.settings.reading}
+        kind, place = kind_of(self.settings.dataset, self.settings.data)
+        return {"graphs": {"kind": kind, "place": str(place.resolve()), "reading": self.settings.reading}}
 
     def rows(self, items: Items, size: int) -> int:
         return max(size, 128)

@@ -83,7 +83,7 @@ def _graph(task: Task) -> Loss:
 
 
 GRAPH: Mapping[str, Any] = {"lr": 3e-3, "epochs": 30, "batch_size": 64, "optimizer": "AdamW", "schedule": "onecycle"}
-GED: Mapping[str, Any] = {"lr": 3e-3, "epochs": 50, "batch_size": 128, "rounds": 10}
+GED: Mapping[str, Any] = {"lr": 3e-3, "epochs": 10, "batch_size": 128, "rounds": 30}
 EDITED: Mapping[str, Mapping[str, Any]] = {"AIDS700nef": GED, "LINUX": GED}
 RECIPES: Mapping[str, Recipe] = {
     "embedding-classification": Recipe(_classification),
@@ -112,7 +112,7 @@ RECIPES: Mapping[str, Recipe] = {
         lr=5e-3, epochs=40, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-2}, rounds=2,
     ),
     **{name: Recipe(_graph, **GRAPH, rounds=4, for_data=EDITED) for name in ("siamese-gcn", "siamese-gin", "siamese-gat", "graph-matching")},
-    "simgnn": Recipe(_graph, **{**GRAPH, "lr": 1e-3}, rounds=4, for_data={name: {**GED, "lr": 1e-3} for name in EDITED}),
+    "simgnn": Recipe(_graph, **{**GRAPH, "lr": 1e-3}, rounds=4, for_data={name: {**GED, "lr": 1e-3, "epochs": 50, "schedule": "constant"} for name in EDITED}),
     "brain-gcn": Recipe(_graph, **{**GRAPH, "lr": 1e-3, "batch_size": 32}),
 }  # fmt: skip
 OLD_NAMES: Mapping[str, str] = {"siamese-constrastive": "siamese-contrastive", "tripet-loss-net": "triplet-loss-net"}

@@ -1,9 +1,9 @@
-"""A model opened by name, with what is needed to feed it image files."""
+"""A model opened by name, with what is needed to feed it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,24 +16,30 @@ from xsiamese.zoo.checkpoint import find_card, load, shipped
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """A model that is ready to explain image files.
+    """A model that is ready to explain.
 
     Attributes:
         model: the model, in evaluation mode.
         layer: the layer to explain on, or None.
-        preprocessing: of its images.
+        preprocessing: of its images, or None if it takes other data.
+        about: what the checkpoint says of the training.
+        modality: what it takes: "image", "graph" or "tabular".
     """
 
     model: Callable[..., Any]
     layer: str | None
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    modality: str = "image"
 
     def read(self, path: str | Path) -> Tensor:
         """An image file as the model's input, shape (1, channels, height, width).
 
         Raises:
-            ValueError: if the file is missing, truncated or no image.
+            ValueError: if the file is missing, truncated or no image; or if the model takes no images.
         """
+        if self.preprocessing is None:
+            raise ValueError(f"the model is for {self.modality} data, not for image files")
         try:
             from PIL import Image
         except ImportError as error:
@@ -59,17 +65,15 @@ def open_model(spec: str, *, size: int | None = None) -> OpenedModel:
     if Path(spec).suffix == ".safetensors":
         checkpoint = load(spec)
         trained_on = checkpoint.about.get("preprocessing")
-        opened = _with_card(checkpoint.model, checkpoint.card)
+        opened = _with_card(checkpoint.model, checkpoint.card, checkpoint.about)
         return replace(opened, preprocessing=Preprocessing.of(trained_on)) if trained_on else opened
     if ":" in spec:
         return _made(spec, size)
     return _with_card(shipped(spec).model, find_card(spec))
 
 
-def _with_card(model: Callable[..., Any], card: ModelCard) -> OpenedModel:
-    if card.preprocessing is None:
-        raise ValueError(f"{card.name!r} is a model for {card.modality} data, not for image files")
-    return OpenedModel(model, card.layer, card.preprocessing)
+def _with_card(model: Callable[..., Any], card: ModelCard, about: Mapping[str, Any] | None = None) -> OpenedModel:
+    return OpenedModel(model, card.layer, card.preprocessing, about or {}, card.modality)
 
 
 def _made(spec: str, size: int | None) -> OpenedModel:
