@@ -27,7 +27,8 @@ class PairBatch:
 
     Attributes:
         model: the model, in evaluation mode.
-        a, b: the two sides.
+        a: the first side.
+        b: the second side.
         baselines: one tensor for each leaf of each side.
         extra: additional arguments of the model.
         target: what is explained instead of closeness, or None.

@@ -120,7 +120,7 @@ class DecisionMaps(PairExplanation):
 
     @property
     def factual(self) -> tuple[Tensor, Tensor]:
-        """What speaks for the decision, of a and of b: positive where it pulls together, negative where it pushes apart."""
+        """What speaks for the decision, of a and of b. It is positive where it pulls together, negative where it pushes apart."""
         return self._part(True)
 
     @property
