@@ -14,6 +14,7 @@ from typing import Any
 import captum.attr
 import counterfactual_tables
 import graph_tables
+import robust_tables
 import shared
 import zoo_tables
 from described import CAPTUM, NOT_METHODS, OPTIONS, UNSUPPORTED
@@ -46,6 +47,7 @@ def write(app: Sphinx) -> None:
         **zoo_tables.tables(Path(app.srcdir, "measurements")),
         **graph_tables.tables(Path(app.srcdir, "measurements")),
         **counterfactual_tables.tables(Path(app.srcdir, "measurements", "counterfactuals.json")),
+        **robust_tables.tables(Path(app.srcdir, "measurements", "robust_tables.json")),
     }
     for path, text in pages.items():
         target = root / path
