@@ -51,8 +51,8 @@ def test_the_card_builds_what_a_checkpoint_can_hold(tmp_path: Path) -> None:
     assert torch.equal(found.model(rows, rows.flip(0)), model(rows, rows.flip(0)))
     with pytest.raises(ValueError, match="hidden=0: at least 1"):
         siamese_mlp(hidden=0)
-    with pytest.raises(ValueError, match="is a model for tabular data, not for image files"):
-        open_model(str(tmp_path / "m.safetensors"))
+    with pytest.raises(ValueError, match="the model is for tabular data, not for image files"):
+        open_model(str(tmp_path / "m.safetensors")).read("a.png")
 
 
 def test_the_score_is_symmetric_and_largest_for_a_row_with_itself() -> None:
