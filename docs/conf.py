@@ -65,7 +65,7 @@ sphinx_gallery_conf = {
     "image_scrapers": ("figures.scrape",),
     "reset_modules": ("matplotlib", "figures.reset"),
     "capture_repr": ("__repr__",),
-    "doc_module": ("xsiamese", "xsiamese_captum", "xsiamese_counterfactual", "xsiamese_gradcam"),
+    "doc_module": ("xsiamese", "xsiamese_captum", "xsiamese_counterfactual", "xsiamese_gradcam", "xsiamese_graph"),
     "backreferences_dir": "reference/generated/backreferences",
     "min_reported_time": 0,
     "remove_config_comments": True,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from xsiamese.graphs import collate_pairs as collate_pairs
     from xsiamese_captum import *  # noqa: F403
     from xsiamese_gradcam import *  # noqa: F403
+    from xsiamese_graph import *  # noqa: F403
 
 __version__ = "0.1.0"
 

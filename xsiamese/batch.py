@@ -133,9 +133,13 @@ class PairBatch:
 
     def copies(self, *moved: Tensor) -> int:
         """How many copies of all pairs ``moved`` holds, one after the other."""
-        first = len(self.a.leaves)
-        counts = [(self.a, i) if i < first else (self.b, i - first) for i in self.objective.moved_at]
-        return max((side.count(i, tensor) for (side, i), tensor in zip(counts, moved, strict=True)), default=self.pairs) // self.pairs
+        places = [self.place(i) for i in range(len(moved))]
+        return max((side.count(leaf, tensor) for (side, leaf), tensor in zip(places, moved, strict=True)), default=self.pairs) // self.pairs
+
+    def place(self, moved: int) -> tuple[Side, int]:
+        """The side that one of :attr:`moved` is of, and its number among the leaves there."""
+        i, first = self.objective.moved_at[moved], len(self.a.leaves)
+        return (self.a, i) if i < first else (self.b, i - first)
 
     def tail(self, layer: Layer, side: int, activation: Tensor) -> Tensor:
         """The value of a single pair as a function of a layer's output on one side (0 for a, 1 for b).
@@ -168,7 +172,7 @@ class PairBatch:
 
     def gradients(self) -> Leaves:
         """The gradient of the value with respect to each of :attr:`moved`."""
-        moved = self.moved if self.create_graph else tuple(leaf.requires_grad_() for leaf in self.moved)
+        moved = tuple(leaf if leaf.requires_grad else leaf.detach().requires_grad_() for leaf in self.moved)
         with torch.enable_grad():
             return self.differentiate(self.value(*moved), moved)
 

@@ -33,16 +33,14 @@ class GraphSide(Side):
         parts: any of "nodes" (the features ``x``), "edges" (a gate of 1 on every edge, which multiplies its messages in all layers), and, where the
             graphs have them, "edge_weight" and "edge_attr".
         leaves: their values.
-        empty: further parts that were asked for and are of edges, of which there are none.
     """
 
     modality: ClassVar[str] = "graph"
     aligned: ClassVar[bool] = False
 
-    def __init__(self, structure: Structure, parts: tuple[str, ...], leaves: Leaves, empty: tuple[str, ...] = ()) -> None:
+    def __init__(self, structure: Structure, parts: tuple[str, ...], leaves: Leaves) -> None:
         self.structure = structure
         self.parts = parts
-        self.empty = empty
         self.leaves = leaves
         self.pairs = structure.pairs
 
@@ -60,10 +58,9 @@ class GraphSide(Side):
             if moving and not leaf.is_floating_point():
                 raise ValueError(f"{PARTS[part]} of input {name} is {leaf.dtype}: only floating point values can move; explain parts=('edges',)")
             leaves[part] = leaf
-        full = {part: leaf for part, leaf in leaves.items() if len(leaf)}
-        if not full:
+        if not any(map(len, leaves.values())):
             raise ValueError(f"the graphs of input {name} have no edges, and only {' and '.join(chosen)} were to be explained: explain parts=('nodes',)")
-        return GraphSide(self.structure, tuple(full), tuple(full.values()), tuple(part for part in chosen if part not in full))
+        return GraphSide(self.structure, chosen, tuple(leaves.values()))
 
     def _gate(self) -> Tensor:
         data = self.structure.data
@@ -81,7 +78,7 @@ class GraphSide(Side):
             return self
         order = self.structure.reversed_edges()
         leaves = tuple(t if part == "nodes" else t[order] for part, t in zip(self.parts, self.leaves, strict=True))
-        return GraphSide(self.structure.ordered(order), self.parts, leaves, self.empty)
+        return GraphSide(self.structure.ordered(order), self.parts, leaves)
 
     def rebuild(self, leaves: Sequence[Tensor]) -> Any:
         data = self.structure.copied(self._copies(leaves))
@@ -104,14 +101,14 @@ class GraphSide(Side):
 
     def holding(self, leaves: Leaves) -> GraphSide:
         copies = self._copies(leaves)
-        return GraphSide(self.structure if copies == 1 else Structure(self.structure.copied(copies)), self.parts, leaves, self.empty)
+        return GraphSide(self.structure if copies == 1 else Structure(self.structure.copied(copies)), self.parts, leaves)
 
     def select(self, which: Tensor) -> GraphSide:
         leaves = tuple(leaf[self.rows(i, which)] for i, leaf in enumerate(self.leaves))
-        return GraphSide(self.structure.select(which), self.parts, leaves, self.empty)
+        return GraphSide(self.structure.select(which), self.parts, leaves)
 
     def template(self) -> GraphSide:
-        return GraphSide(self.structure, self.parts, tuple(leaf.detach() for leaf in self.leaves), self.empty)
+        return GraphSide(self.structure, self.parts, tuple(leaf.detach() for leaf in self.leaves))
 
     def names(self, name: str) -> list[str]:
         return [f"{name}.{PARTS[part] or part}" for part in self.parts]
@@ -145,7 +142,7 @@ class GraphSide(Side):
     def returned(self, value: Any, of_layer: bool) -> Any:
         if of_layer:
             return tuple(self._of_nodes(v) for v in value) if isinstance(value, tuple) else self._of_nodes(value)
-        masks = {_MASKS.get(part, "edge_mask"): self.leaves[0].new_zeros(0) for part in self.empty}
+        masks = {}
         for part, one in zip(self.parts, value, strict=True):
             masks[_MASKS.get(part, "edge_mask")] = one if part == "nodes" else self.structure.as_given(one)
         return self._explanation(masks)

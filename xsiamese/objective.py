@@ -39,7 +39,7 @@ class Objective(nn.Module):
         self.layout = split.layout or torch.preserve_format
         counts = (len(a.leaves), len(b.leaves))
         names = [*a.names(SIDES[0]), *b.names(SIDES[1])]
-        floating = tuple(leaf.is_floating_point() for leaf in (*a.leaves, *b.leaves))
+        floating = tuple(leaf.is_floating_point() and len(leaf) > 0 for leaf in (*a.leaves, *b.leaves))
         sides = [side for side in (0, 1) for _ in range(counts[side])]
         self.moved_at = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
         self.held_at = [i for i in range(len(sides)) if i not in self.moved_at and not (self.encodes_held and sides[i] not in self.moving)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
     "16 constant model": values.check_constant_model,
     "17 memory": traces.check_memory,
     "18 differentiable": values.check_differentiable,
+    "19 relabelling": values.check_relabelling,
     "described": traces.check_described,
 }
 
@@ -45,6 +47,7 @@ def quick_options(cls: type[PairAttribution]) -> dict[str, Any]:
         "n_samples": 64 if cls.name in ("kernel_shap", "lime") else 8,
         "nt_samples": 2,
         "steps": 4,
+        "epochs": 5,
         "feature_mask": (halves, halves),
         "sliding_window_shapes": (1, 2, 2),
     }
@@ -70,15 +73,30 @@ def check_explainer(cls: type[PairAttribution], *, only: str | None = None, opti
     if only is not None and only not in CHECKS:
         near = get_close_matches(only, CHECKS, n=1)
         raise ValueError(f"no check is called {only!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CHECKS)}"))
-    subject = Subject(cls, quick_options(cls) if options is None else options)
-    failures = []
-    for name, check in CHECKS.items():
-        if only in (None, name):
-            try:
-                check(subject)
-            except ContractError as error:
-                failures.append(f"{name}: {error}")
-            except Exception as error:
-                failures.append(f"{name}: {type(error).__name__}: {error}")
+    failures = [
+        f"{name}{subject.kind}: {said}"
+        for name, check in CHECKS.items() if only in (None, name)
+        for subject in subjects(cls, quick_options(cls) if options is None else options) if (said := _failure(check, subject))
+    ]  # fmt: skip
     if failures:
         raise ContractError(f"{cls.__name__} breaks the contract:\n" + "\n".join(failures))
+
+
+def subjects(cls: type[PairAttribution], options: dict[str, Any]) -> list[Subject]:
+    """What the class is tried on: images, and graphs if it explains these and torch_geometric is installed."""
+    found = [Subject(cls, options)] if cls.modalities & {"image", "tabular"} else []
+    if "graph" in cls.modalities and find_spec("torch_geometric"):
+        from xsiamese.contract.graphs import GraphSubject
+
+        found += [GraphSubject(cls, options, mask) for mask in (("node_mask",) if cls.needs_layer else ("node_mask", "edge_mask"))]
+    return found
+
+
+def _failure(check: Callable[[Subject], None], subject: Subject) -> str:
+    try:
+        check(subject)
+    except ContractError as error:
+        return str(error)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""

@@ -6,10 +6,13 @@ from collections.abc import Iterable
 
 from xsiamese import PairAttribution, hookimpl
 from xsiamese_graph.leave_one_out import PairLeaveOneOut, fingerprint_atoms, leave_one_out
+from xsiamese_graph.mask import PairGNNExplainer
+from xsiamese_graph.occlusion import PairGraphOcclusion
 
-__all__ = ["PairLeaveOneOut", "fingerprint_atoms", "leave_one_out"]
+__all__ = ["PairGNNExplainer", "PairGraphOcclusion", "PairLeaveOneOut", "fingerprint_atoms", "leave_one_out"]
 
 
 @hookimpl
 def xsiamese_explainers() -> Iterable[type[PairAttribution]]:
-    return (PairLeaveOneOut,)
+    """Explainers that are about nodes and edges."""
+    return (PairGNNExplainer, PairGraphOcclusion, PairLeaveOneOut)

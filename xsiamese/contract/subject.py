@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ class Subject:
 
     cls: type[PairAttribution]
     options: dict[str, Any] = field(default_factory=dict)
+    kind: ClassVar[str] = ""
 
     def make(self, model: Callable[..., Any], layer: Any = "3") -> Any:
         """The explainer of a model; one that needs a threshold gets one that the contract's pairs can cross."""
@@ -40,8 +41,51 @@ class Subject:
             options = {k: v for k, v in options.items() if k not in ("feature_mask", "sliding_window_shapes")}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            found: tuple[Tensor, Tensor] = explainer.attribute(inputs, **{**options, **kwargs})
+            found = explainer.attribute(self.given(inputs), **{**options, **kwargs})
+        plain: tuple[Tensor, Tensor] = self.plain(found)
+        return plain
+
+    def encoder(self, *, inplace: bool = False, norm: bool = False) -> nn.Sequential:
+        """The encoder on trial, always with the same weights; its layer "3" is a convolution."""
+        return encoder(inplace=inplace, norm=norm)
+
+    def smooth(self) -> nn.Module:
+        """An encoder without kinks."""
+        with torch.random.fork_rng():
+            torch.manual_seed(5)
+            layers = [nn.Conv2d(1, 3, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 4, 1), nn.Tanh(), nn.Flatten(), nn.Linear(4, 3)]
+        return nn.Sequential(*layers).double()
+
+    def pairs(self, count: int = PAIRS) -> tuple[Tensor, Tensor]:
+        """Always the same pairs: for graphs the features of their nodes."""
+        return pairs(count)
+
+    def one(self, inputs: tuple[Tensor, Tensor], i: int) -> tuple[Tensor, Tensor]:
+        """One of the pairs."""
+        return inputs[0][i : i + 1], inputs[1][i : i + 1]
+
+    def given(self, inputs: tuple[Tensor, Tensor]) -> Any:
+        """What a user gives."""
+        return inputs
+
+    def plain(self, found: Any) -> Any:
+        """What a user gets, as two tensors."""
         return found
+
+    def total(self, explainer: Any, found: Any) -> Tensor:
+        """What both maps of each pair sum to."""
+        sums: Tensor = explainer.total(found, self.options)
+        return sums
+
+    def check_relabelling(self) -> None:
+        """Nothing to do for inputs whose rows have no order of their own."""
+
+    def mirrors(self, value: Any, leaf: Tensor) -> str:
+        """What a map should have been, or nothing if it is."""
+        of_layer = self.cls.needs_layer and not getattr(self.cls, "input_level", False)
+        if isinstance(value, Tensor) and value.shape[0] == PAIRS and (of_layer or value.shape == leaf.shape):
+            return ""
+        return "a tensor with one row a pair" if of_layer else f"a tensor of shape {tuple(leaf.shape)}"
 
 
 def encoder(*, inplace: bool = False, norm: bool = False) -> nn.Sequential:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.comparison import Function
-from xsiamese.contract.subject import ContractError, Subject, encoder, near, pairs
+from xsiamese.contract.subject import ContractError, Subject, near
 from xsiamese.model import SiameseModel
 
 
@@ -33,14 +33,14 @@ def check_nothing_left(subject: Subject) -> None:
             raise KeyError("on purpose")
         return (z_a * z_b).sum(1)
 
-    model = SiameseModel(encoder(), Function(compare))
+    model = SiameseModel(subject.encoder(), Function(compare))
     before = _traces(model)
-    subject.attribute(model, pairs())
+    subject.attribute(model, subject.pairs())
     if _traces(model) != before:
         raise ContractError("hooks, masks or attributes stay on the model after attribute")
     failing = True
     try:
-        subject.attribute(model, pairs())
+        subject.attribute(model, subject.pairs())
     except Exception:
         failing = False
     if failing and not subject.cls.of_activations:
@@ -51,7 +51,7 @@ def check_nothing_left(subject: Subject) -> None:
 
 def check_state(subject: Subject) -> None:
     """Training flags, buffers, requires_grad, .grad and random numbers are as they were."""
-    layers = encoder(norm=True)
+    layers = subject.encoder(norm=True)
     model = SiameseModel(layers, "dot").train()
     layers[0].eval()
     first, second = (next(layers[i].parameters()) for i in (0, 3))
@@ -61,7 +61,7 @@ def check_state(subject: Subject) -> None:
     state = {k: v.clone() for k, v in model.state_dict().items()}
     grads = [(p.requires_grad, None if p.grad is None else p.grad.clone()) for p in model.parameters()]
     torch_state, numpy_state, random_state = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]
-    subject.attribute(model, pairs())
+    subject.attribute(model, subject.pairs())
     if [m.training for m in model.modules()] != flags:
         raise ContractError("training flags are not as they were: they must be put back module by module")
     if any(not torch.equal(v, state[k]) for k, v in model.state_dict().items()):
@@ -76,21 +76,23 @@ def check_state(subject: Subject) -> None:
 
 def check_frozen(subject: Subject) -> None:
     """Frozen parameters change nothing."""
-    frozen = SiameseModel(encoder(), "dot").requires_grad_(False)
-    near(subject.attribute(frozen, pairs()), subject.attribute(SiameseModel(encoder(), "dot"), pairs()), "when the parameters are frozen")
+    frozen = SiameseModel(subject.encoder(), "dot").requires_grad_(False)
+    near(
+        subject.attribute(frozen, subject.pairs()), subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs()), "when the parameters are frozen"
+    )
 
 
 def check_inplace(subject: Subject) -> None:
     """An in-place activation changes nothing."""
-    found = subject.attribute(SiameseModel(encoder(inplace=True), "dot"), pairs())
-    near(found, subject.attribute(SiameseModel(encoder(), "dot"), pairs()), "when the ReLUs work in place: clone what a hook records")
+    found = subject.attribute(SiameseModel(subject.encoder(inplace=True), "dot"), subject.pairs())
+    near(found, subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs()), "when the ReLUs work in place: clone what a hook records")
 
 
 def check_inputs_kept(subject: Subject) -> None:
     """Inputs are not modified."""
-    inputs = pairs()
+    inputs = subject.pairs()
     before = [t.clone() for t in inputs]
-    subject.attribute(SiameseModel(encoder(), "dot"), inputs)
+    subject.attribute(SiameseModel(subject.encoder(), "dot"), inputs)
     for side, now, then in zip("ab", inputs, before, strict=True):
         if not torch.equal(now, then) or now.requires_grad or now.grad is not None:
             raise ContractError(f"input {side} was modified (its values, requires_grad or .grad)")
@@ -99,8 +101,8 @@ def check_inputs_kept(subject: Subject) -> None:
 def check_dtype(subject: Subject) -> None:
     """Device and dtype are kept, for float64 and bfloat16."""
     for dtype in (torch.float64, torch.bfloat16):
-        model = SiameseModel(encoder().to(dtype), "dot")
-        a, b = pairs()
+        model = SiameseModel(subject.encoder().to(dtype), "dot")
+        a, b = subject.pairs()
         found = subject.attribute(model, (a.to(dtype), b.to(dtype)))
         for side, value in zip("ab", found, strict=True):
             if value.dtype != dtype or value.device != a.device or not bool(torch.isfinite(value).all()):
@@ -109,20 +111,20 @@ def check_dtype(subject: Subject) -> None:
 
 def check_deterministic(subject: Subject) -> None:
     """The same seed gives the same maps; another seed gives others if the method draws."""
-    model = SiameseModel(encoder(), "dot")
-    first = subject.attribute(model, pairs(), seed=3)
+    model = SiameseModel(subject.encoder(), "dot")
+    first = subject.attribute(model, subject.pairs(), seed=3)
     torch.rand(5)
     np.random.rand(5)
-    for x, y in zip(first, subject.attribute(model, pairs(), seed=3), strict=True):
+    for x, y in zip(first, subject.attribute(model, subject.pairs(), seed=3), strict=True):
         if not torch.equal(x, y):
             raise ContractError("two calls with one seed give different maps")
-    if subject.cls.stochastic and all(map(torch.equal, first, subject.attribute(model, pairs(), seed=4))):
+    if subject.cls.stochastic and all(map(torch.equal, first, subject.attribute(model, subject.pairs(), seed=4))):
         raise ContractError("two seeds give the same maps, and stochastic=True says that it draws: draw from torch's, numpy's or random's generator")
 
 
 def check_memory(subject: Subject) -> None:
     """50 calls leave no tensor behind."""
-    model, inputs = SiameseModel(encoder(), "dot"), pairs(2)
+    model, inputs = SiameseModel(subject.encoder(), "dot"), subject.given(subject.pairs(2))
     explainer = subject.make(model)
 
     def tensors() -> int:
@@ -146,7 +148,7 @@ def check_described(subject: Subject) -> None:
     cls = subject.cls
     if not cls.name or not cls.__doc__:
         raise ContractError("name and docstring are needed")
-    if cls.__name__ not in repr(cls(SiameseModel(encoder(), "dot"))):
+    if cls.__name__ not in repr(cls(SiameseModel(subject.encoder(), "dot"))):
         raise ContractError(f"repr does not name {cls.__name__}")
     if not cls.formula or not (cls.reference or cls.of_activations):
         raise ContractError("formula (LaTeX) and reference (bibliography keys or BibTeX entries) are needed")
