@@ -14,6 +14,7 @@ from typing import Any
 import captum.attr
 import counterfactual_tables
 import graph_tables
+import invariance_tables
 import robust_tables
 import shared
 import zoo_tables
@@ -48,6 +49,7 @@ def write(app: Sphinx) -> None:
         **graph_tables.tables(Path(app.srcdir, "measurements")),
         **counterfactual_tables.tables(Path(app.srcdir, "measurements", "counterfactuals.json")),
         **robust_tables.tables(Path(app.srcdir, "measurements", "robust_tables.json")),
+        **invariance_tables.tables(Path(app.srcdir, "measurements")),
     }
     for path, text in pages.items():
         target = root / path
