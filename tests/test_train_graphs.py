@@ -210,6 +210,8 @@ def test_ranking_by_hand() -> None:
     assert right["precision_at_10"] == 1.0
     assert wrong["spearman"] == pytest.approx(-1.0)
     assert right["test_pairs"] == 12
+    constant = rank(Sizes(0.0), source.test, source.train, Ready())
+    assert (constant["spearman"], constant["kendall"], constant["spearman_of_all"]) == (0.0, 0.0, 0.0)
     found, true = torch.tensor([0.9, 0.8, 0.1, 0.2]), torch.tensor([0.5, 0.1, 0.5, 0.4])
     assert precision(found, true, 2) == 0.5  # the two closest are 0 and 2, found are 0 and 1
 

@@ -90,7 +90,7 @@ pairs = (query.expand_as(references), references)
 grad_q, grad_r = PairSaliency(model).attribute(pairs)
 difference = (grad_q * (pairs[0] - pairs[1])).abs() + (grad_r * (pairs[1] - pairs[0])).abs()
 (held, _), trace = RobustPairExplainer(model, coupling="ball").attribute(
-    pairs, invariance=invariance, units=units, masks="shared", draws=8, descent=Descent(steps=400, rate=100), return_convergence=True, **price
+    pairs, invariance=invariance, units=units, masks="shared", draws=8, descent=Descent(steps=1200, rate=200, dual_rate=0.3), return_convergence=True, **price
 )
 print(trace)
 figure = plot_connectomes(

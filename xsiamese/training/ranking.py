@@ -35,17 +35,21 @@ def rank(model: PairModel, queries: LabelledGraphs, base: LabelledGraphs, ready:
         row, true = row[seen], true[seen]
         if len(true) < 2 or bool((true == true[0]).all()):
             continue
-        constant = bool((row == row[0]).all())
-        rows["spearman"].append(0.0 if constant else float(spearmanr(row, true).statistic))
-        rows["kendall"].append(0.0 if constant else float(kendalltau(row, true).statistic))
+        rows["spearman"].append(_ordered(spearmanr, row, true))
+        rows["kendall"].append(_ordered(kendalltau, row, true))
         for k in (10, 20):
             rows[f"precision_at_{k}"].append(precision(row, true, min(k, len(true))))
     seen = torch.isfinite(truth)
     return {
         **{name: sum(values) / max(len(values), 1) for name, values in rows.items()},
-        "mse": float((found - truth)[seen].square().mean()), "spearman_of_all": float(spearmanr(found[seen], truth[seen]).statistic),
+        "mse": float((found - truth)[seen].square().mean()), "spearman_of_all": _ordered(spearmanr, found[seen], truth[seen]),
         "test_pairs": int(seen.sum()), "test_graphs": len(queries), "base_graphs": len(base),
     }  # fmt: skip
+
+
+def _ordered(measure: Any, found: Tensor, true: Tensor) -> float:
+    """A rank correlation; 0 of a model that says the same of all."""
+    return 0.0 if bool((found == found[0]).all()) else float(measure(found, true).statistic)
 
 
 def precision(found: Tensor, true: Tensor, k: int) -> float:

@@ -26,7 +26,8 @@ class SimGNN(PairModel):
     it. The score is the sigmoid of what is explained.
 
     As published, the histogram only counts: no gradient goes through it. Attributions by gradients see what the tensor network sees;
-    perturbations see both. The tensor network treats its two inputs differently, so that swapping them changes the score.
+    perturbations see both. With ReLU in the tensor network and the head some starts die and give one score to all pairs: here they are tanh and
+    leaky. The tensor network treats its two inputs differently, so that swapping them changes the score.
 
     Args:
         inputs: node features.
@@ -43,7 +44,8 @@ class SimGNN(PairModel):
         self.mean, self.sum = MeanAggregation(), SumAggregation()
         self.bilinear = nn.Bilinear(sizes[-1], sizes[-1], slices, bias=False)
         self.linear = nn.Linear(2 * sizes[-1], slices)
-        self.head = nn.Sequential(nn.Linear(slices + bins, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 1))
+        steps = [layer for a, b in ((slices + bins, 16), (16, 8), (8, 4)) for layer in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
+        self.head = nn.Sequential(*steps, nn.Linear(4, 1))
 
     def forward(self, a: Any, b: Any, *extra: Any) -> Tensor:
         return self.reported(self.explained(a, b))
@@ -52,7 +54,7 @@ class SimGNN(PairModel):
         paired(a, b)
         u_a, u_b = self.nodes(a), self.nodes(b)
         z_a, z_b = self._read(u_a, a), self._read(u_b, b)
-        tensor = (self.bilinear(z_a, z_b) + self.linear(torch.cat([z_a, z_b], 1))).relu()
+        tensor = (self.bilinear(z_a, z_b) + self.linear(torch.cat([z_a, z_b], 1))).tanh()
         joined = torch.cat([tensor, self.histogram(u_a.detach(), a, u_b.detach(), b)], 1) if self.bins else tensor
         score: Tensor = self.head(joined)[:, 0]
         return score
