@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
-from tests.graphs import graph, random_graph
+from tests.graphs import Convolved, graph, one, random_graph
+from xsiamese import SiameseModel
 from xsiamese.plot.connectome import plot_connectomes
 from xsiamese.plot.graph import Coloured, plot_graphs
 from xsiamese.plot.layout import matching, positions
 from xsiamese.plot.molecule import molecule_svg, plot_molecules
+from xsiamese_graph import PairLeaveOneOut
 
 
 def relabelled(data: Data, order: torch.Tensor) -> Data:
@@ -142,3 +144,43 @@ def test_a_connectome_shows_the_strongest_connections_only() -> None:
 def test_drawing_is_not_imported_before_it_is_needed() -> None:
     code = "import sys, xsiamese.plot; print([m for m in ('networkx', 'rdkit', 'torch_geometric', 'scipy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def explained(a: Any, b: Any, parts: Any = ("nodes", "edges"), **kwargs: Any) -> Any:
+    model = SiameseModel(Convolved(1, a.x.shape[1]), "cosine")
+    return PairLeaveOneOut(model).explain((a, b), parts=parts, **kwargs)
+
+
+def test_an_explanation_of_graphs_draws_its_own_values() -> None:
+    a, b = (Batch.from_data_list([random_graph(6, 8, k), random_graph(5, 6, k + 1)]) for k in (0, 5))
+    explanation = explained(a, b, ids=[("x", "y"), ("u", "v")])
+    figure = explanation.plot()
+    assert [axis.get_title() for axis in figure.axes[:4]] == ["x", "y", "u", "v"]
+    limits = [axis.get_ylim() for axis in figure.axes if axis.get_label() == "<colorbar>"]
+    for i, (low, high) in enumerate(limits):
+        one = explanation[i]
+        edges = [Coloured(side.to_data_list()[0], edges=found.edge_mask).strength() for side, found in zip(one.inputs, one.maps, strict=True)]
+        nodes = [float(found.node_mask.abs().max()) for found in one.maps]
+        assert (low, high) == pytest.approx((-max(*edges, *nodes), max(*edges, *nodes)))
+    assert "img" in explanation[0]._repr_html_()
+
+
+def test_molecules_and_connectomes_are_recognised() -> None:
+    from torch_geometric.utils import from_smiles
+
+    sides = [from_smiles(text) for text in ("CC(=O)Oc1ccccc1C(=O)O", "COC(=O)c1ccccc1O")]
+    for side in sides:
+        side.x = side.x.double()
+        del side.edge_attr
+    molecules = explained(*(Batch.from_data_list([side]) for side in sides))
+    assert len(molecules.plot().axes[0].images) == 1
+    assert molecules.plot(kind="graph").axes[0].collections
+    brains = [one(random_graph(30, 200, k, 30)) for k in (0, 1)]
+    assert len(explained(*brains, parts="edges").plot(groups=["left"] * 15 + ["right"] * 15).axes[0].images) == 1
+    with pytest.raises(ValueError, match="only nodes were explained"):
+        explained(*brains, parts="nodes").plot(kind="connectome")
+    assert explained(*brains, parts="nodes").plot().axes[0].collections
+    with pytest.raises(ValueError, match="without smiles"):
+        explained(*brains, parts="edges").plot(kind="molecule")
+    with pytest.raises(ValueError, match="kind='picture'"):
+        explained(*brains, parts="edges").plot(kind="picture")

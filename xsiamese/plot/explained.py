@@ -1,81 +1,146 @@
-"""The picture of an explanation of graphs: molecules, brains or any other graphs, a row a pair."""
+"""The picture that fits an explanation of graphs: molecules, connectomes, or graphs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from xsiamese.structure import some_graphs
+from xsiamese.plot.connectome import plot_connectomes
+from xsiamese.plot.graph import Coloured, plot_graphs
+from xsiamese.plot.molecule import plot_molecules, read
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from xsiamese.explanation import PairExplanation
 
+Kind = Literal["molecule", "connectome", "graph"]
+MOST = 4  # pairs in one picture
+REGIONS, DENSE = 30, 0.1  # a network of at least so many nodes, of whose possible edges so many exist, is drawn as a matrix
 
-def plot_explained(explanation: PairExplanation, *, title: str = "") -> Figure:
-    """Both graphs with their signed values on one scale: of nodes (summed over their features) and of edges.
 
-    A graph that carries its ``smiles`` is drawn as a molecule; one whose nodes have the rows of a matrix as features as a connectome, a value for each
-    connection. Others are laid out.
+def plot_explained(
+    explanation: PairExplanation, *, kind: Kind | None = None, labels: Sequence[Sequence[str]] | None = None, match: Tensor | None = None,
+    groups: Sequence[str] | None = None, strongest: int = 60, title: str = "",
+) -> Figure:  # fmt: skip
+    """Both graphs of each pair with their values, positive ones pulling together.
 
     Args:
-        explanation: of graphs; of several pairs the first eight, of molecules and connectomes one.
-        title: above the picture; the method and the score by default.
+        explanation: of graphs.
+        kind: how they are drawn. None takes molecules for graphs with ``smiles``; connectomes (the first pair only) for networks with as many nodes
+            on both sides, dense ones or such whose nodes have the rows of a matrix as features; and else graphs.
+        labels: the names of the nodes of a and of b, for a single pair.
+        match: for graphs, which node of a is which of b; see :func:`xsiamese.plot.layout.positions`.
+        groups: for connectomes, the group of each region.
+        strongest: for connectomes, how many connections the circle shows.
+        title: above the picture; the method by default.
 
     Raises:
-        ValueError: if there are no values of nodes or edges, or several pairs of molecules or connectomes.
+        ImportError: if matplotlib, networkx or rdkit is needed and not installed.
+        ValueError: if ``kind`` does not fit the graphs.
     """
-    pairs = [tuple(some_graphs(side, range(i, i + 1)) for side in explanation.maps) for i in range(min(len(explanation), 8))]
-    given = [tuple(some_graphs(side, range(i, i + 1)) for side in explanation.inputs) for i in range(min(len(explanation), 8))]
-    heading = title or f"{explanation.method}: " + ", ".join(f"{float(score):.3g}" for score in explanation.scores[:8])
-    named = explanation.ids or [("a", "b")] * len(pairs)
-    smiles = [side.get("smiles") for side in explanation.inputs]
-    if all(smiles) or all(_is_matrix(graph) for graph in pairs[0]):
-        if len(explanation) > 1:
-            raise ValueError(f"molecules and connectomes are drawn one pair at a time, and there are {len(explanation)}: plot(pair=0)")
-        draw = _molecules if all(smiles) else _connectomes
-        return draw(pairs[0], smiles, named[0], heading)
-    from xsiamese.plot.graph import Coloured, plot_graphs
-
-    rows = [
-        tuple(Coloured(_single(graph), _nodes(mask), mask.get("edge_mask"), title=str(name)) for mask, graph, name in zip(masks, graphs, names, strict=True))
-        for masks, graphs, names in zip(pairs, given, named, strict=False)
-    ]
-    ends = ("", "effect") if explanation.unsigned else ("apart", "together")
-    return plot_graphs(rows, title=heading, ends=ends)  # type: ignore[arg-type]
-
-
-def _molecules(masks: Any, smiles: Any, names: tuple[str, str], title: str) -> Figure:
-    from xsiamese.plot.molecule import plot_molecules
-
-    atoms = [_nodes(mask) for mask in masks]
-    if all(values is None for values in atoms):
-        raise ValueError("there are no values of atoms: explain the nodes")
-    return plot_molecules([one[0] for one in smiles], atoms, titles=names, title=title)
+    if kind is not None and kind not in get_args(Kind):
+        raise ValueError(f"kind={kind!r}: {', '.join(get_args(Kind))} or None is needed")
+    shown = [explanation[i] for i in range(min(len(explanation), MOST))]
+    rows = [tuple(_coloured(one, side, labels) for side in (0, 1)) for one in shown]
+    kind = kind or _kind(shown[0], rows[0])
+    ends = ("apart", "together") if explanation.target == "closeness" else ("lowers", "raises")
+    ends = ("", "effect") if explanation.unsigned else ends
+    scores = [f"{'score' if one.target == 'closeness' else one.target} {float(one.scores[0]):.3g}" for one in shown]
+    closer = "higher is closer" if explanation.higher_is_closer else "lower is closer"
+    title = title or f"{explanation.method}   ({closer})" + (f"   first {len(shown)} of {len(explanation)} pairs" if len(explanation) > len(shown) else "")
+    if kind == "graph":
+        return plot_graphs([(a, b) for a, b in rows], match=match, title=title, scores=scores, ends=ends)
+    if kind == "molecule":
+        both = [one for row in rows for one in row]
+        titles = [f"{one.title}   {scores[k // 2]}" if k % 2 == 0 else one.title for k, one in enumerate(both)]
+        bonds = [None if one.edges is None else _of_bonds(one) for one in both]
+        return plot_molecules([_smiles(one) for one in both], [one.nodes for one in both], bonds, titles=titles, title=title, ends=ends)
+    names = None if labels is None else labels[0]
+    matrices = [_matrix(explanation[0], side, one) for side, one in enumerate(rows[0])]
+    return plot_connectomes(
+        matrices, names=names, groups=groups, strongest=strongest, titles=[one.title for one in rows[0]], title=f"{title}   {scores[0]}", ends=ends
+    )
 
 
-def _connectomes(masks: Any, smiles: Any, names: tuple[str, str], title: str) -> Figure:
-    from xsiamese.plot.connectome import plot_connectomes
-
-    return plot_connectomes([mask.node_mask for mask in masks], titles=names, title=title)
-
-
-def _single(graph: Any) -> Any:
-    """A graph that is in no batch."""
-    from torch_geometric.data import Data
-
-    return Data(x=graph.x, edge_index=graph.edge_index)
+def _coloured(one: PairExplanation, side: int, labels: Sequence[Sequence[str]] | None) -> Coloured:
+    """One graph of a single pair."""
+    graph, found = one.inputs[side], _masks(one, side)
+    graph = graph.to_data_list()[0] if hasattr(graph, "to_data_list") else graph
+    nodes, edges = found.get("node_mask"), found.get("edge_mask")
+    return Coloured(
+        graph, None if nodes is None else nodes.reshape(len(nodes), -1).sum(1), edges, None if labels is None else labels[side],
+        one.ids[0][side] if one.ids else "ab"[side],
+    )  # fmt: skip
 
 
-def _nodes(mask: Any) -> Tensor | None:
-    values = mask.get("node_mask")
-    return None if values is None else values.detach().flatten(1).sum(1).cpu()
+def _masks(one: PairExplanation, side: int) -> Any:
+    found = one.maps[side]
+    if isinstance(found, (tuple, list)):
+        if len(found) > 1:
+            raise ValueError(f"this explanation has maps of {len(found)} layers: explain one of them to draw it")
+        found = found[0]
+    return found
 
 
-def _is_matrix(mask: Any) -> bool:
-    values = mask.get("node_mask")
-    weighted = mask.get("edge_weight") is not None
-    return values is not None and weighted and values.dim() == 2 and values.shape[0] == values.shape[1] and isinstance(values, torch.Tensor)
+def _kind(one: PairExplanation, row: Sequence[Coloured]) -> Kind:
+    if all("smiles" in one.graph for one in row):
+        return "molecule"
+    sizes = {int(part.graph.num_nodes or 0) for part in row}
+    if len(sizes) > 1:
+        return "graph"
+    count = sizes.pop()
+    rows_of_matrix = all(_is_square(_masks(one, side)) and "edge_weight" in row[side].graph for side in (0, 1))
+    dense = all(part.graph.num_edges >= DENSE * count * (count - 1) for part in row) and count >= REGIONS
+    known = all(part.edges is not None or _is_square(_masks(one, side)) for side, part in enumerate(row))
+    return "connectome" if rows_of_matrix or (dense and known) else "graph"
+
+
+def _is_square(masks: Any) -> bool:
+    nodes = masks.get("node_mask")
+    return nodes is not None and nodes.dim() == 2 and nodes.shape[0] == nodes.shape[1]
+
+
+def _smiles(one: Coloured) -> Any:
+    """The molecule of a graph, with hydrogens if the graph has them.
+
+    Raises:
+        ValueError: if its atoms are not the graph's nodes.
+    """
+    from rdkit import Chem
+
+    if "smiles" not in one.graph:
+        raise ValueError('a graph without smiles cannot be drawn as a molecule: kind="graph" draws it')
+    text = one.graph.smiles[0] if isinstance(one.graph.smiles, list) else one.graph.smiles
+    molecule = read(text)
+    if molecule.GetNumAtoms() != one.graph.num_nodes:
+        molecule = Chem.AddHs(molecule)
+    if molecule.GetNumAtoms() != one.graph.num_nodes:
+        raise ValueError(f"{text} has {molecule.GetNumAtoms()} atoms with hydrogens, and its graph has {one.graph.num_nodes} nodes")
+    return molecule
+
+
+def _of_bonds(one: Coloured) -> list[float]:
+    ends, values = one.of_edges()
+    known = {frozenset(pair): value for pair, value in zip(ends.tolist(), values.tolist(), strict=True)}
+    return [known.get(frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())), 0.0) for bond in _smiles(one).GetBonds()]
+
+
+def _matrix(one: PairExplanation, side: int, shown: Coloured) -> Tensor:
+    """A value for each connection: of its edge, both directions added up, or of the two features that it is in the rows of a connectivity matrix.
+
+    Raises:
+        ValueError: if there is neither.
+    """
+    nodes, count = _masks(one, side).get("node_mask"), int(shown.graph.num_nodes or 0)
+    if shown.edges is None and not _is_square(_masks(one, side)):
+        raise ValueError('only nodes were explained, and a connectome shows connections: explain parts="edges", or draw kind="graph"')
+    matrix = torch.zeros(count, count, dtype=torch.float64)
+    if shown.edges is None:
+        matrix += nodes.detach().cpu()
+    else:
+        matrix.index_put_(tuple(shown.graph.edge_index.cpu()), shown.edges.detach().cpu().double(), accumulate=True)
+    return matrix + matrix.T

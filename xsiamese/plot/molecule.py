@@ -20,10 +20,10 @@ def plot_molecules(
     molecules: Sequence[Any], atoms: Sequence[Values], bonds: Sequence[Values] = (None, None), *, titles: Sequence[str] = ("a", "b"), title: str = "",
     ends: tuple[str, str] = ("apart", "together"), limit: float | None = None,
 ) -> Figure:  # fmt: skip
-    """Molecules side by side, what they share drawn in one orientation, with one scale of colours.
+    """Pairs of molecules side by side, what the two share drawn in one orientation, with one scale of colours.
 
     Args:
-        molecules: RDKit molecules or SMILES, usually two; more go on in further rows of two.
+        molecules: RDKit molecules or SMILES, two in a row.
         atoms: for each molecule a value for each atom, or None.
         bonds: for each molecule a value for each bond, in RDKit's order, or None.
         titles: one for each.
@@ -44,7 +44,7 @@ def plot_molecules(
 
     bonds = [*bonds, *[None] * (len(molecules) - len(bonds))]
     limit = limit or strongest([*atoms, *bonds])
-    drawn = oriented([read(molecule) for molecule in molecules])
+    drawn = [one for k in range(0, len(molecules), 2) for one in oriented([read(molecule) for molecule in molecules[k : k + 2]])]
     rows = -(-len(drawn) // 2)
     figure = new_figure(9.2, 3.7 * rows + 0.4)
     axes = figure.subplots(rows, 2, squeeze=False).flatten().tolist()
