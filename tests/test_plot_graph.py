@@ -38,8 +38,8 @@ def test_a_relabelled_graph_is_matched_and_lies_the_same(seed: int) -> None:
 
 def test_places_do_not_change_from_call_to_call() -> None:
     a, b = random_graph(12, 15, 0), random_graph(10, 12, 1)
-    for one, two in zip(positions(a, b), positions(a, b), strict=True):
-        assert torch.equal(one, two)
+    for first, second in zip(positions(a, b), positions(a, b), strict=True):
+        assert torch.equal(first, second)
 
 
 def test_a_graph_less_one_edge_stays_where_it_is() -> None:
