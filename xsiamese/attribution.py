@@ -326,7 +326,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     def _compute(self, batch: PairBatch, seed: int | None, options: Mapping[str, Any]) -> Maps:
         if self.stochastic and seed is not None:
             reseed(seed)
-        nothing = bool(batch.a.modality) and not batch.moved and not self.of_layer  # edges were asked for, and these graphs have none
+        nothing = bool(batch.a.modality) and not batch.moved and not self.of_layer and not self.removes  # edges were asked for, and these graphs have none
         first, second = batch.maps([]) if nothing else self.compute(batch, **options)
         maps = in_dtype(first, batch.a.leaves[0].dtype), in_dtype(second, batch.b.leaves[0].dtype)
         if self.needs_layer:

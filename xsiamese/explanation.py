@@ -139,7 +139,7 @@ class PairExplanation:
         return replace(self, maps=(grow(self.maps[0], self.inputs[0]), grow(self.maps[1], self.inputs[1])))
 
     def top(self, k: int = 5, *, largest: Literal["closer", "apart", "either"] = "either") -> list[tuple[list[Cell], list[Cell]]]:
-        """The k strongest places of each pair, on side a and on side b.
+        """The k strongest places of each pair, on side a and on side b; of a graph the strongest nodes, their features summed.
 
         Args:
             k: how many.
@@ -148,6 +148,9 @@ class PairExplanation:
         sign = {"closer": 1, "apart": -1, "either": 0}[largest]
         sides = []
         for value in self.maps:
+            if _is_graph(value):
+                sides.append(_top_nodes(value, k, sign))
+                continue
             if not isinstance(value, Tensor):
                 raise ValueError("top() needs one map a side: this explanation has several")
             flat = value.flatten(1)
@@ -159,16 +162,14 @@ class PairExplanation:
         return list(zip(*sides, strict=True))
 
     def plot(self, pair: int | None = None, **options: Any) -> Figure:
-        """Both inputs and both signed maps on one scale.
-
-        Images: see :func:`xsiamese.plot.image.plot_pair`. Graphs, molecules and connectomes: see :func:`xsiamese.plot.explained.plot_explained`.
+        """Both sides and both signed maps on one scale; see :func:`~xsiamese.plot.image.plot_pair` and :func:`~xsiamese.plot.explained.plot_explained`.
 
         Args:
-            pair: which pair, or None for all (eight images, four graphs at most).
+            pair: which pair, or None for all (eight at most).
             **options: passed on.
         """
         shown = self if pair is None else self[pair]
-        if all(_is_graph(item) for item in self.inputs):
+        if _is_graph(self.maps[0]):
             from xsiamese.plot.explained import plot_explained
 
             return plot_explained(shown, **options)
@@ -253,6 +254,16 @@ class PairExplanation:
 
 def _items(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def _top_nodes(value: Any, k: int, sign: int) -> list[list[Cell]]:
+    """The k strongest nodes of each graph, numbered within it."""
+    if value.get("node_mask") is None:
+        raise ValueError("top() of graphs names nodes: this explanation has none; explain the nodes")
+    values = value.node_mask.flatten(1).sum(1)
+    batch = value.get("batch")
+    sizes = [len(values)] if batch is None else torch.bincount(batch).tolist()
+    return [[Cell((int(i),), float(one[i])) for i in (one * sign if sign else one.abs()).topk(min(k, len(one))).indices] for one in torch.split(values, sizes)]
 
 
 def _is_graph(value: Any) -> bool:

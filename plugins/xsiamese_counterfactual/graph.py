@@ -47,7 +47,7 @@ class PairGraphEdits(PairCounterfactual):
     reference = ("lucic2022",)
     modalities: ClassVar[frozenset[str]] = frozenset({"graph"})
     removes: ClassVar[bool] = True
-    graph_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
+    symmetric: ClassVar[bool] = False  # of sets that do equally well the first is taken
 
     def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Any:
         """The closeness that each deletion takes away: on the edges, or shared between their ends where nodes are asked for."""
