@@ -28,6 +28,7 @@ import xsiamese
 from xsiamese import SiameseModel
 
 Pair = tuple[int, int]
+PEERS = ("PyG GNNExplainer, features and edges", "PyG GNNExplainer, edges")
 
 
 def read(folder: Path) -> tuple[list[Data], Tensor]:
@@ -105,13 +106,18 @@ class Branch(nn.Module):
         return self.model.compare(z, self.other)[:, None]
 
 
-def by_hand(model: SiameseModel, graph: Data, other: Data, epochs: int = 100) -> Tensor:
-    """PyG's GNNExplainer on one branch."""
+def by_hand(model: SiameseModel, graph: Data, other: Data, features: bool, epochs: int = 100) -> Tensor:
+    """PyG's GNNExplainer on one branch, with a mask of the features beside that of the edges or without."""
     with torch.no_grad():
         held = model.encode(Batch.from_data_list([other]))
     config = {"mode": "regression", "task_level": "graph", "return_type": "raw"}
     explainer = Explainer(
-        Branch(model, held), GNNExplainer(epochs=epochs), explanation_type="model", node_mask_type="attributes", edge_mask_type="object", model_config=config
+        Branch(model, held),
+        GNNExplainer(epochs=epochs),
+        explanation_type="model",
+        node_mask_type="attributes" if features else None,
+        edge_mask_type="object",
+        model_config=config,
     )
     mask: Tensor = explainer(graph.x, graph.edge_index).edge_mask
     return mask
@@ -136,8 +142,10 @@ def explained(name: str, model: SiameseModel, graphs: list[Data], pairs: list[Pa
     if name == "random":
         generator = torch.Generator().manual_seed(0)
         return [(torch.rand(graphs[i].num_edges, generator=generator), torch.rand(graphs[j].num_edges, generator=generator)) for i, j in pairs]
-    if name == "PyG GNNExplainer per branch":
-        return [(by_hand(model, graphs[i], graphs[j]), by_hand(model, graphs[j], graphs[i])) for i, j in tqdm(pairs, desc=name, leave=False)]
+    if name in PEERS:
+        features = name == PEERS[0]
+        bar = tqdm(pairs, desc=name, leave=False)
+        return [(by_hand(model, graphs[i], graphs[j], features), by_hand(model, graphs[j], graphs[i], features)) for i, j in bar]
     sides = tuple(Batch.from_data_list([graphs[pair[k]] for pair in pairs]) for k in (0, 1))
     found = on_edges()[name](model).attribute(sides, parts="edges")
     cut = [torch.split(one.edge_mask.detach(), [graphs[pair[k]].num_edges for pair in pairs]) for k, one in enumerate(found)]
@@ -161,7 +169,7 @@ def motifs(data: Path, seeds: int, count: int) -> dict[str, Any]:
         quality.append(float(roc_auc_score((mutagen[test][u] == mutagen[test][v]).numpy(), (z @ z.T)[u, v].numpy())))
         toxic, safe = test[(mutagen & some)[test]].tolist(), test[(~mutagen & plain)[test]].tolist()
         kinds = {"alike": list(zip(toxic[:count], toxic[count : 2 * count], strict=False)), "different": list(zip(toxic[:count], safe[:count], strict=False))}
-        for name in ("random", "PyG GNNExplainer per branch", *on_edges()):
+        for name in ("random", *PEERS, *on_edges()):
             row: dict[str, Any] = {}
             start = time.process_time()
             try:
