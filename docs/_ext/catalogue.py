@@ -13,6 +13,7 @@ from typing import Any
 
 import captum.attr
 import counterfactual_tables
+import graph_truth_tables
 import graph_tables
 import invariance_tables
 import robust_tables
@@ -48,6 +49,7 @@ def write(app: Sphinx) -> None:
         **zoo_tables.tables(Path(app.srcdir, "measurements")),
         **graph_tables.tables(Path(app.srcdir, "measurements")),
         **counterfactual_tables.tables(Path(app.srcdir, "measurements", "counterfactuals.json")),
+        **graph_truth_tables.tables(Path(app.srcdir, "measurements", "graph_truth.json")),
         **robust_tables.tables(Path(app.srcdir, "measurements", "robust_tables.json")),
         **invariance_tables.tables(Path(app.srcdir, "measurements")),
     }
