@@ -13,8 +13,8 @@ from typing import Any
 
 import captum.attr
 import counterfactual_tables
-import graph_truth_tables
 import graph_tables
+import graph_truth_tables
 import invariance_tables
 import robust_tables
 import shared
