@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from html import escape
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from xsiamese import stored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -179,8 +180,6 @@ class PairExplanation:
 
     def save(self, path: str | Path) -> Path:
         """Writes tensors and metadata as one safetensors file (the metadata as JSON in its header)."""
-        from safetensors.torch import save_file
-
         tensors = {"scores": self.scores, **({} if self.delta is None else {"delta": self.delta})}
         shapes: dict[str, Any] = {}
         for what, sides in (("maps", self.maps), ("inputs", self.inputs)):
@@ -194,9 +193,7 @@ class PairExplanation:
                     else:
                         tensors[key] = item
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("maps", "inputs", "scores", "delta")}
-        path = Path(path)
-        save_file({k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}, path, {"xsiamese": json.dumps({**plain, "_shapes": shapes})})
-        return path
+        return stored.write(path, tensors, {**plain, "_shapes": shapes}, "xsiamese")
 
     @classmethod
     def load(cls, path: str | Path) -> PairExplanation:
@@ -205,17 +202,7 @@ class PairExplanation:
         Raises:
             ValueError: if the file is not an explanation of xsiamese.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as file:
-                header = (file.metadata() or {}).get("xsiamese")
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(f"{path} is not a safetensors file: {error}") from error
-        if header is None or "scores" not in tensors:
-            raise ValueError(f"{path} is a safetensors file but no explanation that xsiamese saved")
-        plain = json.loads(header)
+        tensors, plain = stored.read(path, "xsiamese", "explanation", needs="scores")
         shapes = plain.pop("_shapes")
 
         def read(name: str) -> Any:

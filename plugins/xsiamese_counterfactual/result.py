@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from html import escape
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from torch import Tensor
+
+from xsiamese import stored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -141,12 +142,7 @@ class Counterfactual:
 
     def save(self, path: str | Path) -> Path:
         """Writes tensors and metadata as one safetensors file."""
-        from safetensors.torch import save_file
-
-        tensors, header = self.packed()
-        path = Path(path)
-        save_file(tensors, path, {"xsiamese_counterfactual": json.dumps(header)})
-        return path
+        return stored.write(path, *self.packed(), "xsiamese_counterfactual")
 
     @classmethod
     def load(cls, path: str | Path) -> Counterfactual:
@@ -155,17 +151,7 @@ class Counterfactual:
         Raises:
             ValueError: if the file is not a counterfactual.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as file:
-                header = (file.metadata() or {}).get("xsiamese_counterfactual")
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(f"{path} is not a safetensors file: {error}") from error
-        if header is None:
-            raise ValueError(f"{path} is a safetensors file but no counterfactual that xsiamese saved")
-        return cls.unpacked(tensors, json.loads(header))
+        return cls.unpacked(*stored.read(path, "xsiamese_counterfactual", "counterfactual"))
 
     def packed(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Its tensors by name, and all the rest as JSON can hold it."""

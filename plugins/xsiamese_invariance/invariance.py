@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from xsiamese import stored
 from xsiamese.inputs import Leaves
 from xsiamese_invariance.units import Units
 
@@ -105,16 +105,13 @@ class Invariance:
 
     def save(self, path: str | Path) -> Path:
         """Writes it as one safetensors file."""
-        from safetensors.torch import save_file
-
         tensors = {"mask": self.mask, "trace": self.trace, **{f"pool.{i}": leaf for i, leaf in enumerate(self.pool)}}
         tensors |= {f"units.{name}": value for name in ("index", "valid") if (value := getattr(self.units, name)) is not None}
         plain = {
             "scope": self.scope, "aligned": self.aligned, "divergence": self.divergence, "scale": self.scale, "classes": self.classes,
             "fingerprints": sorted(self.fingerprints), "shapes": self.units.shapes, "count": self.units.count, "pool": len(self.pool),
         }  # fmt: skip
-        save_file({k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}, path, {"xsiamese_invariance": json.dumps(plain)})
-        return Path(path)
+        return stored.write(path, tensors, plain, "xsiamese_invariance")
 
     @classmethod
     def load(cls, path: str | Path) -> Invariance:
@@ -123,17 +120,7 @@ class Invariance:
         Raises:
             ValueError: if the file is no invariance.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt") as file:
-                header = (file.metadata() or {}).get("xsiamese_invariance")
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(f"{path} is not a safetensors file: {error}") from error
-        if header is None:
-            raise ValueError(f"{path} is a safetensors file but no invariance that xsiamese saved")
-        plain = json.loads(header)
+        tensors, plain = stored.read(path, "xsiamese_invariance", "invariance")
         units = Units(tuple(tuple(shape) for shape in plain["shapes"]), tensors.get("units.index"), plain["count"], tensors.get("units.valid"))
         return cls(
             mask=tensors["mask"], scope=plain["scope"], units=units, aligned=plain["aligned"], trace=tensors["trace"],
