@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.problems import known_relevance, relevant
 from xsiamese import Descent, Invariance, InvarianceLearner, PairSaliency, RobustPairExplainer, SiameseModel
 from xsiamese_invariance.divergence import BernoulliKL
+from xsiamese_invariance.metrics import order_agreement, top_overlap
 from xsiamese_invariance.replacement import Replacement
 
 OUT = Path(__file__).parents[2] / "docs" / "measurements" / "invariance_analytic.json"
@@ -44,20 +45,6 @@ def auroc(score: Tensor, truth: Tensor) -> float:
     high, low = score[truth].double(), score[~truth].double()
     gap = high[:, None] - low[None]
     return float((gap > 0).double().mean() + 0.5 * (gap == 0).double().mean())
-
-
-def overlap(maps: Tensor, k: int = TOP) -> float:
-    """The mean share of the k strongest units that two explanations of one query have in common."""
-    member = torch.zeros_like(maps).scatter_(1, maps.topk(k, 1).indices, 1.0)
-    shared = member @ member.T / k
-    pairs = len(maps)
-    return float((shared.sum() - shared.diagonal().sum()) / (pairs * (pairs - 1)))
-
-
-def agreement(maps: Tensor, invariant: Tensor, k: int = TOP) -> float:
-    """The share of pairs (i among the k first of the invariance, j not) with i at least as relevant as j."""
-    top = torch.zeros_like(invariant, dtype=torch.bool).scatter_(0, invariant.topk(k).indices, True)
-    return float((maps[:, top][:, :, None] >= maps[:, ~top][:, None]).double().mean())
 
 
 class Evaluation:
@@ -84,7 +71,7 @@ def measures(evaluation: Evaluation, query: Tensor, references: Tensor, maps: Te
     truth = relevant(query, references, ALWAYS, SOMETIMES)
     found = {
         "keep top 6": evaluation.keeping(query, references, maps), "drop top 4": evaluation.dropping(query, references, maps),
-        "agreement with M": agreement(maps, invariant), "overlap": overlap(maps),
+        "agreement with M": float(order_agreement(maps, invariant, TOP).mean()), "overlap": top_overlap(maps, TOP),
         "invariant truth": mean(auroc(m, torch.arange(FEATURES) < ALWAYS) for m in maps),
         "pair truth": mean(auroc(m, t) for m, t in zip(maps, truth, strict=True)),
     }  # fmt: skip
@@ -126,7 +113,7 @@ def one_seed(seed: int) -> dict[str, Any]:
     again = {name: solved(name, seed=100 + seed) for name in ("no invariance", "ball, eps 0.1")}
     return {
         "table": table,
-        "floor": {name: mean(overlap(torch.stack(two)) for two in zip(maps[name], m, strict=True)) for name, m in again.items()},
+        "floor": {name: mean(top_overlap(torch.stack(two), TOP) for two in zip(maps[name], m, strict=True)) for name, m in again.items()},
         "M": {"truth": mean(auroc(m, torch.arange(FEATURES) < ALWAYS) for m in invariance.mask), "spread": float(invariance.spread.mean()),
               "mean gradient": mean(auroc(m, torch.arange(FEATURES) < ALWAYS) for m in pooled),
               "unused": float(invariance.mask[:, ALWAYS + SOMETIMES :].max())},
