@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
 torch.set_num_threads(1)
+
+Killer = Callable[[int], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +22,25 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}: set XSIAMESE_DATA")
     return folder
+
+
+@pytest.fixture
+def killed_in_epoch(monkeypatch: pytest.MonkeyPatch) -> Killer:
+    """Trainings inside the block die when the given epoch begins."""
+
+    @contextmanager
+    def kill(epoch: int) -> Iterator[None]:
+        from xsiamese.training.module import SiameseModule
+
+        start = SiameseModule.on_train_epoch_start
+
+        def killed(module: SiameseModule) -> None:
+            if module.current_epoch == epoch:
+                raise RuntimeError("killed")
+            start(module)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(SiameseModule, "on_train_epoch_start", killed)
+            yield
+
+    return kill

@@ -15,6 +15,7 @@ pytest.importorskip("torch_geometric", reason='graphs need pip install "xsiamese
 
 from torch_geometric.data import Batch, Data
 
+from tests.conftest import Killer
 from xsiamese import PairInputXGradient, SiameseModel
 from xsiamese.cli import app
 from xsiamese.data.ged import graded
@@ -22,7 +23,6 @@ from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.model import PairModel
 from xsiamese.training import losses
 from xsiamese.training.inputs import Ready
-from xsiamese.training.module import SiameseModule
 from xsiamese.training.ranking import precision, rank
 from xsiamese.training.run import train
 from xsiamese.training.settings import Settings
@@ -117,20 +117,11 @@ def test_brains(toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "roc auc" in capsys.readouterr().out
 
 
-def test_a_resumed_training_ends_where_an_uninterrupted_one_does(toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(toys: Path, tmp_path: Path, killed_in_epoch: Killer) -> None:
     how = quick("siamese-gin", "RINGS", toys, tmp_path / "whole")
     whole = train(how)
-    start = SiameseModule.on_train_epoch_start
-
-    def killed(module: SiameseModule) -> None:
-        if module.current_epoch == 2:
-            raise RuntimeError("killed")
-        start(module)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SiameseModule, "on_train_epoch_start", killed)
-        with pytest.raises(RuntimeError, match="killed"):
-            train(replace(how, output=tmp_path / "parts"))
+    with killed_in_epoch(2), pytest.raises(RuntimeError, match="killed"):
+        train(replace(how, output=tmp_path / "parts"))
     torch.rand(7)
     parts = train(replace(how, output=tmp_path / "parts", resume=True))
     for name, value in whole.model.state_dict().items():

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tests.conftest import Killer
 from tests.figures import bars, write_folders
 from xsiamese import PairGradCAM, SiameseModel
 from xsiamese.data import Augment
@@ -205,20 +206,11 @@ def test_what_a_training_writes(quick: Settings) -> None:
     assert torch.equal(found.model(x, x.flip(0)), trained.model(x, x.flip(0)))
 
 
-def test_a_resumed_training_ends_where_an_uninterrupted_one_does(quick: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(quick: Settings, tmp_path: Path, killed_in_epoch: Killer) -> None:
     how = replace(quick, network="embedding-recommended", epochs=4, augment=Augment(degrees=10, shift=0.1), valid=0.0)
     whole = train(replace(how, output=tmp_path / "whole"))
-    start = SiameseModule.on_train_epoch_start
-
-    def killed(module: SiameseModule) -> None:
-        if module.current_epoch == 2:
-            raise RuntimeError("killed")
-        start(module)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SiameseModule, "on_train_epoch_start", killed)
-        with pytest.raises(RuntimeError, match="killed"):
-            train(replace(how, output=tmp_path / "parts"))
+    with killed_in_epoch(2), pytest.raises(RuntimeError, match="killed"):
+        train(replace(how, output=tmp_path / "parts"))
     torch.rand(7)  # other random numbers than in the whole run
     parts = train(replace(how, output=tmp_path / "parts", resume=True))
     for name, value in whole.model.state_dict().items():
