@@ -107,8 +107,9 @@ class GraphSide(Side):
         leaves = tuple(leaf[self.rows(i, which)] for i, leaf in enumerate(self.leaves))
         return GraphSide(self.structure.select(which), self.parts, leaves)
 
-    def template(self) -> GraphSide:
-        return GraphSide(self.structure, self.parts, tuple(leaf.detach() for leaf in self.leaves))
+    def template(self, which: Tensor | None = None) -> GraphSide:
+        some = self if which is None else self.select(which)
+        return GraphSide(some.structure, some.parts, tuple(leaf.detach() for leaf in some.leaves))
 
     def names(self, name: str) -> list[str]:
         return [f"{name}.{PARTS[part] or part}" for part in self.parts]
@@ -118,6 +119,10 @@ class GraphSide(Side):
 
     def pair_of(self, leaf: int) -> Tensor:
         return self.structure.batch if self.parts[leaf] == "nodes" else self.structure.edge_batch
+
+    def unit_of(self, leaf: int) -> Tensor:
+        structure = self.structure
+        return structure.node_numbers if self.parts[leaf] == "nodes" else structure.edge_numbers
 
     def count(self, leaf: int, tensor: Tensor) -> int:
         return self.pairs * (len(tensor) // len(self.leaves[leaf])) if len(self.leaves[leaf]) else 0

@@ -60,8 +60,8 @@ class Side(ABC):
         """The pairs with these numbers, in their order, some perhaps several times."""
 
     def slice(self, start: int, stop: int) -> Side:
-        """The pairs from ``start`` to ``stop``."""
-        return self.select(torch.arange(start, stop, device=self.leaves[0].device))
+        """The pairs from ``start`` to ``stop``, or to the last."""
+        return self.select(torch.arange(start, min(stop, self.pairs), device=self.leaves[0].device))
 
     def explaining(self, parts: Sequence[str] | None, name: str, default: Sequence[str] = (), moving: bool = True) -> Side:
         """This side with its leaves chosen by name, for inputs that have such parts; ``default`` are those of the explainer."""
@@ -73,8 +73,8 @@ class Side(ABC):
         """This side as it must be for the other one."""
         return self
 
-    def template(self) -> Side:
-        """What is enough of this side to rebuild any number of copies of its pairs."""
+    def template(self, which: Tensor | None = None) -> Side:
+        """What is enough of this side to rebuild any number of copies of its pairs, or of some of them; also of a template."""
         return self.slice(0, 1).detached()
 
     def names(self, name: str) -> list[str]:
@@ -88,6 +88,10 @@ class Side(ABC):
     def pair_of(self, leaf: int) -> Tensor:
         """The pair that each row of a leaf belongs to, shape (rows,)."""
         return torch.arange(self.pairs, device=self.leaves[leaf].device)
+
+    def unit_of(self, leaf: int) -> Tensor:
+        """The part of its pair's item that each row of a leaf is of, numbered from 0 in each pair, shape (rows,): a node, or an edge with both its rows."""
+        return torch.zeros_like(self.pair_of(leaf))
 
     def count(self, leaf: int, tensor: Tensor) -> int:
         """How many pairs a tensor in the place of a leaf holds: it may hold several copies of all pairs, one after the other."""

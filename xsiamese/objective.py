@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import torch
@@ -48,6 +49,12 @@ class Objective(nn.Module):
         self.pairs = a.pairs
         self.described = ", ".join(f"{n} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for n, t in zip(names, leaves, strict=True))
         self.dtypes: list[torch.dtype | None] = [leaves[i].dtype for i in self.moved_at]
+
+    def select(self, which: Tensor) -> Objective:
+        """The value of the pairs with these numbers."""
+        some = copy(self)
+        some.sides = (self.sides[0].template(which), self.sides[1].template(which))
+        return some
 
     def in_float32(self) -> Objective:
         """This objective with its model in float32, for tools that do not keep to bfloat16."""

@@ -41,6 +41,27 @@ class Structure:
         return _starts(self.edge_batch, self.pairs)
 
     @property
+    def node_numbers(self) -> Tensor:
+        """The number of each node in its graph."""
+        numbers: Tensor = torch.arange(len(self.batch), device=self.batch.device) - self.nodes[self.batch]
+        return numbers
+
+    @cached_property
+    def edge_numbers(self) -> Tensor:
+        """The number in its graph of the edge that each entry of ``edge_index`` belongs to.
+
+        Where every entry of a graph has its reverse, the two are one edge.
+        """
+        (start, end), nodes = self.data.edge_index, len(self.batch)
+        forward = start * nodes + end
+        one_way = ~torch.isin(end * nodes + start, forward)
+        directed = torch.zeros(self.pairs, dtype=torch.bool, device=start.device).index_fill_(0, self.edge_batch[one_way], True)
+        key = torch.where(directed[self.edge_batch], forward, torch.minimum(start, end) * nodes + torch.maximum(start, end))
+        edges, place = torch.unique(key, return_inverse=True)  # in the order of their first nodes, so graph by graph
+        numbers: Tensor = place - _starts(self.batch[edges // nodes], self.pairs)[self.edge_batch]
+        return numbers
+
+    @property
     def given(self) -> dict[str, Tensor]:
         """The graphs as the user gave them, for the result."""
         if self._given is not None:

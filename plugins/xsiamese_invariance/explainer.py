@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
-import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from xsiamese import Comparison, PairAttribution, PairBatch
+from xsiamese.maps import join
 from xsiamese_invariance.descent import Descent
 from xsiamese_invariance.diagnostics import Convergence
 from xsiamese_invariance.divergence import Divergence
@@ -47,6 +47,8 @@ class RobustPairExplainer(PairAttribution):
     name = "robust"
     formula = r"\min_m\; \mathbb{E}_z\, KL\big(f(q, r) \,\|\, f(q[m], r[m])\big) + \Omega(m) \;\text{s.t.}\; KL(p_M \,\|\, p_m) \le \epsilon"
     reference = ("chen2021siamese",)
+    modalities: ClassVar[frozenset[str]] = frozenset({"image", "tabular", "graph"})
+    graph_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
     differentiable: ClassVar[bool] = False
     stochastic = common_draws = unsigned = True
 
@@ -103,5 +105,4 @@ class RobustPairExplainer(PairAttribution):
                                 (eps, beta, xi, top), steps, descent)  # fmt: skip
         chunk = local.pairs_at_once(batch)
         parts = tqdm(batch.split(chunk), total=-(-batch.pairs // chunk), desc=self.name, disable=not batch.show_progress)
-        found = [local.explained(part, record) for part in parts]
-        return batch.maps([torch.cat(column) for column in zip(*found, strict=True)])
+        return join([part.maps(local.explained(part, record)) for part in parts], create_graph=False)

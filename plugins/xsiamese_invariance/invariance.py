@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from xsiamese import stored
-from xsiamese.inputs import Leaves
+from xsiamese.inputs import Leaves, Side
+from xsiamese_invariance.graph import GraphUnits, graph_marks
 from xsiamese_invariance.units import Units
 
 FLAT = 0.05
@@ -37,7 +38,7 @@ class Invariance:
 
     mask: Tensor
     scope: str
-    units: Units
+    units: Units | GraphUnits
     aligned: bool
     trace: Tensor
     pool: Leaves = ()
@@ -60,9 +61,8 @@ class Invariance:
 
     @property
     def maps(self) -> Any:
-        """The masks on the numbers of an item, shape (rows, ...), or a tuple of these for an item of several tensors."""
-        maps = self.units.expand(self.mask, fixed=0.0)
-        return maps[0] if len(maps) == 1 else tuple(maps)
+        """The masks on the numbers of an item, shape (rows, ...), a tuple of these for an item of several tensors, a PyG ``Explanation`` for graphs."""
+        return self.units.maps(self.mask)
 
     def __len__(self) -> int:
         return len(self.mask)
@@ -99,17 +99,18 @@ class Invariance:
         """The masks of the pairs from ``first`` on, shape (pairs, units)."""
         return self.mask.expand(pairs, -1) if len(self) == 1 else self.mask[first : first + pairs]
 
-    def seen(self, leaves: Leaves) -> list[int]:
-        """Which rows of some items were among the references that it was learned from."""
-        return [i for i, mark in enumerate(fingerprints(leaves)) if mark in self.fingerprints] if self.fingerprints else []
+    def seen(self, items: Side) -> list[int]:
+        """Which of some items were among the references that it was learned from."""
+        return [i for i, mark in enumerate(fingerprints(items)) if mark in self.fingerprints] if self.fingerprints else []
 
     def save(self, path: str | Path) -> Path:
         """Writes it as one safetensors file."""
+        units, told = self.units.state()
         tensors = {"mask": self.mask, "trace": self.trace, **{f"pool.{i}": leaf for i, leaf in enumerate(self.pool)}}
-        tensors |= {f"units.{name}": value for name in ("index", "valid") if (value := getattr(self.units, name)) is not None}
+        tensors |= {f"units.{name}": value for name, value in units.items()}
         plain = {
             "scope": self.scope, "aligned": self.aligned, "divergence": self.divergence, "scale": self.scale, "classes": self.classes,
-            "fingerprints": sorted(self.fingerprints), "shapes": self.units.shapes, "count": self.units.count, "pool": len(self.pool),
+            "fingerprints": sorted(self.fingerprints), "units": told, "pool": len(self.pool),
         }  # fmt: skip
         return stored.write(path, tensors, plain, "xsiamese_invariance")
 
@@ -121,7 +122,8 @@ class Invariance:
             ValueError: if the file is no invariance.
         """
         tensors, plain = stored.read(path, "xsiamese_invariance", "invariance")
-        units = Units(tuple(tuple(shape) for shape in plain["shapes"]), tensors.get("units.index"), plain["count"], tensors.get("units.valid"))
+        kind = GraphUnits if "parts" in plain["units"] else Units
+        units = kind.of({name.removeprefix("units."): value for name, value in tensors.items() if name.startswith("units.")}, plain["units"])
         return cls(
             mask=tensors["mask"], scope=plain["scope"], units=units, aligned=plain["aligned"], trace=tensors["trace"],
             pool=tuple(tensors[f"pool.{i}"] for i in range(plain["pool"])), divergence=plain["divergence"], scale=plain["scale"],
@@ -129,7 +131,9 @@ class Invariance:
         )  # fmt: skip
 
 
-def fingerprints(leaves: Leaves) -> list[str]:
-    """A short digest of each row of some items, the same for equal values of one dtype."""
-    plain = [leaf.detach().cpu().contiguous().reshape(len(leaf), -1).view(torch.uint8).numpy() for leaf in leaves]
-    return [hashlib.blake2b(b"".join(part[i].tobytes() for part in plain), digest_size=8).hexdigest() for i in range(len(leaves[0]))]
+def fingerprints(items: Side) -> list[str]:
+    """A short digest of each item, the same for equal values of one dtype."""
+    if items.modality:
+        return graph_marks(items)
+    plain = [leaf.detach().cpu().contiguous().reshape(len(leaf), -1).view(torch.uint8).numpy() for leaf in items.leaves]
+    return [hashlib.blake2b(b"".join(part[i].tobytes() for part in plain), digest_size=8).hexdigest() for i in range(items.pairs)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -17,7 +17,9 @@ from xsiamese.objective import Objective, check_fit
 from xsiamese.state import intact
 from xsiamese_invariance.descent import BOUND
 from xsiamese_invariance.divergence import Divergence, kind_for, measure
+from xsiamese_invariance.graph import GraphUnits
 from xsiamese_invariance.invariance import FLAT, Invariance, fingerprints
+from xsiamese_invariance.masked import Masked, deleted_leaves, masked_leaves
 from xsiamese_invariance.memory import pairs_that_fit
 from xsiamese_invariance.problem import MaskProblem
 from xsiamese_invariance.replacement import Kind, MaskedSide, Replacement
@@ -45,7 +47,8 @@ class InvarianceLearner:
         replacement: what comes in place of removed features, see :class:`~xsiamese_invariance.replacement.Replacement`.
         aligned: whether the mask is laid on both items of a pair, because their units mean the same. None says yes for rows of features
             and matrices of one shape, no for images.
-        units: which unit each number of an item belongs to, see :func:`~xsiamese_invariance.units.units_of`.
+        units: which unit each number of an item belongs to, see :func:`~xsiamese_invariance.units.units_of`. Those of a graph are its nodes and edges.
+        parts: what of graphs is masked, any of "nodes", "edges", "edge_weight" and "edge_attr"; None takes nodes and edges.
         divergence: "kl" if scores are logits, "probability" if they are probabilities, "squared" for distances; "auto" decides by the comparison.
         weights: "balanced" draws references that the model calls alike and different equally often; "confident" draws those
             of which it is sure; "uniform" draws all alike.
@@ -70,9 +73,9 @@ class InvarianceLearner:
 
     def __init__(
         self, model: Callable[..., Any], *, scope: Scope = "query", replacement: Kind = "mixed", aligned: bool | None = None, units: Any = None,
-        divergence: Divergence = "auto", weights: Weights = "balanced", confidence: float = 0.5, size: float = 0.02, entropy: float = 0.01,
-        steps: int = 600, batch: int = 32, rate: float = 2.0, comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
-        higher_is_closer: bool | None = None,
+        parts: Sequence[str] | None = None, divergence: Divergence = "auto", weights: Weights = "balanced", confidence: float = 0.5, size: float = 0.02,
+        entropy: float = 0.01, steps: int = 600, batch: int = 32, rate: float = 2.0,
+        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None, higher_is_closer: bool | None = None,
     ) -> None:  # fmt: skip
         for name, value, known in (("scope", scope, ("query", "class", "dataset")), ("weights", weights, ("balanced", "uniform", "confident"))):
             if value not in known:
@@ -83,7 +86,7 @@ class InvarianceLearner:
         self.kind = kind_for(divergence, self.model)
         self.simplicity = Simplicity(size, entropy)
         self.scope, self.replacement, self.aligned, self.units, self.weights, self.confidence = scope, replacement, aligned, units, weights, confidence
-        self.steps, self.batch, self.rate = steps, batch, rate
+        self.steps, self.batch, self.rate, self.parts = steps, batch, rate, parts
 
     def fit(self, queries: Any, references: Any, *, classes: Tensor | None = None, pool: Any = None, seed: int = 0, show_progress: bool = False) -> Invariance:
         """Learns the invariance of queries from unlabelled references.
@@ -100,24 +103,22 @@ class InvarianceLearner:
             TypeError: if queries or references are no inputs.
             ValueError: if they are empty or not finite, or do not fit the model or the scope.
         """
-        sides = (side(queries, "queries"), _not_empty(references))
+        sides = (self._side(queries, "queries"), self._side(_not_empty(references), "references"))
         check_fit(self.model, sides)
         groups, names = self._groups(sides[0], classes)
         aligned = self._aligned(sides)
-        units = units_of(_floating(sides[0]), self.units)
-        if self.scope != "query" and units.index is not None and len(units.index) > 1:
-            raise ValueError(f"scope={self.scope!r} needs units that mean the same in all queries, not a map for each")
-        rows = _pool(sides, aligned, None if pool is None else side(pool, "pool"))
+        units = self._units(sides[0])
+        rows = _pool(sides, aligned, None if pool is None else self._side(pool, "pool"))
         with intact(self.model):
             unlabeled = Unlabeled.of(self.model, *sides)
             scale = float(unlabeled.scores.std()) if unlabeled.scores.numel() > 1 else 1.0
             run = _Fit(self, unlabeled, aligned, units, rows, groups, scale)
             theta, trace = run.learned(seed, show_progress)
-        own = units if self.scope == "query" else Units(units.shapes, units.index, units.count)
+        own = units if self.scope == "query" or isinstance(units, GraphUnits) else Units(units.shapes, units.index, units.count)
         mask = theta.sigmoid() if own.valid is None else theta.sigmoid() * own.valid
         found = Invariance(
             mask, self.scope, own, aligned, trace, tuple(leaf[:POOL].detach().clone() for leaf in rows), self.kind, scale,
-            frozenset(fingerprints(sides[1].leaves)), names,
+            frozenset(fingerprints(sides[1])), names,
         )  # fmt: skip
         flat = (found.spread < FLAT).nonzero().flatten().tolist()
         if flat:
@@ -127,6 +128,21 @@ class InvarianceLearner:
                 stacklevel=2,
             )
         return found
+
+    def _side(self, items: Any, name: str) -> Side:
+        """Items with what of them is masked."""
+        return side(items, name).explaining(self.parts, name, ("nodes", "edges"))
+
+    def _units(self, queries: Side) -> Units | GraphUnits:
+        """What is kept or removed together."""
+        if queries.modality:
+            if self.units is not None or self.scope != "query":
+                raise ValueError(f"units={self.units!r}, scope={self.scope!r}: graphs have no units in common; leave out units=, and use scope='query'")
+            return GraphUnits(queries)
+        units = units_of(masked_leaves(queries), self.units)
+        if self.scope != "query" and units.index is not None and len(units.index) > 1:
+            raise ValueError(f"scope={self.scope!r} needs units that mean the same in all queries, not a map for each")
+        return units
 
     def _groups(self, queries: Side, classes: Tensor | None) -> tuple[list[Tensor], tuple[int, ...]]:
         """The queries of each mask, and the classes."""
@@ -141,7 +157,9 @@ class InvarianceLearner:
         return [(classes.cpu() == name).nonzero().flatten() for name in names], names
 
     def _aligned(self, sides: tuple[Side, Side]) -> bool:
-        alike = [leaf.shape[1:] for leaf in sides[0].leaves] == [leaf.shape[1:] for leaf in sides[1].leaves]
+        alike = [leaf.shape[1:] for leaf in sides[0].leaves] == [leaf.shape[1:] for leaf in sides[1].leaves] and sides[0].aligned
+        if self.aligned and not sides[0].aligned:
+            raise ValueError("aligned=True: the nodes of two graphs have no common order; graphs that have one can be given as matrices, see edge_units")
         if self.aligned and not alike:
             raise ValueError(f"aligned=True needs items of one shape: {tuple(sides[0].leaves[0].shape[1:])} and {tuple(sides[1].leaves[0].shape[1:])}")
         return alike and all(leaf.dim() <= 3 for leaf in sides[0].leaves) if self.aligned is None else self.aligned
@@ -150,13 +168,16 @@ class InvarianceLearner:
 class _Fit:
     """One run of a learner: what its steps need."""
 
-    def __init__(self, learner: InvarianceLearner, unlabeled: Unlabeled, aligned: bool, units: Units, pool: Leaves, groups: list[Tensor], scale: float) -> None:
+    def __init__(
+        self, learner: InvarianceLearner, unlabeled: Unlabeled, aligned: bool, units: Units | GraphUnits, pool: Leaves, groups: list[Tensor], scale: float
+    ) -> None:
         self.learner, self.unlabeled, self.units, self.groups, self.aligned = learner, unlabeled, units, groups, aligned
         model, kind, scores = learner.model, learner.kind, unlabeled.scores
         self.objective = Objective(model, unlabeled.queries, unlabeled.references, wrt="both" if aligned else "first")
         self.measure = measure(kind, scores.new_tensor(scale))
-        self.replacement = Replacement(learner.replacement, (pool, pool) if aligned else (pool,))
-        self.leaves = (_floating(unlabeled.queries), _floating(unlabeled.references))
+        deleted = (deleted_leaves(unlabeled.queries),) if unlabeled.queries.modality else ()
+        self.replacement = Replacement(learner.replacement, (pool, pool) if aligned else (pool,), deleted)
+        self.leaves = (masked_leaves(unlabeled.queries), masked_leaves(unlabeled.references))
         chance = scores.sigmoid() if kind == "kl" else scores
         threshold = getattr(getattr(model, "comparison", None), "threshold_", None)
         cut = {"kl": 0.0, "probability": 0.5}.get(kind, None if threshold is None else threshold * (1 if model.higher_is_closer else -1))
@@ -175,6 +196,30 @@ class _Fit:
 
     def problem(self, rows: Tensor, generator: torch.Generator) -> MaskProblem:
         """The pairs and draws of one step for some of the masks. All masks get the same random numbers, so that each is learned as if alone."""
+        query, reference = self._sampled(rows, generator)
+        scores = self.unlabeled.scores[query, reference].T
+        if self.unlabeled.queries.modality:
+            return self._of_graphs(rows, reference.T, scores, generator)
+        items = [tuple(leaf[index.T] for leaf in leaves) for leaves, index in zip(self.leaves, (query, reference), strict=True)]
+        alike = [leaf.shape for leaf in items[0]] == [leaf.shape for leaf in items[1]]
+        draws = self.replacement.draw(self.learner.batch, generator, items[1] if not self.aligned and alike else None)
+        own = self.units if self.learner.scope != "query" else self.units.select(query[:, 0])
+        sides = tuple(MaskedSide(leaves, z, own) for leaves, z in zip(items, draws, strict=False))
+        arguments = self.unlabeled.arguments(self.objective, query.T, reference.T)
+        where = (slice(0, self.units.count),) * len(sides)
+        return MaskProblem(self.objective, sides, where, scores, self.measure, self.learner.simplicity, arguments, own.valid)
+
+    def _of_graphs(self, rows: Tensor, reference: Tensor, scores: Tensor, generator: torch.Generator) -> MaskProblem:
+        """The same for graphs, whose masks are on the query alone."""
+        objective, arguments = self.unlabeled.graphs(self.learner.model, rows.to(reference), reference)
+        own = self.units.select(rows.to(reference))
+        assert isinstance(own, GraphUnits)
+        masked = Masked(masked_leaves(own.side), own, (), deleted_leaves(own.side))
+        sides = (masked.drawn(*self.replacement.draw(self.learner.batch, generator)),)
+        return MaskProblem(objective, sides, (slice(0, own.count),), scores, self.measure, self.learner.simplicity, arguments, own.valid)
+
+    def _sampled(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The queries and references of one step, both (rows, draws)."""
         count, device = self.learner.batch, self.unlabeled.scores.device
         if self.learner.scope == "query":
             query = rows[:, None].expand(-1, count)
@@ -186,16 +231,7 @@ class _Fit:
         query = query.to(device)
         ranks = self.cumulative[query]  # (rows, draws, references)
         levels = strata.to(ranks).expand(len(rows), -1)[..., None].contiguous()
-        reference = torch.searchsorted(ranks, levels).squeeze(-1).clamp_max(ranks.shape[-1] - 1)
-        items = [tuple(leaf[index.T] for leaf in leaves) for leaves, index in zip(self.leaves, (query, reference), strict=True)]
-        alike = [leaf.shape for leaf in items[0]] == [leaf.shape for leaf in items[1]]
-        draws = self.replacement.draw(count, generator, items[1] if not self.aligned and alike else None)
-        own = self.units if self.learner.scope != "query" else self.units.select(rows.to(device))
-        sides = tuple(MaskedSide(leaves, z, own) for leaves, z in zip(items, draws, strict=False))
-        arguments = self.unlabeled.arguments(self.objective, query.T, reference.T)
-        where = (slice(0, self.units.count),) * len(sides)
-        scores = self.unlabeled.scores[query, reference].T
-        return MaskProblem(self.objective, sides, where, scores, self.measure, self.learner.simplicity, arguments, own.valid)
+        return query, torch.searchsorted(ranks, levels).squeeze(-1).clamp_max(ranks.shape[-1] - 1)
 
     def _descend(self, rows: Tensor, generator: torch.Generator, theta: Tensor, bar: Any) -> tuple[Tensor, Tensor]:
         steps, mean, trace = self.learner.steps, theta.clone(), []
@@ -210,23 +246,18 @@ class _Fit:
         return mean, torch.stack(trace)
 
 
-def _floating(of: Side) -> Leaves:
-    """The leaves that a mask can be laid on, in float32 at least."""
-    return tuple(leaf.detach().to(torch.promote_types(leaf.dtype, torch.float32)) for leaf in of.leaves if leaf.is_floating_point())
-
-
-def _not_empty(references: Any) -> Side:
+def _not_empty(references: Any) -> Any:
     if not isinstance(references, Tensor) or len(references):
-        return side(references, "references")
+        return references
     raise ValueError(f"the pool of references is empty, shape {tuple(references.shape)}: an invariance is learned from unlabelled references")
 
 
 def _pool(sides: tuple[Side, Side], aligned: bool, given: Side | None) -> Leaves:
     """The rows that replacement values of the query are drawn from."""
-    query, reference = (_floating(one) for one in sides)
+    query, reference = (masked_leaves(one) for one in sides)
     wanted = [leaf.shape[1:] for leaf in query]
     if given is not None:
         if [leaf.shape[1:] for leaf in given.leaves] != wanted:
             raise ValueError(f"the pool holds items of shape {tuple(given.leaves[0].shape[1:])}, the queries are {tuple(wanted[0])}")
-        return _floating(given)
+        return masked_leaves(given)
     return reference if [leaf.shape[1:] for leaf in reference] == wanted else query

@@ -11,18 +11,20 @@ import torch
 from torch import Tensor
 
 from xsiamese import PairBatch
-from xsiamese.inputs import Leaves, side
+from xsiamese.inputs import Leaves
 from xsiamese_invariance.constraints import Ball, Order, Profile, Several
 from xsiamese_invariance.descent import Descent, Solution, descend, untouched
 from xsiamese_invariance.diagnostics import Convergence
 from xsiamese_invariance.divergence import Measure, kind_for, measure
+from xsiamese_invariance.graph import GraphUnits, misfit
 from xsiamese_invariance.invariance import Invariance
+from xsiamese_invariance.masked import Masked, arguments_of, deleted_leaves, masked_sides, partners_of, pool_for, replacement_for, units_for
 from xsiamese_invariance.memory import pairs_that_fit
 from xsiamese_invariance.problem import MaskProblem, Penalised
-from xsiamese_invariance.replacement import Kind, MaskedSide, Replacement, normal_pool
+from xsiamese_invariance.replacement import Kind
 from xsiamese_invariance.simplicity import Simplicity
 from xsiamese_invariance.stochastic import wander
-from xsiamese_invariance.units import Units, units_of
+from xsiamese_invariance.units import Units
 
 Coupling = Literal["kl", "ball", "order", "none"]
 EMPTY = 0.1
@@ -59,7 +61,7 @@ class Local:
         problem, draw = self.problem(batch)
         warn_of_traps(problem, batch.first_pair)
         stopped = record is not None and bool(record) and "interrupted" in record[-1].status
-        solution = self.solve(problem, draw, batch.first_pair, record is not None, stopped)
+        solution = self.solve(problem, draw, batch, record is not None, stopped)
         if record is not None:
             record.append(solution.convergence)
         mask = problem.mask(solution.theta)
@@ -71,34 +73,39 @@ class Local:
 
     def problem(self, batch: PairBatch) -> tuple[MaskProblem, Callable[[int, torch.Generator], list[Leaves]]]:
         """The problem of a batch, and what makes draws for it."""
-        moving = batch.objective.moving
-        moved = [t.detach().to(torch.promote_types(t.dtype, torch.float32)) for t in batch.moved]
-        of_a = len([i for i in batch.objective.moved_at if i < len(batch.a.leaves)])
-        leaves = [part for part in (tuple(moved[:of_a]), tuple(moved[of_a:])) if part]
-        if len(leaves) != len(moving):
-            raise ValueError("a mask needs numbers that can be replaced: one of the sides holds no floating point tensor")
-        least = [0 if one is None else one.mask.shape[1] for one in self.invariances]
-        units = [
-            units_of(part, _rows(self.units[number], batch), f"units of {'ab'[number]}", count)
-            for number, part, count in zip(moving, leaves, least, strict=True)
-        ]
-        if self.shared and (len(leaves) != 2 or units[0].shapes != units[1].shapes or units[0].count != units[1].count):
+        masked = self._masked(batch)
+        units = [one.units for one in masked]
+        if self.shared and (len(masked) != 2 or units[0].shapes != units[1].shapes or units[0].count != units[1].count or batch.a.modality):
             raise ValueError("masks='shared' needs both sides to move and to have the same units")
         widths = [u.count for u in units]
-        where = (slice(0, widths[0]), slice(0, widths[0]) if self.shared else slice(widths[0], sum(widths)))[: len(leaves)]
-        replacement = Replacement(self.replacement, self._pools(leaves, moving))
-        partners = _partners(batch, moving, leaves)
+        where = (slice(0, widths[0]), slice(0, widths[0]) if self.shared else slice(widths[0], sum(widths)))[: len(masked)]
+        replacement, partners = replacement_for(self.replacement, masked), partners_of(batch, [one.leaves for one in masked])
 
         def draw(count: int, generator: torch.Generator) -> list[Leaves]:
-            return replacement.draw(count, generator, partners)
+            drawn = replacement.draw(replacement.enough(count), generator, partners)
+            return [one.put_back(draws) for one, draws in zip(masked, drawn, strict=True)]
 
-        drawn = draw(self.draws, torch.Generator().manual_seed(self.seed))
-        sides = tuple(MaskedSide([leaf[None] for leaf in part], z, u) for part, z, u in zip(leaves, drawn, units, strict=True))
+        drawn = replacement.draw(replacement.enough(self.draws), torch.Generator().manual_seed(self.seed), partners)
+        sides = tuple(one.drawn(draws) for one, draws in zip(masked, drawn, strict=True))
         with torch.no_grad():
-            own = batch.value().to(leaves[0][0].dtype)[None]
-        arguments = tuple(t[None] if isinstance(t, Tensor) and t.dim() and len(t) == batch.pairs else t for t in batch.arguments)
-        problem = MaskProblem(batch.objective, sides, where, own, measure("kl", own), self.simplicity, arguments, _valid(units, self.shared, batch.pairs))
+            own = batch.value().to(masked[0].leaves[0].dtype)[None]
+        valid = _valid(units, self.shared, batch.pairs)
+        problem = MaskProblem(batch.objective, sides, where, own, measure("kl", own), self.simplicity, arguments_of(batch), valid)
         return problem.measured(self._measure(problem)), draw
+
+    def _masked(self, batch: PairBatch) -> list[Masked]:
+        """The sides that masks are laid on."""
+        given = self.pool if isinstance(self.pool, (tuple, list)) else (self.pool, self.pool)
+        if len(given) != 2:
+            raise ValueError(f"pool holds {len(given)} parts: items for both sides, or a pair (of a, of b), are needed")
+        learned = next((one.pool for one in self.invariances if one is not None and one.pool), ())
+        held = dict(zip(batch.objective.moving, self.invariances, strict=True))
+        found = []
+        for number, leaves in masked_sides(batch).items():
+            one, invariance = (batch.a, batch.b)[number], held[number]
+            units = units_for(batch, number, leaves, self.units[number], 0 if invariance is None else invariance.mask.shape[1])
+            found.append(Masked(leaves, units, pool_for(one, number, leaves, given[number], learned), deleted_leaves(one)))
+        return found
 
     def _measure(self, problem: MaskProblem) -> Measure:
         """The divergence. Without a known scale, squared differences are in units of the change when everything is replaced."""
@@ -109,40 +116,29 @@ class Local:
             empty = problem.scores(torch.zeros_like(problem.start))[0].to(problem.own)
         return measure("squared", (empty - problem.own).square().mean(0).sqrt())
 
-    def _pools(self, leaves: Sequence[Leaves], moving: Sequence[int]) -> tuple[Leaves, ...]:
-        """What each masked side's replacements are drawn from: what was given, else the invariance's pool, else standard normal rows."""
-        given = self.pool if isinstance(self.pool, (tuple, list)) else (self.pool, self.pool)
-        if len(given) != 2:
-            raise ValueError(f"pool holds {len(given)} parts: items for both sides, or a pair (of a, of b), are needed")
-        learned = next((one.pool for one in self.invariances if one is not None and one.pool), ())
-        found: list[Leaves] = []
-        for number, part in zip(moving, leaves, strict=True):
-            name, wanted = f"pool of {'ab'[number]}", [leaf.shape[1:] for leaf in part]
-            rows = normal_pool(part) if given[number] is None else side(given[number], name).leaves
-            if given[number] is None and [leaf.shape[1:] for leaf in learned] == wanted:
-                rows = learned
-            if [leaf.shape[1:] for leaf in rows] != wanted:
-                raise ValueError(f"the {name} holds items of shape {tuple(rows[0].shape[1:])}, the input {tuple(wanted[0])}")
-            found.append(tuple(leaf.to(like) for leaf, like in zip(rows, part, strict=True)))
-        return tuple(found)
-
-    def _held(self, problem: MaskProblem, first: int) -> list[tuple[Tensor, slice]]:
-        """The invariant masks of the pairs from ``first`` on, and which logits each holds."""
-        found, pairs = [], problem.own.shape[1]
-        for number, (one, where) in enumerate(zip(self.invariances, problem.where, strict=False)):
-            if one is None or (number and self.shared):
+    def _held(self, problem: MaskProblem, batch: PairBatch) -> list[tuple[Tensor, slice]]:
+        """The invariant masks of the pairs, and which logits each holds."""
+        found, first = [], batch.first_pair
+        invariances = dict(zip(batch.objective.moving, self.invariances, strict=True))
+        for place, number in enumerate(masked_sides(batch)):
+            one, where = invariances[number], problem.where[place]
+            if one is None or (place and self.shared):
                 continue
-            mask = one.rows_for(first, pairs).to(problem.own)
+            mask = one.rows_for(first, batch.pairs).to(problem.own)
             if mask.shape[1] != where.stop - where.start:
-                raise ValueError(f"the invariance has {mask.shape[1]} units, the side it is for {where.stop - where.start}: learn it with the same units=")
-            if len(mask) != pairs:
-                raise ValueError(f"the invariance has {len(one)} rows for {first + pairs} pairs: one row, or a row a pair, as in invariance[[0, 0, 1]]")
+                raise ValueError(
+                    f"the invariance has {mask.shape[1]} units, the side it is for {where.stop - where.start}: learn it with the same units=, of graphs parts="
+                )
+            if len(mask) != batch.pairs:
+                raise ValueError(f"the invariance has {len(one)} rows for {first + batch.pairs} pairs: one row, or a row a pair, as in invariance[[0, 0, 1]]")
+            if (pair := misfit(one.units, problem.sides[place].units, first)) is not None:
+                raise ValueError(f"the invariance of pair {first + pair} is of a graph with other numbers of nodes and edges than that of input {'ab'[number]}")
             found.append((mask, where))
         return found
 
-    def solve(self, problem: MaskProblem, draw: Callable[[int, torch.Generator], list[Leaves]], first: int, keep: bool, skip: bool) -> Solution:
+    def solve(self, problem: MaskProblem, draw: Callable[[int, torch.Generator], list[Leaves]], batch: PairBatch, keep: bool, skip: bool) -> Solution:
         """The logits of a batch."""
-        held = self._held(problem, first)
+        held = self._held(problem, batch)
         profiles = tuple(Profile.of(mask, where) for mask, where in held)
         constraints = Several()
         if self.coupling == "ball":
@@ -181,7 +177,7 @@ def local_of(
     if coupling != "none" and not any(used):
         warnings.warn("no invariance is given, so that nothing holds the masks: learn one with InvarianceLearner, or say coupling='none'", stacklevel=6)
     for one in used if coupling != "none" else ():
-        if one is not None and (seen := one.seen(batch.b.leaves)):
+        if one is not None and (seen := one.seen(batch.b)):
             which = ", ".join(str(batch.first_pair + i) for i in seen[:8])
             warnings.warn(
                 f"the reference of pair {which} is one that the invariance was learned from: what is said of stability needs references that were not",
@@ -202,10 +198,9 @@ def _learned_units(batch: PairBatch, used: Sequence[Invariance | None]) -> tuple
     """The units that the invariances were learned on; a side without one gets those of the other, if they are the same for all items and fit."""
     found: list[Any] = [None, None]
     for number, one in zip(batch.objective.moving, used, strict=True):
-        index = None if one is None or len(one.units.shapes) != 1 else one.units.index
-        if one is None or index is None:
+        if one is None or not isinstance(one.units, Units) or one.units.index is None or len(one.units.shapes) != 1:
             continue
-        shape, common = one.units.shapes[0], one.units.valid is None
+        index, shape, common = one.units.index, one.units.shapes[0], one.units.valid is None
         found[number] = torch.where(index == one.units.count, -1, index).reshape(shape if common else (len(index), *shape))
         other = (batch.a, batch.b)[1 - number].leaves
         if found[1 - number] is None and common and len(other) == 1 and tuple(other[0].shape[1:]) == shape:
@@ -226,26 +221,7 @@ def warn_of_traps(problem: MaskProblem, first: int) -> None:
         )
 
 
-def _rows(units: Any, batch: PairBatch) -> Any:
-    """A map of units for each pair of the user's batch, for this part of it."""
-    if isinstance(units, (tuple, list)):
-        return tuple(_rows(one, batch) for one in units)
-    if isinstance(units, Tensor) and len(units) > batch.pairs and any(units.dim() == leaf.dim() for leaf in (*batch.a.leaves, *batch.b.leaves)):
-        return units[batch.first_pair : batch.first_pair + batch.pairs]
-    return units
-
-
-def _partners(batch: PairBatch, moving: Sequence[int], leaves: Sequence[Leaves]) -> Leaves | None:
-    """The other side's numbers, where one side moves and the two have one shape."""
-    if len(moving) == 2:
-        return None
-    other = [t for t in (batch.a, batch.b)[1 - moving[0]].leaves if t.is_floating_point()]
-    if [t.shape for t in other] != [t.shape for t in leaves[0]]:
-        return None
-    return tuple(t.detach().to(like)[None] for t, like in zip(other, leaves[0], strict=True))
-
-
-def _valid(units: Sequence[Units], shared: bool, pairs: int) -> Tensor | None:
+def _valid(units: Sequence[Units | GraphUnits], shared: bool, pairs: int) -> Tensor | None:
     used = units[:1] if shared else units
     if all(u.valid is None for u in used):
         return None

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from xsiamese.inputs import Side
+from xsiamese.objective import Objective
 from xsiamese_invariance.constraints import Profile
 from xsiamese_invariance.divergence import Measure
 from xsiamese_invariance.replacement import MaskedSide
 from xsiamese_invariance.simplicity import Simplicity
+
+
+@dataclass(frozen=True)
+class Argument:
+    """What an objective takes besides what is masked.
+
+    Attributes:
+        value: rows of each pair, (1 or draws, rows, ...); or anything, if it is no pair's own.
+        of_pairs: whether it has rows of each pair.
+        leaf: the side whose rows they are, and which of its leaves; None says that row i is pair i.
+    """
+
+    value: Any
+    of_pairs: bool = True
+    leaf: tuple[Side, int] | None = None
+
+    def for_draws(self, draws: int) -> Any:
+        """With its rows for each draw, one draw after the other."""
+        return self.value.expand(draws, *self.value.shape[1:]).flatten(0, 1) if self.of_pairs else self.value
+
+    def select(self, keep: Tensor) -> Argument:
+        """That of some of the pairs."""
+        if not self.of_pairs:
+            return self
+        if self.leaf is None:
+            return Argument(self.value[:, keep])
+        side, number = self.leaf
+        return Argument(self.value[:, side.rows(number, keep)], leaf=(side.select(keep), number))
 
 
 @dataclass(frozen=True)
@@ -23,29 +53,29 @@ class MaskProblem:
     brought to the mask by hand.
 
     Attributes:
-        objective: the closeness of rows, ``objective(*moved, *arguments)``.
+        objective: the closeness of the pairs, once for each draw, ``objective(*moved, *arguments)``.
         sides: the masked sides.
         where: which logits are the mask of each side; twice the same for a shared mask.
         own: the score to be kept, shape (1 or draws, pairs).
         measure: how far a score is from it.
         simplicity: the price of a mask.
-        arguments: further arguments, each (1 or draws, pairs, ...), or no tensor.
+        arguments: further arguments.
         valid: which units a pair has, shape (pairs, units), if not all have all.
     """
 
-    objective: Callable[..., Tensor]
+    objective: Objective
     sides: tuple[MaskedSide, ...]
     where: tuple[slice, ...]
     own: Tensor
     measure: Measure
     simplicity: Simplicity
-    arguments: tuple[Any, ...] = ()
+    arguments: tuple[Argument, ...] = ()
     valid: Tensor | None = None
 
     @property
     def draws(self) -> int:
         """How many draws there are."""
-        return len(self.sides[0].difference[0])
+        return len(self.sides[0].draws[0])
 
     @property
     def width(self) -> int:
@@ -67,7 +97,7 @@ class MaskProblem:
         if torch.is_grad_enabled():
             for leaf in (leaf for leaves in moved for leaf in leaves):
                 leaf.requires_grad_()
-        rows = [self._row(argument) for argument in self.arguments]
+        rows = [argument.for_draws(self.draws) for argument in self.arguments]
         try:
             found = self.objective(*(leaf for leaves in moved for leaf in leaves), *rows)
         except ValueError as error:
@@ -114,8 +144,9 @@ class MaskProblem:
 
     def select(self, keep: Tensor) -> MaskProblem:
         return replace(
-            self, sides=tuple(side.select(keep) for side in self.sides), own=self.own[:, keep], measure=self.measure.select(keep),
-            arguments=tuple(a[:, keep] if isinstance(a, Tensor) else a for a in self.arguments), valid=None if self.valid is None else self.valid[keep],
+            self, objective=self.objective.select(keep), sides=tuple(side.select(keep) for side in self.sides), own=self.own[:, keep],
+            measure=self.measure.select(keep), arguments=tuple(argument.select(keep) for argument in self.arguments),
+            valid=None if self.valid is None else self.valid[keep],
         )  # fmt: skip
 
     def measured(self, measure: Measure) -> MaskProblem:
@@ -125,12 +156,6 @@ class MaskProblem:
     def redrawn(self, draws: Sequence[Sequence[Tensor]]) -> MaskProblem:
         """The same problem with other draws."""
         return replace(self, sides=tuple(side.redrawn(z) for side, z in zip(self.sides, draws, strict=True)))
-
-    def _row(self, argument: Any) -> Any:
-        """An argument with one row for each pair and draw."""
-        if not isinstance(argument, Tensor):
-            return argument
-        return argument.expand(self.draws, *argument.shape[1:]).flatten(0, 1)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.inputs import Leaves
+from xsiamese_invariance.graph import GraphUnits
 from xsiamese_invariance.units import Units
 
 Kind = Literal["mixed", "shared", "independent", "zeros"]
@@ -26,37 +27,58 @@ class Replacement:
 
     Different values come as (z, z') and (z', z), so that swapping the sides swaps the masks.
 
+    What a mask removes of the edges of a graph is deleted, and nothing is drawn. There "shared" deletes on both sides, which makes them alike, and
+    "independent" on one side and then on the other, which makes them differ. All removed nodes of a graph get one row.
+
     Attributes:
         kind: "mixed", "shared", "independent" or "zeros".
         pools: rows to draw from, for each masked side, one tensor a leaf; two sides of one shape have one pool.
+        deleted: which leaves of each side are edges to delete, if any are.
     """
 
     kind: Kind
     pools: tuple[Leaves, ...]
+    deleted: tuple[tuple[bool, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise ValueError(f"replacement={self.kind!r}: one of {', '.join(get_args(Kind))} is needed")
 
     def draw(self, count: int, generator: torch.Generator, partners: Leaves | None = None) -> list[Leaves]:
-        """``count`` rows for each masked side, each leaf of shape (count, 1 or pairs, ...).
+        """``count`` rows for each masked side, each leaf of shape (count, 1 or pairs, ...); for edges to delete the share that is put back, (count, 1).
 
         Args:
             count: how many.
             generator: what to draw with.
             partners: the leaves (1 or count, pairs, ...) of the other side, where one side is masked and the two have one shape.
         """
+        twins = count // {"mixed": 4, "independent": 2}.get(self.kind, count + 1)
+        same = count - 2 * twins  # what is not drawn in twins is shared
+        drawn = self._rows(count, same, twins, generator, partners)
+        for number, (leaves, deleted) in enumerate(zip(drawn, self.deleted, strict=False)):
+            back = leaves[0].new_zeros(count, 1)
+            if len(drawn) > 1:
+                back[same + twins :] = 1 - number
+                back[same : same + twins] = number
+            drawn[number] = tuple(back if gone else leaf for leaf, gone in zip(leaves, deleted, strict=True))
+        return drawn
+
+    def enough(self, count: int) -> int:
+        """How many of ``count`` draws are needed: few, if nothing is random."""
+        few = {"mixed": 4, "independent": 2}.get(self.kind, 1)
+        return min(count, few) if self.deleted and all(all(leaves) for leaves in self.deleted) else count
+
+    def _rows(self, count: int, same: int, twins: int, generator: torch.Generator, partners: Leaves | None) -> list[Leaves]:
+        """Rows of the pools, as if nothing were deleted."""
         if self.kind == "zeros":
             return [tuple(leaf.new_zeros(count, 1, *leaf.shape[1:]) for leaf in pool) for pool in self.pools]
         device = self.pools[0][0].device
         alike = [leaf.shape for leaf in self.pools[0]] == [leaf.shape for leaf in self.pools[-1]] if len(self.pools) > 1 else partners is not None
-        twins = count // (4 if self.kind == "mixed" else 2) if self.kind != "shared" else 0
-        same = count - 2 * twins  # what is not drawn in twins is shared
         if not alike:
-            if self.kind == "shared":
+            if self.kind == "shared" and not self.deleted:
                 raise ValueError("replacement='shared' needs two sides of one shape: 'independent' draws for each by itself")
             places = [torch.randint(len(pool[0]), (count,), generator=generator).to(device) for pool in self.pools]
-            return [tuple(leaf[at, None] for leaf in pool) for pool, at in zip(self.pools, places, strict=True)]
+            return [_taken(pool, at) for pool, at in zip(self.pools, places, strict=True)]
         rows = len(self.pools[0][0])
         first = torch.randint(rows, (same + twins,), generator=generator)
         other = (first[same:] + torch.randint(1, max(2, rows), (twins,), generator=generator)) % rows
@@ -68,7 +90,7 @@ class Replacement:
                 leaf[:same] = partner[:same] if len(partner) > 1 else partner
             return [drawn]
         back = torch.cat([first[:same], other, first[same:]]).to(device)
-        return [tuple(leaf[at, None] for leaf in self.pools[0]), tuple(leaf[back, None] for leaf in self.pools[0])]
+        return [_taken(self.pools[0], at), _taken(self.pools[0], back)]
 
 
 class MaskedSide:
@@ -80,7 +102,7 @@ class MaskedSide:
         units: which unit each feature belongs to.
     """
 
-    def __init__(self, leaves: Sequence[Tensor], draws: Sequence[Tensor], units: Units) -> None:
+    def __init__(self, leaves: Sequence[Tensor], draws: Sequence[Tensor], units: Units | GraphUnits) -> None:
         self.leaves, self.draws, self.units = tuple(leaves), tuple(draws), units
         self.difference = [leaf - draw for leaf, draw in zip(leaves, draws, strict=True)]
 
@@ -99,8 +121,14 @@ class MaskedSide:
 
     def select(self, keep: Tensor) -> MaskedSide:
         """This side of some of the pairs."""
-        draws = [draw if draw.shape[1] == 1 else draw[:, keep] for draw in self.draws]
-        return MaskedSide([leaf[:, keep] for leaf in self.leaves], draws, self.units.select(keep))
+        rows = [self.units.rows(i, keep) for i in range(len(self.leaves))]
+        draws = [draw if draw.shape[1] == 1 else draw[:, at] for draw, at in zip(self.draws, rows, strict=True)]
+        return MaskedSide([leaf[:, at] for leaf, at in zip(self.leaves, rows, strict=True)], draws, self.units.select(keep))
+
+
+def _taken(pool: Leaves, at: Tensor) -> Leaves:
+    """Rows of each leaf; those of graphs have different numbers of them."""
+    return tuple(leaf[at % len(leaf), None] if len(leaf) else leaf.new_zeros(len(at), 1, *leaf.shape[1:]) for leaf in pool)
 
 
 def normal_pool(leaves: Leaves, seed: int = 0) -> Leaves:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -28,6 +28,11 @@ class Units:
     count: int
     valid: Tensor | None = None
 
+    @property
+    def leaves(self) -> list[int]:
+        """The tensors that are masked: all of them."""
+        return list(range(len(self.shapes)))
+
     def expand(self, mask: Tensor, fixed: float = 1.0) -> list[Tensor]:
         """A mask (pairs, count) on the numbers of each tensor, (pairs, ...); numbers that belong to no unit get ``fixed``."""
         flat = mask
@@ -48,6 +53,25 @@ class Units:
         else:
             found.scatter_add_(1, self.index, flat)
         return found[:, : self.count]
+
+    def rows(self, place: int, keep: Tensor) -> Tensor:
+        """The rows of a tensor that belong to some of the pairs: row i is pair i."""
+        return keep
+
+    def maps(self, mask: Tensor) -> Any:
+        """A mask on the numbers of an item, a tensor or a tuple of several."""
+        found = self.expand(mask, fixed=0.0)
+        return found[0] if len(found) == 1 else tuple(found)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Itself as tensors, and as what JSON can hold."""
+        tensors = {name: value for name in ("index", "valid") if (value := getattr(self, name)) is not None}
+        return tensors, {"shapes": self.shapes, "count": self.count}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> Units:
+        """What :meth:`state` gave."""
+        return cls(tuple(tuple(shape) for shape in plain["shapes"]), tensors.get("index"), plain["count"], tensors.get("valid"))
 
     def select(self, keep: Tensor) -> Units:
         """Those of some of the pairs."""

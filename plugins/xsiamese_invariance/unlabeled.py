@@ -12,6 +12,7 @@ from torch import Tensor
 from xsiamese import PairModel, SiameseModel
 from xsiamese.inputs import Side
 from xsiamese.objective import Objective
+from xsiamese_invariance.problem import Argument
 
 Weights = Literal["balanced", "uniform", "confident"]
 ROWS = 4096
@@ -40,24 +41,35 @@ class Unlabeled:
                 first, second = (_encoded(model, side, number) for number, side in enumerate((queries, references)))
                 if isinstance(first, Tensor) and isinstance(second, Tensor):
                     return cls(queries, references, second, _compared(model, first, second))
-            objective = Objective(model, queries, references)
-            rows = [(i, j) for i in range(queries.pairs) for j in range(references.pairs)]
+            pairs = torch.cartesian_prod(torch.arange(queries.pairs), torch.arange(references.pairs))
             found = []
-            for start in range(0, len(rows), ROWS):
-                i, j = torch.tensor(rows[start : start + ROWS]).T
-                leaves = [*(leaf[i] for leaf in queries.leaves), *(leaf[j] for leaf in references.leaves)]
+            for i, j in (rows.T for rows in torch.split(pairs, ROWS if not queries.modality else ROWS // 16)):
+                a = queries.select(i)
+                b = references.select(j).beside(a)
+                objective, leaves = Objective(model, a, b), (*a.leaves, *b.leaves)
                 found.append(objective(*(leaves[k] for k in objective.moved_at), *(leaves[k] for k in objective.held_at)))
         return cls(queries, references, None, torch.cat(found).view(queries.pairs, references.pairs))
 
-    def arguments(self, objective: Objective, query: Tensor, reference: Tensor) -> tuple[Any, ...]:
+    def arguments(self, objective: Objective, query: Tensor, reference: Tensor) -> tuple[Argument, ...]:
         """What an objective takes besides the masked leaves, for pairs by their numbers (draws, rows)."""
         leaves = (*self.queries.leaves, *self.references.leaves)
         first = len(self.queries.leaves)
         held = tuple(leaves[k][query if k < first else reference] for k in objective.held_at)
-        if not objective.encodes_held:
-            return held
-        assert self.embeddings is not None
-        return (self.embeddings[reference], *held)
+        if objective.encodes_held:
+            assert self.embeddings is not None
+            held = (self.embeddings[reference], *held)
+        return tuple(map(Argument, held))
+
+    def graphs(self, model: PairModel, rows: Tensor, reference: Tensor) -> tuple[Objective, tuple[Argument, ...]]:
+        """The value of graphs of queries, each with references (draws, rows) of its own, and what it takes besides the queries' leaves."""
+        if self.embeddings is not None:
+            objective = Objective(model, self.queries.select(rows), self.references, wrt="first")
+            return objective, (Argument(self.embeddings[reference]),)
+        a = self.queries.select(rows.repeat(len(reference)))
+        b = self.references.select(reference.flatten()).beside(a)
+        objective = Objective(model, a, b, wrt="first")
+        leaves = (*a.leaves, *b.leaves)
+        return objective, tuple(Argument(leaves[k], of_pairs=False) for k in objective.held_at)
 
     def cumulative(self, alike: Tensor | None, weights: Weights, confident: Tensor | None) -> Tensor:
         """The cumulative probability with which each reference is drawn for a query, shape (queries, references).
