@@ -93,14 +93,22 @@ class GraphUnits:
         return cls(side(graphs, "queries").explaining(plain["parts"], "queries", (), False), plain["least"])
 
 
-def misfit(learned: Any, own: Any, first: int) -> int | None:
-    """The first pair whose graph has other numbers of units than the one that its invariance was learned of; None if all fit."""
-    if not isinstance(learned, GraphUnits) or not isinstance(own, GraphUnits):
-        return None
-    sizes = [torch.stack([torch.bincount(u.side.pair_of(leaf), minlength=u.side.pairs) for leaf in range(len(u.side.leaves))], 1) for u in (learned, own)]
-    theirs = sizes[0] if len(sizes[0]) == 1 else sizes[0][first : first + len(sizes[1])]
-    wrong = (theirs != sizes[1]).any(1).nonzero()
-    return int(wrong[0]) if len(wrong) else None
+def check_same(learned: GraphUnits, own: GraphUnits, first: int, name: str) -> None:
+    """Refuses an invariance of other parts, or of graphs of other sizes, than those of the pairs from ``first`` on.
+
+    Raises:
+        ValueError: naming them.
+    """
+    parts = [sorted(units.side.parts, key=ORDER.index) for units in (learned, own)]
+    if parts[0] != parts[1]:
+        raise ValueError(f"the invariance is of {' and '.join(parts[0])} and the masks of {name} of {' and '.join(parts[1])}: use the same parts=")
+    theirs, mine = (
+        torch.stack([torch.bincount(u.side.pair_of(u.side.parts.index(part)), minlength=u.side.pairs) for part in parts[0]]) for u in (learned, own)
+    )
+    theirs = theirs if theirs.shape[1] == 1 else theirs[:, first : first + mine.shape[1]]
+    wrong = (theirs != mine).any(0).nonzero().flatten().tolist()
+    if wrong:
+        raise ValueError(f"the invariance of pair {first + wrong[0]} is of a graph with other numbers of nodes and edges than that of input {name}")
 
 
 def graph_marks(graphs: Side) -> list[str]:

@@ -16,7 +16,7 @@ from xsiamese_invariance.constraints import Ball, Order, Profile, Several
 from xsiamese_invariance.descent import Descent, Solution, descend, untouched
 from xsiamese_invariance.diagnostics import Convergence
 from xsiamese_invariance.divergence import Measure, kind_for, measure
-from xsiamese_invariance.graph import GraphUnits, misfit
+from xsiamese_invariance.graph import GraphUnits, check_same
 from xsiamese_invariance.invariance import Invariance
 from xsiamese_invariance.masked import Masked, arguments_of, deleted_leaves, masked_sides, partners_of, pool_for, replacement_for, units_for
 from xsiamese_invariance.memory import pairs_that_fit
@@ -124,15 +124,13 @@ class Local:
             one, where = invariances[number], problem.where[place]
             if one is None or (place and self.shared):
                 continue
-            mask = one.rows_for(first, batch.pairs).to(problem.own)
-            if mask.shape[1] != where.stop - where.start:
-                raise ValueError(
-                    f"the invariance has {mask.shape[1]} units, the side it is for {where.stop - where.start}: learn it with the same units=, of graphs parts="
-                )
+            mask, units = one.rows_for(first, batch.pairs).to(problem.own), problem.sides[place].units
             if len(mask) != batch.pairs:
                 raise ValueError(f"the invariance has {len(one)} rows for {first + batch.pairs} pairs: one row, or a row a pair, as in invariance[[0, 0, 1]]")
-            if (pair := misfit(one.units, problem.sides[place].units, first)) is not None:
-                raise ValueError(f"the invariance of pair {first + pair} is of a graph with other numbers of nodes and edges than that of input {'ab'[number]}")
+            if isinstance(one.units, GraphUnits) and isinstance(units, GraphUnits):
+                check_same(one.units, units, first, "ab"[number])
+            if mask.shape[1] != units.count:
+                raise ValueError(f"the invariance has {mask.shape[1]} units, the side it is for {units.count}: learn it with the same units=")
             found.append((mask, where))
         return found
 

@@ -79,7 +79,7 @@ def units_for(batch: PairBatch, number: int, leaves: Leaves, given: Any, least: 
 
 
 def pool_for(one: Side, number: int, leaves: Leaves, given: Any, learned: Leaves) -> Leaves:
-    """Rows that come in place of what is removed: of given items, else what an invariance was learned with, else standard normal ones, of graphs zeros.
+    """Rows that come in place of what is removed: of given items, else what an invariance was learned with, else standard normal ones.
 
     Raises:
         ValueError: if they do not fit the side.
@@ -91,7 +91,7 @@ def pool_for(one: Side, number: int, leaves: Leaves, given: Any, learned: Leaves
     elif [leaf.shape[1:] for leaf in learned] == wanted:
         rows = learned
     else:
-        rows = tuple(leaf.new_zeros(1, *leaf.shape[1:]) for leaf in leaves) if one.modality else normal_pool(leaves)
+        rows = normal_pool(leaves)
     if [leaf.shape[1:] for leaf in rows] != wanted:
         raise ValueError(f"the {name} holds items of shape {tuple(rows[0].shape[1:])}, the input {tuple(wanted[0])}")
     return tuple(leaf.to(like) for leaf, like in zip(rows, leaves, strict=True))

@@ -47,13 +47,12 @@ def bytes_of_pass(problem: MaskProblem, theta: Tensor) -> int:
 
 
 def pairs_that_fit(problem: MaskProblem, theta: Tensor) -> int:
-    """How many pairs like the first one may be optimised together.
+    """How many pairs like the one of this problem may be optimised together.
 
     Raises:
         MemoryError: if not even one fits.
     """
-    first = torch.zeros(1, dtype=torch.long, device=theta.device)
-    needed, free = bytes_of_pass(problem.select(first), theta[:1]), available(theta.device)
+    needed, free = bytes_of_pass(problem, theta), available(theta.device)
     fit = int(SHARE * free / max(1, needed))
     if fit < 1:
         raise MemoryError(
