@@ -9,17 +9,17 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xsiamese import SiameseModel
-from xsiamese.comparison import Learned
 from xsiamese.data.pairs import ClassIndex
 from xsiamese.data.tabular import Columns, Table
 from xsiamese.data.targets import CloseIndex, closeness_width, target_of
-from xsiamese.zoo.tabular import DistanceLogit, siamese_mlp
+from xsiamese.zoo.tabular import siamese_mlp
 
 DATA = Path(os.environ.get("XSIAMESE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 UCI = {
@@ -29,7 +29,6 @@ UCI = {
     ),
     "concrete": ("cement", "slag", "fly ash", "water", "superplasticizer", "coarse aggregate", "fine aggregate", "age", "strength"),
 }  # fmt: skip
-ATOMS = 7
 Index = ClassIndex | CloseIndex
 
 
@@ -57,26 +56,7 @@ class Problem:
 
     def net(self) -> SiameseModel:
         """An untrained net for it."""
-        if self.train.dim() == 3:
-            return SiameseModel(DenseGCN(), Learned(DistanceLogit(), "absolute_difference"))
         return siamese_mlp(len(self.units), hidden=32, dimensions=8)
-
-
-class DenseGCN(nn.Module):
-    """Two graph convolutions and the mean over atoms, on molecules of one size: a row an atom, first its kind, then its bonds and itself."""
-
-    def __init__(self, hidden: int = 16, dimensions: int = 8) -> None:
-        super().__init__()
-        self.first, self.second, self.last = nn.Linear(ATOMS, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, dimensions)
-
-    def forward(self, molecules: Tensor) -> Tensor:
-        atoms, bonds = molecules[..., :ATOMS], molecules[..., ATOMS:]
-        there = bonds.diagonal(dim1=1, dim2=2)
-        bonds = bonds / 3  # sums over neighbours, about as large as what they are of
-        hidden = nn.functional.silu(bonds @ self.first(atoms))
-        hidden = nn.functional.silu(bonds @ self.second(hidden))
-        embedding: Tensor = self.last((hidden * there[..., None]).sum(1) / there.sum(1, keepdim=True))
-        return embedding
 
 
 def uci(name: str) -> Table:
@@ -173,56 +153,17 @@ def dti(seed: int) -> Problem:
     return of_edges("dti", matrices.log1p(), labels, labels, "same person", seed)
 
 
-def mutag(seed: int) -> Problem:
-    """Molecules, mutagenic or not; the set has no hydrogens."""
-    folder = DATA / "tudataset" / "MUTAG" / "raw"
-
-    def column(name: str) -> Tensor:
-        return torch.tensor([int(line) for line in (folder / f"MUTAG_{name}.txt").read_text().split()])
-
-    molecule, kinds, labels = column("graph_indicator") - 1, column("node_labels"), (column("graph_labels") > 0).long()
-    bonds = torch.tensor([[int(n) - 1 for n in line.split(",")] for line in (folder / "MUTAG_A.txt").read_text().split("\n") if line])
-    first = torch.searchsorted(molecule, torch.arange(len(labels)))
-    place = torch.arange(len(molecule)) - first[molecule]
-    size = int(place.max()) + 1
-    rows = torch.zeros(len(labels), size, ATOMS + size)
-    rows[molecule, place, kinds] = 1
-    rows[molecule, place, ATOMS + place] = 1
-    rows[molecule[bonds[:, 0]], place[bonds[:, 0]], ATOMS + place[bonds[:, 1]]] = 1
-    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    train, test = order[: round(0.7 * len(order))], order[round(0.7 * len(order)) :]
-    index = [ClassIndex(labels[part]) for part in (train, test)]
-    return Problem("mutag", tuple(f"atom {i}" for i in range(size)), rows[train], rows[test], index[0], index[1], "same class (mutagenic or not)")
-
-
-def atoms_of(molecules: Tensor) -> Tensor:
-    """The atom that each number belongs to, the shape of the molecules; -1 for bonds and for places without an atom."""
-    size = molecules.shape[1]
-    there = molecules[..., ATOMS:].diagonal(dim1=1, dim2=2) > 0
-    atoms = torch.arange(size).expand(len(molecules), size).where(there, -1)
-    return torch.cat([atoms[..., None].expand(-1, -1, ATOMS), torch.full((len(molecules), size, size), -1)], 2)
-
-
-def loose_atoms(molecules: Tensor, seed: int) -> Tensor:
-    """Molecules with every atom replaced by one drawn from all atoms there are, and their own bonds."""
-    kinds = molecules[..., :ATOMS][molecules[..., ATOMS:].diagonal(dim1=1, dim2=2) > 0]
-    drawn = torch.randint(len(kinds), molecules.shape[:2], generator=torch.Generator().manual_seed(seed))
-    return torch.cat([kinds[drawn], molecules[..., ATOMS:]], 2)
-
-
 PROBLEMS: dict[str, Callable[[int], Problem]] = {
     "wine": lambda seed: of_table("wine", uci("wine"), "alcohol", seed),
     "concrete": lambda seed: of_table("concrete", uci("concrete"), "strength", seed),
     "adsorption": lambda seed: of_table("adsorption", adsorption().without(["E_ads", "Adsorbate"]), "E_bind", seed),
     "abide": abide,
     "dti": dti,
-    "mutag": mutag,
 }
 
 
-def trained(problem: Problem, seed: int, steps: int = 800, rows: int = 128, weight_decay: float = 1e-2) -> SiameseModel:
-    """A small Siamese net, trained on fresh pairs for seconds."""
-    rate = 2e-2 if problem.train.dim() == 3 else 5e-3
+def trained(problem: Any, seed: int, steps: int = 800, rows: int = 128, weight_decay: float = 1e-2, rate: float = 5e-3) -> SiameseModel:
+    """A small Siamese net for rows or graphs, trained on fresh pairs for seconds."""
     torch.manual_seed(seed)
     model = problem.net()
     optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=weight_decay)
@@ -242,7 +183,7 @@ def trained(problem: Problem, seed: int, steps: int = 800, rows: int = 128, weig
     return model.eval()
 
 
-def auc_of(problem: Problem, model: SiameseModel, pairs: int = 4000) -> float:
+def auc_of(problem: Any, model: SiameseModel, pairs: int = 4000) -> float:
     """The ROC-AUC of the model on test pairs, half of them same."""
     from sklearn.metrics import roc_auc_score
 

@@ -1,0 +1,173 @@
+"""Molecules as PyG graphs for the measurements of robust explanations: masks on the atoms and bonds of the query, the reference stays whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from tests.benchmarks.robust_rows import DRAWS, NOISE_QUERIES, QUERIES, REFERENCES, Setting
+from tests.benchmarks.robust_sets import DATA
+from xsiamese import (
+    InvarianceLearner,
+    PairGraphOcclusion,
+    PairInputXGradient,
+    PairIntegratedGradients,
+    PairNoiseTunnel,
+    PairSaliency,
+    RobustPairExplainer,
+    SiameseModel,
+)
+from xsiamese.comparison import Learned
+from xsiamese.data.graph_sets import read_tu
+from xsiamese.data.graphs import LabelledGraphs
+from xsiamese.data.pairs import ClassIndex
+from xsiamese.inputs import side
+from xsiamese.zoo.encoders import GraphEncoder
+from xsiamese.zoo.tabular import DistanceLogit
+from xsiamese_invariance.graph import GraphUnits
+from xsiamese_invariance.local import local_of
+from xsiamese_invariance.metrics import mean_cosine
+from xsiamese_invariance.problem import MaskProblem
+
+PARTS = ("nodes", "edges")
+
+
+class Molecules:
+    """Graphs that are chosen by their numbers, as the rows of a tensor are."""
+
+    def __init__(self, graphs: LabelledGraphs) -> None:
+        self.graphs = graphs
+
+    def __len__(self) -> int:
+        return len(self.graphs)
+
+    def __getitem__(self, index: Tensor) -> Any:
+        return self.graphs.gather(index)
+
+
+@dataclass(frozen=True)
+class MoleculeProblem:
+    """Molecules, split, and what makes two of them alike."""
+
+    name: str
+    train: Molecules
+    test: Molecules
+    train_index: ClassIndex
+    test_index: ClassIndex
+    task: str
+    units: tuple[str, ...] = ()
+    noise: float = 0.0
+
+    def net(self) -> SiameseModel:
+        """An untrained net for it: a GIN of PyG and the logit of a distance."""
+        return SiameseModel(GraphEncoder(self.train.graphs.features, "gin", hidden=32, dimensions=8, layers=2), Learned(DistanceLogit(), "absolute_difference"))
+
+
+def mutag(seed: int) -> MoleculeProblem:
+    """Molecules, mutagenic or not; the set has no hydrogens."""
+    graphs = read_tu(DATA / "tudataset" / "MUTAG", "MUTAG")
+    order = torch.randperm(len(graphs), generator=torch.Generator().manual_seed(seed))
+    cut = round(0.7 * len(graphs))
+    parts = [replace(graphs.take(part), edge_attr=None) for part in (order[:cut], order[cut:])]
+    index = [ClassIndex(part.labels) for part in parts]
+    return MoleculeProblem("mutag", Molecules(parts[0]), Molecules(parts[1]), *index, "same class (mutagenic or not)")
+
+
+class GraphSetting(Setting):
+    """One run on graphs. A unit is an atom of the query with its features, or a bond."""
+
+    @classmethod
+    def of(cls, problem: Any, model: SiameseModel, seed: int) -> Self:
+        order = torch.randperm(len(problem.test), generator=torch.Generator().manual_seed(seed))
+        queries, references = order[:QUERIES], order[QUERIES : QUERIES + REFERENCES]
+        pool = problem.train[torch.randperm(len(problem.train), generator=torch.Generator().manual_seed(seed))[:256]]
+        price = {"size": 0.01, "entropy": 0.005}
+        invariance = InvarianceLearner(model, parts=PARTS, **price).fit(problem.test[queries], pool, seed=seed)
+        rows = torch.arange(QUERIES).repeat_interleave(REFERENCES)
+        a, b = problem.test[queries[rows]], problem.test[references.repeat(QUERIES)]
+        few = slice(0, NOISE_QUERIES * REFERENCES)
+        return cls(problem, model, a, b, pool, invariance, rows, 6, (2, 4, 8, 16), price, 8.0, few, seed)
+
+    @cached_property
+    def units(self) -> GraphUnits:
+        """Those of each pair's query."""
+        return GraphUnits(side(self.a, "a").explaining(PARTS, "a"))
+
+    @property
+    def sizes(self) -> list[int]:
+        found: list[int] = self.invariance.units.valid.sum(1).tolist()
+        return found
+
+    @property
+    def training(self) -> Any:
+        return self.pool
+
+    def pair(self, rows: slice) -> tuple[Any, Any]:
+        keep = torch.arange(len(self.rows))[rows]
+        return _some(self.a, keep), _some(self.b, keep)
+
+    @cached_property
+    def fresh(self) -> MaskProblem:
+        """The pairs with draws that no method has seen."""
+        with RobustPairExplainer(self.model, coupling="none").prepared((self.a, self.b), wrt="first", seed=10_000 + self.seed) as batch:
+            return local_of(batch, "none", None, None, (self.pool, None), False, "mixed", 32, (0.0, 0.0), "auto", (0.1, 0.2, 0.05, 4), None, None).problem(
+                batch
+            )[0]
+
+    def divergence(self, kept: Tensor) -> float:
+        return float(self.fresh.divergence(kept.to(self.fresh.own)).mean())
+
+    def how(self) -> dict[str, Any]:
+        return {"wrt": "first", "draws": DRAWS // 2, "pool": (self.pool, None)}
+
+    def of_masks(self, maps: tuple[Any, Any]) -> Tensor:
+        units = GraphUnits(side(maps[0], "a").explaining(PARTS, "a"), self.units.count)
+        found = torch.zeros(units.side.pairs, units.count)
+        for leaf, rows in zip(units.leaves, (maps[0].node_mask[:, 0], maps[0].edge_mask), strict=True):
+            found[units.side.pair_of(leaf), units.index[leaf]] = rows
+        return found
+
+    def on_units(self, maps: tuple[Any, Any]) -> Tensor:
+        return self.units.gather([maps[0].node_mask.abs(), maps[0].edge_mask.abs()])
+
+    def baselines(self) -> dict[str, Callable[[int], Tensor]]:
+        pairs, how = (self.a, self.b), {"wrt": "first", "parts": PARTS}
+        model = self.model
+
+        def of(cls: Any, **more: Any) -> Tensor:
+            return self.on_units(cls(model).attribute(pairs, **how, **more))
+
+        return {
+            "random": lambda seed: torch.rand(self.units.valid.shape, generator=torch.Generator().manual_seed(seed)),
+            "|grad|": lambda seed: of(PairSaliency),
+            "grad x input": lambda seed: of(PairInputXGradient),
+            "integrated gradients": lambda seed: of(PairIntegratedGradients, n_steps=20),
+            "SmoothGrad": lambda seed: of(PairNoiseTunnel, nt_samples=16, stdevs=0.3, seed=seed),
+            "occlusion": lambda seed: of(PairGraphOcclusion),
+        }
+
+    def mean_gradient(self) -> Tensor:
+        found = []
+        for query in range(QUERIES):
+            repeated = _some(self.a, torch.full((self.pool.num_graphs,), query * REFERENCES))
+            maps = PairSaliency(self.model).attribute((repeated, self.pool), wrt="first", parts=PARTS)
+            units = GraphUnits(side(repeated, "a").explaining(PARTS, "a"), self.units.count)
+            found.append(units.gather([maps[0].node_mask, maps[0].edge_mask]).mean(0))
+        return torch.stack(found)[self.rows]
+
+    def instability(self) -> dict[str, float]:
+        """How the gradient of a query's features changes with the reference; there is no closed form for graphs here."""
+        maps = PairSaliency(self.model).attribute((self.a, self.b), wrt="first", abs=False)[0]
+        each = [maps.node_mask[maps.batch == i].flatten() for i in range(len(self.rows))]
+        cosines = [mean_cosine(torch.stack(each[start : start + REFERENCES])) for start in range(0, len(each), REFERENCES)]
+        return {"gradient_cosine": sum(cosines) / QUERIES}
+
+
+def _some(batch: Any, keep: Tensor) -> Any:
+    graphs = side(batch, "graphs").select(keep)
+    return graphs.rebuild(graphs.leaves)
