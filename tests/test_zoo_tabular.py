@@ -112,7 +112,7 @@ def test_the_command_line_writes_the_same_artifacts(tmp_path: Path, capsys: pyte
     assert metrics["epochs"] == 2
     printed = capsys.readouterr().out
     assert "close within" in printed
-    assert "explains pairs" not in printed
+    assert f"xsiamese explain {path}:0 {path}:1 --model {out / stem}.safetensors explains pairs with it" in printed
     assert load(out / f"{stem}.safetensors").about["reading"]["close"] == 0.2
 
 

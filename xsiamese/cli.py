@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,21 +86,23 @@ def zoo(*, json_: Json = False) -> None:
 
 @app.command
 def explain(
-    a: Path, b: Path, /, *, model: str = "fashion", method: str = "gradcam", layer: str | None = None, target: int | None = None,
+    a: Path, b: Path, /, *, model: str = "fashion", method: str | None = None, layer: str | None = None, target: int | None = None,
     output: Output = None, json_: Json = False, size: int | None = None, seed: int = 0, threshold: float | None = None, distractor: Path | None = None,
+    pool: Path | None = None,
 ) -> None:  # fmt: skip
-    """Explain why the model found two images or graphs alike or different.
+    """Explain why the model found two images, rows of a table or graphs alike or different.
 
     Parameters
     ----------
     a
-        The first image; for a network that was trained on graphs a SMILES, a file of a connectivity matrix or of a graph, or the number of a graph in its set.
+        The first image; for a network that was trained on a table one of its rows or of another table, table.csv:3, counted from 0;
+        for one that was trained on graphs a SMILES, a file of a connectivity matrix or of a graph, or the number of a graph in its set.
     b
         The second one.
     model
         A zoo name, a checkpoint of ours, or package.module:factory.
     method
-        The explainer, see ``xsiamese explainers``.
+        The explainer, see ``xsiamese explainers``; gradcam if left out, and integrated_gradients for rows of a table.
     layer
         The layer to explain on, for methods that have one.
     target
@@ -116,12 +119,15 @@ def explain(
         For counterfactuals: the score at which the decision turns; the model's calibrated one if left out.
     distractor
         For counterfactuals: an image to copy regions from, instead of the partner.
+    pool
+        For --method robust on rows: a table whose rows say what of A counts whatever it is compared with. A and B are left out of it.
     """
     from xsiamese.plugins import explainer as find
     from xsiamese.zoo import open_model
 
-    cls = find(method)
     opened = open_model(model, size=size)
+    method = method or ("integrated_gradients" if opened.modality == "tabular" else "gradcam")
+    cls = find(method)
     read = reader(opened)
     inputs = read(a), read(b)
     chosen = layer or opened.layer
@@ -130,16 +136,18 @@ def explain(
         if not hasattr(made, "threshold"):
             raise ValueError(f"--threshold is for methods about the decision, and {method} explains the score: leave it out, or use --method counterfactual")
         made.threshold = threshold
-    options = {} if distractor is None else {"distractor": read(distractor)}
+    options = {**({} if distractor is None else {"distractor": read(distractor)}), **robust_options(made, read, inputs, pool, seed)}
+    columns = getattr(read, "columns", None)
     explanation = made.explain(inputs, target, ids=[(a.name or str(a), b.name or str(b))], seed=seed, **options)
     if output is not None:
         if output.suffix == ".safetensors":
             explanation.save(output)
         else:
-            shown: dict[str, Any] = {} if opened.preprocessing is None else {"preprocessing": opened.preprocessing}
+            known = {"preprocessing": opened.preprocessing, "columns": columns}
+            shown: dict[str, Any] = {key: value for key, value in known.items() if value is not None}
             explanation.plot(**shown).savefig(output, bbox_inches="tight")
     if json_:
-        print(json.dumps(describe(explanation, output), indent=2))
+        print(json.dumps(describe(explanation, output, () if columns is None else columns.features), indent=2))
     else:
         print(explanation.summary() + (f"\nwritten to {output}" if output else "\n(-o why.png draws it)"))
 
@@ -171,23 +179,51 @@ def demo(*, output: Path = Path("demo"), method: str = "gradcam") -> None:
 
 
 def reader(opened: Any) -> Any:
-    """What reads a side for the model: an image file, or a graph as the model was trained on."""
+    """What reads a side for the model: an image file, or a row or a graph as the model was trained on."""
+    from xsiamese.data.row_files import RowReader, is_row
+
+    if opened.modality == "tabular":
+        return RowReader.of(opened.about)
     if opened.modality == "graph":
         from xsiamese.data.graph_files import graph_reader
 
         read = graph_reader(opened.about)
         return lambda path: read(str(path))
-    return opened.read
+
+    def image(path: Path) -> Any:
+        if is_row(path):
+            raise ValueError(f"{path} is a row of a table, and the model takes images: give --model the checkpoint of a network that was trained on a table")
+        return opened.read(path)
+
+    return image
 
 
-def describe(explanation: Any, output: Path | None) -> dict[str, Any]:
-    """An explanation of one pair for machines."""
-    closer, apart = (explanation.top(3, largest=largest)[0] for largest in ("closer", "apart"))
+def robust_options(made: Any, read: Any, inputs: tuple[Any, Any], pool: Path | None, seed: int) -> dict[str, Any]:
+    """What the robust explainer is told of rows: that the values of a category are one unit, and the invariance of A that a pool says."""
+    if not (hasattr(made, "coupling") and hasattr(read, "columns")):
+        if pool is not None:
+            raise ValueError("--pool is for --method robust on rows of a table: leave it out")
+        return {}
+    units = read.columns.column_of
+    if pool is None:
+        return {"units": units}
+    from xsiamese import InvarianceLearner
+
+    return {"units": units, "invariance": InvarianceLearner(made.model, units=units).fit(inputs[0], read.pool(pool, inputs), seed=seed)}
+
+
+def describe(explanation: Any, output: Path | None, features: Sequence[str] = ()) -> dict[str, Any]:
+    """An explanation of one pair for machines; of a row the strongest features by their names."""
+
+    def strongest(largest: str) -> dict[str, Any]:
+        cells = explanation.top(3, largest=largest)[0]
+        named = [[{**cell._asdict(), **({"feature": features[cell.place[0]]} if features else {})} for cell in side] for side in cells]
+        return dict(zip("ab", named, strict=True))
+
     return {
         "method": explanation.method, "score": float(explanation.scores[0]), "higher_is_closer": explanation.higher_is_closer,
         "target": explanation.target, "ids": explanation.ids[0], "parameters": dict(explanation.parameters), "seed": explanation.seed,
-        "closer": {side: [cell._asdict() for cell in cells] for side, cells in zip("ab", closer, strict=True)},
-        "apart": {side: [cell._asdict() for cell in cells] for side, cells in zip("ab", apart, strict=True)},
+        **({"relevant": strongest("either")} if explanation.unsigned else {"closer": strongest("closer"), "apart": strongest("apart")}),
         "versions": dict(explanation.versions), "output": str(output) if output else None,
         "counterfactuals": [found.packed()[1] for found in getattr(explanation, "counterfactuals", ())],
     }  # fmt: skip
@@ -203,7 +239,7 @@ def main() -> None:
             app.command(function, name=name)
         try:
             app()
-        except (ValueError, TypeError, ImportError, FileNotFoundError, FloatingPointError) as error:
+        except (ValueError, TypeError, ImportError, FileNotFoundError, FloatingPointError, MemoryError) as error:
             print(f"xsiamese: {error}", file=sys.stderr)
             sys.exit(2)
         except BrokenPipeError:  # whoever read our output has seen enough

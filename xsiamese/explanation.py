@@ -163,10 +163,11 @@ class PairExplanation:
         return list(zip(*sides, strict=True))
 
     def plot(self, pair: int | None = None, **options: Any) -> Figure:
-        """Both sides and both signed maps on one scale; see :func:`~xsiamese.plot.image.plot_pair` and :func:`~xsiamese.plot.explained.plot_explained`.
+        """Both sides and both maps on one scale: images (:func:`~xsiamese.plot.image.plot_pair`), graphs (:func:`~xsiamese.plot.explained.plot_explained`)
+        or rows of a table (:func:`~xsiamese.plot.table.plot_rows`).
 
         Args:
-            pair: which pair, or None for all (eight at most).
+            pair: which pair, or None for the first ones.
             **options: passed on.
         """
         shown = self if pair is None else self[pair]
@@ -174,6 +175,10 @@ class PairExplanation:
             from xsiamese.plot.explained import plot_explained
 
             return plot_explained(shown, **options)
+        if all(isinstance(side, Tensor) and side.dim() == 2 for side in self.inputs):
+            from xsiamese.plot.table import plot_rows
+
+            return plot_rows(shown, **options)
         from xsiamese.plot.image import plot_pair
 
         return plot_pair(shown, **options)

@@ -140,6 +140,11 @@ class Columns:
         """The names of the features, one a number and one for each value of a category."""
         return tuple(name for column in self.columns for name in column.features)
 
+    @property
+    def column_of(self) -> Tensor:
+        """The number of the column that each feature is of, shape (features,)."""
+        return torch.tensor([i for i, column in enumerate(self.columns) for _ in column.features])
+
     def __call__(self, table: Table) -> Tensor:
         """The rows as the model's input, shape (rows, features). A missing value is the mean of a number, and no value of a category."""
         parts = []
@@ -159,16 +164,23 @@ class Columns:
         return torch.cat(parts, 1).float()
 
     def undo(self, rows: Tensor) -> list[dict[str, float | str]]:
-        """The rows in the units of the table, for reading: a category is its strongest value."""
+        """The rows in the units of the table, for reading: a category is its strongest value, or "none" where it has none."""
         found: list[dict[str, float | str]] = [{} for _ in rows]
         for column, part in zip(self.columns, torch.split(rows, [len(c.features) for c in self.columns], 1), strict=True):
             for row, values in zip(found, part, strict=True):
-                row[column.name] = column.values[int(values.argmax())] if column.values else float(values[0]) * column.std + column.mean
+                strongest = column.values[int(values.argmax())] if column.values and float(values.max()) > 0 else "none"
+                row[column.name] = strongest if column.values else float(values[0]) * column.std + column.mean
         return found
 
-    def by_column(self, maps: Tensor) -> Tensor:
-        """Maps of features, shape (rows, features), summed over the features of each column, shape (rows, columns)."""
-        return torch.stack([part.sum(1) for part in torch.split(maps, [len(c.features) for c in self.columns], 1)], 1)
+    def by_column(self, maps: Tensor, how: Literal["sum", "amax"] = "sum") -> Tensor:
+        """Maps of features, shape (rows, features), as maps of columns, shape (rows, columns).
+
+        Args:
+            maps: of rows.
+            how: what makes the features of a category one value: their "sum", or the largest, "amax", for relevances in [0, 1].
+        """
+        of = self.column_of.to(maps.device).expand_as(maps)
+        return maps.new_zeros(len(maps), len(self.columns)).scatter_reduce(1, of, maps, how)
 
 
 def read_table(path: Path, missing: Missing = "refuse", needed: str | None = None) -> Table:

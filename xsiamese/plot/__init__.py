@@ -1,4 +1,4 @@
-"""Pictures of explanations (images, graphs, molecules, connectomes) and of embeddings, as matplotlib figures."""
+"""Pictures of explanations (images, rows of tables, graphs, molecules, connectomes) and of embeddings, as matplotlib figures."""
 
 from __future__ import annotations
 
@@ -13,3 +13,4 @@ from xsiamese.plot.molecule import plot_molecules as plot_molecules
 from xsiamese.plot.robust import convergence as convergence
 from xsiamese.plot.robust import invariance_table as invariance_table
 from xsiamese.plot.robust import stability as stability
+from xsiamese.plot.table import plot_rows as plot_rows

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from torch import Tensor
 
+from xsiamese.plot import captions
 from xsiamese.plot.connectome import plot_connectomes
 from xsiamese.plot.graph import Coloured, plot_graphs
 from xsiamese.plot.molecule import plot_molecules, read
@@ -47,11 +48,9 @@ def plot_explained(
     shown = [explanation[i] for i in range(min(len(explanation), MOST))]
     rows = [tuple(_coloured(one, side, labels) for side in (0, 1)) for one in shown]
     kind = kind or _kind(shown[0], rows[0])
-    ends = ("apart", "together") if explanation.target == "closeness" else ("lowers", "raises")
-    ends = ("", "effect") if explanation.unsigned else ends
-    scores = [f"{'score' if one.target == 'closeness' else one.target} {float(one.scores[0]):.3g}" for one in shown]
-    closer = "higher is closer" if explanation.higher_is_closer else "lower is closer"
-    title = title or f"{explanation.method}   ({closer})" + (f"   first {len(shown)} of {len(explanation)} pairs" if len(explanation) > len(shown) else "")
+    ends = ("", "effect") if explanation.unsigned else captions.ends(explanation)
+    scores = [captions.score(one, 0) for one in shown]
+    title = title or captions.title(explanation, MOST)
     if kind == "graph":
         return plot_graphs([(a, b) for a, b in rows], match=match, title=title, scores=scores, ends=ends)
     if kind == "molecule":
@@ -73,7 +72,7 @@ def _coloured(one: PairExplanation, side: int, labels: Sequence[Sequence[str]] |
     nodes, edges = found.get("node_mask"), found.get("edge_mask")
     return Coloured(
         graph, None if nodes is None else nodes.reshape(len(nodes), -1).sum(1), edges, None if labels is None else labels[side],
-        one.ids[0][side] if one.ids else "ab"[side],
+        captions.item(one, 0, side),
     )  # fmt: skip
 
 

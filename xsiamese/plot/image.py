@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from xsiamese.plot import captions
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -62,16 +64,17 @@ def plot_pair(explanation: PairExplanation, *, preprocessing: Preprocessing | No
             line[2 * side + 1].imshow(0.5 + 0.5 * grey, cmap="gray", vmin=0, vmax=1)
             strength = (maps[side].abs() / limit).clamp(0, 1).sqrt().numpy()
             line[2 * side + 1].imshow(maps[side].numpy(), cmap=colours, vmin=0 if explanation.unsigned else -limit, vmax=limit, alpha=0.9 * strength)
-            line[2 * side].set_title(_item(explanation, pair, side), fontsize=9)
+            line[2 * side].set_title(captions.item(explanation, pair, side), fontsize=9)
             line[2 * side + 1].set_title(_map_title(explanation, layer, side), fontsize=9)
-        line[0].set_ylabel(_score(explanation, pair), fontsize=9)
+        line[0].set_ylabel(captions.score(explanation, pair), fontsize=9)
         for axis in line:
             axis.set_xticks([])
             axis.set_yticks([])
         bar = figure.colorbar(ScalarMappable(Normalize(0 if explanation.unsigned else -shared, shared), colours), ax=line, fraction=0.025, pad=0.01)
         if not explanation.unsigned:
-            bar.set_ticks([-shared, 0, shared], labels=["apart", "0", "together"] if explanation.target == "closeness" else ["lowers", "0", "raises"])
-    figure.suptitle(_title(explanation, len(explanation)), fontsize=11)
+            low, high = captions.ends(explanation)
+            bar.set_ticks([-shared, 0, shared], labels=[low, "0", high])
+    figure.suptitle(captions.title(explanation, MOST), fontsize=11)
     return figure
 
 
@@ -103,22 +106,8 @@ def _scale(maps: list[Tensor], quantile: float) -> float:
     return max(float(values.quantile(quantile)) if values.numel() < 2**24 else float(values.max()), 1e-12)
 
 
-def _item(explanation: PairExplanation, pair: int, side: int) -> str:
-    return explanation.ids[pair][side] if explanation.ids else f"{'ab'[side]}"
-
-
 def _map_title(explanation: PairExplanation, layer: int, side: int) -> str:
     names = explanation.parameters.get("layer")
-    held = {"first": 1, "second": 0}.get(str(explanation.parameters.get("wrt")))
-    if held == side:
+    if captions.held(explanation) == side:
         return "held fixed"
     return f"layer {names[layer]}" if isinstance(names, list) and layer < len(names) else "map"
-
-
-def _score(explanation: PairExplanation, pair: int) -> str:
-    return f"{'score' if explanation.target == 'closeness' else explanation.target} {float(explanation.scores[pair]):.3g}"
-
-
-def _title(explanation: PairExplanation, pairs: int) -> str:
-    closer = "higher is closer" if explanation.higher_is_closer else "lower is closer"
-    return f"{explanation.method}   ({closer})" + (f"   first {MOST} of {pairs} pairs" if pairs > MOST else "")

@@ -128,8 +128,9 @@ def train(network: str | None = None, dataset: str | None = None, /, *, options:
         return
     print((Path(f"{trained.files[0].with_suffix('')}-metrics.txt")).read_text(encoding="utf-8"), end="")
     print(*(f"written {path}" for path in trained.files), sep="\n")
-    if settings.card.modality == "image":
-        print(f"xsiamese explain A B --model {trained.files[0]} explains pairs with it")
+    pair = {"image": "A B", "tabular": f"{settings.dataset}:0 {settings.dataset}:1"}.get(settings.card.modality)
+    if pair:
+        print(f"xsiamese explain {pair} --model {trained.files[0]} explains pairs with it")
     if not trained.finished:
         raise KeyboardInterrupt
 

@@ -1,0 +1,178 @@
+"""What bad input gets from robust explanations, by calls as a user makes them: errors before any work, warnings, statuses, and what Ctrl-C leaves."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from xsiamese import InvarianceLearner, RobustPairExplainer, SiameseModel
+from xsiamese.comparison import Function
+from xsiamese_invariance import Descent, Invariance, memory
+
+COUPLINGS = ("ball", "order", "kl")
+ENDLESS = Descent(steps=100_000, tolerance=0, slack=0)
+
+
+class Encoder(nn.Module):
+    """Six features to four, with something that happens on the way."""
+
+    def __init__(self, happens: Callable[[Tensor], Tensor] = lambda x: x) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.net, self.happens = nn.Sequential(nn.Linear(6, 8), nn.SiLU(), nn.Linear(8, 4)), happens
+        for parameter in self.net.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.net(self.happens(x))
+        return found
+
+
+class Interrupts:
+    """Ctrl-C at the n-th pass."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def __call__(self, x: Tensor) -> Tensor:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return x
+
+
+def rows(count: int, seed: int) -> Tensor:
+    return torch.randn(count, 6, generator=torch.Generator().manual_seed(seed))
+
+
+QUERIES, REFERENCES, POOL = rows(2, 1), rows(2, 2), rows(64, 3)
+
+
+def learned(model: SiameseModel, pool: Tensor = POOL) -> Invariance:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return InvarianceLearner(model, steps=40).fit(QUERIES, pool)
+
+
+@pytest.mark.parametrize("coupling", [*COUPLINGS, "none"])
+@pytest.mark.parametrize("eps", [0, -0.1])
+def test_a_radius_that_is_none_is_refused_before_any_pass(coupling: Any, eps: float) -> None:
+    model = SiameseModel(Encoder(), "dot")
+    invariance = learned(model)
+    passes = Interrupts(-1)
+    model.encoder.happens = passes  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match=f"eps={eps}: a positive radius is needed"):
+        RobustPairExplainer(model, coupling=coupling).attribute((QUERIES, REFERENCES), invariance=invariance, eps=eps, draws=1000)
+    assert passes.left >= -3  # at most the scores of the pairs themselves: nothing is optimised
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda model: InvarianceLearner(model).fit(QUERIES, POOL[:0]), r"the pool of references is empty, shape \(0, 6\)"),
+        (lambda model: InvarianceLearner(model).fit(QUERIES, (POOL[:0],)), r"references\[0\] has shape \(0, 6\): it holds no pair"),
+        (lambda model: InvarianceLearner(model).fit(QUERIES[:0], POOL), r"queries has shape \(0, 6\): it holds no pair"),
+        (lambda model: InvarianceLearner(model).fit(QUERIES, POOL, pool=POOL[:0]), r"pool has shape \(0, 6\): it holds no pair"),
+        (lambda model: RobustPairExplainer(model, coupling="none").attribute((QUERIES, REFERENCES), pool=POOL[:0]), r"pool of a has shape \(0, 6\)"),
+    ],
+)
+def test_an_empty_pool_is_refused_wherever_it_is_given(call: Callable[[SiameseModel], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(SiameseModel(Encoder(), "dot"))
+
+
+@pytest.mark.parametrize("options", [{}, {"internal_batch_size": 1}, {"wrt": "first"}, {"wrt": "second"}])
+def test_a_reference_of_the_pool_is_told_by_the_number_of_its_pair(options: dict[str, Any]) -> None:
+    model = SiameseModel(Encoder(), "dot")
+    invariance = learned(model)
+    pair = QUERIES, torch.stack([REFERENCES[0], POOL[9]])
+    for coupling in COUPLINGS:
+        with pytest.warns(UserWarning, match="the reference of pair 1 is one that the invariance was learned from"):
+            RobustPairExplainer(model, coupling=coupling).attribute(pair, invariance=invariance, top=2, steps=2, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        RobustPairExplainer(model).attribute((QUERIES, REFERENCES), invariance=invariance, steps=2, **options)
+        RobustPairExplainer(model, coupling="none").attribute(pair, invariance=invariance, steps=2, **options)  # nothing is held to it
+
+
+@pytest.mark.parametrize(("alike", "verdict"), [(True, "alike"), (False, "different")])
+@pytest.mark.parametrize("weights", ["balanced", "uniform", "confident"])
+def test_a_pool_of_one_class_says_which(alike: bool, verdict: str, weights: Any) -> None:
+    model = SiameseModel(Encoder(), "dot")
+    with torch.no_grad():
+        pool = POOL[(model(QUERIES[:1].expand(64, -1), POOL) > 0) == alike]
+    message = rf"for 1 of 1 queries the model gives all {len(pool)} references one verdict \(mostly {verdict}\)"
+    with pytest.warns(UserWarning, match=message):
+        InvarianceLearner(model, steps=5, weights=weights).fit(QUERIES[:1], pool)
+
+
+@pytest.mark.parametrize("coupling", [*COUPLINGS, "none"])
+@pytest.mark.parametrize("divergence", ["auto", "squared"])
+def test_a_constant_model_is_flat_and_its_maps_are_zero_and_said_to_be(coupling: Any, divergence: Any) -> None:
+    model = SiameseModel(Encoder(), Function(lambda u, v: 0 * (u * v).sum(1) + 1))
+    with pytest.warns(UserWarning, match="the invariance of row 0, 1 is flat.*the order of the units means nothing"):
+        invariance = InvarianceLearner(model, steps=5, divergence=divergence).fit(QUERIES, POOL)
+    assert float(invariance.spread.max()) < 1e-6
+    explainer = RobustPairExplainer(model, coupling=coupling)
+    with (
+        pytest.warns(UserWarning, match="pair 0, 1: replacing everything changes the score by 0.1 nats or less"),
+        pytest.warns(UserWarning, match="input a has no effect on the value explained: its map is zero"),
+    ):
+        maps = explainer.attribute((QUERIES, REFERENCES), invariance=invariance, top=2, steps=5)
+    assert all(bool((side == 0).all()) for side in maps)
+
+
+@pytest.mark.parametrize("coupling", COUPLINGS)
+def test_a_draw_that_breaks_the_model_is_named(coupling: Any) -> None:
+    breaks = SiameseModel(Encoder(lambda x: torch.where(x[:, :1] > 50, torch.nan, x)), "dot")
+    invariance, pool = learned(breaks), POOL.clone()
+    pool[5, 0] = 1000.0
+    with pytest.raises(ValueError, match=r"draws from the pool, row = draw x \d \+ pair: the score is NaN or infinite in row"):
+        RobustPairExplainer(breaks, coupling=coupling).attribute((QUERIES, REFERENCES), invariance=invariance, pool=pool, top=2)
+    with pytest.raises(ValueError, match=r"draws from the pool.*NaN or infinite"):
+        InvarianceLearner(breaks, steps=30).fit(QUERIES, POOL, pool=pool)
+    with pytest.raises(ValueError, match=r"pool of a, shape \(3, 6\), holds NaN or infinite values in pair 0, 1, 2"):
+        RobustPairExplainer(breaks, coupling=coupling).attribute((QUERIES, REFERENCES), invariance=invariance, pool=torch.full((3, 6), torch.inf))
+
+
+def test_a_learner_that_does_not_fit_into_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available", lambda device: 1000)
+    with pytest.raises(MemoryError, match=r"one pair with 32 draws needs .* GiB a step and .* GiB are free"):
+        InvarianceLearner(SiameseModel(Encoder(), "dot")).fit(QUERIES, POOL)
+
+
+@pytest.mark.parametrize("coupling", COUPLINGS)
+def test_ctrl_c_gives_masks_and_diagnostics_of_every_coupling_when_asked_to(coupling: Any) -> None:
+    model = SiameseModel(Encoder(), "dot")
+    invariance = learned(model)
+    explainer, pair = RobustPairExplainer(model, coupling=coupling), (QUERIES, REFERENCES)
+    options: dict[str, Any] = {"invariance": invariance, "top": 2, "descent": ENDLESS}
+    model.encoder.happens = Interrupts(400)  # type: ignore[union-attr]
+    with pytest.raises(KeyboardInterrupt):
+        explainer.attribute(pair, **options)
+    model.encoder.happens = Interrupts(400)  # type: ignore[union-attr]
+    maps, trace = explainer.attribute(pair, **options, return_convergence=True)
+    assert trace.status == ("interrupted",) * 2
+    assert 50 < int(trace.taken.min()) < 400
+    for side in maps:
+        assert bool(((side > 0) & (side < 1)).all())
+        assert not bool((side == 0.5).any())
+    for name in ("stationarity", "infeasibility", "complementarity", "dual_residual", "dual_gap", "envelope"):
+        assert bool(torch.isfinite(getattr(trace.final, name)).all())
+    assert "2 pairs: 2 interrupted" in str(trace)
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+
+
+def test_ctrl_c_in_a_learner_leaves_the_model_as_it_was() -> None:
+    model = SiameseModel(Encoder(), "dot").train()
+    model.encoder.happens = Interrupts(100)  # type: ignore[union-attr]
+    with pytest.raises(KeyboardInterrupt):
+        InvarianceLearner(model, steps=100_000).fit(QUERIES, POOL)
+    assert model.training
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())

@@ -1,0 +1,83 @@
+"""Pictures of rows of tables: bars for both sides on one scale, with the names and values of the columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from matplotlib import colormaps
+
+from xsiamese import PairExplanation, PairGradCAM, PairSaliency, SiameseModel
+from xsiamese.data.tabular import Column, Columns
+from xsiamese.plot import plot_rows
+from xsiamese.zoo.tabular import mlp
+
+COLUMNS = Columns((Column("size", 10.0, 2.0), Column("metal", values=("gold", "iron")), Column("age", 5.0, 1.0)))
+
+
+def made(a: list[float], b: list[float], **changes: Any) -> PairExplanation:
+    """One pair of rows: size 14, gold, age 5, and size 8, iron, age 4."""
+    rows = torch.tensor([[2.0, 1.0, 0.0, 0.0]]), torch.tensor([[-1.0, 0.0, 1.0, -1.0]])
+    return PairExplanation(maps=(torch.tensor([a]), torch.tensor([b])), inputs=rows, scores=torch.tensor([0.25]), method="PairSaliency", **changes)
+
+
+def bars(axes: Any) -> list[tuple[str, float]]:
+    """The label and the width of each bar, from the top."""
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    return [(label, round(bar.get_width(), 6)) for label, bar in zip(labels, axes.patches, strict=True)][::-1]
+
+
+def test_both_sides_have_named_bars_on_one_scale_and_a_category_is_one() -> None:
+    figure = made([0.5, 3.0, -1.0, 0.0], [-4.0, 1.0, 0.0, 0.25], ids=(("t.csv:3", "t.csv:7"),)).plot(columns=COLUMNS)
+    left, right = figure.axes
+    assert bars(left) == [("size = 14", 0.5), ("metal = gold", 2.0), ("age = 5", 0.0)]
+    assert bars(right) == [("8", -4.0), ("iron", 1.0), ("4", 0.25)]
+    assert left.get_xlim() == right.get_xlim() == (-4.2, 4.2)
+    assert (left.get_title(), right.get_title()) == ("t.csv:3", "t.csv:7")
+    assert left.get_ylabel() == "score 0.25"
+    assert left.get_xlabel().split() == ["←", "apart", "together", "→"]
+    for axes, place, value in ((right, 2, -4.0), (left, 1, 2.0)):  # from below
+        assert axes.patches[place].get_facecolor() == pytest.approx(colormaps["RdBu"](value / 8 + 0.5), abs=0.01)
+
+
+def test_relevances_without_a_sign_start_at_zero_and_a_category_has_its_largest() -> None:
+    left, right = made([0.1, 0.75, 0.5, 0.0], [0.5, 0.25, 0.25, 0.0], unsigned=True).plot(columns=COLUMNS).axes
+    assert bars(left) == [("metal = gold", 0.75), ("size = 14", 0.1), ("age = 5", 0.0)]
+    assert bars(right) == [("iron", 0.25), ("8", 0.5), ("4", 0.0)]
+    assert left.get_xlim() == (0.0, pytest.approx(0.7875))
+    assert left.get_xlabel() == "relevance"
+    assert left.patches[2].get_facecolor() == pytest.approx(colormaps["Purples"](1.0))
+
+
+def test_the_strongest_columns_of_each_pair_and_at_most_four_pairs() -> None:
+    torch.manual_seed(0)
+    model = SiameseModel(mlp(30), "euclidean")
+    found = PairSaliency(model).explain((torch.randn(6, 30), torch.randn(6, 30)), wrt="first")
+    figure = found.plot(names=[f"x{i}" for i in range(30)])
+    assert len(figure.axes) == 8
+    assert figure.get_suptitle() == "PairSaliency   (lower is closer)   first 4 of 6 pairs   20 strongest of 30 columns"
+    for pair in range(4):
+        strongest = found.maps[0][pair].abs().argsort(descending=True)[:20].tolist()
+        assert [label.split(" = ")[0] for label, _ in bars(figure.axes[2 * pair])] == [f"x{i}" for i in strongest]
+    assert figure.axes[1].get_title() == "b   held fixed"
+    assert bars(found.plot(2, title="of rows").axes[0])[0][0].startswith(f"{int(found.maps[0][2].abs().argmax())} = ")
+
+
+def test_maps_that_are_all_zero_are_drawn() -> None:
+    assert bars(made([0.0] * 4, [0.0] * 4).plot().axes[0]) == [("0 = 2", 0.0), ("1 = 1", 0.0), ("2 = 0", 0.0), ("3 = 0", 0.0)]
+
+
+def test_what_does_not_fit_is_said() -> None:
+    one = made([0.0] * 4, [0.0] * 4)
+    with pytest.raises(ValueError, match="a has 4 features, b 4, and there are columns or names of 2"):
+        one.plot(names=["size", "age"])
+    with pytest.raises(ValueError, match="columns or names of 3"):
+        one.plot(columns=Columns(COLUMNS.columns[:2]))
+    torch.manual_seed(0)
+    model = SiameseModel(mlp(4), "euclidean")
+    of_layer = PairGradCAM(model, "0").explain(one.inputs)
+    with pytest.raises(ValueError, match=r"the map of a is \(1, 1\) and the input \(1, 4\): bars need a value for each feature"):
+        of_layer.plot()
+    with pytest.raises(ValueError, match=r"the input \(1, 3, 8, 8\)"):
+        plot_rows(PairExplanation(maps=(torch.ones(1, 1, 2, 2),) * 2, inputs=(torch.ones(1, 3, 8, 8),) * 2, scores=torch.ones(1), method="m"))

@@ -1,0 +1,97 @@
+"""A pair of rows of a table with the values of their columns as bars on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from xsiamese.plot import captions
+from xsiamese.plot.graph import INK, new_figure
+from xsiamese.plot.image import COLOURS, UNSIGNED
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from xsiamese.data.tabular import Columns
+    from xsiamese.explanation import PairExplanation
+
+MOST = 4  # pairs in one picture
+
+
+def plot_rows(explanation: PairExplanation, *, columns: Columns | None = None, names: Sequence[str] = (), most: int = 20, title: str = "") -> Figure:
+    """One row a pair: a bar for each column of a, the same for b, the strongest on top, all of a pair on one scale.
+
+    Args:
+        explanation: of rows (pairs, features), its maps of the same shape.
+        columns: of the table that the rows are of: a category is one bar, and values are written in the units of the table.
+        names: of the features, if there are no ``columns``; their numbers by default.
+        most: how many columns are shown, the strongest of each pair.
+        title: above the picture; the method by default.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+        ValueError: if the maps are not of the features, or columns or names do not fit.
+
+    Example:
+        >>> from xsiamese import PairSaliency, SiameseModel
+        >>> model = SiameseModel(torch.nn.Linear(3, 2), "euclidean")
+        >>> figure = PairSaliency(model).explain((torch.ones(1, 3), torch.zeros(1, 3))).plot(names=["length", "width", "age"])
+    """
+    maps, texts, names = _by_column(explanation, columns, names)
+    pairs = min(len(explanation), MOST)
+    shown = min(most, len(names))
+    figure = new_figure(9.2, (0.9 + 0.26 * shown) * pairs + 0.5)
+    lines = figure.subplots(pairs, 2, squeeze=False)
+    for pair, line in enumerate(lines):
+        strength = torch.stack([side[pair].abs() for side in maps]).amax(0)
+        order = strength.argsort(descending=True, stable=True)[:shown].flip(0).tolist()  # the first bar is the lowest
+        limit = float(strength.max()) or 1.0
+        for side, axes in enumerate(line):
+            labels = [f"{names[i]} = {texts[side][pair][i]}" if side == 0 else texts[side][pair][i] for i in order]
+            _bars(axes, maps[side][pair][order], labels, limit, explanation)
+            held = "   held fixed" if captions.held(explanation) == side else ""
+            axes.set_title(captions.item(explanation, pair, side) + held, fontsize=10)
+        line[0].set_ylabel(captions.score(explanation, pair), fontsize=9)
+    rest = f"   {shown} strongest of {len(names)} columns" if shown < len(names) else ""
+    figure.suptitle(title or captions.title(explanation, MOST) + rest, fontsize=11)
+    return figure
+
+
+def _bars(axes: Axes, values: Tensor, labels: list[str], limit: float, explanation: PairExplanation) -> None:
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize
+
+    low = 0.0 if explanation.unsigned else -limit
+    scale, colours = Normalize(low, limit), colormaps[UNSIGNED if explanation.unsigned else COLOURS]
+    axes.barh(range(len(values)), values.numpy(), color=colours(scale(values.numpy())), edgecolor=INK, linewidth=0.5, height=0.72)
+    axes.set_yticks(range(len(values)), labels, fontsize=8)
+    axes.set_xlim(1.05 * low, 1.05 * limit)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    ends = captions.ends(explanation)
+    axes.set_xlabel("relevance" if explanation.unsigned else f"← {ends[0]}          {ends[1]} →", fontsize=9)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+
+
+def _by_column(explanation: PairExplanation, columns: Columns | None, names: Sequence[str]) -> tuple[list[Tensor], list[list[list[str]]], Sequence[str]]:
+    """The maps (pairs, columns) of both sides, the values of their rows as texts, and the columns' names."""
+    for name, rows, found in zip("ab", explanation.inputs, explanation.maps, strict=True):
+        if not isinstance(rows, Tensor) or not isinstance(found, Tensor) or rows.dim() != 2 or found.shape != rows.shape:
+            what, of = (tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__ for value in (found, rows))
+            raise ValueError(f"the map of {name} is {what} and the input {of}: bars need a value for each feature of a row, as integrated gradients give it")
+    width, other = (found.shape[1] for found in explanation.maps)
+    fits = len(columns.features) if columns is not None else len(names) or width
+    if not width == other == fits:
+        raise ValueError(f"a has {width} features, b {other}, and there are columns or names of {fits}: bars of one table are drawn")
+    maps = [found.detach().double().cpu() for found in explanation.maps]
+    rows = [side.detach().double().cpu() for side in explanation.inputs]
+    if columns is None:
+        return maps, [[[f"{value:.5g}" for value in row] for row in side.tolist()] for side in rows], names or [str(i) for i in range(width)]
+    texts = [[[value if isinstance(value, str) else f"{value:.5g}" for value in row.values()] for row in columns.undo(side)] for side in rows]
+    return [columns.by_column(found, "amax" if explanation.unsigned else "sum") for found in maps], texts, [column.name for column in columns.columns]
