@@ -21,7 +21,7 @@ from xsiamese.comparison import Function
 from xsiamese.inputs import side
 from xsiamese_invariance.divergence import BernoulliKL
 from xsiamese_invariance.graph import GraphUnits
-from xsiamese_invariance.local import local_of
+from xsiamese_invariance.options import local_of
 
 KINDS = 4  # of atoms; a bond between an atom of kind 0 and one of kind 1 is all that counts
 BOTH = ("nodes", "edges")

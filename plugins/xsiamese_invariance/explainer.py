@@ -14,7 +14,8 @@ from xsiamese_invariance.descent import Descent
 from xsiamese_invariance.diagnostics import Convergence
 from xsiamese_invariance.divergence import Divergence
 from xsiamese_invariance.invariance import Invariance
-from xsiamese_invariance.local import Coupling, Local, local_of
+from xsiamese_invariance.local import Coupling
+from xsiamese_invariance.options import local_of
 from xsiamese_invariance.replacement import Kind
 
 
@@ -85,7 +86,7 @@ class RobustPairExplainer(PairAttribution):
             batch: the pairs.
             invariance: what a's mask is held to, or a pair (for a's, for b's), either of which may be None. One row holds all pairs, else a row a pair.
             units: which unit each number belongs to, see :func:`~xsiamese_invariance.units.units_of`; one for both sides or a pair. None takes the
-                invariance's.
+                invariance's. Units of graphs are their nodes and undirected edges.
             pool: items to draw replacements from, for both sides or a pair. None takes the invariance's, else standard normal numbers.
             masks: "separate" ones of a and of b, or one "shared" by both, for items whose units mean the same.
             replacement: "mixed", "shared", "independent" or "zeros"; see :class:`~xsiamese_invariance.replacement.Replacement`.
@@ -101,7 +102,7 @@ class RobustPairExplainer(PairAttribution):
             descent: step sizes and tolerances, :class:`~xsiamese_invariance.descent.Descent`.
             record: a list that gets the :class:`~xsiamese_invariance.diagnostics.Convergence` of each part of the batch.
         """
-        local: Local = local_of(batch, self.coupling, invariance, units, pool, masks == "shared", replacement, draws, (size, entropy), divergence,
+        local = local_of(batch, self.coupling, invariance, units, pool, masks == "shared", replacement, draws, (size, entropy), divergence,
                                 (eps, beta, xi, top), steps, descent)  # fmt: skip
         chunk = local.pairs_at_once(batch)
         parts = tqdm(batch.split(chunk), total=-(-batch.pairs // chunk), desc=self.name, disable=not batch.show_progress)

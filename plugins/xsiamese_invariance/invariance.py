@@ -91,8 +91,10 @@ class Invariance:
 
     def with_mask(self, mask: Tensor) -> Self:
         """The same with other masks: a hand-made invariance, or a control such as a permuted one."""
-        if mask.shape != self.mask.shape or bool(((mask < 0) | (mask > 1)).any()):
+        if mask.shape != self.mask.shape or not bool(((mask >= 0) & (mask <= 1)).all()):
             raise ValueError(f"a mask of shape {tuple(mask.shape)} is no mask in [0, 1] of shape {tuple(self.mask.shape)}")
+        if not bool(mask.any(1).all()):
+            raise ValueError(f"row {int((~mask.any(1)).nonzero()[0])} of the mask is zero: nothing can be held to an invariance in which nothing counts")
         return replace(self, mask=mask)
 
     def rows_for(self, first: int, pairs: int) -> Tensor:

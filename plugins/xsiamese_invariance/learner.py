@@ -8,21 +8,18 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from xsiamese import Comparison
 from xsiamese.inputs import Leaves, Side, side
 from xsiamese.model import pair_model
-from xsiamese.objective import Objective, check_fit
+from xsiamese.objective import check_fit
 from xsiamese.state import intact
-from xsiamese_invariance.descent import BOUND
-from xsiamese_invariance.divergence import Divergence, kind_for, measure
+from xsiamese_invariance.divergence import Divergence, kind_for
+from xsiamese_invariance.fitting import Fit
 from xsiamese_invariance.graph import GraphUnits
 from xsiamese_invariance.invariance import FLAT, Invariance, fingerprints
-from xsiamese_invariance.masked import Masked, deleted_leaves, masked_leaves
-from xsiamese_invariance.memory import pairs_that_fit
-from xsiamese_invariance.problem import MaskProblem
-from xsiamese_invariance.replacement import Kind, MaskedSide, Replacement
+from xsiamese_invariance.masked import masked_leaves
+from xsiamese_invariance.replacement import Kind
 from xsiamese_invariance.simplicity import Simplicity
 from xsiamese_invariance.units import Units, units_of
 from xsiamese_invariance.unlabeled import Unlabeled, Weights
@@ -85,15 +82,16 @@ class InvarianceLearner:
         self.model = pair_model(model, comparison, higher_is_closer)
         self.kind = kind_for(divergence, self.model)
         self.simplicity = Simplicity(size, entropy)
-        self.scope, self.replacement, self.aligned, self.units, self.weights, self.confidence = scope, replacement, aligned, units, weights, confidence
+        self.scope: str = scope
+        self.replacement, self.aligned, self.units, self.weights, self.confidence = replacement, aligned, units, weights, confidence
         self.steps, self.batch, self.rate, self.parts = steps, batch, rate, parts
 
     def fit(self, queries: Any, references: Any, *, classes: Tensor | None = None, pool: Any = None, seed: int = 0, show_progress: bool = False) -> Invariance:
         """Learns the invariance of queries from unlabelled references.
 
         Args:
-            queries: items as the model takes them on its first side, shape (queries, ...).
-            references: items of its second side, shape (references, ...), none of which should be explained later.
+            queries: items as the model takes them on its first side, shape (queries, ...), or graphs.
+            references: items of its second side, shape (references, ...), or graphs, none of which should be explained later.
             classes: the class of each query, shape (queries,), for the scope "class".
             pool: items that replacement values are drawn from; None takes the references, or the queries if the references have another shape.
             seed: of everything random.
@@ -112,7 +110,7 @@ class InvarianceLearner:
         with intact(self.model):
             unlabeled = Unlabeled.of(self.model, *sides)
             scale = float(unlabeled.scores.std()) if unlabeled.scores.numel() > 1 else 1.0
-            run = _Fit(self, unlabeled, aligned, units, rows, groups, scale)
+            run = Fit(self, unlabeled, aligned, units, rows, groups, scale)
             theta, trace = run.learned(seed, show_progress)
         own = units if self.scope == "query" or isinstance(units, GraphUnits) else Units(units.shapes, units.index, units.count)
         mask = theta.sigmoid() if own.valid is None else theta.sigmoid() * own.valid
@@ -163,87 +161,6 @@ class InvarianceLearner:
         if self.aligned and not alike:
             raise ValueError(f"aligned=True needs items of one shape: {tuple(sides[0].leaves[0].shape[1:])} and {tuple(sides[1].leaves[0].shape[1:])}")
         return alike and all(leaf.dim() <= 3 for leaf in sides[0].leaves) if self.aligned is None else self.aligned
-
-
-class _Fit:
-    """One run of a learner: what its steps need."""
-
-    def __init__(
-        self, learner: InvarianceLearner, unlabeled: Unlabeled, aligned: bool, units: Units | GraphUnits, pool: Leaves, groups: list[Tensor], scale: float
-    ) -> None:
-        self.learner, self.unlabeled, self.units, self.groups, self.aligned = learner, unlabeled, units, groups, aligned
-        model, kind, scores = learner.model, learner.kind, unlabeled.scores
-        self.objective = Objective(model, unlabeled.queries, unlabeled.references, wrt="both" if aligned else "first")
-        self.measure = measure(kind, scores.new_tensor(scale))
-        deleted = (deleted_leaves(unlabeled.queries),) if unlabeled.queries.modality else ()
-        self.replacement = Replacement(learner.replacement, (pool, pool) if aligned else (pool,), deleted)
-        self.leaves = (masked_leaves(unlabeled.queries), masked_leaves(unlabeled.references))
-        chance = scores.sigmoid() if kind == "kl" else scores
-        threshold = getattr(getattr(model, "comparison", None), "threshold_", None)
-        cut = {"kl": 0.0, "probability": 0.5}.get(kind, None if threshold is None else threshold * (1 if model.higher_is_closer else -1))
-        confident = None if kind == "squared" else (2 * chance - 1).abs() >= learner.confidence
-        self.cumulative = unlabeled.cumulative(None if cut is None else scores >= cut, learner.weights, confident)
-
-    def learned(self, seed: int, show_progress: bool) -> tuple[Tensor, Tensor]:
-        """The logits of all masks, and the course of the objective."""
-        first = self.problem(torch.tensor([0]), torch.Generator().manual_seed(seed))
-        start = first.own.new_zeros(1, self.units.count)
-        size = min(len(self.groups), pairs_that_fit(first, start))
-        chunks = list(torch.split(torch.arange(len(self.groups)), size))
-        with tqdm(total=len(chunks) * self.learner.steps, desc="InvarianceLearner", unit="step", disable=not show_progress) as bar:
-            found = [self._descend(rows, torch.Generator().manual_seed(seed), start.expand(len(rows), -1).clone(), bar) for rows in chunks]
-        return torch.cat([theta for theta, _ in found]), torch.cat([trace for _, trace in found], 1)
-
-    def problem(self, rows: Tensor, generator: torch.Generator) -> MaskProblem:
-        """The pairs and draws of one step for some of the masks. All masks get the same random numbers, so that each is learned as if alone."""
-        query, reference = self._sampled(rows, generator)
-        scores = self.unlabeled.scores[query, reference].T
-        if self.unlabeled.queries.modality:
-            return self._of_graphs(rows, reference.T, scores, generator)
-        items = [tuple(leaf[index.T] for leaf in leaves) for leaves, index in zip(self.leaves, (query, reference), strict=True)]
-        alike = [leaf.shape for leaf in items[0]] == [leaf.shape for leaf in items[1]]
-        draws = self.replacement.draw(self.learner.batch, generator, items[1] if not self.aligned and alike else None)
-        own = self.units if self.learner.scope != "query" else self.units.select(query[:, 0])
-        sides = tuple(MaskedSide(leaves, z, own) for leaves, z in zip(items, draws, strict=False))
-        arguments = self.unlabeled.arguments(self.objective, query.T, reference.T)
-        where = (slice(0, self.units.count),) * len(sides)
-        return MaskProblem(self.objective, sides, where, scores, self.measure, self.learner.simplicity, arguments, own.valid)
-
-    def _of_graphs(self, rows: Tensor, reference: Tensor, scores: Tensor, generator: torch.Generator) -> MaskProblem:
-        """The same for graphs, whose masks are on the query alone."""
-        objective, arguments = self.unlabeled.graphs(self.learner.model, rows.to(reference), reference)
-        own = self.units.select(rows.to(reference))
-        assert isinstance(own, GraphUnits)
-        masked = Masked(masked_leaves(own.side), own, (), deleted_leaves(own.side))
-        sides = (masked.drawn(*self.replacement.draw(self.learner.batch, generator)),)
-        return MaskProblem(objective, sides, (slice(0, own.count),), scores, self.measure, self.learner.simplicity, arguments, own.valid)
-
-    def _sampled(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The queries and references of one step, both (rows, draws)."""
-        count, device = self.learner.batch, self.unlabeled.scores.device
-        if self.learner.scope == "query":
-            query = rows[:, None].expand(-1, count)
-        else:
-            place = torch.rand(count, generator=generator, dtype=torch.float64)
-            query = torch.stack([self.groups[row][(place * len(self.groups[row])).long()] for row in rows.tolist()])
-        strata = (torch.arange(count, dtype=torch.float64) + torch.rand(count, generator=generator, dtype=torch.float64)) / count
-        strata = strata[torch.randperm(count, generator=generator)].to(device)
-        query = query.to(device)
-        ranks = self.cumulative[query]  # (rows, draws, references)
-        levels = strata.to(ranks).expand(len(rows), -1)[..., None].contiguous()
-        return query, torch.searchsorted(ranks, levels).squeeze(-1).clamp_max(ranks.shape[-1] - 1)
-
-    def _descend(self, rows: Tensor, generator: torch.Generator, theta: Tensor, bar: Any) -> tuple[Tensor, Tensor]:
-        steps, mean, trace = self.learner.steps, theta.clone(), []
-        for step in range(steps):
-            value, slope, _ = self.problem(rows, generator).value_and_slope(theta)
-            theta = torch.add(theta, slope, alpha=-self.learner.rate / (1 + step / 200)).clamp_(-BOUND, BOUND)
-            if step % 25 == 0:
-                trace.append(value)
-            if step >= steps // 2:
-                mean = theta.clone() if step == steps // 2 else mean + (theta - mean) / (step - steps // 2 + 1)
-            bar.update()
-        return mean, torch.stack(trace)
 
 
 def _not_empty(references: Any) -> Any:

@@ -15,11 +15,11 @@ from xsiamese.inputs import Leaves
 from xsiamese_invariance.constraints import Ball, Order, Profile, Several
 from xsiamese_invariance.descent import Descent, Solution, descend, untouched
 from xsiamese_invariance.diagnostics import Convergence
-from xsiamese_invariance.divergence import Measure, kind_for, measure
+from xsiamese_invariance.divergence import Measure, measure
 from xsiamese_invariance.graph import GraphUnits, check_same
 from xsiamese_invariance.invariance import Invariance
 from xsiamese_invariance.masked import Masked, arguments_of, deleted_leaves, masked_sides, partners_of, pool_for, replacement_for, units_for
-from xsiamese_invariance.memory import pairs_that_fit
+from xsiamese_invariance.memory import FEW, pairs_that_fit
 from xsiamese_invariance.problem import MaskProblem, Penalised
 from xsiamese_invariance.replacement import Kind
 from xsiamese_invariance.simplicity import Simplicity
@@ -28,7 +28,6 @@ from xsiamese_invariance.units import Units
 
 Coupling = Literal["kl", "ball", "order", "none"]
 EMPTY = 0.1
-ORDER = Descent(dual_rate=0.5, mu=1e-2, cap=2.0)
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ class Local:
 
     def pairs_at_once(self, batch: PairBatch) -> int:
         """How many pairs fit into memory."""
-        first = self.problem(next(batch.split(1)))[0]
-        return min(batch.pairs, pairs_that_fit(first, first.start))
+        first = replace(self, draws=min(self.draws, FEW)).problem(next(batch.split(1)))[0]
+        return min(batch.pairs, pairs_that_fit(first, first.start, max(first.draws, self.draws if first.draws == FEW else 0)))
 
     def explained(self, batch: PairBatch, record: list[Convergence] | None) -> list[Tensor]:
         """The masks of a batch, one for each leaf; what happened on the way is added to ``record``."""
@@ -150,60 +149,6 @@ class Local:
         generator = torch.Generator().manual_seed(self.seed)
         penalised = Penalised(problem, profiles, self.beta)
         return wander(penalised, problem.start, self.rule, lambda count: draw(count, generator), keep_on_interrupt=keep)
-
-
-def local_of(
-    batch: PairBatch, coupling: Coupling, invariance: Any, units: Any, pool: Any, shared: bool, replacement: Kind, draws: int, prices: tuple[float, float],
-    divergence: str, held: tuple[float, float, float, int], steps: int | None, rule: Descent | None,
-) -> Local:  # fmt: skip
-    """The options, checked before any work.
-
-    Raises:
-        ValueError: if one does not fit.
-    """
-    eps, beta, xi, top = held
-    if eps <= 0:
-        raise ValueError(f"eps={eps}: a positive radius is needed; at 0 the constraint's gradient vanishes on its boundary and multipliers grow without bound")
-    if beta < 0 or xi < 0 or draws < 1:
-        raise ValueError(f"beta={beta}, xi={xi}, draws={draws}: a price and a margin of at least 0, and a draw, are needed")
-    both = tuple(invariance) if isinstance(invariance, (tuple, list)) else (invariance, None)
-    if len(both) != 2 or not all(one is None or isinstance(one, Invariance) for one in both):
-        raise TypeError(f"invariance is {type(invariance).__name__}: an Invariance, or a pair (for a's mask, for b's) of them, is needed")
-    if batch.wrt == "second" and both[1] is None:
-        both = (both[1], both[0])
-    used = tuple(both[number] for number in batch.objective.moving)
-    if coupling != "none" and not any(used):
-        warnings.warn("no invariance is given, so that nothing holds the masks: learn one with InvarianceLearner, or say coupling='none'", stacklevel=6)
-    for one in used if coupling != "none" else ():
-        if one is not None and (seen := one.seen(batch.b)):
-            which = ", ".join(str(batch.first_pair + i) for i in seen[:8])
-            warnings.warn(
-                f"the reference of pair {which} is one that the invariance was learned from: what is said of stability needs references that were not",
-                stacklevel=6,
-            )
-    default = ORDER if coupling == "order" else Descent()
-    rule = rule or default
-    known = next((one for one in used if one is not None), None)
-    kind = known.divergence if known is not None and divergence == "auto" else kind_for(divergence, batch.model, batch.target is not None)
-    maps = units if isinstance(units, (tuple, list)) else _learned_units(batch, used) if units is None else (units, units)
-    return Local(
-        coupling, used, (maps[0], maps[1]), pool, shared, replacement, draws, kind, Simplicity(*prices), eps, beta,
-        xi, top, rule if steps is None else replace(rule, steps=steps), int(torch.randint(2**31, ())),
-    )  # fmt: skip
-
-
-def _learned_units(batch: PairBatch, used: Sequence[Invariance | None]) -> tuple[Any, Any]:
-    """The units that the invariances were learned on; a side without one gets those of the other, if they are the same for all items and fit."""
-    found: list[Any] = [None, None]
-    for number, one in zip(batch.objective.moving, used, strict=True):
-        if one is None or not isinstance(one.units, Units) or one.units.index is None or len(one.units.shapes) != 1:
-            continue
-        index, shape, common = one.units.index, one.units.shapes[0], one.units.valid is None
-        found[number] = torch.where(index == one.units.count, -1, index).reshape(shape if common else (len(index), *shape))
-        other = (batch.a, batch.b)[1 - number].leaves
-        if found[1 - number] is None and common and len(other) == 1 and tuple(other[0].shape[1:]) == shape:
-            found[1 - number] = found[number]
-    return found[0], found[1]
 
 
 def warn_of_traps(problem: MaskProblem, first: int) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from xsiamese_invariance.problem import MaskProblem
 
 SHARE = 0.5
+FEW = 64  # draws that a pass is measured with; more of them take memory in proportion
 
 
 def available(device: torch.device) -> int:
@@ -46,16 +47,16 @@ def bytes_of_pass(problem: MaskProblem, theta: Tensor) -> int:
     return 2 * activations + 4 * rows
 
 
-def pairs_that_fit(problem: MaskProblem, theta: Tensor) -> int:
-    """How many pairs like the one of this problem may be optimised together.
+def pairs_that_fit(problem: MaskProblem, theta: Tensor, draws: int) -> int:
+    """How many pairs like the one of this problem, each with so many draws, may be optimised together.
 
     Raises:
         MemoryError: if not even one fits.
     """
-    needed, free = bytes_of_pass(problem, theta), available(theta.device)
+    needed, free = bytes_of_pass(problem, theta) * max(1, draws // problem.draws), available(theta.device)
     fit = int(SHARE * free / max(1, needed))
     if fit < 1:
         raise MemoryError(
-            f"one pair with {problem.draws} draws needs {needed / 2**30:.2g} GiB a step and {free / 2**30:.2g} GiB are free: use fewer draws, or coarser items"
+            f"one pair with {draws} draws needs {needed / 2**30:.2g} GiB a step and {free / 2**30:.2g} GiB are free: use fewer draws, or coarser items"
         )
     return fit

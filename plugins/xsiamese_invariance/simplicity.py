@@ -27,7 +27,7 @@ class Simplicity:
     entropy: float = 0.01
 
     def __post_init__(self) -> None:
-        if self.size < 0 or self.entropy < 0:
+        if not (self.size >= 0 and self.entropy >= 0):
             raise ValueError(f"size={self.size}, entropy={self.entropy}: prices of a mask must not be negative")
 
     def value(self, theta: Tensor, mask: Tensor, valid: Tensor | None = None) -> Tensor:

@@ -22,8 +22,8 @@ from xsiamese import (
     reference_instability,
 )
 from xsiamese_invariance.descent import Descent
-from xsiamese_invariance.local import ORDER
 from xsiamese_invariance.metrics import masked_divergence, mixed_draws
+from xsiamese_invariance.options import ORDER
 
 QUERIES, REFERENCES, DRAWS = 6, 16, 16
 NOISE_QUERIES = 2

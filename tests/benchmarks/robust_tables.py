@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tests.benchmarks.robust_graphs import GraphSetting, mutag
-from tests.benchmarks.robust_rows import QUERIES, Setting
+from tests.benchmarks.robust_rows import Setting
 from tests.benchmarks.robust_sets import PROBLEMS, auc_of, trained
 from xsiamese_invariance.metrics import effective_size, order_agreement, top_overlap, top_units
 
@@ -30,13 +30,13 @@ def measured(of: Setting, relevance: Tensor, mask: Tensor | None = None, again: 
     there = torch.arange(relevance.shape[1]) < torch.tensor(of.sizes)[of.rows][:, None]
     ranked = torch.where(there, relevance, -1.0)
     tops = [top_units(ranked, k).to(relevance) for k in of.keeps]
-    per_query = [rows[:, :size] for rows, size in zip(relevance.view(QUERIES, -1, relevance.shape[1]), of.sizes, strict=True)]
+    per_query = [rows[:, :size] for rows, size in zip(relevance.view(len(of.invariance), -1, relevance.shape[1]), of.sizes, strict=True)]
     agreement = [order_agreement(rows, own[:size], of.top).mean() for rows, own, size in zip(per_query, of.invariance.mask, of.sizes, strict=True)]
     found = {
         "keep": sum(of.divergence(top) for top in tops) / len(tops),
         "drop": sum(of.divergence(1 - top) for top in tops) / len(tops),
-        "order": float(sum(agreement)) / QUERIES,
-        "overlap": sum(top_overlap(rows, of.top) for rows in per_query) / QUERIES,
+        "order": float(sum(agreement)) / len(of.invariance),
+        "overlap": sum(top_overlap(rows, of.top) for rows in per_query) / len(of.invariance),
     }
     if mask is not None:
         found |= {"soft": of.divergence(mask), "size": float(mask.sum(1).mean()), "effective": float(effective_size(mask).mean())}
@@ -75,9 +75,7 @@ def one(name: str, seed: int) -> dict[str, Any]:
         again = of.robust(coupling, seed=seed + 100, rows=of.few)[0] if method in ("uncoupled", "ball") else None
         methods[method] = measured(of, mask, mask, again)
         traces[method] = convergence(trace, 0.0 if coupling in ("none", "kl") else 1e-2 if coupling == "order" else 1e-3)
-    mask, _ = of.robust(
-        "kl", seed=seed, beta=0.0
-    )  # fresh draws without an invariance: the difference to KL is the invariance's, that to "uncoupled" the draws'
+    mask, _ = of.robust("kl", seed=seed, beta=0.0)  # fresh draws alone: the difference to KL is the invariance's, that to "uncoupled" the draws'
     methods["KL, beta = 0"] = measured(of, mask, mask)
     mask, _ = of.robust("ball", seed=seed, invariance=of.shuffled())
     methods["ball, shuffled M"] = measured(of, mask, mask)
