@@ -64,7 +64,7 @@ query = test.gather(torch.tensor([chosen]))
 others = torch.tensor([m for m in range(len(test)) if m != chosen][:8])
 pairs = (test.gather(torch.full_like(others, chosen)), test.gather(others))
 price = {"size": 0.005, "entropy": 0.0025}
-invariance = InvarianceLearner(model, steps=300, **price).fit(query, train.gather(torch.arange(len(train))))
+invariance = InvarianceLearner(model, steps=200, **price).fit(query, train.gather(torch.arange(len(train))))
 explainer = RobustPairExplainer(model, coupling="ball")
 (held, _), trace = explainer.attribute(pairs, invariance=invariance, wrt="first", draws=8, return_convergence=True, **price)
 gradient = PairSaliency(model).attribute(pairs, wrt="first")[0].node_mask.sum(1).view(len(others), -1)

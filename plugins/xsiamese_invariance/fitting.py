@@ -55,6 +55,7 @@ class Fit:
         threshold = getattr(getattr(model, "comparison", None), "threshold_", None)
         cut = {"kl": 0.0, "probability": 0.5}.get(kind, None if threshold is None else threshold * (1 if model.higher_is_closer else -1))
         confident = None if kind == "squared" else (2 * chance - 1).abs() >= learner.confidence
+        self.chosen: tuple[Tensor, GraphUnits] | None = None  # the graphs of the masks that descend now
         self.cumulative = unlabeled.cumulative(None if cut is None else scores >= cut, learner.weights, confident)
 
     def learned(self, seed: int, show_progress: bool) -> tuple[Tensor, Tensor]:
@@ -84,9 +85,12 @@ class Fit:
 
     def _of_graphs(self, rows: Tensor, reference: Tensor, scores: Tensor, generator: torch.Generator) -> MaskProblem:
         """The same for graphs, whose masks are on the query alone."""
-        objective, arguments = self.unlabeled.graphs(self.learner.model, rows.to(reference), reference)
-        own = self.units.select(rows.to(reference))
-        assert isinstance(own, GraphUnits)
+        if self.chosen is None or not torch.equal(self.chosen[0], rows):
+            chosen = self.units.select(rows.to(reference))
+            assert isinstance(chosen, GraphUnits)
+            self.chosen = (rows, chosen)
+        own = self.chosen[1]
+        objective, arguments = self.unlabeled.graphs(self.learner.model, own.side, reference)
         masked = Masked(masked_leaves(own.side), own, (), deleted_leaves(own.side))
         sides = (masked.drawn(*self.replacement.draw(len(reference), generator)),)
         return MaskProblem(objective, sides, (slice(0, own.count),), scores, self.measure, self.learner.simplicity, arguments, own.valid)

@@ -60,15 +60,13 @@ class Unlabeled:
             held = (self.embeddings[reference], *held)
         return tuple(map(Argument, held))
 
-    def graphs(self, model: PairModel, rows: Tensor, reference: Tensor) -> tuple[Objective, tuple[Argument, ...]]:
-        """The value of graphs of queries, each with references (draws, rows) of its own, and what it takes besides the queries' leaves."""
+    def graphs(self, model: PairModel, queries: Side, reference: Tensor) -> tuple[Objective, tuple[Argument, ...]]:
+        """The value of graphs of some queries, each with references (draws, queries) of its own, and what it takes besides the queries' leaves."""
         if self.embeddings is not None:
-            objective = Objective(model, self.queries.select(rows), self.references, wrt="first")
-            return objective, (Argument(self.embeddings[reference]),)
-        a = self.queries.select(rows.repeat(len(reference)))
+            return Objective(model, queries, self.references, wrt="first"), (Argument(self.embeddings[reference]),)
+        a = queries.select(torch.arange(queries.pairs, device=reference.device).repeat(len(reference)))
         b = self.references.select(reference.flatten()).beside(a)
-        objective = Objective(model, a, b, wrt="first")
-        leaves = (*a.leaves, *b.leaves)
+        objective, leaves = Objective(model, a, b, wrt="first"), (*a.leaves, *b.leaves)
         return objective, tuple(Argument(leaves[k], of_pairs=False) for k in objective.held_at)
 
     def cumulative(self, alike: Tensor | None, weights: Weights, confident: Tensor | None) -> Tensor:
