@@ -268,6 +268,7 @@ def test_molecules_of_a_table(tmp_path: Path) -> None:
     assert ethanol.x.sum(1).tolist() == [9.0] * 3
     assert ethanol.edge_attr.sum(1).tolist() == [3.0] * 4
     assert molecule("") is None
+    assert molecule("CCO").smiles == "CCO"
 
 
 @pytest.mark.parametrize(

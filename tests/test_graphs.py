@@ -253,6 +253,42 @@ def test_pooling_falls_back_to_nodes_and_says_so() -> None:
         same(found, explainer.attribute((A, B)))
 
 
+def test_a_later_pair_falls_back_to_nodes_and_so_does_smoothing() -> None:
+    """Edges are tried by the work itself, so that it does not matter which pair, or whose explainer, meets the layer that drops some."""
+
+    class Choosy(problems.Encoder):
+        def forward(self, data: Any) -> Tensor:
+            kept = data.x[data.edge_index[0], 0] < 10
+            return self.readout(self.nodes(data.x, data.edge_index[:, kept]), data.batch)
+
+    a = A.clone()
+    a.x[a.ptr[2], 0] = 20.0
+    plain = PairSaliency(SiameseModel(Choosy(), "dot"))
+    for explainer, options in ((plain, {}), (xsiamese.PairNoiseTunnel(plain), {"stdevs": 0.0})):
+        for size in (None, 1):
+            with pytest.warns(UserWarning, match=r"nodes are instead: layer 'encoder.convs.0' \(GCNConv\) sends messages along"):
+                found = explainer.attribute((a, B), parts=("edges",), internal_batch_size=size, **options)
+            same(found, plain.attribute((a, B)))
+
+
+def test_steps_of_a_path_are_taken_in_parts() -> None:
+    """All steps of many graphs in one pass would be far slower, and hold all of their activations."""
+    seen: list[int] = []
+
+    class Counting(problems.Encoder):
+        def forward(self, data: Any) -> Tensor:
+            seen.append(data.num_graphs)
+            return super().forward(data)
+
+    explainer = PairIntegratedGradients(SiameseModel(Counting(), "dot"))
+    found = explainer.attribute((A, B), n_steps=200)
+    assert max(seen) == 255  # 85 steps of 3 pairs
+    assert sum(seen) == 2 * 3 * 200
+    seen.clear()
+    same(found, explainer.attribute((A, B), n_steps=200, internal_batch_size=600))
+    assert max(seen) == 600
+
+
 def test_a_model_without_message_passing_falls_back_to_nodes() -> None:
     class Dense(nn.Module):
         def forward(self, data: Any) -> Tensor:

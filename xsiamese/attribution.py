@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from xsiamese.batch import PairBatch
 from xsiamese.comparison import Comparison
 from xsiamese.explanation import PairExplanation, described, target_name
-from xsiamese.gates import without_misfit
+from xsiamese.gates import GateMisfit, without_edges
 from xsiamese.inputs import Side, Wrt, baseline_leaves, how_given, row_sums, two_items, two_sides
 from xsiamese.layers import Layer, Layout
 from xsiamese.maps import Maps, check_map, detached, in_dtype, join, warn_identical
@@ -156,7 +156,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             wrt: which sides move. "first" holds b fixed (a factored model encodes it once) and gives it a map of zeros.
             parts: what of a graph is explained: "nodes" (their features), "edges" (a gate of 1 on each edge's messages), "edge_weight", "edge_attr", or
                 several of these; the nodes, or the explainer's ``graph_parts``, if left out.
-            internal_batch_size: the most pairs in one forward pass; "auto" measures the fastest once; None is all at once.
+            internal_batch_size: the most pairs in one forward pass; "auto" measures the fastest once; None is all at once, but for the steps of a path over
+                graphs, which are taken together for 256 pairs at the most.
             show_progress: shows a bar over the pairs.
             return_convergence_delta: returns also the pair's own delta, sum of both maps less F(a, b) - F(baselines), shape (pairs,).
             create_graph: gives maps that can be differentiated again.
@@ -177,21 +178,18 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             >>> map_a, map_b
             (tensor([[3., 4.]]), tensor([[1., 2.]]))
         """
-        parts = (parts,) if isinstance(parts, str) else parts
-        batches = self._batches(inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options, parts)
+        given = (inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options)
+        batches = self._batches(*given, (parts,) if isinstance(parts, str) else parts)
         if return_convergence_delta and not self.has_convergence_delta():
             raise ValueError(f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of scores")
         if self.uses_gradients and not (self.complete or self.unsigned):
             warn_identical(batches)
         with intact(batches.model, seed=seed if self.stochastic else None, freeze=not create_graph):
-            if not self.removes and (fitting := without_misfit(batches)):
-                batches = self._batches(inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options, fitting)
-            split = self._split(batches, internal_batch_size)
-            batches, size = batches.laid_out(split), split.pairs
-            maps = join([self._compute(part, seed, options) for part in self._progress(batches, size)], create_graph)
-            delta = self._delta(batches, maps, size, options) if return_convergence_delta else None
-        maps = batches.a.returned(maps[0], self.of_layer), batches.b.returned(maps[1], self.of_layer)
-        return maps if delta is None else (maps, delta)
+            try:
+                return self._attributed(batches, internal_batch_size, options, return_convergence_delta)
+            except GateMisfit as misfit:
+                batches = self._batches(*given, without_edges(batches, misfit))
+                return self._attributed(batches, internal_batch_size, options, return_convergence_delta)
 
     def explain(
         self, inputs: Sequence[Any] | Mapping[str, Any], target: Target = None, *, ids: Sequence[tuple[str, str]] | None = None, **kwargs: Any
@@ -316,6 +314,13 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             raise ValueError(f"internal_batch_size={size!r}: a positive number of pairs, 'auto' or None is needed")
         return Split(size)
 
+    def _attributed(self, batches: PairBatch, size: BatchSize, options: Mapping[str, Any], with_delta: bool) -> Any:
+        split = self._split(batches, size)
+        batches = batches.laid_out(split)
+        maps = join([self._compute(part, options) for part in self._progress(batches, split.pairs)], batches.create_graph)
+        result = batches.a.returned(maps[0], self.of_layer), batches.b.returned(maps[1], self.of_layer)
+        return (result, self._delta(batches, maps, split.pairs, options)) if with_delta else result
+
     def _progress(self, batch: PairBatch, size: int | None) -> Iterable[PairBatch]:
         alone = 1 if self.stochastic and not self.common_draws else None
         pairs = batch.pairs if self.across_pairs else min(filter(None, (size, self.chunk, alone)), default=batch.pairs)
@@ -323,9 +328,9 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         total = -(-batch.pairs // pairs)
         return tqdm(parts, total=total, desc=type(self).__name__, unit="batch") if batch.show_progress else parts
 
-    def _compute(self, batch: PairBatch, seed: int | None, options: Mapping[str, Any]) -> Maps:
-        if self.stochastic and seed is not None:
-            reseed(seed)
+    def _compute(self, batch: PairBatch, options: Mapping[str, Any]) -> Maps:
+        if self.stochastic and batch.seed is not None:
+            reseed(batch.seed)
         nothing = bool(batch.a.modality) and not batch.moved and not self.of_layer and not self.removes  # edges were asked for, and these graphs have none
         first, second = batch.maps([]) if nothing else self.compute(batch, **options)
         maps = in_dtype(first, batch.a.leaves[0].dtype), in_dtype(second, batch.b.leaves[0].dtype)

@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -80,24 +80,11 @@ def gated(model: nn.Module, gates: Sequence[Gate]) -> Iterator[None]:
         raise GateMisfit("no layer of the model is a MessagePassing layer of torch_geometric that sends messages along the graph's edges")
 
 
-def without_misfit(batch: PairBatch) -> tuple[str, ...]:
-    """What to explain instead if edges are to be explained and a layer sends its messages along others, with a warning; () if all is well.
-
-    One pair is tried.
-    """
+def without_edges(batch: PairBatch, misfit: GateMisfit) -> tuple[str, ...]:
+    """What to explain instead where edges were to be explained and a layer sends its messages along others, with a warning."""
+    warnings.warn(f"edges cannot be explained, and nodes are instead: {misfit}", stacklevel=4)
     asked = tuple(dict.fromkeys(part for side in (batch.a, batch.b) for part in side.parts))
-    if "edges" not in asked:
-        return ()
-    try:
-        few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(1))
-        with torch.no_grad():
-            few.value()
-    except GateMisfit as error:
-        warnings.warn(f"edges cannot be explained, and nodes are instead: {error}", stacklevel=3)
-        return ("nodes", *(part for part in asked if part not in ("nodes", "edges")))
-    except ValueError:
-        pass  # what else is wrong is said of all pairs, in the run itself
-    return ()
+    return ("nodes", *(part for part in asked if part not in ("nodes", "edges")))
 
 
 def _lined_up(edges: Any, gates: Sequence[Gate], call: int) -> Tensor | None:

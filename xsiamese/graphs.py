@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.gates import Gate
+from xsiamese.gates import Gate, GateMisfit
 from xsiamese.inputs import SIDES, Leaves, Side, how_given, side, two_items
 from xsiamese.structure import Structure, of_graphs
 
@@ -155,6 +155,8 @@ class GraphSide(Side):
     def unwrapped(self, value: Any, of_layer: bool) -> Any:
         if of_layer:
             return tuple(v.node_mask for v in value) if isinstance(value, tuple) else value.node_mask
+        if "edges" in self.parts and "edge_mask" not in value:
+            raise GateMisfit("the explainer inside found no edges of its own to explain")
         return tuple(value[_MASKS.get(part, "edge_mask")] for part in self.parts)
 
     def _of_nodes(self, value: Tensor) -> Any:

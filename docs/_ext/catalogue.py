@@ -49,7 +49,7 @@ def write(app: Sphinx) -> None:
         **zoo_tables.tables(Path(app.srcdir, "measurements")),
         **graph_tables.tables(Path(app.srcdir, "measurements")),
         **counterfactual_tables.tables(Path(app.srcdir, "measurements", "counterfactuals.json")),
-        **graph_truth_tables.tables(Path(app.srcdir, "measurements", "graph_truth.json")),
+        **graph_truth_tables.tables(Path(app.srcdir, "measurements")),
         **robust_tables.tables(Path(app.srcdir, "measurements", "robust_tables.json")),
         **invariance_tables.tables(Path(app.srcdir, "measurements")),
     }

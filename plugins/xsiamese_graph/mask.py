@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from xsiamese import PairAttribution, PairBatch
@@ -67,17 +67,18 @@ class PairGNNExplainer(PairAttribution):
         scale = torch.where(span != 0, span.square(), 1)
         regularisers = [Regulariser(batch, i, (edge_size, edge_entropy), (node_size, node_entropy)) for i in range(len(batch.moved))]
         logits = [torch.zeros_like(leaf).requires_grad_() for leaf in batch.moved]
+        spans = [leaf - start for leaf, start in zip(batch.moved, batch.moved_baselines, strict=True)]
         optimiser = torch.optim.Adam(logits, lr=lr)
         matters: Sequence[Tensor] = []
         steps = range(epochs)
         for _ in tqdm(steps, desc=type(self).__name__, unit="step") if batch.show_progress else steps:
             with torch.enable_grad():
                 masks = [logit.sigmoid() for logit in logits]
-                moved = [start + mask * (leaf - start) for mask, leaf, start in zip(masks, batch.moved, batch.moved_baselines, strict=True)]
+                moved = [torch.addcmul(start, mask, span) for start, mask, span in zip(batch.moved_baselines, masks, spans, strict=True)]
                 value = batch.value(*moved)
                 loss = ((value - goal).square() / scale).sum()
-                for regulariser, mask in zip(regularisers, masks, strict=True):
-                    loss = loss + regulariser(mask)
+                for regulariser, logit, mask in zip(regularisers, logits, masks, strict=True):
+                    loss = loss + regulariser(logit, mask)
             if not matters:
                 matters = _matters(value, masks)
             for logit, gradient in zip(logits, torch.autograd.grad(loss, logits), strict=True):
@@ -98,8 +99,8 @@ class Regulariser:
         self.size = size * share if is_nodes else size * torch.ones_like(share)
         self.entropy = entropy * share
 
-    def __call__(self, mask: Tensor) -> Tensor:
-        entropy = -torch.special.xlogy(mask, mask) - torch.special.xlogy(1 - mask, 1 - mask)
+    def __call__(self, logit: Tensor, mask: Tensor) -> Tensor:
+        entropy = nn.functional.softplus(logit) - logit * mask  # -m log m - (1 - m) log(1 - m)
         total: Tensor = (self.size * mask + self.entropy * entropy).sum()
         return total
 

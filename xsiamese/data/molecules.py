@@ -56,7 +56,7 @@ def read_smiles(path: Path, target: str | None = None, smiles: str = "smiles", m
 
 
 def molecule(smiles: str) -> Any:
-    """A molecule as a PyG graph with one-hot features of atoms and bonds, or None if RDKit does not take it."""
+    """A molecule as a PyG graph with one-hot features of atoms and bonds and its ``smiles``, or None if RDKit does not take it."""
     from torch_geometric.utils import from_rdmol
 
     with rdBase.BlockLogs():  # bad ones are counted and named by us
@@ -65,6 +65,7 @@ def molecule(smiles: str) -> Any:
         return None
     graph = from_rdmol(found)
     graph.x, graph.edge_attr = _one_hot(graph.x, "x_map"), _one_hot(graph.edge_attr, "e_map")
+    graph.smiles = smiles  # pictures draw it
     return graph
 
 
