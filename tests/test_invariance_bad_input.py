@@ -91,6 +91,8 @@ def test_a_reference_of_the_pool_is_told_by_the_number_of_its_pair(options: dict
     model = SiameseModel(Encoder(), "dot")
     invariance = learned(model)
     pair = QUERIES, torch.stack([REFERENCES[0], POOL[9]])
+    if options.get("wrt") == "second":  # then b is the query, and a its reference
+        pair = pair[::-1]
     for coupling in COUPLINGS:
         with pytest.warns(UserWarning, match="the reference of pair 1 is one that the invariance was learned from"):
             RobustPairExplainer(model, coupling=coupling).attribute(pair, invariance=invariance, top=2, steps=2, **options)
@@ -98,6 +100,35 @@ def test_a_reference_of_the_pool_is_told_by_the_number_of_its_pair(options: dict
         warnings.simplefilter("error")
         RobustPairExplainer(model).attribute((QUERIES, REFERENCES), invariance=invariance, steps=2, **options)
         RobustPairExplainer(model, coupling="none").attribute(pair, invariance=invariance, steps=2, **options)  # nothing is held to it
+
+
+def test_other_masks_and_options_that_are_none_are_refused() -> None:
+    model = SiameseModel(Encoder(), "dot")
+    invariance = learned(model)
+    nan = float("nan")
+    for make, message in (
+        (lambda: invariance.with_mask(torch.full_like(invariance.mask, nan)), "is no mask in"),
+        (lambda: invariance.with_mask(torch.zeros_like(invariance.mask)), "row 0 of the mask is zero: nothing can be held to"),
+        (lambda: RobustPairExplainer(model).attribute((QUERIES, REFERENCES), invariance=(invariance, invariance), masks="shared"), "held to one invariance"),
+        *(
+            (lambda name=name: RobustPairExplainer(model).attribute((QUERIES, REFERENCES), invariance=invariance, **{name: nan}), f"{name}=nan")
+            for name in ("eps", "beta", "xi", "size", "entropy")
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make()
+    flat = invariance.with_mask(torch.full_like(invariance.mask, 0.5))
+    with pytest.warns(UserWarning, match="the invariance is flat .* and its order, to which masks are held, means nothing"):
+        RobustPairExplainer(model, coupling="order").attribute((QUERIES, REFERENCES), invariance=flat, top=2, steps=2)
+
+
+def test_draws_without_number_are_refused_before_they_are_made() -> None:
+    model = SiameseModel(Encoder(), "dot")
+    invariance = learned(model)
+    with pytest.raises(MemoryError, match="one pair with 1000000000 draws needs"):
+        RobustPairExplainer(model).attribute((QUERIES, REFERENCES), invariance=invariance, draws=10**9)
+    with pytest.raises(MemoryError, match="one pair with 1000000000 draws needs"):
+        InvarianceLearner(model, batch=10**9).fit(QUERIES, POOL)
 
 
 @pytest.mark.parametrize(("alike", "verdict"), [(True, "alike"), (False, "different")])
