@@ -192,7 +192,7 @@ def test_chunks_of_memory_change_nothing_and_too_little_is_said(monkeypatch: pyt
     assert same.status == trace.status
     assert torch.allclose(same.objective, trace.objective)
     monkeypatch.setattr(memory, "available", lambda device: sizes[0])
-    with pytest.raises(MemoryError, match=r"one pair with 32 draws needs .* GiB a step and .* GiB are free: use fewer draws"):
+    with pytest.raises(MemoryError, match=r"one pair with 128 draws needs .* GiB a step and .* GiB are free: use fewer draws"):
         explainer.attribute((a, b), invariance=invariance)
 
 

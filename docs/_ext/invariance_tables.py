@@ -34,7 +34,7 @@ def controls(found: dict[str, Any]) -> str:
     """The noise of the draws, an untrained network, and what is learned besides the masks."""
     lines = [
         ("overlap of a pair's mask with that of other draws, no invariance", found["floor"]["no invariance"]),
-        ("the same, ball of radius 0.1", found["floor"]["ball, eps 0.1"]),
+        ("the same, ball of radius 0.05", found["floor"]["ball, eps 0.05"]),
         ("AUROC of M for the features that are always relevant", found["M"]["truth"]),
         ("the same of the mean absolute gradient over the pool", found["M"]["mean gradient"]),
         ("largest relevance of a feature that is not used, in M", found["M"]["unused"]),

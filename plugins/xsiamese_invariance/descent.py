@@ -13,6 +13,7 @@ from xsiamese_invariance.diagnostics import SEVEN, Convergence, Diagnostics, Sta
 
 BOUND = 8.0
 RISES = 5
+CALM = 500
 
 
 class Problem(Protocol):
@@ -40,6 +41,7 @@ class Descent:
         every: how many steps between looks at the diagnostics.
         bound: logits stay within ± this.
         stretch: how much longer a step may be where a mask saturates, and its gradient vanishes with :math:`m (1 - m)`; 1 for plain descent.
+        damping: how many steps of ascent ahead the descent looks, growing to this within 500 steps; 0 can go round a solution for ever.
     """
 
     steps: int = 2000
@@ -52,13 +54,11 @@ class Descent:
     every: int = 50
     bound: float = BOUND
     stretch: float = 16.0
+    damping: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or min(self.rate, self.dual_rate, self.cap, self.bound) <= 0 or self.mu < 0 or self.every < 1:
-            raise ValueError(
-                f"steps={self.steps}, rate={self.rate}, dual_rate={self.dual_rate}, cap={self.cap}, mu={self.mu}: "
-                "at least one step, positive rates and cap, and mu >= 0 are needed"
-            )
+        if self.steps < 1 or min(self.rate, self.dual_rate, self.cap, self.bound) <= 0 or min(self.mu, self.damping) < 0 or self.every < 1:
+            raise ValueError(f"{self}: at least one step, positive rates, cap and bound, and mu and damping of at least 0 are needed")
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class _Run:
         self.theta, self.g = theta.clone(), constraints.values(theta)
         self.multipliers = torch.zeros_like(self.g)
         self.rate = theta.new_full((pairs, 1), rule.rate)
-        self.before = theta.new_full((pairs,), torch.inf)  # the Lagrangian before the last step in theta, at the multipliers of that step
+        self.before = theta.new_full((pairs,), torch.inf)  # the Lagrangian before the last step in theta, at the multipliers that it answered to
         self.held = self.multipliers
         self.rises = torch.zeros(pairs, dtype=torch.long, device=device)
         self.settled_once = torch.zeros(pairs, dtype=torch.bool, device=device)
@@ -129,28 +129,36 @@ class _Run:
         rule = self.rule
         assert self.problem is not None
         value, slope, faithfulness = self.problem.value_and_slope(self.theta)
-        lagrangian_slope = slope + self.constraints.pull(self.theta, self.multipliers)
         look = number % rule.every == 0 or number == rule.steps
         if look:
-            gone = self.look(number, value, slope, lagrangian_slope, faithfulness)
+            stay = self.look(number, value, slope, faithfulness)
             if number == rule.steps or not len(self.live):
                 return True
-            if gone is not None:
-                value, lagrangian_slope = value[gone], lagrangian_slope[gone]
+            if stay is not None:
+                value, slope = value[stay], slope[stay]
         after = value + (self.held * self.g).sum(1)
         rose = after > self.before + 100 * torch.finfo(value.dtype).eps * (1 + self.before.abs())
         self.rises = torch.where(rose, self.rises + 1, 0)
         self.rate = torch.where((self.rises >= RISES)[:, None], self.rate / 2, self.rate)
         self.rises = torch.where(self.rises >= RISES, 0, self.rises)
-        self.before, self.held = value + (self.multipliers * self.g).sum(1), self.multipliers
+        self.held = self.ahead(number)
+        self.before = value + (self.held * self.g).sum(1)
         stretched = self.rate if rule.stretch == 1 else self.rate * stretch(self.theta, rule.stretch)
-        self.theta = torch.addcmul(self.theta, stretched, lagrangian_slope, value=-1).clamp_(-rule.bound, rule.bound)
+        slope = slope + self.constraints.pull(self.theta, self.held)
+        self.theta = torch.addcmul(self.theta, stretched, slope, value=-1).clamp_(-rule.bound, rule.bound)
         self.g = self.constraints.values(self.theta)
         self.multipliers = (self.multipliers + rule.dual_rate * (self.g - rule.mu * self.multipliers)).clamp_(0, rule.cap)
         return look
 
-    def look(self, number: int, value: Tensor, slope: Tensor, lagrangian_slope: Tensor, faithfulness: Tensor) -> Tensor | None:
+    def ahead(self, number: int) -> Tensor:
+        """The multipliers that the ascent is about to reach: the same as now at a solution, and on the way what keeps the two players from going round it."""
+        rule = self.rule
+        far = rule.damping * rule.dual_rate * min(1.0, number / CALM)  # constraints that pull with all their might at once lead to worse minima
+        return (self.multipliers + far * (self.g - rule.mu * self.multipliers)).clamp_(0, rule.cap) if far else self.multipliers
+
+    def look(self, number: int, value: Tensor, slope: Tensor, faithfulness: Tensor) -> Tensor | None:
         """Takes down the diagnostics, and takes out the pairs that have settled; which rows stay, if any went."""
+        lagrangian_slope = slope + self.constraints.pull(self.theta, self.multipliers)
         now, best_response = diagnose(self.constraints, self.theta, self.multipliers, self.g, slope, lagrangian_slope, self.rule)
         if not bool(torch.isfinite(now.stationarity).all()):
             bad = self.live[~torch.isfinite(now.stationarity)].tolist()

@@ -76,7 +76,7 @@ class RobustPairExplainer(PairAttribution):
 
     def compute(
         self, batch: PairBatch, *, invariance: Invariance | tuple[Invariance | None, Invariance | None] | None = None, units: Any = None, pool: Any = None,
-        masks: Literal["separate", "shared"] = "separate", replacement: Kind = "mixed", draws: int = 32, eps: float = 0.1, beta: float = 0.2,
+        masks: Literal["separate", "shared"] = "separate", replacement: Kind = "mixed", draws: int = 128, eps: float = 0.05, beta: float = 0.2,
         xi: float = 0.05, top: int = 4, size: float = 0.02, entropy: float = 0.01, divergence: Divergence = "auto", steps: int | None = None,
         descent: Descent | None = None, record: list[Convergence] | None = None,
     ) -> tuple[Any, Any]:  # fmt: skip
@@ -90,8 +90,8 @@ class RobustPairExplainer(PairAttribution):
             pool: items to draw replacements from, for both sides or a pair. None takes the invariance's, else standard normal numbers.
             masks: "separate" ones of a and of b, or one "shared" by both, for items whose units mean the same.
             replacement: "mixed", "shared", "independent" or "zeros"; see :class:`~xsiamese_invariance.replacement.Replacement`.
-            draws: how many draws are averaged; the same for all pairs.
-            eps: the ball's radius, in nats.
+            draws: how many draws are averaged; the same for all pairs. "kl" draws 8 afresh in every step instead.
+            eps: the ball's radius, in nats. At most a share :math:`\\sqrt{\\epsilon / 2}` of a profile's mass is elsewhere than in the invariance's.
             beta: the price of a nat of divergence from the invariance, for "kl".
             xi: the margin of the order.
             top: how many units the order is about.

@@ -36,8 +36,10 @@ ALWAYS, SOMETIMES, OFFSET, STRENGTH = NETS["first"]
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "no invariance": ("none", {}),
     "KL, beta 0": ("kl", {"beta": 0.0}), "KL, beta 0.05": ("kl", {"beta": 0.05}), "KL, beta 0.2": ("kl", {"beta": 0.2}), "KL, beta 1": ("kl", {"beta": 1.0}),
-    "ball, eps 0.1": ("ball", {"eps": 0.1}), "ball, eps 0.3": ("ball", {"eps": 0.3}), "order, k 4": ("order", {"top": 4}),
+    "ball, eps 0.05": ("ball", {"eps": 0.05}), "ball, eps 0.1": ("ball", {"eps": 0.1}), "ball, eps 0.3": ("ball", {"eps": 0.3}),
+    "order, k 4": ("order", {"top": 4}), "no invariance, 32 draws": ("none", {"draws": 32}), "ball, eps 0.1, 32 draws": ("ball", {"eps": 0.1, "draws": 32}),
 }  # fmt: skip
+DEFAULT = "ball, eps 0.05"
 
 
 def auroc(score: Tensor, truth: Tensor) -> float:
@@ -62,6 +64,11 @@ class Evaluation:
 
     def keeping(self, query: Tensor, reference: Tensor, maps: Tensor, k: int = KEPT) -> float:
         return float(self.divergence(query, reference, torch.zeros_like(maps).scatter_(1, maps.topk(k, 1).indices, 1.0)).mean())
+
+    def effects(self, query: Tensor, reference: Tensor) -> Tensor:
+        """How far the score is from the pair's own when one feature alone is replaced, shape (pairs, features): what an explanation would say that knew it."""
+        whole = torch.ones(len(reference), FEATURES)
+        return torch.stack([self.divergence(query, reference, whole.index_fill(1, torch.tensor([i]), 0.0)) for i in range(FEATURES)], 1)
 
     def dropping(self, query: Tensor, reference: Tensor, maps: Tensor, k: int = TOP) -> float:
         return float(self.divergence(query, reference, torch.ones_like(maps).scatter_(1, maps.topk(k, 1).indices, 0.0)).mean())
@@ -104,13 +111,13 @@ def one_seed(seed: int) -> dict[str, Any]:
     pooled = torch.stack([saliency.attribute((queries[q : q + 1].expand(POOL, -1), pool))[0].abs().mean(0) for q in range(QUERIES)])
     table = {
         "abs. gradient": of_queries(gradient, False), "mean abs. gradient over the pool": of_queries(pooled[rows], False),
-        "M copied to every pair": of_queries(invariance.mask[rows], True),
+        "M copied to every pair": of_queries(invariance.mask[rows], True), "true effect of each feature": of_queries(evaluation.effects(*pair), False),
     }  # fmt: skip
     maps = {name: solved(name) for name in VARIANTS}
     table |= {name: of_queries(m, True) for name, m in maps.items()}
     permuted = invariance.with_mask(invariance.mask[:, torch.randperm(FEATURES, generator=generator)])
-    table["ball, eps 0.1, M permuted"] = of_queries(solved("ball, eps 0.1", permuted), True)
-    again = {name: solved(name, seed=100 + seed) for name in ("no invariance", "ball, eps 0.1")}
+    table[f"{DEFAULT}, M permuted"] = of_queries(solved(DEFAULT, permuted), True)
+    again = {name: solved(name, seed=100 + seed) for name in ("no invariance", DEFAULT)}
     return {
         "table": table,
         "floor": {name: mean(top_overlap(torch.stack(two), TOP) for two in zip(maps[name], m, strict=True)) for name, m in again.items()},
@@ -138,8 +145,8 @@ def convergence(model: SiameseModel, invariance: Invariance, pair: tuple[Tensor,
     found: dict[str, Any] = {}
     for mu in (1e-3, 0.0):
         rule = Descent(steps=3000, mu=mu, every=250)
-        maps = RobustPairExplainer(model)
-        _, trace = maps.attribute(pair, invariance=invariance, masks="shared", descent=replace(rule, tolerance=0.0, slack=0.0), return_convergence=True)
+        options: dict[str, Any] = {"masks": "shared", "draws": 32, "descent": replace(rule, tolerance=0.0, slack=0.0), "return_convergence": True}
+        _, trace = RobustPairExplainer(model).attribute(pair, invariance=invariance, **options)
         course = trace.course
         end = trace.final
         quartiles = torch.tensor([0.25, 0.5, 0.75])

@@ -60,11 +60,11 @@ def speed(pairs: int, steps: int, rounds: int, alone: int) -> dict[str, Any]:
     explainer = RobustPairExplainer(model)
 
     def together() -> tuple[Tensor, Tensor]:
-        found: tuple[Tensor, Tensor] = explainer.attribute((a, b), invariance=invariance, descent=rule(steps))
+        found: tuple[Tensor, Tensor] = explainer.attribute((a, b), invariance=invariance, draws=DRAWS, descent=rule(steps))
         return found
 
     def one_by_one() -> list[tuple[Tensor, Tensor]]:
-        return [explainer.attribute((a[i : i + 1], b[i : i + 1]), invariance=invariance, descent=rule(steps)) for i in range(alone)]
+        return [explainer.attribute((a[i : i + 1], b[i : i + 1]), invariance=invariance, draws=DRAWS, descent=rule(steps)) for i in range(alone)]
 
     times: dict[str, list[float]] = {"passes": [], "together": [], "one by one": []}
     passes(model, pairs, 20)
@@ -94,10 +94,10 @@ def _in_double(pairs: int, alone: int, steps: int) -> float:
     model, (a, b), invariance = setting(pairs)
     explainer = RobustPairExplainer(model.double())
     a, b = a[:32].double(), b[:32].double()
-    whole = explainer.attribute((a, b), invariance=invariance, descent=rule(steps))
+    whole = explainer.attribute((a, b), invariance=invariance, draws=DRAWS, descent=rule(steps))
     found = 0.0
     for i in range(alone):
-        single = explainer.attribute((a[i : i + 1], b[i : i + 1]), invariance=invariance, descent=rule(steps))
+        single = explainer.attribute((a[i : i + 1], b[i : i + 1]), invariance=invariance, draws=DRAWS, descent=rule(steps))
         found = max(found, *(float((w[i] - s[0]).abs().max()) for w, s in zip(whole, single, strict=True)))
     return found
 
@@ -113,9 +113,9 @@ def report(pairs: int) -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     model, (a, b), invariance = setting(pairs)
-    RobustPairExplainer(model).attribute((a[:1], b[:1]), invariance=invariance, descent=rule(2))
+    RobustPairExplainer(model).attribute((a[:1], b[:1]), invariance=invariance, draws=DRAWS, descent=rule(2))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    RobustPairExplainer(model).attribute((a, b), invariance=invariance, descent=rule(10))
+    RobustPairExplainer(model).attribute((a, b), invariance=invariance, draws=DRAWS, descent=rule(10))
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 
 

@@ -101,7 +101,7 @@ class Setting:
         """The masks of some pairs, shape (pairs, units), and how the optimisation went."""
         rule = replace(ORDER, rate=self.rate / 2, steps=4000) if coupling == "order" else Descent(rate=self.rate)
         if coupling == "kl":
-            rule = Descent(steps=1000)
+            rule = Descent(steps=1000, rate=self.rate)
         held: dict[str, Any] = (
             {} if coupling == "none" else {"invariance": (self.own if invariance is None else invariance)[torch.arange(len(self.rows))[rows]]}
         )
