@@ -98,7 +98,7 @@ def test_shared_replacements_explain_alike_pairs_by_nothing_and_mixed_ones_by_wh
     assert float(empty[:, :4].max()) < 0.1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        mixed, _ = explainer.attribute(pair, masks="shared", pool=pool, steps=400)
+        mixed, _ = explainer.attribute(pair, masks="shared", pool=pool, draws=32, steps=400)
     assert float(mixed[:, :4].min()) > 0.3
     assert float(mixed[:, :4].mean()) > 0.6
 
