@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch_geometric.nn import GCN, global_mean_pool
 
 from tests.benchmarks.robust_rows import DRAWS, Setting
 from tests.benchmarks.robust_sets import DATA
@@ -22,13 +23,11 @@ from xsiamese import (
     RobustPairExplainer,
     SiameseModel,
 )
-from xsiamese.comparison import Learned
+from xsiamese.comparison import Function
 from xsiamese.data.graph_sets import read_tu
 from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.pairs import ClassIndex
 from xsiamese.inputs import side
-from xsiamese.zoo.encoders import GraphEncoder
-from xsiamese.zoo.tabular import DistanceLogit
 from xsiamese_invariance.graph import GraphUnits
 from xsiamese_invariance.metrics import mean_cosine
 from xsiamese_invariance.options import local_of
@@ -65,8 +64,25 @@ class MoleculeProblem:
     noise: float = 0.0
 
     def net(self) -> SiameseModel:
-        """An untrained net for it: a GIN of PyG and the logit of a distance."""
-        return SiameseModel(GraphEncoder(self.train.graphs.features, "gin", hidden=32, dimensions=8, layers=2), Learned(DistanceLogit(), "absolute_difference"))
+        """An untrained net for it. Its logits are bounded, as molecules without some of their bonds are unlike any that it has seen."""
+        return SiameseModel(Encoder(self.train.graphs.features), Function(logit))
+
+
+class Encoder(nn.Module):
+    """Two graph convolutions of PyG, smooth ones, and the mean over the atoms."""
+
+    def __init__(self, inputs: int, hidden: int = 32, dimensions: int = 8) -> None:
+        super().__init__()
+        self.network, self.head = GCN(inputs, hidden, 2, act="silu"), nn.Linear(hidden, dimensions)
+
+    def forward(self, batch: Any) -> Tensor:
+        embedding: Tensor = self.head(global_mean_pool(self.network(batch.x, batch.edge_index), batch.batch, batch.num_graphs))
+        return embedding
+
+
+def logit(u: Tensor, v: Tensor) -> Tensor:
+    """From -9 to 3, for embeddings of opposite and of one direction."""
+    return 6 * torch.nn.functional.cosine_similarity(u, v) - 3
 
 
 def mutag(seed: int) -> MoleculeProblem:
@@ -92,7 +108,7 @@ class GraphSetting(Setting):
         rows = torch.arange(QUERIES).repeat_interleave(REFERENCES)
         a, b = problem.test[queries[rows]], problem.test[references.repeat(QUERIES)]
         few = slice(0, 2 * REFERENCES)
-        return cls(problem, model, a, b, pool, invariance, rows, 6, (2, 4, 8, 16), price, 8.0, few, seed)
+        return cls(problem, model, a, b, pool, invariance, rows, 6, (4, 8, 16, 24), price, 8.0, few, seed)
 
     @cached_property
     def units(self) -> GraphUnits:
