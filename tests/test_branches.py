@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from tests import problems
 from xsiamese import PairDeepLift, PairFeatureAblation, PairGradCAM, PairLayerConductance, PairLayerDeepLift, PairSaliency, SiameseModel, record, untied
-from xsiamese.branches import survey
 from xsiamese.contract.traces import _traces as traces
+from xsiamese.survey import survey
 from xsiamese.views import Branches, untie_repeats
 
 

@@ -76,7 +76,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
 
     Args:
         model: a :class:`~xsiamese.SiameseModel`, or any module or callable of two inputs: ``f(a, b)``, ``f((a, b))``, ``f({...})``.
-        layer: a dotted name, a module, a tuple (layer of a, layer of b), or a list of several. None takes the last spatial one.
+        layer: a dotted name, a module, a tuple (layer of a, layer of b), or a list of several. None takes the last spatial one, for graphs the last
+            that sends messages.
         comparison: for a model that returns the two embeddings.
         higher_is_closer: False if a callable's score is a distance.
         layout: how a layer's tokens form a grid, :class:`~xsiamese.layers.Tokens` or :class:`~xsiamese.layers.ChannelsLast`.
