@@ -10,9 +10,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
+from torch_geometric.nn import GCN, GIN, global_mean_pool
 
+import xsiamese
 from tests import graph_problems as problems
 from xsiamese import (
+    PairDeepLift,
     PairGradCAM,
     PairGraphOcclusion,
     PairHiResCAM,
@@ -111,3 +114,64 @@ def test_occlusion_of_nodes_features_and_edges() -> None:
             theirs = captum.FeatureAblation(raw).attribute(raw.inputs(), feature_mask=tuple(groups))
             shares = [values / torch.bincount(group.flatten())[group] for values, group in zip(theirs, groups, strict=True)]
             equal(PairGraphOcclusion(model).attribute(pair, parts=("nodes", "edge_weight"), unit=unit), tuple(shares))
+
+
+class Modules(nn.Module):
+    """A network of PyG whose activation is one module, which captum's DeepLift refuses; ``apart`` gives each layer its own."""
+
+    def __init__(self, gnn: Any, apart: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.gnn = gnn(problems.FEATURES, 6, 3, norm="batch_norm")
+        self.acts = nn.ModuleList([nn.ReLU(), nn.ReLU()] if apart else [])
+        self.head = nn.Linear(6, 3)
+        self.double().eval()
+        if apart:
+            for conv in self.gnn.convs:
+                if hasattr(conv, "nn"):
+                    conv.nn.act = nn.ReLU()
+
+    def forward(self, data: Any) -> Tensor:
+        h = data.x
+        for i, conv in enumerate(self.gnn.convs):
+            h = conv(h, data.edge_index)
+            if i < 2:
+                h = (self.acts[i] if self.acts else self.gnn.act)(self.gnn.norms[i](h))
+        return self.head(global_mean_pool(h, data.batch))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("gnn", [GCN, GIN])
+def test_deep_lift_of_node_features(gnn: Any) -> None:
+    """On a network that reuses its ReLU as on one that does not, and complete on each side while the other is held."""
+    reused = PairDeepLift(SiameseModel(Modules(gnn, apart=False), "dot"))
+    for pair in PAIRS:
+        raw = Raw(lambda: Modules(gnn, apart=True), pair)
+        theirs = captum.DeepLift(raw).attribute(raw.inputs())
+        equal(reused.attribute(pair), theirs)
+        equal(PairDeepLift(SiameseModel(Modules(gnn, apart=True), "dot")).attribute(pair), theirs)
+    batch = problems.pairs()
+    whole = reused.attribute(batch)
+    alone = [reused.attribute((batch[0][i], batch[1][i])) for i in range(3)]
+    for side, wrt in enumerate(("first", "second")):
+        torch.testing.assert_close(whole[side].node_mask, torch.cat([one[side].node_mask for one in alone]))
+        found, delta = reused.attribute(batch, wrt=wrt, return_convergence_delta=True)
+        assert bool(problems.per_pair(found[side].node_mask, batch[side].batch).abs().gt(1e-6).all())
+        torch.testing.assert_close(delta, torch.zeros(3, dtype=torch.float64), rtol=0, atol=1e-10)
+    assert (reused.attribute(batch, return_convergence_delta=True)[1].abs() > 1e-6).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "said"),
+    [
+        ("PairDeepLift", "edges", "PairDeepLift explains nodes of a graph, not edges; these do: .*PairIntegratedGradients"),
+        ("PairDeepLift", ("nodes", "edge_weight"), "not edge_weight; these do: .*PairIntegratedGradients"),
+        ("PairGradCAM", "edges", "PairGradCAM explains nodes of a graph, not edges; these do: .*PairIntegratedGradients"),
+        ("PairLeaveOneOut", "edge_weight", "PairLeaveOneOut explains nodes and edges of a graph, not edge_weight; these do: .*PairGraphOcclusion"),
+    ],
+)
+def test_parts_that_a_method_does_not_explain(name: str, parts: Any, said: str) -> None:
+    def never(*_: Any) -> Any:
+        raise AssertionError("no work before the check")
+
+    with pytest.raises(ValueError, match=said):
+        xsiamese.explainers()[name](never).attribute(problems.pairs(weights=True), parts=parts)
