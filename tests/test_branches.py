@@ -10,9 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from tests import problems
-from xsiamese import PairDeepLift, PairFeatureAblation, PairGradCAM, PairLayerConductance, PairLayerDeepLift, PairSaliency, SiameseModel, record, untied
-from xsiamese.branches import survey
+from xsiamese import (
+    PairDeepLift,
+    PairFeatureAblation,
+    PairGradCAM,
+    PairLayerConductance,
+    PairLayerDeepLift,
+    PairLRP,
+    PairSaliency,
+    SiameseModel,
+    record,
+    untied,
+)
 from xsiamese.contract.traces import _traces as traces
+from xsiamese.survey import survey
 from xsiamese.views import Branches, untie_repeats
 
 
@@ -166,16 +177,19 @@ def test_a_reused_relu_is_untied_call_by_call() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_deep_lift_with_a_reused_relu_equals_two_relus() -> None:
+@pytest.mark.parametrize("cls", [PairDeepLift, PairLRP])
+@pytest.mark.parametrize("apart", [False, True], ids=["in one place", "in two places"])
+def test_a_reused_relu_is_as_good_as_two(cls: Any, apart: bool) -> None:
     def build(relus: list[nn.Module]) -> nn.Sequential:
         torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(1, 3, 3), relus[0], nn.Conv2d(3, 4, 3), relus[1], nn.AdaptiveAvgPool2d(1), nn.Flatten()).double()
+        blocks = [nn.Conv2d(1, 3, 3), relus[0]], [nn.Conv2d(3, 4, 3), relus[1], nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        return nn.Sequential(*(nn.Sequential(*block) for block in blocks) if apart else [*blocks[0], *blocks[1]]).double()
 
     one = nn.ReLU()
     inputs = problems.images(2)
     for wrap in (lambda e: SiameseModel(e, "dot"), lambda e: problems.Shared(e, dot)):
-        found = PairDeepLift(wrap(build([one, one]))).attribute(inputs)
-        for x, y in zip(found, PairDeepLift(wrap(build([nn.ReLU(), nn.ReLU()]))).attribute(inputs), strict=True):
+        found = cls(wrap(build([one, one]))).attribute(inputs)
+        for x, y in zip(found, cls(wrap(build([nn.ReLU(), nn.ReLU()]))).attribute(inputs), strict=True):
             torch.testing.assert_close(x, y)
 
 

@@ -10,13 +10,15 @@ import pytest
 import torch
 from torch_geometric.data import Batch, Data
 
+from tests import graph_problems as problems
 from tests.graphs import Convolved, graph, one, random_graph
-from xsiamese import SiameseModel
+from xsiamese import PairInputXGradient, SiameseModel
 from xsiamese.plot.connectome import plot_connectomes
 from xsiamese.plot.graph import Coloured, plot_graphs
 from xsiamese.plot.layout import matching, positions
 from xsiamese.plot.molecule import molecule_svg, plot_molecules
-from xsiamese_graph import PairLeaveOneOut
+from xsiamese.plot.scale import Scale
+from xsiamese_graph import PairGNNExplainer, PairLeaveOneOut
 
 
 def relabelled(data: Data, order: torch.Tensor) -> Data:
@@ -184,3 +186,48 @@ def test_molecules_and_connectomes_are_recognised() -> None:
         explained(*brains, parts="edges").plot(kind="molecule")
     with pytest.raises(ValueError, match="kind='picture'"):
         explained(*brains, parts="edges").plot(kind="picture")
+
+
+def bars(figure: Any) -> list[Any]:
+    return [axis for axis in figure.axes if axis.get_label() == "<colorbar>"]
+
+
+def test_relevances_without_a_sign_start_at_zero_and_have_colours_of_their_own() -> None:
+    values = torch.tensor([0.0, 0.5, 1.0])
+    signed, unsigned = Scale(1.0), Scale(1.0, ("", "kept"), unsigned=True)
+    assert unsigned.share(values).tolist() == [0.0, 0.5, 1.0]
+    assert signed.share(values).tolist() == [0.5, 0.75, 1.0]
+    assert float(unsigned.colours([0.0])[0].min()) > 0.97  # white
+    for made, kept in ((signed, False), (unsigned, True)):
+        assert (made.colours([1.0])[0][0] > 0.2) == kept  # dark purple has red in it, dark blue has none
+    path = graph([(0, 1), (1, 2)], 3)
+    figures = [
+        plot_graphs([(Coloured(path, values, torch.ones(4)), Coloured(path, values))], unsigned=True),
+        plot_molecules(["CCO", "CCN"], [values, values], unsigned=True),
+        plot_connectomes([torch.rand(8, 8)], unsigned=True, limit=2.0),
+    ]
+    for figure in figures:
+        (bar,) = bars(figure)
+        assert bar.get_ylim() == (0.0, 2.0 if figure is not figures[1] else 1.0)
+        assert bar.get_yticklabels()[0].get_text().startswith("0")
+        figure.savefig("/dev/null", format="png")
+    assert figures[2].axes[0].images[0].get_clim() == (0.0, 2.0)
+    drawn = figures[0].axes[0].collections[-1].get_facecolors()
+    assert torch.allclose(torch.tensor(drawn), torch.tensor(Scale(2.0, unsigned=True).colours(values)), atol=1e-6)
+    assert molecule_svg("CCO", values, unsigned=True) != molecule_svg("CCO", values)
+
+
+def test_an_explanation_says_itself_whether_it_has_signs() -> None:
+    from torch_geometric.utils import from_smiles
+
+    a, b = problems.pairs()
+    model = SiameseModel(problems.Encoder(), "dot")
+    assert [bar.get_ylim()[0] for bar in bars(PairGNNExplainer(model).explain((a, b), epochs=2).plot())] == [0.0] * 3
+    assert all(bar.get_ylim()[0] < 0 for bar in bars(PairInputXGradient(model).explain((a, b)).plot()))
+    sides = [from_smiles(text) for text in ("CC(=O)Oc1ccccc1C(=O)O", "COC(=O)c1ccccc1O")]
+    for side in sides:
+        side.x = side.x[:, :4].double()
+        del side.edge_attr
+    brains = [random_graph(30, 200, k, problems.FEATURES) for k in (0, 1)]
+    for pair in (sides, brains):
+        assert bars(PairGNNExplainer(model).explain(tuple(one(side) for side in pair), epochs=2).plot())[0].get_ylim()[0] == 0.0

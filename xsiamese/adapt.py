@@ -21,6 +21,7 @@ from xsiamese.comparison import Comparison
 from xsiamese.inputs import Side, Wrt
 from xsiamese.maps import Maps
 from xsiamese.objective import LOW_PRECISION
+from xsiamese.views import Elsewhere
 
 _OURS = {
     "self", "inputs", "baselines", "target", "additional_forward_args", "internal_batch_size", "perturbations_per_eval", "show_progress",
@@ -29,7 +30,7 @@ _OURS = {
 _PER_TENSOR = ("sliding_window_shapes", "strides", "feature_mask", "layer_mask", "layer_baselines")
 _CHATTER = r"(?s).*(Setting (forward|backward)|required_grads has been set|[Ii]nternal batch size|Multiple layers provided).*"
 # captum's LRP takes every module without children for a layer and wants a rule for it; plain gradients pass these
-_WITHOUT_RULE = (Comparison, nn.Flatten, nn.Identity, nn.Unflatten)
+_WITHOUT_RULE = (Comparison, Elsewhere, nn.Flatten, nn.Identity, nn.Unflatten)
 _ROWS = 16  # pairs in one pass of a perturbation method, where the user gives no number
 _GRAPHS = 256  # pairs of graphs in one pass of a path, where the user gives no number: all steps at once take three times as long on a CPU
 

@@ -7,9 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from difflib import get_close_matches
 from functools import wraps
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from captum.attr import Attribution
@@ -20,16 +19,14 @@ from xsiamese.batch import PairBatch
 from xsiamese.comparison import Comparison
 from xsiamese.explanation import PairExplanation, described, target_name
 from xsiamese.gates import GateMisfit, without_edges
-from xsiamese.inputs import Side, Wrt, baseline_leaves, how_given, row_sums, two_items, two_sides
+from xsiamese.inputs import Side, Wrt, row_sums, two_items, two_sides
 from xsiamese.layers import Layer, Layout
 from xsiamese.maps import Maps, check_map, detached, in_dtype, join, warn_identical
 from xsiamese.model import pair_model
-from xsiamese.objective import Objective, Target, check_fit
+from xsiamese.objective import Objective, Target
 from xsiamese.plan import Plan
-from xsiamese.speed import Split, fastest_split
+from xsiamese.request import BatchSize, Request, chosen_split
 from xsiamese.state import intact, reseed
-
-BatchSize = int | Literal["auto"] | None
 
 
 def _unwrappable(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,7 +53,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         formula: what a map is, in LaTeX.
         reference: keys of the sources in the bibliography.
         modalities: what kind of input it explains: "image", "tabular", "graph".
-        graph_parts: what of a graph it explains if the user does not say.
+        graph_parts: what of a graph it explains if the user does not say; ``known_parts`` what it can explain.
         needs_layer: whether maps are of a layer's output rather than of the input.
         needs_threshold: whether its maps are about a decision, so that there are none without ``threshold=`` or a calibrated comparison.
         uses_gradients: whether it differentiates the model.
@@ -76,7 +73,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
 
     Args:
         model: a :class:`~xsiamese.SiameseModel`, or any module or callable of two inputs: ``f(a, b)``, ``f((a, b))``, ``f({...})``.
-        layer: a dotted name, a module, a tuple (layer of a, layer of b), or a list of several. None takes the last spatial one.
+        layer: a dotted name, a module, a tuple (layer of a, layer of b), or a list of several. None takes the last spatial one, for graphs the last
+            that sends messages.
         comparison: for a model that returns the two embeddings.
         higher_is_closer: False if a callable's score is a distance.
         layout: how a layer's tokens form a grid, :class:`~xsiamese.layers.Tokens` or :class:`~xsiamese.layers.ChannelsLast`.
@@ -87,6 +85,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     reference: ClassVar[tuple[str, ...]] = ()
     modalities: ClassVar[frozenset[str]] = frozenset({"image", "tabular"})
     graph_parts: ClassVar[tuple[str, ...]] = ("nodes",)
+    known_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges", "edge_weight", "edge_attr")
     needs_layer: ClassVar[bool] = False
     needs_threshold: ClassVar[bool] = False
     uses_gradients: ClassVar[bool] = True
@@ -178,8 +177,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             >>> map_a, map_b
             (tensor([[3., 4.]]), tensor([[1., 2.]]))
         """
-        given = (inputs, target, baselines, additional_forward_args, wrt, create_graph, show_progress, seed, options)
-        batches = self._batches(*given, (parts,) if isinstance(parts, str) else parts)
+        request = Request(inputs, target, baselines, additional_forward_args, wrt, parts, create_graph, show_progress, seed, options, self._plans)
+        batches = request.batch(self)
         if return_convergence_delta and not self.has_convergence_delta():
             raise ValueError(f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of scores")
         if self.uses_gradients and not (self.complete or self.unsigned):
@@ -188,7 +187,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             try:
                 return self._attributed(batches, internal_batch_size, options, return_convergence_delta)
             except GateMisfit as misfit:
-                batches = self._batches(*given, without_edges(batches, misfit))
+                batches = replace(request, parts=without_edges(batches, misfit)).batch(self)
                 return self._attributed(batches, internal_batch_size, options, return_convergence_delta)
 
     def explain(
@@ -223,7 +222,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
 
     def scores(self, inputs: Any, target: Target = None, *, additional_forward_args: Any = None) -> Tensor:
         """The model's own scores of the pairs (or the target's values), shape (pairs,), without gradients."""
-        batch = self._batches(inputs, target, None, additional_forward_args, "both", False, False, 0, {}, moving=False)
+        batch = Request(inputs, target, extra=additional_forward_args, plans=self._plans, moving=False).batch(self)
         with intact(batch.model), torch.no_grad():
             return batch.objective.reported(batch.value())
 
@@ -236,9 +235,9 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
 
         Inside the block the model is in evaluation mode with frozen parameters; after it everything is as it was.
         """
-        batch = self._batches(inputs, None, baselines, additional_forward_args, wrt, False, show_progress, seed, {})
+        batch = Request(inputs, None, baselines, additional_forward_args, wrt, show_progress=show_progress, seed=seed, plans=self._plans).batch(self)
         with intact(batch.model, seed=seed):
-            yield replace(batch, rows=self._split(batch, internal_batch_size).pairs)
+            yield replace(batch, rows=chosen_split(batch, internal_batch_size).pairs)
 
     @property
     def of_layer(self) -> bool:
@@ -267,55 +266,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         shown = "".join(f", {key}={value!r}" for key, value in settings.items() if value is not None)
         return f"{type(self).__name__}({type(self.model).__name__}{shown})"
 
-    def _batches(
-        self, inputs: Any, target: Target, baselines: Any, extra: Any, wrt: Wrt, create_graph: bool, show_progress: bool, seed: int | None,
-        options: Mapping[str, Any], parts: Sequence[str] | None = None, moving: bool = True,
-    ) -> PairBatch:  # fmt: skip
-        """All pairs as one batch, checked before any work is done."""
-        known = self.options()
-        for option in options:
-            if option not in known:
-                near = get_close_matches(option, [*known, *inspect.signature(self.attribute).parameters])
-                hint = f"did you mean {near[0]!r}?" if near else f"its own options are {', '.join(known) or 'none'}"
-                raise TypeError(f"{type(self).__name__}.attribute has no option {option!r}; {hint}")
-        if wrt not in ("both", "first", "second"):
-            raise ValueError(f"wrt={wrt!r}: 'both', 'first' or 'second' is needed")
-        model = self.model
-        if given := how_given(inputs):
-            model = model.called_with(given)
-        a, b = two_sides(inputs, parts, self.graph_parts if moving else ("nodes",), moving and not self.removes)
-        self._check_modality(a, b)
-        check_fit(model, (a, b))
-        if create_graph and not (self.uses_gradients and self.differentiable):
-            raise ValueError(f"{type(self).__name__} gives no differentiable maps: leave out create_graph")
-        if isinstance(target, (Tensor, list)) and len(target) != a.pairs:
-            raise ValueError(f"target holds {len(target)} indices for {a.pairs} pairs: give one each, or a single int")
-        return PairBatch(
-            model=model, a=a, b=b, baselines=baseline_leaves(baselines, a, b, distribution=self.distribution_baselines),
-            extra=() if extra is None else extra if isinstance(extra, tuple) else (extra,),
-            target=target, wrt=wrt, create_graph=create_graph, show_progress=show_progress, seed=seed, plans=self._plans,
-            distribution=self.distribution_baselines,
-        )  # fmt: skip
-
-    def _check_modality(self, *sides: Side) -> None:
-        for side, name in zip(sides, "ab", strict=True):
-            if not side.modality and not self.modalities & {"image", "tabular"}:
-                raise TypeError(f"{type(self).__name__} explains a {' or '.join(sorted(self.modalities))}, and input {name} is a tensor")
-            if side.modality and side.modality not in self.modalities:
-                from xsiamese.plugins import explainers
-
-                able = [cls for cls, explainer in explainers().items() if side.modality in explainer.modalities]
-                raise TypeError(f"{type(self).__name__} does not explain a {side.modality}, and input {name} is one; these do: {', '.join(able)}")
-
-    def _split(self, batch: PairBatch, size: BatchSize) -> Split:
-        if size == "auto":
-            return fastest_split(batch)
-        if size is not None and (not isinstance(size, int) or size < 1):
-            raise ValueError(f"internal_batch_size={size!r}: a positive number of pairs, 'auto' or None is needed")
-        return Split(size)
-
     def _attributed(self, batches: PairBatch, size: BatchSize, options: Mapping[str, Any], with_delta: bool) -> Any:
-        split = self._split(batches, size)
+        split = chosen_split(batches, size)
         batches = batches.laid_out(split)
         maps = join([self._compute(part, options) for part in self._progress(batches, split.pairs)], batches.create_graph)
         result = batches.a.returned(maps[0], self.of_layer), batches.b.returned(maps[1], self.of_layer)

@@ -1,14 +1,13 @@
 """One shared module, two calls: which call belongs to which side.
 
 A Siamese model calls one module twice in a forward pass, and whatever is stored per module is overwritten by the second call.
-:func:`record` keeps a list per module; :func:`survey` finds out how a model uses its modules.
+:func:`record` keeps a list per module; :func:`xsiamese.survey.survey` finds out how a model uses its modules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -36,80 +35,6 @@ def _with_first_tensor(value: Any, tensor: Tensor) -> Any:
     where = next(i for i, item in enumerate(items) if first_tensor(item) is not None)
     items[where] = _with_first_tensor(items[where], tensor)
     return type(value)(items)
-
-
-@dataclass
-class Usage:
-    """How a model uses one module in one forward pass."""
-
-    outputs: list[Tensor] = field(default_factory=list)
-    finished: int = 0
-
-
-class Survey:
-    """How a model uses its modules: which are shared by the sides, in which order, and whether the batch is stacked."""
-
-    def __init__(self, usage: dict[nn.Module, Usage], leaves: tuple[Sequence[Tensor], Sequence[Tensor]], pairs: int) -> None:
-        self.usage = usage
-        self.leaves = leaves
-        self.pairs = pairs
-
-    def calls(self, module: nn.Module) -> int:
-        """How often the module is called in one forward pass."""
-        return len(self.usage[module].outputs) if module in self.usage else 0
-
-    def stacked(self, module: nn.Module) -> bool:
-        """Whether one call gets both sides as one batch of 2 x pairs rows."""
-        return self.calls(module) == 1 and self.usage[module].outputs[0].shape[:1] == (2 * self.pairs,)
-
-    def order(self, module: nn.Module) -> tuple[int, ...]:
-        """The side (0 for a, 1 for b) of each call; the order of the calls where gradients do not tell."""
-        sides = []
-        for i, output in enumerate(self.usage[module].outputs):
-            seen = [self._depends(output, side) for side in (0, 1)]
-            sides.append(seen.index(True) if sum(seen) == 1 else i)
-        return tuple(sides) if sorted(sides) == list(range(len(sides))) else tuple(range(len(sides)))
-
-    def shared(self, root: nn.Module) -> list[nn.Module]:
-        """The topmost modules below ``root`` that serve both sides."""
-        found: list[nn.Module] = []
-        for child in root.children():
-            if self.calls(child) > 1 or self.stacked(child):
-                if child not in found:
-                    found.append(child)
-            else:
-                found += [module for module in self.shared(child) if module not in found]
-        return found
-
-    def last_grid(self) -> nn.Module | None:
-        """The module that finishes last of those whose output is a grid of more than one cell (N, C, H, W)."""
-        grids = [m for m, u in self.usage.items() if u.outputs and u.outputs[-1].dim() == 4 and u.outputs[-1].shape[2:].numel() > 1]
-        return max(grids, key=lambda module: self.usage[module].finished, default=None)
-
-    def _depends(self, output: Tensor, side: int) -> bool:
-        leaves = [leaf for leaf in self.leaves[side] if leaf.requires_grad]
-        if not output.requires_grad or not leaves:
-            return False
-        return any(g is not None for g in torch.autograd.grad(output.sum(), leaves, retain_graph=True, allow_unused=True))
-
-
-def survey(run: Callable[[], Any], modules: Sequence[nn.Module], leaves: tuple[Sequence[Tensor], Sequence[Tensor]], pairs: int) -> Survey:
-    """Runs the model once and notes how it uses ``modules``; the leaves should require gradients."""
-    usage: dict[nn.Module, Usage] = {}
-
-    def note(module: nn.Module, args: Any, output: Any) -> None:
-        tensor = first_tensor(output)
-        if tensor is not None:
-            entry = usage.setdefault(module, Usage())
-            entry.outputs.append(tensor)
-            entry.finished = sum(len(u.outputs) for u in usage.values())
-
-    with ExitStack() as stack:
-        for module in dict.fromkeys(modules):
-            stack.callback(module.register_forward_hook(note).remove)
-        with torch.enable_grad():
-            run()
-    return Survey(usage, leaves, pairs)
 
 
 class Recording:

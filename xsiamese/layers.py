@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xsiamese.branches import LayerPair, Survey
+from xsiamese.branches import LayerPair
 from xsiamese.model import PairModel, SiameseModel
+from xsiamese.survey import Survey
 
 OneLayer = str | nn.Module | tuple[str | nn.Module, str | nn.Module]
 Layer = OneLayer | Sequence[OneLayer] | None
@@ -75,8 +76,8 @@ def find_layers(model: PairModel, layer: Layer) -> tuple[list[LayerPair], list[s
     return pairs, names
 
 
-def default_layer(model: PairModel, survey: Survey) -> tuple[list[LayerPair], list[str]]:
-    """The last layer of each side whose output is a spatial grid.
+def default_layer(model: PairModel, survey: Survey, nodes: tuple[int, int] | None = None) -> tuple[list[LayerPair], list[str]]:
+    """The last layer of each side whose output is a spatial grid; for graphs, the last that sends messages and has a row for each of their ``nodes``.
 
     Raises:
         ValueError: if there is none.
@@ -87,10 +88,13 @@ def default_layer(model: PairModel, survey: Survey) -> tuple[list[LayerPair], li
     found = []
     for root in roots:
         inside = {module: usage for module, usage in survey.usage.items() if module in set(root.modules())}
-        grid = Survey(inside, survey.leaves, survey.pairs).last_grid()
-        if grid is None:
+        seen = Survey(inside, survey.leaves, survey.pairs)
+        last = seen.last_grid() if nodes is None else seen.last_of_nodes(nodes)
+        if last is None and nodes is None:
             raise ValueError("no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens")
-        found.append(grid)
+        if last is None:
+            raise ValueError("no MessagePassing layer of torch_geometric has one row for each node to explain on: give layer=, one before the readout")
+        found.append(last)
     pair = (found[0], found[-1])
     return [pair], [" / ".join(dict.fromkeys(_name(model, module) for module in pair))]
 

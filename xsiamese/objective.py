@@ -169,10 +169,12 @@ def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
     if parameter is None:
         return
     for name, side in zip(SIDES, sides, strict=True):
-        for leaf in side.leaves:
+        for i, leaf in enumerate(side.leaves):
             if leaf.device != parameter.device:
                 raise ValueError(
                     f"input {name}, shape {tuple(leaf.shape)}, is on {leaf.device}, the model on {parameter.device}: use {name}.to({str(parameter.device)!r})"
                 )
+            if side.parts[i : i + 1] == ("edges",):
+                continue  # gates are ours, and take the dtype of what they multiply
             if leaf.is_floating_point() and leaf.dtype != parameter.dtype and not torch.is_autocast_enabled(leaf.device.type):
                 raise ValueError(f"input {name}, shape {tuple(leaf.shape)}, is {leaf.dtype}, the model {parameter.dtype}: use {name}.to({parameter.dtype})")

@@ -88,7 +88,7 @@ def subjects(cls: type[PairAttribution], options: dict[str, Any]) -> list[Subjec
     if "graph" in cls.modalities and find_spec("torch_geometric"):
         from xsiamese.contract.graphs import GraphSubject
 
-        found += [GraphSubject(cls, options, mask) for mask in (("node_mask",) if cls.needs_layer else ("node_mask", "edge_mask"))]
+        found += [GraphSubject(cls, options, mask) for mask, part in (("node_mask", "nodes"), ("edge_mask", "edges")) if part in cls.known_parts]
     return found
 
 

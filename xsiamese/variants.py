@@ -172,10 +172,13 @@ def values_without(one: PairBatch, graphs: tuple[Variants, Variants], removed: t
         one: the pair.
         graphs: its two graphs.
         removed: for each side the nodes and the edges that go, see :meth:`Variants.without`; as many rows on both sides.
+
+    Raises:
+        ValueError: if the model refuses the graphs, or does not give one score for each.
     """
     largest = max(graph.nodes + len(graph.edge_of) for graph in graphs)
     rows = max(1, min(one.rows or ROOM, ROOM // max(largest, 1)))
-    with torch.no_grad():
+    with torch.no_grad(), one.objective.naming_inputs():
         if isinstance(one.model, SiameseModel) and one.target is None:
             score = one.model.comparison.explained(*(_encoded(one.model, k, graphs[k], removed[k], rows) for k in (0, 1))).reshape(-1)
             return score if one.model.higher_is_closer else -score

@@ -34,6 +34,19 @@ class Branches(nn.Module):
         return view(*args, **kwargs)
 
 
+class Elsewhere(nn.Module):
+    """Stands where a module is registered once more: tools that walk through a model meet the module itself only once, and hook it once."""
+
+    module: nn.Module
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["module"] = module  # not registered
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*args, **kwargs)
+
+
 class Views:
     """A copy of a model around the same tensors, in which every call of a shared module is a module of its own."""
 
@@ -120,11 +133,10 @@ def untie_repeats(model: nn.Module, run: Callable[[], Any]) -> None:
 
 
 def replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    """Puts ``new`` wherever ``old`` is registered below ``root``."""
-    for parent in list(root.modules()):
-        for name, child in list(parent._modules.items()):
-            if child is old:
-                parent._modules[name] = new
+    """Puts ``new`` wherever ``old`` is registered below ``root``: itself in the first place, :class:`Elsewhere` in the others."""
+    places = [(parent, name) for parent in root.modules() for name, child in parent._modules.items() if child is old]
+    for i, (parent, name) in enumerate(places):
+        parent._modules[name] = new if i == 0 else Elsewhere(new)
 
 
 def _inside_repeated(root: nn.Module, child: nn.Module, counts: Counter[nn.Module]) -> bool:

@@ -95,7 +95,7 @@ difference = (grad_q * (pairs[0] - pairs[1])).abs() + (grad_r * (pairs[1] - pair
 print(trace)
 figure = plot_connectomes(
     [invariance.maps[0], held[0], held[1]], titles=["invariance of this brain", "against the same person's second scan", "against another person"],
-    strongest=40, limit=1.0, ends=("", "kept"),
+    strongest=40, limit=1.0, ends=("", "kept"), unsigned=True,
 )  # fmt: skip
 
 # %%

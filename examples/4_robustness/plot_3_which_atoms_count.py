@@ -99,7 +99,7 @@ figure = plot_molecules(
     [drawing] * 4,
     [invariance.maps.node_mask.flatten(), atoms.mean(0), atoms[closest], atoms[farthest]],
     [invariance.maps.edge_mask[bonds], of_bonds.mean(0), of_bonds[closest], of_bonds[farthest]],
-    limit=1.0, ends=("", "kept"), titles=["invariance", f"mean over {len(others)} references", *titles],
+    limit=1.0, ends=("", "kept"), unsigned=True, titles=["invariance", f"mean over {len(others)} references", *titles],
 )  # fmt: skip
 
 # %%

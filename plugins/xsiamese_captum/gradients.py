@@ -53,6 +53,9 @@ class PairDeepLift(adapt.Adapted):
 
     Exact for one moving side of a model that is linear in that side's embedding (dot, bilinear). The comparison itself has
     no rescale rule: captum uses its gradient at the pair, so ask for ``return_convergence_delta`` and read it.
+
+    Of graphs it explains node features, through layers that are linear in them (GCN, GIN, GraphSAGE); attention is a product, which has no rule
+    either, and so is the weight of an edge times its message. captum sees activations that are modules, ``nn.ReLU`` and not ``torch.relu``.
     """
 
     name, algorithm = "deep_lift", captum.DeepLift
@@ -60,6 +63,8 @@ class PairDeepLift(adapt.Adapted):
     reference = ("shrikumar2017",)
     hooks = unique = returns_delta = True
     differentiable = False
+    modalities = frozenset({"image", "tabular", "graph"})
+    known_parts = ("nodes",)
 
 
 class PairDeepLiftShap(adapt.Adapted):

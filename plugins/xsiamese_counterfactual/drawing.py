@@ -116,6 +116,7 @@ def _draw_graphs(figure: Figure, found: Counterfactual) -> Figure:
     """Both graphs with what is deleted dashed, the score beside them."""
     from xsiamese.plot.graph import Coloured, draw_graph, frame
     from xsiamese.plot.layout import positions
+    from xsiamese.plot.scale import Scale
 
     figure.set_size_inches(11.5, 4.2)
     figure.set_layout_engine("constrained")
@@ -125,7 +126,7 @@ def _draw_graphs(figure: Figure, found: Counterfactual) -> Figure:
     across, up = frame(places)
     for side, (axis, graph, spots) in enumerate(zip(axes, graphs, places, strict=False)):
         gone = frozenset(edit.where for edit in found.edits if edit.side == "ab"[side])
-        draw_graph(axis, Coloured(graph, title=f"{_name(found, side)}: {len(gone) or 'none'} deleted", gone=gone), spots, 1.0)
+        draw_graph(axis, Coloured(graph, title=f"{_name(found, side)}: {len(gone) or 'none'} deleted", gone=gone), spots, Scale())
         axis.set_xlim(*across)
         axis.set_ylim(*up)
     _scores(axes[2], found)

@@ -46,6 +46,7 @@ class PairGraphEdits(PairCounterfactual):
     formula = r"\min_{D_a, D_b} |D_a| + |D_b| \;\text{s.t.}\; [s(G_a \setminus D_a, G_b \setminus D_b) \ge \tau] \ne [s(G_a, G_b) \ge \tau]"
     reference = ("lucic2022",)
     modalities: ClassVar[frozenset[str]] = frozenset({"graph"})
+    known_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
     removes: ClassVar[bool] = True
     symmetric: ClassVar[bool] = False  # of sets that do equally well the first is taken
 

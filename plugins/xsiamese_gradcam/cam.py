@@ -55,6 +55,7 @@ class PairCAM(PairAttribution):
     """
 
     modalities: ClassVar[frozenset[str]] = frozenset({"image", "graph"})
+    known_parts: ClassVar[tuple[str, ...]] = ("nodes",)
     needs_layer: ClassVar[bool] = True
 
     def compute(self, batch: PairBatch, *, relu: bool = False) -> tuple[Any, Any]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xsiamese import PairAttribution, hookimpl
+from xsiamese_graph.branch import Branch
 from xsiamese_graph.leave_one_out import PairLeaveOneOut, fingerprint_atoms, leave_one_out
 from xsiamese_graph.mask import PairGNNExplainer
 from xsiamese_graph.occlusion import PairGraphOcclusion
 
-__all__ = ["PairGNNExplainer", "PairGraphOcclusion", "PairLeaveOneOut", "fingerprint_atoms", "leave_one_out"]
+__all__ = ["Branch", "PairGNNExplainer", "PairGraphOcclusion", "PairLeaveOneOut", "fingerprint_atoms", "leave_one_out"]
 
 
 @hookimpl

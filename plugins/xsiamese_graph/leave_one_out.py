@@ -114,6 +114,7 @@ class PairLeaveOneOut(PairAttribution):
     formula = r"w_v = s(G_a, G_b) - s(G_a \setminus v, G_b)"
     reference = ("riniker2013",)
     modalities: ClassVar[frozenset[str]] = frozenset({"graph"})
+    known_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
     uses_gradients: ClassVar[bool] = False
     differentiable: ClassVar[bool] = False
     removes: ClassVar[bool] = True

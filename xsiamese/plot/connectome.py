@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from xsiamese.plot.graph import COLOURS, INK, add_bar, new_figure
+from xsiamese.plot.graph import INK, new_figure
+from xsiamese.plot.scale import Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 def plot_connectomes(
     matrices: Sequence[Tensor], *, names: Sequence[str] | None = None, groups: Sequence[str] | None = None, strongest: int = 60,
     titles: Sequence[str] = ("a", "b"), title: str = "", ends: tuple[str, str] = ("apart", "together"), limit: float | None = None,
+    unsigned: bool = False,
 ) -> Figure:  # fmt: skip
-    """One column a network: its matrix of values above, its strongest connections on a circle below, all on one signed scale.
+    """One column a network: its matrix of values above, its strongest connections on a circle below, all on one scale.
 
     Args:
         matrices: for each network a value for each connection, shape (regions, regions). The circle shows the mean of both directions.
@@ -30,6 +32,7 @@ def plot_connectomes(
         title: of the picture.
         ends: what the lowest and the highest colour mean.
         limit: the value of the full colour; None takes the 0.995 quantile of all absolute values that are not zero.
+        unsigned: whether values are relevances without a sign, whose colours start at 0.
 
     Raises:
         ValueError: if a matrix is not square, or names or groups do not fit.
@@ -46,23 +49,23 @@ def plot_connectomes(
                 raise ValueError(f"{len(given)} {what} for {len(matrix)} regions")
     sizes = torch.cat([matrix.abs().flatten() for matrix in values])
     sizes = sizes[sizes > 0]
-    limit = limit or (float(sizes.quantile(0.995)) if len(sizes) else 1.0)
+    scale = Scale(limit or (float(sizes.quantile(0.995)) if len(sizes) else 1.0), ends, unsigned)
     figure = new_figure(4.4 * len(values) + 0.8, 9.0)
     axes = figure.subplots(2, len(values), squeeze=False)
     for k, matrix in enumerate(values):
         order = _order(len(matrix), groups)
-        draw_matrix(axes[0][k], matrix, limit, groups, order)
+        draw_matrix(axes[0][k], matrix, scale, groups, order)
         axes[0][k].set_title(titles[k], fontsize=10)
-        draw_circle(axes[1][k], matrix, limit, names, groups, order, strongest)
-    add_bar(figure, axes.flatten().tolist(), limit, ends)
+        draw_circle(axes[1][k], matrix, scale, names, groups, order, strongest)
+    scale.bar(figure, axes.flatten().tolist())
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
 
 
-def draw_matrix(axis: Axes, matrix: Tensor, limit: float, groups: Sequence[str] | None, order: list[int]) -> None:
+def draw_matrix(axis: Axes, matrix: Tensor, scale: Scale, groups: Sequence[str] | None, order: list[int]) -> None:
     """The matrix with the regions of a group beside each other, and lines between the groups."""
-    axis.imshow(matrix[order][:, order].numpy(), cmap=COLOURS, vmin=-limit, vmax=limit, interpolation="nearest")
+    axis.imshow(matrix[order][:, order].numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, interpolation="nearest")
     spans = _spans(groups, order)
     middles, labels = [(start + stop - 1) / 2 for _, start, stop in spans], [group for group, _, _ in spans]
     axis.set_xticks(middles, labels=labels)
@@ -74,11 +77,9 @@ def draw_matrix(axis: Axes, matrix: Tensor, limit: float, groups: Sequence[str] 
 
 
 def draw_circle(
-    axis: Axes, matrix: Tensor, limit: float, names: Sequence[str] | None, groups: Sequence[str] | None, order: list[int], strongest: int
+    axis: Axes, matrix: Tensor, scale: Scale, names: Sequence[str] | None, groups: Sequence[str] | None, order: list[int], strongest: int
 ) -> None:  # fmt: skip
     """The strongest connections as arcs; only their regions are named."""
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
@@ -87,15 +88,15 @@ def draw_circle(
     u, v = torch.triu_indices(len(matrix), len(matrix), 1)
     chosen = both[u, v].abs().argsort(descending=True)[:strongest]
     chosen = chosen[both[u, v][chosen] != 0].flip(0)
-    colours, scale = colormaps[COLOURS], Normalize(-limit, limit)
+    colours = scale.colours(both[u, v])
     named: dict[int, float] = {}
     for k in chosen.tolist():
         start, end, value = int(u[k]), int(v[k]), float(both[u[k], v[k]])
         p, q = spots[start], spots[end]
         bend = (p + q) * 0.12
-        share = min(abs(value) / limit, 1.0)
+        share = min(abs(value) / scale.limit, 1.0)
         path = Path([p.tolist(), bend.tolist(), q.tolist()], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
-        axis.add_patch(PathPatch(path, fill=False, edgecolor=colours(scale(value)), lw=0.7 + 3.2 * share**0.5, alpha=0.55 + 0.45 * share, capstyle="round"))
+        axis.add_patch(PathPatch(path, fill=False, edgecolor=colours[k], lw=0.7 + 3.2 * share**0.5, alpha=0.55 + 0.45 * share, capstyle="round"))
         for region in (start, end):
             named[region] = max(named.get(region, 0.0), share)
     x, y = spots.T.numpy()

@@ -27,7 +27,7 @@ def plot_explained(
     explanation: PairExplanation, *, kind: Kind | None = None, labels: Sequence[Sequence[str]] | None = None, match: Tensor | None = None,
     groups: Sequence[str] | None = None, strongest: int = 60, title: str = "",
 ) -> Figure:  # fmt: skip
-    """Both graphs of each pair with their values, positive ones pulling together.
+    """Both graphs of each pair with their values, positive ones pulling together; relevances without a sign on colours that start at 0.
 
     Args:
         explanation: of graphs.
@@ -52,16 +52,25 @@ def plot_explained(
     scores = [captions.score(one, 0) for one in shown]
     title = title or captions.title(explanation, MOST)
     if kind == "graph":
-        return plot_graphs([(a, b) for a, b in rows], match=match, title=title, scores=scores, ends=ends)
+        return plot_graphs([(a, b) for a, b in rows], match=match, title=title, scores=scores, ends=ends, unsigned=explanation.unsigned)
     if kind == "molecule":
         both = [one for row in rows for one in row]
         titles = [f"{one.title}   {scores[k // 2]}" if k % 2 == 0 else one.title for k, one in enumerate(both)]
         bonds = [None if one.edges is None else _of_bonds(one) for one in both]
-        return plot_molecules([_smiles(one) for one in both], [one.nodes for one in both], bonds, titles=titles, title=title, ends=ends)
+        return plot_molecules(
+            [_smiles(one) for one in both], [one.nodes for one in both], bonds, titles=titles, title=title, ends=ends, unsigned=explanation.unsigned
+        )
     names = None if labels is None else labels[0]
     matrices = [_matrix(explanation[0], side, one) for side, one in enumerate(rows[0])]
     return plot_connectomes(
-        matrices, names=names, groups=groups, strongest=strongest, titles=[one.title for one in rows[0]], title=f"{title}   {scores[0]}", ends=ends
+        matrices,
+        names=names,
+        groups=groups,
+        strongest=strongest,
+        titles=[one.title for one in rows[0]],
+        title=f"{title}   {scores[0]}",
+        ends=ends,
+        unsigned=explanation.unsigned,
     )
 
 

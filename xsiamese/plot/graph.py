@@ -1,15 +1,16 @@
-"""Two graphs side by side, nodes and edges coloured on one signed scale."""
+"""Two graphs side by side, nodes and edges coloured on one scale."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from xsiamese.plot.layout import positions
+from xsiamese.plot.scale import Scale
 from xsiamese.variants import Variants
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch_geometric.data import Data
 
-COLOURS = "RdBu"  # red pushes apart, blue pulls together, as for images
 INK, PALE = "#4a4a4a", "#a8a8a8"
 
 
@@ -57,7 +57,7 @@ class Coloured:
 
 def plot_graphs(
     pairs: Sequence[tuple[Coloured, Coloured]], *, match: Tensor | None = None, title: str = "", scores: Sequence[str] = (),
-    ends: tuple[str, str] = ("apart", "together"),
+    ends: tuple[str, str] = ("apart", "together"), unsigned: bool = False,
 ) -> Figure:  # fmt: skip
     """One row a pair: graph a and graph b, with one scale of colours for the nodes and edges of both.
 
@@ -67,6 +67,7 @@ def plot_graphs(
         title: of the picture.
         scores: a line for each pair.
         ends: what the lowest and the highest colour mean.
+        unsigned: whether values are relevances without a sign, whose colours start at 0.
 
     Example:
         >>> from torch_geometric.data import Data
@@ -76,29 +77,26 @@ def plot_graphs(
     figure = new_figure(9.2, 3.9 * len(pairs) + 0.4)
     rows = figure.subplots(len(pairs), 2, squeeze=False)
     for i, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
-        limit = max(pair[0].strength(), pair[1].strength()) or 1.0
+        scale = Scale(max(pair[0].strength(), pair[1].strength()) or 1.0, ends, unsigned)
         places = positions(pair[0].graph, pair[1].graph, match)
         window = frame(places)
         for axis, shown, spots in zip(row, pair, places, strict=True):
-            draw_graph(axis, shown, spots, limit)
+            draw_graph(axis, shown, spots, scale)
             axis.set_xlim(*window[0])
             axis.set_ylim(*window[1])
         if i < len(scores):
             row[0].text(-0.02, 0.5, scores[i], transform=row[0].transAxes, rotation=90, ha="right", va="center", fontsize=9)
         if any(part.nodes is not None or part.edges is not None for part in pair):
-            add_bar(figure, list(row), limit, ends)
+            scale.bar(figure, list(row))
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
 
 
-def draw_graph(axis: Axes, shown: Coloured, spots: Tensor, limit: float) -> None:
+def draw_graph(axis: Axes, shown: Coloured, spots: Tensor, scale: Scale) -> None:
     """One graph: the stronger a value, the wider and more coloured the edge, the more coloured the node."""
-    from matplotlib import colormaps
     from matplotlib.collections import LineCollection
-    from matplotlib.colors import Normalize
 
-    colours, scale = colormaps[COLOURS], Normalize(-limit, limit)
     ends, values = shown.of_edges()
     x, y = spots.T.numpy()
     count = max(len(spots), 1)
@@ -107,7 +105,7 @@ def draw_graph(axis: Axes, shown: Coloured, spots: Tensor, limit: float) -> None
     lines = spots[ends].numpy()
     kept = (~gone).numpy()
     base = 1.2 if count <= 60 else 0.5
-    strong = (values.abs() / limit).clamp(0, 1)
+    strong = (values.abs() / scale.limit).clamp(0, 1)
     width = base + 6.5 * strong.sqrt()
     casing = width + 1.4 if shown.edges is not None else torch.full_like(width, base)
     axis.add_collection(LineCollection(lines[kept], colors=PALE if shown.edges is not None else INK, linewidths=casing.numpy()[kept], zorder=1))
@@ -115,13 +113,13 @@ def draw_graph(axis: Axes, shown: Coloured, spots: Tensor, limit: float) -> None
     if shown.edges is not None:
         order = strong.argsort().numpy()
         order = order[kept[order]]
-        axis.add_collection(LineCollection(lines[order], colors=colours(scale(values.numpy()[order])), linewidths=width.numpy()[order], zorder=2))
+        axis.add_collection(LineCollection(lines[order], colors=scale.colours(values)[order], linewidths=width.numpy()[order], zorder=2))
     lost = torch.tensor([(k,) in shown.gone for k in range(len(spots))], dtype=torch.bool).numpy()
-    fill = colours(scale(shown.nodes.detach().cpu().flatten().double().numpy())) if shown.nodes is not None else "#f4f4f4"
+    fill = scale.colours(shown.nodes) if shown.nodes is not None else "#f4f4f4"
     axis.scatter(x, y, s=size, c=fill, edgecolors=INK, linewidths=0.9, zorder=3)
     if lost.any():
         axis.scatter(x[lost], y[lost], s=1.15 * size, c="white", edgecolors="#e08214", linewidths=2.2, linestyles="--", zorder=4)
-    _name(axis, shown, spots, limit, size)
+    _name(axis, shown, spots, scale.limit, size)
     axis.set_title(shown.title, fontsize=10)
     axis.set_aspect("equal")
     axis.set_axis_off()
@@ -145,18 +143,6 @@ def frame(places: Sequence[Tensor]) -> list[tuple[float, float]]:
     low, high = every.min(0).values, every.max(0).values
     room = 0.09 * float((high - low).max()) + 0.12
     return [(float(low[k]) - room, float(high[k]) + room) for k in (0, 1)]
-
-
-def add_bar(figure: Figure, axes: list[Axes], limit: float, ends: tuple[str, str], colours: Any = COLOURS) -> Any:
-    """One signed scale for several axes, with 0 in the middle."""
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    bar = figure.colorbar(ScalarMappable(Normalize(-limit, limit), colours), ax=axes, fraction=0.03, pad=0.02, aspect=24)
-    bar.set_ticks([-limit, 0, limit], labels=[f"{ends[0]}\n−{limit:.2g}", "0", f"{ends[1]}\n+{limit:.2g}"])
-    bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)
-    return bar
 
 
 def new_figure(width: float, height: float) -> Figure:

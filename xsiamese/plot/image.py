@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
+from xsiamese.plot.scale import SIGNED, UNSIGNED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from xsiamese.zoo.cards import Preprocessing
 
 Norm = Literal["pair", "each", "global"]
-COLOURS = "RdBu"  # red pushes apart, blue pulls together; safe for colour-blind readers
-UNSIGNED = "Purples"
 MOST = 8
 
 
@@ -52,7 +51,7 @@ def plot_pair(explanation: PairExplanation, *, preprocessing: Preprocessing | No
     rows = [(pair, layer, maps) for pair in range(min(len(explanation), MOST)) for layer, maps in enumerate(_layers(grown, pair))]
     figure = Figure(figsize=(9.2, 2.45 * len(rows) + 0.55), layout="constrained")
     axes = figure.subplots(len(rows), 4, squeeze=False)
-    colours = UNSIGNED if explanation.unsigned else COLOURS
+    colours = UNSIGNED if explanation.unsigned else SIGNED
     everything = _scale([m for _, _, maps in rows for m in maps], quantile)
     for line, (pair, layer, maps) in zip(axes, rows, strict=True):
         shared = everything if norm == "global" else _scale(maps, quantile)

@@ -1,4 +1,4 @@
-"""Two molecules drawn by RDKit, atoms and bonds coloured on one signed scale."""
+"""Two molecules drawn by RDKit, atoms and bonds coloured on one scale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from xsiamese.plot.graph import COLOURS, add_bar, new_figure
+from xsiamese.plot.graph import new_figure
+from xsiamese.plot.scale import Scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +19,7 @@ Values = Sequence[float] | Tensor | None
 
 def plot_molecules(
     molecules: Sequence[Any], atoms: Sequence[Values], bonds: Sequence[Values] = (None, None), *, titles: Sequence[str] = ("a", "b"), title: str = "",
-    ends: tuple[str, str] = ("apart", "together"), limit: float | None = None,
+    ends: tuple[str, str] = ("apart", "together"), limit: float | None = None, unsigned: bool = False,
 ) -> Figure:  # fmt: skip
     """Pairs of molecules side by side, what the two share drawn in one orientation, with one scale of colours.
 
@@ -30,6 +31,7 @@ def plot_molecules(
         title: of the picture.
         ends: what the lowest and the highest colour mean.
         limit: the value of the full colour; None takes the largest there is.
+        unsigned: whether values are relevances without a sign, whose colours start at 0.
 
     Raises:
         ImportError: if rdkit or matplotlib is not installed.
@@ -43,7 +45,7 @@ def plot_molecules(
     from matplotlib.image import imread
 
     bonds = [*bonds, *[None] * (len(molecules) - len(bonds))]
-    limit = limit or strongest([*atoms, *bonds])
+    scale = Scale(limit or strongest([*atoms, *bonds]), ends, unsigned, pale=True)
     drawn = [one for k in range(0, len(molecules), 2) for one in oriented([read(molecule) for molecule in molecules[k : k + 2]])]
     rows = -(-len(drawn) // 2)
     figure = new_figure(9.2, 3.7 * rows + 0.4)
@@ -51,16 +53,19 @@ def plot_molecules(
     for axis in axes:
         axis.set_axis_off()
     for axis, molecule, of_atoms, of_bonds, name in zip(axes, drawn, atoms, bonds, titles, strict=False):
-        picture = _painted(molecule, of_atoms, of_bonds, limit, (900, 720), "png")
+        picture = _painted(molecule, of_atoms, of_bonds, scale, (900, 720), "png")
         axis.imshow(imread(io.BytesIO(picture)), interpolation="antialiased")
         axis.set_title(name, fontsize=10)
-    add_bar(figure, axes, limit, ends, _pale())
+    scale.bar(figure, axes)
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
 
 
-def molecule_svg(molecule: Any, atoms: Values = None, bonds: Values = None, *, limit: float | None = None, size: tuple[int, int] = (420, 340)) -> str:
+def molecule_svg(
+    molecule: Any, atoms: Values = None, bonds: Values = None, *, limit: float | None = None, size: tuple[int, int] = (420, 340),
+    unsigned: bool = False,
+) -> str:  # fmt: skip
     """One molecule as SVG text.
 
     Args:
@@ -68,12 +73,14 @@ def molecule_svg(molecule: Any, atoms: Values = None, bonds: Values = None, *, l
         atoms, bonds: a value for each, or None.
         limit: the value of the full colour; None takes the largest there is. Give the same one for molecules that are to be compared.
         size: width and height in pixels.
+        unsigned: whether values are relevances without a sign, whose colours start at 0.
 
     Example:
         >>> molecule_svg("CCO", [0.1, 0.0, -0.4]).splitlines()[-1]
         '</svg>'
     """
-    text: str = _painted(oriented([read(molecule)])[0], atoms, bonds, limit or strongest([atoms, bonds]), size, "svg").decode()
+    scale = Scale(limit or strongest([atoms, bonds]), unsigned=unsigned, pale=True)
+    text: str = _painted(oriented([read(molecule)])[0], atoms, bonds, scale, size, "svg").decode()
     return text.strip()
 
 
@@ -116,25 +123,15 @@ def oriented(molecules: Sequence[Any]) -> list[Any]:
     return list(molecules)
 
 
-def _pale() -> Any:
-    """The scale without its dark ends, upon which symbols could not be read."""
-    from matplotlib import colormaps
-    from matplotlib.colors import ListedColormap
-
-    return ListedColormap([colormaps[COLOURS](0.14 + 0.72 * k / 255) for k in range(256)])
-
-
 def strongest(values: Sequence[Values]) -> float:
     """The largest absolute value."""
     sizes = [float(torch.as_tensor(value).abs().max()) for value in values if value is not None and len(value)]
     return max(sizes, default=0.0) or 1.0
 
 
-def _painted(molecule: Any, atoms: Values, bonds: Values, limit: float, size: tuple[int, int], kind: str) -> bytes:
+def _painted(molecule: Any, atoms: Values, bonds: Values, scale: Scale, size: tuple[int, int], kind: str) -> bytes:
     """The bytes of a picture."""
     from rdkit.Chem.Draw import rdMolDraw2D
-
-    scale = _pale()
 
     def colours(values: Values, count: int, what: str) -> dict[int, tuple[float, ...]]:
         if values is None:
@@ -142,8 +139,8 @@ def _painted(molecule: Any, atoms: Values, bonds: Values, limit: float, size: tu
         numbers = torch.as_tensor(values).detach().cpu().double().flatten()
         if len(numbers) != count:
             raise ValueError(f"{len(numbers)} values for {count} {what}: one each is needed")
-        share = (numbers / limit).clamp(-1, 1)
-        return {k: tuple(scale(0.5 + 0.5 * v)[:3]) for k, v in enumerate(share.tolist()) if abs(v) > 0.03}
+        found = scale.colours(numbers)
+        return {k: tuple(found[k, :3]) for k in (numbers.abs() > 0.03 * scale.limit).nonzero().flatten().tolist()}
 
     of_atoms, of_bonds = colours(atoms, molecule.GetNumAtoms(), "atoms"), colours(bonds, molecule.GetNumBonds(), "bonds")
     canvas = (rdMolDraw2D.MolDraw2DSVG if kind == "svg" else rdMolDraw2D.MolDraw2DCairo)(*size)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xsiamese.plot import captions
 from xsiamese.plot.graph import INK, new_figure
-from xsiamese.plot.image import COLOURS, UNSIGNED
+from xsiamese.plot.scale import SIGNED, UNSIGNED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +66,7 @@ def _bars(axes: Axes, values: Tensor, labels: list[str], limit: float, explanati
     from matplotlib.colors import Normalize
 
     low = 0.0 if explanation.unsigned else -limit
-    scale, colours = Normalize(low, limit), colormaps[UNSIGNED if explanation.unsigned else COLOURS]
+    scale, colours = Normalize(low, limit), colormaps[UNSIGNED if explanation.unsigned else SIGNED]
     axes.barh(range(len(values)), values.numpy(), color=colours(scale(values.numpy())), edgecolor=INK, linewidth=0.5, height=0.72)
     axes.set_yticks(range(len(values)), labels, fontsize=8)
     axes.set_xlim(1.05 * low, 1.05 * limit)

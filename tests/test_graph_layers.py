@@ -1,0 +1,193 @@
+"""Maps of nodes without ``layer=``, and models that give one call of a layer both sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+from torch_geometric.nn import GAT, GCN, GIN, MLP, GraphNorm, GraphSAGE, TopKPooling, global_mean_pool
+
+import xsiamese
+from tests import graph_problems as problems
+from tests import problems as images
+from xsiamese import PairGradCAM, PairHiResCAM, SiameseModel
+from xsiamese.zoo import find_card
+
+A, B = problems.pairs()
+CAMS = ["PairGradCAM", "PairHiResCAM", "PairXGradCAM", "PairGradCAMPlusPlus", "PairLayerCAM"]
+
+
+class Basic(nn.Module):
+    """A network of PyG, normalised after each layer, and a head."""
+
+    def __init__(self, gnn: Any, **options: Any) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.gnn = gnn(problems.FEATURES, 6, 3, **options)
+        self.head = nn.Linear(6, 3)
+        self.double().eval()
+
+    def forward(self, data: Any) -> Tensor:
+        batch = {"batch": data.batch} if self.gnn.norms is not None else {}
+        return self.head(global_mean_pool(self.gnn(data.x, data.edge_index, **batch), data.batch))  # type: ignore[no-any-return]
+
+
+def same(found: Any, expected: Any) -> None:
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.node_mask, other.node_mask, rtol=1e-9, atol=1e-12)
+        assert bool(one.node_mask.any())
+
+
+@pytest.mark.parametrize("gnn", [GCN, GIN, GAT, GraphSAGE])
+@pytest.mark.parametrize("options", [{}, {"norm": "batch_norm", "jk": "cat", "out_channels": 6}, {"norm": GraphNorm(6), "dropout": 0.5}], ids=str)
+def test_the_last_layer_that_sends_messages(gnn: Any, options: dict[str, Any]) -> None:
+    explainer = PairGradCAM(SiameseModel(Basic(gnn, **options)))
+    found = explainer.attribute((A, B))
+    assert explainer.layer_names_ == ["gnn.convs.2"]
+    same(found, PairGradCAM(explainer.model, "gnn.convs.2").attribute((A, B)))
+
+
+@pytest.mark.parametrize("name", CAMS)
+def test_every_map_of_nodes_finds_it_in_every_form_of_model(name: str) -> None:
+    cls = xsiamese.explainers()[name]
+    encoder, other = problems.Encoder("gin", bias=True), problems.Encoder("gcn", bias=True, layers=3)
+    expected = cls(SiameseModel(encoder, "dot"), "convs.1").attribute((A, B))
+    for model in (SiameseModel(encoder, "dot"), problems.Dot(encoder), problems.Backwards(encoder), problems.Joint(encoder)):
+        explainer = cls(model)
+        same(explainer.attribute((A, B)), expected)
+        assert explainer.layer_names_[0].endswith("convs.1")
+    pseudo = cls(SiameseModel((encoder, other), "dot"))
+    same(pseudo.attribute((A, B)), cls(SiameseModel((encoder, other), "dot"), ("convs.1", "convs.2")).attribute((A, B)))
+    assert pseudo.layer_names_ == ["convs.1 / convs.2"]
+
+
+@pytest.mark.parametrize("card", ["siamese-gcn", "siamese-gin", "siamese-gat", "simgnn", "graph-matching"])
+def test_the_zoo_names_the_layer_that_is_found(card: str) -> None:
+    known = find_card(card)
+    torch.manual_seed(0)
+    explainer = PairGradCAM(known.build(inputs=problems.FEATURES, **known.defaults).double().eval())
+    same(explainer.attribute((A, B)), PairGradCAM(explainer.model, known.layer).attribute((A, B)))
+    assert known.layer.removeprefix("model.") == explainer.layer_names_[0]
+
+
+def test_layers_after_a_pooling_that_drops_nodes_are_passed_over() -> None:
+    explainer = PairGradCAM(SiameseModel(problems.Pooled(), "dot"))
+    explainer.attribute((A, B))
+    assert explainer.layer_names_ == ["convs.0"]
+
+
+def test_without_such_a_layer_one_must_be_given() -> None:
+    class Dense(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = MLP([problems.FEATURES, 6, 6], norm=None).double()
+
+        def forward(self, data: Any) -> Tensor:
+            return global_mean_pool(self.layers(data.x), data.batch)
+
+    class PooledFirst(problems.Encoder):
+        def __init__(self) -> None:
+            super().__init__("graph")
+            self.pool = TopKPooling(problems.FEATURES, 0.5).double()
+
+        def forward(self, data: Any) -> Tensor:
+            x, edge_index, _, batch, *_ = self.pool(data.x, data.edge_index, batch=data.batch)
+            return global_mean_pool(self.nodes(x, edge_index), batch)
+
+    for encoder in (Dense(), PooledFirst()):
+        with pytest.raises(ValueError, match="no MessagePassing layer of torch_geometric has one row for each node to explain on: give layer="):
+            PairGradCAM(SiameseModel(encoder, "dot")).attribute((A, B))
+    assert PairGradCAM(SiameseModel(Dense(), "dot"), "layers").attribute((A, B))[0].node_mask.shape == (15, 1)
+
+
+# both sides in one call
+
+
+class Ordered(problems.Dot):
+    """One call of the encoder with the graphs of both sides in an order of its own."""
+
+    def __init__(self, encoder: nn.Module, order: str) -> None:
+        super().__init__(encoder)
+        self.order = order
+
+    def forward(self, a: Any, b: Any) -> Tensor:
+        both = [Data(x=one.x, edge_index=one.edge_index) for side in (a, b) for one in side.to_data_list()]
+        count = a.num_graphs
+        rows = {"a, b": range(2 * count), "b, a": [*range(count, 2 * count), *range(count)], "in turn": [i + count * k for i in range(count) for k in (0, 1)]}
+        where = torch.tensor(list(rows[self.order])).argsort()
+        z = self.encoder(Batch.from_data_list([both[i] for i in rows[self.order]]))[where]
+        return (z[:count] * z[count:]).sum(1)
+
+
+class CrossedOrdered(nn.Module):
+    """The same, and after the first layer every node of a pair looks at all nodes of both graphs."""
+
+    def __init__(self, order: str) -> None:
+        super().__init__()
+        self.first, self.second, self.order = problems.Encoder(bias=True, layers=1), nn.Linear(6, 3).double(), order
+
+    def forward(self, a: Any, b: Any) -> Tensor:
+        sizes = [torch.bincount(one.batch).tolist() for one in (a, b)]
+        count = a.num_graphs
+        rows = [(side, pair) for pair in range(count) for side in (0, 1)] if self.order == "in turn" else [(s, p) for s in (0, 1) for p in range(count)]
+        parts = [one.to_data_list() for one in (a, b)]
+        both = Batch.from_data_list([Data(x=parts[s][p].x, edge_index=parts[s][p].edge_index) for s, p in rows])
+        pair_of = torch.tensor([p for s, p in rows]).repeat_interleave(torch.tensor([sizes[s][p] for s, p in rows]))
+        h = self.first.nodes(both.x, both.edge_index)
+        near = (h @ h.t()).masked_fill(pair_of[:, None] != pair_of, float("-inf")).softmax(1)
+        return self.second(global_mean_pool(near @ h, pair_of)).tanh().sum(1)
+
+
+EQUAL = xsiamese.collate_pairs([(problems.graph(5, 9, i), problems.graph(5, 9, 10 + i)) for i in range(3)])
+
+
+@pytest.mark.parametrize("cls", [PairGradCAM, PairHiResCAM])
+@pytest.mark.parametrize("inputs", [(A, B), EQUAL], ids=["different sizes", "one size"])
+@pytest.mark.parametrize("layer", [None, "encoder.convs.0"])
+def test_sides_in_another_order_are_refused(cls: Any, inputs: Any, layer: str | None) -> None:
+    encoder = problems.Encoder(bias=True)
+    expected = cls(SiameseModel(encoder, "dot"), "convs.0" if layer else None).attribute(inputs)
+    same(cls(Ordered(encoder, "a, b"), layer).attribute(inputs), expected)
+    for order in ("b, a", "in turn"):
+        with pytest.raises(ValueError, match=r"convs\.. gets both sides in one call, and not all of a followed by all of b: which row belongs to which side"):
+            cls(Ordered(encoder, order), layer).attribute(inputs)
+
+
+def test_a_single_pair_in_turn_is_in_order() -> None:
+    """A plan that was made for one pair is not trusted for several."""
+    encoder = problems.Encoder(bias=True)
+    explainer = PairGradCAM(Ordered(encoder, "in turn"))
+    one = PairGradCAM(SiameseModel(encoder, "dot"))
+    same(explainer.attribute((A[1], B[1])), one.attribute((A[1], B[1])))
+    with pytest.raises(ValueError, match="gets both sides in one call"):
+        explainer.attribute((A, B))
+    same(explainer.attribute((A, B), internal_batch_size=1), one.attribute((A, B)))
+
+
+@pytest.mark.parametrize("inputs", [(A, B), EQUAL], ids=["different sizes", "one size"])
+def test_a_model_that_does_not_factor_may_still_be_in_order(inputs: Any) -> None:
+    found = PairHiResCAM(CrossedOrdered("a, b")).attribute(inputs)
+    alone = [PairHiResCAM(CrossedOrdered("a, b")).attribute((inputs[0][i], inputs[1][i])) for i in range(3)]
+    for side in (0, 1):
+        torch.testing.assert_close(found[side].node_mask, torch.cat([one[side].node_mask for one in alone]))
+    with pytest.raises(ValueError, match="gets both sides in one call"):
+        PairHiResCAM(CrossedOrdered("in turn")).attribute(inputs)
+
+
+@pytest.mark.parametrize("name", ["PairGradCAM", "PairLayerGradCam", "PairDeepLift"])
+def test_images_in_turn_are_refused_as_well(name: str) -> None:
+    class InTurn(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = images.conv_encoder()
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            z = self.encoder(torch.stack([a, b], 1).flatten(0, 1))
+            return (z[::2] * z[1::2]).sum(1)
+
+    cls = xsiamese.explainers()[name]
+    with pytest.raises(ValueError, match="gets both sides in one call, and not all of a followed by all of b"):
+        cls(InTurn(), *(["encoder.3"] if cls.needs_layer else [])).attribute(images.images(2))
