@@ -16,9 +16,10 @@ from torch_geometric.explain import Explanation
 from torch_geometric.nn import MessagePassing, global_add_pool
 
 from tests import graph_problems as problems
-from xsiamese import Invariance, InvarianceLearner, PairExplanation, RobustPairExplainer, SiameseModel, collate_pairs
+from xsiamese import Descent, Invariance, InvarianceLearner, PairExplanation, RobustPairExplainer, SiameseModel, collate_pairs
 from xsiamese.comparison import Function
 from xsiamese.inputs import side
+from xsiamese.request import Request
 from xsiamese_invariance.divergence import BernoulliKL
 from xsiamese_invariance.graph import GraphUnits
 from xsiamese_invariance.options import local_of
@@ -124,7 +125,7 @@ def test_the_gradient_is_that_of_autograd(parts: tuple[str, ...], wrt: Any) -> N
     a, b, model = graph_pair()
     explainer = RobustPairExplainer(model, coupling="none")
     with torch.random.fork_rng():
-        checked = explainer._batches((a, b), None, None, None, wrt, False, False, 0, {}, parts)
+        checked = Request((a, b), wrt=wrt, parts=parts).batch(explainer)
         local = local_of(checked, "none", None, None, None, False, "mixed", 8, (0.02, 0.01), "auto", (0.1, 0.2, 0.05, 2), None, None)
         problem, _ = local.problem(checked)
     theta = torch.randn(problem.start.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -217,6 +218,8 @@ def test_graphs_without_edges_and_with_weights() -> None:
     torch.testing.assert_close(alone[0].node_mask, first.node_mask[5:])
     only = RobustPairExplainer(model, coupling="none").attribute((mixed, batch(lone, b[0])), parts=("edges",), steps=5, internal_batch_size=1)
     assert only[0].edge_mask.shape == (a[0].edge_index.shape[1],)
+    settled = RobustPairExplainer(model, coupling="none").attribute((mixed, batch(lone, b[0])), descent=Descent(tolerance=1e3, every=2))
+    assert settled[0].edge_mask.shape == only[0].edge_mask.shape  # what is left when a pair has settled may have no edges
     weighted = problems.pairs(weights=True)
     found = RobustPairExplainer(SiameseModel(problems.Encoder("graph"), "dot"), coupling="none").attribute(weighted, parts=("nodes", "edge_weight"), steps=20)
     gated = RobustPairExplainer(SiameseModel(problems.Encoder("graph"), "dot"), coupling="none").attribute(weighted, parts=BOTH, steps=20)

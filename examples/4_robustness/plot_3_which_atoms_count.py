@@ -53,8 +53,8 @@ with torch.no_grad():
 print(f"ROC-AUC on pairs of {len(test)} molecules it has not seen: {roc_auc_score(test.labels[i] == test.labels[j], scores):.3f}")
 
 # %%
-# **The mutagenic molecule with most nitrogens**, and eight others to compare it with. What is removed of its atoms becomes an atom of another kind, drawn from all
-# atoms of the pool; what is removed of its bonds is deleted.
+# **The mutagenic molecule with most nitrogens**, and eight others to compare it with. An atom that is removed becomes one of another kind, drawn from all
+# atoms of the pool; a bond that is removed is deleted.
 
 from xsiamese import InvarianceLearner, PairSaliency, RobustPairExplainer  # noqa: E402
 

@@ -86,9 +86,7 @@ class Fit:
     def _of_graphs(self, rows: Tensor, reference: Tensor, scores: Tensor, generator: torch.Generator) -> MaskProblem:
         """The same for graphs, whose masks are on the query alone."""
         if self.chosen is None or not torch.equal(self.chosen[0], rows):
-            chosen = self.units.select(rows.to(reference))
-            assert isinstance(chosen, GraphUnits)
-            self.chosen = (rows, chosen)
+            self.chosen = (rows, GraphUnits(self.unlabeled.queries.select(rows.to(reference)), self.units.count))
         own = self.chosen[1]
         objective, arguments = self.unlabeled.graphs(self.learner.model, own.side, reference)
         masked = Masked(masked_leaves(own.side), own, (), deleted_leaves(own.side))

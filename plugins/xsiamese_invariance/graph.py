@@ -23,10 +23,12 @@ class GraphUnits:
     Attributes:
         side: the graphs, with the parts that are explained.
         least: how many units there are at least.
+        leaves: the leaves that are masked: those that have a row, as graphs may have no edges.
     """
 
     side: Side
     least: int = 0
+    leaves: tuple[int, ...] = ()
     index: tuple[Tensor, ...] = field(init=False)
     count: int = field(init=False)
     valid: Tensor = field(init=False)
@@ -43,12 +45,8 @@ class GraphUnits:
         count = max(int(start.max()), self.least)
         object.__setattr__(self, "index", tuple(index[leaf] for leaf in range(len(one.leaves))))
         object.__setattr__(self, "count", count)
+        object.__setattr__(self, "leaves", self.leaves or tuple(leaf for leaf, tensor in enumerate(one.leaves) if len(tensor)))
         object.__setattr__(self, "valid", torch.arange(count, device=start.device) < start[:, None])
-
-    @property
-    def leaves(self) -> list[int]:
-        """The leaves that have a row; graphs may have no edges."""
-        return [leaf for leaf, tensor in enumerate(self.side.leaves) if len(tensor)]
 
     def expand(self, mask: Tensor, fixed: float = 1.0) -> list[Tensor]:
         """A mask (pairs, count) on the rows of each leaf: (nodes, 1) and (edges,)."""
@@ -71,8 +69,8 @@ class GraphUnits:
         return self.side.rows(self.leaves[place], keep)
 
     def select(self, keep: Tensor) -> GraphUnits:
-        """Those of some of the pairs."""
-        return GraphUnits(self.side.select(keep), self.count)
+        """Those of some of the pairs, on the same leaves."""
+        return GraphUnits(self.side.select(keep), self.count, self.leaves)
 
     def maps(self, mask: Tensor) -> Any:
         """A mask on the graphs, as a ``torch_geometric.explain.Explanation``."""
