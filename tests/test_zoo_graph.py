@@ -122,6 +122,28 @@ def test_simgnn_reports_the_sigmoid_of_what_is_explained() -> None:
     assert not model.factored
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_simgnn_starts_alive_and_near_the_mean_that_it_is_told(seed: int) -> None:
+    torch.manual_seed(seed)
+    model = SimGNN(FEATURES, mean=0.2).double()
+    a, b = batches("simgnn")
+    score = model(a, b)
+    assert float((score.detach() - 0.2).abs().max()) < 0.15
+    assert float(score.detach().std()) > 1e-3
+    (gradient,) = torch.autograd.grad(score[0], model.convs[0].lin.weight)
+    assert bool(gradient.any())
+
+
+def test_without_node_features_simgnn_tells_a_path_from_a_star_if_it_standardises() -> None:
+    ends = torch.arange(1, 8)
+    forms = [Data(x=torch.ones(8, 1), edge_index=to_undirected(torch.stack([start, ends]))) for start in (ends - 1, 0 * ends)]
+    for standardise in (False, True):
+        torch.manual_seed(0)
+        path, star = SimGNN(1, standardise=standardise).encode(Batch.from_data_list(forms))
+        apart = float((path - star).detach().norm() / path.detach().norm())
+        assert apart > 0.5 if standardise else apart < 0.1
+
+
 def test_cross_attention_crosses() -> None:
     """Another partner changes a graph's embedding; without attention it does not; a graph that meets itself finds a match for every node."""
     torch.manual_seed(0)
@@ -212,6 +234,8 @@ def test_bad_words_and_bad_graphs_are_told() -> None:
         GraphEncoder(3)(Data(edge_index=torch.tensor([[0], [1]]), num_nodes=2))
     with pytest.raises(ValueError, match="14 nodes in 3 graphs: 6 regions each are needed"):
         BrainGCN(FEATURES, 6).double()(a)
+    with pytest.raises(ValueError, match="mean=1: the mean of similarities, between 0 and 1"):
+        SimGNN(FEATURES, mean=1)
     for name in ("simgnn", "graph-matching"):
         with pytest.raises(ValueError, match="a holds 1 graphs and b 3"):
             built(name)(Batch.from_data_list(sides(name)[0][:1]), b)

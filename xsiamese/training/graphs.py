@@ -45,7 +45,7 @@ class Training(Modality):
         regions = {"regions": int(source.train.sizes[0])} if self.settings.network == "brain-gcn" else {}
         attributes = source.train.edge_attr
         edges = {"attributes": attributes.shape[1]} if self.settings.network == "graph-matching" and attributes is not None else {}
-        return {"inputs": source.train.features, **regions, **edges}
+        return {"inputs": source.train.features, **regions, **edges, **(self._of_simgnn(source.train) if self.settings.network == "simgnn" else {})}
 
     def described(self) -> dict[str, Any]:
         kind, place = kind_of(self.settings.dataset, self.settings.data)
@@ -68,3 +68,11 @@ class Training(Modality):
         found, true = similarities(model, few, source.train, self.ready()), few.alike[few.known][:, source.train.known]
         title = f"{self.settings.network}, {source.name}: test graphs to training graphs"
         return {"similarities.png": against(true.flatten(), found.flatten(), title)}
+
+    @staticmethod
+    def _of_simgnn(graphs: LabelledGraphs) -> dict[str, Any]:
+        """Whether all nodes have the same features; where it is known how alike graphs are, the mean, away from 0 and 1, which no sigmoid reaches."""
+        same = {"standardise": bool((graphs.x == graphs.x[0]).all())}
+        if graphs.alike is None or graphs.known is None:
+            return same
+        return {**same, "mean": float(graphs.alike[graphs.known][:, graphs.known].nanmean().clamp(0.01, 0.99))}

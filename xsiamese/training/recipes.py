@@ -112,7 +112,7 @@ RECIPES: Mapping[str, Recipe] = {
         lr=5e-3, epochs=40, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-2}, rounds=2,
     ),
     **{name: Recipe(_graph, **GRAPH, rounds=4, for_data=EDITED) for name in ("siamese-gcn", "siamese-gin", "siamese-gat", "graph-matching")},
-    "simgnn": Recipe(_graph, **{**GRAPH, "lr": 1e-3}, rounds=4, for_data={name: {**GED, "epochs": 15, "schedule": "constant"} for name in EDITED}),
+    "simgnn": Recipe(_graph, **{**GRAPH, "lr": 1e-3}, rounds=4, for_data={"AIDS700nef": {**GED, "epochs": 25}, "LINUX": {**GED, "epochs": 16}}),
     "brain-gcn": Recipe(_graph, **{**GRAPH, "lr": 1e-3, "batch_size": 32}),
 }  # fmt: skip
 OLD_NAMES: Mapping[str, str] = {"siamese-constrastive": "siamese-contrastive", "tripet-loss-net": "triplet-loss-net"}

@@ -43,11 +43,11 @@ def brain_gcn(inputs: int = 116, regions: int = 116, hidden: int = 32, order: in
     return SiameseModel(BrainGCN(inputs, regions, hidden, order, layers), Learned(RegionProduct(regions), "product"))
 
 
-def simgnn(inputs: int = 29, bins: int = 16) -> PairModel:
+def simgnn(inputs: int = 29, bins: int = 16, mean: float = 0.5, standardise: bool = False) -> PairModel:
     """SimGNN (:cite:`bai2019`), see :class:`~xsiamese.zoo.matching.SimGNN`."""
     from xsiamese.zoo.matching import SimGNN
 
-    return SimGNN(inputs, bins=bins)
+    return SimGNN(inputs, bins=bins, mean=mean, standardise=standardise)
 
 
 def graph_matching(inputs: int = 1, attributes: int = 0, hidden: int = 32, dimensions: int = 64, layers: int = 3, comparison: str = "euclidean") -> PairModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
@@ -26,26 +27,41 @@ class SimGNN(PairModel):
     it. The score is the sigmoid of what is explained.
 
     As published, the histogram only counts: no gradient goes through it. Attributions by gradients see what the tensor network sees;
-    perturbations see both. With ReLU in the tensor network and the head some starts die and give one score to all pairs: here they are tanh and
-    leaky. The tensor network treats its two inputs differently, so that swapping them changes the score.
+    perturbations see both. The tensor network treats its two inputs differently, so that swapping them changes the score.
+
+    Weights start as Glorot and Bengio say (:cite:`glorot2010`) and biases at 0, as in the authors' program, and the last bias so that the score is near
+    ``mean``. From PyTorch's own start the score hardly depends on the pair; from another mean all weights move together at first. Either can leave no
+    unit of the narrow layers of ReLU alive, and then all pairs get one score. ReLU is leaky (slope 0.01) in the layers after the tensor network.
 
     Args:
         inputs: node features.
         sizes: of the graph convolutions.
         slices: of the neural tensor network.
         bins: of the histogram; 0 leaves it out, and gradients see all there is.
+        mean: of the similarities to learn; the score starts there.
+        standardise: the node features before each ReLU over the nodes of a batch, which the paper does not. For graphs whose nodes all have the same
+            features: what a graph's form adds to them is small beside what all nodes share, and little but the numbers of nodes is learned.
+
+    Raises:
+        ValueError: if ``mean`` is not between 0 and 1.
     """
 
-    def __init__(self, inputs: int, sizes: tuple[int, ...] = (128, 64, 32), slices: int = 16, bins: int = 16) -> None:
+    def __init__(
+        self, inputs: int, sizes: tuple[int, ...] = (128, 64, 32), slices: int = 16, bins: int = 16, *, mean: float = 0.5, standardise: bool = False
+    ) -> None:
         super().__init__()
+        if not 0 < mean < 1:
+            raise ValueError(f"mean={mean:g}: the mean of similarities, between 0 and 1, is needed")
         self.inputs, self.bins = inputs, bins
         self.convs = nn.ModuleList(GCNConv(a, b) for a, b in zip((inputs, *sizes), sizes, strict=False))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(size) if standardise else nn.Identity() for size in sizes[:-1])
         self.context = nn.Linear(sizes[-1], sizes[-1], bias=False)
         self.mean, self.sum = MeanAggregation(), SumAggregation()
         self.bilinear = nn.Bilinear(sizes[-1], sizes[-1], slices, bias=False)
         self.linear = nn.Linear(2 * sizes[-1], slices)
-        steps = [layer for a, b in ((slices + bins, 16), (16, 8), (8, 4)) for layer in (nn.Linear(a, b), nn.LeakyReLU(0.2))]
+        steps = [layer for a, b in ((slices + bins, 16), (16, 8), (8, 4)) for layer in (nn.Linear(a, b), nn.LeakyReLU())]
         self.head = nn.Sequential(*steps, nn.Linear(4, 1))
+        self._start(mean)
 
     def forward(self, a: Any, b: Any, *extra: Any) -> Tensor:
         return self.reported(self.explained(a, b))
@@ -54,7 +70,7 @@ class SimGNN(PairModel):
         paired(a, b)
         u_a, u_b = self.nodes(a), self.nodes(b)
         z_a, z_b = self._read(u_a, a), self._read(u_b, b)
-        tensor = (self.bilinear(z_a, z_b) + self.linear(torch.cat([z_a, z_b], 1))).tanh()
+        tensor = (self.bilinear(z_a, z_b) + self.linear(torch.cat([z_a, z_b], 1))).relu()
         joined = torch.cat([tensor, self.histogram(u_a.detach(), a, u_b.detach(), b)], 1) if self.bins else tensor
         score: Tensor = self.head(joined)[:, 0]
         return score
@@ -70,7 +86,7 @@ class SimGNN(PairModel):
         """The features of all nodes, shape (nodes, dimensions)."""
         x: Tensor = checked(batch, self.inputs)
         for i, conv in enumerate(self.convs):
-            x = cast(Tensor, conv(x if i == 0 else x.relu(), batch.edge_index, batch.get("edge_weight")))
+            x = cast(Tensor, conv(x if i == 0 else self.norms[i - 1](x).relu(), batch.edge_index, batch.get("edge_weight")))
         return x
 
     def histogram(self, u_a: Tensor, a: Any, u_b: Tensor, b: Any) -> Tensor:
@@ -92,6 +108,15 @@ class SimGNN(PairModel):
         attention = (nodes * context[index]).sum(1, keepdim=True).sigmoid()
         read: Tensor = self.sum(attention * nodes, index, dim_size=count(batch))
         return read
+
+    def _start(self, mean: float) -> None:
+        for layer in (self.context, self.linear, *self.head[::2]):
+            nn.init.xavier_uniform_(cast(Tensor, layer.weight))
+            if layer.bias is not None:
+                nn.init.zeros_(cast(Tensor, layer.bias))
+        for matrix in self.bilinear.weight:  # one by one: as a whole it would count 16 times as many inputs
+            nn.init.xavier_uniform_(matrix)
+        nn.init.constant_(cast(Tensor, self.head[-1].bias), math.log(mean / (1 - mean)))
 
 
 class Messages(MessagePassing):
