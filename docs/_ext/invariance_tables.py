@@ -19,6 +19,7 @@ def tables(folder: Path) -> dict[str, str]:
     analytic, speed = (_read(folder / f"invariance_{name}.json") for name in ("analytic", "speed"))
     return {
         **{f"invariance_{net}.inc": methods(analytic[net]["table"]) if net in analytic else rows([], []) for net in ("first", "second")},
+        "invariance_fresh.inc": fresh(analytic["first"]["fresh"]) if "fresh" in analytic.get("first", {}) else rows([], []),
         "invariance_controls.inc": controls(analytic["first"]) if "first" in analytic else rows([], []),
         "invariance_convergence.inc": convergence(analytic["first"]["course"]) if "first" in analytic else rows([], []),
         "invariance_speed.inc": fast(speed) if speed else rows([], []),
@@ -28,6 +29,13 @@ def tables(folder: Path) -> dict[str, str]:
 def methods(found: dict[str, Any]) -> str:
     """Every method on the net with known relevance."""
     return rows(["", *COLUMNS.values()], [[name, *(_spread(one.get(key)) for key in COLUMNS)] for name, one in found.items()])
+
+
+def fresh(found: dict[str, Any]) -> str:
+    """What the aims are about, on seeds that nothing was chosen on."""
+    keys = ("overlap", "pair truth", "keep top 6")
+    lines = [[name, *(_spread(one[key]) for key in keys)] for name, one in (*found["table"].items(), ("difference on the same pairs", found["difference"]))]
+    return rows(["seeds {} to {}".format(*found["seeds"]), *(COLUMNS[key] for key in keys)], lines)
 
 
 def controls(found: dict[str, Any]) -> str:
