@@ -102,16 +102,21 @@ class Convergence:
     def __str__(self) -> str:
         end = self.final
         told = [f"{len(self)} pairs: " + ", ".join(f"{self.status.count(s)} {s}" for s in sorted(set(self.status)))]
+        begun = torch.isfinite(end.stationarity)  # Ctrl-C may come before some pairs have
+        if not bool(begun.all()):
+            told.append(f"{int((~begun).sum())} not begun")
         for name in ("stationarity", "infeasibility", "complementarity", "dual_gap"):
-            value = getattr(end, name)
-            told.append(f"{name}: median {float(value.median()):.2g}, worst {float(value.max()):.2g}")
-        stuck = [f"pair {i}: {self._at_cap(i)}" for i, status in enumerate(self.status) if status == "infeasible"]
+            value = getattr(end, name)[begun]
+            if len(value):
+                told.append(f"{name}: median {float(value.median()):.2g}, worst {float(value.max()):.2g}")
+        stuck = [f"pair {i}: {self._at_cap(i)}" for i, at_cap in enumerate(end.at_cap.tolist()) if at_cap > 0 and self.status[i] != "converged"]
         return "\n".join([*told, *stuck[:8]])
 
     def _at_cap(self, pair: int) -> str:
         row = self.multipliers[pair]
         which = [name for name, value in zip(self.constraints, row.tolist(), strict=True) if value >= float(row.max())]
-        return f"{', '.join(which)} cannot hold; multiplier at its bound {float(row.max()):.3g}"
+        verdict = "cannot hold" if self.status[pair] == "infeasible" else "does not hold yet"
+        return f"{', '.join(which)} {verdict}; multiplier at its bound {float(row.max()):.3g}"
 
     @classmethod
     def joined(cls, parts: Iterable[Convergence]) -> Convergence:
