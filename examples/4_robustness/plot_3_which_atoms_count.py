@@ -73,7 +73,7 @@ chosen = int((nitrogens * (test.labels == 1)).argmax())
 query = test.gather(torch.tensor([chosen]))
 others = torch.tensor([m for m in range(len(test)) if m != chosen][:8])
 pairs = (test.gather(torch.full_like(others, chosen)), test.gather(others))
-price = {"size": 0.01, "entropy": 0.005}
+price = {"size": 0.004, "entropy": 0.002}
 invariance = InvarianceLearner(model, steps=200, **price).fit(query, train.gather(torch.arange(len(train))))
 explainer = RobustPairExplainer(model, coupling="ball")
 (held, _), trace = explainer.attribute(pairs, invariance=invariance, wrt="first", draws=8, return_convergence=True, **price)
