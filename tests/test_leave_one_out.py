@@ -139,5 +139,5 @@ def test_the_only_node_cannot_be_left_out() -> None:
 def test_other_parts_cannot_be_left_out() -> None:
     a = one(random_graph(3, 2, 0))
     a.edge_weight = torch.ones(4).double()
-    with pytest.raises(ValueError, match="nodes and edges can be taken away"):
+    with pytest.raises(ValueError, match="PairLeaveOneOut explains nodes and edges of a graph, not edge_weight"):
         PairLeaveOneOut(SiameseModel(Convolved(0))).attribute((a, a), parts="edge_weight")

@@ -100,7 +100,7 @@ class Survey:
         leaves = [leaf for leaf in self.leaves[side] if leaf.requires_grad]
         if not output.requires_grad or not leaves:
             return False
-        return any(g is not None for g in torch.autograd.grad(output.sum(), leaves, retain_graph=True, allow_unused=True))
+        return any(g is not None for g in torch.autograd.grad(output, leaves, torch.ones_like(output), retain_graph=True, allow_unused=True))
 
 
 def survey(run: Callable[[], Any], modules: Sequence[nn.Module], leaves: tuple[Sequence[Tensor], Sequence[Tensor]], pairs: int) -> Survey:

@@ -109,9 +109,6 @@ class Order:
         last = int((mask > 0).sum(1).min())
         if not 1 <= top < last:
             raise ValueError(f"top={top}: the order of the first k units needs 1 <= k < {last}, the units there are")
-        levels = 1 + (top > 1)
-        if not 0 <= margin * levels < 1:
-            raise ValueError(f"xi={margin}: relevances lie in [0, 1], and an order of {levels + 1} levels needs xi below {1 / levels:g}")
         kth = ranked[:, top - 1 : top]
         after = ranked[:, top : min(2 * top, last)]
         above = torch.cat([ranked[:, : top - 1], kth.expand_as(after)], 1)
