@@ -64,7 +64,7 @@ bars = invariance_table(invariance.mask[0], names, shown, {"mean |gradient|": gr
 
 # %%
 # **Before and after.** Each line is a reference, each column a feature, dots mark the four strongest. Gradient times difference is the usual answer to "why
-# are these two (not) alike"; a mask optimised for each pair alone is free to choose among masks that do equally well; the last one must stay within 0.1 nats
+# are these two (not) alike"; a mask optimised for each pair alone is free to choose among masks that do equally well; the last one must stay within 0.05 nats
 # of the invariance.
 
 from xsiamese import RobustPairExplainer  # noqa: E402

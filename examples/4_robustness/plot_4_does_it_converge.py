@@ -52,7 +52,7 @@ for mu in (1e-3, 0.0):
     explainer = RobustPairExplainer(model, coupling="ball")
     descent = Descent(steps=2000, rate=8, mu=mu, tolerance=1e-12)  # to the end, also where it has long converged
     _, traces[f"mu = {mu:g}"] = explainer.attribute((queries, references), invariance=held, masks="shared", descent=descent, draws=16, return_convergence=True)
-figure = convergence(traces, "Gradient descent-ascent, KL ball of 0.1 nats", {"stationarity": 1e-3})
+figure = convergence(traces, "Gradient descent-ascent, KL ball of 0.05 nats", {"stationarity": 1e-3})
 
 # %%
 # The plateau, for the pairs whose constraint is active:
