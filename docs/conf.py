@@ -30,10 +30,13 @@ extensions = [
 ]
 exclude_patterns = ["_build", "measurements", "auto_examples/**/GALLERY_HEADER.rst"]
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(?!xsiamese).*"), ("py:.*", r".*\._.*|.*\.AnyItems")]  # only our own public names must resolve, and no type variable
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!xsiamese).*"),
+    ("py:.*", r".*\._.*|.*\.AnyItems"),
+]  # only our own public names must resolve, and no type variable
 suppress_warnings = ["config.cache"]  # the gallery's settings hold functions, which Sphinx cannot store between builds
 
-bibtex_bibfiles = ["../xsiamese/bibliography.bib"]
+bibtex_bibfiles = ["../xsiamese/result/bibliography.bib"]
 bibtex_reference_style = "author_year"
 bibtex_default_style = "plain"
 
@@ -52,7 +55,11 @@ copybutton_prompt_is_regexp = True
 
 # Examples on real data stop where there is none: then they are shown without being run.
 DATA = Path(os.environ.setdefault("XSIAMESE_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data")))
-NEEDS_DATA = [path.stem for path in Path(__file__).parents[1].glob("examples/*/plot_*.py") if "XSIAMESE_DATA" in path.read_text(encoding="utf-8")]
+NEEDS_DATA = [
+    path.stem
+    for path in Path(__file__).parents[1].glob("examples/*/plot_*.py")
+    if "XSIAMESE_DATA" in path.read_text(encoding="utf-8")
+]
 EXECUTED = r"plot_" if DATA.is_dir() else rf"/(?!{'|'.join(NEEDS_DATA)})plot_"
 
 sphinx_gallery_conf = {

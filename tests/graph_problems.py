@@ -23,9 +23,19 @@ CONVS: dict[str, Callable[[int, int, bool], nn.Module]] = {
 
 
 class Encoder(nn.Module):
-    """Two or more layers of one kind, ReLU between, a readout: no bias unless asked for, so that everything is homogeneous."""
+    """Two or more layers of one kind, ReLU between, a readout: no bias unless asked for, so that everything is
+    homogeneous.
+    """
 
-    def __init__(self, kind: str = "gcn", *, bias: bool = False, layers: int = 2, seed: int = 0, readout: Callable[..., Tensor] = global_mean_pool) -> None:
+    def __init__(
+        self,
+        kind: str = "gcn",
+        *,
+        bias: bool = False,
+        layers: int = 2,
+        seed: int = 0,
+        readout: Callable[..., Tensor] = global_mean_pool,
+    ) -> None:
         super().__init__()
         torch.manual_seed(seed)
         self.convs = nn.ModuleList(CONVS[kind](FEATURES if i == 0 else 6, 6, bias) for i in range(layers))
@@ -138,11 +148,15 @@ def pairs(**options: bool) -> tuple[Any, Any]:
 
 def per_pair(value: Tensor, batch: Tensor) -> Tensor:
     """The sum of what belongs to each pair."""
-    return torch.zeros(int(batch.max()) + 1, dtype=value.dtype).index_add(0, batch, value.flatten(1).sum(1) if value.dim() > 1 else value)
+    return torch.zeros(int(batch.max()) + 1, dtype=value.dtype).index_add(
+        0, batch, value.flatten(1).sum(1) if value.dim() > 1 else value
+    )
 
 
 def relabelled(data: Data, seed: int = 0) -> tuple[Data, Tensor, Tensor]:
-    """The same graph with its nodes and edges in another order: node i is old node nodes[i], edge j is old edge edges[j]."""
+    """The same graph with its nodes and edges in another order: node i is old node nodes[i], edge j is old edge
+    edges[j].
+    """
     generator = torch.Generator().manual_seed(seed)
     nodes = torch.randperm(len(data.x), generator=generator)
     edges = torch.randperm(data.edge_index.shape[1], generator=generator)

@@ -13,7 +13,10 @@ from torch_geometric.utils import subgraph
 def graph(edges: list[tuple[int, int]], nodes: int, x: Tensor | None = None) -> Data:
     """An undirected graph; each node's features are ones unless given."""
     both = [pair for u, v in edges for pair in ((u, v), (v, u))]
-    return Data(x=torch.ones(nodes, 1, dtype=torch.float64) if x is None else x, edge_index=torch.tensor(both, dtype=torch.long).reshape(-1, 2).T)
+    return Data(
+        x=torch.ones(nodes, 1, dtype=torch.float64) if x is None else x,
+        edge_index=torch.tensor(both, dtype=torch.long).reshape(-1, 2).T,
+    )
 
 
 def random_graph(nodes: int, edges: int, seed: int, features: int = 3) -> Data:
@@ -33,7 +36,10 @@ def without(data: Data, gone: set[tuple[int, ...]]) -> Data:
     """By the tools of torch_geometric alone."""
     start, end = data.edge_index
     kept = torch.tensor([(k,) not in gone for k in range(int(data.num_nodes or 0))])
-    left = torch.tensor([(u, v) not in gone and (v, u) not in gone for u, v in zip(start.tolist(), end.tolist(), strict=True)], dtype=torch.bool)
+    left = torch.tensor(
+        [(u, v) not in gone and (v, u) not in gone for u, v in zip(start.tolist(), end.tolist(), strict=True)],
+        dtype=torch.bool,
+    )
     edge_index, _ = subgraph(kept, data.edge_index[:, left], relabel_nodes=True, num_nodes=data.num_nodes)
     return Data(x=data.x[kept], edge_index=edge_index)
 
@@ -62,7 +68,9 @@ class Convolved(nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         shapes = ((features, width), (features, width), (width, width), (width, width))
-        self.weights = nn.ParameterList([nn.Parameter(torch.randn(*shape, generator=generator, dtype=torch.float64) / 2) for shape in shapes])
+        self.weights = nn.ParameterList(
+            [nn.Parameter(torch.randn(*shape, generator=generator, dtype=torch.float64) / 2) for shape in shapes]
+        )
 
     def forward(self, batch: Any) -> Tensor:
         h = batch.x

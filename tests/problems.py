@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese import SiameseModel
-from xsiamese.comparison import Comparison, Function
+from xsiamese.model.comparison import Comparison, Function
 
 
 def conv_encoder(bias: bool = True, inplace: bool = False, seed: int = 0, channels: int = 1) -> nn.Sequential:
@@ -17,12 +17,18 @@ def conv_encoder(bias: bool = True, inplace: bool = False, seed: int = 0, channe
     torch.manual_seed(seed)
     return (
         nn.Sequential(
-            nn.Conv2d(channels, 5, 3, padding=1, bias=bias), nn.ReLU(inplace), nn.MaxPool2d(2),
-            nn.Conv2d(5, 7, 3, padding=1, bias=bias), nn.ReLU(inplace), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 6, bias=bias),
+            nn.Conv2d(channels, 5, 3, padding=1, bias=bias),
+            nn.ReLU(inplace),
+            nn.MaxPool2d(2),
+            nn.Conv2d(5, 7, 3, padding=1, bias=bias),
+            nn.ReLU(inplace),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(7, 6, bias=bias),
         )
         .double()
         .eval()
-    )  # fmt: skip
+    )
 
 
 def smooth_encoder(seed: int = 0) -> nn.Sequential:
@@ -113,7 +119,13 @@ def gap_dot(seed: int = 0) -> SiameseModel:
     """Bias-free, globally pooled, dot product: Grad-CAM of the last layer sums to the score on each side."""
     torch.manual_seed(seed)
     encoder = nn.Sequential(
-        nn.Conv2d(1, 5, 3, bias=False), nn.ReLU(), nn.Conv2d(5, 7, 3, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(7, 6, bias=False)
+        nn.Conv2d(1, 5, 3, bias=False),
+        nn.ReLU(),
+        nn.Conv2d(5, 7, 3, bias=False),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(7, 6, bias=False),
     )
     return SiameseModel(encoder.double(), "dot")
 
@@ -125,8 +137,12 @@ def linear(comparison: str | Comparison = "dot", seed: int = 0) -> tuple[Siamese
     return SiameseModel(encoder, comparison), encoder.weight.detach()
 
 
-def planted_patches(pairs: int = 20, size: int = 16, patch: int = 4, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Images of faint noise that share one strong patch at different places, and the masks of the patch in a and in b."""
+def planted_patches(
+    pairs: int = 20, size: int = 16, patch: int = 4, seed: int = 0
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Images of faint noise that share one strong patch at different places, and the masks of the patch in
+    a and in b.
+    """
     generator = torch.Generator().manual_seed(seed)
     a, b = (0.05 * torch.randn(pairs, 1, size, size, generator=generator, dtype=torch.float64) for _ in range(2))
     masks = [torch.zeros(pairs, size, size, dtype=torch.bool) for _ in range(2)]
@@ -140,7 +156,9 @@ def planted_patches(pairs: int = 20, size: int = 16, patch: int = 4, seed: int =
 
 
 class Gated(nn.Module):
-    """Embeds the first ``always`` features as they are and the next ``sometimes`` as 1.5 relu(x - 0.5); the rest is not used."""
+    """Embeds the first ``always`` features as they are and the next ``sometimes`` as 1.5 relu(x - 0.5); the rest is not
+    used.
+    """
 
     def __init__(self, always: int = 4, sometimes: int = 6) -> None:
         super().__init__()
@@ -152,12 +170,16 @@ class Gated(nn.Module):
 
 
 def known_relevance(always: int = 4, sometimes: int = 6, offset: float = 3.0, strength: float = 0.5) -> SiameseModel:
-    """A Siamese net whose logit is offset - strength |u - v|^2: which features count is known for every pair, see :func:`relevant`."""
+    """A Siamese net whose logit is offset - strength |u - v|^2: which features count is known for every pair, see
+    :func:`relevant`.
+    """
     return SiameseModel(Gated(always, sometimes), Function(lambda u, v: offset - strength * (u - v).square().sum(1)))
 
 
 def relevant(query: Tensor, reference: Tensor, always: int = 4, sometimes: int = 6) -> Tensor:
-    """Which features count for each pair of :func:`known_relevance`: the first always, the next where one of the two exceeds 0.5."""
+    """Which features count for each pair of :func:`known_relevance`: the first always, the next where one of the two
+    exceeds 0.5.
+    """
     found = (query > 0.5) | (reference > 0.5)
     found[:, :always], found[:, always + sometimes :] = True, False
     return found

@@ -22,9 +22,9 @@ from xsiamese import (
     record,
     untied,
 )
+from xsiamese.branches.calls import survey
+from xsiamese.branches.untied import Branches, untie_repeats
 from xsiamese.contract.traces import _traces as traces
-from xsiamese.survey import survey
-from xsiamese.views import Branches, untie_repeats
 
 
 def dot(z_a: Tensor, z_b: Tensor) -> Tensor:
@@ -54,9 +54,13 @@ def inputs_for(form: str) -> Any:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize(("cls", "layer"), [(PairGradCAM, "3"), (PairLayerConductance, "3"), (PairDeepLift, None), (PairSaliency, None)])
+@pytest.mark.parametrize(
+    ("cls", "layer"), [(PairGradCAM, "3"), (PairLayerConductance, "3"), (PairDeepLift, None), (PairSaliency, None)]
+)
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_every_way_of_writing_the_model_gives_the_maps_of_the_siamese_one(form: str, cls: Any, layer: str | None) -> None:
+def test_every_way_of_writing_the_model_gives_the_maps_of_the_siamese_one(
+    form: str, cls: Any, layer: str | None
+) -> None:
     expected = cls(SiameseModel(encoder(), dot), layer).attribute(problems.images(2))
     model = FORMS[form](encoder())
     comparison = {"comparison": dot} if form == "embeddings" else {}
@@ -80,7 +84,15 @@ class Stop(Exception):
 
 
 @pytest.mark.parametrize("error", [Stop, KeyboardInterrupt])
-@pytest.mark.parametrize(("cls", "layer"), [(PairGradCAM, "encoder.3"), (PairLayerConductance, "encoder.3"), (PairDeepLift, None), (PairFeatureAblation, None)])
+@pytest.mark.parametrize(
+    ("cls", "layer"),
+    [
+        (PairGradCAM, "encoder.3"),
+        (PairLayerConductance, "encoder.3"),
+        (PairDeepLift, None),
+        (PairFeatureAblation, None),
+    ],
+)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_nothing_is_left_after_an_exception_or_ctrl_c(cls: Any, layer: str | None, error: type[BaseException]) -> None:
     calls = 0
@@ -100,7 +112,11 @@ def test_nothing_is_left_after_an_exception_or_ctrl_c(cls: Any, layer: str | Non
     calls = 0 if cls is not PairGradCAM else 1
     with pytest.raises(error):
         cls(model, layer).attribute(problems.images(2))
-    assert (traces(model), [m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]) == before
+    assert (
+        traces(model),
+        [m.training for m in model.modules()],
+        [p.requires_grad for p in model.parameters()],
+    ) == before
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
     assert torch.equal(rng, torch.get_rng_state())
 
@@ -118,7 +134,9 @@ def test_views_are_made_of_the_same_parameters_and_buffers() -> None:
     assert first is not second
     assert shared not in (first, second)
     for view in (first, second):
-        for mine, original in zip([*view.parameters(), *view.buffers()], [*shared.parameters(), *shared.buffers()], strict=True):
+        for mine, original in zip(
+            [*view.parameters(), *view.buffers()], [*shared.parameters(), *shared.buffers()], strict=True
+        ):
             assert mine is original
         assert view.scale is shared.scale
 
@@ -163,7 +181,9 @@ def test_a_hook_on_a_view_does_not_reach_the_users_model() -> None:
 
 def test_a_reused_relu_is_untied_call_by_call() -> None:
     relu = nn.ReLU()
-    reused = nn.Sequential(nn.Conv2d(1, 3, 3), relu, nn.Conv2d(3, 4, 3), relu, nn.AdaptiveAvgPool2d(1), nn.Flatten()).double()
+    reused = nn.Sequential(
+        nn.Conv2d(1, 3, 3), relu, nn.Conv2d(3, 4, 3), relu, nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    ).double()
     model = problems.Shared(reused, dot)
     views = untied(model, reused)
     a, b = problems.images(2)
@@ -183,7 +203,9 @@ def test_a_reused_relu_is_as_good_as_two(cls: Any, apart: bool) -> None:
     def build(relus: list[nn.Module]) -> nn.Sequential:
         torch.manual_seed(0)
         blocks = [nn.Conv2d(1, 3, 3), relus[0]], [nn.Conv2d(3, 4, 3), relus[1], nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-        return nn.Sequential(*(nn.Sequential(*block) for block in blocks) if apart else [*blocks[0], *blocks[1]]).double()
+        return nn.Sequential(
+            *(nn.Sequential(*block) for block in blocks) if apart else [*blocks[0], *blocks[1]]
+        ).double()
 
     one = nn.ReLU()
     inputs = problems.images(2)
@@ -270,7 +292,11 @@ class AfterTheJoin(nn.Module):
     ("make", "layer", "message"),
     [
         (lambda: SiameseModel(TwiceABranch(), dot), "layer", "layer 'layer' is called . times.* which does not fit"),
-        (lambda: problems.Shared(TwiceABranch(), dot), "encoder.layer", "layer 'encoder.layer' is called . times.* which does not fit"),
+        (
+            lambda: problems.Shared(TwiceABranch(), dot),
+            "encoder.layer",
+            "layer 'encoder.layer' is called . times.* which does not fit",
+        ),
         (AfterTheJoin, "never", "layer 'never' is never called in the forward pass"),
         (AfterTheJoin, "head", "layer 'head' .*sees both inputs together and has no map for each"),
     ],
@@ -288,7 +314,11 @@ def test_layers_that_do_not_fit_are_refused(make: Callable[[], nn.Module], layer
 
 def test_a_survey_knows_calls_order_and_stacking() -> None:
     a, b = (t.requires_grad_() for t in problems.images(3))
-    for form, calls, order, stacked in ((problems.Shared, 2, (0, 1), False), (problems.Backwards, 2, (1, 0), False), (problems.Stacked, 1, (0,), True)):
+    for form, calls, order, stacked in (
+        (problems.Shared, 2, (0, 1), False),
+        (problems.Backwards, 2, (1, 0), False),
+        (problems.Stacked, 1, (0,), True),
+    ):
         model = form(encoder(), dot)
         seen = survey(lambda m=model: m(a, b), list(model.modules()), ((a,), (b,)), 3)  # type: ignore[misc]
         assert seen.calls(model.encoder) == calls

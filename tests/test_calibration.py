@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese import Calibration, SiameseModel, calibrate
-from xsiamese.comparison import ClampedEuclidean, Function
+from xsiamese.model.comparison import ClampedEuclidean, Function
 
 
 def scored(higher_is_closer: bool = True) -> SiameseModel:
@@ -80,7 +80,9 @@ def test_batches_and_training_mode_change_nothing() -> None:
     a, b, same = noisy(50)
     model = SiameseModel(nn.Sequential(nn.Linear(1, 3), nn.BatchNorm1d(3)), "euclidean").train()
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    assert calibrate(model, a, b, same, internal_batch_size=7).threshold == pytest.approx(calibrate(model, a, b, same).threshold, rel=1e-5)
+    assert calibrate(model, a, b, same, internal_batch_size=7).threshold == pytest.approx(
+        calibrate(model, a, b, same).threshold, rel=1e-5
+    )
     assert model.training
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 

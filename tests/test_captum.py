@@ -1,4 +1,6 @@
-"""Every captum explainer equals captum itself on the two-encoder twin, and captum alone fails on a shared encoder as the docs say."""
+"""Every captum explainer equals captum itself on the two-encoder twin, and captum alone fails on a shared encoder as
+the docs say.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,14 @@ def encoder() -> nn.Sequential:
     """A CNN of layers that every captum algorithm knows (LRP has no rule for Flatten)."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        layers = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+        layers = (
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(4, 5, 3, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+        )
     return nn.Sequential(*layers).double().eval()
 
 
@@ -111,7 +120,9 @@ def single(value: Any) -> Any:
 
 
 def raw(name: str, wrt: str, a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
-    """captum, called as its documentation says, on a model whose encoders share nothing: the maps of the sides that move."""
+    """captum, called as its documentation says, on a model whose encoders share nothing: the maps of the sides that
+    move.
+    """
     algorithm, options, samples = CASES[name]
     moving = (0, 1) if wrt == "both" else (SIDES[wrt],)
     inputs: Any = (a, b)
@@ -152,7 +163,9 @@ def expected(name: str, wrt: str) -> tuple[Tensor, ...]:
     a, b = INPUTS
     if not cls.stochastic or cls.across_pairs:
         return raw(name, wrt, a, b)
-    rows = [raw(name, wrt, a[i : i + 1], b[i : i + 1]) for i in range(len(a))]  # every pair gets the same random numbers
+    rows = [
+        raw(name, wrt, a[i : i + 1], b[i : i + 1]) for i in range(len(a))
+    ]  # every pair gets the same random numbers
     return tuple(torch.cat(column) for column in zip(*rows, strict=True))
 
 
@@ -162,7 +175,11 @@ def ours(name: str, model: Any, wrt: Literal["both", "first", "second"], **more:
     options = {**options, **({"baselines": SAMPLES} if samples else {}), **more}
     if "layer_mask" in options:
         options["layer_mask"] = (LAYER_MASK, LAYER_MASK)
-    explainer = cls(model, LAYER if isinstance(model, SiameseModel) else f"encoder.{LAYER}") if name in LAYER_LEVEL else cls(model)
+    explainer = (
+        cls(model, LAYER if isinstance(model, SiameseModel) else f"encoder.{LAYER}")
+        if name in LAYER_LEVEL
+        else cls(model)
+    )
     return explainer.attribute(INPUTS, wrt=wrt, **options)
 
 
@@ -204,7 +221,9 @@ def test_noise_tunnel_equals_captums(nt_type: str, kind: str) -> None:
 
 @pytest.mark.parametrize("wrt", ["both", "first", "second"])
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("name", [n for n in CASES if xsiamese.explainers()[n].complete or xsiamese.explainers()[n].returns_delta])
+@pytest.mark.parametrize(
+    "name", [n for n in CASES if xsiamese.explainers()[n].complete or xsiamese.explainers()[n].returns_delta]
+)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_delta_is_the_pairs_own(name: str, kind: str, wrt: Literal["both", "first", "second"]) -> None:
     (map_a, map_b), delta = ours(name, MODELS[kind](), wrt, return_convergence_delta=True)
@@ -270,7 +289,16 @@ def test_captums_sensitivity_takes_ours() -> None:
 # what captum alone makes of a shared encoder: these keep the docs true
 
 
-@pytest.mark.parametrize("name", ["PairLayerGradCam", "PairLayerActivation", "PairLayerGradientXActivation", "PairLayerConductance", "PairInternalInfluence"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PairLayerGradCam",
+        "PairLayerActivation",
+        "PairLayerGradientXActivation",
+        "PairLayerConductance",
+        "PairInternalInfluence",
+    ],
+)
 def test_captum_alone_explains_the_last_call_only(name: str) -> None:
     shared = MODELS["shared"]()
     found = single(CASES[name][0](shared, shared.encoder[3]).attribute(INPUTS, **CASES[name][1]))
@@ -306,7 +334,10 @@ def test_captum_alone_multiplies_the_map_of_b_onto_both_inputs() -> None:
 
 
 @pytest.mark.parametrize("kind", ["siamese", "shared"])
-@pytest.mark.parametrize(("name", "options"), [("PairSaliency", {"abs": False}), ("PairIntegratedGradients", {"n_steps": 4}), ("PairInputXGradient", {})])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("PairSaliency", {"abs": False}), ("PairIntegratedGradients", {"n_steps": 4}), ("PairInputXGradient", {})],
+)
 def test_create_graph_matches_finite_differences(name: str, options: dict[str, Any], kind: str) -> None:
     smooth = problems.smooth_encoder()
     model = SiameseModel(smooth, "cosine") if kind == "siamese" else problems.Shared(smooth, compare)

@@ -1,4 +1,6 @@
-"""Graphs against captum itself: two encoders with equal weights that share nothing, explained by captum's own classes, are what ours says of the shared one."""
+"""Graphs against captum itself: two encoders with equal weights that share nothing, explained by captum's own classes,
+are what ours says of the shared one.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ PAIRS = [(a, b) for a, b in zip(*(one.to_data_list() for one in problems.pairs(w
 
 
 class Raw(nn.Module):
-    """One pair of graphs as captum needs it: a row is a whole side, features (1, nodes, features) and edge weights (1, edges), and captum may add rows."""
+    """One pair of graphs as captum needs it: a row is a whole side, features (1, nodes, features) and edge weights (1,
+    edges), and captum may add rows.
+    """
 
     def __init__(self, make: Callable[[], nn.Module], pair: tuple[Any, Any], weights: bool = False) -> None:
         super().__init__()
@@ -42,7 +46,9 @@ class Raw(nn.Module):
 
     def forward(self, *moved: Tensor) -> Tensor:
         half = len(moved) // 2
-        sides = [self._copies(one, *values) for one, values in zip(self.pair, (moved[:half], moved[half:]), strict=True)]
+        sides = [
+            self._copies(one, *values) for one, values in zip(self.pair, (moved[:half], moved[half:]), strict=True)
+        ]
         return self.twin(*sides)  # type: ignore[no-any-return]
 
     def _copies(self, one: Any, x: Tensor, weight: Tensor | None = None) -> Data:
@@ -67,17 +73,25 @@ def encoder(kind: str) -> Callable[[], nn.Module]:
 @pytest.mark.parametrize("kind", ["gcn", "gin", "gat", "graph"])
 @pytest.mark.parametrize("method", ["Saliency", "InputXGradient", "IntegratedGradients"])
 def test_gradients_of_node_features_and_edge_weights(method: str, kind: str) -> None:
-    ours = {"Saliency": PairSaliency, "InputXGradient": PairInputXGradient, "IntegratedGradients": PairIntegratedGradients}[method]
+    ours = {
+        "Saliency": PairSaliency,
+        "InputXGradient": PairInputXGradient,
+        "IntegratedGradients": PairIntegratedGradients,
+    }[method]
     weights = kind == "graph"
     for pair in PAIRS:
         raw = Raw(encoder(kind), pair, weights)
-        found = ours(SiameseModel(encoder(kind)(), "dot")).attribute(pair, parts=("nodes", "edge_weight") if weights else None)
+        found = ours(SiameseModel(encoder(kind)(), "dot")).attribute(
+            pair, parts=("nodes", "edge_weight") if weights else None
+        )
         equal(found, getattr(captum, method)(raw).attribute(raw.inputs()))
 
 
 def test_a_batch_of_pairs_is_captum_pair_by_pair() -> None:
     a, b = problems.pairs(weights=True)
-    found = PairIntegratedGradients(SiameseModel(encoder("graph")(), "dot")).attribute((a, b), parts=("nodes", "edge_weight"))
+    found = PairIntegratedGradients(SiameseModel(encoder("graph")(), "dot")).attribute(
+        (a, b), parts=("nodes", "edge_weight")
+    )
     raws = [Raw(encoder("graph"), pair, weights=True) for pair in PAIRS]
     alone = [captum.IntegratedGradients(raw).attribute(raw.inputs()) for raw in raws]
     equal(found, tuple(torch.cat(rows, 1) for rows in zip(*alone, strict=True)))
@@ -85,7 +99,9 @@ def test_a_batch_of_pairs_is_captum_pair_by_pair() -> None:
 
 @pytest.mark.parametrize("kind", ["gcn", "gin"])
 def test_layers_of_each_branch(kind: str) -> None:
-    """captum takes every node for an example of its own, so that its Grad-CAM is our HiResCAM; the mean over the nodes makes it ours."""
+    """captum takes every node for an example of its own, so that its Grad-CAM is our HiResCAM; the mean over the nodes
+    makes it ours.
+    """
     for pair in PAIRS:
         raw, model = Raw(encoder(kind), pair), SiameseModel(encoder(kind)(), "dot")
         views = [side.convs[1] for side in (raw.twin.first, raw.twin.second)]  # type: ignore[index]
@@ -93,10 +109,19 @@ def test_layers_of_each_branch(kind: str) -> None:
         for side, view in enumerate(views):
             shown = captum.LayerActivation(raw, view).attribute(raw.inputs()).detach()
             times = captum.LayerGradientXActivation(raw, view).attribute(raw.inputs()).detach()
-            gradient = captum.LayerGradientXActivation(raw, view, multiply_by_inputs=False).attribute(raw.inputs()).detach()
+            gradient = (
+                captum.LayerGradientXActivation(raw, view, multiply_by_inputs=False).attribute(raw.inputs()).detach()
+            )
             torch.testing.assert_close(fine[side].node_mask, times.sum(1, keepdim=True), rtol=0, atol=1e-10)
-            torch.testing.assert_close(fine[side].node_mask, captum.LayerGradCam(raw, view).attribute(raw.inputs()).detach(), rtol=0, atol=1e-10)
-            torch.testing.assert_close(coarse[side].node_mask, (gradient.mean(0) * shown).sum(1, keepdim=True), rtol=0, atol=1e-10)
+            torch.testing.assert_close(
+                fine[side].node_mask,
+                captum.LayerGradCam(raw, view).attribute(raw.inputs()).detach(),
+                rtol=0,
+                atol=1e-10,
+            )
+            torch.testing.assert_close(
+                coarse[side].node_mask, (gradient.mean(0) * shown).sum(1, keepdim=True), rtol=0, atol=1e-10
+            )
 
 
 def test_occlusion_of_nodes_features_and_edges() -> None:
@@ -108,16 +133,24 @@ def test_occlusion_of_nodes_features_and_edges() -> None:
             groups: list[Tensor] = []
             for nodes, edges in sizes:
                 numbers = torch.arange(nodes * problems.FEATURES).reshape(1, nodes, -1)
-                numbers = {"node": numbers // problems.FEATURES, "feature": numbers % problems.FEATURES, "value": numbers}[unit]
+                numbers = {
+                    "node": numbers // problems.FEATURES,
+                    "feature": numbers % problems.FEATURES,
+                    "value": numbers,
+                }[unit]
                 for one in (numbers, torch.arange(edges)[None]):
                     groups.append(one + (int(groups[-1].max()) + 1 if groups else 0))
             theirs = captum.FeatureAblation(raw).attribute(raw.inputs(), feature_mask=tuple(groups))
-            shares = [values / torch.bincount(group.flatten())[group] for values, group in zip(theirs, groups, strict=True)]
+            shares = [
+                values / torch.bincount(group.flatten())[group] for values, group in zip(theirs, groups, strict=True)
+            ]
             equal(PairGraphOcclusion(model).attribute(pair, parts=("nodes", "edge_weight"), unit=unit), tuple(shares))
 
 
 class Modules(nn.Module):
-    """A network of PyG whose activation is one module, which captum's DeepLift refuses; ``apart`` gives each layer its own."""
+    """A network of PyG whose activation is one module, which captum's DeepLift refuses; ``apart`` gives each layer its
+    own.
+    """
 
     def __init__(self, gnn: Any, apart: bool) -> None:
         super().__init__()
@@ -163,10 +196,22 @@ def test_deep_lift_of_node_features(gnn: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "parts", "said"),
     [
-        ("PairDeepLift", "edges", "PairDeepLift explains nodes of a graph, not edges; these do: .*PairIntegratedGradients"),
+        (
+            "PairDeepLift",
+            "edges",
+            "PairDeepLift explains nodes of a graph, not edges; these do: .*PairIntegratedGradients",
+        ),
         ("PairDeepLift", ("nodes", "edge_weight"), "not edge_weight; these do: .*PairIntegratedGradients"),
-        ("PairGradCAM", "edges", "PairGradCAM explains nodes of a graph, not edges; these do: .*PairIntegratedGradients"),
-        ("PairLeaveOneOut", "edge_weight", "PairLeaveOneOut explains nodes and edges of a graph, not edge_weight; these do: .*PairGraphOcclusion"),
+        (
+            "PairGradCAM",
+            "edges",
+            "PairGradCAM explains nodes of a graph, not edges; these do: .*PairIntegratedGradients",
+        ),
+        (
+            "PairLeaveOneOut",
+            "edge_weight",
+            "PairLeaveOneOut explains nodes and edges of a graph, not edge_weight; these do: .*PairGraphOcclusion",
+        ),
     ],
 )
 def test_parts_that_a_method_does_not_explain(name: str, parts: Any, said: str) -> None:

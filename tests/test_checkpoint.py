@@ -25,7 +25,9 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
 
 def test_a_checkpoint_that_does_not_match_its_card_is_refused_by_the_tensors(tmp_path: Path) -> None:
     path = save(tmp_path / "m.safetensors", find_card("fashion").build(dimensions=5), "fashion")
-    with pytest.raises(ValueError, match=r"does not match its card 'fashion': encoder.10.bias: \(5,\) instead of \(16,\)"):
+    with pytest.raises(
+        ValueError, match=r"does not match its card 'fashion': encoder.10.bias: \(5,\) instead of \(16,\)"
+    ):
         load(path)
 
 

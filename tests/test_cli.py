@@ -61,7 +61,9 @@ def images(tmp_path: Path) -> tuple[Path, Path]:
 def make_model() -> SiameseModel:
     """A factory for ``--model tests.test_cli:make_model``."""
     torch.manual_seed(0)
-    return SiameseModel(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), "euclidean")
+    return SiameseModel(
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), "euclidean"
+    )
 
 
 def test_explain_writes_a_picture(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
@@ -88,7 +90,9 @@ def test_explain_for_machines(run: Run, images: tuple[Path, Path]) -> None:
 
 
 def test_explain_saves_the_explanation(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
-    code, _, _ = run("explain", *images, "--method", "hirescam", "--layer", "4", "-o", tmp_path / "why.safetensors", "--seed", 5)
+    code, _, _ = run(
+        "explain", *images, "--method", "hirescam", "--layer", "4", "-o", tmp_path / "why.safetensors", "--seed", 5
+    )
     assert code == 0
     found = PairExplanation.load(tmp_path / "why.safetensors")
     assert found.method == "PairHiResCAM"
@@ -175,7 +179,13 @@ def test_a_wrong_option_is_refused(run: Run, images: tuple[Path, Path]) -> None:
 
 
 def test_python_m_is_the_same() -> None:
-    done = subprocess.run([sys.executable, "-m", "xsiamese", "explain", "a.png", "b.png"], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "xsiamese", "explain", "a.png", "b.png"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("xsiamese: a.png cannot be read as an image")
     assert len(done.stderr.strip().splitlines()) == 1

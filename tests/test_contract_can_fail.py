@@ -135,7 +135,9 @@ class SeesInPlace(Good):
 
     def compute(self, batch: PairBatch) -> Maps:
         kept: list[Tensor] = []
-        layer = dict(batch.model.named_modules())["encoder.3" if "encoder.3" in dict(batch.model.named_modules()) else "encoder_a.3"]
+        layer = dict(batch.model.named_modules())[
+            "encoder.3" if "encoder.3" in dict(batch.model.named_modules()) else "encoder_a.3"
+        ]
         handle = layer.register_forward_hook(lambda m, i, o: kept.append(o))
         with torch.no_grad():
             batch.value()
@@ -284,37 +286,91 @@ class Nameless(Good):
 
 # which check, who breaks it, what the message must say, and what else breaks with it
 BROKEN: list[tuple[str, type[PairAttribution], str, set[str]]] = [
-    ("1 two results", OneResult, r"the map of a must be a tensor of shape \(3, 1, 6, 6\), it is torch.Size\(\[3\]\)", set()),
-    ("1 two results", CallsItselfUnsigned, r"the map of a reaches from -.* to .*, and unsigned=True says \[0, 1\]", set()),
+    (
+        "1 two results",
+        OneResult,
+        r"the map of a must be a tensor of shape \(3, 1, 6, 6\), it is torch.Size\(\[3\]\)",
+        set(),
+    ),
+    (
+        "1 two results",
+        CallsItselfUnsigned,
+        r"the map of a reaches from -.* to .*, and unsigned=True says \[0, 1\]",
+        set(),
+    ),
     ("2 swap", PrefersB, "the map of a is off by .* when the inputs are swapped", set()),
     ("3 twin", LastCall, "two-encoder twin", {"2 swap", "12 unused input"}),
-    ("4 batch is loop", Leaks, "pairs leak into each other", {"5 internal batch size", "12 unused input", "16 constant model"}),
+    (
+        "4 batch is loop",
+        Leaks,
+        "pairs leak into each other",
+        {"5 internal batch size", "12 unused input", "16 constant model"},
+    ),
     ("5 internal batch size", CountsRows, "with internal_batch_size=1", set()),
     ("6 nothing left", LeavesAHook, "hooks, masks or attributes stay on the model after attribute", set()),
     ("6 nothing left", Swallows, "swallowed", set()),
     ("7 state", TouchesGrad, r"requires_grad or .grad of a parameter changed", set()),
-    ("7 state", TouchesWeights, "parameters or buffers changed",
-     {"2 swap", "3 twin", "4 batch is loop", "5 internal batch size", "14 deterministic", "8 frozen parameters"}),
+    (
+        "7 state",
+        TouchesWeights,
+        "parameters or buffers changed",
+        {"2 swap", "3 twin", "4 batch is loop", "5 internal batch size", "14 deterministic", "8 frozen parameters"},
+    ),
     ("7 state", TouchesRandom, "state of a random generator", set()),
     ("8 frozen parameters", NeedsParameters, "when the parameters are frozen", set()),
-    ("9 in-place", SeesInPlace, "clone what a hook records",
-     {"2 swap", "12 unused input", "15 complete", "16 constant model", "18 differentiable", "13 device and dtype", "3 twin", "6 nothing left"}),
-    ("10 inputs kept", WritesInputs, r"input a was modified \(its values", {"2 swap", "3 twin", "4 batch is loop", "18 differentiable"}),
+    (
+        "9 in-place",
+        SeesInPlace,
+        "clone what a hook records",
+        {
+            "2 swap",
+            "12 unused input",
+            "15 complete",
+            "16 constant model",
+            "18 differentiable",
+            "13 device and dtype",
+            "3 twin",
+            "6 nothing left",
+        },
+    ),
+    (
+        "10 inputs kept",
+        WritesInputs,
+        r"input a was modified \(its values",
+        {"2 swap", "3 twin", "4 batch is loop", "18 differentiable"},
+    ),
     ("11 identical pair", DividesByTheDistance, "NaN or infinite", set()),
     ("12 unused input", ExplainsTheUnused, "its map is not zero", {"16 constant model"}),
     ("12 unused input", Silent, "no warning names it", set()),
     ("13 device and dtype", AlwaysDouble, r"the map of a is torch.float64 on cpu for inputs in torch.bfloat16", set()),
-    ("14 deterministic", Wanders, "two calls with one seed",
-     {"2 swap", "3 twin", "4 batch is loop", "5 internal batch size", "8 frozen parameters", "9 in-place", "16 constant model"}),
+    (
+        "14 deterministic",
+        Wanders,
+        "two calls with one seed",
+        {
+            "2 swap",
+            "3 twin",
+            "4 batch is loop",
+            "5 internal batch size",
+            "8 frozen parameters",
+            "9 in-place",
+            "16 constant model",
+        },
+    ),
     ("14 deterministic", IgnoresTheSeed, "two seeds give the same maps", set()),
     ("15 complete", ClaimsCompleteness, r"the maps sum to .* and the score changes by", set()),
     ("15 complete", WrongDelta, "the returned delta is not the pair's", set()),
     ("16 constant model", SeesThings, "constant score are not zero", {"12 unused input"}),
     ("17 memory", Hoards, r"\d\d\d tensors are still alive after 50 calls", set()),
     ("18 differentiable", CutsTheGraph, "no gradient with respect to the inputs", set()),
-    ("19 relabelling", PrefersTheFirstNode, r"on graphs \(node_mask\): the map of a is off by .* when the nodes and edges of a are in another order", set()),
+    (
+        "19 relabelling",
+        PrefersTheFirstNode,
+        r"on graphs \(node_mask\): the map of a is off by .* when the nodes and edges of a are in another order",
+        set(),
+    ),
     ("described", Nameless, "formula", set()),
-]  # fmt: skip
+]
 
 
 def broken(check: str, cls: type[PairAttribution]) -> str:

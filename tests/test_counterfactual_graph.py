@@ -1,4 +1,6 @@
-"""Graph edits: optimal where all sets are tried, known answers, really edited graphs, and honest where nothing flips."""
+"""Graph edits: optimal where all sets are tried, known answers, really edited graphs, and honest where
+nothing flips.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from torch_geometric.utils import subgraph
 
 from tests.graphs import Convolved, edge_count, graph, node_count, one, random_graph, triangles, without
 from xsiamese import SiameseModel
-from xsiamese.variants import Variants
+from xsiamese.kinds.graphs.variants import Variants
 from xsiamese_counterfactual import Counterfactual, CounterfactualExplanation, PairGraphEdits
 
 Part = tuple[int, ...]
@@ -31,15 +33,22 @@ def fewest(model: Any, a: Data, b: Data, threshold: float, delete: str, sides: s
     def alike(x: Data, y: Data) -> bool:
         return float(model(one(x), one(y)).detach()) <= threshold
 
-    options = [*[("a", part) for part in parts(a, delete) if "a" in sides], *[("b", part) for part in parts(b, delete) if "b" in sides]]
+    options = [
+        *[("a", part) for part in parts(a, delete) if "a" in sides],
+        *[("b", part) for part in parts(b, delete) if "b" in sides],
+    ]
     before = alike(a, b)
     for count in range(1, most + 1):
         for chosen in combinations(options, count):
             gone = {side: {part for where, part in chosen if where == side} for side in "ab"}
-            if any(len(gone[side] & set(parts(data, "nodes"))) == data.num_nodes for side, data in (("a", a), ("b", b))):
+            if any(
+                len(gone[side] & set(parts(data, "nodes"))) == data.num_nodes for side, data in (("a", a), ("b", b))
+            ):
                 continue
             if delete == "both" and any(
-                len(part) == 1 and any(part[0] in edge and edge not in gone[side] for edge in parts((a, b)["ab".index(side)], "edges")) for side, part in chosen
+                len(part) == 1
+                and any(part[0] in edge and edge not in gone[side] for edge in parts((a, b)["ab".index(side)], "edges"))
+                for side, part in chosen
             ):
                 continue
             if alike(without(a, gone["a"]), without(b, gone["b"])) != before:
@@ -74,10 +83,14 @@ def test_the_graphs_are_really_edited_and_the_score_is_the_models_own(delete: An
     found = PairGraphEdits(model, threshold=0.5 * before).find((one(a), one(b)), delete=delete)[0]
     assert found.flipped
     assert found.score_before == pytest.approx(before, abs=1e-12)
-    edited = [without(data, {edit.where for edit in found.edits if edit.side == side}) for side, data in (("a", a), ("b", b))]
+    edited = [
+        without(data, {edit.where for edit in found.edits if edit.side == side}) for side, data in (("a", a), ("b", b))
+    ]
     for mine, theirs in zip(found.edited, edited, strict=True):
         assert torch.equal(mine.x, theirs.x)
-        assert {tuple(pair) for pair in mine.edge_index.T.tolist()} == {tuple(pair) for pair in theirs.edge_index.T.tolist()}
+        assert {tuple(pair) for pair in mine.edge_index.T.tolist()} == {
+            tuple(pair) for pair in theirs.edge_index.T.tolist()
+        }
         assert mine.is_undirected()
     assert float(model(one(edited[0]), one(edited[1])).detach()) == pytest.approx(found.score_after, abs=1e-12)
     assert found.path[-1] == pytest.approx(found.score_after, abs=1e-12)
@@ -115,12 +128,16 @@ def test_one_edge_of_each_planted_triangle(planted: int) -> None:
     rings = [(3 * k + i, 3 * k + j) for k in range(planted) for i, j in ((0, 1), (1, 2), (0, 2))]
     bridges = [(3 * k, 3 * k + 3) for k in range(planted)]
     a, b = graph([*rings, *bridges], 3 * planted + 1), graph([(0, 1), (1, 2), (0, 2)], 3)
-    found = PairGraphEdits(lambda x, y: triangles(x) * triangles(y), threshold=0.5).find((one(a), one(b)), wrt="first")[0]
+    found = PairGraphEdits(lambda x, y: triangles(x) * triangles(y), threshold=0.5).find((one(a), one(b)), wrt="first")[
+        0
+    ]
     assert found.flipped
     assert found.count == planted
     assert {edit.where for edit in found.edits} <= set(rings)
     assert len({edit.where[0] // 3 for edit in found.edits}) == planted
-    assert PairGraphEdits(lambda x, y: triangles(x) * triangles(y), threshold=0.5).find((one(a), one(b)))[0].count == 1  # b's only triangle is cheaper
+    assert (
+        PairGraphEdits(lambda x, y: triangles(x) * triangles(y), threshold=0.5).find((one(a), one(b)))[0].count == 1
+    )  # b's only triangle is cheaper
 
 
 def test_what_turns_out_to_be_needless_is_put_back() -> None:
@@ -130,7 +147,12 @@ def test_what_turns_out_to_be_needless_is_put_back() -> None:
 
     def score(x: Any, y: Any) -> Tensor:
         there = torch.stack(
-            [torch.zeros(x.num_graphs).double().index_put_((x.batch[x.edge_index[0]],), (x.edge_attr[:, 0] == k).double(), True) for k in range(3)]
+            [
+                torch.zeros(x.num_graphs)
+                .double()
+                .index_put_((x.batch[x.edge_index[0]],), (x.edge_attr[:, 0] == k).double(), True)
+                for k in range(3)
+            ]
         )
         gone = 1 - there / 2
         return 1 - torch.maximum(0.5 * gone[0], 0.45 * (gone[1] + gone[2]))
@@ -156,7 +178,9 @@ def test_a_model_of_two_inputs_is_searched_like_a_factored_one() -> None:
     threshold = 0.5 * float(factored(a, b).detach())
     first = PairGraphEdits(factored, threshold=threshold).find((a, b))[0]
     second = PairGraphEdits(TwoInputs(), threshold=threshold, higher_is_closer=False).find((a, b))[0]
-    small = PairGraphEdits(TwoInputs(), threshold=threshold, higher_is_closer=False).find((a, b), internal_batch_size=7)[0]
+    small = PairGraphEdits(TwoInputs(), threshold=threshold, higher_is_closer=False).find(
+        (a, b), internal_batch_size=7
+    )[0]
     assert [e.where for e in first.edits] == [e.where for e in second.edits] == [e.where for e in small.edits]
     assert first.score_after == pytest.approx(second.score_after, abs=1e-12)
 
@@ -179,7 +203,9 @@ def test_a_batch_equals_a_loop_and_nothing_is_left_behind() -> None:
 
 def test_whole_numbers_as_features() -> None:
     a, b = graph([(0, 1), (1, 2)], 3, torch.tensor([[1], [2], [1]])), graph([(0, 1)], 2, torch.tensor([[1], [2]]))
-    found = PairGraphEdits(lambda x, y: (edge_count(x) - edge_count(y)).abs(), threshold=0.5, higher_is_closer=False).find((one(a), one(b)))[0]
+    found = PairGraphEdits(
+        lambda x, y: (edge_count(x) - edge_count(y)).abs(), threshold=0.5, higher_is_closer=False
+    ).find((one(a), one(b)))[0]
     assert found.count == 1
     assert found.edited[0].x.dtype == torch.long
 
@@ -202,7 +228,10 @@ def test_what_nothing_flips_says_so(threshold: float) -> None:
     few = PairGraphEdits(lambda x, y: torch.zeros(x.num_graphs), threshold=threshold).find((a, a), most=2)[0]
     assert few.reason == "no set of up to 2 of the 6 edges does it: all were tried"
     bare = one(graph([], 2))
-    assert PairGraphEdits(lambda x, y: torch.zeros(x.num_graphs), threshold=threshold).find((bare, bare))[0].reason == "there are no edges to delete"
+    assert (
+        PairGraphEdits(lambda x, y: torch.zeros(x.num_graphs), threshold=threshold).find((bare, bare))[0].reason
+        == "there are no edges to delete"
+    )
 
 
 def test_a_model_that_gives_no_number_without_edges_is_searched_around_it() -> None:
@@ -218,7 +247,9 @@ def test_a_model_that_gives_no_number_without_edges_is_searched_around_it() -> N
 def test_saved_and_drawn(tmp_path: Any) -> None:
     model = SiameseModel(Convolved(1), "euclidean")
     a, b = one(random_graph(7, 9, 1)), one(random_graph(6, 8, 2))
-    explanation = PairGraphEdits(model, threshold=0.5 * float(model(a, b).detach())).explain((a, b), parts="edges", delete="both")
+    explanation = PairGraphEdits(model, threshold=0.5 * float(model(a, b).detach())).explain(
+        (a, b), parts="edges", delete="both"
+    )
     assert isinstance(explanation, CounterfactualExplanation)
     found = explanation.counterfactuals[0]
     again = Counterfactual.load(found.save(tmp_path / "x.safetensors"))
@@ -245,7 +276,9 @@ def test_maps_hold_the_closeness_that_was_lost() -> None:
     for asked, key in (("edges", "edge_mask"), ("nodes", "node_mask")):
         maps = search.attribute((a, b), parts=asked)
         total = sum(float(side[key].sum()) for side in maps)
-        assert total == pytest.approx(found.score_after - found.score_before)  # a distance: closeness lost is distance gained
+        assert total == pytest.approx(
+            found.score_after - found.score_before
+        )  # a distance: closeness lost is distance gained
     first = search.attribute((a, b), parts="edges")[0]
     on = {tuple(pair) for pair, value in zip(a.edge_index.T.tolist(), first.edge_mask.tolist(), strict=True) if value}
     assert on == {pair for edit in found.edits if edit.side == "a" for pair in (edit.where, edit.where[::-1])}
@@ -295,7 +328,9 @@ def test_variants_are_what_torch_geometric_makes_one_by_one(seed: int) -> None:
     expected = []
     for row in range(20):
         left = ~edges[row][parts.edge_of]
-        edge_index, edge_attr = subgraph(~nodes[row], data.edge_index[:, left], data.edge_attr[left], relabel_nodes=True, num_nodes=8)
+        edge_index, edge_attr = subgraph(
+            ~nodes[row], data.edge_index[:, left], data.edge_attr[left], relabel_nodes=True, num_nodes=8
+        )
         expected.append(Data(x=data.x[~nodes[row]], edge_index=edge_index, edge_attr=edge_attr, y=data.y, name="x"))
     whole = Batch.from_data_list(expected)
     assert set(whole.keys()) == set(made.keys())

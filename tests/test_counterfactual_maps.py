@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tests.problems import conv_encoder, images
 from xsiamese import SiameseModel
-from xsiamese.comparison import ClampedEuclidean
+from xsiamese.model.comparison import ClampedEuclidean
 from xsiamese_counterfactual import DecisionMaps, PairCounterfactualMaps
 
 LAYER = "3"
@@ -22,7 +22,9 @@ def maps_of(comparison: str = "euclidean", pairs: int = 5) -> tuple[DecisionMaps
     a, b = images(pairs)
     with torch.no_grad():
         scores = model(a, b)
-    return PairCounterfactualMaps(model, LAYER, threshold=float(scores.sort().values[1:3].mean())).explain((a, b)), model
+    return PairCounterfactualMaps(model, LAYER, threshold=float(scores.sort().values[1:3].mean())).explain(
+        (a, b)
+    ), model
 
 
 @pytest.mark.parametrize("comparison", ["euclidean", "cosine"])
@@ -53,7 +55,11 @@ def grad_cam(model: SiameseModel, a: Tensor, b: Tensor, sign: float) -> list[Ten
         layers.append(model.encoder[: int(LAYER) + 1](item).detach().requires_grad_())
         kept.append(model.encoder[int(LAYER) + 1 :](layers[-1]))
     (sign * (kept[0] - kept[1]).square().sum(1).sqrt()).sum().backward()
-    heats = [(layer.grad.mean((2, 3), keepdim=True) * layer.detach()).sum(1, keepdim=True).relu() for layer in layers if layer.grad is not None]
+    heats = [
+        (layer.grad.mean((2, 3), keepdim=True) * layer.detach()).sum(1, keepdim=True).relu()
+        for layer in layers
+        if layer.grad is not None
+    ]
     return [heat / heat.amax((1, 2, 3), keepdim=True).clamp_min(1e-300) for heat in heats]
 
 
@@ -80,7 +86,9 @@ def test_a_saturated_distance_gives_no_nan() -> None:
 
 def test_a_zero_map_is_zero_with_a_warning() -> None:
     a, _ = images(1)
-    found = PairCounterfactualMaps(SiameseModel(conv_encoder(), "euclidean"), LAYER).explain((a, a.clone()), form="livieris")
+    found = PairCounterfactualMaps(SiameseModel(conv_encoder(), "euclidean"), LAYER).explain(
+        (a, a.clone()), form="livieris"
+    )
     with pytest.warns(UserWarning, match=r"the factual map of 1 pair\(s\) is zero"):
         assert not bool(found.factual[0].any())
 

@@ -47,7 +47,13 @@ def test_saved_and_loaded(make: type[Counterfactual], tmp_path: Path) -> None:
     two = Counterfactual.load(one.save(tmp_path / "one.safetensors"))
     assert two.summary() == one.summary()
     assert two.edits == one.edits
-    assert (two.grid, two.ids, two.layer, two.nearest, two.citation) == (one.grid, one.ids, one.layer, one.nearest, one.citation)
+    assert (two.grid, two.ids, two.layer, two.nearest, two.citation) == (
+        one.grid,
+        one.ids,
+        one.layer,
+        one.nearest,
+        one.citation,
+    )
     for what in ("inputs", "edited"):
         assert all(torch.equal(x, y) for x, y in zip(getattr(one, what), getattr(two, what), strict=True))
     assert (one.mask is None) == (two.mask is None)
@@ -117,7 +123,9 @@ from xsiamese import SiameseModel
 
 def make():
     torch.manual_seed(0)
-    encoder = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, stride=4), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    from torch import nn
+
+    encoder = nn.Sequential(nn.Conv2d(3, 6, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return SiameseModel(encoder, "euclidean")
 """
 
@@ -128,12 +136,27 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     pytest.importorskip("torchvision")
     (tmp_path / "mine.py").write_text(MODEL)
     for k, name in enumerate("ab"):
-        noise = torch.randint(0, 255, (32, 32, 3), generator=torch.Generator().manual_seed(k), dtype=torch.uint8) // (1 + 3 * k)
+        noise = torch.randint(0, 255, (32, 32, 3), generator=torch.Generator().manual_seed(k), dtype=torch.uint8) // (
+            1 + 3 * k
+        )
         image.fromarray(noise.numpy()).save(tmp_path / f"{name}.png")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         code = "import sys; sys.path.insert(0, '.'); from xsiamese.cli import main; main()"
-        command = [sys.executable, "-c", code, "explain", "a.png", "b.png", "--model", "mine:make", "--size", "32", "--method", *arguments]
+        command = [
+            sys.executable,
+            "-c",
+            code,
+            "explain",
+            "a.png",
+            "b.png",
+            "--model",
+            "mine:make",
+            "--size",
+            "32",
+            "--method",
+            *arguments,
+        ]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     done = run("counterfactual", "--layer", "1", "--threshold", "0.1", "--json", "--output", "why.png")

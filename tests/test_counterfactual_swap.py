@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tests.problems import conv_encoder, images, planted_patches
 from xsiamese import SiameseModel, Tokens, calibrate
-from xsiamese.comparison import Bilinear, ClampedEuclidean, Comparison, Learned
+from xsiamese.model.comparison import Bilinear, ClampedEuclidean, Comparison, Learned
 from xsiamese_counterfactual import Counterfactual, PairRegionSwap
 from xsiamese_counterfactual.moves import Algebra, Head, Moves, moves
 
@@ -20,12 +20,27 @@ LAYER = "4"  # the second convolution's ReLU: a 4 x 4 grid
 
 def flat_encoder() -> nn.Sequential:
     torch.manual_seed(3)
-    return nn.Sequential(nn.Conv2d(1, 3, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(48, 5)).double().eval()
+    return (
+        nn.Sequential(nn.Conv2d(1, 3, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(48, 5))
+        .double()
+        .eval()
+    )
 
 
 def bent_encoder() -> nn.Sequential:
     torch.manual_seed(4)
-    return nn.Sequential(nn.Conv2d(1, 3, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(48, 5), nn.Tanh(), nn.Linear(5, 4)).double().eval()
+    return (
+        nn.Sequential(
+            nn.Conv2d(1, 3, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(48, 5),
+            nn.Tanh(),
+            nn.Linear(5, 4),
+        )
+        .double()
+        .eval()
+    )
 
 
 def learned() -> Learned:
@@ -46,7 +61,10 @@ def swapped_again(model: SiameseModel, layer: str, one: Counterfactual) -> Tenso
     """The closeness after the edits, by a hook that shares no code with the search."""
     side = "ab".index(one.side)
     module, seen = model.encoders[side].get_submodule(layer), []
-    handles = [m.get_submodule(layer).register_forward_hook(lambda *args: seen.append(args[2].clone())) for m in dict.fromkeys(model.encoders)]
+    handles = [
+        m.get_submodule(layer).register_forward_hook(lambda *args: seen.append(args[2].clone()))
+        for m in dict.fromkeys(model.encoders)
+    ]
     with torch.no_grad():
         model(*one.inputs)
         for handle in handles:
@@ -67,10 +85,16 @@ def swapped_again(model: SiameseModel, layer: str, one: Counterfactual) -> Tenso
 @pytest.mark.parametrize(
     ("comparison", "formula"),
     [
-        ("dot", True), ("cosine", True), ("euclidean", True), ("squared_euclidean", True), (ClampedEuclidean(1e9), True), ("manhattan", False),
-        (Bilinear(6).double(), False), (learned(), False),
+        ("dot", True),
+        ("cosine", True),
+        ("euclidean", True),
+        ("squared_euclidean", True),
+        (ClampedEuclidean(1e9), True),
+        ("manhattan", False),
+        (Bilinear(6).double(), False),
+        (learned(), False),
     ],
-)  # fmt: skip
+)
 def test_algebra_equals_the_head(comparison: str | Comparison, formula: bool, side: int) -> None:
     quick, plain = options_of(SiameseModel(conv_encoder(), comparison), LAYER, images(1), side)
     assert isinstance(quick, Algebra)
@@ -98,7 +122,10 @@ def test_best_two_is_the_best_of_all(encoder: Any, sign: float) -> None:
     found, value = quick.best_two(sign)
     assert value == pytest.approx(sign * plain.value(found))
     sources = range(0, 16, 5 if encoder is bent_encoder else 1)
-    best = max(float((sign * plain.values([(i, j)]))[[k for k in range(16) if k != i]].max()) for i, j in product(range(16), sources))
+    best = max(
+        float((sign * plain.values([(i, j)]))[[k for k in range(16) if k != i]].max())
+        for i, j in product(range(16), sources)
+    )
     assert value >= best - 1e-12
 
 
@@ -148,7 +175,12 @@ def test_the_first_swap_hits_a_planted_patch() -> None:
     torch.manual_seed(0)
     convolution = nn.Conv2d(1, 48, 4, stride=1)
     nn.init.constant_(convolution.bias, -1.2)  # silent on faint noise
-    model = SiameseModel(nn.Sequential(convolution, nn.ReLU(), nn.AvgPool2d(2, 2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()).double(), "cosine")
+    model = SiameseModel(
+        nn.Sequential(
+            convolution, nn.ReLU(), nn.AvgPool2d(2, 2, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        ).double(),
+        "cosine",
+    )
     with torch.no_grad():
         convolution.weight.mul_(4)
     unrelated = b.roll(1, 0)
@@ -158,7 +190,9 @@ def test_the_first_swap_hits_a_planted_patch() -> None:
     masks = (mask_a[alike], mask_b[alike])
     hits = []
     for i, one in enumerate(found):
-        row, column = (slice(max(0, 2 * k - 1), 2 * k + 5) for k in one.edits[0].where)  # the pixels that a pooled cell sees
+        row, column = (
+            slice(max(0, 2 * k - 1), 2 * k + 5) for k in one.edits[0].where
+        )  # the pixels that a pooled cell sees
         hits.append(bool(masks["ab".index(one.side)][i, row, column].any()))
     assert len(hits) >= 40
     assert sum(hits) / len(hits) >= 0.95
@@ -216,7 +250,10 @@ def test_tokens_and_two_encoders_and_a_plain_module() -> None:
     threshold = 0.7 * float(alone(a, b).min())
     plain = PairRegionSwap(Plain(alone), "model.encoder.4", threshold=threshold, higher_is_closer=False).find((a, b))
     for one, two, three in zip(
-        PairRegionSwap(alone, LAYER, threshold=threshold).find((a, b)), PairRegionSwap(twin, LAYER, threshold=threshold).find((a, b)), plain, strict=True
+        PairRegionSwap(alone, LAYER, threshold=threshold).find((a, b)),
+        PairRegionSwap(twin, LAYER, threshold=threshold).find((a, b)),
+        plain,
+        strict=True,
     ):
         assert one.edits == two.edits
         assert [(e.where, e.source) for e in one.edits] == [(e.where, e.source) for e in three.edits]
@@ -246,7 +283,9 @@ class Plain(nn.Module):
 def test_the_decision_is_on_the_unclamped_distance() -> None:
     encoder, (a, b) = conv_encoder(), images(3)
     threshold = 0.8 * float(SiameseModel(encoder, "euclidean")(a, b).min())
-    clamped = PairRegionSwap(SiameseModel(encoder, ClampedEuclidean(threshold / 2)), LAYER, threshold=threshold).find((a, b))
+    clamped = PairRegionSwap(SiameseModel(encoder, ClampedEuclidean(threshold / 2)), LAYER, threshold=threshold).find(
+        (a, b)
+    )
     plain = PairRegionSwap(SiameseModel(encoder, "euclidean"), LAYER, threshold=threshold).find((a, b))
     assert [one.edits for one in clamped] == [one.edits for one in plain]
 

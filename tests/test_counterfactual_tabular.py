@@ -49,10 +49,15 @@ def test_exact_for_small_counts(seed: int) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    seed=st.integers(0, 50), low=st.floats(-2, -0.5), width=st.floats(0.1, 3), fixed=st.sets(st.sampled_from(NAMES), max_size=4),
+    seed=st.integers(0, 50),
+    low=st.floats(-2, -0.5),
+    width=st.floats(0.1, 3),
+    fixed=st.sets(st.sampled_from(NAMES), max_size=4),
     budget=st.sampled_from([0, 5000]),
-)  # fmt: skip
-def test_edits_stay_within_what_is_allowed_and_are_real(seed: int, low: float, width: float, fixed: set[str], budget: int) -> None:
+)
+def test_edits_stay_within_what_is_allowed_and_are_real(
+    seed: int, low: float, width: float, fixed: set[str], budget: int
+) -> None:
     model = SiameseModel(smooth_encoder(seed), "euclidean")
     a, b = vectors(1, seed)
     threshold = 0.8 * float(model(a, b).detach())
@@ -78,7 +83,9 @@ def test_changes_are_as_small_as_the_decision_allows() -> None:
     one = PairTabularCounterfactual(model, threshold=1.0).find((a, b), wrt="first", ranges=(-5, 5))[0]
     assert one.count == 1
     assert one.edits[0].after == pytest.approx(3.0, abs=1e-3)
-    stepped = PairTabularCounterfactual(model, threshold=1.0).find((a, b), wrt="first", ranges=(-5, 5), steps={1: 2.0})[0]
+    stepped = PairTabularCounterfactual(model, threshold=1.0).find((a, b), wrt="first", ranges=(-5, 5), steps={1: 2.0})[
+        0
+    ]
     assert stepped.edits[0].after == 3.0  # -5, -3, ..., 3, 5
 
 
@@ -86,7 +93,9 @@ def test_many_features_go_greedily_and_needless_changes_are_taken_back() -> None
     model = SiameseModel(nn.Identity(), "squared_euclidean")
     a, b = torch.zeros(1, 30), torch.arange(30.0)[None] / 10
     threshold = float(b.square().sum()) - float(b[0, -6:].square().sum()) + 1e-3
-    one = PairTabularCounterfactual(model, threshold=threshold).find((a, b), wrt="first", ranges=(0, 3), levels=31, budget=10_000)[0]
+    one = PairTabularCounterfactual(model, threshold=threshold).find(
+        (a, b), wrt="first", ranges=(0, 3), levels=31, budget=10_000
+    )[0]
     assert one.flipped
     assert one.count == 6  # the six largest differences are needed, and enough
 
@@ -118,7 +127,9 @@ def test_as_maps() -> None:
     a, b = torch.zeros(1, 3), torch.tensor([[0.0, 4.0, 4.0]])
     explanation = PairTabularCounterfactual(model, threshold=1.0).explain((a, b), wrt="first", ranges=(0, 4))
     one = explanation.counterfactuals[0]
-    assert float(explanation.maps[0].sum()) == pytest.approx(one.score_after - one.score_before)  # what changed had pushed apart
+    assert float(explanation.maps[0].sum()) == pytest.approx(
+        one.score_after - one.score_before
+    )  # what changed had pushed apart
     assert float(explanation.maps[0][0, 0]) == 0
 
 
@@ -139,9 +150,13 @@ def test_as_maps() -> None:
 )
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        PairTabularCounterfactual(SiameseModel(nn.Identity(), "euclidean"), threshold=1.0).find((torch.zeros(1, 3), torch.ones(1, 3)), **options)
+        PairTabularCounterfactual(SiameseModel(nn.Identity(), "euclidean"), threshold=1.0).find(
+            (torch.zeros(1, 3), torch.ones(1, 3)), **options
+        )
 
 
 def test_rows_are_needed() -> None:
     with pytest.raises(ValueError, match="rows of features"):
-        PairTabularCounterfactual(SiameseModel(nn.Flatten()), threshold=0.5).find((torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)), ranges=(0, 1))
+        PairTabularCounterfactual(SiameseModel(nn.Flatten()), threshold=0.5).find(
+            (torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)), ranges=(0, 1)
+        )

@@ -184,7 +184,9 @@ def test_a_table_of_pairs(tmp_path: Path) -> None:
     for i, image in enumerate(items.images):
         save_png(tmp_path / f"{i}.png", image)
     pairs = anchor_pairs(items.labels)
-    lines = [f"{a}.png,{b}.png,{int(not same)}" for a, b, same in zip(*(column.tolist() for column in pairs), strict=True)]
+    lines = [
+        f"{a}.png,{b}.png,{int(not same)}" for a, b, same in zip(*(column.tolist() for column in pairs), strict=True)
+    ]
     table = tmp_path / "pairs.csv"
     table.write_text("path_a,path_b,label\n" + "\n".join(lines))
     source = load(str(table), tmp_path, GREY, same_label="0")
@@ -214,7 +216,10 @@ def test_bad_tables_are_told(tmp_path: Path, text: str, told: str) -> None:
 def test_paired_augmentation_is_the_same_on_both_sides() -> None:
     images = bars(8).images.float().div(255)
     both = torch.cat([images, images])
-    for augment in (Augment(degrees=30, shift=0.1, scale=0.1, horizontal=0.5), Augment(horizontal=0.5, vertical=0.5, contrast=0.3)):
+    for augment in (
+        Augment(degrees=30, shift=0.1, scale=0.1, horizontal=0.5),
+        Augment(horizontal=0.5, vertical=0.5, contrast=0.3),
+    ):
         torch.manual_seed(0)
         first, second = augment.changed(paired=True)(both, 2).chunk(2)
         assert torch.equal(first, second)

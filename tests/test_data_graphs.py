@@ -42,7 +42,10 @@ def cycles(count: int = 40, classes: int = 4, attributes: bool = False) -> list[
 
 def labelled(count: int = 40, classes: int = 4, attributes: bool = False) -> LabelledGraphs:
     return LabelledGraphs.of(
-        cycles(count, classes, attributes), torch.arange(count) % classes, tuple("abcdefgh"[:classes]), names=tuple(map(str, range(count)))
+        cycles(count, classes, attributes),
+        torch.arange(count) % classes,
+        tuple("abcdefgh"[:classes]),
+        names=tuple(map(str, range(count))),
     )
 
 
@@ -64,7 +67,10 @@ def test_a_batch_is_what_pyg_makes_and_comes_apart_again() -> None:
 
 
 def test_graphs_without_edges_or_features() -> None:
-    bare = [Data(edge_index=torch.empty(2, 0, dtype=torch.long), num_nodes=2), Data(edge_index=torch.tensor([[0], [1]]), num_nodes=3)]
+    bare = [
+        Data(edge_index=torch.empty(2, 0, dtype=torch.long), num_nodes=2),
+        Data(edge_index=torch.tensor([[0], [1]]), num_nodes=3),
+    ]
     graphs = LabelledGraphs.of(bare, torch.tensor([0, 1]), ("a", "b"))
     batch = graphs.gather(torch.tensor([0, 1, 0]))
     assert torch.equal(batch.x, torch.ones(7, 1))
@@ -129,7 +135,11 @@ def write_ged(folder: Path, count: int = 12) -> Path:
         graph = {"n": n, "m": n - 1, "labels": ["C"] * (n - 1) + ["O"], "graph": [[j, j + 1] for j in range(n - 1)]}
         (part / f"{i}.json").write_text(json.dumps(graph))
     sizes = torch.tensor([2 + i % 3 for i in range(count)])
-    np.savez(folder / "exact.npz", ids=np.array([str(i) for i in range(count)]), ged=(2 * (sizes[:, None] - sizes).abs()).numpy().astype(np.uint8))
+    np.savez(
+        folder / "exact.npz",
+        ids=np.array([str(i) for i in range(count)]),
+        ged=(2 * (sizes[:, None] - sizes).abs()).numpy().astype(np.uint8),
+    )
     return folder
 
 
@@ -152,7 +162,11 @@ def test_graphs_with_edit_distances(tmp_path: Path) -> None:
     ("name", "content", "told"),
     [
         ("train/0.json", '{"n": 2, "labels": ["C"], "graph": []}', "0.json has 1 labels for 2 nodes"),
-        ("train/0.json", '{"n": 2, "labels": null, "graph": [[0, 2]]}', "0.json has an edge to node 2, and nodes 0 to 1 only"),
+        (
+            "train/0.json",
+            '{"n": 2, "labels": null, "graph": [[0, 2]]}',
+            "0.json has an edge to node 2, and nodes 0 to 1 only",
+        ),
         ("train/0.json", '{"n": 2', "0.json is no graph"),
         ("train/0.json", '{"m": 2}', "0.json is no graph .* KeyError: 'n'"),
         ("train/99.json", '{"n": 1, "labels": ["C"], "graph": []}', "99.json has no edit distances in exact.npz"),
@@ -255,7 +269,9 @@ def test_unknown_sets_and_words_are_told(tmp_path: Path) -> None:
 def test_molecules_of_a_table(tmp_path: Path) -> None:
     pytest.importorskip("rdkit")
     table = tmp_path / "m.csv"
-    table.write_text("smiles,active,mass\nCCO,yes,46.1\nc1ccccc1,no,78.1\nC1CC,yes,1.0\n,no,2.0\nCC(=O)O,,3.0\nN,no,17.0\n")
+    table.write_text(
+        "smiles,active,mass\nCCO,yes,46.1\nc1ccccc1,no,78.1\nC1CC,yes,1.0\n,no,2.0\nCC(=O)O,,3.0\nN,no,17.0\n"
+    )
     with pytest.warns(UserWarning, match=r"3 of 6 SMILES are left out: line 4: 'C1CC' is no SMILES"):
         graphs = read_smiles(table, "active")
     assert graphs.names == ("CCO", "c1ccccc1", "N")
@@ -276,9 +292,17 @@ def test_molecules_of_a_table(tmp_path: Path) -> None:
     [
         ("smile,y\nC,1\n", {}, "no column 'smiles': .* found smile, y"),
         ("", {}, "found nothing"),
-        ("smiles,a,b\nC,1,x\nCC,2,y\n", {}, r"which column has the classes\? say it with --target; .* a \(2\), b \(2\)"),
+        (
+            "smiles,a,b\nC,1,x\nCC,2,y\n",
+            {},
+            r"which column has the classes\? say it with --target; .* a \(2\), b \(2\)",
+        ),
         ("smiles,a,b\nC,1,x\nCC,2,y\n", {"target": "c"}, "no column 'c'; found a, b"),
-        ("smiles,a\n" + "".join(f"C,{i}\n" for i in range(60)), {"target": "a"}, "'a' has 60 different values in 60 rows: classes are needed"),
+        (
+            "smiles,a\n" + "".join(f"C,{i}\n" for i in range(60)),
+            {"target": "a"},
+            "'a' has 60 different values in 60 rows: classes are needed",
+        ),
         ("smiles,a\nX,1\nY,2\n", {}, "none of the 2 SMILES of .* the first: line 2: 'X' is no SMILES"),
     ],
 )
@@ -330,7 +354,11 @@ def test_folders_of_diagnoses_are_classes(tmp_path: Path) -> None:
         savemat(place / f"sub-{i}.mat", {"data": (matrix - matrix.mean()).numpy()})
     source = load_connectomes(tmp_path, valid=0.2, test=0.2, neighbours=3)
     assert source.train.classes == ("control", "patient")
-    assert [part.labels.bincount().tolist() for part in (source.train, source.valid, source.test)] == [[3, 3], [1, 1], [1, 1]]
+    assert [part.labels.bincount().tolist() for part in (source.train, source.valid, source.test)] == [
+        [3, 3],
+        [1, 1],
+        [1, 1],
+    ]
 
 
 def test_edges_are_the_strongest_and_features_the_rows() -> None:
@@ -372,7 +400,11 @@ def test_bad_matrices_are_named(tmp_path: Path) -> None:
         load_connectomes(tmp_path)
     assert len(load_connectomes(tmp_path, pattern="*NORM*", neighbours=3, valid=0.0, test=0.25).train) == 12
     good = matrices(1, 1)[0].numpy()
-    for wrong, told in ((good[:3], r"shape \(3, 8\): a square matrix"), (np.triu(good), "not symmetric"), (good * np.nan, "holds 64 values that are NaN")):
+    for wrong, told in (
+        (good[:3], r"shape \(3, 8\): a square matrix"),
+        (np.triu(good), "not symmetric"),
+        (good * np.nan, "holds 64 values that are NaN"),
+    ):
         np.savetxt(tmp_path / "m.txt", wrong)
         with pytest.raises(ValueError, match=told):
             read_matrix(tmp_path / "m.txt")

@@ -56,7 +56,9 @@ def test_standardisation_is_of_the_rows_it_is_given(tmp_path: Path) -> None:
     assert float(columns(found)[2, 0]) == 3
 
 
-@pytest.mark.parametrize(("text", "name"), [(CSV.replace(",", ";"), "t.csv"), (CSV.replace(",", "\t"), "t.tsv"), ("\ufeff" + CSV, "t.csv")])
+@pytest.mark.parametrize(
+    ("text", "name"), [(CSV.replace(",", ";"), "t.csv"), (CSV.replace(",", "\t"), "t.tsv"), ("\ufeff" + CSV, "t.csv")]
+)
 def test_other_ways_to_write_a_table(tmp_path: Path, text: str, name: str) -> None:
     assert read_table(table(tmp_path, text, name)).columns == read_table(table(tmp_path)).columns
 
@@ -74,7 +76,10 @@ def test_a_packed_table(tmp_path: Path) -> None:
         ("a,b\n", "holds no rows"),
         ("a,a\n1,2\n", "two columns 'a'"),
         ("a,b\n1,2\n1\n", "line 3: 1 values for 2 columns"),
-        ("a,b\n1,2\n,4\n1,NA\n", r"lacks 2 value\(s\), the first at line 3 column 'a', line 4 column 'b': --missing drop"),
+        (
+            "a,b\n1,2\n,4\n1,NA\n",
+            r"lacks 2 value\(s\), the first at line 3 column 'a', line 4 column 'b': --missing drop",
+        ),
     ],
 )
 def test_a_bad_table_is_told_in_one_line(tmp_path: Path, text: str, told: str) -> None:
@@ -108,7 +113,10 @@ def test_missing_values_are_dropped_or_filled(tmp_path: Path) -> None:
 
 def test_columns_that_say_nothing_are_left_out(tmp_path: Path) -> None:
     found = read_table(table(tmp_path, "id,same,x\na,1,1\nb,1,2\nc,1,2\n"))
-    with pytest.warns(UserWarning, match="'same' has one value"), pytest.warns(UserWarning, match="'id' has another text in every row"):
+    with (
+        pytest.warns(UserWarning, match="'same' has one value"),
+        pytest.warns(UserWarning, match="'id' has another text in every row"),
+    ):
         assert Columns.of_table(found).features == ("x",)
     rest = found.without(["x"])
     with warnings.catch_warnings():
@@ -149,7 +157,11 @@ def test_targets_are_classes_or_numbers() -> None:
         target_of(of("a", "a"), "y")
 
 
-@given(st.lists(st.integers(-50, 50), min_size=4, max_size=30, unique=True), st.integers(0, 30).map(lambda n: n + 0.5), st.integers(0, 5))
+@given(
+    st.lists(st.integers(-50, 50), min_size=4, max_size=30, unique=True),
+    st.integers(0, 30).map(lambda n: n + 0.5),
+    st.integers(0, 5),
+)
 def test_close_pairs_are_close_and_others_are_not(values: list[int], width: float, seed: int) -> None:
     numbers = torch.tensor(values, dtype=torch.float64)
     gaps = (numbers[:, None] - numbers).abs()[~torch.eye(len(values), dtype=torch.bool)]

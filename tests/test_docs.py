@@ -1,4 +1,6 @@
-"""The documentation says what the code does: hooks, explainers, sources, captum's list, every example, and the numbers on shared encoders."""
+"""The documentation says what the code does: hooks, explainers, sources, captum's list, every example, and the numbers
+on shared encoders.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,27 @@ from types import ModuleType
 import pytest
 
 import xsiamese
-from xsiamese import hookspecs
-from xsiamese.citations import entries
+from xsiamese.door import hookspecs
+from xsiamese.result.citations import entries
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.rst") if not {"generated", "auto_examples", "_build"} & {*path.parts})
-PACKAGES = ("xsiamese", *sorted({cls.__module__.split(".")[0] for cls in xsiamese.explainers().values()} - {"xsiamese"}))
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "docs").rglob("*.rst")
+    if not {"generated", "auto_examples", "_build"} & {*path.parts}
+)
+PACKAGES = (
+    "xsiamese",
+    *sorted({cls.__module__.split(".")[0] for cls in xsiamese.explainers().values()} - {"xsiamese"}),
+)
 MODULES = [
     *PACKAGES,
-    *(m.name for p in PACKAGES for m in pkgutil.walk_packages(getattr(importlib.import_module(p), "__path__", []), f"{p}.") if "__main__" not in m.name),
+    *(
+        m.name
+        for p in PACKAGES
+        for m in pkgutil.walk_packages(getattr(importlib.import_module(p), "__path__", []), f"{p}.")
+        if "__main__" not in m.name
+    ),
 ]
 HOOKS = [name for name, value in vars(hookspecs).items() if name.startswith("xsiamese_") and inspect.isfunction(value)]
 MISSING = "needs an extra that is not installed"
@@ -55,8 +69,12 @@ def test_hook_documented_with_its_exact_arguments(hook: str) -> None:
     page = (ROOT / "docs" / "reference" / "hooks.rst").read_text()
     arguments = ", ".join(inspect.signature(getattr(hookspecs, hook)).parameters)
     assert re.search(rf"^``{hook}\({re.escape(arguments)}\)``\n-+$", page, re.MULTILINE)
-    assert f".. autofunction:: xsiamese.hookspecs.{hook}" in page
-    examples = [part for part in re.findall(r"code-block:: python\n\n((?:   .*\n|\n)+)", page) if f"def {hook}({arguments}):" in part]
+    assert f".. autofunction:: xsiamese.door.hookspecs.{hook}" in page
+    examples = [
+        part
+        for part in re.findall(r"code-block:: python\n\n((?:   .*\n|\n)+)", page)
+        if f"def {hook}({arguments}):" in part
+    ]
     assert len(examples) == 1
     ast.parse(inspect.cleandoc(examples[0]))
 
@@ -68,7 +86,7 @@ def test_no_other_hook_is_documented() -> None:
 
 def test_references_are_in_the_bibliography() -> None:
     """Every explainer's and model's source is a key of the bibliography or a BibTeX entry."""
-    from xsiamese.plugins import models
+    from xsiamese.door.registry import models
     from xsiamese.zoo import CARDS
 
     keys = {(cls.__name__, key) for cls in xsiamese.explainers().values() for key in cls.reference}
@@ -77,8 +95,18 @@ def test_references_are_in_the_bibliography() -> None:
 
 
 def test_cited_keys_are_in_the_bibliography() -> None:
-    sources = [*(ROOT / "xsiamese").rglob("*.py"), *(ROOT / "plugins").rglob("*.py"), *(ROOT / page for page in PAGES), *(ROOT / "examples").rglob("*.py")]
-    cited = {key.strip() for path in sources for group in re.findall(r":cite(?::[pt])?:`([^`]+)`", path.read_text()) for key in group.split(",")}
+    sources = [
+        *(ROOT / "xsiamese").rglob("*.py"),
+        *(ROOT / "plugins").rglob("*.py"),
+        *(ROOT / page for page in PAGES),
+        *(ROOT / "examples").rglob("*.py"),
+    ]
+    cited = {
+        key.strip()
+        for path in sources
+        for group in re.findall(r":cite(?::[pt])?:`([^`]+)`", path.read_text())
+        for key in group.split(",")
+    }
     assert cited
     assert not cited - set(entries())
 
@@ -86,9 +114,13 @@ def test_cited_keys_are_in_the_bibliography() -> None:
 def test_bibliography_is_sound() -> None:
     """Every entry parses, is there once, and has an author, a title and a year."""
     pybtex = pytest.importorskip("pybtex.database", reason='the documentation needs pip install "xsiamese[docs]"')
-    parsed = pybtex.parse_file(str(ROOT / "xsiamese" / "bibliography.bib"))
+    parsed = pybtex.parse_file(str(ROOT / "xsiamese" / "result" / "bibliography.bib"))
     assert list(parsed.entries) == list(entries())
-    assert not [key for key, entry in parsed.entries.items() if not {"title", "year"} <= set(entry.fields) or "author" not in entry.persons]
+    assert not [
+        key
+        for key, entry in parsed.entries.items()
+        if not {"title", "year"} <= set(entry.fields) or "author" not in entry.persons
+    ]
 
 
 def test_every_explainer_is_in_the_reference(pages: dict[str, str]) -> None:
@@ -104,7 +136,12 @@ def test_every_explainer_is_in_the_reference(pages: dict[str, str]) -> None:
 
 
 def test_every_option_has_a_meaning(catalogue: ModuleType) -> None:
-    without = [(cls.__name__, row[0]) for cls in xsiamese.explainers().values() for row in catalogue.option_rows(cls) if not row[2]]
+    without = [
+        (cls.__name__, row[0])
+        for cls in xsiamese.explainers().values()
+        for row in catalogue.option_rows(cls)
+        if not row[2]
+    ]
     assert not without
 
 
@@ -112,7 +149,9 @@ def test_every_option_has_a_meaning(catalogue: ModuleType) -> None:
 def test_examples_of_the_reference_run(catalogue: ModuleType, name: str) -> None:
     text = catalogue.example(xsiamese.explainers()[name])
     if not text:
-        assert "Example:" in (xsiamese.explainers()[name].__doc__ or "") or not xsiamese.explainers()[name].modalities & {"image", "tabular"}
+        assert "Example:" in (xsiamese.explainers()[name].__doc__ or "") or not xsiamese.explainers()[
+            name
+        ].modalities & {"image", "tabular"}
         return
     names: dict[str, object] = {}
     with warnings.catch_warnings():
@@ -154,7 +193,9 @@ def test_plugin_page_shows_the_stranger_s_code(pages: dict[str, str]) -> None:
     files = [*folder.glob("*.py"), *folder.glob("*.toml"), *folder.glob("tests/*.py")]
     assert len(files) >= 3
     assert all(f"literalinclude:: /../{path.relative_to(ROOT).as_posix()}" in pages["plugin.inc"] for path in files)
-    assert ".. include:: /reference/generated/plugin.inc" in (ROOT / "docs" / "how-to" / "write-a-plugin.rst").read_text()
+    assert (
+        ".. include:: /reference/generated/plugin.inc" in (ROOT / "docs" / "how-to" / "write-a-plugin.rst").read_text()
+    )
 
 
 def test_architecture_page_names_every_room() -> None:
@@ -184,8 +225,14 @@ def test_doctests_of_pages(page: str) -> None:
 
 def _command_lines() -> list[str]:
     blocks = [line for page in PAGES for line in re.findall(r"^ +\$ (.+)$", (ROOT / page).read_text(), re.MULTILINE)]
-    blocks += [line for block in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) for line in block.split("\n")]
-    return sorted({line.split("#")[0].removeprefix("xsiamese ").strip() for line in blocks if line.startswith("xsiamese ")})
+    blocks += [
+        line
+        for block in re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+        for line in block.split("\n")
+    ]
+    return sorted(
+        {line.split("#")[0].removeprefix("xsiamese ").strip() for line in blocks if line.startswith("xsiamese ")}
+    )
 
 
 @pytest.mark.parametrize("line", _command_lines())
@@ -197,7 +244,11 @@ def test_command_lines_of_pages_are_understood(line: str) -> None:
 
 def test_every_explainer_that_a_page_names_exists() -> None:
     known = {*xsiamese.explainers(), *(n for n in vars(xsiamese) if n.startswith("Pair"))}
-    named = {(page, name) for page in PAGES for name in re.findall(r":class:`~?xsiamese\.(Pair\w+)`", (ROOT / page).read_text())}
+    named = {
+        (page, name)
+        for page in PAGES
+        for name in re.findall(r":class:`~?xsiamese\.(Pair\w+)`", (ROOT / page).read_text())
+    }
     assert not {(page, name) for page, name in named if name not in known}
 
 
@@ -205,7 +256,14 @@ def test_shared_encoder_table(catalogue: ModuleType) -> None:
     """What the page on Grad-CAM says of each tool is what is measured here."""
     pytest.importorskip("pytorch_grad_cam", reason='pip install "grad-cam>=1.5.5"')
     found = {row.tool: row for row in catalogue.shared.measure()}
-    for name in ("LayerGradCam", "LayerActivation", "LayerGradientXActivation", "LayerConductance", "InternalInfluence", "LayerDeepLift"):
+    for name in (
+        "LayerGradCam",
+        "LayerActivation",
+        "LayerGradientXActivation",
+        "LayerConductance",
+        "InternalInfluence",
+        "LayerDeepLift",
+    ):
         row = found[f"captum {name}"]
         assert row.from_b < 1e-9 < 0.5 < row.from_a
     for name in ("LayerIntegratedGradients", "LayerFeatureAblation"):
@@ -219,9 +277,22 @@ def test_shared_encoder_table(catalogue: ModuleType) -> None:
 
 
 def test_performance_page_reads_what_the_benchmark_writes(catalogue: ModuleType, tmp_path: Path) -> None:
-    one = {"pairs": 8, "floor": "forward pass, 2 image(s) at a time", "floor_ms_per_image": 30.0, "activations_and_gradient_bytes": 2**24,
-           "ratio": {"forward pass, 2 image(s) at a time": 1.0, "PairGradCAM": 1.25}, "peak_bytes": {"PairGradCAM": 3 * 2**20}}  # fmt: skip
-    written = {"torch": "2.0", "threads": 2, "rounds": 7, "gradcam": [one], "one_side": {"Occlusion": 0.5}, "import": 1.01}
+    one = {
+        "pairs": 8,
+        "floor": "forward pass, 2 image(s) at a time",
+        "floor_ms_per_image": 30.0,
+        "activations_and_gradient_bytes": 2**24,
+        "ratio": {"forward pass, 2 image(s) at a time": 1.0, "PairGradCAM": 1.25},
+        "peak_bytes": {"PairGradCAM": 3 * 2**20},
+    }
+    written = {
+        "torch": "2.0",
+        "threads": 2,
+        "rounds": 7,
+        "gradcam": [one],
+        "one_side": {"Occlusion": 0.5},
+        "import": 1.01,
+    }
     (tmp_path / "speed.json").write_text(json.dumps(written))
     text = catalogue.performance(tmp_path / "speed.json")
     assert "* - PairGradCAM\n     - 1.25\n     - 3\n" in text
@@ -244,7 +315,18 @@ def test_gallery_examples_are_fit_for_the_gallery(path: Path) -> None:
 def test_documentation_builds_without_warnings(tmp_path: Path) -> None:
     pytest.importorskip("sphinx_gallery", reason='the documentation needs pip install "xsiamese[docs]"')
     pytest.importorskip("pydata_sphinx_theme", reason='the documentation needs pip install "xsiamese[docs]"')
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(ROOT / "docs"), str(tmp_path / "html")]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        str(ROOT / "docs"),
+        str(tmp_path / "html"),
+    ]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr[-3000:]
     assert (tmp_path / "html" / "auto_examples" / "1_first_steps" / "plot_1_two_tools_two_answers.html").exists()

@@ -1,4 +1,6 @@
-"""``xsiamese explain table.csv:3 table.csv:17``: rows named on the command line, read with the columns of the checkpoint."""
+"""``xsiamese explain table.csv:3 table.csv:17``: rows named on the command line, read with the columns of the
+checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -78,14 +80,18 @@ def test_a_pool_has_every_row_but_those_that_are_explained(table: Path, checkpoi
     kept = [i for i in range(ROWS) if i not in (3, 17)]
     assert torch.equal(read.pool(table, explained), every[kept])
     lines = table.read_text().splitlines()
-    twice = table.with_name("twice.csv")  # an explained row in another place, a gap where it counts, and one where it does not
+    twice = table.with_name(
+        "twice.csv"
+    )  # an explained row in another place, a gap where it counts, and one where it does not
     twice.write_text("\n".join([lines[0], lines[4], lines[1], ",iron,0,0", "1,iron,0,"]))
     with pytest.warns(UserWarning, match=r"1 of 4 rows lack a value and are left out of the pool"):
         assert read.pool(twice, explained).shape == (2, 5)
     assert RowReader(read.columns, fill=True).pool(twice, explained).shape == (3, 5)
 
 
-def test_rows_are_explained_and_drawn(table: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_are_explained_and_drawn(
+    table: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     a, b = f"{table}:3", f"{table}:17"
     call("explain", a, b, "--model", checkpoint, "--json", "-o", tmp_path / "why.png")
     said = json.loads(capsys.readouterr().out)
@@ -106,7 +112,9 @@ def test_rows_are_explained_and_drawn(table: Path, checkpoint: Path, tmp_path: P
         assert strongest["value"] == pytest.approx(float(values[0].max()))
 
 
-def test_robust_explanations_without_and_with_a_pool(table: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_robust_explanations_without_and_with_a_pool(
+    table: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ("explain", f"{table}:3", f"{table}:17", "--model", checkpoint, "--method", "robust", "--json")
     with pytest.warns(UserWarning, match="no invariance is given"):
         call(*words, "-o", tmp_path / "free.png")
@@ -141,7 +149,10 @@ def test_a_pool_is_for_robust_explanations_of_rows(table: Path, checkpoint: Path
         ("bars.csv", "bars.csv: bars.csv has 60 rows"),
         ("bars.csv:-1", "has 60 rows"),
         ("bars.csv:last", "has 60 rows"),
-        ("no.csv:1", "no.csv:1: the model was trained on rows of a table, and there is no such table: FILE:ROW is needed"),
+        (
+            "no.csv:1",
+            "no.csv:1: the model was trained on rows of a table, and there is no such table: FILE:ROW is needed",
+        ),
         ("CCO", "CCO: the model was trained on rows of a table"),
         ("image.png:0", "image.png cannot be read as a table"),
         ("image.png", "image.png cannot be read as a table"),
@@ -151,7 +162,9 @@ def test_a_pool_is_for_robust_explanations_of_rows(table: Path, checkpoint: Path
         ("holes.csv:1", "holes.csv, line 3: column 'x' holds 'many': a number is needed"),
     ],
 )
-def test_rows_that_are_not_there_are_told(word: str, told: str, table: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_are_not_there_are_told(
+    word: str, told: str, table: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(table.parent)
     Path("image.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     Path("word.csv").write_text("hello\n")
@@ -163,7 +176,9 @@ def test_rows_that_are_not_there_are_told(word: str, told: str, table: Path, che
         assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_value_of_a_category_is_warned_of(table: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_value_of_a_category_is_warned_of(
+    table: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     table.with_name("new.csv").write_text("x,metal,y\n1,lead,1\n")
     with pytest.warns(UserWarning, match="values that training did not see, taken as none: lead"):
         call("explain", f"{table.parent}/new.csv:0", f"{table}:1", "--model", checkpoint)
@@ -182,7 +197,9 @@ def test_images_and_rows_are_not_taken_for_each_other(table: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_concrete_is_trained_explained_and_held_to_its_pool(real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_concrete_is_trained_explained_and_held_to_its_pool(
+    real_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = ("cement", "slag", "ash", "water", "plasticizer", "coarse", "fine", "age", "strength")
     path = tmp_path / "concrete.csv"
     with gzip.open(real_data / "tabular_uci" / "concrete" / "data.csv.gz", "rt") as file:
@@ -191,7 +208,19 @@ def test_concrete_is_trained_explained_and_held_to_its_pool(real_data: Path, tmp
     model = tmp_path / "out" / "siamese-mlp-concrete.safetensors"
     assert f"xsiamese explain {path}:0 {path}:1 --model {model} explains pairs with it" in capsys.readouterr().out
     for method, more in (("integrated_gradients", ()), ("robust", ("--pool", path))):
-        call("explain", f"{path}:3", f"{path}:17", "--model", model, "--method", method, *more, "-o", tmp_path / f"{method}.png", "--json")
+        call(
+            "explain",
+            f"{path}:3",
+            f"{path}:17",
+            "--model",
+            model,
+            "--method",
+            method,
+            *more,
+            "-o",
+            tmp_path / f"{method}.png",
+            "--json",
+        )
         said = json.loads(capsys.readouterr().out)
         cells = said["relevant" if method == "robust" else "closer"]["a"]
         assert {cell["feature"] for cell in cells} < set(names) - {"strength"}

@@ -12,18 +12,28 @@ from safetensors.torch import save_file
 
 from tests import problems
 from xsiamese import PairExplanation, PairGradCAM, PairIntegratedGradients, PairOcclusion, SiameseModel
-from xsiamese.explanation import Cell
+from xsiamese.result.explanation import Cell
 
 IDS = [("a0", "b0"), ("a1", "b1"), ("a2", "b2")]
 
 
 def explained(**kwargs: Any) -> PairExplanation:
-    return PairGradCAM(SiameseModel(problems.conv_encoder(), "euclidean"), "3").explain(problems.images(3), ids=IDS, **kwargs)
+    return PairGradCAM(SiameseModel(problems.conv_encoder(), "euclidean"), "3").explain(
+        problems.images(3), ids=IDS, **kwargs
+    )
 
 
 def made(**changes: Any) -> PairExplanation:
     maps = torch.tensor([[[1.0, -3.0], [0.5, 2.0]], [[0.0, 0.0], [0.0, 1.0]]])[:, None]
-    return PairExplanation(**{"maps": (maps, -maps), "inputs": (torch.ones(2, 1, 4, 4),) * 2, "scores": torch.tensor([0.5, 0.25]), "method": "M", **changes})
+    return PairExplanation(
+        **{
+            "maps": (maps, -maps),
+            "inputs": (torch.ones(2, 1, 4, 4),) * 2,
+            "scores": torch.tensor([0.5, 0.25]),
+            "method": "M",
+            **changes,
+        }
+    )
 
 
 def same(x: Any, y: Any) -> bool:
@@ -71,7 +81,10 @@ def test_it_is_frozen() -> None:
         ({"maps": (torch.zeros(2, 1),)}, "an explanation has two maps, not 1"),
         ({"maps": (torch.zeros(2, 1), torch.zeros(3, 1))}, r"the map of b has shape \(3, 1\) for 2 scores"),
         ({"inputs": (torch.zeros(1, 1), torch.zeros(2, 1))}, r"the input of a has shape \(1, 1\) for 2 scores"),
-        ({"inputs": ((torch.zeros(2, 1), torch.zeros(4)), torch.zeros(2, 1))}, r"the input of a has shape \(4,\) for 2 scores"),
+        (
+            {"inputs": ((torch.zeros(2, 1), torch.zeros(4)), torch.zeros(2, 1))},
+            r"the input of a has shape \(4,\) for 2 scores",
+        ),
         ({"ids": (("a", "b"),)}, "1 ids for 2 pairs"),
     ],
 )
@@ -83,7 +96,9 @@ def test_it_refuses_what_does_not_fit(changes: dict[str, Any], message: str) -> 
 def several() -> PairExplanation:
     maps = (torch.rand(2, 1, 4, 4), torch.rand(2, 1, 2, 2))
     inputs = ((torch.rand(2, 3), torch.randint(9, (2, 4))), torch.rand(2, 3).bfloat16())
-    return made(maps=(maps, maps), inputs=inputs, delta=torch.rand(2), ids=(("ä", "b"), ("c", "d")), citation="@x{y}", seed=None)
+    return made(
+        maps=(maps, maps), inputs=inputs, delta=torch.rand(2), ids=(("ä", "b"), ("c", "d")), citation="@x{y}", seed=None
+    )
 
 
 @pytest.mark.parametrize("explanation", [made, explained, several], ids=["plain", "explained", "tuples"])
@@ -100,7 +115,9 @@ def test_saving_leaves_no_pickle(tmp_path: Path) -> None:
     assert b"PK" not in made().save(tmp_path / "why").read_bytes()[:2]
 
 
-@pytest.mark.parametrize(("what", "message"), [("garbage", "is not a safetensors file"), ("foreign", "no explanation that xsiamese saved")])
+@pytest.mark.parametrize(
+    ("what", "message"), [("garbage", "is not a safetensors file"), ("foreign", "no explanation that xsiamese saved")]
+)
 def test_other_files_are_refused(what: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     if what == "garbage":

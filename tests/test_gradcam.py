@@ -1,4 +1,6 @@
-"""Pair Grad-CAM and its family: exact identities, pytorch-grad-cam on one branch, layers, tokens and planted patches."""
+"""Pair Grad-CAM and its family: exact identities, pytorch-grad-cam on one branch, layers, tokens and
+planted patches.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,20 @@ from torch import Tensor, nn
 import xsiamese
 from tests import problems
 from xsiamese import PairGradCAM, PairHiResCAM, PairInputXGradient, PairOcclusion, SiameseModel
-from xsiamese.comparison import Cosine
-from xsiamese.layers import ChannelsLast, Tokens
+from xsiamese.branches.layers import ChannelsLast, Tokens
+from xsiamese.model.comparison import Cosine
 
 LAST = "3"  # the last activation of problems.gap_dot
-CAMS = ("PairGradCAM", "PairHiResCAM", "PairGradCAMPlusPlus", "PairLayerCAM", "PairXGradCAM", "PairEigenCAM", "PairScoreCAM", "PairAblationCAM")
+CAMS = (
+    "PairGradCAM",
+    "PairHiResCAM",
+    "PairGradCAMPlusPlus",
+    "PairLayerCAM",
+    "PairXGradCAM",
+    "PairEigenCAM",
+    "PairScoreCAM",
+    "PairAblationCAM",
+)
 
 
 def sums(maps: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -35,7 +46,10 @@ def close(found: Tensor, expected: Tensor, atol: float = 1e-12) -> None:
 def bias_free(comparison: Any, pool: type[nn.Module] = nn.AdaptiveAvgPool2d) -> SiameseModel:
     torch.manual_seed(4)
     first, second, last = nn.Conv2d(1, 5, 3, bias=False), nn.Conv2d(5, 7, 2, bias=False), nn.Linear(7, 6, bias=False)
-    return SiameseModel(nn.Sequential(first, nn.ReLU(), nn.MaxPool2d(2), second, nn.ReLU(), pool(1), nn.Flatten(), last).double(), comparison)
+    return SiameseModel(
+        nn.Sequential(first, nn.ReLU(), nn.MaxPool2d(2), second, nn.ReLU(), pool(1), nn.Flatten(), last).double(),
+        comparison,
+    )
 
 
 def features(model: SiameseModel, item: Tensor) -> Tensor:
@@ -91,7 +105,10 @@ def test_i9_full_cosine_is_the_decomposition_less_cos_times_the_map_of_the_self(
     e = torch.einsum("dk,nkp->npd", weight, features(model, a)) / features(model, a).shape[2]
     u, v = model.encode(a), model.encode(b)
     cos = model(a, b)[:, None]
-    expected = torch.einsum("npd,nd->np", e, v) / (u.norm(dim=1) * v.norm(dim=1))[:, None] - cos * torch.einsum("npd,nd->np", e, u) / u.square().sum(1)[:, None]
+    expected = (
+        torch.einsum("npd,nd->np", e, v) / (u.norm(dim=1) * v.norm(dim=1))[:, None]
+        - cos * torch.einsum("npd,nd->np", e, u) / u.square().sum(1)[:, None]
+    )
     map_a, _ = PairGradCAM(model, "4").attribute((a, b))
     close(map_a.flatten(1), expected.detach())
 
@@ -146,7 +163,10 @@ def theirs(name: str, model: SiameseModel, x: Tensor, fixed: Tensor, layer: str)
     rows = []
     for one, z in zip(x, fixed, strict=True):
         method, kept = keeping(name)
-        cam = method(model=OneBranch(model.encoder, model.comparison, z[None]), target_layers=[model.encoder.get_submodule(layer)])
+        cam = method(
+            model=OneBranch(model.encoder, model.comparison, z[None]),
+            target_layers=[model.encoder.get_submodule(layer)],
+        )
         cam(input_tensor=one[None].clone(), targets=[lambda output: output[0]])
         cam.activations_and_grads.release()
         rows.append(torch.from_numpy(np.asarray(kept[0], dtype=np.float64)))
@@ -158,11 +178,15 @@ def theirs(name: str, model: SiameseModel, x: Tensor, fixed: Tensor, layer: str)
 @pytest.mark.parametrize(
     ("ours", "name", "tolerance"),
     [
-        ("PairGradCAM", "GradCAM", 1e-12), ("PairHiResCAM", "HiResCAM", 1e-12), ("PairLayerCAM", "LayerCAM", 1e-12),
+        ("PairGradCAM", "GradCAM", 1e-12),
+        ("PairHiResCAM", "HiResCAM", 1e-12),
+        ("PairLayerCAM", "LayerCAM", 1e-12),
         ("PairXGradCAM", "XGradCAM", 1e-5),  # they add 1e-7 below the fraction
     ],
-)  # fmt: skip
-def test_equals_pytorch_grad_cam_on_one_branch(ours: str, name: str, tolerance: float, comparison: str, layer: str) -> None:
+)
+def test_equals_pytorch_grad_cam_on_one_branch(
+    ours: str, name: str, tolerance: float, comparison: str, layer: str
+) -> None:
     model, (a, b) = SiameseModel(problems.conv_encoder(), comparison), problems.images(3)
     found = xsiamese.explainers()[ours](model, layer).attribute((a, b))
     with torch.no_grad():
@@ -174,7 +198,9 @@ def test_equals_pytorch_grad_cam_on_one_branch(ours: str, name: str, tolerance: 
 
 
 def test_gradcam_plus_plus_equals_pytorch_grad_cam_where_their_constant_does_not_count() -> None:
-    """They add 1e-6 below the fraction, of the size of the squared gradients: with gradients 1e3 times as large nothing is left of it."""
+    """They add 1e-6 below the fraction, of the size of the squared gradients: with gradients 1e3 times as large nothing
+    is left of it.
+    """
     model, (a, b) = SiameseModel(problems.conv_encoder(), lambda u, v: 1e3 * (u * v).sum(1)), problems.images(3)
     map_a, _ = xsiamese.PairGradCAMPlusPlus(model, "3").attribute((a, b))
     expected = theirs("GradCAMPlusPlus", model, a, model.encode(b).detach(), "3")
@@ -200,7 +226,9 @@ def test_ablationcam_is_theirs_times_the_score() -> None:
 
 
 def test_scorecam_has_the_published_definition() -> None:
-    """Theirs scales each upsampled channel by its own extremes after upsampling with aligned corners; here: before, unaligned. So, by hand."""
+    """Theirs scales each upsampled channel by its own extremes after upsampling with aligned corners; here: before,
+    unaligned. So, by hand.
+    """
     model, (a, b) = SiameseModel(problems.conv_encoder(), "dot"), problems.images(1)
     activation = model.encoder[:4](a).detach()
     low, high = activation.amin((2, 3), keepdim=True), activation.amax((2, 3), keepdim=True)
@@ -225,7 +253,9 @@ def test_pytorch_grad_cam_alone_explains_the_first_call_only() -> None:
             return self.shared(both[:, :1], both[:, 1:])[:, None]
 
     method, kept = keeping("GradCAM")
-    method(model=OneArgument(), target_layers=[shared.encoder[3]])(input_tensor=torch.cat([a, b], 1), targets=[lambda output: output[0]])
+    method(model=OneArgument(), target_layers=[shared.encoder[3]])(
+        input_tensor=torch.cat([a, b], 1), targets=[lambda output: output[0]]
+    )
     map_a, map_b = PairGradCAM(shared, "encoder.3").attribute((a, b))
     torch.testing.assert_close(torch.from_numpy(kept[0]), map_a[:, 0])
     assert (map_a - map_b).abs().max() > 1e-6
@@ -255,7 +285,11 @@ def test_black_box_cams_take_one_layer_and_say_so(name: str) -> None:
 def test_wrt_gives_the_other_side_zeros_and_changes_nothing_else(name: str) -> None:
     explainer = xsiamese.explainers()[name](SiameseModel(problems.conv_encoder(), "cosine"), "3")
     inputs = problems.images(2)
-    both, first, second = explainer.attribute(inputs), explainer.attribute(inputs, wrt="first"), explainer.attribute(inputs, wrt="second")
+    both, first, second = (
+        explainer.attribute(inputs),
+        explainer.attribute(inputs, wrt="first"),
+        explainer.attribute(inputs, wrt="second"),
+    )
     close(first[0], both[0])
     close(second[1], both[1])
     assert not first[1].any()
@@ -296,13 +330,17 @@ class MeanOfChannelsLast(nn.Module):
 
 
 @pytest.mark.parametrize("name", [n for n in CAMS if n != "PairScoreCAM"])
-@pytest.mark.parametrize(("layout", "into", "out"), [(Tokens(), AsTokens, FromTokens), (ChannelsLast(), Permute, MeanOfChannelsLast)])
+@pytest.mark.parametrize(
+    ("layout", "into", "out"), [(Tokens(), AsTokens, FromTokens), (ChannelsLast(), Permute, MeanOfChannelsLast)]
+)
 def test_tokens_and_channels_last_give_the_maps_of_the_grid(name: str, layout: Any, into: Any, out: Any) -> None:
     torch.manual_seed(0)
     convolution = nn.Sequential(nn.Conv2d(1, 5, 3), nn.ReLU()).double()
     cls = xsiamese.explainers()[name]
     inputs = problems.images(2)
-    grid = cls(SiameseModel(nn.Sequential(convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten()), "cosine"), "0").attribute(inputs)
+    grid = cls(
+        SiameseModel(nn.Sequential(convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten()), "cosine"), "0"
+    ).attribute(inputs)
     other = cls(SiameseModel(nn.Sequential(convolution, into(), out()), "cosine"), "1", layout=layout).attribute(inputs)
     for x, y in zip(other, grid, strict=True):
         close(x, y)
@@ -313,7 +351,9 @@ def test_tokens_and_channels_last_give_the_maps_of_the_grid(name: str, layout: A
 
 def energy() -> SiameseModel:
     """Counts how much strong texture each image has, place by place: what both share is what both have."""
-    encoder = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False), nn.ReLU(), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten()).double()
+    encoder = nn.Sequential(
+        nn.Conv2d(1, 2, 1, bias=False), nn.ReLU(), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    ).double()
     encoder[0].weight.data = torch.tensor([1.0, -1.0], dtype=torch.float64)[:, None, None, None]
     return SiameseModel(encoder, "dot")
 
@@ -324,13 +364,18 @@ def test_gradcam_hits_the_planted_patch() -> None:
     for value, mask in zip(maps, masks, strict=True):
         peak = value.flatten(1).argmax(1)
         assert mask.flatten(1).gather(1, peak[:, None]).all()
-        inside, outside = (value[:, 0] * mask).sum((1, 2)) / mask.sum((1, 2)), (value[:, 0] * ~mask).sum((1, 2)) / (~mask).sum((1, 2))
+        inside, outside = (
+            (value[:, 0] * mask).sum((1, 2)) / mask.sum((1, 2)),
+            (value[:, 0] * ~mask).sum((1, 2)) / (~mask).sum((1, 2)),
+        )
         assert (inside > 4 * outside).all()
 
 
 def test_occlusion_hits_the_planted_patch() -> None:
     a, b, *masks = problems.planted_patches(30)
-    for value, mask in zip(PairOcclusion(energy()).attribute((a, b), sliding_window_shapes=(1, 4, 4)), masks, strict=True):
+    for value, mask in zip(
+        PairOcclusion(energy()).attribute((a, b), sliding_window_shapes=(1, 4, 4)), masks, strict=True
+    ):
         assert mask.flatten(1).gather(1, value.flatten(1).argmax(1)[:, None]).all()
 
 
@@ -339,9 +384,16 @@ def test_occlusion_hits_the_planted_patch() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    name=st.sampled_from(CAMS), pairs=st.integers(1, 3), height=st.integers(4, 9), width=st.integers(4, 9), other=st.integers(4, 9), seed=st.integers(0, 1000)
+    name=st.sampled_from(CAMS),
+    pairs=st.integers(1, 3),
+    height=st.integers(4, 9),
+    width=st.integers(4, 9),
+    other=st.integers(4, 9),
+    seed=st.integers(0, 1000),
 )
-def test_swapping_swaps_and_shapes_follow_the_layer(name: str, pairs: int, height: int, width: int, other: int, seed: int) -> None:
+def test_swapping_swaps_and_shapes_follow_the_layer(
+    name: str, pairs: int, height: int, width: int, other: int, seed: int
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     a = torch.randn(pairs, 1, height, width, generator=generator, dtype=torch.float64)
     b = torch.randn(pairs, 1, other, other, generator=generator, dtype=torch.float64)

@@ -1,4 +1,6 @@
-"""What attributions of bias-free graph networks sum to: the score for node features, the number of layers times the score for edges."""
+"""What attributions of bias-free graph networks sum to: the score for node features, the number of layers times the
+score for edges.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ LAYERS = [1, 2, 3]
 
 
 def sums(found: tuple[Any, Any], mask: str) -> list[Tensor]:
-    return [problems.per_pair(one[mask], one.batch if mask == "node_mask" else one.batch[one.edge_index[0]]) for one in found]
+    return [
+        problems.per_pair(one[mask], one.batch if mask == "node_mask" else one.batch[one.edge_index[0]])
+        for one in found
+    ]
 
 
 def normalised(item: Any) -> Any:
@@ -49,7 +54,9 @@ def test_gates_of_all_messages_sum_to_the_number_of_layers_times_the_score(loops
 
 @pytest.mark.parametrize("layers", LAYERS)
 def test_weights_of_edges_and_loops_sum_to_the_number_of_layers_times_the_score(layers: int) -> None:
-    """A GCN written with its own loops as weighted edges; where the layer adds them, the graph's edges have the very same share, and the loops keep theirs."""
+    """A GCN written with its own loops as weighted edges; where the layer adds them, the graph's edges have the very
+    same share, and the loops keep theirs.
+    """
     inside, outside = (SiameseModel(problems.Encoder(kind, layers=layers), "dot") for kind in ("gcn", "plain"))
     inputs = normalised(A), normalised(B)
     score = inside(A, B).detach()
@@ -57,7 +64,9 @@ def test_weights_of_edges_and_loops_sum_to_the_number_of_layers_times_the_score(
     spelled = PairInputXGradient(outside).attribute(inputs, parts="edge_weight")
     for total in sums(spelled, "edge_mask"):
         torch.testing.assert_close(total, layers * score, rtol=0, atol=1e-10)
-    for own, all_of_them, item in zip(PairInputXGradient(inside).attribute((A, B), parts="edges"), spelled, (A, B), strict=True):
+    for own, all_of_them, item in zip(
+        PairInputXGradient(inside).attribute((A, B), parts="edges"), spelled, (A, B), strict=True
+    ):
         torch.testing.assert_close(own.edge_mask, all_of_them.edge_mask[: item.num_edges], rtol=0, atol=1e-10)
         assert bool(all_of_them.edge_mask[item.num_edges :].any())
 

@@ -1,4 +1,6 @@
-"""What bad graphs get from every explainer of graphs: one clear error before the model is run, and a model that is left as it was."""
+"""What bad graphs get from every explainer of graphs: one clear error before the model is run, and a model that is left
+as it was.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,14 @@ from xsiamese import PairAttribution, SiameseModel, collate_pairs
 A, B = problems.pairs()
 EXPLAINERS = sorted(name for name, cls in xsiamese.explainers().items() if "graph" in cls.modalities)
 QUICK: dict[str, Any] = {"PairGNNExplainer": {"epochs": 3}, "PairGraphEdits": {"most": 2, "exact": 1}}
-# the model itself must be asked whether it takes so many features, and whole numbers can be in a graph that only loses parts
-BEFORE = [(what, name) for what in BAD for name in EXPLAINERS if what != "features" and not (what == "integers" and xsiamese.explainers()[name].removes)]
+# the model itself must be asked whether it takes so many features, and whole numbers can be in a graph that only loses
+# parts
+BEFORE = [
+    (what, name)
+    for what in BAD
+    for name in EXPLAINERS
+    if what != "features" and not (what == "integers" and xsiamese.explainers()[name].removes)
+]
 
 
 def made(name: str, model: Any) -> PairAttribution:
@@ -52,11 +60,19 @@ def test_single_nodes_and_graphs_without_edges(name: str) -> None:
     lone = Data(x=A.x[:1], edge_index=A.edge_index[:, :0])
     bare = Data(x=A.x[:4], edge_index=A.edge_index[:, :0])
     explainer = made(name, SiameseModel(problems.Encoder(bias=True)))
-    for inputs, alone in (((bare, bare), False), ((lone, bare), True), (collate_pairs([(bare, B[0]), (A[1], lone), (B[2], A[2])]), True)):
+    for inputs, alone in (
+        ((bare, bare), False),
+        ((lone, bare), True),
+        (collate_pairs([(bare, B[0]), (A[1], lone), (B[2], A[2])]), True),
+    ):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if name == "PairLeaveOneOut" and alone:
-                with pytest.raises(ValueError, match=r"the graph of input [ab] in pair \d has a single node and cannot be without it: explain edges"):
+                with pytest.raises(
+                    ValueError,
+                    match=r"the graph of input [ab] in pair \d has a single node and cannot be without it: explain "
+                    r"edges",
+                ):
                     explainer.attribute(inputs)
                 continue
             found = explainer.attribute(inputs, **QUICK.get(name, {}))
@@ -69,18 +85,29 @@ def test_single_nodes_and_graphs_without_edges(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in EXPLAINERS if "edges" in xsiamese.explainers()[name].known_parts])
 def test_only_edges_of_graphs_that_have_none(name: str) -> None:
     bare = Data(x=A.x[:4], edge_index=A.edge_index[:, :0])
-    with pytest.raises(ValueError, match=r"have no edges, and only edges were to be explained: explain parts=\('nodes',\)"):
+    with pytest.raises(
+        ValueError, match=r"have no edges, and only edges were to be explained: explain parts=\('nodes',\)"
+    ):
         made(name, SiameseModel(problems.Encoder())).attribute((bare, bare), parts="edges")
 
 
-GATED = ["PairSaliency", "PairInputXGradient", "PairIntegratedGradients", "PairGNNExplainer", "PairGraphOcclusion", "PairNoiseTunnel"]
+GATED = [
+    "PairSaliency",
+    "PairInputXGradient",
+    "PairIntegratedGradients",
+    "PairGNNExplainer",
+    "PairGraphOcclusion",
+    "PairNoiseTunnel",
+]
 REMOVING = ["PairLeaveOneOut", "PairGraphEdits"]
 
 
 @pytest.mark.parametrize("name", GATED)
 def test_pooling_layers_leave_the_nodes(name: str) -> None:
     explainer = made(name, SiameseModel(problems.Pooled(), "dot"))
-    with pytest.warns(UserWarning, match=r"edges cannot be explained, and nodes are instead: layer 'encoder.convs.1' \(GraphConv\)"):
+    with pytest.warns(
+        UserWarning, match=r"edges cannot be explained, and nodes are instead: layer 'encoder.convs.1' \(GraphConv\)"
+    ):
         found = explainer.attribute((A, B), parts=("nodes", "edges"), **QUICK.get(name, {}))
     assert all("edge_mask" not in one for one in found)
     same(found, explainer.attribute((A, B), parts="nodes", **QUICK.get(name, {})))
@@ -112,7 +139,9 @@ def test_what_really_removes_edges_needs_no_gates(name: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.filterwarnings("error", "edges cannot be explained")
-            found = made(name, SiameseModel(encoder, "euclidean")).attribute(inputs, parts="edges", **QUICK.get(name, {}))
+            found = made(name, SiameseModel(encoder, "euclidean")).attribute(
+                inputs, parts="edges", **QUICK.get(name, {})
+            )
         assert all(one.edge_mask.shape == one.edge_index.shape[1:] for one in found)
 
 
@@ -121,7 +150,9 @@ def test_what_really_removes_edges_needs_no_gates(name: str) -> None:
 def test_loops_that_layers_add_leave_edges_in_line(name: str, kind: str) -> None:
     """A layer that puts loops of its own in the place of the graph's."""
     inputs = problems.pairs(loops=True)
-    found = made(name, SiameseModel(problems.Encoder(kind, bias=True), "dot")).attribute(inputs, parts="edges", **QUICK.get(name, {}))
+    found = made(name, SiameseModel(problems.Encoder(kind, bias=True), "dot")).attribute(
+        inputs, parts="edges", **QUICK.get(name, {})
+    )
     for one, item in zip(found, inputs, strict=True):
         loops = item.edge_index[0] == item.edge_index[1]
         assert not bool(one.edge_mask[loops].any())

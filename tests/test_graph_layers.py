@@ -42,7 +42,11 @@ def same(found: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize("gnn", [GCN, GIN, GAT, GraphSAGE])
-@pytest.mark.parametrize("options", [{}, {"norm": "batch_norm", "jk": "cat", "out_channels": 6}, {"norm": GraphNorm(6), "dropout": 0.5}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"norm": "batch_norm", "jk": "cat", "out_channels": 6}, {"norm": GraphNorm(6), "dropout": 0.5}],
+    ids=str,
+)
 def test_the_last_layer_that_sends_messages(gnn: Any, options: dict[str, Any]) -> None:
     explainer = PairGradCAM(SiameseModel(Basic(gnn, **options)))
     found = explainer.attribute((A, B))
@@ -55,7 +59,12 @@ def test_every_map_of_nodes_finds_it_in_every_form_of_model(name: str) -> None:
     cls = xsiamese.explainers()[name]
     encoder, other = problems.Encoder("gin", bias=True), problems.Encoder("gcn", bias=True, layers=3)
     expected = cls(SiameseModel(encoder, "dot"), "convs.1").attribute((A, B))
-    for model in (SiameseModel(encoder, "dot"), problems.Dot(encoder), problems.Backwards(encoder), problems.Joint(encoder)):
+    for model in (
+        SiameseModel(encoder, "dot"),
+        problems.Dot(encoder),
+        problems.Backwards(encoder),
+        problems.Joint(encoder),
+    ):
         explainer = cls(model)
         same(explainer.attribute((A, B)), expected)
         assert explainer.layer_names_[0].endswith("convs.1")
@@ -98,7 +107,10 @@ def test_without_such_a_layer_one_must_be_given() -> None:
             return global_mean_pool(self.nodes(x, edge_index), batch)
 
     for encoder in (Dense(), PooledFirst()):
-        with pytest.raises(ValueError, match="no MessagePassing layer of torch_geometric has one row for each node to explain on: give layer="):
+        with pytest.raises(
+            ValueError,
+            match="no MessagePassing layer of torch_geometric has one row for each node to explain on: give layer=",
+        ):
             PairGradCAM(SiameseModel(encoder, "dot")).attribute((A, B))
     assert PairGradCAM(SiameseModel(Dense(), "dot"), "layers").attribute((A, B))[0].node_mask.shape == (15, 1)
 
@@ -116,7 +128,11 @@ class Ordered(problems.Dot):
     def forward(self, a: Any, b: Any) -> Tensor:
         both = [Data(x=one.x, edge_index=one.edge_index) for side in (a, b) for one in side.to_data_list()]
         count = a.num_graphs
-        rows = {"a, b": range(2 * count), "b, a": [*range(count, 2 * count), *range(count)], "in turn": [i + count * k for i in range(count) for k in (0, 1)]}
+        rows = {
+            "a, b": range(2 * count),
+            "b, a": [*range(count, 2 * count), *range(count)],
+            "in turn": [i + count * k for i in range(count) for k in (0, 1)],
+        }
         where = torch.tensor(list(rows[self.order])).argsort()
         z = self.encoder(Batch.from_data_list([both[i] for i in rows[self.order]]))[where]
         return (z[:count] * z[count:]).sum(1)
@@ -132,7 +148,11 @@ class CrossedOrdered(nn.Module):
     def forward(self, a: Any, b: Any) -> Tensor:
         sizes = [torch.bincount(one.batch).tolist() for one in (a, b)]
         count = a.num_graphs
-        rows = [(side, pair) for pair in range(count) for side in (0, 1)] if self.order == "in turn" else [(s, p) for s in (0, 1) for p in range(count)]
+        rows = (
+            [(side, pair) for pair in range(count) for side in (0, 1)]
+            if self.order == "in turn"
+            else [(s, p) for s in (0, 1) for p in range(count)]
+        )
         parts = [one.to_data_list() for one in (a, b)]
         both = Batch.from_data_list([Data(x=parts[s][p].x, edge_index=parts[s][p].edge_index) for s, p in rows])
         pair_of = torch.tensor([p for s, p in rows]).repeat_interleave(torch.tensor([sizes[s][p] for s, p in rows]))
@@ -152,7 +172,11 @@ def test_sides_in_another_order_are_refused(cls: Any, inputs: Any, layer: str | 
     expected = cls(SiameseModel(encoder, "dot"), "convs.0" if layer else None).attribute(inputs)
     same(cls(Ordered(encoder, "a, b"), layer).attribute(inputs), expected)
     for order in ("b, a", "in turn"):
-        with pytest.raises(ValueError, match=r"convs\.. gets both sides in one call, and not all of a followed by all of b: which row belongs to which side"):
+        with pytest.raises(
+            ValueError,
+            match=r"convs\.. gets both sides in one call, and not all of a followed by all of b: which row belongs "
+            r"to which side",
+        ):
             cls(Ordered(encoder, order), layer).attribute(inputs)
 
 

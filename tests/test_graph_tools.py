@@ -72,7 +72,9 @@ def test_fidelity_and_unfaithfulness_of_an_edge_that_decides(side: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["gcn", "gin", "gat"])
 def test_masks_of_nodes_and_edges_on_layers_with_loops_of_their_own(kind: str) -> None:
-    """A mask of ones changes nothing, one of zeros is the masked graph; the held side is not masked, and the model is as it was."""
+    """A mask of ones changes nothing, one of zeros is the masked graph; the held side is not masked, and the model is
+    as it was.
+    """
     model = SiameseModel(problems.Encoder(kind, bias=True), "euclidean").train()
     a, b = problems.pairs()
     before = [m.training for m in model.modules()]

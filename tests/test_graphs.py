@@ -1,4 +1,6 @@
-"""Pairs of graphs: inputs of every form, masks of each branch, and every bad graph with its message; the model is left as it was."""
+"""Pairs of graphs: inputs of every form, masks of each branch, and every bad graph with its message; the model is left
+as it was.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,15 @@ from torch_geometric.nn import GCNConv, global_mean_pool
 
 import xsiamese
 from tests import graph_problems as problems
-from xsiamese import PairExplanation, PairGradientShap, PairInputXGradient, PairIntegratedGradients, PairSaliency, SiameseModel, collate_pairs
+from xsiamese import (
+    PairExplanation,
+    PairGradientShap,
+    PairInputXGradient,
+    PairIntegratedGradients,
+    PairSaliency,
+    SiameseModel,
+    collate_pairs,
+)
 from xsiamese.contract.traces import _traces as traces
 
 METHODS = [PairSaliency, PairInputXGradient, PairIntegratedGradients]
@@ -38,13 +48,29 @@ def same(found: Any, expected: Any) -> None:
 
 
 def test_torch_geometric_is_not_imported_before_the_first_graph() -> None:
-    code = "import sys, torch, xsiamese; xsiamese.PairSaliency(lambda a, b: (a * b).sum(1)).attribute((torch.ones(2, 3), torch.rand(2, 3)));"
-    subprocess.run([sys.executable, "-c", code + "assert 'torch_geometric' not in sys.modules and 'xsiamese.graphs' not in sys.modules"], check=True)
+    code = (
+        "import sys, torch, xsiamese; xsiamese.PairSaliency(lambda a, b: (a * "
+        "b).sum(1)).attribute((torch.ones(2, 3), torch.rand(2, 3)));"
+    )
+    subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            code + "assert 'torch_geometric' not in sys.modules and 'xsiamese.kinds.graphs.side' not in sys.modules",
+        ],
+        check=True,
+    )
 
 
 def test_what_comes_back() -> None:
-    for parts, kinds in ((None, {"node_mask"}), (("edges",), {"edge_mask"}), (("nodes", "edges"), {"node_mask", "edge_mask"})):
-        for found, side in zip(PairSaliency(SiameseModel(problems.Encoder(), "dot")).attribute((A, B), parts=parts), (A, B), strict=True):
+    for parts, kinds in (
+        (None, {"node_mask"}),
+        (("edges",), {"edge_mask"}),
+        (("nodes", "edges"), {"node_mask", "edge_mask"}),
+    ):
+        for found, side in zip(
+            PairSaliency(SiameseModel(problems.Encoder(), "dot")).attribute((A, B), parts=parts), (A, B), strict=True
+        ):
             assert isinstance(found, Explanation)
             assert found.validate(raise_on_error=True)
             assert {key for key in found.keys() if key.endswith("_mask")} == kinds  # noqa: SIM118
@@ -74,12 +100,22 @@ def test_a_graph_is_one_pair_and_a_batch_is_a_loop() -> None:
 
 class PairData(Data):
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-        return {"edge_index_s": lambda: self.x_s.size(0), "edge_index_t": lambda: self.x_t.size(0)}.get(key, lambda: 0)()
+        return {"edge_index_s": lambda: self.x_s.size(0), "edge_index_t": lambda: self.x_t.size(0)}.get(
+            key, lambda: 0
+        )()
 
 
 def pair_data(follow: list[str] | None) -> Any:
     made = [
-        PairData(x_s=A[i].x, edge_index_s=A[i].edge_index, x_t=B[i].x, edge_index_t=B[i].edge_index, edge_weight_s=None, edge_weight_t=None) for i in range(3)
+        PairData(
+            x_s=A[i].x,
+            edge_index_s=A[i].edge_index,
+            x_t=B[i].x,
+            edge_index_t=B[i].edge_index,
+            edge_weight_s=None,
+            edge_weight_t=None,
+        )
+        for i in range(3)
     ]
     return Batch.from_data_list(made, follow_batch=follow)
 
@@ -87,8 +123,13 @@ def pair_data(follow: list[str] | None) -> Any:
 def test_pair_data_with_follow_batch() -> None:
     model = SiameseModel(problems.Encoder(), "dot")
     for cls in METHODS:
-        same(cls(model).attribute(pair_data(["x_s", "x_t"]), parts=("nodes", "edges")), cls(model).attribute((A, B), parts=("nodes", "edges")))
-    with pytest.raises(ValueError, match=r"does not say which pair a node belongs to: DataLoader\(..., follow_batch=\['x_s'"):
+        same(
+            cls(model).attribute(pair_data(["x_s", "x_t"]), parts=("nodes", "edges")),
+            cls(model).attribute((A, B), parts=("nodes", "edges")),
+        )
+    with pytest.raises(
+        ValueError, match=r"does not say which pair a node belongs to: DataLoader\(..., follow_batch=\['x_s'"
+    ):
         PairSaliency(model).attribute(pair_data(None))
 
 
@@ -99,10 +140,16 @@ def test_a_model_of_pair_data_gets_pair_data() -> None:
             self.encoder = problems.Encoder()
 
         def forward(self, pair: Any) -> Tensor:
-            sides = [self.encoder(Data(x=pair[f"x_{s}"], edge_index=pair[f"edge_index_{s}"], batch=pair[f"x_{s}_batch"])) for s in "st"]
+            sides = [
+                self.encoder(Data(x=pair[f"x_{s}"], edge_index=pair[f"edge_index_{s}"], batch=pair[f"x_{s}_batch"]))
+                for s in "st"
+            ]
             return (sides[0] * sides[1]).sum(1)
 
-    same(PairInputXGradient(Model()).attribute(pair_data(["x_s", "x_t"])), PairInputXGradient(SiameseModel(problems.Encoder(), "dot")).attribute((A, B)))
+    same(
+        PairInputXGradient(Model()).attribute(pair_data(["x_s", "x_t"])),
+        PairInputXGradient(SiameseModel(problems.Encoder(), "dot")).attribute((A, B)),
+    )
 
 
 def test_collate_pairs_in_a_loader() -> None:
@@ -118,7 +165,10 @@ def test_edges_in_any_order_come_back_in_that_order() -> None:
     mixed = Batch(x=A.x, edge_index=A.edge_index[:, order], batch=A.batch)
     model = SiameseModel(problems.Encoder(), "dot")
     for cls in METHODS:
-        (expected, _), (found, _) = cls(model).attribute((A, B), parts=("nodes", "edges")), cls(model).attribute((mixed, B), parts=("nodes", "edges"))
+        (expected, _), (found, _) = (
+            cls(model).attribute((A, B), parts=("nodes", "edges")),
+            cls(model).attribute((mixed, B), parts=("nodes", "edges")),
+        )
         assert torch.equal(found.edge_index, mixed.edge_index)
         torch.testing.assert_close(found.edge_mask, expected.edge_mask[order])
         torch.testing.assert_close(found.node_mask, expected.node_mask)
@@ -136,7 +186,12 @@ def test_other_attributes_travel_with_their_rows() -> None:
 
     def with_more(item: Data, i: int) -> Data:
         item = item.clone()
-        item.pos, item.charge, item.smiles, item.picked_index = item.x[:, :3] + i, torch.tensor([1.0 + i], dtype=torch.float64), "C", torch.tensor([i])
+        item.pos, item.charge, item.smiles, item.picked_index = (
+            item.x[:, :3] + i,
+            torch.tensor([1.0 + i], dtype=torch.float64),
+            "C",
+            torch.tensor([i]),
+        )
         return item
 
     items = [(with_more(A[i], i), with_more(B[i], i)) for i in range(3)]
@@ -152,7 +207,10 @@ def test_a_model_may_take_its_batch_apart() -> None:
         def forward(self, data: Any) -> Tensor:
             return torch.stack([self.nodes(one.x, one.edge_index).mean(0) for one in data.to_data_list()])
 
-    whole, apart = (PairIntegratedGradients(SiameseModel(encoder(), "dot")).attribute((A, B)) for encoder in (problems.Encoder, Apart))
+    whole, apart = (
+        PairIntegratedGradients(SiameseModel(encoder(), "dot")).attribute((A, B))
+        for encoder in (problems.Encoder, Apart)
+    )
     same(apart, whole)
 
 
@@ -163,7 +221,10 @@ def test_a_model_may_take_its_batch_apart() -> None:
 def test_edge_weights_and_gates_say_the_same_where_weights_only_multiply(kind: str) -> None:
     inputs = problems.pairs(weights=True)
     explainer = PairInputXGradient(SiameseModel(problems.Encoder(kind)))
-    same(explainer.attribute(inputs, parts=("nodes", "edge_weight")), explainer.attribute(inputs, parts=("nodes", "edges")))
+    same(
+        explainer.attribute(inputs, parts=("nodes", "edge_weight")),
+        explainer.attribute(inputs, parts=("nodes", "edges")),
+    )
 
 
 def test_edge_attributes_have_a_mask_of_their_own() -> None:
@@ -184,7 +245,7 @@ def test_edge_attributes_have_a_mask_of_their_own() -> None:
 @pytest.mark.parametrize("kind", problems.CONVS)
 def test_the_gradient_of_a_gate_is_the_slope_of_the_score(kind: str) -> None:
     """Against central differences of a model whose messages are scaled by hand, self-loops of the layers untouched."""
-    from xsiamese.gates import Gate, gated
+    from xsiamese.kinds.graphs.gates import Gate, gated
 
     encoder = problems.Encoder(kind, bias=True)
     model = SiameseModel(encoder, "cosine")
@@ -248,13 +309,19 @@ def test_a_model_that_does_not_factor(inputs: Any) -> None:
 def test_pooling_falls_back_to_nodes_and_says_so() -> None:
     explainer = PairSaliency(SiameseModel(problems.Pooled(), "dot"))
     for parts in ("edges", ("nodes", "edges")):
-        with pytest.warns(UserWarning, match=r"nodes are instead: layer 'encoder.convs.1' \(GraphConv\) sends messages along \d+ edges that are not those"):
+        with pytest.warns(
+            UserWarning,
+            match=r"nodes are instead: layer 'encoder.convs.1' \(GraphConv\) sends messages along \d+ edges that are "
+            r"not those",
+        ):
             found = explainer.attribute((A, B), parts=parts)
         same(found, explainer.attribute((A, B)))
 
 
 def test_a_later_pair_falls_back_to_nodes_and_so_does_smoothing() -> None:
-    """Edges are tried by the work itself, so that it does not matter which pair, or whose explainer, meets the layer that drops some."""
+    """Edges are tried by the work itself, so that it does not matter which pair, or whose explainer, meets the layer
+    that drops some.
+    """
 
     class Choosy(problems.Encoder):
         def forward(self, data: Any) -> Tensor:
@@ -266,7 +333,9 @@ def test_a_later_pair_falls_back_to_nodes_and_so_does_smoothing() -> None:
     plain = PairSaliency(SiameseModel(Choosy(), "dot"))
     for explainer, options in ((plain, {}), (xsiamese.PairNoiseTunnel(plain), {"stdevs": 0.0})):
         for size in (None, 1):
-            with pytest.warns(UserWarning, match=r"nodes are instead: layer 'encoder.convs.0' \(GCNConv\) sends messages along"):
+            with pytest.warns(
+                UserWarning, match=r"nodes are instead: layer 'encoder.convs.0' \(GCNConv\) sends messages along"
+            ):
                 found = explainer.attribute((a, B), parts=("edges",), internal_batch_size=size, **options)
             same(found, plain.attribute((a, B)))
 
@@ -303,14 +372,18 @@ def test_a_model_without_message_passing_falls_back_to_nodes() -> None:
 
 
 def test_an_explanation_of_graphs_is_kept_cut_and_read_again(tmp_path: Any) -> None:
-    explained = PairIntegratedGradients(SiameseModel(problems.Encoder(), "dot")).explain((A, B), parts=("nodes", "edges"), ids=[("a", "b")] * 3)
+    explained = PairIntegratedGradients(SiameseModel(problems.Encoder(), "dot")).explain(
+        (A, B), parts=("nodes", "edges"), ids=[("a", "b")] * 3
+    )
     assert len(explained) == 3
     read = PairExplanation.load(explained.save(tmp_path / "graphs.safetensors"))
     for one, other in zip((*explained.maps, *explained.inputs), (*read.maps, *read.inputs), strict=True):
         assert isinstance(other, type(one))
         assert {k for k, v in one.to_dict().items() if isinstance(v, Tensor)} == set(other.to_dict())
         assert all(torch.equal(v, other[k]) for k, v in one.to_dict().items() if isinstance(v, Tensor))
-    alone = PairIntegratedGradients(SiameseModel(problems.Encoder(), "dot")).attribute((A[1], B[1]), parts=("nodes", "edges"))
+    alone = PairIntegratedGradients(SiameseModel(problems.Encoder(), "dot")).attribute(
+        (A[1], B[1]), parts=("nodes", "edges")
+    )
     same(read[1].maps, alone)
     assert torch.equal(read[1].inputs[1].edge_index, B[1].edge_index)
     with pytest.raises(ValueError, match="the map of a is of 3 graphs for 2 scores"):
@@ -343,29 +416,77 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         rf"edge \d+ of input a is \(.*{LAST + 1}.*\), and there are {LAST + 1} nodes: edge_index points outside",
     ),
-    "negative edges": ((changed(edge_index=A.edge_index - 1), B), ValueError, r"edge \d+ of input a is .*points outside"),
-    "edges between pairs": ((changed(edge_index=torch.tensor([[0], [LAST]])), B), ValueError, "edge 0 of input a joins the graphs of pairs 0 and 2"),
+    "negative edges": (
+        (changed(edge_index=A.edge_index - 1), B),
+        ValueError,
+        r"edge \d+ of input a is .*points outside",
+    ),
+    "edges between pairs": (
+        (changed(edge_index=torch.tensor([[0], [LAST]])), B),
+        ValueError,
+        "edge 0 of input a joins the graphs of pairs 0 and 2",
+    ),
     "empty graph": (
         (collate_pairs([(A[0], A[0]), (Data(x=A.x[:0], edge_index=A.edge_index[:, :0]), A[0])])[0], A),
         ValueError,
         "input a in pair 1 is empty: it has no node",
     ),
     "no node": ((Data(x=A.x[:0], edge_index=A.edge_index[:, :0]), A), ValueError, "input a holds no node"),
-    "NaN features": ((A, changed(B, x=holding_nan(B.x, 7))), ValueError, r"x of input b, shape \(18, 4\), holds NaN or infinite values in pair 1: clean"),
-    "NaN weights": ((changed(WEIGHTED[0], edge_weight=holding_nan(WEIGHTED[0].edge_weight, 0)), WEIGHTED[1]), ValueError, "edge_weight of input a.*in pair 0"),
+    "NaN features": (
+        (A, changed(B, x=holding_nan(B.x, 7))),
+        ValueError,
+        r"x of input b, shape \(18, 4\), holds NaN or infinite values in pair 1: clean",
+    ),
+    "NaN weights": (
+        (changed(WEIGHTED[0], edge_weight=holding_nan(WEIGHTED[0].edge_weight, 0)), WEIGHTED[1]),
+        ValueError,
+        "edge_weight of input a.*in pair 0",
+    ),
     "heterogeneous": ((HETERO, HETERO), TypeError, "heterogeneous graphs are not supported yet"),
-    "weights on one side": ((WEIGHTED[0], B), ValueError, "the graphs of input a have edge_weight and those of input b have none"),
-    "number of weights": ((changed(edge_weight=torch.ones(3)), B), ValueError, r"edge_weight of input a has shape \(3,\) for \d+ edges"),
-    "no features": ((Data(edge_index=A.edge_index), B), ValueError, r"input a needs node features x of shape \(nodes, features\), not None"),
-    "no edge_index": ((A, Data(x=B.x)), ValueError, r"input b needs edge_index of shape \(2, edges\) in int64, not None"),
+    "weights on one side": (
+        (WEIGHTED[0], B),
+        ValueError,
+        "the graphs of input a have edge_weight and those of input b have none",
+    ),
+    "number of weights": (
+        (changed(edge_weight=torch.ones(3)), B),
+        ValueError,
+        r"edge_weight of input a has shape \(3,\) for \d+ edges",
+    ),
+    "no features": (
+        (Data(edge_index=A.edge_index), B),
+        ValueError,
+        r"input a needs node features x of shape \(nodes, features\), not None",
+    ),
+    "no edge_index": (
+        (A, Data(x=B.x)),
+        ValueError,
+        r"input b needs edge_index of shape \(2, edges\) in int64, not None",
+    ),
     "edges of floats": ((changed(edge_index=A.edge_index.double()), B), ValueError, "input a needs edge_index"),
-    "unsorted batch": ((changed(batch=A.batch.flip(0)), B), ValueError, "batch of input a must give the graph of each of 15 nodes, in ascending order"),
+    "unsorted batch": (
+        (changed(batch=A.batch.flip(0)), B),
+        ValueError,
+        "batch of input a must give the graph of each of 15 nodes, in ascending order",
+    ),
     "numbers of graphs": ((A, B[0]), ValueError, "a holds 3 items .* and b holds 1"),
     "features": ((A, changed(B, x=B.x[:, :2])), ValueError, r"the model refused its inputs.*b.x \(18, 2\) float64"),
-    "dtype": ((changed(x=A.x.float()), B), ValueError, r"input a, shape \(15, 4\), is torch.float32, the model torch.float64"),
-    "integers": ((changed(x=A.x.long()), B), ValueError, r"x of input a is torch.int64: only floating point values can move"),
+    "dtype": (
+        (changed(x=A.x.float()), B),
+        ValueError,
+        r"input a, shape \(15, 4\), is torch.float32, the model torch.float64",
+    ),
+    "integers": (
+        (changed(x=A.x.long()), B),
+        ValueError,
+        r"x of input a is torch.int64: only floating point values can move",
+    ),
     "one graph": (A, TypeError, "inputs must be the two sides of the pairs"),
-    "device": ((changed(edge_index=A.edge_index.to("meta")), B), ValueError, r"input a has x on cpu and edge_index on meta"),
+    "device": (
+        (changed(edge_index=A.edge_index.to("meta")), B),
+        ValueError,
+        r"input a has x on cpu and edge_index on meta",
+    ),
 }
 
 
@@ -376,7 +497,11 @@ def untouched() -> Iterator[SiameseModel]:
     before = traces(model), [m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]
     state = {k: v.clone() for k, v in model.state_dict().items()}
     yield model
-    assert (traces(model), [m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]) == before
+    assert (
+        traces(model),
+        [m.training for m in model.modules()],
+        [p.requires_grad for p in model.parameters()],
+    ) == before
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
     for module in model.modules():
         hooks = [value for key, value in vars(module).items() if key.endswith("hooks") and isinstance(value, dict)]
@@ -398,7 +523,10 @@ CALLS: dict[str, tuple[dict[str, Any], str]] = {
     "part that is not there": ({"parts": ("edge_weight",)}, "the graphs of input a have no edge_weight"),
     "two edge masks": ({"parts": ("edges", "edge_weight")}, "both make the edge mask"),
     "partner": ({"baselines": "partner"}, "the nodes of two graphs have no common order"),
-    "baseline": ({"baselines": (torch.zeros(2, 4), None)}, r"the baseline of a has shape \(2, 4\): \(15, 4\) or one row of it is needed"),
+    "baseline": (
+        {"baselines": (torch.zeros(2, 4), None)},
+        r"the baseline of a has shape \(2, 4\): \(15, 4\) or one row of it is needed",
+    ),
 }
 
 
@@ -417,7 +545,9 @@ def test_parts_are_for_graphs() -> None:
 def test_methods_without_a_meaning_on_graphs_say_so(untouched: SiameseModel) -> None:
     for name, cls in xsiamese.explainers().items():
         if "graph" not in cls.modalities:
-            with pytest.raises(TypeError, match=f"{name} does not explain a graph, and input a is one; these do: .*PairSaliency"):
+            with pytest.raises(
+                TypeError, match=f"{name} does not explain a graph, and input a is one; these do: .*PairSaliency"
+            ):
                 cls(untouched, *(["convs.1"] if cls.needs_layer else [])).attribute((A, B))
     assert "graph" not in PairGradientShap.modalities
 
@@ -467,7 +597,11 @@ def test_nothing_stays_when_the_model_fails(untouched: SiameseModel) -> None:
     untouched.encoder.convs.append(Fails(6, 6).double())
     with pytest.raises(KeyError):
         PairSaliency(untouched).attribute((A, B), parts=("nodes", "edges"))
-    assert not any(value for key, value in vars(untouched.encoder.convs[2]).items() if key.endswith("hooks") and isinstance(value, dict))
+    assert not any(
+        value
+        for key, value in vars(untouched.encoder.convs[2]).items()
+        if key.endswith("hooks") and isinstance(value, dict)
+    )
     del untouched.encoder.convs[2]
 
 
@@ -482,7 +616,12 @@ def test_class_activation_maps_of_nodes(name: str) -> None:
         assert whole[side].node_mask.shape == ((A, B)[side].num_nodes, 1)
         torch.testing.assert_close(whole[side].node_mask, torch.cat([one[side].node_mask for one in alone]))
         if name in ("PairGradCAM", "PairHiResCAM", "PairXGradCAM"):
-            torch.testing.assert_close(problems.per_pair(whole[side].node_mask, (A, B)[side].batch), model(A, B).detach(), rtol=1e-10, atol=1e-12)
+            torch.testing.assert_close(
+                problems.per_pair(whole[side].node_mask, (A, B)[side].batch),
+                model(A, B).detach(),
+                rtol=1e-10,
+                atol=1e-12,
+            )
     for other in (problems.Dot(model.encoder), problems.Backwards(model.encoder), problems.Joint(model.encoder)):
         same(cls(other, "encoder.convs.1").attribute((A, B)), whole)
     first, second = cls(model, ["convs.0", "convs.1"]).attribute((A, B))[0]
@@ -499,7 +638,9 @@ def test_a_layer_after_the_readout_has_no_nodes() -> None:
         def forward(self, data: Any) -> Tensor:
             return self.head(super().forward(data))
 
-    with pytest.raises(ValueError, match="the output of layer head has 3 rows for 15 nodes: choose a layer before the readout"):
+    with pytest.raises(
+        ValueError, match="the output of layer head has 3 rows for 15 nodes: choose a layer before the readout"
+    ):
         xsiamese.PairGradCAM(SiameseModel(Headed()), "head").attribute((A, B))
 
 
@@ -510,6 +651,9 @@ def test_noise_on_graphs(inner: Any) -> None:
     tunnel = xsiamese.PairNoiseTunnel(explainer)
     parts = None if explainer.needs_layer else ("nodes", "edges")
     same(tunnel.attribute((A, B), parts=parts, stdevs=0.0), explainer.attribute((A, B), parts=parts))
-    whole, alone = tunnel.attribute((A, B), parts=parts), [tunnel.attribute((A[i], B[i]), parts=parts) for i in range(3)]
+    whole, alone = (
+        tunnel.attribute((A, B), parts=parts),
+        [tunnel.attribute((A[i], B[i]), parts=parts) for i in range(3)],
+    )
     torch.testing.assert_close(whole[1].node_mask, torch.cat([one[1].node_mask for one in alone]))
     assert not torch.allclose(whole[0].node_mask, explainer.attribute((A, B), parts=parts)[0].node_mask)

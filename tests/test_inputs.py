@@ -1,4 +1,6 @@
-"""What of an input is explained, baselines, and every bad input with its message; the model is left as it was after each."""
+"""What of an input is explained, baselines, and every bad input with its message; the model is left as it was after
+each.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,16 @@ from torch import Tensor, nn
 
 import xsiamese
 from tests import problems
-from xsiamese import PairAttribution, PairFeatureAblation, PairGradCAM, PairIntegratedGradients, PairSaliency, SiameseModel
+from xsiamese import (
+    PairAttribution,
+    PairFeatureAblation,
+    PairGradCAM,
+    PairIntegratedGradients,
+    PairSaliency,
+    SiameseModel,
+)
 from xsiamese.contract.traces import _traces as traces
-from xsiamese.inputs import baseline_leaves, two_sides
+from xsiamese.kinds.side import baseline_leaves, two_sides
 
 A, B = problems.images(3)
 
@@ -26,20 +35,48 @@ def bad(shape: tuple[int, ...], pair: int, value: float = float("nan")) -> Tenso
 
 MODEL = SiameseModel(nn.Sequential(*problems.conv_encoder(), nn.BatchNorm1d(6).double()), "cosine")
 INPUTS: dict[str, tuple[Any, type[Exception], str]] = {
-    "batch sizes": ((A, B[:2]), ValueError, r"a holds 3 items \(shape \(3, 1, 8, 8\)\) and b holds 2 \(shape \(2, 1, 8, 8\)\).*\.expand"),
+    "batch sizes": (
+        (A, B[:2]),
+        ValueError,
+        r"a holds 3 items \(shape \(3, 1, 8, 8\)\) and b holds 2 \(shape \(2, 1, 8, 8\)\).*\.expand",
+    ),
     "empty": ((A[:0], B[:0]), ValueError, r"input a has shape \(0, 1, 8, 8\): it holds no pair"),
     "no batch dimension": ((torch.tensor(1.0), B), ValueError, r"input a has shape \(\): it holds no pair"),
-    "NaN": ((A, bad((3, 1, 8, 8), 1)), ValueError, r"input b, shape \(3, 1, 8, 8\), holds NaN or infinite values in pair 1: clean or leave out"),
-    "inf": ((bad((3, 1, 8, 8), 2, float("inf")), B), ValueError, r"input a, shape \(3, 1, 8, 8\), holds NaN or infinite values in pair 2"),
-    "one tensor": (A, TypeError, r"inputs must be the two sides of the pairs, \(a, b\); got a tensor of shape \(3, 1, 8, 8\)"),
+    "NaN": (
+        (A, bad((3, 1, 8, 8), 1)),
+        ValueError,
+        r"input b, shape \(3, 1, 8, 8\), holds NaN or infinite values in pair 1: clean or leave out",
+    ),
+    "inf": (
+        (bad((3, 1, 8, 8), 2, float("inf")), B),
+        ValueError,
+        r"input a, shape \(3, 1, 8, 8\), holds NaN or infinite values in pair 2",
+    ),
+    "one tensor": (
+        A,
+        TypeError,
+        r"inputs must be the two sides of the pairs, \(a, b\); got a tensor of shape \(3, 1, 8, 8\)",
+    ),
     "three": ((A, B, A), TypeError, r"inputs must be the two sides of the pairs, \(a, b\); got a tuple"),
     "a string": (("a.png", "b.png"), TypeError, "input a is a str: a tensor or a tuple of tensors is needed"),
     "none": ((None, B), TypeError, "input a is a NoneType: a tensor"),
     "list of arrays": (([1.0], B), TypeError, "input a is a tuple of float: every part must be a tensor"),
     "rows of a side": (((A, A[:2]), B), ValueError, r"a\[1\] has 2 rows and a\[0\] has 3"),
-    "dtype": ((A.float(), B), ValueError, r"input a, shape \(3, 1, 8, 8\), is torch.float32, the model torch.float64: use a.to\(torch.float64\)"),
-    "device": ((A, B.to("meta")), ValueError, r"input b, shape \(3, 1, 8, 8\), is on meta, the model on cpu: use b.to\('cpu'\)"),
-    "channels": ((A.expand(-1, 3, -1, -1), B), ValueError, r"the model refused its inputs.*\(a \(3, 3, 8, 8\) float64, b .*1 channels"),
+    "dtype": (
+        (A.float(), B),
+        ValueError,
+        r"input a, shape \(3, 1, 8, 8\), is torch.float32, the model torch.float64: use a.to\(torch.float64\)",
+    ),
+    "device": (
+        (A, B.to("meta")),
+        ValueError,
+        r"input b, shape \(3, 1, 8, 8\), is on meta, the model on cpu: use b.to\('cpu'\)",
+    ),
+    "channels": (
+        (A.expand(-1, 3, -1, -1), B),
+        ValueError,
+        r"the model refused its inputs.*\(a \(3, 3, 8, 8\) float64, b .*1 channels",
+    ),
     "dimensions": ((A.flatten(1), B), ValueError, r"the model refused its inputs.*\(a \(3, 64\) float64"),
 }
 
@@ -54,7 +91,11 @@ def untouched() -> Iterator[SiameseModel]:
     state = {k: v.clone() for k, v in model.state_dict().items()}
     rng = torch.get_rng_state()
     yield model
-    assert (traces(model), [m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]) == before
+    assert (
+        traces(model),
+        [m.training for m in model.modules()],
+        [p.requires_grad for p in model.parameters()],
+    ) == before
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
     assert torch.equal(model.encoder[0].weight.grad, torch.ones_like(model.encoder[0].weight))
     assert torch.equal(rng, torch.get_rng_state())
@@ -74,27 +115,67 @@ CALLS: dict[str, tuple[Callable[[SiameseModel], Any], type[Exception], str]] = {
         TypeError,
         "PairIntegratedGradients.attribute has no option 'n_step'; did you mean 'n_steps'",
     ),
-    "option of no use": (lambda m: PairGradCAM(m, "3").attribute((A, B), foo=4), TypeError, "has no option 'foo'; its own options are relu"),
-    "wrt": (lambda m: PairGradCAM(m, "3").attribute((A, B), wrt="a"), ValueError, "wrt='a': 'both', 'first' or 'second' is needed"),
-    "internal batch size": (lambda m: PairGradCAM(m, "3").attribute((A, B), internal_batch_size=0), ValueError, "internal_batch_size=0: a positive number"),
+    "option of no use": (
+        lambda m: PairGradCAM(m, "3").attribute((A, B), foo=4),
+        TypeError,
+        "has no option 'foo'; its own options are relu",
+    ),
+    "wrt": (
+        lambda m: PairGradCAM(m, "3").attribute((A, B), wrt="a"),
+        ValueError,
+        "wrt='a': 'both', 'first' or 'second' is needed",
+    ),
+    "internal batch size": (
+        lambda m: PairGradCAM(m, "3").attribute((A, B), internal_batch_size=0),
+        ValueError,
+        "internal_batch_size=0: a positive number",
+    ),
     "delta": (
         lambda m: PairGradCAM(m, "3").attribute((A, B), return_convergence_delta=True),
         ValueError,
         "PairGradCAM has no convergence delta",
     ),
-    "create_graph": (lambda m: PairFeatureAblation(m).attribute((A, B), create_graph=True), ValueError, "gives no differentiable maps: leave out create_graph"),
+    "create_graph": (
+        lambda m: PairFeatureAblation(m).attribute((A, B), create_graph=True),
+        ValueError,
+        "gives no differentiable maps: leave out create_graph",
+    ),
     "targets": (lambda m: PairSaliency(m).attribute((A, B), [1, 2]), ValueError, "target holds 2 indices for 3 pairs"),
-    "layer": (lambda m: PairGradCAM(m, "33").attribute((A, B)), ValueError, "no layer is called '33'; did you mean .*'3'"),
-    "layer type": (lambda m: PairGradCAM(m, 3).attribute((A, B)), TypeError, "layer is a int: a dotted name, a module, or a pair of them is needed"),  # type: ignore[arg-type]
-    "foreign layer": (lambda m: PairGradCAM(m, nn.ReLU()).attribute((A, B)), ValueError, "never called in the forward pass"),
+    "layer": (
+        lambda m: PairGradCAM(m, "33").attribute((A, B)),
+        ValueError,
+        "no layer is called '33'; did you mean .*'3'",
+    ),
+    "layer type": (
+        lambda m: PairGradCAM(m, 3).attribute((A, B)),
+        TypeError,
+        "layer is a int: a dotted name, a module, or a pair of them is needed",
+    ),  # type: ignore[arg-type]
+    "foreign layer": (
+        lambda m: PairGradCAM(m, nn.ReLU()).attribute((A, B)),
+        ValueError,
+        "never called in the forward pass",
+    ),
     "baseline shape": (
         lambda m: PairIntegratedGradients(m).attribute((A, B), baselines=(torch.zeros(1, 8, 8), None)),
         ValueError,
         r"the baseline of a has shape \(1, 8, 8\): \(3, 1, 8, 8\) or one row of it is needed",
     ),
-    "baselines": (lambda m: PairIntegratedGradients(m).attribute((A, B), baselines=A), ValueError, "baselines must be None, a number, 'partner' or a pair"),
-    "baseline name": (lambda m: PairIntegratedGradients(m).attribute((A, B), baselines="blur"), ValueError, "baselines='blur'"),
-    "feature mask": (lambda m: PairFeatureAblation(m).attribute((A, B), feature_mask=A.long()), ValueError, "feature_mask must be a pair"),
+    "baselines": (
+        lambda m: PairIntegratedGradients(m).attribute((A, B), baselines=A),
+        ValueError,
+        "baselines must be None, a number, 'partner' or a pair",
+    ),
+    "baseline name": (
+        lambda m: PairIntegratedGradients(m).attribute((A, B), baselines="blur"),
+        ValueError,
+        "baselines='blur'",
+    ),
+    "feature mask": (
+        lambda m: PairFeatureAblation(m).attribute((A, B), feature_mask=A.long()),
+        ValueError,
+        "feature_mask must be a pair",
+    ),
 }
 
 
@@ -122,7 +203,10 @@ def test_bad_inputs_are_refused_before_any_work() -> None:
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda a, b: a * b, r"the value to explain has shape \(3, 5\) for 3 pairs: one score per pair is needed; give target="),
+        (
+            lambda a, b: a * b,
+            r"the value to explain has shape \(3, 5\) for 3 pairs: one score per pair is needed; give target=",
+        ),
         (lambda a, b: (a * b).sum(), r"the value to explain has shape \(\) for 3 pairs"),
         (lambda a, b: (a, b), "the model returned a tuple: give comparison= for two embeddings, or a callable target="),
         (lambda a, b: {"score": a.sum(1)}, "the model returned a dict: give comparison="),
@@ -148,7 +232,9 @@ def test_the_pair_with_a_bad_score_is_named_by_its_number_in_the_users_batch(siz
     a, b = problems.vectors()
     broken = torch.tensor([1.0, 1.0, 0.0])
     with pytest.raises(ValueError, match="the score is NaN or infinite in pair 2: look at"):
-        PairSaliency(lambda a, b, c: (a * b).sum(1) / c).attribute((a, b), additional_forward_args=broken, internal_batch_size=size)
+        PairSaliency(lambda a, b, c: (a * b).sum(1) / c).attribute(
+            (a, b), additional_forward_args=broken, internal_batch_size=size
+        )
 
 
 @pytest.mark.parametrize("output", [torch.zeros(3), "no"])
@@ -193,7 +279,10 @@ def test_inputs_that_require_gradients_stay_as_they_are() -> None:
     assert not any(m.requires_grad for m in maps)
 
 
-@pytest.mark.parametrize("name", ["PairGradCAM", "PairSaliency", "PairDeepLift", "PairLayerConductance", "PairLRP", "PairLayerIntegratedGradients"])
+@pytest.mark.parametrize(
+    "name",
+    ["PairGradCAM", "PairSaliency", "PairDeepLift", "PairLayerConductance", "PairLRP", "PairLayerIntegratedGradients"],
+)
 def test_no_grad_around_it_changes_nothing(name: str) -> None:
     cls = xsiamese.explainers()[name]
     explainer = cls(SiameseModel(problems.conv_encoder()), *(["3"] if cls.needs_layer else []))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tests.problems import smooth_encoder, vectors
 from xsiamese import SiameseModel, reference_instability
-from xsiamese.comparison import Bilinear, Learned, SquaredEuclidean
+from xsiamese.model.comparison import Bilinear, Learned, SquaredEuclidean
 from xsiamese.zoo.tabular import DistanceLogit, mlp
 
 EXACT = "donot_use_mm_for_euclid_dist"
@@ -92,7 +92,9 @@ def test_reference_term_bounds_the_change_and_is_reached() -> None:
     step = torch.linalg.svd(encoder.weight.detach()).Vh[:1]
     pair = reference_instability(model, query, torch.cat([references[:1], references[:1] + step])).gradients
     assert abs(float((pair[1] - pair[0]).norm()) - largest) < 1e-12
-    gaps = torch.cdist(found.gradients, found.gradients, compute_mode=EXACT) - found.reference_term * torch.cdist(references, references, compute_mode=EXACT)
+    gaps = torch.cdist(found.gradients, found.gradients, compute_mode=EXACT) - found.reference_term * torch.cdist(
+        references, references, compute_mode=EXACT
+    )
     assert float(gaps.max()) <= 1e-12
 
 
@@ -127,7 +129,9 @@ def test_a_model_that_is_not_factored_has_gradients_only() -> None:
 
 def test_items_of_several_dimensions() -> None:
     torch.manual_seed(0)
-    model = SiameseModel(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(18, 4)).double(), "squared_euclidean")
+    model = SiameseModel(
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(18, 4)).double(), "squared_euclidean"
+    )
     items = torch.randn(12, 1, 5, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     found = reference_instability(model, items[0], items[1:])
     assert found.gradients.shape == (11, 25)

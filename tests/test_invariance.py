@@ -1,4 +1,6 @@
-"""Robust explanations end to end: the net with known relevance, the traps, what must not change a result, and every kind of bad input."""
+"""Robust explanations end to end: the net with known relevance, the traps, what must not change a result, and every
+kind of bad input.
+"""
 
 from __future__ import annotations
 
@@ -57,9 +59,15 @@ def test_what_always_counts_is_found_and_what_is_not_used_is_ranked_last(learned
 def test_masks_of_a_query_are_alike_and_true(learned: Any) -> None:
     model, invariance, queries, references = learned
     pair = (queries[:1].expand(12, -1), references)
-    masks, trace = RobustPairExplainer(model).attribute(pair, invariance=invariance[0], masks="shared", return_convergence=True)
+    masks, trace = RobustPairExplainer(model).attribute(
+        pair, invariance=invariance[0], masks="shared", return_convergence=True
+    )
     assert trace.share() >= 0.9
-    assert bool((trace.final.infeasibility <= 1e-3 * trace.multipliers[:, 0] + 1e-4)[torch.tensor([s == "converged" for s in trace.status])].all())
+    assert bool(
+        (trace.final.infeasibility <= 1e-3 * trace.multipliers[:, 0] + 1e-4)[
+            torch.tensor([s == "converged" for s in trace.status])
+        ].all()
+    )
     truth = relevant(*pair)
     assert float(masks[0][~truth].mean()) < 0.15 < 0.5 < float(masks[0][truth].mean())
     assert torch.equal(*masks)
@@ -80,7 +88,9 @@ def test_every_coupling_gives_masks_in_the_unit_interval(learned: Any, coupling:
 def test_with_an_invariance_for_each_side_both_masks_are_held(learned: Any) -> None:
     model, invariance, queries, references = learned
     held = invariance.with_mask(invariance.mask.flip(1))
-    (first, second), trace = RobustPairExplainer(model).attribute((queries, references[:2]), invariance=(invariance, held), steps=600, return_convergence=True)
+    (first, second), trace = RobustPairExplainer(model).attribute(
+        (queries, references[:2]), invariance=(invariance, held), steps=600, return_convergence=True
+    )
     assert trace.constraints == ("q: ball", "r: ball")
     for mask, target in ((first, invariance.mask), (second, held.mask)):
         p, own = target / target.sum(1, keepdim=True), mask / mask.sum(1, keepdim=True)
@@ -93,7 +103,9 @@ def test_shared_replacements_explain_alike_pairs_by_nothing_and_mixed_ones_by_wh
     pair = (queries, queries + 0.05 * drawn(6, seed=1)[0])
     assert float(model(*pair).min()) > 2
     explainer = RobustPairExplainer(model, coupling="none")
-    with pytest.warns(UserWarning, match=r"pair 0, 1, 2, 3, 4, 5: replacing everything .* the empty mask explains it.*use 'mixed'"):
+    with pytest.warns(
+        UserWarning, match=r"pair 0, 1, 2, 3, 4, 5: replacing everything .* the empty mask explains it.*use 'mixed'"
+    ):
         empty, _ = explainer.attribute(pair, masks="shared", pool=pool, replacement="zeros", steps=400)
     assert float(empty[:, :4].max()) < 0.1
     with warnings.catch_warnings():
@@ -131,7 +143,10 @@ def test_permuting_the_units_permutes_the_masks() -> None:
     expected = explainer.attribute((a, b), invariance=invariance, pool=pool, steps=200)
     other = SiameseModel(nn.Sequential(Reordered(order), model.encoder), "dot")  # type: ignore[arg-type]
     found = RobustPairExplainer(other).attribute(
-        (a[:, order], b[:, order]), invariance=invariance.with_mask(invariance.mask[:, order]), pool=pool[:, order], steps=200
+        (a[:, order], b[:, order]),
+        invariance=invariance.with_mask(invariance.mask[:, order]),
+        pool=pool[:, order],
+        steps=200,
     )
     for x, y in zip(expected, found, strict=True):
         assert torch.allclose(x[:, order], y, atol=1e-9)
@@ -192,13 +207,17 @@ def test_chunks_of_memory_change_nothing_and_too_little_is_said(monkeypatch: pyt
     assert same.status == trace.status
     assert torch.allclose(same.objective, trace.objective)
     monkeypatch.setattr(memory, "available", lambda device: sizes[0])
-    with pytest.raises(MemoryError, match=r"one pair with 128 draws needs .* GiB a step and .* GiB are free: use fewer draws"):
+    with pytest.raises(
+        MemoryError, match=r"one pair with 128 draws needs .* GiB a step and .* GiB are free: use fewer draws"
+    ):
         explainer.attribute((a, b), invariance=invariance)
 
 
 def test_one_side_alone_can_be_masked(learned: Any) -> None:
     model, invariance, queries, references = learned
-    first, second = RobustPairExplainer(model).attribute((queries, references[:2]), invariance=invariance, wrt="first", steps=100)
+    first, second = RobustPairExplainer(model).attribute(
+        (queries, references[:2]), invariance=invariance, wrt="first", steps=100
+    )
     assert bool(first.any())
     assert not bool(second.any())
 
@@ -242,7 +261,9 @@ def test_images_and_connectomes_by_their_units() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         learned = InvarianceLearner(brain, units=edge_units(6), steps=20).fit(square[:2], square[2:])
-        mask, _ = RobustPairExplainer(brain).attribute((square[:2], square[2:4]), invariance=learned, masks="shared", steps=20)
+        mask, _ = RobustPairExplainer(brain).attribute(
+            (square[:2], square[2:4]), invariance=learned, masks="shared", steps=20
+        )
     assert learned.aligned
     assert learned.mask.shape == (2, 15)
     assert torch.equal(mask, mask.mT)
@@ -258,7 +279,9 @@ def test_superpixels_of_each_query_are_their_own_units() -> None:
         invariance = InvarianceLearner(model, units=labels, steps=10).fit(a, b)
         assert invariance.mask.shape == (3, 8)
         assert not bool(invariance.mask[1, 4:].any())
-        (first, _), trace = RobustPairExplainer(model).attribute((a, b), invariance=invariance, steps=40, return_convergence=True)
+        (first, _), trace = RobustPairExplainer(model).attribute(
+            (a, b), invariance=invariance, steps=40, return_convergence=True
+        )
         alone, _ = RobustPairExplainer(model).attribute((a[1:2], b[1:2]), invariance=invariance[1], steps=40)
     assert [len(one.unique()) <= n for one, n in zip(first, (8, 4, 3), strict=True)] == [True] * 3
     assert torch.allclose(alone[0], first[1], atol=1e-9)
@@ -283,19 +306,23 @@ def test_scopes_class_and_dataset() -> None:
 
 
 def test_pseudo_labels_are_balanced_or_confident() -> None:
-    from xsiamese.inputs import side
+    from xsiamese.kinds.side import side
     from xsiamese_invariance.unlabeled import Unlabeled
 
     queries, pool = drawn(3, 200)
     model = known_relevance(offset=1.0)
     unlabeled = Unlabeled.of(model, side(queries, "q"), side(pool, "r"))
     rows, columns = torch.meshgrid(torch.arange(3), torch.arange(200), indexing="ij")
-    assert torch.allclose(unlabeled.scores.flatten(), model(queries[rows.flatten()], pool[columns.flatten()]), atol=1e-5)
+    assert torch.allclose(
+        unlabeled.scores.flatten(), model(queries[rows.flatten()], pool[columns.flatten()]), atol=1e-5
+    )
     alike = unlabeled.scores > 0
     assert float(alike.float().mean()) < 0.2
     both = alike.any(1)
     assert both.tolist() == [True, False, True]
-    with pytest.warns(UserWarning, match=r"for 1 of 3 queries the model gives all 200 references one verdict \(mostly different\)"):
+    with pytest.warns(
+        UserWarning, match=r"for 1 of 3 queries the model gives all 200 references one verdict \(mostly different\)"
+    ):
         weights = unlabeled.cumulative(alike, "balanced", None).diff(dim=1, prepend=torch.zeros(3, 1))
     assert torch.allclose((weights * alike).sum(1)[both], torch.full((2,), 0.5), atol=1e-5)
     assert torch.allclose(weights[~both], torch.full((1, 200), 1 / 200), atol=1e-6)
@@ -324,8 +351,12 @@ def test_saved_invariances_come_back(tmp_path: Path, learned: Any) -> None:
     assert torch.equal(back.mask, invariance.mask)
     assert torch.equal(back.pool[0], invariance.pool[0])
     assert (back.scope, back.aligned, back.divergence, back.scale, back.fingerprints) == (
-        invariance.scope, invariance.aligned, invariance.divergence, invariance.scale, invariance.fingerprints,
-    )  # fmt: skip
+        invariance.scope,
+        invariance.aligned,
+        invariance.divergence,
+        invariance.scale,
+        invariance.fingerprints,
+    )
     assert repr(back) == repr(invariance)
     labels = torch.arange(64).reshape(1, 8, 8) // 8
     with warnings.catch_warnings():
@@ -370,7 +401,12 @@ def test_ctrl_c_ends_with_the_masks_so_far_only_when_the_convergence_is_asked_fo
         RobustPairExplainer(twin).attribute((a, b), invariance=invariance, steps=1000)
     calls = 0
     (first, _), trace = RobustPairExplainer(twin).attribute(
-        (a, b), invariance=invariance, steps=1000, internal_batch_size=2, descent=Descent(tolerance=0, slack=0), return_convergence=True
+        (a, b),
+        invariance=invariance,
+        steps=1000,
+        internal_batch_size=2,
+        descent=Descent(tolerance=0, slack=0),
+        return_convergence=True,
     )
     assert trace.status == ("interrupted",) * 4
     assert bool(torch.isfinite(first).all())
@@ -410,14 +446,36 @@ def test_other_bad_input_is_named(learned: Any) -> None:
         (lambda: InvarianceLearner(model, scope="pair"), "scope='pair'"),
         (lambda: InvarianceLearner(model, weights="some"), "weights='some'"),
         (lambda: InvarianceLearner(model, steps=0), "steps=0"),
-        (lambda: InvarianceLearner(model).fit(queries, references[:0]), r"the pool of references is empty, shape \(0, 20\)"),
-        (lambda: InvarianceLearner(model).fit(queries, torch.full((4, 20), torch.nan)), "references, shape .* holds NaN"),
-        (lambda: InvarianceLearner(model, aligned=True).fit(queries, torch.zeros(4, 30)), "aligned=True needs items of one shape"),
-        (lambda: InvarianceLearner(model, scope="dataset", units=torch.zeros(2, 20, dtype=torch.long)).fit(queries, references), "units that mean the same"),
+        (
+            lambda: InvarianceLearner(model).fit(queries, references[:0]),
+            r"the pool of references is empty, shape \(0, 20\)",
+        ),
+        (
+            lambda: InvarianceLearner(model).fit(queries, torch.full((4, 20), torch.nan)),
+            "references, shape .* holds NaN",
+        ),
+        (
+            lambda: InvarianceLearner(model, aligned=True).fit(queries, torch.zeros(4, 30)),
+            "aligned=True needs items of one shape",
+        ),
+        (
+            lambda: InvarianceLearner(model, scope="dataset", units=torch.zeros(2, 20, dtype=torch.long)).fit(
+                queries, references
+            ),
+            "units that mean the same",
+        ),
         (lambda: invariance.with_mask(invariance.mask + 1), "no mask in"),
-        (lambda: RobustPairExplainer(model).attribute((queries[:1].expand(3, -1), references[:3]), invariance=invariance), "2 rows for 3 pairs"),
-        (lambda: InvarianceLearner(model, weights="confident", divergence="squared").fit(queries, references), "weights='confident' needs scores"),
-    ):  # fmt: skip
+        (
+            lambda: RobustPairExplainer(model).attribute(
+                (queries[:1].expand(3, -1), references[:3]), invariance=invariance
+            ),
+            "2 rows for 3 pairs",
+        ),
+        (
+            lambda: InvarianceLearner(model, weights="confident", divergence="squared").fit(queries, references),
+            "weights='confident' needs scores",
+        ),
+    ):
         with pytest.raises(ValueError, match=message):
             make()
     with pytest.raises(TypeError, match="invariance is Tensor"):
@@ -431,8 +489,12 @@ def test_nan_at_a_draw_is_named() -> None:
 
     pool = torch.zeros(8, 3)
     pool[4, 0] = 100
-    with pytest.raises(ValueError, match=r"draws from the pool, row = draw x 1 \+ pair: the score is NaN or infinite in row"):
-        RobustPairExplainer(SiameseModel(Breaks(), "dot"), coupling="none").attribute((torch.ones(1, 3), torch.ones(1, 3)), pool=pool)
+    with pytest.raises(
+        ValueError, match=r"draws from the pool, row = draw x 1 \+ pair: the score is NaN or infinite in row"
+    ):
+        RobustPairExplainer(SiameseModel(Breaks(), "dot"), coupling="none").attribute(
+            (torch.ones(1, 3), torch.ones(1, 3)), pool=pool
+        )
 
 
 def test_the_traps_are_warned_of(learned: Any) -> None:
@@ -442,9 +504,11 @@ def test_the_traps_are_warned_of(learned: Any) -> None:
         RobustPairExplainer(model).attribute((queries, seen), invariance=invariance, steps=2)
     with pytest.warns(UserWarning, match="no invariance is given.*say coupling='none'"):
         RobustPairExplainer(model).attribute((queries, seen), steps=2)
-    constant = SiameseModel(nn.Linear(20, 2), xsiamese.comparison.Function(lambda u, v: 0 * (u * v).sum(1) + 1))
+    constant = SiameseModel(nn.Linear(20, 2), xsiamese.model.comparison.Function(lambda u, v: 0 * (u * v).sum(1) + 1))
     with (
-        pytest.warns(UserWarning, match=r"for 2 of 2 queries the model gives all 512 references one verdict \(mostly alike\)"),
+        pytest.warns(
+            UserWarning, match=r"for 2 of 2 queries the model gives all 512 references one verdict \(mostly alike\)"
+        ),
         pytest.warns(UserWarning, match="the invariance of row 0, 1 is flat"),
     ):
         InvarianceLearner(constant, steps=20).fit(queries, invariance.pool[0])

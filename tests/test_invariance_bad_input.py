@@ -1,4 +1,6 @@
-"""What bad input gets from robust explanations, by calls as a user makes them: errors before any work, warnings, statuses, and what Ctrl-C leaves."""
+"""What bad input gets from robust explanations, by calls as a user makes them: errors before any work, warnings,
+statuses, and what Ctrl-C leaves.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese import InvarianceLearner, RobustPairExplainer, SiameseModel
-from xsiamese.comparison import Function
+from xsiamese.model.comparison import Function
 from xsiamese_invariance import Descent, Invariance, memory
 
 COUPLINGS = ("ball", "order", "kl")
@@ -67,18 +69,35 @@ def test_a_radius_that_is_none_is_refused_before_any_pass(coupling: Any, eps: fl
     passes = Interrupts(-1)
     model.encoder.happens = passes  # type: ignore[union-attr]
     with pytest.raises(ValueError, match=f"eps={eps}: a positive radius is needed"):
-        RobustPairExplainer(model, coupling=coupling).attribute((QUERIES, REFERENCES), invariance=invariance, eps=eps, draws=1000)
+        RobustPairExplainer(model, coupling=coupling).attribute(
+            (QUERIES, REFERENCES), invariance=invariance, eps=eps, draws=1000
+        )
     assert passes.left >= -3  # at most the scores of the pairs themselves: nothing is optimised
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda model: InvarianceLearner(model).fit(QUERIES, POOL[:0]), r"the pool of references is empty, shape \(0, 6\)"),
-        (lambda model: InvarianceLearner(model).fit(QUERIES, (POOL[:0],)), r"references\[0\] has shape \(0, 6\): it holds no pair"),
-        (lambda model: InvarianceLearner(model).fit(QUERIES[:0], POOL), r"queries has shape \(0, 6\): it holds no pair"),
-        (lambda model: InvarianceLearner(model).fit(QUERIES, POOL, pool=POOL[:0]), r"pool has shape \(0, 6\): it holds no pair"),
-        (lambda model: RobustPairExplainer(model, coupling="none").attribute((QUERIES, REFERENCES), pool=POOL[:0]), r"pool of a has shape \(0, 6\)"),
+        (
+            lambda model: InvarianceLearner(model).fit(QUERIES, POOL[:0]),
+            r"the pool of references is empty, shape \(0, 6\)",
+        ),
+        (
+            lambda model: InvarianceLearner(model).fit(QUERIES, (POOL[:0],)),
+            r"references\[0\] has shape \(0, 6\): it holds no pair",
+        ),
+        (
+            lambda model: InvarianceLearner(model).fit(QUERIES[:0], POOL),
+            r"queries has shape \(0, 6\): it holds no pair",
+        ),
+        (
+            lambda model: InvarianceLearner(model).fit(QUERIES, POOL, pool=POOL[:0]),
+            r"pool has shape \(0, 6\): it holds no pair",
+        ),
+        (
+            lambda model: RobustPairExplainer(model, coupling="none").attribute((QUERIES, REFERENCES), pool=POOL[:0]),
+            r"pool of a has shape \(0, 6\)",
+        ),
     ],
 )
 def test_an_empty_pool_is_refused_wherever_it_is_given(call: Callable[[SiameseModel], Any], message: str) -> None:
@@ -95,11 +114,15 @@ def test_a_reference_of_the_pool_is_told_by_the_number_of_its_pair(options: dict
         pair = pair[::-1]
     for coupling in COUPLINGS:
         with pytest.warns(UserWarning, match="the reference of pair 1 is one that the invariance was learned from"):
-            RobustPairExplainer(model, coupling=coupling).attribute(pair, invariance=invariance, top=2, steps=2, **options)
+            RobustPairExplainer(model, coupling=coupling).attribute(
+                pair, invariance=invariance, top=2, steps=2, **options
+            )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         RobustPairExplainer(model).attribute((QUERIES, REFERENCES), invariance=invariance, steps=2, **options)
-        RobustPairExplainer(model, coupling="none").attribute(pair, invariance=invariance, steps=2, **options)  # nothing is held to it
+        RobustPairExplainer(model, coupling="none").attribute(
+            pair, invariance=invariance, steps=2, **options
+        )  # nothing is held to it
 
 
 def test_other_masks_and_options_that_are_none_are_refused() -> None:
@@ -108,17 +131,32 @@ def test_other_masks_and_options_that_are_none_are_refused() -> None:
     nan = float("nan")
     for make, message in (
         (lambda: invariance.with_mask(torch.full_like(invariance.mask, nan)), "is no mask in"),
-        (lambda: invariance.with_mask(torch.zeros_like(invariance.mask)), "row 0 of the mask is zero: nothing can be held to"),
-        (lambda: RobustPairExplainer(model).attribute((QUERIES, REFERENCES), invariance=(invariance, invariance), masks="shared"), "held to one invariance"),
+        (
+            lambda: invariance.with_mask(torch.zeros_like(invariance.mask)),
+            "row 0 of the mask is zero: nothing can be held to",
+        ),
+        (
+            lambda: RobustPairExplainer(model).attribute(
+                (QUERIES, REFERENCES), invariance=(invariance, invariance), masks="shared"
+            ),
+            "held to one invariance",
+        ),
         *(
-            (lambda name=name: RobustPairExplainer(model).attribute((QUERIES, REFERENCES), invariance=invariance, **{name: nan}), f"{name}=nan")
+            (
+                lambda name=name: RobustPairExplainer(model).attribute(
+                    (QUERIES, REFERENCES), invariance=invariance, **{name: nan}
+                ),
+                f"{name}=nan",
+            )
             for name in ("eps", "beta", "xi", "size", "entropy")
         ),
     ):
         with pytest.raises(ValueError, match=message):
             make()
     flat = invariance.with_mask(torch.full_like(invariance.mask, 0.5))
-    with pytest.warns(UserWarning, match="the invariance is flat .* and its order, to which masks are held, means nothing"):
+    with pytest.warns(
+        UserWarning, match="the invariance is flat .* and its order, to which masks are held, means nothing"
+    ):
         RobustPairExplainer(model, coupling="order").attribute((QUERIES, REFERENCES), invariance=flat, top=2, steps=2)
 
 
@@ -163,12 +201,18 @@ def test_a_draw_that_breaks_the_model_is_named(coupling: Any) -> None:
     breaks = SiameseModel(Encoder(lambda x: torch.where(x[:, :1] > 50, torch.nan, x)), "dot")
     invariance, pool = learned(breaks), POOL.clone()
     pool[5, 0] = 1000.0
-    with pytest.raises(ValueError, match=r"draws from the pool, row = draw x \d \+ pair: the score is NaN or infinite in row"):
-        RobustPairExplainer(breaks, coupling=coupling).attribute((QUERIES, REFERENCES), invariance=invariance, pool=pool, top=2)
+    with pytest.raises(
+        ValueError, match=r"draws from the pool, row = draw x \d \+ pair: the score is NaN or infinite in row"
+    ):
+        RobustPairExplainer(breaks, coupling=coupling).attribute(
+            (QUERIES, REFERENCES), invariance=invariance, pool=pool, top=2
+        )
     with pytest.raises(ValueError, match=r"draws from the pool.*NaN or infinite"):
         InvarianceLearner(breaks, steps=30).fit(QUERIES, POOL, pool=pool)
     with pytest.raises(ValueError, match=r"pool of a, shape \(3, 6\), holds NaN or infinite values in pair 0, 1, 2"):
-        RobustPairExplainer(breaks, coupling=coupling).attribute((QUERIES, REFERENCES), invariance=invariance, pool=torch.full((3, 6), torch.inf))
+        RobustPairExplainer(breaks, coupling=coupling).attribute(
+            (QUERIES, REFERENCES), invariance=invariance, pool=torch.full((3, 6), torch.inf)
+        )
 
 
 def test_a_learner_that_does_not_fit_into_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
-"""Controls of robust explanations on the net with known relevance: what must fall when the invariance is wrong, and what must beat what.
+"""Controls of robust explanations on the net with known relevance: what must fall when the invariance is wrong, and
+what must beat what.
 
-The thresholds are those of the method's note, or were set before the first run; ``tests/benchmarks/invariance_analytic.py`` measures the same on more seeds.
+The thresholds are those of the method's note, or were set before the first run;
+``tests/benchmarks/invariance_analytic.py`` measures the same on more seeds.
 """
 
 from __future__ import annotations
@@ -67,7 +69,15 @@ def setting() -> Setting:
     queries, pool, references = (torch.randn(n, FEATURES, generator=generator) for n in (QUERIES, 512, REFERENCES))
     rows = torch.arange(QUERIES).repeat_interleave(REFERENCES)
     model = known_relevance()
-    return Setting(model, queries, pool, queries[rows], references.repeat(QUERIES, 1), InvarianceLearner(model).fit(queries, pool), rows)
+    return Setting(
+        model,
+        queries,
+        pool,
+        queries[rows],
+        references.repeat(QUERIES, 1),
+        InvarianceLearner(model).fit(queries, pool),
+        rows,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +87,10 @@ def ball(setting: Setting) -> Tensor:
 
 def test_what_always_counts_is_found_as_well_as_by_the_mean_gradient_over_the_pool(setting: Setting) -> None:
     always = torch.arange(FEATURES) < 4
-    gradients = [PairSaliency(setting.model).attribute((query.expand(512, -1), setting.pool))[0].abs().mean(0) for query in setting.queries]
+    gradients = [
+        PairSaliency(setting.model).attribute((query.expand(512, -1), setting.pool))[0].abs().mean(0)
+        for query in setting.queries
+    ]
     ours, plain = (sum(auroc(row, always) for row in rows) / QUERIES for rows in (setting.invariance.mask, gradients))
     assert ours > 0.9
     assert ours > plain - 0.05
@@ -90,7 +103,9 @@ def test_a_permuted_invariance_is_told_by_hard_faithfulness_and_by_the_truth(set
     assert setting.truth(wrong) < setting.truth(ball) - 0.15
 
 
-def test_masks_that_are_held_are_more_stable_and_as_faithful_and_truer_and_smaller_than_a_copied_invariance(setting: Setting, ball: Tensor) -> None:
+def test_masks_that_are_held_are_more_stable_and_as_faithful_and_truer_and_smaller_than_a_copied_invariance(
+    setting: Setting, ball: Tensor
+) -> None:
     free = setting.masks("none")
     assert setting.overlap(ball) > setting.overlap(free) + 0.05
     assert setting.keeping(ball) < 1.05 * setting.keeping(free)

@@ -1,4 +1,6 @@
-"""The solvers against problems with known answers: an analytic KKT point, scipy's constrained solver, contradictory constraints, Ctrl-C."""
+"""The solvers against problems with known answers: an analytic KKT point, scipy's constrained solver, contradictory
+constraints, Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ import torch
 from torch import Tensor
 
 from tests.problems import known_relevance
-from xsiamese.inputs import side
-from xsiamese.objective import Objective
+from xsiamese.kinds.side import side
+from xsiamese.pairs.objective import Objective
 from xsiamese_invariance.constraints import Ball, Order, Profile, Several
 from xsiamese_invariance.descent import Descent, descend
 from xsiamese_invariance.diagnostics import Convergence
@@ -63,10 +65,14 @@ def toy(pairs: int = 6) -> tuple[Quadratic, HalfSpace, Tensor, Tensor]:
     return Quadratic(a), HalfSpace(c, b), (a * c).sum(1) - b, c.square().sum(1)
 
 
-def problem(pairs: int = 6, draws: int = 16, *, features: int = 20, seed: int = 0, shared: bool = True, kind: Any = "mixed") -> tuple[MaskProblem, Any]:
+def problem(
+    pairs: int = 6, draws: int = 16, *, features: int = 20, seed: int = 0, shared: bool = True, kind: Any = "mixed"
+) -> tuple[MaskProblem, Any]:
     """The local problem of pairs of the net with known relevance, in float64, and what draws for it."""
     generator = torch.Generator().manual_seed(seed)
-    query, reference, pool = (torch.randn(n, features, generator=generator, dtype=torch.float64) for n in (pairs, pairs, 256))
+    query, reference, pool = (
+        torch.randn(n, features, generator=generator, dtype=torch.float64) for n in (pairs, pairs, 256)
+    )
     model = known_relevance()
     replacement = Replacement(kind, ((pool,), (pool,)))
     drawn = replacement.draw(draws, torch.Generator().manual_seed(seed))
@@ -105,7 +111,12 @@ def test_convex_toy_reaches_its_kkt_point(mu: float) -> None:
     g = half.values(found.theta)[:, 0]
     assert float((g[active] - mu * multipliers[active]).abs().max()) < 1e-4
     end = found.convergence.final
-    assert float(torch.cat([end.stationarity, end.complementarity - mu * expected.square(), end.dual_residual]).abs().max()) < 1e-3
+    assert (
+        float(
+            torch.cat([end.stationarity, end.complementarity - mu * expected.square(), end.dual_residual]).abs().max()
+        )
+        < 1e-3
+    )
     if mu:
         assert float(end.dual_gap.max()) < 1e-4
         assert float(end.envelope.max()) < 1e-3
@@ -179,12 +190,18 @@ def test_contradictory_orders_are_infeasible_with_both_multipliers_at_the_cap() 
 def test_a_violation_that_the_regularisation_absorbs_is_not_called_infeasible() -> None:
     local, _ = problem(2)
     pairs = torch.tensor([[0, 1]]).expand(2, -1)
-    found = descend(local, Several([Order(pairs, pairs.flip(1), 0.05)]), local.start, Descent(steps=3000, dual_rate=0.5, mu=1e-1, cap=2.0))
+    found = descend(
+        local,
+        Several([Order(pairs, pairs.flip(1), 0.05)]),
+        local.start,
+        Descent(steps=3000, dual_rate=0.5, mu=1e-1, cap=2.0),
+    )
     assert found.convergence.status == ("converged",) * 2
 
 
 def test_the_violation_is_mu_lambda_and_the_kl_form_is_stationary_there() -> None:
-    """Two facts of the theory: g = mu lambda at an active constraint, and a solution of the ball is one of the price beta = lambda.
+    """Two facts of the theory: g = mu lambda at an active constraint, and a solution of the ball is one of the price
+    beta = lambda.
 
     A pair that rests on a kink of the network's ReLU has no vanishing gradient and is not called converged.
     """
@@ -226,16 +243,28 @@ def test_gda_finds_what_slsqp_finds(shared: bool) -> None:
             return -ball.pull(torch.as_tensor(x)[None], torch.ones(1, 1, dtype=torch.float64))[0].numpy()
 
         solved = scipy.minimize(
-            value, local.start[0].numpy(), jac=True, method="SLSQP", bounds=[(-8, 8)] * local.width,
-            constraints={"type": "ineq", "fun": room, "jac": room_slope}, options={"maxiter": 500, "ftol": 1e-12},
-        )  # fmt: skip
+            value,
+            local.start[0].numpy(),
+            jac=True,
+            method="SLSQP",
+            bounds=[(-8, 8)] * local.width,
+            constraints={"type": "ineq", "fun": room, "jac": room_slope},
+            options={"maxiter": 500, "ftol": 1e-12},
+        )
         polished = scipy.minimize(
-            value, found.theta[i].numpy(), jac=True, method="SLSQP", bounds=[(-8, 8)] * local.width,
-            constraints={"type": "ineq", "fun": room, "jac": room_slope}, options={"maxiter": 500, "ftol": 1e-12},
-        )  # fmt: skip
+            value,
+            found.theta[i].numpy(),
+            jac=True,
+            method="SLSQP",
+            bounds=[(-8, 8)] * local.width,
+            constraints={"type": "ineq", "fun": room, "jac": room_slope},
+            options={"maxiter": 500, "ftol": 1e-12},
+        )
         ours = float(found.convergence.objective[i])
         assert ours <= solved.fun * (1 + 1e-3), f"pair {i}: SLSQP finds {solved.fun}, descent-ascent {ours}"
-        assert abs(ours - polished.fun) <= 1e-3 * polished.fun, f"pair {i}: {ours} is no optimum, SLSQP goes on from it to {polished.fun}"
+        assert abs(ours - polished.fun) <= 1e-3 * polished.fun, (
+            f"pair {i}: {ours} is no optimum, SLSQP goes on from it to {polished.fun}"
+        )
 
 
 def test_stochastic_descent_approaches_a_stationary_point_of_the_expected_objective() -> None:
@@ -245,7 +274,11 @@ def test_stochastic_descent_approaches_a_stationary_point_of_the_expected_object
     for steps in (60, 600):
         generator = torch.Generator().manual_seed(0)
         found = wander(
-            Penalised(local, (profile,), 0.2), local.start, Descent(steps=steps), lambda n, generator=generator: replacement.draw(n, generator), evaluation=2048
+            Penalised(local, (profile,), 0.2),
+            local.start,
+            Descent(steps=steps),
+            lambda n, generator=generator: replacement.draw(n, generator),
+            evaluation=2048,
         )
         norms.append(float(found.convergence.final.stationarity.median()))
         assert found.convergence.steps.tolist() == ([60] if steps == 60 else [150, 300, 600])
@@ -325,7 +358,9 @@ def test_courses_of_different_length_are_joined() -> None:
     assert torch.equal(whole.course.stationarity[:, 2:], parts[1].course.stationarity)
 
 
-@pytest.mark.parametrize("options", [{"steps": 0}, {"rate": 0.0}, {"dual_rate": -1.0}, {"cap": 0.0}, {"mu": -1e-3}, {"damping": -1.0}])
+@pytest.mark.parametrize(
+    "options", [{"steps": 0}, {"rate": 0.0}, {"dual_rate": -1.0}, {"cap": 0.0}, {"mu": -1e-3}, {"damping": -1.0}]
+)
 def test_bad_settings_are_named(options: dict[str, Any]) -> None:
     name, value = next(iter(options.items()))
     with pytest.raises(ValueError, match=f"{name}={value}"):

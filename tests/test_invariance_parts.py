@@ -1,4 +1,6 @@
-"""The parts of robust explanations: hand-written gradients against autograd, units, and what replaces removed features."""
+"""The parts of robust explanations: hand-written gradients against autograd, units, and what replaces
+removed features.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def test_divergence_of_logits_is_that_of_their_probabilities_and_bears_large_one
     own, changed = logits(1, 6), logits(4, 6, 1)
     from torch.distributions import Bernoulli, kl_divergence
 
-    assert torch.allclose(BernoulliKL().value(own, changed), kl_divergence(Bernoulli(logits=own.expand(4, -1)), Bernoulli(logits=changed)))
+    assert torch.allclose(
+        BernoulliKL().value(own, changed), kl_divergence(Bernoulli(logits=own.expand(4, -1)), Bernoulli(logits=changed))
+    )
     far = torch.tensor([[-200.0, 200.0, 0.0]])
     assert bool(torch.isfinite(BernoulliKL().value(far, far.flip(1))).all())
     assert kind_for("auto", SiameseModel(torch.nn.Identity(), "euclidean")) == "squared"
@@ -84,7 +88,13 @@ def test_profile_is_the_divergence_of_normalised_masks() -> None:
 def test_order_takes_the_neighbours_of_the_kth_unit() -> None:
     mask = torch.tensor([[0.1, 0.9, 0.7, 0.3, 0.5, 0.2]])  # order 1 2 4 3 5 0
     order = Order.of(mask, slice(0, 6), 3, 0.05)
-    assert list(zip(order.above[0].tolist(), order.below[0].tolist(), strict=True)) == [(1, 4), (2, 4), (4, 3), (4, 5), (4, 0)]
+    assert list(zip(order.above[0].tolist(), order.below[0].tolist(), strict=True)) == [
+        (1, 4),
+        (2, 4),
+        (4, 3),
+        (4, 5),
+        (4, 0),
+    ]
     with pytest.raises(ValueError, match="top=6"):
         Order.of(mask, slice(0, 6), 6, 0.05)
 
@@ -111,12 +121,16 @@ def test_a_full_mask_keeps_the_score_and_an_empty_one_replaces_everything() -> N
     assert torch.allclose(whole, local.own.expand(8, -1))
     empty, _ = local.scores(torch.zeros_like(local.start))
     assert torch.allclose(empty, empty[:, :1].expand(-1, 3))
-    assert torch.allclose(local.divergence(torch.ones_like(local.start)), torch.zeros(3, dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(
+        local.divergence(torch.ones_like(local.start)), torch.zeros(3, dtype=torch.float64), atol=1e-12
+    )
 
 
 def test_mixed_draws_are_shared_in_one_half_and_swapped_in_the_other() -> None:
     pool = (torch.arange(100.0)[:, None],)
-    first, second = (z[0][:, 0, 0] for z in Replacement("mixed", (pool, pool)).draw(32, torch.Generator().manual_seed(0)))
+    first, second = (
+        z[0][:, 0, 0] for z in Replacement("mixed", (pool, pool)).draw(32, torch.Generator().manual_seed(0))
+    )
     assert torch.equal(first[:16], second[:16])
     assert torch.equal(first[16:24], second[24:])
     assert torch.equal(first[24:], second[16:24])

@@ -25,7 +25,9 @@ def test_gather_is_expand_transposed(per_pair: bool) -> None:
 
 @pytest.mark.parametrize("per_pair", [False, True])
 def test_numbers_without_a_unit_are_never_replaced(per_pair: bool) -> None:
-    """The score needs the diagonal and the edge between the first two regions: that edge is kept, and the diagonal costs nothing."""
+    """The score needs the diagonal and the edge between the first two regions: that edge is kept, and the diagonal
+    costs nothing.
+    """
 
     class Encoder(nn.Module):
         def forward(self, matrices: Tensor) -> Tensor:
@@ -39,7 +41,9 @@ def test_numbers_without_a_unit_are_never_replaced(per_pair: bool) -> None:
     invariance = InvarianceLearner(model, units=index, steps=200).fit(matrices[:2], matrices[4:])
     assert invariance.mask.shape == (2, 3)
     assert invariance.mask.argmax(1).tolist() == [0, 0]
-    mask, _ = RobustPairExplainer(model).attribute((matrices[:2], matrices[2:4]), invariance=invariance, units=index, steps=300)
+    mask, _ = RobustPairExplainer(model).attribute(
+        (matrices[:2], matrices[2:4]), invariance=invariance, units=index, steps=300
+    )
     assert mask.diagonal(dim1=1, dim2=2).abs().max() == 0
     assert mask.flatten(1).argmax(1).tolist() == [1, 1]
     assert torch.equal(mask, mask.mT)

@@ -11,7 +11,7 @@ from torch import nn
 import xsiamese
 from tests import problems
 from xsiamese import ChannelsLast, PairGradCAM, PairLayerConductance, SiameseModel, Tokens
-from xsiamese.layers import as_grid, find_layers
+from xsiamese.branches.layers import as_grid, find_layers
 
 NAMED = ("PairGradCAM", "PairAblationCAM", "PairLayerGradCam")
 
@@ -28,7 +28,13 @@ def named() -> nn.Sequential:
 def test_a_layer_by_name_by_full_name_by_module_and_by_pair_is_one_layer(cls: Any) -> None:
     model, inputs = SiameseModel(named()), problems.images(2)
     expected = cls(model, "layer4").attribute(inputs)
-    for layer in ("encoder.layer4", model.encoder.layer4, ("layer4", "layer4"), ("layer4", model.encoder.layer4), ["layer4"]):
+    for layer in (
+        "encoder.layer4",
+        model.encoder.layer4,
+        ("layer4", "layer4"),
+        ("layer4", model.encoder.layer4),
+        ["layer4"],
+    ):
         explainer = cls(model, layer)
         for x, y in zip(explainer.attribute(inputs), expected, strict=True):
             assert torch.equal(x, y)
@@ -64,14 +70,19 @@ def test_no_layer_picks_the_last_grid_and_says_which(name: str, kind: str) -> No
     found = explainer.attribute(problems.images(2))
     assert explainer.layer_names_ == [f"{prefix}act2"]
     assert f"{prefix}act2" in repr(explainer)
-    given = xsiamese.explainers()[name](model, ("act2", "act2") if kind == "pseudo" else f"{prefix}act2").attribute(problems.images(2))
+    given = xsiamese.explainers()[name](model, ("act2", "act2") if kind == "pseudo" else f"{prefix}act2").attribute(
+        problems.images(2)
+    )
     for x, y in zip(found, given, strict=True):
         torch.testing.assert_close(x, y)
     assert explainer.explain(problems.images(2)).parameters["layer"] == [f"{prefix}act2"]
 
 
 def test_without_a_grid_a_layer_must_be_given() -> None:
-    with pytest.raises(ValueError, match=r"no layer has a spatial grid \(N, C, H, W\) to explain on: give layer=, and layout= for tokens"):
+    with pytest.raises(
+        ValueError,
+        match=r"no layer has a spatial grid \(N, C, H, W\) to explain on: give layer=, and layout= for tokens",
+    ):
         PairGradCAM(SiameseModel(problems.smooth_encoder())).attribute(problems.vectors())
 
 
@@ -106,7 +117,9 @@ def test_layouts() -> None:
 def vision_transformer() -> nn.Module:
     models = pytest.importorskip("torchvision.models")
     torch.manual_seed(0)
-    transformer = models.VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=4)
+    transformer = models.VisionTransformer(
+        image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=16, num_classes=4
+    )
     nn.init.normal_(transformer.heads.head.weight)  # it starts at zero
     return transformer.double()  # type: ignore[no-any-return]
 
@@ -131,10 +144,14 @@ def test_a_vision_transformer(name: str) -> None:
 def test_hirescam_of_a_swin_transformer_is_exact_on_its_last_norm() -> None:
     models = pytest.importorskip("torchvision.models")
     torch.manual_seed(0)
-    swin = models.SwinTransformer(patch_size=[4, 4], embed_dim=8, depths=[1, 1], num_heads=[2, 2], window_size=[2, 2], num_classes=4).double()
+    swin = models.SwinTransformer(
+        patch_size=[4, 4], embed_dim=8, depths=[1, 1], num_heads=[2, 2], window_size=[2, 2], num_classes=4
+    ).double()
     nn.init.zeros_(swin.head.bias)
     model, inputs = SiameseModel(swin, "dot"), problems.images(2, size=32, channels=3)
     maps = xsiamese.explainers()["PairHiResCAM"](model, "norm", layout=ChannelsLast()).attribute(inputs)
     for value in maps:
         assert value.shape == (2, 1, 4, 4)
-        torch.testing.assert_close(value.flatten(1).sum(1), model.eval()(*inputs).detach())  # mean pooled and linear: complete
+        torch.testing.assert_close(
+            value.flatten(1).sum(1), model.eval()(*inputs).detach()
+        )  # mean pooled and linear: complete

@@ -22,10 +22,16 @@ FINGERPRINTS: dict[str, Callable[..., Any]] = {
     "torsions": SimilarityMaps.GetTTFingerprint,
     "paths": SimilarityMaps.GetRDKFingerprint,
 }
-PAIRS = [("c1ccccc1", "c1ccncc1"), ("CC(=O)Oc1ccccc1C(=O)O", "COC(=O)c1ccccc1O"), ("CN1CCC23C4Oc5c2c(CC1C3C=CC4O)ccc5O", "CN1CCC23C4Oc5c2c(CC1C3C=CC4O)ccc5OC")]
+PAIRS = [
+    ("c1ccccc1", "c1ccncc1"),
+    ("CC(=O)Oc1ccccc1C(=O)O", "COC(=O)c1ccccc1O"),
+    ("CN1CCC23C4Oc5c2c(CC1C3C=CC4O)ccc5O", "CN1CCC23C4Oc5c2c(CC1C3C=CC4O)ccc5OC"),
+]
 
 
-@pytest.mark.parametrize("metric", [DataStructs.DiceSimilarity, DataStructs.TanimotoSimilarity], ids=["dice", "tanimoto"])
+@pytest.mark.parametrize(
+    "metric", [DataStructs.DiceSimilarity, DataStructs.TanimotoSimilarity], ids=["dice", "tanimoto"]
+)
 @pytest.mark.parametrize("name", FINGERPRINTS)
 @pytest.mark.parametrize("pair", PAIRS, ids=["rings", "aspirin", "codeine"])
 def test_similarity_maps_of_rdkit_are_the_special_case(pair: tuple[str, str], name: str, metric: Any) -> None:
@@ -39,7 +45,12 @@ def test_similarity_maps_of_rdkit_are_the_special_case(pair: tuple[str, str], na
 
 def test_numbers_that_rdkit_tests_itself_with() -> None:
     benzene, pyridine = Chem.MolFromSmiles("c1ccccc1"), Chem.MolFromSmiles("c1ccncc1")
-    found = fingerprint_atoms(benzene, pyridine, lambda mol, atom: SimilarityMaps.GetMorganFingerprint(mol, atom, 2, "bv"), DataStructs.DiceSimilarity)
+    found = fingerprint_atoms(
+        benzene,
+        pyridine,
+        lambda mol, atom: SimilarityMaps.GetMorganFingerprint(mol, atom, 2, "bv"),
+        DataStructs.DiceSimilarity,
+    )
     assert torch.allclose(found[1], torch.tensor([0.5, 0.5, 0.5, -0.5, 0.5, 0.5], dtype=torch.float64))
 
 
@@ -56,7 +67,9 @@ def shorter(word: str, i: int) -> str:
 
 def test_an_additive_score_gives_back_its_terms() -> None:
     weights = {"a": 0.5, "b": -2.0, "c": 3.0}
-    first, second = leave_one_out(lambda x, y: sum(weights[k] for k in x) + 10 * sum(weights[k] for k in y), ("abc", "ca"), shorter, len)
+    first, second = leave_one_out(
+        lambda x, y: sum(weights[k] for k in x) + 10 * sum(weights[k] for k in y), ("abc", "ca"), shorter, len
+    )
     assert first.tolist() == pytest.approx([0.5, -2.0, 3.0])
     assert second.tolist() == pytest.approx([30.0, 5.0])
 
@@ -70,7 +83,10 @@ def test_a_distance_is_turned_into_closeness() -> None:
 
 def test_sides_of_two_kinds() -> None:
     first, second = leave_one_out(
-        lambda word, number: number - len(word), ("ab", 3), (lambda w, i: w if i < 0 else w[1:], lambda n, i: n if i < 0 else n - 1), lambda item: 2
+        lambda word, number: number - len(word),
+        ("ab", 3),
+        (lambda w, i: w if i < 0 else w[1:], lambda n, i: n if i < 0 else n - 1),
+        lambda item: 2,
     )
     assert first.tolist() == [-1.0, -1.0]
     assert second.tolist() == [1.0, 1.0]
@@ -88,7 +104,9 @@ def test_graphs_lose_each_node_and_each_edge_for_real(comparison: str) -> None:
     a, b = random_graph(6, 8, 0), random_graph(5, 5, 1)
     sign = 1 if model.higher_is_closer else -1
     first, second = PairLeaveOneOut(model).attribute((one(a), one(b)))
-    assert first.node_mask.flatten().tolist() == pytest.approx([sign * v for v in by_hand(model, a, b, [{(k,)} for k in range(6)])], abs=1e-12)
+    assert first.node_mask.flatten().tolist() == pytest.approx(
+        [sign * v for v in by_hand(model, a, b, [{(k,)} for k in range(6)])], abs=1e-12
+    )
     assert second.node_mask.shape == (5, 1)
     first, _ = PairLeaveOneOut(model).attribute((one(a), one(b)), parts="edges")
     ends = [(int(u), int(v)) for u, v in a.edge_index.T]

@@ -12,9 +12,25 @@ import torch
 from torch import Tensor, nn
 
 from tests import problems
-from xsiamese import PairFeatureAblation, PairGradCAM, PairIntegratedGradients, PairSaliency, SiameseModel, TwoInputModel
-from xsiamese.comparison import COMPARISONS, Bilinear, ClampedEuclidean, Comparison, Cosine, Function, Learned, comparison
-from xsiamese.model import pair_model
+from xsiamese import (
+    PairFeatureAblation,
+    PairGradCAM,
+    PairIntegratedGradients,
+    PairSaliency,
+    SiameseModel,
+    TwoInputModel,
+)
+from xsiamese.model.comparison import (
+    COMPARISONS,
+    Bilinear,
+    ClampedEuclidean,
+    Comparison,
+    Cosine,
+    Function,
+    Learned,
+    comparison,
+)
+from xsiamese.model.pair import pair_model
 
 
 def head() -> nn.Module:
@@ -34,15 +50,35 @@ def norm(v: list[float]) -> float:
 
 # the comparison, and its formula on plain lists of numbers
 FORMULAS: dict[str, tuple[Callable[[], Comparison], Callable[[list[float], list[float]], float]]] = {
-    "cosine": (lambda: comparison("cosine"), lambda u, v: sum(x * y for x, y in zip(u, v, strict=True)) / norm(u) / norm(v)),
-    "cosine detached": (lambda: Cosine(detach_norms=True), lambda u, v: sum(x * y for x, y in zip(u, v, strict=True)) / norm(u) / norm(v)),
+    "cosine": (
+        lambda: comparison("cosine"),
+        lambda u, v: sum(x * y for x, y in zip(u, v, strict=True)) / norm(u) / norm(v),
+    ),
+    "cosine detached": (
+        lambda: Cosine(detach_norms=True),
+        lambda u, v: sum(x * y for x, y in zip(u, v, strict=True)) / norm(u) / norm(v),
+    ),
     "dot": (lambda: comparison("dot"), lambda u, v: sum(x * y for x, y in zip(u, v, strict=True))),
     "euclidean": (lambda: comparison("euclidean"), lambda u, v: norm([x - y for x, y in zip(u, v, strict=True)])),
-    "squared_euclidean": (lambda: comparison("squared_euclidean"), lambda u, v: sum((x - y) ** 2 for x, y in zip(u, v, strict=True))),
+    "squared_euclidean": (
+        lambda: comparison("squared_euclidean"),
+        lambda u, v: sum((x - y) ** 2 for x, y in zip(u, v, strict=True)),
+    ),
     "manhattan": (lambda: comparison("manhattan"), lambda u, v: sum(abs(x - y) for x, y in zip(u, v, strict=True))),
-    "clamped_euclidean": (lambda: ClampedEuclidean(2.5), lambda u, v: min(2.5, norm([x - y for x, y in zip(u, v, strict=True)]))),
-    "bilinear": (bilinear, lambda u, v: sum(u[i] * float(bilinear().weight[i, j]) * v[j] for i in range(4) for j in range(4))),
-    "learned": (lambda: Learned(head()), lambda u, v: float(head()(torch.tensor([[abs(x - y) for x, y in zip(u, v, strict=True)]], dtype=torch.float64)))),
+    "clamped_euclidean": (
+        lambda: ClampedEuclidean(2.5),
+        lambda u, v: min(2.5, norm([x - y for x, y in zip(u, v, strict=True)])),
+    ),
+    "bilinear": (
+        bilinear,
+        lambda u, v: sum(u[i] * float(bilinear().weight[i, j]) * v[j] for i in range(4) for j in range(4)),
+    ),
+    "learned": (
+        lambda: Learned(head()),
+        lambda u, v: float(
+            head()(torch.tensor([[abs(x - y) for x, y in zip(u, v, strict=True)]], dtype=torch.float64))
+        ),
+    ),
     "learned product": (
         lambda: Learned(head(), join="product"),
         lambda u, v: float(head()(torch.tensor([[x * y for x, y in zip(u, v, strict=True)]], dtype=torch.float64))),
@@ -103,11 +139,18 @@ def test_detached_norms_have_the_gradient_of_the_dot_product_over_the_norms() ->
 
 
 def test_which_way_is_closer() -> None:
-    assert {name for name, cls in COMPARISONS.items() if not cls.higher_is_closer} == {"euclidean", "squared_euclidean", "manhattan", "clamped_euclidean"}
+    assert {name for name, cls in COMPARISONS.items() if not cls.higher_is_closer} == {
+        "euclidean",
+        "squared_euclidean",
+        "manhattan",
+        "clamped_euclidean",
+    }
     assert not Learned(head(), higher_is_closer=False).higher_is_closer
 
 
-@pytest.mark.parametrize(("name", "score", "close"), [("cosine", [0.9, 0.1], [True, False]), ("euclidean", [0.9, 0.1], [False, True])])
+@pytest.mark.parametrize(
+    ("name", "score", "close"), [("cosine", [0.9, 0.1], [True, False]), ("euclidean", [0.9, 0.1], [False, True])]
+)
 def test_threshold(name: str, score: list[float], close: list[bool]) -> None:
     made = comparison(name)
     with pytest.raises(ValueError, match=f"{name} has no threshold"):
@@ -121,8 +164,8 @@ def test_threshold(name: str, score: list[float], close: list[bool]) -> None:
     [
         ("cosinus", "no comparison is called 'cosinus'; did you mean 'cosine'"),
         ("qqq", "no comparison is called 'qqq'; known: .*bilinear, clamped_euclidean, cosine"),
-        ("bilinear", r"'bilinear' needs arguments: pass xsiamese.comparison.Bilinear\(...\)"),
-        ("learned", r"'learned' needs arguments: pass xsiamese.comparison.Learned\(...\)"),
+        ("bilinear", r"'bilinear' needs arguments: pass xsiamese.model.comparison.Bilinear\(...\)"),
+        ("learned", r"'learned' needs arguments: pass xsiamese.model.comparison.Learned\(...\)"),
     ],
 )
 def test_comparisons_that_cannot_be_had_by_name(spec: str, message: str) -> None:
@@ -132,13 +175,17 @@ def test_comparisons_that_cannot_be_had_by_name(spec: str, message: str) -> None
 
 @pytest.mark.parametrize("name", ["euclidean", "manhattan", "squared_euclidean"])
 def test_embeddings_of_two_sizes_are_refused_by_distances(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"{name} needs embeddings of one size: a is \(2, 4\), b is \(2, 3\); use Bilinear"):
+    with pytest.raises(
+        ValueError, match=rf"{name} needs embeddings of one size: a is \(2, 4\), b is \(2, 3\); use Bilinear"
+    ):
         comparison(name)(torch.rand(2, 4), torch.rand(2, 3))
 
 
 @pytest.mark.parametrize("name", ["cosine", "dot"])
 def test_embeddings_of_two_sizes_are_refused_by_products(name: str) -> None:
-    with pytest.raises(ValueError, match=rf"{name} needs embeddings of one size: a is \(2, 4\), b is \(2, 3\); use Bilinear"):
+    with pytest.raises(
+        ValueError, match=rf"{name} needs embeddings of one size: a is \(2, 4\), b is \(2, 3\); use Bilinear"
+    ):
         comparison(name)(torch.rand(2, 4), torch.rand(2, 3))
     with pytest.raises(ValueError, match=f"{name} needs embeddings of one size"):
         comparison(name)(torch.rand(2, 4), torch.rand(2, 1))  # would broadcast
@@ -158,8 +205,13 @@ def far() -> tuple[Tensor, Tensor]:
 
 
 def test_the_clamped_distance_is_explained_unclamped_with_a_warning() -> None:
-    model, plain = SiameseModel(problems.smooth_encoder(), ClampedEuclidean(0.1)), SiameseModel(problems.smooth_encoder(), "euclidean")
-    with pytest.warns(UserWarning, match=r"the distance of 2 pair\(s\) is clamped at 0.1: the unclamped distance is explained instead"):
+    model, plain = (
+        SiameseModel(problems.smooth_encoder(), ClampedEuclidean(0.1)),
+        SiameseModel(problems.smooth_encoder(), "euclidean"),
+    )
+    with pytest.warns(
+        UserWarning, match=r"the distance of 2 pair\(s\) is clamped at 0.1: the unclamped distance is explained instead"
+    ):
         found = PairSaliency(model).attribute(far())
     for x, y in zip(found, PairSaliency(plain).attribute(far()), strict=True):
         assert y.any()
@@ -190,7 +242,9 @@ def test_below_the_limit_there_is_no_warning() -> None:
 def test_maps_are_about_closeness(name: str) -> None:
     a, b = problems.vectors(2)
     distance = PairSaliency(SiameseModel(nn.Identity(), name)).attribute((a, b), abs=False)
-    negated = PairSaliency(SiameseModel(nn.Identity(), Function(lambda u, v: -comparison(name)(u, v)))).attribute((a, b), abs=False)
+    negated = PairSaliency(SiameseModel(nn.Identity(), Function(lambda u, v: -comparison(name)(u, v)))).attribute(
+        (a, b), abs=False
+    )
     for x, y in zip(distance, negated, strict=True):
         torch.testing.assert_close(x, y)
     callable_ = PairSaliency(lambda a, b: comparison(name)(a, b), higher_is_closer=False).attribute((a, b), abs=False)
@@ -235,7 +289,9 @@ def test_explaining_a_mapping_keeps_its_order() -> None:
 def test_additional_forward_args_reach_the_model() -> None:
     a, b = problems.vectors()
     scale = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
-    found = PairSaliency(lambda a, b, s: s * (a * b).sum(1)).attribute((a, b), additional_forward_args=(scale,), abs=False, internal_batch_size=1)
+    found = PairSaliency(lambda a, b, s: s * (a * b).sum(1)).attribute(
+        (a, b), additional_forward_args=(scale,), abs=False, internal_batch_size=1
+    )
     torch.testing.assert_close(found[0], scale[:, None] * b)
 
 
@@ -266,7 +322,9 @@ def test_wrapping_a_pair_model_gives_itself_and_wrapping_changes_no_flag() -> No
 @pytest.mark.parametrize("target", [1, torch.tensor([1, 1, 1]), [1, 1, 1], lambda output: output[:, 1]])
 def test_targets(target: Any) -> None:
     a, b = problems.vectors()
-    found = PairSaliency(lambda a, b: torch.stack([(a - b).sum(1), (a * b).sum(1)], 1)).attribute((a, b), target, abs=False, internal_batch_size=2)
+    found = PairSaliency(lambda a, b: torch.stack([(a - b).sum(1), (a * b).sum(1)], 1)).attribute(
+        (a, b), target, abs=False, internal_batch_size=2
+    )
     torch.testing.assert_close(found[0], b)
     torch.testing.assert_close(found[1], a)
 
@@ -288,7 +346,9 @@ class WordsAndWeights(nn.Module):
 
 def sentences(pairs: int = 3, length: int = 6) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(length)
-    return torch.randint(0, 10, (pairs, length), generator=generator), torch.rand(pairs, length, generator=generator, dtype=torch.float64)
+    return torch.randint(0, 10, (pairs, length), generator=generator), torch.rand(
+        pairs, length, generator=generator, dtype=torch.float64
+    )
 
 
 def test_sides_of_several_tensors_one_of_them_of_integers() -> None:

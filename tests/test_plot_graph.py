@@ -59,13 +59,17 @@ def test_given_places_are_kept() -> None:
     assert positions(a, graph([(0, 1)], 2))[0].tolist() == [[0.0, 1.0], [2.0, 3.0]]
 
 
-@pytest.mark.parametrize("data", [graph([], 1), graph([], 4), graph([(0, 1), (2, 3), (3, 4)], 6)], ids=["one node", "no edges", "parts"])
+@pytest.mark.parametrize(
+    "data", [graph([], 1), graph([], 4), graph([(0, 1), (2, 3), (3, 4)], 6)], ids=["one node", "no edges", "parts"]
+)
 def test_graphs_with_little_in_them_are_drawn(data: Data) -> None:
     first, second = positions(data, data)
     assert bool(torch.isfinite(first).all())
     assert len(torch.unique(first.round(decimals=3), dim=0)) == len(first)
     assert torch.allclose(first, second, atol=1e-3)
-    plot_graphs([(Coloured(data), Coloured(data, torch.ones(int(data.num_nodes or 0))))]).savefig("/dev/null", format="png")
+    plot_graphs([(Coloured(data), Coloured(data, torch.ones(int(data.num_nodes or 0))))]).savefig(
+        "/dev/null", format="png"
+    )
 
 
 def test_both_directions_of_an_edge_add_up_and_both_graphs_share_the_scale() -> None:
@@ -107,7 +111,9 @@ def test_the_same_value_has_the_same_colour_on_both_molecules() -> None:
 
 
 def test_a_pair_of_molecules_has_one_bar() -> None:
-    figure = plot_molecules(["c1ccccc1C", "c1ccncc1C"], [torch.randn(7), [0.1] * 7], [None, torch.ones(7)], titles=["toluene", "picoline"])
+    figure = plot_molecules(
+        ["c1ccccc1C", "c1ccncc1C"], [torch.randn(7), [0.1] * 7], [None, torch.ones(7)], titles=["toluene", "picoline"]
+    )
     assert [axis.get_title() for axis in figure.axes[:2]] == ["toluene", "picoline"]
     assert len([axis for axis in figure.axes if axis.get_label() == "<colorbar>"]) == 1
     figure.savefig("/dev/null", format="png")
@@ -131,7 +137,9 @@ def test_a_connectome_shows_the_strongest_connections_only() -> None:
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(30, 30, generator=generator)
     values = values + values.T
-    figure = plot_connectomes([values, -values], names=[f"r{k}" for k in range(30)], groups=["left"] * 15 + ["right"] * 15, strongest=12)
+    figure = plot_connectomes(
+        [values, -values], names=[f"r{k}" for k in range(30)], groups=["left"] * 15 + ["right"] * 15, strongest=12
+    )
     matrix, circle = figure.axes[0], figure.axes[2]
     assert matrix.images[0].get_clim() == figure.axes[1].images[0].get_clim()
     assert matrix.images[0].get_clim()[0] == -matrix.images[0].get_clim()[1]
@@ -144,8 +152,13 @@ def test_a_connectome_shows_the_strongest_connections_only() -> None:
 
 
 def test_drawing_is_not_imported_before_it_is_needed() -> None:
-    code = "import sys, xsiamese.plot; print([m for m in ('networkx', 'rdkit', 'torch_geometric', 'scipy') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys, xsiamese.plot; print([m for m in ('networkx', 'rdkit', 'torch_geometric', 'scipy') if m "
+        "in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def explained(a: Any, b: Any, parts: Any = ("nodes", "edges"), **kwargs: Any) -> Any:
@@ -161,7 +174,10 @@ def test_an_explanation_of_graphs_draws_its_own_values() -> None:
     limits = [axis.get_ylim() for axis in figure.axes if axis.get_label() == "<colorbar>"]
     for i, (low, high) in enumerate(limits):
         one = explanation[i]
-        edges = [Coloured(side.to_data_list()[0], edges=found.edge_mask).strength() for side, found in zip(one.inputs, one.maps, strict=True)]
+        edges = [
+            Coloured(side.to_data_list()[0], edges=found.edge_mask).strength()
+            for side, found in zip(one.inputs, one.maps, strict=True)
+        ]
         nodes = [float(found.node_mask.abs().max()) for found in one.maps]
         assert (low, high) == pytest.approx((-max(*edges, *nodes), max(*edges, *nodes)))
     assert "img" in explanation[0]._repr_html_()
@@ -230,4 +246,7 @@ def test_an_explanation_says_itself_whether_it_has_signs() -> None:
         del side.edge_attr
     brains = [random_graph(30, 200, k, problems.FEATURES) for k in (0, 1)]
     for pair in (sides, brains):
-        assert bars(PairGNNExplainer(model).explain(tuple(one(side) for side in pair), epochs=2).plot())[0].get_ylim()[0] == 0.0
+        assert (
+            bars(PairGNNExplainer(model).explain(tuple(one(side) for side in pair), epochs=2).plot())[0].get_ylim()[0]
+            == 0.0
+        )

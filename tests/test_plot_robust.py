@@ -14,9 +14,13 @@ from xsiamese.plot.robust import convergence, invariance_table, stability
 
 def trace(records: int = 5, pairs: int = 7, constraints: int = 2, scale: float = 1.0) -> SimpleNamespace:
     generator = torch.Generator().manual_seed(0)
-    course = {name: scale * torch.rand(records, pairs, generator=generator) for name in ("stationarity", "infeasibility", "dual_gap")}
+    course = {
+        name: scale * torch.rand(records, pairs, generator=generator)
+        for name in ("stationarity", "infeasibility", "dual_gap")
+    }
     return SimpleNamespace(
-        steps=50 * torch.arange(records), course=SimpleNamespace(**course, multipliers=torch.rand(records, pairs, constraints, generator=generator))
+        steps=50 * torch.arange(records),
+        course=SimpleNamespace(**course, multipliers=torch.rand(records, pairs, constraints, generator=generator)),
     )
 
 
@@ -61,7 +65,9 @@ def test_stability_marks_the_top_units_and_says_how_many_are_shared() -> None:
 
 
 def test_the_invariance_of_a_table_is_sorted_and_named() -> None:
-    figure = invariance_table(torch.tensor([0.2, 0.9, 0.5]), ["a", "b", "c"], ["1", "2", "3"], {"other": torch.tensor([0.0, 2.0, -4.0])})
+    figure = invariance_table(
+        torch.tensor([0.2, 0.9, 0.5]), ["a", "b", "c"], ["1", "2", "3"], {"other": torch.tensor([0.0, 2.0, -4.0])}
+    )
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a = 1", "c = 3", "b = 2"]
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.2, 0.5, 0.9])

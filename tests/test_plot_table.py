@@ -19,7 +19,13 @@ COLUMNS = Columns((Column("size", 10.0, 2.0), Column("metal", values=("gold", "i
 def made(a: list[float], b: list[float], **changes: Any) -> PairExplanation:
     """One pair of rows: size 14, gold, age 5, and size 8, iron, age 4."""
     rows = torch.tensor([[2.0, 1.0, 0.0, 0.0]]), torch.tensor([[-1.0, 0.0, 1.0, -1.0]])
-    return PairExplanation(maps=(torch.tensor([a]), torch.tensor([b])), inputs=rows, scores=torch.tensor([0.25]), method="PairSaliency", **changes)
+    return PairExplanation(
+        maps=(torch.tensor([a]), torch.tensor([b])),
+        inputs=rows,
+        scores=torch.tensor([0.25]),
+        method="PairSaliency",
+        **changes,
+    )
 
 
 def bars(axes: Any) -> list[tuple[str, float]]:
@@ -65,7 +71,12 @@ def test_the_strongest_columns_of_each_pair_and_at_most_four_pairs() -> None:
 
 
 def test_maps_that_are_all_zero_are_drawn() -> None:
-    assert bars(made([0.0] * 4, [0.0] * 4).plot().axes[0]) == [("0 = 2", 0.0), ("1 = 1", 0.0), ("2 = 0", 0.0), ("3 = 0", 0.0)]
+    assert bars(made([0.0] * 4, [0.0] * 4).plot().axes[0]) == [
+        ("0 = 2", 0.0),
+        ("1 = 1", 0.0),
+        ("2 = 0", 0.0),
+        ("3 = 0", 0.0),
+    ]
 
 
 def test_what_does_not_fit_is_said() -> None:
@@ -77,7 +88,16 @@ def test_what_does_not_fit_is_said() -> None:
     torch.manual_seed(0)
     model = SiameseModel(mlp(4), "euclidean")
     of_layer = PairGradCAM(model, "0").explain(one.inputs)
-    with pytest.raises(ValueError, match=r"the map of a is \(1, 1\) and the input \(1, 4\): bars need a value for each feature"):
+    with pytest.raises(
+        ValueError, match=r"the map of a is \(1, 1\) and the input \(1, 4\): bars need a value for each feature"
+    ):
         of_layer.plot()
     with pytest.raises(ValueError, match=r"the input \(1, 3, 8, 8\)"):
-        plot_rows(PairExplanation(maps=(torch.ones(1, 1, 2, 2),) * 2, inputs=(torch.ones(1, 3, 8, 8),) * 2, scores=torch.ones(1), method="m"))
+        plot_rows(
+            PairExplanation(
+                maps=(torch.ones(1, 1, 2, 2),) * 2,
+                inputs=(torch.ones(1, 3, 8, 8),) * 2,
+                scores=torch.ones(1),
+                method="m",
+            )
+        )

@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 import xsiamese
-from xsiamese import PairAttribution, PairGradCAM, PairSaliency, hookimpl, hookspecs, plugins
-from xsiamese.comparison import Cosine, Dot
-from xsiamese.plugins import Registry
+from xsiamese import PairAttribution, PairGradCAM, PairSaliency, hookimpl
+from xsiamese.door import hookspecs
+from xsiamese.door import registry as plugins
+from xsiamese.door.registry import Registry
+from xsiamese.explain import catalogue
+from xsiamese.model.comparison import Cosine, Dot
 
 HOOKS = sorted(name for name, value in vars(hookspecs).items() if hasattr(value, "xsiamese_spec"))
 
@@ -35,7 +38,9 @@ Made = Callable[..., tuple[EntryPoint, FakeDistribution]]
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Made:
     """Makes an entry point whose module holds the given hook implementations."""
 
-    def make(name: str, distribution: str = "", module: str | None = None, **hooks: Any) -> tuple[EntryPoint, FakeDistribution]:
+    def make(
+        name: str, distribution: str = "", module: str | None = None, **hooks: Any
+    ) -> tuple[EntryPoint, FakeDistribution]:
         module = module or f"fake_{name}"
         made = types.ModuleType(module)
         for hook, function in hooks.items():
@@ -70,24 +75,42 @@ def test_a_plugin_brings_explainers(plugin: Made) -> None:
     registry = Registry(find=lambda: [plugin("mine", xsiamese_explainers=lambda: [PairMine])])
     assert explainers_of(registry) == {"PairMine": PairMine}
     found = registry.plugins["mine"]
-    assert (found.distribution, found.version, found.module, found.hooks, found.failure) == ("dist-mine", "1.0", "fake_mine", ["xsiamese_explainers"], "")
+    assert (found.distribution, found.version, found.module, found.hooks, found.failure) == (
+        "dist-mine",
+        "1.0",
+        "fake_mine",
+        ["xsiamese_explainers"],
+        "",
+    )
 
 
-def test_a_broken_import_is_a_warning_that_names_it_and_harms_nobody(plugin: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_import_is_a_warning_that_names_it_and_harms_nobody(
+    plugin: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "broken_at_import.py").write_text("import a_module_that_is_not_installed")
     monkeypatch.syspath_prepend(tmp_path)
     entry = EntryPoint("torn", "broken_at_import", "xsiamese"), FakeDistribution("dist-torn", "0.3")
     registry = Registry(find=lambda: [entry, plugin("mine", xsiamese_explainers=lambda: [PairMine])])
-    with pytest.warns(RuntimeWarning, match="plugin 'torn' of dist-torn 0.3 is broken and left out: ModuleNotFoundError: .*a_module_that_is_not_installed"):
+    with pytest.warns(
+        RuntimeWarning,
+        match="plugin 'torn' of dist-torn 0.3 is broken and left out: ModuleNotFoundError: "
+        ".*a_module_that_is_not_installed",
+    ):
         assert set(explainers_of(registry)) == {"PairMine"}
     assert "ModuleNotFoundError" in registry.plugins["torn"].failure
 
 
 @pytest.mark.parametrize(
-    ("returns", "message"), [(lambda: 1 / 0, "ZeroDivisionError"), (lambda: None, "TypeError"), (lambda: ["not a class"], "AttributeError")]
+    ("returns", "message"),
+    [(lambda: 1 / 0, "ZeroDivisionError"), (lambda: None, "TypeError"), (lambda: ["not a class"], "AttributeError")],
 )
 def test_a_broken_hook_is_a_warning_and_harms_nobody(plugin: Made, returns: Callable[[], Any], message: str) -> None:
-    registry = Registry(find=lambda: [plugin("torn", xsiamese_explainers=returns), plugin("mine", xsiamese_explainers=lambda: [PairMine])])
+    registry = Registry(
+        find=lambda: [
+            plugin("torn", xsiamese_explainers=returns),
+            plugin("mine", xsiamese_explainers=lambda: [PairMine]),
+        ]
+    )
     with pytest.warns(RuntimeWarning, match=f"'torn' of dist-torn 1.0 is broken and left out: {message}"):
         assert set(explainers_of(registry)) == {"PairMine"}
     assert message in registry.plugins["torn"].failure
@@ -100,8 +123,14 @@ def test_a_hook_with_other_arguments_is_a_warning(plugin: Made) -> None:
 
 
 def test_a_hook_that_does_not_exist_is_a_warning_with_the_nearest_name(plugin: Made) -> None:
-    registry = Registry(find=lambda: [plugin("typo", xsiamese_explainer=lambda: [PairMine], xsiamese_comparisons=lambda: [Dot])])
-    with pytest.warns(RuntimeWarning, match="'typo' of dist-typo 1.0 implements 'xsiamese_explainer', which is no hook.*did you mean 'xsiamese_explainers'"):
+    registry = Registry(
+        find=lambda: [plugin("typo", xsiamese_explainer=lambda: [PairMine], xsiamese_comparisons=lambda: [Dot])]
+    )
+    with pytest.warns(
+        RuntimeWarning,
+        match="'typo' of dist-typo 1.0 implements 'xsiamese_explainer', which is no hook.*did you mean "
+        "'xsiamese_explainers'",
+    ):
         assert explainers_of(registry) == {}
     assert registry.collect("xsiamese_comparisons", lambda cls: str(cls.name), "comparisons") == {"dot": Dot}
 
@@ -115,22 +144,35 @@ def test_two_plugins_of_one_name_are_an_error_that_names_both_every_time(plugin:
 
 def test_two_explainers_of_one_name_are_an_error_that_names_both(plugin: Made) -> None:
     other = type("PairMine", (PairSaliency,), {})
-    entries = [plugin("one", xsiamese_explainers=lambda: [PairMine]), plugin("two", xsiamese_explainers=lambda: [other])]
+    entries = [
+        plugin("one", xsiamese_explainers=lambda: [PairMine]),
+        plugin("two", xsiamese_explainers=lambda: [other]),
+    ]
     registry = Registry(find=lambda: entries)
-    with pytest.raises(ValueError, match=r"two explainers are called 'PairMine': from dist-one \(fake_one\) and from dist-two \(fake_two\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"two explainers are called 'PairMine': from dist-one \(fake_one\) and from dist-two \(fake_two\)",
+    ):
         explainers_of(registry)
 
 
 def test_one_explainer_from_two_plugins_is_no_collision(plugin: Made) -> None:
-    registry = Registry(find=lambda: [plugin("one", xsiamese_explainers=lambda: [PairMine]), plugin("two", xsiamese_explainers=lambda: [PairMine])])
+    registry = Registry(
+        find=lambda: [
+            plugin("one", xsiamese_explainers=lambda: [PairMine]),
+            plugin("two", xsiamese_explainers=lambda: [PairMine]),
+        ]
+    )
     assert explainers_of(registry) == {"PairMine": PairMine}
 
 
 def test_two_explainers_with_one_short_name_are_an_error(plugin: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     other = type("PairOther", (PairMine,), {})
-    monkeypatch.setattr(plugins, "registry", Registry(find=lambda: [plugin("one", xsiamese_explainers=lambda: [PairMine, other])]))
+    monkeypatch.setattr(
+        plugins, "registry", Registry(find=lambda: [plugin("one", xsiamese_explainers=lambda: [PairMine, other])])
+    )
     with pytest.raises(ValueError, match="two explainers are called 'mine'"):
-        plugins.explainer("mine")
+        catalogue.explainer("mine")
 
 
 def test_disabled_plugins_stay_out(plugin: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,10 +199,12 @@ def test_hook_xsiamese_models(plugin: Made, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_hook_xsiamese_comparisons(plugin: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     cls = type("Angle", (Cosine,), {"name": "angle"})
-    monkeypatch.setattr(plugins, "registry", Registry(find=lambda: [plugin("mine", xsiamese_comparisons=lambda: [cls])]))
-    assert isinstance(xsiamese.comparison.comparison("angle"), cls)
+    monkeypatch.setattr(
+        plugins, "registry", Registry(find=lambda: [plugin("mine", xsiamese_comparisons=lambda: [cls])])
+    )
+    assert isinstance(xsiamese.model.comparison.comparison("angle"), cls)
     with pytest.raises(ValueError, match="no comparison is called 'angel'; did you mean 'angle'"):
-        xsiamese.comparison.comparison("angel")
+        xsiamese.model.comparison.comparison("angel")
 
 
 def test_hook_xsiamese_metrics(plugin: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +217,9 @@ def test_hook_xsiamese_commands(plugin: Made, monkeypatch: pytest.MonkeyPatch) -
     def say_hello() -> None:
         """Says hello."""
 
-    monkeypatch.setattr(plugins, "registry", Registry(find=lambda: [plugin("mine", xsiamese_commands=lambda: [say_hello])]))
+    monkeypatch.setattr(
+        plugins, "registry", Registry(find=lambda: [plugin("mine", xsiamese_commands=lambda: [say_hello])])
+    )
     assert plugins.commands() == {"say-hello": say_hello}
 
 
@@ -187,7 +233,9 @@ def test_every_hook_has_a_test_and_a_docstring() -> None:
 
 
 def test_did_you_mean() -> None:
-    with pytest.raises(AttributeError, match="module 'xsiamese' has no attribute 'PairGradCam'; did you mean 'PairGradCAM'"):
+    with pytest.raises(
+        AttributeError, match="module 'xsiamese' has no attribute 'PairGradCam'; did you mean 'PairGradCAM'"
+    ):
         _ = xsiamese.PairGradCam
     with pytest.raises(AttributeError, match="did you mean 'SiameseModel'"):
         _ = xsiamese.SiamseModel
@@ -195,14 +243,17 @@ def test_did_you_mean() -> None:
         exec("from xsiamese import PairNothingOfTheKind")
 
 
-@pytest.mark.parametrize(("typo", "near"), [("gradcan", "'gradcam'"), ("Grad-CAM", "'gradcam'"), ("integrated-gradient", "'integrated_gradients'")])
+@pytest.mark.parametrize(
+    ("typo", "near"),
+    [("gradcan", "'gradcam'"), ("Grad-CAM", "'gradcam'"), ("integrated-gradient", "'integrated_gradients'")],
+)
 def test_unknown_explainer_names_the_nearest(typo: str, near: str) -> None:
     with pytest.raises(ValueError, match=f"no explainer is called '{typo}'; did you mean .*{near}"):
-        plugins.explainer(typo)
+        catalogue.explainer(typo)
 
 
 def test_explainers_by_either_name() -> None:
-    assert plugins.explainer("gradcam") is plugins.explainer("PairGradCAM") is PairGradCAM
+    assert catalogue.explainer("gradcam") is catalogue.explainer("PairGradCAM") is PairGradCAM
 
 
 def test_dir_lists_plugin_classes_and_no_private_name() -> None:
@@ -231,7 +282,7 @@ ORDERS = (
     "import xsiamese_gradcam, xsiamese; assert xsiamese_gradcam.PairGradCAM is xsiamese.PairGradCAM",
     "import xsiamese_captum; from xsiamese import PairDeepLift; assert xsiamese_captum.PairDeepLift is PairDeepLift",
     "from xsiamese.testing import check_explainer; from xsiamese import PairOcclusion, PairIntegratedGradients",
-    "from xsiamese.plugins import explainer; assert explainer('gradcam').__name__ == 'PairGradCAM'",
+    "from xsiamese.explain.catalogue import explainer; assert explainer('gradcam').__name__ == 'PairGradCAM'",
 )
 
 
@@ -250,8 +301,22 @@ def test_any_import_order() -> None:
 
 
 def test_importing_loads_neither_plugins_nor_anything_optional() -> None:
-    heavy = ("torchvision", "torch_geometric", "matplotlib", "sklearn", "PIL", "lightning", "rdkit", "xsiamese_captum", "xsiamese_gradcam", "safetensors")
-    added = fresh("import torch, captum, captum.attr, sys; before = set(sys.modules); import xsiamese; print(*(set(sys.modules) - before))").split()
+    heavy = (
+        "torchvision",
+        "torch_geometric",
+        "matplotlib",
+        "sklearn",
+        "PIL",
+        "lightning",
+        "rdkit",
+        "xsiamese_captum",
+        "xsiamese_gradcam",
+        "safetensors",
+    )
+    added = fresh(
+        "import torch, captum, captum.attr, sys; before = set(sys.modules); import xsiamese; "
+        "print(*(set(sys.modules) - before))"
+    ).split()
     assert "xsiamese" in added
     assert not [name for name in heavy if name in added]
 

@@ -14,7 +14,7 @@ from xsiamese_invariance.metrics import (
     order_agreement,
     top_overlap,
     top_units,
-)  # fmt: skip
+)
 
 
 def test_overlap_of_random_relevances_is_k_over_units() -> None:
@@ -36,11 +36,15 @@ def test_order_agreement_of_the_invariance_with_itself_is_one_and_reversed_is_ze
     mask = torch.rand(8, generator=torch.Generator().manual_seed(0))
     assert order_agreement(mask[None], mask, 3).tolist() == [1]
     assert order_agreement(-mask[None], mask, 3).tolist() == [0]
-    assert order_agreement(torch.zeros(1, 8), mask, 3).tolist() == [1]  # nothing is out of order: size is measured apart
+    assert order_agreement(torch.zeros(1, 8), mask, 3).tolist() == [
+        1
+    ]  # nothing is out of order: size is measured apart
 
 
 def test_effective_size_of_a_flat_and_of_a_single_unit() -> None:
-    assert effective_size(torch.tensor([[0.3] * 7, [0, 0, 2.0, 0, 0, 0, 0], [0.0] * 7])).tolist() == pytest.approx([7, 1, 0])
+    assert effective_size(torch.tensor([[0.3] * 7, [0, 0, 2.0, 0, 0, 0, 0], [0.0] * 7])).tolist() == pytest.approx(
+        [7, 1, 0]
+    )
 
 
 def test_divergence_is_that_of_two_coins() -> None:
@@ -62,7 +66,9 @@ def test_a_whole_mask_changes_nothing_and_a_unit_that_is_not_used_neither() -> N
     assert masked_divergence(score, a, b, (whole, whole), draws).abs().max() == 0
     assert masked_divergence(score, a, b, (used, used), draws).abs().max() < 1e-12
     assert masked_divergence(score, a, b, (1 - used, 1 - used), draws).min() > 0
-    by_hand = torch.stack([bernoulli_divergence(score(a[1:2], b[1:2]), draws[0][k, :1] * draws[1][k, 1:2]) for k in range(16)]).mean()
+    by_hand = torch.stack(
+        [bernoulli_divergence(score(a[1:2], b[1:2]), draws[0][k, :1] * draws[1][k, 1:2]) for k in range(16)]
+    ).mean()
     assert torch.allclose(masked_divergence(score, a, b, (1 - used, 1 - used), draws)[1], by_hand)
 
 

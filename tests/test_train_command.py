@@ -73,9 +73,19 @@ def test_their_config_is_read_key_by_key(tmp_path: Path) -> None:
     path = tmp_path / "config.yml"
     path.write_text(THEIRS)
     settings, _ = settings_from(read_config(path))
-    assert (settings.network, settings.dataset, settings.output) == ("livieris", "Data/Flowers", Path("checkpoints/Flowers"))
+    assert (settings.network, settings.dataset, settings.output) == (
+        "livieris",
+        "Data/Flowers",
+        Path("checkpoints/Flowers"),
+    )
     recipe = settings.recipe
-    assert (recipe.lr, recipe.epochs, recipe.batch_size, recipe.optimizer, recipe.schedule) == (5e-6, 100, 4, "Adam", "plateau")
+    assert (recipe.lr, recipe.epochs, recipe.batch_size, recipe.optimizer, recipe.schedule) == (
+        5e-6,
+        100,
+        4,
+        "Adam",
+        "plateau",
+    )
     assert dict(recipe.options) == {"weight_decay": 0.01}
     assert settings.arguments == {"backbone": "ResNet50", "weights": "DEFAULT"}
     assert (settings.patience, settings.min_delta, settings.clip, settings.seed) == (25, 1e-8, 1.0, 42)
@@ -111,7 +121,13 @@ def test_a_bad_key_is_named(tmp_path: Path, old: str, new: str, told: str) -> No
 
 def test_a_config_trains(tmp_path: Path, folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content: dict[str, Any] = yaml.safe_load(THEIRS)
-    content |= {"data_path": str(folders), "backbone_model": "resnet18", "pretrained": False, "checkpoints_path": str(tmp_path / "out"), "cuda": False}
+    content |= {
+        "data_path": str(folders),
+        "backbone_model": "resnet18",
+        "pretrained": False,
+        "checkpoints_path": str(tmp_path / "out"),
+        "cuda": False,
+    }
     content["image"]["size"] = [32, 32]
     content["hyperparameters"] |= {"epochs": 1, "verbose": False, "learning_rate": 1e-3}
     path = tmp_path / "config.yml"
@@ -125,16 +141,26 @@ def test_a_config_trains(tmp_path: Path, folders: Path, capsys: pytest.CaptureFi
     assert image.shape == (1, 3, 32, 32)
 
 
-def test_the_command_of_siamese_networks_and_friends(tmp_path: Path, folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_of_siamese_networks_and_friends(
+    tmp_path: Path, folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "tmp"
     words = ["--lr", "0.001", "--epochs", "2", "--batch-size", "8", "--log-interval", "50", "--animation"]
     call("train", "tripet-loss-net", str(folders), *words, "--output", str(out))
     stem = "triplet-loss-net-bars"
     names = {path.name for path in out.iterdir() if path.is_file()}
-    assert names == {f"{stem}{end}" for end in (
-        ".safetensors", "-metrics.json", "-metrics.txt", "-stats.png", "-training-set-embedding.png", "-testing-set-embedding.png",
-        "-latent-space-development.gif",
-    )}  # fmt: skip
+    assert names == {
+        f"{stem}{end}"
+        for end in (
+            ".safetensors",
+            "-metrics.json",
+            "-metrics.txt",
+            "-stats.png",
+            "-training-set-embedding.png",
+            "-testing-set-embedding.png",
+            "-latent-space-development.gif",
+        )
+    }
     assert "roc auc" in capsys.readouterr().out
     first = open_model(str(out / f"{stem}.safetensors"))
     assert first.model.comparison.threshold_ is not None  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ from xsiamese import PairInputXGradient, SiameseModel
 from xsiamese.cli import app
 from xsiamese.data.ged import graded
 from xsiamese.data.graphs import LabelledGraphs
-from xsiamese.model import PairModel
+from xsiamese.model.pair import PairModel
 from xsiamese.training import losses
 from xsiamese.training.inputs import Ready
 from xsiamese.training.modality import modality
@@ -54,7 +54,9 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i, n in enumerate(sizes.tolist()):
         folder = root / "LINUX" / ("test" if i >= 30 else "train")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{i}.json").write_text(json.dumps({"n": n, "m": n - 1, "labels": None, "graph": [[j, j + 1] for j in range(n - 1)]}))
+        (folder / f"{i}.json").write_text(
+            json.dumps({"n": n, "m": n - 1, "labels": None, "graph": [[j, j + 1] for j in range(n - 1)]})
+        )
     np.savez(root / "LINUX" / "ged.npz", ids=np.arange(40), ged=(2 * np.abs(sizes[:, None] - sizes)).astype(np.uint8))
     generator = torch.Generator().manual_seed(0)
     own = torch.rand(12, 1, 10, 10, generator=generator) + 0.1 * torch.rand(12, 2, 10, 10, generator=generator)
@@ -66,7 +68,18 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def quick(network: str, dataset: str, toys: Path, output: Path) -> Settings:
     given = {"test": 0.3} if dataset == "RINGS" else {}
-    return Settings(network, dataset, data=toys, output=output, epochs=3, batch_size=16, device="cpu", progress=False, valid=0.2, **given)
+    return Settings(
+        network,
+        dataset,
+        data=toys,
+        output=output,
+        epochs=3,
+        batch_size=16,
+        device="cpu",
+        progress=False,
+        valid=0.2,
+        **given,
+    )
 
 
 def call(*words: str) -> None:
@@ -76,7 +89,12 @@ def call(*words: str) -> None:
 @pytest.mark.parametrize("network", ["siamese-gin", "simgnn", "graph-matching"])
 def test_same_or_different(network: str, toys: Path, tmp_path: Path) -> None:
     trained = train(
-        replace(quick(network, "RINGS", toys, tmp_path), epochs=8, animation=True, arguments={"comparison": "euclidean"} if network == "siamese-gin" else {})
+        replace(
+            quick(network, "RINGS", toys, tmp_path),
+            epochs=8,
+            animation=True,
+            arguments={"comparison": "euclidean"} if network == "siamese-gin" else {},
+        )
     )
     gif = {"-latent-space-development.gif"} if network == "siamese-gin" else set()
     expected = WRITTEN | (set() if network == "graph-matching" else EMBEDDED | {"-latent-space-development.gif"} | gif)
@@ -87,7 +105,12 @@ def test_same_or_different(network: str, toys: Path, tmp_path: Path) -> None:
     assert metrics["calibration"]["on"] == "validation graphs"
     assert len(metrics["history"]["valid_loss"]) == 8
     found = load(trained.files[0])
-    a, b = (LabelledGraphs.of([Data(edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=n)], torch.zeros(1), ("x",)).gather(torch.tensor([0])) for n in (2, 5))
+    a, b = (
+        LabelledGraphs.of(
+            [Data(edge_index=torch.tensor([[0, 1], [1, 0]]), num_nodes=n)], torch.zeros(1), ("x",)
+        ).gather(torch.tensor([0]))
+        for n in (2, 5)
+    )
     assert torch.equal(found.model(a, b), trained.model(a, b))
     if network != "simgnn":
         assert found.model.comparison.threshold_ == metrics["threshold"]  # type: ignore[union-attr, attr-defined]
@@ -112,7 +135,11 @@ def test_the_training_graphs_say_how_simgnn_starts(toys: Path, tmp_path: Path) -
     source = loaded(settings)
     n = source.train.sizes.double()
     mean = torch.exp(-4 * (n[:, None] - n).abs() / (n[:, None] + n)).mean()
-    assert modality(settings).arguments(source) == {"inputs": 1, "mean": pytest.approx(float(mean)), "standardise": True}
+    assert modality(settings).arguments(source) == {
+        "inputs": 1,
+        "mean": pytest.approx(float(mean)),
+        "standardise": True,
+    }
     assert modality(quick("siamese-gcn", "LINUX", toys, tmp_path)).arguments(source) == {"inputs": 1}
     edge = Data(x=torch.eye(2), edge_index=torch.tensor([[0], [1]]))
     equal = graded("equal", [edge] * 4, torch.zeros(4, 4), torch.arange(4) > 2, valid=0.3)
@@ -120,7 +147,20 @@ def test_the_training_graphs_say_how_simgnn_starts(toys: Path, tmp_path: Path) -
 
 
 def test_brains(toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--epochs", "4", "--batch-size", "8", "--valid-size", "0.2", "--test-size", "0.3", "--neighbours", "3", "--output", str(tmp_path)]
+    words = [
+        "--epochs",
+        "4",
+        "--batch-size",
+        "8",
+        "--valid-size",
+        "0.2",
+        "--test-size",
+        "0.3",
+        "--neighbours",
+        "3",
+        "--output",
+        str(tmp_path),
+    ]
     call("train", "brain-gcn", str(toys / "brains"), *words, "--device", "cpu")
     metrics = json.loads((tmp_path / "brain-gcn-brains-metrics.json").read_text())
     assert metrics["test_graphs"] == 8
@@ -130,7 +170,9 @@ def test_brains(toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "roc auc" in capsys.readouterr().out
 
 
-def test_a_resumed_training_ends_where_an_uninterrupted_one_does(toys: Path, tmp_path: Path, killed_in_epoch: Killer) -> None:
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(
+    toys: Path, tmp_path: Path, killed_in_epoch: Killer
+) -> None:
     how = quick("siamese-gin", "RINGS", toys, tmp_path / "whole")
     whole = train(how)
     with killed_in_epoch(2), pytest.raises(RuntimeError, match="killed"):
@@ -142,7 +184,9 @@ def test_a_resumed_training_ends_where_an_uninterrupted_one_does(toys: Path, tmp
     assert whole.metrics == parts.metrics
 
 
-def test_a_loss_that_is_not_finite_saves_the_graphs(toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_finite_saves_the_graphs(
+    toys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(losses.Graded, "forward", lambda *_: torch.tensor(torch.nan))
     for network, names in (("siamese-gcn", {"inputs.x", "inputs.edge_index"}), ("simgnn", {"a.x", "b.edge_index"})):
         with pytest.raises(FloatingPointError, match="the loss is nan"):
@@ -156,13 +200,25 @@ def test_a_loss_that_is_not_finite_saves_the_graphs(toys: Path, tmp_path: Path, 
     ("words", "told"),
     [
         (("siamese-gcn", "MUTAGG"), "no set of graphs is called 'MUTAGG' .* did you mean MUTAG"),
-        (("brain-gcn", "RINGS"), "brain-gcn compares brains region by region, and RINGS has graphs of 4 to 7 nodes: use siamese-gcn"),
+        (
+            ("brain-gcn", "RINGS"),
+            "brain-gcn compares brains region by region, and RINGS has graphs of 4 to 7 nodes: use siamese-gcn",
+        ),
         (("siamese-gcn", "RINGS", "--pattern", "x"), "pattern='x' has no meaning for a TUDataset"),
-        (("siamese-gcn", "RINGS", "--backbone", "resnet18"), "siamese-gcn takes no backbone .* it takes inputs, conv, hidden"),
+        (
+            ("siamese-gcn", "RINGS", "--backbone", "resnet18"),
+            "siamese-gcn takes no backbone .* it takes inputs, conv, hidden",
+        ),
         (("simgnn", "RINGS", "--readout", "sum"), "simgnn takes no readout .* it takes inputs, bins"),
         (("siamese-gcn", "RINGS", "--comparison", "cosin"), "no comparison is called 'cosin'; did you mean 'cosine'"),
-        (("siamese-contrastive", "RINGS", "--density", "0.1"), "density=0.1 says how other data are read than siamese-contrastive's images"),
-        (("siamese-gin", "LINUX", "--test-size", "0.5"), "test_size=0.5 has no meaning for a set whose test graphs are given"),
+        (
+            ("siamese-contrastive", "RINGS", "--density", "0.1"),
+            "density=0.1 says how other data are read than siamese-contrastive's images",
+        ),
+        (
+            ("siamese-gin", "LINUX", "--test-size", "0.5"),
+            "test_size=0.5 has no meaning for a set whose test graphs are given",
+        ),
         (("siamese-gin", "RINGS", "--valid-size", "0.7", "--test-size", "0.6"), "leave nothing to train on"),
     ],
 )
@@ -186,7 +242,9 @@ def test_logistic_by_hand() -> None:
         z = torch.cat([z_a, z_b])
         pairs = [(i, j) for i in range(6) for j in range(i)]
         alike = torch.tensor([bool(classes[i] == classes[j]) for i, j in pairs])
-        chance = torch.stack([torch.sigmoid(2 * sign * model.compare(z[i : i + 1], z[j : j + 1])[0] + 0.5) for i, j in pairs])
+        chance = torch.stack(
+            [torch.sigmoid(2 * sign * model.compare(z[i : i + 1], z[j : j + 1])[0] + 0.5) for i, j in pairs]
+        )
         by_hand = -(chance[alike].log().mean() + (1 - chance[~alike]).log().mean()) / 2
         assert float(loss(model, z, same, classes).detach()) == pytest.approx(float(by_hand), rel=1e-4)
 
@@ -205,7 +263,9 @@ class Sizes(PairModel):
 
 def test_ranking_by_hand() -> None:
     sizes = torch.tensor([2, 3, 4, 5, 6, 7, 8, 9])
-    paths = [Data(edge_index=torch.stack([torch.arange(n - 1), torch.arange(1, n)]), num_nodes=n) for n in sizes.tolist()]
+    paths = [
+        Data(edge_index=torch.stack([torch.arange(n - 1), torch.arange(1, n)]), num_nodes=n) for n in sizes.tolist()
+    ]
     source = graded("paths", paths, 2 * (sizes[:, None] - sizes).abs().float(), torch.arange(8) >= 5, valid=0.2)
     right, wrong = (rank(Sizes(sign), source.test, source.train, Ready(), batch=5) for sign in (-1.0, 1.0))
     assert right["spearman"] == pytest.approx(1.0)
@@ -220,25 +280,59 @@ def test_ranking_by_hand() -> None:
     assert precision(found, true, 2) == 0.5  # the two closest are 0 and 2, found are 0 and 1
 
 
-def checkpoint(path: Path, kind: str, place: Path, name: str = "siamese-gin", reading: dict[str, object] | None = None, **arguments: int) -> Path:
+def checkpoint(
+    path: Path,
+    kind: str,
+    place: Path,
+    name: str = "siamese-gin",
+    reading: dict[str, object] | None = None,
+    **arguments: int,
+) -> Path:
     torch.manual_seed(0)
     card = find_card(name)
     about = {"graphs": {"kind": kind, "place": str(place), "reading": reading or {}}}
     return save(path, card.build(**{**card.defaults, **arguments}), name, arguments, about)
 
 
-def test_graphs_are_explained_from_the_command_line(toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_graphs_are_explained_from_the_command_line(
+    toys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("rdkit")
     brain, places = toys / "brains", {"collected": toys / "RINGS", "edited": toys / "LINUX"}
-    cases = [("collected", ("0", "3"), {"inputs": 1}), ("edited", ("7", str(toys / "LINUX" / "train" / "1.json")), {"inputs": 1})]
+    cases = [
+        ("collected", ("0", "3"), {"inputs": 1}),
+        ("edited", ("7", str(toys / "LINUX" / "train" / "1.json")), {"inputs": 1}),
+    ]
     for kind, words, arguments in cases:
         model = checkpoint(tmp_path / f"{kind}.safetensors", kind, places[kind], **arguments)
-        call("explain", *words, "--model", str(model), "--method", "input_x_gradient", "-o", str(tmp_path / f"{kind}.png"))
+        call(
+            "explain",
+            *words,
+            "--model",
+            str(model),
+            "--method",
+            "input_x_gradient",
+            "-o",
+            str(tmp_path / f"{kind}.png"),
+        )
     model = checkpoint(tmp_path / "smiles.safetensors", "smiles", tmp_path, inputs=177)
-    call("explain", "CCO", "c1ccccc1O", "--model", str(model), "--method", "saliency", "-o", str(tmp_path / "smiles.png"))
-    model = checkpoint(tmp_path / "matrices.safetensors", "matrices", brain, "brain-gcn", {"neighbours": 3}, inputs=10, regions=10)
+    call(
+        "explain", "CCO", "c1ccccc1O", "--model", str(model), "--method", "saliency", "-o", str(tmp_path / "smiles.png")
+    )
+    model = checkpoint(
+        tmp_path / "matrices.safetensors", "matrices", brain, "brain-gcn", {"neighbours": 3}, inputs=10, regions=10
+    )
     scans = str(brain / "sub-00_ses-0.txt"), str(brain / "sub-03_ses-1.txt")
-    call("explain", *scans, "--model", str(model), "--method", "integrated_gradients", "-o", str(tmp_path / "matrices.png"))
+    call(
+        "explain",
+        *scans,
+        "--model",
+        str(model),
+        "--method",
+        "integrated_gradients",
+        "-o",
+        str(tmp_path / "matrices.png"),
+    )
     assert len(list(tmp_path.glob("*.png"))) == 4
     assert "CCO - c1ccccc1O: " in capsys.readouterr().out
     call("explain", *scans, "--model", str(model), "--method", "saliency", "--json")
@@ -268,13 +362,18 @@ def test_a_checkpoint_that_says_nothing_of_its_graphs(tmp_path: Path) -> None:
     model = save(tmp_path / "m.safetensors", find_card("siamese-gcn").build(), "siamese-gcn")
     with pytest.raises(ValueError, match="does not say what graphs it was trained on"):
         call("explain", "0", "1", "--model", str(model), "--method", "saliency")
-    model = checkpoint(tmp_path / "s.safetensors", "matrices", tmp_path, "brain-gcn", {"shared": True}, inputs=10, regions=10)
+    model = checkpoint(
+        tmp_path / "s.safetensors", "matrices", tmp_path, "brain-gcn", {"shared": True}, inputs=10, regions=10
+    )
     with pytest.raises(ValueError, match="trained with --shared"):
         call("explain", "a.txt", "b.txt", "--model", str(model), "--method", "saliency")
 
 
 def test_the_strongest_nodes_and_the_picture_of_several_pairs() -> None:
-    rings = [Data(x=torch.arange(n).float()[:, None], edge_index=torch.stack([torch.arange(n), (torch.arange(n) + 1) % n])) for n in (3, 5)]
+    rings = [
+        Data(x=torch.arange(n).float()[:, None], edge_index=torch.stack([torch.arange(n), (torch.arange(n) + 1) % n]))
+        for n in (3, 5)
+    ]
     a, b = Batch.from_data_list(rings), Batch.from_data_list(rings[::-1])
 
     def total(a: Data, b: Data) -> Tensor:
@@ -292,6 +391,8 @@ def test_the_strongest_nodes_and_the_picture_of_several_pairs() -> None:
 
 @pytest.mark.slow
 def test_the_matching_network_learns_edit_distances(real_data: Path, tmp_path: Path) -> None:
-    trained = train(Settings("graph-matching", "LINUX", data=real_data, output=tmp_path, epochs=1, device="cpu", progress=False))
+    trained = train(
+        Settings("graph-matching", "LINUX", data=real_data, output=tmp_path, epochs=1, device="cpu", progress=False)
+    )
     assert trained.metrics["spearman"] > 0.9
     assert trained.metrics["mse"] < 5e-3

@@ -18,7 +18,7 @@ from xsiamese import PairGradCAM, SiameseModel
 from xsiamese.data import Augment
 from xsiamese.data.batches import Apart
 from xsiamese.data.pairs import fixed_pairs
-from xsiamese.model import PairModel
+from xsiamese.model.pair import PairModel
 from xsiamese.training import itemlosses, losses
 from xsiamese.training.evaluation import _weighted_auc, auc_interval, equal_error_rate, evaluate, ranked
 from xsiamese.training.inputs import Pixels
@@ -40,20 +40,35 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def quick(folders: Path, tmp_path: Path) -> Settings:
     return Settings(
-        "siamese-contrastive", str(folders), output=tmp_path / "out", lr=3e-3, epochs=2, batch_size=16, valid=0.1, test=0.2, device="cpu", progress=False
+        "siamese-contrastive",
+        str(folders),
+        output=tmp_path / "out",
+        lr=3e-3,
+        epochs=2,
+        batch_size=16,
+        valid=0.1,
+        test=0.2,
+        device="cpu",
+        progress=False,
     )
 
 
 def embeddings() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(6, 3, generator=generator), torch.randn(6, 3, generator=generator), torch.tensor([1.0, 0, 1, 0, 0, 1])
+    return (
+        torch.randn(6, 3, generator=generator),
+        torch.randn(6, 3, generator=generator),
+        torch.tensor([1.0, 0, 1, 0, 0, 1]),
+    )
 
 
 def test_contrastive_is_hadsell_and_finite_for_equal_pairs() -> None:
     z_a, z_b, same = embeddings()
     model = SiameseModel(nn.Identity(), "euclidean")
     d = (z_a - z_b).norm(dim=1)
-    by_hand = sum((0.5 * float(x) ** 2 if y else 0.5 * max(0.0, 2 - float(x)) ** 2) for x, y in zip(d, same, strict=True)) / 6
+    by_hand = (
+        sum((0.5 * float(x) ** 2 if y else 0.5 * max(0.0, 2 - float(x)) ** 2) for x, y in zip(d, same, strict=True)) / 6
+    )
     assert float(losses.Contrastive(2.0)(model, torch.cat([z_a, z_b]), same)) == pytest.approx(by_hand)
     z = torch.zeros(4, 2, requires_grad=True)
     losses.Contrastive()(model, z, torch.tensor([1.0, 0.0])).backward()
@@ -67,7 +82,9 @@ def test_pair_loss_gives_pytorch_metric_learning_the_given_pairs() -> None:
     from pytorch_metric_learning.reducers import MeanReducer
 
     z_a, z_b, same = embeddings()
-    theirs = ContrastiveLoss(pos_margin=0, neg_margin=2, distance=LpDistance(normalize_embeddings=False), reducer=MeanReducer())
+    theirs = ContrastiveLoss(
+        pos_margin=0, neg_margin=2, distance=LpDistance(normalize_embeddings=False), reducer=MeanReducer()
+    )
     d = (z_a - z_b).norm(dim=1)
     by_hand = d[same == 1].mean() + F.relu(2 - d[same == 0]).mean()
     assert float(losses.PairLoss(theirs).of(z_a, z_b, same)) == pytest.approx(float(by_hand), rel=1e-5)
@@ -78,7 +95,9 @@ def test_the_other_losses_by_hand() -> None:
     stacked = torch.cat([z_a, z_b])
     bce = SiameseModel(nn.Identity(), siamese_bce(3).comparison)
     p = torch.sigmoid(bce.compare(z_a, z_b))
-    assert float(losses.BinaryCrossEntropy()(bce, stacked, same)) == pytest.approx(float(F.binary_cross_entropy(p, same)), rel=1e-5)
+    assert float(losses.BinaryCrossEntropy()(bce, stacked, same)) == pytest.approx(
+        float(F.binary_cross_entropy(p, same)), rel=1e-5
+    )
     plain = SiameseModel(nn.Identity(), "euclidean")
     a, p, n = stacked.split(4)
     by_hand = F.relu((a - p + 1e-6).norm(dim=1) - (a - n + 1e-6).norm(dim=1) + 0.7).mean()
@@ -95,11 +114,21 @@ def test_the_other_losses_by_hand() -> None:
     assert float(itemlosses.Neighbours().of(z_a, labels)) == pytest.approx(float(-own.log().mean()), rel=1e-4)
     d = torch.tensor([float((z_a[i] - z_a[j]).norm()) for i, j in pairs])
     within = 0.5 * (0.5 * d[alike].square().mean() + 0.5 * F.relu(2 - d[~alike]).square().mean())
-    assert float(losses.Contrastive(2.0, within=True)(plain, z_a, same[:3], labels)) == pytest.approx(float(within), rel=1e-4)
-    triples = [(i, j, k) for i in range(6) for j in range(6) for k in range(6) if i != j and labels[i] == labels[j] and labels[i] != labels[k]]
+    assert float(losses.Contrastive(2.0, within=True)(plain, z_a, same[:3], labels)) == pytest.approx(
+        float(within), rel=1e-4
+    )
+    triples = [
+        (i, j, k)
+        for i in range(6)
+        for j in range(6)
+        for k in range(6)
+        if i != j and labels[i] == labels[j] and labels[i] != labels[k]
+    ]
     d = torch.cdist(z_a, z_a)
     by_hand = torch.stack([F.relu(d[i, j] - d[i, k] + 0.7) for i, j, k in triples]).mean()
-    assert float(losses.Triplet(0.7, within=True)(plain, z_a, labels[:2], labels)) == pytest.approx(float(by_hand), rel=1e-4)
+    assert float(losses.Triplet(0.7, within=True)(plain, z_a, labels[:2], labels)) == pytest.approx(
+        float(by_hand), rel=1e-4
+    )
     z, kinds = torch.randn(120, 3, generator=torch.Generator().manual_seed(1)), torch.arange(120) % 7
     rows, loss = torch.arange(120).view(3, 40), losses.Triplet(0.7, within=True)
     groups = [rows[:, :32].flatten(), rows[:, 32:].flatten()]
@@ -146,9 +175,13 @@ def test_training_pixels_are_those_of_the_card() -> None:
     for card in CARDS:
         pixels = card.preprocessing
         assert pixels is not None
-        image = torch.randint(0, 256, (pixels.channels, *pixels.size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+        image = torch.randint(
+            0, 256, (pixels.channels, *pixels.size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+        )
         module = Pixels(pixels)
-        torch.testing.assert_close(module.normalise(module(image[None]))[0], pixels(to_pil_image(image)), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            module.normalise(module(image[None]))[0], pixels(to_pil_image(image)), atol=1e-5, rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize("card", [card for card in CARDS if card.name != "koch"], ids=lambda card: card.name)
@@ -187,9 +220,14 @@ def test_what_a_training_writes(quick: Settings) -> None:
     trained = train(replace(quick, animation=True, epochs=4))
     assert trained.finished
     assert {path.name.removeprefix("siamese-contrastive-bars") for path in trained.files} == {
-        ".safetensors", "-metrics.json", "-metrics.txt", "-stats.png", "-training-set-embedding.png", "-testing-set-embedding.png",
+        ".safetensors",
+        "-metrics.json",
+        "-metrics.txt",
+        "-stats.png",
+        "-training-set-embedding.png",
+        "-testing-set-embedding.png",
         "-latent-space-development.gif",
-    }  # fmt: skip
+    }
     assert all(path.stat().st_size > 0 for path in trained.files)
     metrics = json.loads((quick.output / "siamese-contrastive-bars-metrics.json").read_text())
     assert metrics["roc_auc"] > 0.8  # the centres are far apart, but not by the same distance
@@ -206,7 +244,9 @@ def test_what_a_training_writes(quick: Settings) -> None:
     assert torch.equal(found.model(x, x.flip(0)), trained.model(x, x.flip(0)))
 
 
-def test_a_resumed_training_ends_where_an_uninterrupted_one_does(quick: Settings, tmp_path: Path, killed_in_epoch: Killer) -> None:
+def test_a_resumed_training_ends_where_an_uninterrupted_one_does(
+    quick: Settings, tmp_path: Path, killed_in_epoch: Killer
+) -> None:
     how = replace(quick, network="embedding-recommended", epochs=4, augment=Augment(degrees=10, shift=0.1), valid=0.0)
     whole = train(replace(how, output=tmp_path / "whole"))
     with killed_in_epoch(2), pytest.raises(RuntimeError, match="killed"):
@@ -247,7 +287,9 @@ def test_a_loss_that_is_not_finite_stops_and_keeps(quick: Settings, monkeypatch:
         return forward(loss, distance, same) * (float("nan") if len(calls) > 6 else 1)
 
     monkeypatch.setattr(losses.Contrastive, "of", broken)
-    with pytest.raises(FloatingPointError, match=r"the loss is nan in epoch 1, batch .*nan-batch\.safetensors.*smaller lr"):
+    with pytest.raises(
+        FloatingPointError, match=r"the loss is nan in epoch 1, batch .*nan-batch\.safetensors.*smaller lr"
+    ):
         train(quick)
     from safetensors.torch import load_file
 
@@ -259,7 +301,18 @@ def test_a_loss_that_is_not_finite_stops_and_keeps(quick: Settings, monkeypatch:
 
 def test_early_stopping_and_the_plateau_schedule(quick: Settings) -> None:
     trained = train(
-        replace(quick, lr=1e-12, epochs=9, patience=2, min_delta=1e-3, schedule="plateau", plateau={"patience": 0}, clip=1.0, optimizer="SGD", valid=None)
+        replace(
+            quick,
+            lr=1e-12,
+            epochs=9,
+            patience=2,
+            min_delta=1e-3,
+            schedule="plateau",
+            plateau={"patience": 0},
+            clip=1.0,
+            optimizer="SGD",
+            valid=None,
+        )
     )
     assert trained.metrics["epochs"] == 3
     assert trained.metrics["calibration"]["on"] == "validation images"
@@ -293,7 +346,10 @@ def test_a_model_that_is_not_factored_gets_its_sides_apart(quick: Settings) -> N
 def test_graded_pairs_by_hand() -> None:
     z_a, z_b, _ = embeddings()
     how_alike = torch.linspace(0, 1, 6)
-    for name, value in (("dot", lambda d: (z_a * z_b).sum(1)), ("euclidean", lambda d: torch.exp(-(z_a - z_b).norm(dim=1)))):
+    for name, value in (
+        ("dot", lambda d: (z_a * z_b).sum(1)),
+        ("euclidean", lambda d: torch.exp(-(z_a - z_b).norm(dim=1))),
+    ):
         found = losses.Graded()(SiameseModel(nn.Identity(), name), torch.cat([z_a, z_b]), how_alike)
         assert float(found) == pytest.approx(float((value(0) - how_alike).square().mean()), rel=1e-5)
 
@@ -316,7 +372,9 @@ def test_bad_settings_are_told_at_once(quick: Settings, wrong: dict[str, Any], t
 
 
 def test_words_for_other_data_and_other_networks_are_told(quick: Settings) -> None:
-    with pytest.raises(ValueError, match=r"pattern='\*' says how other data are read than siamese-contrastive's images; it takes none"):
+    with pytest.raises(
+        ValueError, match=r"pattern='\*' says how other data are read than siamese-contrastive's images; it takes none"
+    ):
         train(replace(quick, reading={"pattern": "*"}))
     with pytest.raises(ValueError, match=r"siamese-contrastive takes no backbone .*; it takes dimensions"):
         train(replace(quick, arguments={"backbone": "resnet18"}))
@@ -362,7 +420,9 @@ def test_the_interval_of_the_auc_is_the_quantile_of_weighted_ones() -> None:
 
 @pytest.mark.slow
 def test_the_recommended_recipe_learns_digits_in_the_plane(real_data: Path, tmp_path: Path) -> None:
-    settings = Settings("embedding-recommended", "MNIST", data=real_data, output=tmp_path, epochs=4, device="cpu", progress=False)
+    settings = Settings(
+        "embedding-recommended", "MNIST", data=real_data, output=tmp_path, epochs=4, device="cpu", progress=False
+    )
     whole = loaded(settings)
     source = replace(whole, train=whole.train.take(range(10_000)), test=whole.test.take(range(2_000)))
     module = make_module(settings.build(), settings, source)

@@ -15,7 +15,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.utils import to_undirected
 
 from xsiamese import PairAttribution, PairInputXGradient, PairIntegratedGradients, PairSaliency
-from xsiamese.model import PairModel, SiameseModel
+from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.zoo import find_card, load, save
 from xsiamese.zoo.encoders import BrainGCN, GraphEncoder
 from xsiamese.zoo.graph import CARDS
@@ -33,7 +33,12 @@ def graphs(sizes: tuple[int, ...], seed: int = 0) -> list[Data]:
         path = torch.stack([torch.arange(n - 1), torch.arange(1, n)])
         more = torch.randint(n, (2, n), generator=generator)
         edges = torch.cat([path, more[:, more[0] != more[1]]], 1)
-        made.append(Data(x=torch.randn(n, FEATURES, generator=generator, dtype=torch.float64), edge_index=to_undirected(edges, num_nodes=n)))
+        made.append(
+            Data(
+                x=torch.randn(n, FEATURES, generator=generator, dtype=torch.float64),
+                edge_index=to_undirected(edges, num_nodes=n),
+            )
+        )
     return made
 
 
@@ -65,7 +70,9 @@ def batches(name: str) -> tuple[Batch, Batch]:
 def test_a_batch_equals_a_loop_so_that_nothing_leaks_from_pair_to_pair(name: str) -> None:
     model, (a, b) = built(name), sides(name)
     together = model(*batches(name))
-    one_by_one = torch.cat([model(Batch.from_data_list([x]), Batch.from_data_list([y])) for x, y in zip(a, b, strict=True)])
+    one_by_one = torch.cat(
+        [model(Batch.from_data_list([x]), Batch.from_data_list([y])) for x, y in zip(a, b, strict=True)]
+    )
     torch.testing.assert_close(together, one_by_one, rtol=1e-12, atol=1e-12)
     assert together.shape == (3,)
     assert len(torch.unique(together.detach())) == 3
@@ -75,8 +82,13 @@ def test_a_batch_equals_a_loop_so_that_nothing_leaks_from_pair_to_pair(name: str
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "brain-gcn"])
 def test_the_order_of_the_nodes_does_not_matter(name: str) -> None:
     model, (a, b) = built(name), sides(name)
-    moved = [permuted(graph, torch.randperm(graph.num_nodes, generator=torch.Generator().manual_seed(i))) for i, graph in enumerate(a)]
-    torch.testing.assert_close(model(Batch.from_data_list(moved), Batch.from_data_list(b)), model(*batches(name)), rtol=1e-9, atol=1e-12)
+    moved = [
+        permuted(graph, torch.randperm(graph.num_nodes, generator=torch.Generator().manual_seed(i)))
+        for i, graph in enumerate(a)
+    ]
+    torch.testing.assert_close(
+        model(Batch.from_data_list(moved), Batch.from_data_list(b)), model(*batches(name)), rtol=1e-9, atol=1e-12
+    )
 
 
 def test_the_order_of_regions_does_matter_to_brains() -> None:
@@ -136,7 +148,9 @@ def test_simgnn_starts_alive_and_near_the_mean_that_it_is_told(seed: int) -> Non
 
 def test_without_node_features_simgnn_tells_a_path_from_a_star_if_it_standardises() -> None:
     ends = torch.arange(1, 8)
-    forms = [Data(x=torch.ones(8, 1), edge_index=to_undirected(torch.stack([start, ends]))) for start in (ends - 1, 0 * ends)]
+    forms = [
+        Data(x=torch.ones(8, 1), edge_index=to_undirected(torch.stack([start, ends]))) for start in (ends - 1, 0 * ends)
+    ]
     for standardise in (False, True):
         torch.manual_seed(0)
         path, star = SimGNN(1, standardise=standardise).encode(Batch.from_data_list(forms))
@@ -145,7 +159,9 @@ def test_without_node_features_simgnn_tells_a_path_from_a_star_if_it_standardise
 
 
 def test_cross_attention_crosses() -> None:
-    """Another partner changes a graph's embedding; without attention it does not; a graph that meets itself finds a match for every node."""
+    """Another partner changes a graph's embedding; without attention it does not; a graph that meets itself finds a
+    match for every node.
+    """
     torch.manual_seed(0)
     network = GraphMatching(FEATURES).double().eval()
     a, b = batches("graph-matching")

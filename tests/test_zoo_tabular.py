@@ -26,7 +26,10 @@ def write(folder: Path, rows: int = 200, name: str = "bars.csv", gap: bool = Fal
     for i in range(rows):
         metal = ("iron", "gold", "tin")[i % 3]
         value = 2 * x[i] + (i % 3) * 4
-        lines.append(f"{'' if gap and i == 4 else round(x[i], 4)},{metal},{noise[i]:.4f},row{i},{value:.4f},{'soft' if value > 3 else 'hard'}")
+        lines.append(
+            f"{'' if gap and i == 4 else round(x[i], 4)},{metal},{noise[i]:.4f},row{i},{value:.4f},"
+            f"{'soft' if value > 3 else 'hard'}"
+        )
     path = folder / name
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -38,7 +41,15 @@ def call(*words: str) -> None:
 
 def settings(folder: Path, target: str, **changed: object) -> Settings:
     path = write(folder)
-    return Settings("siamese-mlp", str(path), output=folder / "out", epochs=6, progress=False, device="cpu", reading={"target": target, **changed})
+    return Settings(
+        "siamese-mlp",
+        str(path),
+        output=folder / "out",
+        epochs=6,
+        progress=False,
+        device="cpu",
+        reading={"target": target, **changed},
+    )
 
 
 def test_the_card_builds_what_a_checkpoint_can_hold(tmp_path: Path) -> None:
@@ -81,7 +92,11 @@ def test_rows_are_standardised_by_the_training_rows_only(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("target", ["strength", "kind"])
 def test_a_training_learns_the_planted_rule_and_keeps_its_columns(tmp_path: Path, target: str) -> None:
-    found = train(settings(tmp_path, target, without=("id", "kind") if target == "strength" else ("id", "strength")).changed(epochs=15))
+    found = train(
+        settings(tmp_path, target, without=("id", "kind") if target == "strength" else ("id", "strength")).changed(
+            epochs=15
+        )
+    )
     assert found.metrics["roc_auc"] > 0.85
     if target == "strength":
         assert found.metrics["5_nn_error"] < 0.5 * found.metrics["error_of_the_mean"]
@@ -101,11 +116,32 @@ def test_a_training_learns_the_planted_rule_and_keeps_its_columns(tmp_path: Path
 def test_the_command_line_writes_the_same_artifacts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, gap=True)
     out = tmp_path / "out"
-    words = ("train", "siamese-mlp", str(path), "--target", "strength", "--without", "id", "--without", "kind", "--epochs", "2", "--close", "0.2")
+    words = (
+        "train",
+        "siamese-mlp",
+        str(path),
+        "--target",
+        "strength",
+        "--without",
+        "id",
+        "--without",
+        "kind",
+        "--epochs",
+        "2",
+        "--close",
+        "0.2",
+    )
     call(*words, "--missing", "fill", "--output", str(out))
     names = sorted(p.name for p in out.iterdir() if p.is_file())
     stem = "siamese-mlp-bars"
-    endings = ["-metrics.json", "-metrics.txt", "-stats.png", "-testing-set-embedding.png", "-training-set-embedding.png", ".safetensors"]
+    endings = [
+        "-metrics.json",
+        "-metrics.txt",
+        "-stats.png",
+        "-testing-set-embedding.png",
+        "-training-set-embedding.png",
+        ".safetensors",
+    ]
     assert names == sorted(stem + ending for ending in endings)
     metrics = json.loads((out / f"{stem}-metrics.json").read_text())
     assert metrics["train_rows"] + metrics["test_rows"] < 200
@@ -146,7 +182,9 @@ def test_missing_values_are_named_before_anything_is_trained(tmp_path: Path) -> 
 
 def test_a_table_is_for_networks_of_tables(tmp_path: Path) -> None:
     path = write(tmp_path)
-    with pytest.raises(ValueError, match="target='kind' says how other data are read than siamese-contrastive's images"):
+    with pytest.raises(
+        ValueError, match="target='kind' says how other data are read than siamese-contrastive's images"
+    ):
         call("train", "siamese-contrastive", str(path), "--target", "kind", "--output", str(tmp_path / "out"))
     with pytest.raises(ValueError, match="takes a table, a CSV with a header, and there is no file MNIST"):
         call("train", "siamese-mlp", "MNIST", "--target", "kind", "--output", str(tmp_path / "out"))

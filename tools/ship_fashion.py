@@ -2,7 +2,8 @@
 
     python tools/ship_fashion.py --data ../shared/data/fashion_mnist
 
-Takes about two minutes on two cores. The loss is the supervised contrastive loss over each batch: images of one class are positives.
+Takes about two minutes on two cores. The loss is the supervised contrastive loss over each batch: images of one class
+are positives.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from torch.nn import functional
 from torchvision.datasets import FashionMNIST
 from tqdm import tqdm
 
-from xsiamese.model import SiameseModel
+from xsiamese.model.pair import SiameseModel
 from xsiamese.zoo import find_card, save
 
 PACKAGE = Path(__file__).parents[1] / "xsiamese"
@@ -30,7 +31,10 @@ def ship_images(data: Path, test: FashionMNIST) -> None:
     chosen = torch.cat([(test.targets == c).nonzero().flatten()[:4] for c in range(10)])
     folder = PACKAGE / "data" / "samples"
     folder.mkdir(exist_ok=True)
-    save_file({"images": test.data[chosen][:, None].contiguous(), "labels": test.targets[chosen]}, folder / "fashion.safetensors")
+    save_file(
+        {"images": test.data[chosen][:, None].contiguous(), "labels": test.targets[chosen]},
+        folder / "fashion.safetensors",
+    )
     shutil.copy(data / "LICENSE", folder / "LICENSE")
 
 
@@ -79,7 +83,11 @@ def measure(model: SiameseModel, test: FashionMNIST, seed: int) -> dict[str, flo
     gap = [abs(float((scores[same] < t).float().mean()) - float((scores[~same] >= t).float().mean())) for t in grid]
     model.comparison.threshold_ = float(grid[int(torch.tensor(gap).argmin())])
     accuracy = float(((scores >= model.comparison.threshold_) == same).float().mean())
-    return {"roc_auc": float(roc_auc_score(same, scores)), "pair_accuracy": accuracy, "threshold": model.comparison.threshold_}
+    return {
+        "roc_auc": float(roc_auc_score(same, scores)),
+        "pair_accuracy": accuracy,
+        "threshold": model.comparison.threshold_,
+    }
 
 
 def main() -> None:
@@ -89,11 +97,18 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)  # small convolutions: a second thread costs more than it brings when the other core is busy
+    torch.set_num_threads(
+        1
+    )  # small convolutions: a second thread costs more than it brings when the other core is busy
     sets = [FashionMNIST(arguments.data, train=train, download=False) for train in (True, False)]
     ship_images(arguments.data, sets[1])
     model = train(sets[0], arguments.epochs, arguments.seed)
-    about = {"data": "Fashion-MNIST, 60,000 training images", "epochs": arguments.epochs, "seed": arguments.seed, **measure(model, sets[1], arguments.seed)}
+    about = {
+        "data": "Fashion-MNIST, 60,000 training images",
+        "epochs": arguments.epochs,
+        "seed": arguments.seed,
+        **measure(model, sets[1], arguments.seed),
+    }
     save(PACKAGE / "zoo" / "weights" / "fashion.safetensors", model, "fashion", about=about)
     print(about)
 

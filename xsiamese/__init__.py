@@ -7,32 +7,35 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from xsiamese.attribution import PairAttribution as PairAttribution
-from xsiamese.batch import PairBatch as PairBatch
-from xsiamese.branches import record as record
-from xsiamese.calibration import Calibration as Calibration
-from xsiamese.calibration import calibrate as calibrate
-from xsiamese.comparison import Comparison as Comparison
-from xsiamese.explanation import PairExplanation as PairExplanation
-from xsiamese.hookspecs import hookimpl as hookimpl
-from xsiamese.layers import ChannelsLast as ChannelsLast
-from xsiamese.layers import Tokens as Tokens
-from xsiamese.model import PairModel as PairModel
-from xsiamese.model import SiameseModel as SiameseModel
-from xsiamese.model import TwoInputModel as TwoInputModel
-from xsiamese.plugins import explainers as explainers
-from xsiamese.plugins import public_names as public_names
-from xsiamese.views import untied as untied
+from xsiamese.branches.layers import ChannelsLast as ChannelsLast
+from xsiamese.branches.layers import Tokens as Tokens
+from xsiamese.branches.record import record as record
+from xsiamese.branches.untied import untied as untied
+from xsiamese.door.hookspecs import hookimpl as hookimpl
+from xsiamese.door.registry import public_names as public_names
+from xsiamese.explain.attribution import PairAttribution as PairAttribution
+from xsiamese.explain.catalogue import explainers as explainers
+from xsiamese.model.comparison import Comparison as Comparison
+from xsiamese.model.pair import PairModel as PairModel
+from xsiamese.model.pair import SiameseModel as SiameseModel
+from xsiamese.model.pair import TwoInputModel as TwoInputModel
+from xsiamese.moved import install as _install
+from xsiamese.pairs.batch import PairBatch as PairBatch
+from xsiamese.pairs.calibration import Calibration as Calibration
+from xsiamese.pairs.calibration import calibrate as calibrate
+from xsiamese.result.explanation import PairExplanation as PairExplanation
 
 if TYPE_CHECKING:
-    from xsiamese.graphs import collate_pairs as collate_pairs
+    from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
     from xsiamese_captum import *  # noqa: F403
     from xsiamese_gradcam import *  # noqa: F403
     from xsiamese_graph import *  # noqa: F403
 
+_install()
+
 __version__ = "0.1.0"
 
-_ON_DEMAND = {"collate_pairs": "xsiamese.graphs"}
+_ON_DEMAND = {"collate_pairs": "xsiamese.kinds.graphs.side"}
 
 
 def __getattr__(name: str) -> Any:
@@ -51,8 +54,13 @@ def __getattr__(name: str) -> Any:
     if name in brought:
         return brought[name]
     near = get_close_matches(name, [*known, *brought, *(n for n in globals() if not n.startswith("_"))], n=1)
-    raise AttributeError(f"module 'xsiamese' has no attribute {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    raise AttributeError(
+        f"module 'xsiamese' has no attribute {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    )
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ON_DEMAND, *explainers(), *public_names()} - {n for n in globals() if n.startswith("_") and not n.startswith("__")})
+    return sorted(
+        {*globals(), *_ON_DEMAND, *explainers(), *public_names()}
+        - {n for n in globals() if n.startswith("_") and not n.startswith("__")}
+    )

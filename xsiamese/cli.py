@@ -17,7 +17,11 @@ from xsiamese.training.command import train
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 
-app = App(name="xsiamese", help="Explains why a two-input (Siamese) model found two things alike or different.", version_flags=["--version"])
+app = App(
+    name="xsiamese",
+    help="Explains why a two-input (Siamese) model found two things alike or different.",
+    version_flags=["--version"],
+)
 app.command(train)
 
 
@@ -32,14 +36,16 @@ def plugins(*, json_: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from xsiamese.plugins import installed
+    from xsiamese.door.registry import installed
 
     rows = [asdict(plugin) for plugin in installed().values()]
     if json_:
         print(json.dumps(rows, indent=2))
         return
     for row in rows:
-        state = f"BROKEN {row['failure']}" if row["failure"] else "disabled" if row["disabled"] else ", ".join(row["hooks"])
+        state = (
+            f"BROKEN {row['failure']}" if row["failure"] else "disabled" if row["disabled"] else ", ".join(row["hooks"])
+        )
         print(f"{row['name']:<16} {row['distribution']} {row['version']}  ({row['module']})  {state}")
 
 
@@ -52,9 +58,12 @@ def explainers(*, json_: Json = False) -> None:
     json_
         Print JSON for machines.
     """
-    from xsiamese.plugins import explainers as known
+    from xsiamese.explain.catalogue import explainers as known
 
-    rows = [{"name": cls.name, "class": key, "summary": (cls.__doc__ or "").strip().split("\n")[0]} for key, cls in known().items()]
+    rows = [
+        {"name": cls.name, "class": key, "summary": (cls.__doc__ or "").strip().split("\n")[0]}
+        for key, cls in known().items()
+    ]
     if json_:
         print(json.dumps(rows, indent=2))
         return
@@ -71,7 +80,7 @@ def zoo(*, json_: Json = False) -> None:
     json_
         Print JSON for machines.
     """
-    from xsiamese.plugins import models as brought
+    from xsiamese.door.registry import models as brought
     from xsiamese.zoo import CARDS
 
     cards = {**{card.name: card for card in CARDS}, **brought()}
@@ -86,17 +95,31 @@ def zoo(*, json_: Json = False) -> None:
 
 @app.command
 def explain(
-    a: Path, b: Path, /, *, model: str = "fashion", method: str | None = None, layer: str | None = None, target: int | None = None,
-    output: Output = None, json_: Json = False, size: int | None = None, seed: int = 0, threshold: float | None = None, distractor: Path | None = None,
+    a: Path,
+    b: Path,
+    /,
+    *,
+    model: str = "fashion",
+    method: str | None = None,
+    layer: str | None = None,
+    target: int | None = None,
+    output: Output = None,
+    json_: Json = False,
+    size: int | None = None,
+    seed: int = 0,
+    threshold: float | None = None,
+    distractor: Path | None = None,
     pool: Path | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Explain why the model found two images, rows of a table or graphs alike or different.
 
     Parameters
     ----------
     a
-        The first image; for a network that was trained on a table one of its rows or of another table, table.csv:3, counted from 0;
-        for one that was trained on graphs a SMILES, a file of a connectivity matrix or of a graph, or the number of a graph in its set.
+        The first image; for a network that was trained on a table one of its rows or of another table, table.csv:3,
+        counted from 0;
+        for one that was trained on graphs a SMILES, a file of a connectivity matrix or of a graph, or the number of a
+        graph in its set.
     b
         The second one.
     model
@@ -120,9 +143,10 @@ def explain(
     distractor
         For counterfactuals: an image to copy regions from, instead of the partner.
     pool
-        For --method robust on rows: a table whose rows say what of A counts whatever it is compared with. A and B are left out of it.
+        For --method robust on rows: a table whose rows say what of A counts whatever it is compared with. A and B are
+            left out of it.
     """
-    from xsiamese.plugins import explainer as find
+    from xsiamese.explain.catalogue import explainer as find
     from xsiamese.zoo import open_model
 
     opened = open_model(model, size=size)
@@ -134,9 +158,15 @@ def explain(
     made = cls(opened.model, chosen) if cls.needs_layer else cls(opened.model)
     if threshold is not None:
         if not hasattr(made, "threshold"):
-            raise ValueError(f"--threshold is for methods about the decision, and {method} explains the score: leave it out, or use --method counterfactual")
+            raise ValueError(
+                f"--threshold is for methods about the decision, and {method} explains the score: leave it out, or "
+                "use --method counterfactual"
+            )
         made.threshold = threshold
-    options = {**({} if distractor is None else {"distractor": read(distractor)}), **robust_options(made, read, inputs, pool, seed)}
+    options = {
+        **({} if distractor is None else {"distractor": read(distractor)}),
+        **robust_options(made, read, inputs, pool, seed),
+    }
     columns = getattr(read, "columns", None)
     explanation = made.explain(inputs, target, ids=[(a.name or str(a), b.name or str(b))], seed=seed, **options)
     if output is not None:
@@ -164,7 +194,7 @@ def demo(*, output: Path = Path("demo"), method: str = "gradcam") -> None:
         The explainer, see ``xsiamese explainers``.
     """
     from xsiamese.data import fashion_pair
-    from xsiamese.plugins import explainer as find
+    from xsiamese.explain.catalogue import explainer as find
     from xsiamese.zoo import shipped
 
     output.mkdir(parents=True, exist_ok=True)
@@ -175,7 +205,10 @@ def demo(*, output: Path = Path("demo"), method: str = "gradcam") -> None:
         explanation = made.explain(fashion_pair(*classes, number=2), ids=[classes])
         path = output / f"{name}.png"
         explanation.plot(preprocessing=checkpoint.card.preprocessing).savefig(path, dpi=120)
-        print(f"{name}: {classes[0]} - {classes[1]}, cosine similarity {float(explanation.scores[0]):.3f}, {explanation.method}: {path}")
+        print(
+            f"{name}: {classes[0]} - {classes[1]}, cosine similarity {float(explanation.scores[0]):.3f}, "
+            f"{explanation.method}: {path}"
+        )
 
 
 def reader(opened: Any) -> Any:
@@ -192,14 +225,19 @@ def reader(opened: Any) -> Any:
 
     def image(path: Path) -> Any:
         if is_row(path):
-            raise ValueError(f"{path} is a row of a table, and the model takes images: give --model the checkpoint of a network that was trained on a table")
+            raise ValueError(
+                f"{path} is a row of a table, and the model takes images: give --model the checkpoint of a network "
+                "that was trained on a table"
+            )
         return opened.read(path)
 
     return image
 
 
 def robust_options(made: Any, read: Any, inputs: tuple[Any, Any], pool: Path | None, seed: int) -> dict[str, Any]:
-    """What the robust explainer is told of rows: that the values of a category are one unit, and the invariance of A that a pool says."""
+    """What the robust explainer is told of rows: that the values of a category are one unit, and the invariance of A
+    that a pool says.
+    """
     if not (hasattr(made, "coupling") and hasattr(read, "columns")):
         if pool is not None:
             raise ValueError("--pool is for --method robust on rows of a table: leave it out")
@@ -209,7 +247,10 @@ def robust_options(made: Any, read: Any, inputs: tuple[Any, Any], pool: Path | N
         return {"units": units}
     from xsiamese import InvarianceLearner
 
-    return {"units": units, "invariance": InvarianceLearner(made.model, units=units).fit(inputs[0], read.pool(pool, inputs), seed=seed)}
+    return {
+        "units": units,
+        "invariance": InvarianceLearner(made.model, units=units).fit(inputs[0], read.pool(pool, inputs), seed=seed),
+    }
 
 
 def describe(explanation: Any, output: Path | None, features: Sequence[str] = ()) -> dict[str, Any]:
@@ -217,21 +258,34 @@ def describe(explanation: Any, output: Path | None, features: Sequence[str] = ()
 
     def strongest(largest: str) -> dict[str, Any]:
         cells = explanation.top(3, largest=largest)[0]
-        named = [[{**cell._asdict(), **({"feature": features[cell.place[0]]} if features else {})} for cell in side] for side in cells]
+        named = [
+            [{**cell._asdict(), **({"feature": features[cell.place[0]]} if features else {})} for cell in side]
+            for side in cells
+        ]
         return dict(zip("ab", named, strict=True))
 
     return {
-        "method": explanation.method, "score": float(explanation.scores[0]), "higher_is_closer": explanation.higher_is_closer,
-        "target": explanation.target, "ids": explanation.ids[0], "parameters": dict(explanation.parameters), "seed": explanation.seed,
-        **({"relevant": strongest("either")} if explanation.unsigned else {"closer": strongest("closer"), "apart": strongest("apart")}),
-        "versions": dict(explanation.versions), "output": str(output) if output else None,
+        "method": explanation.method,
+        "score": float(explanation.scores[0]),
+        "higher_is_closer": explanation.higher_is_closer,
+        "target": explanation.target,
+        "ids": explanation.ids[0],
+        "parameters": dict(explanation.parameters),
+        "seed": explanation.seed,
+        **(
+            {"relevant": strongest("either")}
+            if explanation.unsigned
+            else {"closer": strongest("closer"), "apart": strongest("apart")}
+        ),
+        "versions": dict(explanation.versions),
+        "output": str(output) if output else None,
         "counterfactuals": [found.packed()[1] for found in getattr(explanation, "counterfactuals", ())],
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
     """The entry point: errors are one line, without a traceback."""
-    from xsiamese.plugins import commands
+    from xsiamese.door.registry import commands
 
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # type: ignore[assignment]

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from xsiamese.attribution import PairAttribution
 from xsiamese.contract import traces, values
 from xsiamese.contract.subject import ContractError as ContractError
 from xsiamese.contract.subject import Subject as Subject
+from xsiamese.explain.attribution import PairAttribution
 
 CHECKS: dict[str, Callable[[Subject], None]] = {
     "1 two results": values.check_two_results,
@@ -54,7 +54,9 @@ def quick_options(cls: type[PairAttribution]) -> dict[str, Any]:
     return {k: v for k, v in quick.items() if k in known and not (cls.name == "noise_tunnel" and k != "nt_samples")}
 
 
-def check_explainer(cls: type[PairAttribution], *, only: str | None = None, options: dict[str, Any] | None = None) -> None:
+def check_explainer(
+    cls: type[PairAttribution], *, only: str | None = None, options: dict[str, Any] | None = None
+) -> None:
     """Runs the contract on an explainer class.
 
     Args:
@@ -72,12 +74,17 @@ def check_explainer(cls: type[PairAttribution], *, only: str | None = None, opti
     """
     if only is not None and only not in CHECKS:
         near = get_close_matches(only, CHECKS, n=1)
-        raise ValueError(f"no check is called {only!r}; " + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CHECKS)}"))
+        raise ValueError(
+            f"no check is called {only!r}; "
+            + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CHECKS)}")
+        )
     failures = [
         f"{name}{subject.kind}: {said}"
-        for name, check in CHECKS.items() if only in (None, name)
-        for subject in subjects(cls, quick_options(cls) if options is None else options) if (said := _failure(check, subject))
-    ]  # fmt: skip
+        for name, check in CHECKS.items()
+        if only in (None, name)
+        for subject in subjects(cls, quick_options(cls) if options is None else options)
+        if (said := _failure(check, subject))
+    ]
     if failures:
         raise ContractError(f"{cls.__name__} breaks the contract:\n" + "\n".join(failures))
 
@@ -88,7 +95,11 @@ def subjects(cls: type[PairAttribution], options: dict[str, Any]) -> list[Subjec
     if "graph" in cls.modalities and find_spec("torch_geometric"):
         from xsiamese.contract.graphs import GraphSubject
 
-        found += [GraphSubject(cls, options, mask) for mask, part in (("node_mask", "nodes"), ("edge_mask", "edges")) if part in cls.known_parts]
+        found += [
+            GraphSubject(cls, options, mask)
+            for mask, part in (("node_mask", "nodes"), ("edge_mask", "edges"))
+            if part in cls.known_parts
+        ]
     return found
 
 

@@ -1,4 +1,6 @@
-"""The reference, written from what is installed when the documentation is built: explainers, modules, and what captum has that pairs have not."""
+"""The reference, written from what is installed when the documentation is built: explainers, modules, and what captum
+has that pairs have not.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,10 @@ from sphinx.application import Sphinx
 
 import xsiamese
 from xsiamese import PairAttribution, adapt
-from xsiamese.citations import entries
+from xsiamese.result.citations import entries
 
 Explainer = type[PairAttribution]
-HOOK_MODULE = "xsiamese.hookspecs"
+HOOK_MODULE = "xsiamese.door.hookspecs"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -88,16 +90,28 @@ def index() -> str:
     """The table of all explainers, one for each plugin."""
     text = [heading("Explainers", "=")]
     text.append(
-        "Every explainer is a :class:`~xsiamese.attribution.PairAttribution`: arguments that all of them share are described there, once. "
+        "Every explainer is a :class:`~xsiamese.explain.attribution.PairAttribution`: arguments that all of them "
+        "share are described there, once. "
         "The same list in a terminal: ``xsiamese explainers``.\n"
     )
     groups: dict[str, list[Explainer]] = {}
     for cls in known():
         groups.setdefault(cls.__module__.split(".")[0], []).append(cls)
     ours = ["xsiamese_gradcam", "xsiamese_captum"]
-    for package, members in sorted(groups.items(), key=lambda item: (ours.index(item[0]) if item[0] in ours else len(ours), item[0])):
+    for package, members in sorted(
+        groups.items(), key=lambda item: (ours.index(item[0]) if item[0] in ours else len(ours), item[0])
+    ):
         text.append(heading(_first_line(import_module(package)).rstrip("."), "-"))
-        rows = [[f":doc:`explainers/{cls.__name__}`", f"``{cls.name}``", summary(cls), ", ".join(needs(cls)), ", ".join(flags(cls))] for cls in members]
+        rows = [
+            [
+                f":doc:`explainers/{cls.__name__}`",
+                f"``{cls.name}``",
+                summary(cls),
+                ", ".join(needs(cls)),
+                ", ".join(flags(cls)),
+            ]
+            for cls in members
+        ]
         text.append(table(["Class", "Command line", "What a map says", "Needs", "Properties"], rows, "22 16 34 14 14"))
     text.append(heading("What the properties mean", "-"))
     text += [f"{name}\n   {meaning}\n" for name, meaning in FLAGS.items()]
@@ -120,19 +134,29 @@ def page(cls: Explainer) -> str:
     rows = list(option_rows(cls))
     text.append(heading("Options", "-"))
     if rows:
-        text.append("Besides the arguments of :meth:`PairAttribution.attribute <xsiamese.attribution.PairAttribution.attribute>`:\n")
+        text.append(
+            "Besides the arguments of :meth:`PairAttribution.attribute "
+            "<xsiamese.explain.attribution.PairAttribution.attribute>`:\n"
+        )
         text.append(table(["Option", "Default", "Meaning"], rows, "25 20 55"))
     else:
-        text.append("None of its own: see :meth:`PairAttribution.attribute <xsiamese.attribution.PairAttribution.attribute>` for those that all share.\n")
+        text.append(
+            "None of its own: see :meth:`PairAttribution.attribute "
+            "<xsiamese.explain.attribution.PairAttribution.attribute>` for those that all share.\n"
+        )
     if example(cls):
         text += [heading("Example", "-"), ".. code-block:: python\n", _indented(example(cls)), ""]
-    text += [heading("Class", "-"), f".. autoclass:: {cls.__module__}.{cls.__name__}\n   :show-inheritance:\n   :exclude-members: algorithm\n"]
+    text += [
+        heading("Class", "-"),
+        f".. autoclass:: {cls.__module__}.{cls.__name__}\n   :show-inheritance:\n   :exclude-members: algorithm\n",
+    ]
     text.append(f".. minigallery:: {cls.__module__}.{cls.__name__}\n   :add-heading: Used in\n   :heading-level: -\n")
     return "\n".join(text)
 
 
 FLAGS = {
-    "complete": "the maps sum to the change of the value explained, from the baselines to the pair (:doc:`/explanation/signs-and-completeness`)",
+    "complete": "the maps sum to the change of the value explained, from the baselines to the pair "
+    "(:doc:`/explanation/signs-and-completeness`)",
     "delta": "``return_convergence_delta=True`` says by how much they do not",
     "create_graph": "maps can be differentiated again: ``create_graph=True``",
     "random": "draws random numbers; the same seed gives the same maps",
@@ -176,8 +200,15 @@ def needs(cls: Explainer) -> list[str]:
 def source(cls: Explainer) -> str:
     """The citation of the method; a plugin's own BibTeX entries by their keys."""
     ours = [key for key in cls.reference if key in entries()]
-    own = [match[1] if (match := re.match(r"\s*@\w+\{([^,]+),", key)) else key for key in cls.reference if key not in entries()]
-    return "; ".join(([f":cite:p:`{','.join(ours)}`"] if ours else []) + [f"``{key}``" for key in own]) or "the layer's output itself"
+    own = [
+        match[1] if (match := re.match(r"\s*@\w+\{([^,]+),", key)) else key
+        for key in cls.reference
+        if key not in entries()
+    ]
+    return (
+        "; ".join(([f":cite:p:`{','.join(ours)}`"] if ours else []) + [f"``{key}``" for key in own])
+        or "the layer's output itself"
+    )
 
 
 def option_rows(cls: Explainer) -> Iterator[list[str]]:
@@ -191,7 +222,9 @@ def option_rows(cls: Explainer) -> Iterator[list[str]]:
 
 
 def described(cls: Explainer) -> dict[str, str]:
-    """What the docstring of ``compute`` says of each argument, or that of ``search`` where the options are a search's."""
+    """What the docstring of ``compute`` says of each argument, or that of ``search`` where the options are
+    a search's.
+    """
     text = inspect.getdoc(getattr(cls, "search", cls.compute)) or ""
     arguments = text.partition("Args:")[2].partition("\n\n")[0]
     found = re.findall(r"^ {4}\*{0,2}(\w+): (.+(?:\n {8}.+)*)", arguments, re.MULTILINE)
@@ -214,7 +247,9 @@ def example(cls: Explainer) -> str:
         "feature_mask": "(halves, halves)",
         "n_samples": "200" if cls.fitted else "10",
     }
-    chosen = [f"{name}={value}" for name, value in options.items() if name in cls.options() and cls.name != "noise_tunnel"]
+    chosen = [
+        f"{name}={value}" for name, value in options.items() if name in cls.options() and cls.name != "noise_tunnel"
+    ]
     if cls.distribution_baselines:
         chosen.append("baselines=(torch.rand(4, 1, 12, 12), torch.rand(4, 1, 12, 12))")
     lines = [
@@ -222,7 +257,8 @@ def example(cls: Explainer) -> str:
         f"from xsiamese import {', '.join(sorted([cls.__name__, 'SiameseModel']))}",
         "",
         "encoder = torch.nn.Sequential(",
-        "    torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(4, 3)",
+        "    torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), "
+        "torch.nn.Linear(4, 3)",
         ")",
         'model = SiameseModel(encoder, comparison="cosine")',
         "a, b = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 12, 12)  # two pairs",
@@ -238,23 +274,44 @@ def example(cls: Explainer) -> str:
 def modules() -> list[str]:
     """Every module of the library, and those of its plugins."""
     packages = ["xsiamese", *sorted({cls.__module__.split(".")[0] for cls in known()} - {"xsiamese"})]
-    names = [m.name for package in packages for m in pkgutil.walk_packages(getattr(import_module(package), "__path__", []), f"{package}.")]
+    names = [
+        m.name
+        for package in packages
+        for m in pkgutil.walk_packages(getattr(import_module(package), "__path__", []), f"{package}.")
+    ]
     names = [*packages[1:], *names]
-    return sorted(name for name in names if name != HOOK_MODULE and not any(part.startswith("_") for part in name.split(".")) and _documented(name))
+    return sorted(
+        name
+        for name in names
+        if name != HOOK_MODULE and not any(part.startswith("_") for part in name.split(".")) and _documented(name)
+    )
 
 
 def module_index() -> str:
     """The list of all modules with their first lines."""
     rows = [[f":doc:`modules/{name}`", _first_line(import_module(name))] for name in modules()]
-    text = [heading("Modules", "="), "The public names are those that ``import xsiamese`` gives; the modules are where they live.\n"]
-    return "\n".join([*text, table(["Module", "What it is for"], rows, "30 70"), toctree([f"modules/{name}" for name in modules()], hidden=True)])
+    text = [
+        heading("Modules", "="),
+        "The public names are those that ``import xsiamese`` gives; the modules are where they live.\n",
+    ]
+    return "\n".join(
+        [
+            *text,
+            table(["Module", "What it is for"], rows, "30 70"),
+            toctree([f"modules/{name}" for name in modules()], hidden=True),
+        ]
+    )
 
 
 def module_page(name: str) -> str:
     """The page of one module; explainers have pages of their own."""
     own = [cls.__name__ for cls in known() if cls.__module__ == name]
     module = import_module(name)
-    elsewhere = [public for public in getattr(module, "__all__", ()) if getattr(getattr(module, public), "__module__", name) != name]
+    elsewhere = [
+        public
+        for public in getattr(module, "__all__", ())
+        if getattr(getattr(module, public), "__module__", name) != name
+    ]
     text = [heading(name, "="), f".. automodule:: {name}\n   :members:"]
     if own or elsewhere:
         text.append(f"   :exclude-members: {', '.join([*own, *elsewhere])}\n")
@@ -267,14 +324,24 @@ def captum_table() -> str:
     """Every algorithm of ``captum.attr``: those without an explainer by the reason why, then the others with theirs."""
     missing = [name for name in captum_classes() if name not in supported()]
     reasons = dict.fromkeys(UNSUPPORTED[name] for name in missing)
-    without = [[", ".join(f"``{name}``" for name in missing if UNSUPPORTED[name] == reason), reason] for reason in reasons]
-    there = [[f"``{name}``", f":doc:`/reference/generated/explainers/{supported()[name]}`"] for name in captum_classes() if name in supported()]
-    return "\n".join([table(["Not for pairs", "Why"], without, "45 55"), table(["captum", "For pairs"], there, "50 50")])
+    without = [
+        [", ".join(f"``{name}``" for name in missing if UNSUPPORTED[name] == reason), reason] for reason in reasons
+    ]
+    there = [
+        [f"``{name}``", f":doc:`/reference/generated/explainers/{supported()[name]}`"]
+        for name in captum_classes()
+        if name in supported()
+    ]
+    return "\n".join(
+        [table(["Not for pairs", "Why"], without, "45 55"), table(["captum", "For pairs"], there, "50 50")]
+    )
 
 
 def captum_classes() -> dict[str, type[Any]]:
     """captum's algorithms: every class of ``captum.attr`` that is not a base, an input or a statistic."""
-    names = [name for name in captum.attr.__all__ if inspect.isclass(getattr(captum.attr, name)) and name not in NOT_METHODS]
+    names = [
+        name for name in captum.attr.__all__ if inspect.isclass(getattr(captum.attr, name)) and name not in NOT_METHODS
+    ]
     return {name: getattr(captum.attr, name) for name in sorted(names)}
 
 
@@ -294,7 +361,8 @@ def create_graph_list() -> str:
         return ", ".join(f":doc:`{name} </reference/generated/explainers/{name}>`" for name in names)
 
     return (
-        f"They use no gradient of the score: {links(asks)}.\n\nTheir algorithm cuts the graph, changes weights or averages draws on its way: {links(cuts)}.\n"
+        f"They use no gradient of the score: {links(asks)}.\n\nTheir algorithm cuts the graph, changes "
+        f"weights or averages draws on its way: {links(cuts)}.\n"
     )
 
 
@@ -302,8 +370,8 @@ def commands() -> str:
     """What ``xsiamese --help`` and the help of each command print."""
     from rich.console import Console
 
-    from xsiamese import plugins
     from xsiamese.cli import app
+    from xsiamese.door import registry as plugins
 
     for name, function in plugins.commands().items():
         if name not in app:
@@ -313,7 +381,10 @@ def commands() -> str:
     for words in ([], *([name] for name in sorted(names))):
         screen = io.StringIO()
         app.help_print(words, console=Console(file=screen, width=112, color_system=None))
-        text.append(f".. code-block:: text\n   :caption: {' '.join(['xsiamese', *words, '--help'])}\n\n{_indented(screen.getvalue().rstrip())}\n")
+        text.append(
+            ".. code-block:: text\n   :caption: "
+            f"{' '.join(['xsiamese', *words, '--help'])}\n\n{_indented(screen.getvalue().rstrip())}\n"
+        )
     return "\n".join(text)
 
 
@@ -322,13 +393,17 @@ def plugin() -> str:
     folder = Path(__file__).parents[2] / "examples" / "5_extending" / "xsiamese-difference"
     files = [*sorted(folder.glob("*.py")), *sorted(folder.glob("pyproject.toml")), *sorted(folder.glob("tests/*.py"))]
     shown = [
-        f".. literalinclude:: /../examples/5_extending/{folder.name}/{path.relative_to(folder)}\n   :caption: {path.relative_to(folder)}\n" for path in files
+        f".. literalinclude:: /../examples/5_extending/{folder.name}/{path.relative_to(folder)}\n   :caption: "
+        f"{path.relative_to(folder)}\n"
+        for path in files
     ]
     return "\n".join(shown)
 
 
 def resolve(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Element | None:
-    """Finds a public name where it lives: ``xsiamese.PairGradCAM`` and ``PairGradCAM`` are ``xsiamese_gradcam.gradient.PairGradCAM``."""
+    """Finds a public name where it lives: ``xsiamese.PairGradCAM`` and ``PairGradCAM`` are
+    ``xsiamese_gradcam.gradient.PairGradCAM``.
+    """
     if node.get("refdomain") != "py":
         return None
     thing, rest = _public(node["reftarget"])
@@ -355,7 +430,13 @@ def table(head: list[str], rows: list[list[str]], widths: str) -> str:
 
 def toctree(pages: list[str], hidden: bool = False) -> str:
     """A table of contents."""
-    return ".. toctree::\n   :maxdepth: 1\n" + ("   :hidden:\n" if hidden else "") + "\n" + "\n".join(f"   {name}" for name in pages) + "\n"
+    return (
+        ".. toctree::\n   :maxdepth: 1\n"
+        + ("   :hidden:\n" if hidden else "")
+        + "\n"
+        + "\n".join(f"   {name}" for name in pages)
+        + "\n"
+    )
 
 
 def summary(cls: Explainer) -> str:
@@ -364,7 +445,9 @@ def summary(cls: Explainer) -> str:
 
 
 def _public(target: str) -> tuple[Any, str]:
-    """What a public name means, and what is left of it: ``xsiamese.zoo.ModelCard``, ``xsiamese.PairAttribution.attribute``, ``PairGradCAM``."""
+    """What a public name means, and what is left of it: ``xsiamese.zoo.ModelCard``,
+    ``xsiamese.PairAttribution.attribute``, ``PairGradCAM``.
+    """
     name, _, rest = target.removeprefix("xsiamese.").partition(".")
     thing = vars(xsiamese).get(name) or xsiamese.explainers().get(name)
     if inspect.ismodule(thing) and rest:

@@ -1,4 +1,6 @@
-"""For the gallery: shows every new matplotlib Figure that an example holds in a variable, and starts each example from one seed."""
+"""For the gallery: shows every new matplotlib Figure that an example holds in a variable, and starts each example from
+one seed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ _SHOWN: WeakSet[Figure] = WeakSet()
 
 
 def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
-    """Saves the figures that a block made; xsiamese draws without pyplot, which sphinx-gallery's own scraper would ask."""
+    """Saves the figures that a block made; xsiamese draws without pyplot, which sphinx-gallery's own
+    scraper would ask.
+    """
     paths = []
     for value in list(block_vars["example_globals"].values()):
         if isinstance(value, Figure) and value not in _SHOWN:
@@ -26,6 +30,6 @@ def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any])
 
 def reset(gallery_conf: dict[str, Any], fname: str) -> None:
     """Seeds torch, numpy and random before each example."""
-    from xsiamese.state import reseed
+    from xsiamese.branches.intact import reseed
 
     reseed(0)

@@ -1,4 +1,6 @@
-"""The tables of the graph zoo's page: the networks from their cards, the numbers from docs/measurements/graph_zoo.json."""
+"""The tables of the graph zoo's page: the networks from their cards, the numbers from
+docs/measurements/graph_zoo.json.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from zoo_tables import rows
 
 from xsiamese.zoo.graph import CARDS
 
-PAPER = {"AIDS700nef": ("1.189", "0.843", "0.690", "0.421", "0.514"), "LINUX": ("1.509", "0.939", "0.830", "0.942", "0.933")}
+PAPER = {
+    "AIDS700nef": ("1.189", "0.843", "0.690", "0.421", "0.514"),
+    "LINUX": ("1.509", "0.939", "0.830", "0.942", "0.933"),
+}
 NAMES = tuple(card.name for card in CARDS)
 RANKED = ("spearman", "kendall", "precision_at_10", "precision_at_20")
 
@@ -20,13 +25,20 @@ def tables(folder: Path) -> dict[str, str]:
     """The text of each include file, by its name."""
     path = folder / "graph_zoo.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    return {"graph_networks.inc": networks(), "graph_brains.inc": brains(found), "graph_classes.inc": classes(found), "graph_edits.inc": edits(found)}
+    return {
+        "graph_networks.inc": networks(),
+        "graph_brains.inc": brains(found),
+        "graph_classes.inc": classes(found),
+        "graph_edits.inc": edits(found),
+    }
 
 
 def networks() -> str:
     """One row a card."""
     papers = [", ".join(f":cite:`{key}`" for key in card.paper) for card in CARDS]
-    lines = [[f"``{c.name}``", c.comparison, f"``{c.layer}``", c.summary, p] for c, p in zip(CARDS, papers, strict=True)]
+    lines = [
+        [f"``{c.name}``", c.comparison, f"``{c.layer}``", c.summary, p] for c, p in zip(CARDS, papers, strict=True)
+    ]
     return rows(["Network", "Comparison", "Layer", "What it is", "Source"], lines)
 
 
@@ -38,7 +50,10 @@ def brains(found: list[dict[str, Any]]) -> str:
         if runs:
             cells = [spread(runs, key) for key in ("roc_auc", "accuracy", "eer", "plain_roc_auc")]
             lines.append([f"{dataset}, {task}", *cells, sizes(runs), seconds(runs)])
-    return rows(["Data", "ROC-AUC", "Accuracy", "EER", "ROC-AUC of plain correlation", "Graphs to train / test", "CPU seconds"], lines)
+    return rows(
+        ["Data", "ROC-AUC", "Accuracy", "EER", "ROC-AUC of plain correlation", "Graphs to train / test", "CPU seconds"],
+        lines,
+    )
 
 
 def classes(found: list[dict[str, Any]]) -> str:
@@ -47,7 +62,14 @@ def classes(found: list[dict[str, Any]]) -> str:
     for name in NAMES:
         runs = of(found, name, "MUTAG")
         if runs:
-            lines.append([f"``{name}``", *(spread(runs, key) for key in ("accuracy", "roc_auc", "eer")), sizes(runs), seconds(runs)])
+            lines.append(
+                [
+                    f"``{name}``",
+                    *(spread(runs, key) for key in ("accuracy", "roc_auc", "eer")),
+                    sizes(runs),
+                    seconds(runs),
+                ]
+            )
     return rows(["Network", "Pair accuracy", "ROC-AUC", "EER", "Graphs to train / test", "CPU seconds"], lines)
 
 
@@ -61,7 +83,16 @@ def edits(found: list[dict[str, Any]]) -> str:
             if runs:
                 error = [{"mse": 1e3 * r["mse"]} for r in runs]
                 called = "no network: numbers of nodes" if name == "sizes" else f"``{name}``"
-                lines.append([dataset, called, spread(error, "mse"), *(spread(runs, key) for key in RANKED), str(len(runs)), seconds(runs)])
+                lines.append(
+                    [
+                        dataset,
+                        called,
+                        spread(error, "mse"),
+                        *(spread(runs, key) for key in RANKED),
+                        str(len(runs)),
+                        seconds(runs),
+                    ]
+                )
     head = ["Data", "Network", "MSE, 1e-3", "Spearman", "Kendall", "p@10", "p@20", "Seeds", "CPU seconds"]
     return rows(head, lines if found else [])
 

@@ -8,7 +8,11 @@ from typing import Any
 
 from zoo_tables import rows
 
-PEERS = {"PairSaliency": "CaptumExplainer('Saliency')", "PairIntegratedGradients": "CaptumExplainer('IntegratedGradients')", "PairGNNExplainer": "GNNExplainer"}
+PEERS = {
+    "PairSaliency": "CaptumExplainer('Saliency')",
+    "PairIntegratedGradients": "CaptumExplainer('IntegratedGradients')",
+    "PairGNNExplainer": "GNNExplainer",
+}
 DECIDERS = {
     "Linux exact": "LINUX, a score that is exact",
     "Linux trained": "LINUX, a trained Siamese GIN",
@@ -32,7 +36,10 @@ def edits(found: dict[str, Any]) -> str:
     lines = []
     for key, name in DECIDERS.items():
         for value, one in found[key]["by_distance"].items() if key in found else ():
-            shares = [f"{one[what][0]:.0%} ± {one[what][1]:.0%}" for what in ("flipped", "equal", "fewer", "more", "isomorphic", "equal_deletions")]
+            shares = [
+                f"{one[what][0]:.0%} ± {one[what][1]:.0%}"
+                for what in ("flipped", "equal", "fewer", "more", "isomorphic", "equal_deletions")
+            ]
             known = f" (of {one['deletions_known'][0]:.0%})" if "AIDS" in key else ""
             lines.append([name, value, f"{one['pairs'][0]:.0f}", *shares[:-1], shares[-1] + known])
     head = [
@@ -58,11 +65,16 @@ def motifs(found: dict[str, Any] | None) -> str:
         return f"{value[0]:.2f} ± {value[1]:.2f}"
 
     unsigned = ("random", "PairSaliency", "PairGNNExplainer")
-    order = sorted(found["explainers"].items(), key=lambda item: -item[1]["alike size"][0] - item[1]["different size"][0])
+    order = sorted(
+        found["explainers"].items(), key=lambda item: -item[1]["alike size"][0] - item[1]["different size"][0]
+    )
     lines = [
         [name if name == "random" or name.startswith("PyG") else _page(name)]
         + [cell(one[key]) for key in ("alike size", "different size")]
-        + ["" if name in unsigned or name.startswith("PyG") else cell(one[key]) for key in ("alike signed", "different signed")]
+        + [
+            "" if name in unsigned or name.startswith("PyG") else cell(one[key])
+            for key in ("alike signed", "different signed")
+        ]
         + [f"{one['seconds'][0]:.1f}"]
         for name, one in order
     ]
@@ -78,12 +90,33 @@ def speed(found: dict[str, Any]) -> str:
         if row["explainer"].startswith("PyG"):
             continue
         peer = alone.get((f"PyG {PEERS.get(row['explainer'])}", row["part"]))
-        cells = [f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})", f"{row['floor_ms_a_pair']:.2f}", f"{row['ms_a_pair']:.2f}"]
-        lines.append([_page(row["explainer"]), row["part"], str(row["passes"]), *cells, f"{peer['ms_a_pair']:.1f}" if peer else ""])
-    head = ["", "Explained", "Passes", "Time / floor (each round)", "Floor, ms a pair", "Ours, ms a pair", "PyG, ms a pair"]
+        cells = [
+            f"{row['ratio']:.2f} ({min(row['ratios']):.2f} to {max(row['ratios']):.2f})",
+            f"{row['floor_ms_a_pair']:.2f}",
+            f"{row['ms_a_pair']:.2f}",
+        ]
+        lines.append(
+            [
+                _page(row["explainer"]),
+                row["part"],
+                str(row["passes"]),
+                *cells,
+                f"{peer['ms_a_pair']:.1f}" if peer else "",
+            ]
+        )
+    head = [
+        "",
+        "Explained",
+        "Passes",
+        "Time / floor (each round)",
+        "Floor, ms a pair",
+        "Ours, ms a pair",
+        "PyG, ms a pair",
+    ]
     pairs = max((row["pairs"] for row in alone.values()), default=0)
     return (
-        f"{found['pairs']} pairs, {found['nodes']:,} nodes and {found['edges']:,} directed edges, {found['threads']} thread, {found['rounds']} rounds, "
+        f"{found['pairs']} pairs, {found['nodes']:,} nodes and {found['edges']:,} directed edges, {found['threads']} "
+        f"thread, {found['rounds']} rounds, "
         f"{found['machine']}, torch {found['torch']}; PyG on {pairs} of the pairs.\n\n{rows(head, lines)}"
     )
 

@@ -12,21 +12,35 @@ MEBIBYTE = 2**20
 def performance(path: Path) -> str:
     """The measured tables in reStructuredText, or how to make them."""
     if not path.exists():
-        return "Nothing has been measured in this checkout yet: ``make bench`` measures, and the next build of this page shows the result.\n"
+        return (
+            "Nothing has been measured in this checkout yet: ``make bench`` measures, and the next build of "
+            "this page shows the result.\n"
+        )
     found = json.loads(path.read_text(encoding="utf-8"))
     text = [
-        f"Measured by ``tests/benchmarks/speed.py`` (``make bench``) with torch {found['torch']}, {found['threads']} threads, {found['rounds']} rounds. "
+        f"Measured by ``tests/benchmarks/speed.py`` (``make bench``) with torch {found['torch']}, {found['threads']} "
+        f"threads, {found['rounds']} rounds. "
         "Every round times everything once; a ratio is the median over the rounds.\n"
     ]
     for one in found["gradcam"]:
-        text.append(_heading(f"Grad-CAM of both sides, ResNet-50, 224 px, {one['pairs']} pair{'s' if one['pairs'] > 1 else ''}"))
+        text.append(
+            _heading(f"Grad-CAM of both sides, ResNet-50, 224 px, {one['pairs']} pair{'s' if one['pairs'] > 1 else ''}")
+        )
         text.append(f"The floor is the *{one['floor']}*: {one['floor_ms_per_image']} ms an image.\n")
         text.append(_gradcam(one))
         if one["peak_bytes"]:
-            text.append(f"The layer's activations and their gradient together take {one['activations_and_gradient_bytes'] / MEBIBYTE:.1f} MiB.\n")
+            text.append(
+                "The layer's activations and their gradient together take "
+                f"{one['activations_and_gradient_bytes'] / MEBIBYTE:.1f} MiB.\n"
+            )
     text.append(_heading("Perturbation of one side"))
-    text.append('``wrt="first"`` on a factored model encodes the other side once. Time in units of captum\'s on the same model:\n')
-    text.append(_rows(["Method", "xsiamese / captum"], [[name, f"{ratio:.2f}"] for name, ratio in found["one_side"].items()]))
+    text.append(
+        '``wrt="first"`` on a factored model encodes the other side once. Time in units of captum\'s on the same '
+        "model:\n"
+    )
+    text.append(
+        _rows(["Method", "xsiamese / captum"], [[name, f"{ratio:.2f}"] for name, ratio in found["one_side"].items()])
+    )
     text.append(_heading("Import"))
     text.append(f"``import xsiamese`` takes {found['import']:.2f} times as long as ``import torch, captum``.\n")
     return "\n".join(text)
@@ -34,7 +48,11 @@ def performance(path: Path) -> str:
 
 def _gradcam(one: dict[str, Any]) -> str:
     rows = [
-        [f"**{name}**" if name == one["floor"] else name, f"{ratio:.2f}", f"{one['peak_bytes'][name] / MEBIBYTE:.0f}" if name in one["peak_bytes"] else ""]
+        [
+            f"**{name}**" if name == one["floor"] else name,
+            f"{ratio:.2f}",
+            f"{one['peak_bytes'][name] / MEBIBYTE:.0f}" if name in one["peak_bytes"] else "",
+        ]
         for name, ratio in one["ratio"].items()
     ]
     return _rows(["Run", "Time / floor", "Peak MiB"], rows)

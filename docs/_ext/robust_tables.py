@@ -13,7 +13,14 @@ from zoo_tables import rows
 
 T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # Student's, two-sided, for so many seeds
 METRICS = ("keep", "drop", "soft", "size", "effective", "order", "overlap", "floor")
-COMPARED = (("KL", "KL, beta = 0"), ("KL", "|grad|"), ("ball", "uncoupled"), ("ball", "|grad|"), ("order", "uncoupled"), ("order", "|grad|"))
+COMPARED = (
+    ("KL", "KL, beta = 0"),
+    ("KL", "|grad|"),
+    ("ball", "uncoupled"),
+    ("ball", "|grad|"),
+    ("order", "uncoupled"),
+    ("order", "|grad|"),
+)
 Run = dict[str, Any]
 
 
@@ -35,14 +42,27 @@ def described(sets: dict[str, list[Run]]) -> str:
     lines = []
     for name, runs in sets.items():
         first, pairs = runs[0], sum(run["pairs"] for run in runs)
-        lines.append([name, first["task"], str(first["units"]), str(first["top"]), str(first["train"]), str(pairs), of(runs, lambda run: run["auc"])])
+        lines.append(
+            [
+                name,
+                first["task"],
+                str(first["units"]),
+                str(first["top"]),
+                str(first["train"]),
+                str(pairs),
+                of(runs, lambda run: run["auc"]),
+            ]
+        )
     return rows(["Set", "Alike means", "Units", "k", "Training items", "Pairs explained", "Test ROC-AUC"], lines)
 
 
 def methods(name: str, runs: list[Run]) -> str:
     """All methods and metrics on one set."""
     lines = [
-        [method.replace("|", "\\|"), *(of(runs, lambda run, m=method, k=key: run["methods"].get(m, {}).get(k)) for key in METRICS)]
+        [
+            method.replace("|", "\\|"),
+            *(of(runs, lambda run, m=method, k=key: run["methods"].get(m, {}).get(k)) for key in METRICS),
+        ]
         for method in runs[0]["methods"]
     ]
     return f"**{name}**\n\n{rows(['Method', *(key.capitalize() for key in METRICS)], lines)}"
@@ -53,7 +73,9 @@ def gains(sets: dict[str, list[Run]]) -> str:
     lines = []
     for name, runs in sets.items():
         for key in ("keep", "overlap"):
-            differences = [of(runs, lambda run, a=a, b=b, k=key: less(run["methods"], a, b, k), sign=True) for a, b in COMPARED]
+            differences = [
+                of(runs, lambda run, a=a, b=b, k=key: less(run["methods"], a, b, k), sign=True) for a, b in COMPARED
+            ]
             lines.append([name, key.capitalize(), *differences])
     return rows(["Set", "Metric", *(f"{a} less {b}".replace("|", "\\|") for a, b in COMPARED)], lines)
 
@@ -70,10 +92,26 @@ def convergence(sets: dict[str, list[Run]]) -> str:
         for method in runs[0]["convergence"]:
             each = [run["convergence"][method] for run in runs]
             pairs, good = (sum(one[key] for one in each) for key in ("pairs", "good"))
-            status = ", ".join(f"{n} {s}" for s in ("converged", "max_iter", "infeasible") if (n := sum(one["status"].get(s, 0) for one in each)))
+            status = ", ".join(
+                f"{n} {s}"
+                for s in ("converged", "max_iter", "infeasible")
+                if (n := sum(one["status"].get(s, 0) for one in each))
+            )
             worst, steps = max(one["stationarity_95"] for one in each), mean(one["steps"] for one in each)
-            lines.append([name, method, f"{good} of {pairs} ({good / pairs:.1%})", status, f"{worst:.1e}", f"{steps:.0f}"])
-    return rows(["Set", "Coupling", "Within both tolerances", "Status", "95 % quantile of the stationarity, worst seed", "Mean steps"], lines)
+            lines.append(
+                [name, method, f"{good} of {pairs} ({good / pairs:.1%})", status, f"{worst:.1e}", f"{steps:.0f}"]
+            )
+    return rows(
+        [
+            "Set",
+            "Coupling",
+            "Within both tolerances",
+            "Status",
+            "95 % quantile of the stationarity, worst seed",
+            "Mean steps",
+        ],
+        lines,
+    )
 
 
 def controls(sets: dict[str, list[Run]]) -> str:
@@ -84,7 +122,9 @@ def controls(sets: dict[str, list[Run]]) -> str:
         worse = of(runs, lambda run: less(run["methods"], "ball, shuffled M", "ball", "keep"), sign=True)
         chance, closed = (
             f"{runs[0]['top'] / runs[0]['units']:.2f}",
-            f"{max(known):.0e}" if (known := [run["closed_form_error"] for run in runs if "closed_form_error" in run]) else "",
+            f"{max(known):.0e}"
+            if (known := [run["closed_form_error"] for run in runs if "closed_form_error" in run])
+            else "",
         )
         lines.append([name, *spreads, chance, worse, of(runs, lambda run: run["gradient_cosine"]), closed])
     head = [

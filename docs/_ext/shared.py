@@ -1,4 +1,5 @@
-"""What each tool returns on a layer of a shared encoder, measured when the documentation is built, on a shipped model and a shipped pair.
+"""What each tool returns on a layer of a shared encoder, measured when the documentation is built, on a shipped model
+and a shipped pair.
 
 ``python docs/_ext/shared.py`` prints the table.
 """
@@ -37,7 +38,9 @@ class Shared(nn.Module):
 
 
 class Twin(nn.Module):
-    """Two encoders with equal weights: no tool can mix up their calls, so what a tool says here is what it should say."""
+    """Two encoders with equal weights: no tool can mix up their calls, so what a tool says here is what it
+    should say.
+    """
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
@@ -78,7 +81,8 @@ class Measured:
     Attributes:
         tool: its name.
         from_a, from_b: the relative distance of what it returned from the true map of a and of b; None if it raised.
-        ours: the larger of the relative distances of the two maps of xsiamese from the true ones; None if there is no counterpart.
+        ours: the larger of the relative distances of the two maps of xsiamese from the true ones; None if there is no
+            counterpart.
         error: what it raised.
         size: how large what it returned is, relative to the true map of b.
     """
@@ -102,10 +106,25 @@ def measure() -> list[Measured]:
     encoder = shipped("fashion").model.encoder.double()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        layered = [_layered(name, encoder, inputs) for name in (
-            "LayerGradCam", "LayerActivation", "LayerGradientXActivation", "LayerConductance", "InternalInfluence", "LayerDeepLift",
-            "LayerIntegratedGradients", "LayerFeatureAblation")]  # fmt: skip
-        return [*layered, _guided(encoder, inputs), *(_input(name, encoder, inputs) for name in ("DeepLift", "LRP")), _gradcam(encoder, inputs)]
+        layered = [
+            _layered(name, encoder, inputs)
+            for name in (
+                "LayerGradCam",
+                "LayerActivation",
+                "LayerGradientXActivation",
+                "LayerConductance",
+                "InternalInfluence",
+                "LayerDeepLift",
+                "LayerIntegratedGradients",
+                "LayerFeatureAblation",
+            )
+        ]
+        return [
+            *layered,
+            _guided(encoder, inputs),
+            *(_input(name, encoder, inputs) for name in ("DeepLift", "LRP")),
+            _gradcam(encoder, inputs),
+        ]
 
 
 def _layered(name: str, encoder: nn.Sequential, inputs: Inputs) -> Measured:
@@ -138,7 +157,10 @@ def _guided(encoder: nn.Sequential, inputs: Inputs) -> Measured:
     other = captum.GuidedGradCam(twin, twin.second[LAYER]).attribute(inputs)
     ours = xsiamese.explainers()["PairGuidedGradCam"](model, encoder[LAYER]).attribute(inputs)
     return Measured(
-        "captum GuidedGradCam (of a)", distance(found, own[0]), distance(found, other[0]), max(distance(ours[0], own[0]), distance(ours[1], other[1]))
+        "captum GuidedGradCam (of a)",
+        distance(found, own[0]),
+        distance(found, other[0]),
+        max(distance(ours[0], own[0]), distance(ours[1], other[1])),
     )
 
 
@@ -160,22 +182,35 @@ def _gradcam(encoder: nn.Sequential, inputs: Inputs) -> Measured:
         from pytorch_grad_cam import GradCAM
         from pytorch_grad_cam.utils.image import scale_cam_image
     except ImportError:
-        return Measured("pytorch-grad-cam GradCAM", error='not installed where this was built: pip install "grad-cam>=1.5.5"')
+        return Measured(
+            "pytorch-grad-cam GradCAM", error='not installed where this was built: pip install "grad-cam>=1.5.5"'
+        )
 
     def tool(model: nn.Module, layer: nn.Module) -> Tensor:
-        return torch.from_numpy(GradCAM(Stacked(model), [layer])(torch.cat(inputs, 1), targets=[lambda score: score])).double()
+        return torch.from_numpy(
+            GradCAM(Stacked(model), [layer])(torch.cat(inputs, 1), targets=[lambda score: score])
+        ).double()
 
     model, twin = Shared(encoder), Twin(encoder)
     size = inputs[0].shape[-2:]
 
     def ours() -> tuple[Tensor, ...]:  # cut and stretched as pytorch-grad-cam does
         maps = xsiamese.explainers()["PairGradCAM"](model, encoder[LAYER]).attribute(inputs)
-        return tuple(torch.from_numpy(scale_cam_image(scale_cam_image(m[0].relu().numpy(), size[::-1]))).double() for m in maps)
+        return tuple(
+            torch.from_numpy(scale_cam_image(scale_cam_image(m[0].relu().numpy(), size[::-1]))).double() for m in maps
+        )
 
-    return _measured("pytorch-grad-cam GradCAM", lambda: tool(model, encoder[LAYER]), (tool(twin, twin.first[LAYER]), tool(twin, twin.second[LAYER])), ours)
+    return _measured(
+        "pytorch-grad-cam GradCAM",
+        lambda: tool(model, encoder[LAYER]),
+        (tool(twin, twin.first[LAYER]), tool(twin, twin.second[LAYER])),
+        ours,
+    )
 
 
-def _ours(name: str, model: nn.Module, inputs: Inputs, layer: nn.Module, options: dict[str, Any]) -> Callable[[], tuple[Tensor, ...]]:
+def _ours(
+    name: str, model: nn.Module, inputs: Inputs, layer: nn.Module, options: dict[str, Any]
+) -> Callable[[], tuple[Tensor, ...]]:
     cls: type[PairAttribution] = xsiamese.explainers()[name]
     return lambda: cls(model, layer).attribute(inputs, **options)
 
@@ -186,7 +221,9 @@ def _measured(tool: str, run: Callable[[], Tensor], truths: tuple[Tensor, ...], 
         found = run()
     except Exception as error:
         return Measured(tool, ours=mine, error=f"{type(error).__name__}: {error}")
-    return Measured(tool, distance(found, truths[0]), distance(found, truths[1]), mine, size=float(found.norm() / truths[1].norm()))
+    return Measured(
+        tool, distance(found, truths[0]), distance(found, truths[1]), mine, size=float(found.norm() / truths[1].norm())
+    )
 
 
 def verdict(row: Measured) -> str:
@@ -194,10 +231,18 @@ def verdict(row: Measured) -> str:
     if row.from_a is None or row.from_b is None:
         return row.error
     if row.from_b < 1e-6:
-        return "the map of b, no warning" if "Guided" not in row.tool else "the map of a times the Grad-CAM of b, no warning"
+        return (
+            "the map of b, no warning"
+            if "Guided" not in row.tool
+            else "the map of a times the Grad-CAM of b, no warning"
+        )
     if row.from_a < 1e-6:
         return "the map of a, no warning"
-    return f"neither map, no warning; its size is {row.size:.1g} of that of b" if row.size < 0.5 else "neither map, no warning"
+    return (
+        f"neither map, no warning; its size is {row.size:.1g} of that of b"
+        if row.size < 0.5
+        else "neither map, no warning"
+    )
 
 
 def table() -> list[list[str]]:

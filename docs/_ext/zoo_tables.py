@@ -11,11 +11,15 @@ from typing import Any
 from xsiamese.zoo.image import CARDS
 
 ORIGINAL = {
-    ("embedding-classification", "MNIST"): (0.893, 0.923), ("embedding-classification", "FashionMNIST"): (0.653, 0.867),
-    ("siamese-contrastive", "MNIST"): (0.929, 0.982), ("siamese-contrastive", "FashionMNIST"): (0.757, 0.949),
-    ("siamese-binary-cross-entropy", "MNIST"): (0.583, 0.876), ("siamese-binary-cross-entropy", "FashionMNIST"): (0.608, 0.878),
-    ("triplet-loss-net", "MNIST"): (0.913, 0.974), ("triplet-loss-net", "FashionMNIST"): (0.755, 0.940),
-}  # fmt: skip
+    ("embedding-classification", "MNIST"): (0.893, 0.923),
+    ("embedding-classification", "FashionMNIST"): (0.653, 0.867),
+    ("siamese-contrastive", "MNIST"): (0.929, 0.982),
+    ("siamese-contrastive", "FashionMNIST"): (0.757, 0.949),
+    ("siamese-binary-cross-entropy", "MNIST"): (0.583, 0.876),
+    ("siamese-binary-cross-entropy", "FashionMNIST"): (0.608, 0.878),
+    ("triplet-loss-net", "MNIST"): (0.913, 0.974),
+    ("triplet-loss-net", "FashionMNIST"): (0.755, 0.940),
+}
 
 
 def tables(folder: Path) -> dict[str, str]:
@@ -34,7 +38,17 @@ def networks() -> str:
     """One row a card."""
     return rows(
         ["Network", "Input", "Embedding", "Comparison", "Layer", "What it is"],
-        [[f"``{c.name}``", " x ".join(map(str, c.input)), str(c.embedding), c.comparison, f"``{c.layer}``", c.summary] for c in CARDS],
+        [
+            [
+                f"``{c.name}``",
+                " x ".join(map(str, c.input)),
+                str(c.embedding),
+                c.comparison,
+                f"``{c.layer}``",
+                c.summary,
+            ]
+            for c in CARDS
+        ],
     )
 
 
@@ -63,7 +77,10 @@ def recommended(found: list[dict[str, Any]]) -> str:
 
 def choices(found: list[dict[str, Any]]) -> str:
     """What was chosen on held-out training images."""
-    lines = [[f"``{r['network']}``", r["dataset"], r["choice"], f"{r['5_nn_accuracy']:.4f}", f"{r['roc_auc_distance']:.3f}"] for r in found]
+    lines = [
+        [f"``{r['network']}``", r["dataset"], r["choice"], f"{r['5_nn_accuracy']:.4f}", f"{r['roc_auc_distance']:.3f}"]
+        for r in found
+    ]
     return rows(["Network", "Data", "Choice", "5-NN accuracy", "ROC-AUC"], lines)
 
 
@@ -71,16 +88,32 @@ def speed(found: list[dict[str, Any]]) -> str:
     """Epoch against floor."""
     lines = []
     for r in found:
-        numbers = [*(r[key] for key in ("floor_ms_per_step", "epoch_ms_per_step", "ratio")), *r["parts_ms_per_step"].values()]
+        numbers = [
+            *(r[key] for key in ("floor_ms_per_step", "epoch_ms_per_step", "ratio")),
+            *r["parts_ms_per_step"].values(),
+        ]
         lines.append([str(r["batch_size"]), *(f"{value:.2f}" for value in numbers)])
-    return rows(["Batch", "Floor, ms a step", "Epoch, ms a step", "Epoch / floor", "Sampling and gathering, ms", "Bytes to floats, ms"], lines)
+    return rows(
+        [
+            "Batch",
+            "Floor, ms a step",
+            "Epoch, ms a step",
+            "Epoch / floor",
+            "Sampling and gathering, ms",
+            "Bytes to floats, ms",
+        ],
+        lines,
+    )
 
 
 def more(omniglot: Any, flowers: Any) -> str:
     """Omniglot and flowers."""
     lines = []
     if omniglot:
-        result = f"20-way one-shot accuracy {omniglot['one_shot_20_way_accuracy']:.3f} (published: 0.92), verification ROC-AUC {omniglot['roc_auc']:.3f}"
+        result = (
+            f"20-way one-shot accuracy {omniglot['one_shot_20_way_accuracy']:.3f} (published: 0.92), "
+            f"verification ROC-AUC {omniglot['roc_auc']:.3f}"
+        )
         lines.append(
             [
                 "Koch, Omniglot",
@@ -90,8 +123,14 @@ def more(omniglot: Any, flowers: Any) -> str:
         )
     if flowers:
         low, high = flowers["roc_auc_interval"]
-        result = f"test ROC-AUC {flowers['roc_auc']:.3f}, 95 % interval {low:.3f} to {high:.3f}, {flowers['test_images']} test images"
-        how = f"{flowers['backbone']}, {flowers['size']} pixels, {flowers['epochs']} epochs, {flowers['cpu_minutes']:g} minutes of one core"
+        result = (
+            f"test ROC-AUC {flowers['roc_auc']:.3f}, 95 % interval {low:.3f} to {high:.3f}, "
+            f"{flowers['test_images']} test images"
+        )
+        how = (
+            f"{flowers['backbone']}, {flowers['size']} pixels, {flowers['epochs']} epochs, "
+            f"{flowers['cpu_minutes']:g} minutes of one core"
+        )
         lines.append(["Livieris, flowers", result, how])
     return rows(["Network, data", "Result", "Training"], lines)
 

@@ -2,8 +2,10 @@
 Two tools, two answers
 ======================
 
-A Siamese model calls one encoder twice. captum keeps the activations of the last call, pytorch-grad-cam those of the first. On the same model
-and the same pair, captum's Grad-CAM is the map of b, and pytorch-grad-cam's is the map of a. Neither warns. xsiamese gives both.
+A Siamese model calls one encoder twice. captum keeps the activations of the last call, pytorch-grad-cam those of the
+first. On the same model
+and the same pair, captum's Grad-CAM is the map of b, and pytorch-grad-cam's is the map of a. Neither warns. xsiamese
+gives both.
 
 The model and the images are those that come with the library.
 """
@@ -40,7 +42,8 @@ layer = encoder[7]  # the last grid, 64 x 7 x 7
 print(f"cosine similarity {model(a, b).item():.3f}")
 
 # %%
-# **What the maps should be.** A twin with two separate encoders of equal weights computes the same score and shares no module, so a tool that
+# **What the maps should be.** A twin with two separate encoders of equal weights computes the same score and shares no
+# module, so a tool that
 # stores things per module cannot mix up its calls. It settles which map belongs to which input.
 
 from copy import deepcopy  # noqa: E402
@@ -69,10 +72,14 @@ def difference(found, truth):
 # **captum** takes two inputs, and returns one map for the shared layer.
 
 of_captum = LayerGradCam(model, layer).attribute((a, b)).detach()
-print(f"captum:  {difference(of_captum, true_a):.2g} from the map of a, {difference(of_captum, true_b):.2g} from the map of b")
+print(
+    f"captum:  {difference(of_captum, true_a):.2g} from the map of a, {difference(of_captum, true_b):.2g} from the "
+    "map of b"
+)
 
 # %%
-# **pytorch-grad-cam** takes one tensor, so that people stack the pair as channels. It also cuts what is negative and stretches the rest to 0..1;
+# **pytorch-grad-cam** takes one tensor, so that people stack the pair as channels. It also cuts what is negative and
+# stretches the rest to 0..1;
 # to compare, its map on the twin is treated in the same way.
 
 try:
@@ -102,10 +109,13 @@ else:
 # **xsiamese** takes the same model and gives a map for each input, from one backward pass.
 
 map_a, map_b = PairGradCAM(model, layer).attribute((a, b))
-print(f"xsiamese:  {difference(map_a, true_a):.2g} from the map of a, {difference(map_b, true_b):.2g} from the map of b")
+print(
+    f"xsiamese:  {difference(map_a, true_a):.2g} from the map of a, {difference(map_b, true_b):.2g} from the map of b"
+)
 
 # %%
-# Side by side. Whoever asks captum or pytorch-grad-cam about this layer gets one map and lays it over either image. Blue pulls the two together
+# Side by side. Whoever asks captum or pytorch-grad-cam about this layer gets one map and lays it over either image.
+# Blue pulls the two together
 # and red pushes them apart; pytorch-grad-cam's map has no sign. The crossed-out pictures are of the other image.
 
 images = [find_card("fashion").preprocessing.undo(side)[0, 0] for side in (a, b)]
@@ -130,7 +140,13 @@ for row, (name, image, ours) in enumerate(zip("ab", images, (map_a, map_b), stri
     axes[row, 0].set_title(f"image {name}", fontsize=9)
     draw(axes[row, 1], image, of_captum, "captum: the map of b", wrong=name == "a")
     absent = of_gradcam is None
-    draw(axes[row, 2], image, of_gradcam, "grad-cam is not installed" if absent else "pytorch-grad-cam: the map of a", wrong=name == "b")
+    draw(
+        axes[row, 2],
+        image,
+        of_gradcam,
+        "grad-cam is not installed" if absent else "pytorch-grad-cam: the map of a",
+        wrong=name == "b",
+    )
     draw(axes[row, 3], image, ours, f"xsiamese: the map of {name}", wrong=False, limit=scale)
 for axis in axes.flat:
     axis.set_xticks([])

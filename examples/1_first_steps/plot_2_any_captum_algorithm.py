@@ -45,23 +45,31 @@ except RuntimeError as error:
     print("captum: RuntimeError:", str(error).split(". ")[0])
 
 # %%
-# The same algorithms on pairs. ``higher_is_closer=False`` says that the score is a distance, so that positive values pull the two together,
+# The same algorithms on pairs. ``higher_is_closer=False`` says that the score is a distance, so that positive values
+# pull the two together,
 # as everywhere in xsiamese.
 
 explainers = {
     "PairIntegratedGradients": (PairIntegratedGradients(model, higher_is_closer=False), {"n_steps": 32}),
     "PairDeepLift": (PairDeepLift(model, higher_is_closer=False), {}),
-    "PairOcclusion": (PairOcclusion(model, higher_is_closer=False), {"sliding_window_shapes": (1, 6, 6), "strides": (1, 2, 2)}),
+    "PairOcclusion": (
+        PairOcclusion(model, higher_is_closer=False),
+        {"sliding_window_shapes": (1, 6, 6), "strides": (1, 2, 2)},
+    ),
     "PairLayerGradCam": (PairLayerGradCam(model, "encoder.7", higher_is_closer=False), {}),
 }
 explanations: dict[str, PairExplanation] = {}
 for name, (explainer, options) in explainers.items():
     explanations[name] = explainer.explain((a, b), ids=[("sneaker", "ankle boot")], **options)
     delta = explanations[name].delta
-    print(f"{name:<25} maps {tuple(explanations[name].maps[0].shape)}" + ("" if delta is None else f", convergence delta {delta.item():.2g}"))
+    print(
+        f"{name:<25} maps {tuple(explanations[name].maps[0].shape)}"
+        + ("" if delta is None else f", convergence delta {delta.item():.2g}")
+    )
 
 # %%
-# The convergence delta is the pair's own: the sum of *both* maps less the change of closeness from the baselines to the pair. More ``n_steps``
+# The convergence delta is the pair's own: the sum of *both* maps less the change of closeness from the baselines to the
+# pair. More ``n_steps``
 # bring that of integrated gradients down. DeepLIFT has no rule for the distance itself, so that its delta stays
 # (:doc:`/explanation/signs-and-completeness`).
 
@@ -80,15 +88,21 @@ gradcam = explanations["PairLayerGradCam"].plot(preprocessing=preprocessing)
 print(", ".join(name for name in xsiamese.explainers() if name.startswith("Pair")))
 
 # %%
-# An algorithm that is not on the list, for example one of your own that follows captum's interface, becomes an explainer with
-# :func:`xsiamese.adapt.adapt`.
+# An algorithm that is not on the list, for example one of your own that follows captum's interface, becomes an
+# explainer with
+# :func:`xsiamese.explain.captum.adapt`.
 
 
 class Rising(Saliency):
     """Only what raises the score: the positive part of the gradient."""
 
     def attribute(self, inputs, target=None, additional_forward_args=None):
-        return tuple(gradient.relu() for gradient in super().attribute(inputs, target, abs=False, additional_forward_args=additional_forward_args))
+        return tuple(
+            gradient.relu()
+            for gradient in super().attribute(
+                inputs, target, abs=False, additional_forward_args=additional_forward_args
+            )
+        )
 
 
 PairRising = adapt.adapt(Rising)

@@ -2,8 +2,10 @@
 For the decision and against it
 ===============================
 
-Livieris et al. 2023 explain a Siamese model with a distance d by two Grad-CAM maps for each image: a *factual* one of :math:`D = \\min(d, 1)`
-and a *counterfactual* one of :math:`1 - D`. This example makes their figure (the second notebook of Grad_CAM_Siamese) for clothes, shows what
+Livieris et al. 2023 explain a Siamese model with a distance d by two Grad-CAM maps for each image: a *factual* one of
+:math:`D = \\min(d, 1)`
+and a *counterfactual* one of :math:`1 - D`. This example makes their figure (the second notebook of Grad_CAM_Siamese)
+for clothes, shows what
 their published code gives in its place, and ends with signed maps that refer to a decision.
 """
 
@@ -31,7 +33,8 @@ model = SiameseModel(encoder, "clamped_euclidean")  # D = min(d, 1)
 layer = "7"
 
 # %%
-# **The published figure.** Two sneakers, and a sneaker with an ankle boot. Each map is cut at zero and divided by its maximum, as in the paper.
+# **The published figure.** Two sneakers, and a sneaker with an ankle boot. Each map is cut at zero and divided by its
+# maximum, as in the paper.
 # The maps of b are made from b's own activations *and b's own gradients*.
 
 names = [("sneaker", "sneaker"), ("sneaker", "ankle boot")]
@@ -40,7 +43,8 @@ published = PairCounterfactualMaps(model, layer).explain((a, b), form="livieris"
 figure = published.plot(preprocessing=preprocessing)
 
 # %%
-# **What the original's code shows.** Its function has an argument that should choose the branch, and ignores it: the second image is given the *first*
+# **What the original's code shows.** Its function has an argument that should choose the branch, and ignores it: the
+# second image is given the *first*
 # image's gradients. Redone by hand on the same pairs:
 
 gradients, activations = [], []
@@ -57,7 +61,10 @@ def grad_cam(activation, gradient):
 right, wrong = grad_cam(activations[1], gradients[1]), grad_cam(activations[1], gradients[0])
 for i, pair in enumerate(names):
     both = torch.stack([right[i].flatten(), wrong[i].flatten()])
-    print(f"{' - '.join(pair):<22} correlation of the original's map of the second image with the right one: {torch.corrcoef(both)[0, 1]:+.2f}")
+    print(
+        f"{' - '.join(pair):<22} correlation of the original's map of the second image with the right one: "
+        f"{torch.corrcoef(both)[0, 1]:+.2f}"
+    )
 
 figure = Figure(figsize=(7.5, 5), layout="constrained")
 for i, line in enumerate(figure.subplots(2, 3)):
@@ -72,7 +79,8 @@ for i, line in enumerate(figure.subplots(2, 3)):
         axis.set_axis_off()
 
 # %%
-# **Saturation.** A sneaker and a bag are further apart than 1. The clamped distance is constant there, its gradient is zero, and the published map is 0
+# **Saturation.** A sneaker and a bag are further apart than 1. The clamped distance is constant there, its gradient is
+# zero, and the published map is 0
 # divided by 0. Here the unclamped distance is explained, and a warning says so.
 
 pair = fashion_pair("sneaker", "bag")
@@ -81,8 +89,10 @@ found = PairCounterfactualMaps(model, layer).explain(pair, form="livieris")
 print("largest value of the four maps:", [round(m.max().item(), 2) for m in (*found.factual, *found.counterfactual)])
 
 # %%
-# **For a decision.** Where D is the factual map whatever the verdict, a decision has two sides. With a threshold, here at the equal error rate of the
-# shipped images, ``factual`` is what speaks for the verdict and ``counterfactual`` what speaks against it, signed and on one scale. Both add up to
+# **For a decision.** Where D is the factual map whatever the verdict, a decision has two sides. With a threshold, here
+# at the equal error rate of the
+# shipped images, ``factual`` is what speaks for the verdict and ``counterfactual`` what speaks against it, signed and
+# on one scale. Both add up to
 # the whole Grad-CAM map, so that nothing is cut away.
 
 samples = fashion_samples()

@@ -2,7 +2,8 @@
 What would have to be different?
 ================================
 
-A model calls two digits different. Which regions of one, replaced by regions of the other, would make it call them alike? And what would have to go
+A model calls two digits different. Which regions of one, replaced by regions of the other, would make it call them
+alike? And what would have to go
 for two alike digits to be told apart? Every answer is checked on the model itself.
 
 The digits are the 8 x 8 images that come with scikit-learn; the model is trained here, in a few seconds.
@@ -23,9 +24,15 @@ y = torch.tensor(digits.target)
 train, test = slice(0, 1200), slice(1300, None)  # and 100 in between to find the threshold
 
 encoder = nn.Sequential(
-    nn.Conv2d(1, 24, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-    nn.Conv2d(24, 48, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(48, 16),
-)  # fmt: skip
+    nn.Conv2d(1, 24, 3, padding=1),
+    nn.ReLU(),
+    nn.MaxPool2d(2),
+    nn.Conv2d(24, 48, 3, padding=1),
+    nn.ReLU(),
+    nn.AdaptiveAvgPool2d(1),
+    nn.Flatten(),
+    nn.Linear(48, 16),
+)
 model = SiameseModel(encoder, "euclidean")
 layer = "4"  # 8 x 8 cells
 
@@ -45,14 +52,17 @@ for _ in range(400):
 model.eval()
 
 # %%
-# **A decision needs a threshold.** It is found on pairs that were not trained on, and kept in ``model.comparison.threshold_``.
+# **A decision needs a threshold.** It is found on pairs that were not trained on, and kept in
+# ``model.comparison.threshold_``.
 
 first, second = torch.combinations(torch.arange(1200, 1300)).T
 print(calibrate(model, x[first], x[second], y[first] == y[second]))
 
 # %%
-# **Different, and what would make them alike.** An edit copies one cell of one image over a cell of the other; a cell may come from anywhere.
-# The fewest that flip the decision are looked for in both directions. Cells are those of the last grid of the network: the picture shows the
+# **Different, and what would make them alike.** An edit copies one cell of one image over a cell of the other; a cell
+# may come from anywhere.
+# The fewest that flip the decision are looked for in both directions. Cells are those of the last grid of the network:
+# the picture shows the
 # pixels under each cell, while the model was given the swapped activations.
 
 images, labels = x[test], y[test]
@@ -68,8 +78,10 @@ print(found)
 figure = found.plot()
 
 # %%
-# **Alike, and what would make them different.** Cells of an alike partner can do that too, by doubling what should be there once, but a *distractor* is
-# the clearer question: which parts of a seven must come into a one for it to be no one any more? A distractor that the model calls alike itself
+# **Alike, and what would make them different.** Cells of an alike partner can do that too, by doubling what should be
+# there once, but a *distractor* is
+# the clearer question: which parts of a seven must come into a one for it to be no one any more? A distractor that the
+# model calls alike itself
 # would be refused.
 
 a, b = digit(1), digit(1, 4)
@@ -80,7 +92,8 @@ print(found)
 figure = found.plot()
 
 # %%
-# **Removal instead of exchange.** The smallest smooth mask: what is under it is blurred away, or replaced by the partner's pixels. The mask that is
+# **Removal instead of exchange.** The smallest smooth mask: what is under it is blurred away, or replaced by the
+# partner's pixels. The mask that is
 # reported is a hard one, and the score is that of the image it leaves.
 
 mask = PairMinimalMask(model).find((digit(0), digit(0, 3)), ids=[("a zero", "another zero")])[0]

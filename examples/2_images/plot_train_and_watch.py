@@ -2,13 +2,15 @@
 Train a Siamese network and watch its latent space
 ==================================================
 
-The 2-d EmbeddingNet of *Siamese networks and Friends* under the contrastive loss, on Fashion-MNIST. On the command line this is
+The 2-d EmbeddingNet of *Siamese networks and Friends* under the contrastive loss, on Fashion-MNIST. On the command line
+this is
 
 .. code-block:: console
 
    $ xsiamese train siamese-contrastive FashionMNIST --data data --animation
 
-Here it is trained for seconds, on 3,000 images of the data set if it is there (``XSIAMESE_DATA``), or on the 40 images that come with the library.
+Here it is trained for seconds, on 3,000 images of the data set if it is there (``XSIAMESE_DATA``), or on the 40 images
+that come with the library.
 """
 
 import os
@@ -28,17 +30,23 @@ from xsiamese.zoo import find_card
 pixels = find_card("siamese-contrastive").preprocessing
 folder = Path(os.environ.get("XSIAMESE_DATA", "../shared/data")) / "fashion_mnist"
 if folder.is_dir():
-    train, test = (torchvision_set("FashionMNIST", folder, part, pixels).take(range(size)) for part, size in ((True, 3000), (False, 1000)))
+    train, test = (
+        torchvision_set("FashionMNIST", folder, part, pixels).take(range(size))
+        for part, size in ((True, 3000), (False, 1000))
+    )
 else:
     samples = fashion_samples()
     train = test = LabelledImages(samples.images, samples.labels, CLASSES)
 print(f"{len(train)} images to train on, {len(test)} to test")
 
 # %%
-# Pairs are sampled for a whole epoch at once, half of them same. The latent space of the test images is kept after each epoch.
+# Pairs are sampled for a whole epoch at once, half of them same. The latent space of the test images is kept after each
+# epoch.
 
 output = Path(tempfile.mkdtemp())
-settings = Settings("siamese-contrastive", "FashionMNIST", output=output, lr=2e-3, epochs=6, batch_size=64, device="cpu", progress=False)
+settings = Settings(
+    "siamese-contrastive", "FashionMNIST", output=output, lr=2e-3, epochs=6, batch_size=64, device="cpu", progress=False
+)
 source = Source("FashionMNIST", train, train.take([]), test)
 module = make_module(settings.build(), settings, source)
 latent = LatentSpace(test)
@@ -67,4 +75,8 @@ from xsiamese import PairGradCAM  # noqa: E402
 from xsiamese.data import fashion_pair  # noqa: E402
 
 a, b = fashion_pair("shirt", "trouser")
-why = PairGradCAM(model, find_card("siamese-contrastive").layer).explain((a, b), ids=[("shirt", "trouser")]).plot(preprocessing=pixels)
+why = (
+    PairGradCAM(model, find_card("siamese-contrastive").layer)
+    .explain((a, b), ids=[("shirt", "trouser")])
+    .plot(preprocessing=pixels)
+)

@@ -2,8 +2,10 @@
 Graph edits: does the explanation find them?
 ============================================
 
-Two graphs are called different. What are the fewest edges and nodes that would have to go, from either of them, for the two to be called
-the same? If the model can tell any two graphs apart, the answer is known: it is their edit distance. So the search can be put to the test.
+Two graphs are called different. What are the fewest edges and nodes that would have to go, from either of them, for the
+two to be called
+the same? If the model can tell any two graphs apart, the answer is known: it is their edit distance. So the search can
+be put to the test.
 """
 
 import torch
@@ -12,7 +14,8 @@ from torch_geometric.data import Batch, Data
 from xsiamese_counterfactual import PairGraphEdits
 
 # %%
-# **A model that needs no training**: how many node colours of the Weisfeiler-Leman test two graphs do not share. It is 0 where the test cannot tell them apart.
+# **A model that needs no training**: how many node colours of the Weisfeiler-Leman test two graphs do not share. It is
+# 0 where the test cannot tell them apart.
 
 
 def colours(batch, rounds: int = 3) -> torch.Tensor:
@@ -59,7 +62,8 @@ print(found)
 figure = found.plot()
 
 # %%
-# **Either side.** Both have an edge that the other lacks. One deletion in each makes them the same, and no single one does.
+# **Either side.** Both have an edge that the other lacks. One deletion in each makes them the same, and no single one
+# does.
 
 edges = {(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 0), (0, 3)}
 found = search.find((graph(edges | {(1, 5)}, 6), graph(edges | {(2, 5)}, 6)))[0]
@@ -67,13 +71,17 @@ print(found)
 figure = found.plot()
 
 # %%
-# **How often?** All sets of up to three deletions are tried, so that no smaller answer is missed; four and more are left to a beam.
+# **How often?** All sets of up to three deletions are tried, so that no smaller answer is missed; four and more are
+# left to a beam.
 
 for missing in (1, 2, 3, 4):
     results = [search.find(pair(missing, seed))[0] for seed in range(5)]
     right = sum(result.count == missing for result in results)
     fewer = sum(result.flipped and result.count < missing for result in results)
-    print(f"{missing} edges missing: {right} of 5 answers have {missing} deletions, {fewer} have fewer, {sum(not r.flipped for r in results)} found none")
+    print(
+        f"{missing} edges missing: {right} of 5 answers have {missing} deletions, {fewer} have fewer, "
+        f"{sum(not r.flipped for r in results)} found none"
+    )
 
 # %%
 # **A question that nothing answers** is no error. With one deletion allowed, three missing edges are too many:

@@ -2,8 +2,10 @@
 Which connections say that two scans are the same brain?
 ========================================================
 
-A person was scanned twice. How alike two structural connectomes are is the correlation of their connections, after what all people share has been
-taken away. It adds up over the connections, so that the exact explanation is known, and a gradient finds it. Needs the connectomes in
+A person was scanned twice. How alike two structural connectomes are is the correlation of their connections, after what
+all people share has been
+taken away. It adds up over the connections, so that the exact explanation is known, and a gradient finds it. Needs the
+connectomes in
 ``XSIAMESE_DATA/brain_bnu1_dti`` (BNU 1 of the Consortium for Reliability and Reproducibility, CC BY-NC).
 """
 
@@ -17,7 +19,8 @@ if not folder.is_dir():
     sys.exit()
 
 # %%
-# **The graphs**: a node for each of 84 regions, an edge where a tract was found. The features of a node are its connections to all regions: how much
+# **The graphs**: a node for each of 84 regions, an edge where a tract was found. The features of a node are its
+# connections to all regions: how much
 # stronger or weaker they are than in other people, in units of the usual difference.
 
 import numpy as np  # noqa: E402
@@ -30,7 +33,9 @@ people = [file.parts[-3].split("_")[0] for file in files]
 who = torch.tensor([sorted(set(people)).index(name) for name in people])
 known = who < 24  # what is usual is learned from two thirds of the people
 mean, deviation = matrices[known].mean(0), matrices[known].std(0)
-differences = torch.where(deviation > 0.3, (matrices - mean) / deviation.clamp(min=0.3), 0.0)  # connections that hardly differ say nothing
+differences = torch.where(
+    deviation > 0.3, (matrices - mean) / deviation.clamp(min=0.3), 0.0
+)  # connections that hardly differ say nothing
 
 
 def scans(*numbers: int):
@@ -42,14 +47,15 @@ def scans(*numbers: int):
 
 
 # %%
-# **The model**: the cosine of all connections of one brain with those of the other. For the explanation its norms are taken as constants; it is then a sum
+# **The model**: the cosine of all connections of one brain with those of the other. For the explanation its norms are
+# taken as constants; it is then a sum
 # of products, one for each connection.
 
 from sklearn.metrics import roc_auc_score  # noqa: E402
 from torch import nn  # noqa: E402
 
 from xsiamese import PairInputXGradient, SiameseModel, calibrate  # noqa: E402
-from xsiamese.comparison import Cosine  # noqa: E402
+from xsiamese.model.comparison import Cosine  # noqa: E402
 
 
 class Connections(nn.Module):
@@ -61,11 +67,15 @@ model = SiameseModel(Connections(), Cosine(detach_norms=True))
 first, second = torch.combinations((~known).nonzero().flatten()).T
 a, b, same = scans(*first.tolist()), scans(*second.tolist()), who[first] == who[second]
 scores = model(a, b)
-print(f"12 people it has not seen, {int(same.sum())} pairs of scans of one and {int((~same).sum())} of two: ROC-AUC {roc_auc_score(same, scores):.3f}")
+print(
+    f"12 people it has not seen, {int(same.sum())} pairs of scans of one and {int((~same).sum())} of two: ROC-AUC "
+    f"{roc_auc_score(same, scores):.3f}"
+)
 print(calibrate(model, a, b, same, method="accuracy"))
 
 # %%
-# **One person, two scans.** Blue connections say "the same brain": both scans differ from other people in the same way there. Red ones speak against it. The
+# **One person, two scans.** Blue connections say "the same brain": both scans differ from other people in the same way
+# there. Red ones speak against it. The
 # circle shows the 40 strongest.
 
 explainer = PairInputXGradient(model)
@@ -74,9 +84,13 @@ alike = explainer.explain((scans(int(first[i])), scans(int(second[i]))), ids=[("
 figure = alike.plot(strongest=40)
 
 # %%
-# The explanation is exact: the connections of either scan add up to the score. Both scans have the same values, since each is a product of the two.
+# The explanation is exact: the connections of either scan add up to the score. Both scans have the same values, since
+# each is a product of the two.
 
-print(f"score {float(alike.scores[0]):.4f}, sum of the first scan's connections {float(alike.maps[0].node_mask.sum()):.4f}")
+print(
+    f"score {float(alike.scores[0]):.4f}, sum of the first scan's connections "
+    f"{float(alike.maps[0].node_mask.sum()):.4f}"
+)
 
 # %%
 # **Two people.** Of two strangers as many connections speak for as against.
@@ -91,4 +105,7 @@ figure = apart.plot(strongest=40)
 values = alike.maps[0].node_mask
 values = (values + values.T)[tuple(torch.triu_indices(84, 84, 1))].sort(descending=True).values
 for count in (10, 40, 160, 640):
-    print(f"the {count:3} strongest of {int((values != 0).sum())} connections: {float(values[:count].sum() / alike.scores[0]):.0%} of the score")
+    print(
+        f"the {count:3} strongest of {int((values != 0).sum())} connections: "
+        f"{float(values[:count].sum() / alike.scores[0]):.0%} of the score"
+    )

@@ -2,8 +2,10 @@
 Which atoms make two molecules alike?
 =====================================
 
-Chemists compare molecules by fingerprints: bits for small neighbourhoods of atoms, and the share of bits that two molecules have in common. That is a
-function of two inputs like any other, and nothing of it can be differentiated. Leaving out one atom after the other explains it all the same.
+Chemists compare molecules by fingerprints: bits for small neighbourhoods of atoms, and the share of bits that two
+    molecules have in common. That is a
+function of two inputs like any other, and nothing of it can be differentiated. Leaving out one atom after the other
+explains it all the same.
 """
 
 from rdkit import Chem, RDLogger
@@ -16,12 +18,19 @@ aspirin = Chem.MolFromSmiles("CC(=O)Oc1ccccc1C(=O)O")
 wintergreen = Chem.MolFromSmiles("COC(=O)c1ccccc1O")
 
 # %%
-# **Atom by atom.** The value of an atom is what the similarity loses when the bits that it is part of are taken out of its molecule. Blue atoms make the
-# two alike, red ones make them different. RDKit draws such maps for one of the two molecules; here are both, on one scale, turned so that what they
+# **Atom by atom.** The value of an atom is what the similarity loses when the bits that it is part of are taken out of
+# its molecule. Blue atoms make the
+# two alike, red ones make them different. RDKit draws such maps for one of the two molecules; here are both, on one
+# scale, turned so that what they
 # share lies the same way.
 
 values = fingerprint_atoms(aspirin, wintergreen)
-figure = plot_molecules([aspirin, wintergreen], values, titles=["aspirin", "oil of wintergreen"], title="Tanimoto similarity of Morgan fingerprints")
+figure = plot_molecules(
+    [aspirin, wintergreen],
+    values,
+    titles=["aspirin", "oil of wintergreen"],
+    title="Tanimoto similarity of Morgan fingerprints",
+)
 
 # %%
 # The numbers are RDKit's own:
@@ -33,7 +42,8 @@ theirs = GetAtomicWeightsForFingerprint(aspirin, wintergreen, GetMorganFingerpri
 print("equal to RDKit's:", values[1].tolist() == list(theirs))
 
 # %%
-# **Any similarity.** The same function takes whatever scores two things. Here it is the size of the largest common part, of which nothing is
+# **Any similarity.** The same function takes whatever scores two things. Here it is the size of the largest common
+# part, of which nothing is
 # known but the number, and a bond is left out by really cutting it.
 
 from rdkit.Chem import rdFMCS  # noqa: E402
@@ -56,7 +66,13 @@ def without_bond(molecule: Chem.Mol, number: int) -> Chem.Mol:
 
 
 bonds = leave_one_out(common, (aspirin, wintergreen), without_bond, lambda molecule: molecule.GetNumBonds())
-figure = plot_molecules([aspirin, wintergreen], [None, None], bonds, titles=["aspirin", "oil of wintergreen"], title="Largest common part, bond by bond")
+figure = plot_molecules(
+    [aspirin, wintergreen],
+    [None, None],
+    bonds,
+    titles=["aspirin", "oil of wintergreen"],
+    title="Largest common part, bond by bond",
+)
 
 # %%
 # :func:`~xsiamese.plot.molecule.molecule_svg` draws a single molecule as SVG, for a web page or a paper.

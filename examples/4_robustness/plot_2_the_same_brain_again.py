@@ -2,8 +2,10 @@
 The same brain again
 ====================
 
-36 people were scanned twice, and a Siamese network is to say whether two structural connectomes are of one person. Which connections of *one* brain does
-it recognise it by, whoever it is compared with? Needs the connectomes in ``XSIAMESE_DATA/brain_bnu1_dti`` (BNU 1 of the Consortium for Reliability and
+36 people were scanned twice, and a Siamese network is to say whether two structural connectomes are of one person.
+Which connections of *one* brain does
+it recognise it by, whoever it is compared with? Needs the connectomes in ``XSIAMESE_DATA/brain_bnu1_dti`` (BNU 1 of the
+Consortium for Reliability and
 Reproducibility, CC BY-NC).
 """
 
@@ -17,7 +19,8 @@ if not folder.is_dir():
     sys.exit()
 
 # %%
-# **The data**: numbers of streamlines between 84 regions, as logarithms, standardised connection by connection. Two thirds of the people are for training.
+# **The data**: numbers of streamlines between 84 regions, as logarithms, standardised connection by connection. Two
+# thirds of the people are for training.
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
@@ -28,7 +31,9 @@ people = [file.parts[-3].split("_")[0] for file in files]
 who = torch.tensor([sorted(set(people)).index(name) for name in people])
 train = who < 24
 mean, deviation = matrices[train].mean(0), matrices[train].std(0)
-scans = torch.where(deviation > 0.3, (matrices - mean) / deviation.clamp(min=0.3), 0.0)  # connections that hardly differ say nothing
+scans = torch.where(
+    deviation > 0.3, (matrices - mean) / deviation.clamp(min=0.3), 0.0
+)  # connections that hardly differ say nothing
 print(f"{len(set(people))} people, {len(files)} scans, {int((deviation > 0.3).sum()) // 2} connections that differ")
 
 # %%
@@ -37,8 +42,8 @@ print(f"{len(set(people))} people, {len(files)} scans, {int((deviation > 0.3).su
 from torch import nn  # noqa: E402
 
 from xsiamese import SiameseModel  # noqa: E402
-from xsiamese.comparison import Learned  # noqa: E402
 from xsiamese.data import ClassIndex  # noqa: E402
+from xsiamese.model.comparison import Learned  # noqa: E402
 from xsiamese.zoo.tabular import DistanceLogit  # noqa: E402
 
 torch.manual_seed(0)
@@ -62,11 +67,16 @@ test = scans[~train]
 i, j = torch.triu_indices(len(test), len(test), 1)
 with torch.no_grad():
     scores = model(test[i], test[j])
-print(f"ROC-AUC on pairs of {len(test) // 2} people it has not seen: {roc_auc_score(who[~train][i] == who[~train][j], scores):.3f}")
+print(
+    f"ROC-AUC on pairs of {len(test) // 2} people it has not seen: "
+    f"{roc_auc_score(who[~train][i] == who[~train][j], scores):.3f}"
+)
 
 # %%
-# **The invariance of one brain**, learned from unlabelled pairs of it with the training scans. A unit is a connection, both of its cells in the matrix. There
-# are thousands of them, so a unit must be cheap. The unlabelled scans are of other people, and the network says so: what is learned is what sets this brain
+# **The invariance of one brain**, learned from unlabelled pairs of it with the training scans. A unit is a connection,
+# both of its cells in the matrix. There
+# are thousands of them, so a unit must be cheap. The unlabelled scans are of other people, and the network says so:
+# what is learned is what sets this brain
 # apart.
 
 import warnings  # noqa: E402
@@ -90,17 +100,30 @@ pairs = (query.expand_as(references), references)
 grad_q, grad_r = PairSaliency(model).attribute(pairs)
 difference = (grad_q * (pairs[0] - pairs[1])).abs() + (grad_r * (pairs[1] - pairs[0])).abs()
 (held, _), trace = RobustPairExplainer(model, coupling="ball").attribute(
-    pairs, invariance=invariance, units=units, masks="shared", draws=8, descent=Descent(steps=1200, rate=200, dual_rate=0.3), return_convergence=True, **price
+    pairs,
+    invariance=invariance,
+    units=units,
+    masks="shared",
+    draws=8,
+    descent=Descent(steps=1200, rate=200, dual_rate=0.3),
+    return_convergence=True,
+    **price,
 )
 print(trace)
 figure = plot_connectomes(
-    [invariance.maps[0], held[0], held[1]], titles=["invariance of this brain", "against the same person's second scan", "against another person"],
-    strongest=40, limit=1.0, ends=("", "kept"), unsigned=True,
-)  # fmt: skip
+    [invariance.maps[0], held[0], held[1]],
+    titles=["invariance of this brain", "against the same person's second scan", "against another person"],
+    strongest=40,
+    limit=1.0,
+    ends=("", "kept"),
+    unsigned=True,
+)
 
 # %%
-# **How alike are the answers?** The 50 strongest connections, over the references; and how far the score moves if only these are kept. The honest reading: this
-# network spreads its evidence over thousands of connections. No fifty of them carry the decision, whoever chooses them, and a list of the strongest is a poor
+# **How alike are the answers?** The 50 strongest connections, over the references; and how far the score moves if only
+# these are kept. The honest reading: this
+# network spreads its evidence over thousands of connections. No fifty of them carry the decision, whoever chooses them,
+# and a list of the strongest is a poor
 # summary of it.
 
 from xsiamese_invariance.metrics import masked_divergence, mixed_draws, top_overlap, top_units  # noqa: E402
@@ -116,4 +139,7 @@ for name, maps in {
     kept = torch.zeros_like(maps)
     kept[:, cells[0], cells[1]] = top_units(relevance, 50).float()
     lost = masked_divergence(model, *pairs, (kept + kept.mT, kept + kept.mT), draws).mean()
-    print(f"{name:24} overlap of the top 50: {top_overlap(relevance, 50):.2f}   score lost with only these kept: {lost:.2f} nats")
+    print(
+        f"{name:24} overlap of the top 50: {top_overlap(relevance, 50):.2f}   score lost with only these kept: "
+        f"{lost:.2f} nats"
+    )

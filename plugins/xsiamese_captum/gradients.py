@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import captum.attr as captum
 
-from xsiamese import adapt
+from xsiamese.author import Adapted
 
 
-class PairSaliency(adapt.Adapted):
+class PairSaliency(Adapted):
     """How much the score reacts to each value: the size of its gradient (``abs=False`` keeps the sign)."""
 
     name, algorithm = "saliency", captum.Saliency
@@ -16,7 +16,7 @@ class PairSaliency(adapt.Adapted):
     modalities = frozenset({"image", "tabular", "graph"})
 
 
-class PairInputXGradient(adapt.Adapted):
+class PairInputXGradient(Adapted):
     """Gradient times input. On a bias-free ReLU encoder with a dot product each side's map sums to the score."""
 
     name, algorithm = "input_x_gradient", captum.InputXGradient
@@ -25,8 +25,9 @@ class PairInputXGradient(adapt.Adapted):
     modalities = frozenset({"image", "tabular", "graph"})
 
 
-class PairIntegratedGradients(adapt.Adapted):
-    """The gradient along the straight path from the baselines to the pair; both maps together sum to the change of the score.
+class PairIntegratedGradients(Adapted):
+    """The gradient along the straight path from the baselines to the pair; both maps together sum to the change of the
+    score.
 
     With ``wrt="first"`` only a moves and its map alone sums to F(a, b) - F(a0, b).
     """
@@ -38,7 +39,7 @@ class PairIntegratedGradients(adapt.Adapted):
     complete = True
 
 
-class PairGradientShap(adapt.Adapted):
+class PairGradientShap(Adapted):
     """Expected gradients: integrated gradients from baselines drawn from samples. Each pair gets the same draws."""
 
     name, algorithm = "gradient_shap", captum.GradientShap
@@ -48,14 +49,17 @@ class PairGradientShap(adapt.Adapted):
     differentiable = False
 
 
-class PairDeepLift(adapt.Adapted):
+class PairDeepLift(Adapted):
     """DeepLIFT's rescale rule: differences of activations from those at the baselines, in place of gradients.
 
-    Exact for one moving side of a model that is linear in that side's embedding (dot, bilinear). The comparison itself has
+    Exact for one moving side of a model that is linear in that side's embedding (dot, bilinear). The comparison itself
+    has
     no rescale rule: captum uses its gradient at the pair, so ask for ``return_convergence_delta`` and read it.
 
-    Of graphs it explains node features, through layers that are linear in them (GCN, GIN, GraphSAGE); attention is a product, which has no rule
-    either, and so is the weight of an edge times its message. captum sees activations that are modules, ``nn.ReLU`` and not ``torch.relu``.
+    Of graphs it explains node features, through layers that are linear in them (GCN, GIN, GraphSAGE); attention is a
+    product, which has no rule
+    either, and so is the weight of an edge times its message. captum sees activations that are modules, ``nn.ReLU`` and
+    not ``torch.relu``.
     """
 
     name, algorithm = "deep_lift", captum.DeepLift
@@ -67,7 +71,7 @@ class PairDeepLift(adapt.Adapted):
     known_parts = ("nodes",)
 
 
-class PairDeepLiftShap(adapt.Adapted):
+class PairDeepLiftShap(Adapted):
     """DeepLIFT averaged over several baselines, given as a pair of tensors with one sample a row."""
 
     name, algorithm = "deep_lift_shap", captum.DeepLiftShap
@@ -77,8 +81,10 @@ class PairDeepLiftShap(adapt.Adapted):
     differentiable = False
 
 
-class PairGuidedBackprop(adapt.Adapted):
-    """Gradients in which every ``nn.ReLU`` passes back only what is positive, forwards and backwards. Sensitive to edges, less to weights."""
+class PairGuidedBackprop(Adapted):
+    """Gradients in which every ``nn.ReLU`` passes back only what is positive, forwards and backwards. Sensitive to
+    edges, less to weights.
+    """
 
     name, algorithm = "guided_backprop", captum.GuidedBackprop
     formula = r"\partial s / \partial x \text{ with } R^l = 1[z > 0]\, 1[R^{l+1} > 0]\, R^{l+1}"
@@ -86,7 +92,7 @@ class PairGuidedBackprop(adapt.Adapted):
     hooks = unique = True
 
 
-class PairDeconvolution(adapt.Adapted):
+class PairDeconvolution(Adapted):
     """Gradients in which every ``nn.ReLU`` passes back what is positive, whatever it did forwards."""
 
     name, algorithm = "deconvolution", captum.Deconvolution
@@ -95,10 +101,12 @@ class PairDeconvolution(adapt.Adapted):
     hooks = unique = True
 
 
-class PairLRP(adapt.Adapted):
-    """Layer-wise relevance propagation with captum's epsilon rule; the relevance of each layer is that of the next, redistributed.
+class PairLRP(Adapted):
+    """Layer-wise relevance propagation with captum's epsilon rule; the relevance of each layer is that of the next,
+    redistributed.
 
-    The relevance that enters each branch is the embedding times the score's gradient. Give other rules as ``module.rule``.
+    The relevance that enters each branch is the embedding times the score's gradient. Give other rules as
+    ``module.rule``.
     """
 
     name, algorithm = "lrp", captum.LRP
@@ -108,7 +116,7 @@ class PairLRP(adapt.Adapted):
     tie = differentiable = False
 
 
-class PairGuidedGradCam(adapt.Adapted):
+class PairGuidedGradCam(Adapted):
     """Guided backpropagation times Grad-CAM, each branch with its own."""
 
     name, algorithm = "guided_gradcam", captum.GuidedGradCam

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import captum.attr as captum
 
-from xsiamese import adapt
+from xsiamese.author import Adapted
 
 
-class _Layered(adapt.Adapted):
+class _Layered(Adapted):
     needs_layer = True
     hooks = True
 
@@ -22,7 +22,9 @@ class PairLayerActivation(_Layered):
 
 
 class PairLayerGradCam(_Layered):
-    """captum's Grad-CAM: the layer's channels weighted by their mean gradients. :class:`PairGradCAM` gives the same maps faster."""
+    """captum's Grad-CAM: the layer's channels weighted by their mean gradients. :class:`PairGradCAM` gives the same
+    maps faster.
+    """
 
     name, algorithm = "layer_gradcam", captum.LayerGradCam
     formula = r"\sum_k \overline{\partial s / \partial A_k}\, A_k"
@@ -39,7 +41,9 @@ class PairLayerGradientXActivation(_Layered):
 
 
 class PairLayerIntegratedGradients(_Layered):
-    """Integrated gradients from the baselines' activations to the pair's, both branches on one path; together they are complete."""
+    """Integrated gradients from the baselines' activations to the pair's, both branches on one path; together they are
+    complete.
+    """
 
     name, algorithm = "layer_integrated_gradients", captum.LayerIntegratedGradients
     formula = r"(A - A_0) \odot \int_0^1 \partial s / \partial A \,(A_0 + t (A - A_0))\, dt"
@@ -106,7 +110,9 @@ class PairLayerLRP(_Layered):
 
 
 class PairLayerFeatureAblation(_Layered):
-    """What the score loses when a unit of one branch's layer is replaced by its baseline; ``layer_mask=(of a, of b)`` groups units."""
+    """What the score loses when a unit of one branch's layer is replaced by its baseline; ``layer_mask=(of a, of b)``
+    groups units.
+    """
 
     name, algorithm = "layer_feature_ablation", captum.LayerFeatureAblation
     formula = r"s(A) - s(A_{\setminus i})"

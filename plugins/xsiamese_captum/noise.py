@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xsiamese import PairAttribution, PairBatch
+from xsiamese.author import PairAttribution, PairBatch
 from xsiamese_captum.gradients import PairSaliency
 
 
 class PairNoiseTunnel(PairAttribution):
-    """The mean, mean square or variance of any explainer's maps over pairs with Gaussian noise; each side has noise of its own.
+    """The mean, mean square or variance of any explainer's maps over pairs with Gaussian noise; each side has noise of
+    its own.
 
     On graphs noise is added to features, weights and attributes; the gates of edges stay at 1.
 
@@ -29,7 +30,9 @@ class PairNoiseTunnel(PairAttribution):
     differentiable = False
 
     def __init__(self, explainer: PairAttribution | Callable[..., Any], layer: Any = None, **settings: Any) -> None:
-        self.explainer = explainer if isinstance(explainer, PairAttribution) else PairSaliency(explainer, layer, **settings)
+        self.explainer = (
+            explainer if isinstance(explainer, PairAttribution) else PairSaliency(explainer, layer, **settings)
+        )
         super().__init__(self.explainer.model, self.explainer.layer)
 
     @property
@@ -37,7 +40,13 @@ class PairNoiseTunnel(PairAttribution):
         return self.explainer.of_layer
 
     def compute(
-        self, batch: PairBatch, *, nt_type: str = "smoothgrad", nt_samples: int = 5, stdevs: float | tuple[float, float] = 0.1, **options: Any
+        self,
+        batch: PairBatch,
+        *,
+        nt_type: str = "smoothgrad",
+        nt_samples: int = 5,
+        stdevs: float | tuple[float, float] = 0.1,
+        **options: Any,
     ) -> tuple[Any, Any]:
         """The smoothed maps.
 
@@ -51,22 +60,35 @@ class PairNoiseTunnel(PairAttribution):
         if nt_type not in ("smoothgrad", "smoothgrad_sq", "vargrad"):
             raise ValueError(f"nt_type={nt_type!r}: 'smoothgrad', 'smoothgrad_sq' or 'vargrad' is needed")
         spread = stdevs if isinstance(stdevs, (tuple, list)) else (stdevs, stdevs)
-        noisy = [side.holding(tuple(_noisy(leaf, nt_samples, sigma) for leaf in side.leaves)) for side, sigma in zip((batch.a, batch.b), spread, strict=True)]
+        noisy = [
+            side.holding(tuple(_noisy(leaf, nt_samples, sigma) for leaf in side.leaves))
+            for side, sigma in zip((batch.a, batch.b), spread, strict=True)
+        ]
         inner = self.explainer.copy_for(batch.model)
         maps = inner.attribute(
-            [side.rebuild(side.leaves) for side in noisy], batch.target, wrt=batch.wrt, seed=None, internal_batch_size=batch.rows,
-            additional_forward_args=tuple(v.expand(nt_samples, *v.shape[1:]) if isinstance(v, Tensor) else v for v in batch.extra) or None,
-            parts=batch.a.parts or None, **options,
-        )  # fmt: skip
+            [side.rebuild(side.leaves) for side in noisy],
+            batch.target,
+            wrt=batch.wrt,
+            seed=None,
+            internal_batch_size=batch.rows,
+            additional_forward_args=tuple(
+                v.expand(nt_samples, *v.shape[1:]) if isinstance(v, Tensor) else v for v in batch.extra
+            )
+            or None,
+            parts=batch.a.parts or None,
+            **options,
+        )
         self.layer_names_ = inner.layer_names_
-        first, second = (side.unwrapped(found, inner.of_layer) for side, found in zip((batch.a, batch.b), maps, strict=True))
+        first, second = (
+            side.unwrapped(found, inner.of_layer) for side, found in zip((batch.a, batch.b), maps, strict=True)
+        )
         return _summary(first, nt_type, nt_samples), _summary(second, nt_type, nt_samples)
 
     @classmethod
     def options(cls) -> dict[str, Any]:
         from inspect import Parameter
 
-        from xsiamese import explainers
+        from xsiamese.author import explainers
 
         inner = {name: p for other in explainers().values() if other is not cls for name, p in other.options().items()}
         return {**{name: Parameter(name, Parameter.KEYWORD_ONLY) for name in inner}, **super().options()}

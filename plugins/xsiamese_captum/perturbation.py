@@ -6,13 +6,15 @@ from typing import Any
 
 import captum.attr as captum
 
-from xsiamese import PairBatch, adapt
+from xsiamese.author import Adapted, PairBatch
 
 
-class PairFeatureAblation(adapt.Adapted):
-    """What the score loses when a feature is replaced by its baseline. On an additive score that is the feature's share.
+class PairFeatureAblation(Adapted):
+    """What the score loses when a feature is replaced by its baseline. On an additive score that is the feature's
+    share.
 
-    A factored model encodes the side that is not being changed once only. ``feature_mask=(mask_a, mask_b)`` groups features;
+    A factored model encodes the side that is not being changed once only. ``feature_mask=(mask_a, mask_b)`` groups
+    features;
     equal numbers on the two sides are removed one by one, or together with ``joint=True``.
     """
 
@@ -23,7 +25,7 @@ class PairFeatureAblation(adapt.Adapted):
     separable = True
 
 
-class PairOcclusion(adapt.Adapted):
+class PairOcclusion(Adapted):
     """What the score loses, on average, when a sliding window covers a value.
 
     ``sliding_window_shapes`` (channels, height, width) is one for both sides or a pair; so are ``strides``.
@@ -40,8 +42,10 @@ class PairOcclusion(adapt.Adapted):
         return super().compute(batch, **options)
 
 
-class PairFeaturePermutation(adapt.Adapted):
-    """What the score loses when a feature is exchanged among the pairs of the batch. Needs several pairs; the map depends on all."""
+class PairFeaturePermutation(Adapted):
+    """What the score loses when a feature is exchanged among the pairs of the batch. Needs several pairs; the map
+    depends on all.
+    """
 
     name, algorithm = "feature_permutation", captum.FeaturePermutation
     formula = r"s(x) - s(x_{i \leftarrow \pi(i)})"
@@ -50,8 +54,10 @@ class PairFeaturePermutation(adapt.Adapted):
     stochastic = across_pairs = True
 
 
-class PairShapleyValueSampling(adapt.Adapted):
-    """Shapley values of all features of both sides as one game, from sampled orders; they sum to the change of the score exactly."""
+class PairShapleyValueSampling(Adapted):
+    """Shapley values of all features of both sides as one game, from sampled orders; they sum to the change of the
+    score exactly.
+    """
 
     name, algorithm = "shapley_value_sampling", captum.ShapleyValueSampling
     formula = r"\mathbb{E}_\pi\,[s(x_{\pi \leq i}) - s(x_{\pi < i})]"
@@ -60,8 +66,10 @@ class PairShapleyValueSampling(adapt.Adapted):
     complete = stochastic = True
 
 
-class PairShapleyValues(adapt.Adapted):
-    """Exact Shapley values, over all orders of the features: for a handful of features or of groups in ``feature_mask``."""
+class PairShapleyValues(Adapted):
+    """Exact Shapley values, over all orders of the features: for a handful of features or of groups in
+    ``feature_mask``.
+    """
 
     name, algorithm = "shapley_values", captum.ShapleyValues
     formula = r"\frac{1}{n!} \sum_\pi [s(x_{\pi \leq i}) - s(x_{\pi < i})]"
@@ -70,8 +78,10 @@ class PairShapleyValues(adapt.Adapted):
     complete = True
 
 
-class PairLime(adapt.Adapted):
-    """The weights of a sparse linear model of the score around the pair, in features present or absent (needs scikit-learn)."""
+class PairLime(Adapted):
+    """The weights of a sparse linear model of the score around the pair, in features present or absent (needs
+    scikit-learn).
+    """
 
     name, algorithm = "lime", captum.Lime
     formula = r"\arg\min_w \sum_z k(z) (s(z) - w^\top z)^2 + \alpha |w|_1"
@@ -80,7 +90,7 @@ class PairLime(adapt.Adapted):
     stochastic = fitted = True
 
 
-class PairKernelShap(adapt.Adapted):
+class PairKernelShap(Adapted):
     """Shapley values as the weights of a weighted linear regression (needs scikit-learn)."""
 
     name, algorithm = "kernel_shap", captum.KernelShap

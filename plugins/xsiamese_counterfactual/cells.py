@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xsiamese import PairBatch, SiameseModel
-from xsiamese.layers import ChannelsLast, Layer, Layout, Tokens
+from xsiamese.author import ChannelsLast, Layer, Layout, PairBatch, SiameseModel, Tokens
 
 ROOM = 2**25  # numbers in one forward pass of many candidates
 
@@ -74,13 +73,17 @@ class Place(ABC):
     def embeddings(self, cells: Tensor) -> Tensor:
         """The embeddings of cells in place of this side's, in float64."""
         with torch.no_grad():
-            return torch.cat([self.embedding(self.made_of(part)).flatten(1).double() for part in torch.split(cells, self.rows)])
+            return torch.cat(
+                [self.embedding(self.made_of(part)).flatten(1).double() for part in torch.split(cells, self.rows)]
+            )
 
 
 class LayerPlace(Place):
     """The cells of a layer's output."""
 
-    def __init__(self, batch: PairBatch, side: int, layer: Layer, raw: Tensor, layout: Layout = None, other: Tensor | None = None) -> None:
+    def __init__(
+        self, batch: PairBatch, side: int, layer: Layer, raw: Tensor, layout: Layout = None, other: Tensor | None = None
+    ) -> None:
         super().__init__(batch, side, other)
         self.where, self.raw, self.layout = layer, raw, layout
         if raw.dim() == 4:
@@ -88,7 +91,10 @@ class LayerPlace(Place):
         elif raw.dim() == 3:
             self.grid = tuple(layout(raw).shape[2:]) if isinstance(layout, Tokens) else (raw.shape[1],)
         else:
-            raise ValueError(f"the output of the layer is {tuple(raw.shape)}: swapping regions needs a grid (N, C, H, W) or tokens (N, tokens, C)")
+            raise ValueError(
+                f"the output of the layer is {tuple(raw.shape)}: swapping regions needs a grid (N, C, H, W) or "
+                "tokens (N, tokens, C)"
+            )
         self.prefix = layout.prefix if isinstance(layout, Tokens) else 0
 
     def cells(self, raw: Tensor) -> Tensor:
@@ -118,7 +124,10 @@ class PixelPlace(Place):
         self.one = batch.one_sided("second" if side else "first")
         leaves = (batch.b if side else batch.a).leaves
         if len(leaves) != 1 or leaves[0].dim() != 4:
-            raise ValueError(f"patch= swaps pixels of an image (pairs, channels, height, width); input {'ab'[side]} is {tuple(leaves[0].shape)}")
+            raise ValueError(
+                f"patch= swaps pixels of an image (pairs, channels, height, width); input {'ab'[side]} is "
+                f"{tuple(leaves[0].shape)}"
+            )
         self.raw, self.patch = leaves[0], patch
         height, width = self.raw.shape[2:]
         if patch < 1 or height % patch or width % patch:
@@ -160,14 +169,27 @@ def place_of(index: int, grid: tuple[int, ...]) -> tuple[int, ...]:
     return (index,) if len(grid) == 1 else divmod(index, grid[1])
 
 
-def composed(image: Tensor, source: Tensor, edits: list[tuple[int, int]], grid: tuple[int, ...], source_grid: tuple[int, ...]) -> Tensor:
+def composed(
+    image: Tensor, source: Tensor, edits: list[tuple[int, int]], grid: tuple[int, ...], source_grid: tuple[int, ...]
+) -> Tensor:
     """A picture of swapped cells: the pixels under each cell, copied."""
-    if image.dim() != 4 or source.shape[1] != image.shape[1] or source.dim() != 4 or len(grid) != 2 or len(source_grid) != 2:
+    if (
+        image.dim() != 4
+        or source.shape[1] != image.shape[1]
+        or source.dim() != 4
+        or len(grid) != 2
+        or len(source_grid) != 2
+    ):
         return image
     made = image.clone()
     for to, origin in edits:
-        (top, bottom), (left, right) = (span(k, n, size) for k, n, size in zip(place_of(to, grid), grid, image.shape[2:], strict=True))
-        (up, down), (west, east) = (span(k, n, size) for k, n, size in zip(place_of(origin, source_grid), source_grid, source.shape[2:], strict=True))
+        (top, bottom), (left, right) = (
+            span(k, n, size) for k, n, size in zip(place_of(to, grid), grid, image.shape[2:], strict=True)
+        )
+        (up, down), (west, east) = (
+            span(k, n, size)
+            for k, n, size in zip(place_of(origin, source_grid), source_grid, source.shape[2:], strict=True)
+        )
         piece = source[..., up:down, west:east]
         made[..., top:bottom, left:right] = functional.interpolate(piece.float(), (bottom - top, right - left)).to(made)
     return made

@@ -75,14 +75,21 @@ def changes_of(place: Place, cells: Tensor, source: Tensor) -> tuple[Changes | N
     scale = float(each.abs().max().clamp_min(1e-30))
     swapped = own.clone()
     swapped[::2] = theirs[torch.arange(0, count, 2, device=cells.device) % len(source)]
-    if float((own.mean(0) - start).abs().max()) <= tolerance * scale and float((swapped.mean(0) - probed).abs().max()) <= tolerance * scale:
+    if (
+        float((own.mean(0) - start).abs().max()) <= tolerance * scale
+        and float((swapped.mean(0) - probed).abs().max()) <= tolerance * scale
+    ):
         return Pooled(own / count, theirs / count), start
     change = _linear_changes(place, cells, source, start, probed, probe, tolerance)
     return None if change is None else Placed(change), start
 
 
-def _linear_changes(place: Place, cells: Tensor, source: Tensor, start: Tensor, probed: Tensor, probe: Tensor, tolerance: float) -> Tensor | None:
-    """The same for a head that is linear in the cells but not alike in all places: by its Jacobian, which is then checked."""
+def _linear_changes(
+    place: Place, cells: Tensor, source: Tensor, start: Tensor, probed: Tensor, probe: Tensor, tolerance: float
+) -> Tensor | None:
+    """The same for a head that is linear in the cells but not alike in all places: by its Jacobian, which is then
+    checked.
+    """
     size = len(start) * cells.numel()
     if size > 2**26 or len(cells) * len(source) * len(start) > 2**26:
         return None
@@ -91,9 +98,16 @@ def _linear_changes(place: Place, cells: Tensor, source: Tensor, start: Tensor, 
         z = place.embedding(place.made_of(moved[None])).flatten()
         if not z.requires_grad:
             return None
-        (jacobian,) = torch.autograd.grad(z, moved, torch.eye(len(z), dtype=z.dtype, device=z.device), is_grads_batched=True)
+        (jacobian,) = torch.autograd.grad(
+            z, moved, torch.eye(len(z), dtype=z.dtype, device=z.device), is_grads_batched=True
+        )
     jacobian = jacobian.double()  # (dimensions, cells, numbers)
     expected = start + torch.einsum("dif,if->d", jacobian, (probe - cells).double())
-    if float((expected - probed).abs().max()) > tolerance * max(float(start.abs().max()), float(probed.abs().max()), 1e-30):
+    if float((expected - probed).abs().max()) > tolerance * max(
+        float(start.abs().max()), float(probed.abs().max()), 1e-30
+    ):
         return None
-    return torch.einsum("dif,jf->ijd", jacobian, source.double()) - torch.einsum("dif,if->id", jacobian, cells.double())[:, None]
+    return (
+        torch.einsum("dif,jf->ijd", jacobian, source.double())
+        - torch.einsum("dif,if->id", jacobian, cells.double())[:, None]
+    )

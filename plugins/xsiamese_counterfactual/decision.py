@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xsiamese import Comparison, PairAttribution, PairModel
-from xsiamese.layers import Layer, Layout
+from xsiamese.author import Comparison, Layer, Layout, PairAttribution, PairModel
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,9 @@ class Decision:
         return self.alike(closeness) != torch.as_tensor(before, device=closeness.device)
 
     def progress(self, closeness: Tensor, before: Tensor | bool) -> Tensor:
-        """How far beyond the threshold a value is on the way away from the decision before; negative while it has not got there."""
+        """How far beyond the threshold a value is on the way away from the decision before; negative while it has not
+        got there.
+        """
         away = closeness - self.cut
         return torch.where(torch.as_tensor(before, device=closeness.device), -away, away)
 
@@ -70,20 +71,30 @@ class DecisionExplainer(PairAttribution):
     """An explainer that is about the decision, and so knows a threshold."""
 
     def __init__(
-        self, model: Callable[..., Any], layer: Layer = None, *, threshold: float | None = None,
-        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None, higher_is_closer: bool | None = None, layout: Layout = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: Callable[..., Any],
+        layer: Layer = None,
+        *,
+        threshold: float | None = None,
+        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
+        higher_is_closer: bool | None = None,
+        layout: Layout = None,
+    ) -> None:
         super().__init__(model, layer, comparison=comparison, higher_is_closer=higher_is_closer, layout=layout)
         self.threshold = threshold
 
     def decision(self) -> Decision:
-        """The decision that is explained: at :attr:`threshold`, or else at the one that the comparison was calibrated to."""
+        """The decision that is explained: at :attr:`threshold`, or else at the one that the comparison was calibrated
+        to.
+        """
         return Decision.of(self.model, self.threshold)
 
 
 @contextmanager
 def unclamped() -> Iterator[None]:
-    """Silences the warning that a clamped distance is explained unclamped: a decision always is about the unclamped one."""
+    """Silences the warning that a clamped distance is explained unclamped: a decision always is about the unclamped
+    one.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="the distance of .* is clamped")
         yield

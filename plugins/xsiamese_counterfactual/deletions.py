@@ -1,4 +1,6 @@
-"""The fewest parts of two graphs whose deletion crosses the threshold: all sets of a few, a beam beyond, needless ones put back."""
+"""The fewest parts of two graphs whose deletion crosses the threshold: all sets of a few, a beam beyond, needless ones
+put back.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from xsiamese import PairBatch
-from xsiamese.variants import of_side, values_without
+from xsiamese.author import PairBatch, of_side, values_without
 from xsiamese_counterfactual.decision import Decision
 
 Delete = Literal["edges", "nodes", "both"]
@@ -59,7 +60,9 @@ class Deletions:
         if delete == "both":
             for i, node in enumerate(self.parts):
                 for j, edge in enumerate(self.parts):
-                    self.needed[i, j] = edge.is_edge and not node.is_edge and edge.side == node.side and node.nodes[0] in edge.nodes
+                    self.needed[i, j] = (
+                        edge.is_edge and not node.is_edge and edge.side == node.side and node.nodes[0] in edge.nodes
+                    )
 
     def allowed(self, sets: Tensor) -> Tensor:
         """The sets that leave each graph a node, and in which no node has gone before its edges."""
@@ -124,7 +127,9 @@ def fewest(options: Deletions, decision: Decision, most: int, exact: int, budget
     for size in range(1, min(most, count) + 1):
         everything = size <= exact and tried == size - 1 and (cost := comb(count, size)) <= budget
         if everything:
-            sets = torch.zeros(cost, count, dtype=torch.bool).scatter_(1, torch.combinations(torch.arange(count), size), True)
+            sets = torch.zeros(cost, count, dtype=torch.bool).scatter_(
+                1, torch.combinations(torch.arange(count), size), True
+            )
             budget, tried = budget - cost, size
         else:
             sets = torch.unique((kept[:, None] | torch.eye(count, dtype=torch.bool))[~kept], dim=0)

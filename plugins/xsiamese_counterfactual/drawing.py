@@ -34,8 +34,12 @@ def draw(found: Counterfactual, preprocessing: Any = None) -> Figure:
     side = "ab".index(found.side)
     donor = before[1 - side] if found.distractor is None else _picture(found.distractor, "distractor", preprocessing)
     figure.set_size_inches(11.5, 3.6)
-    areas = figure.add_gridspec(1, 3, width_ratios=(2.1, 2.1, 1.2), wspace=0.18, left=0.02, right=0.94, top=0.8, bottom=0.16)
-    first, second, third, fourth = (figure.add_subplot(areas[half].subgridspec(1, 2, wspace=0.08)[k]) for half in (0, 1) for k in (0, 1))
+    areas = figure.add_gridspec(
+        1, 3, width_ratios=(2.1, 2.1, 1.2), wspace=0.18, left=0.02, right=0.94, top=0.8, bottom=0.16
+    )
+    first, second, third, fourth = (
+        figure.add_subplot(areas[half].subgridspec(1, 2, wspace=0.08)[k]) for half in (0, 1) for k in (0, 1)
+    )
     for axis, picture, title in ((first, before[0], _name(found, 0)), (second, before[1], _name(found, 1))):
         _show(axis, picture, title)
     kept, changed = (fourth, third) if side == 0 else (third, fourth)
@@ -76,7 +80,11 @@ def draw_maps(found: DecisionMaps, preprocessing: Any = None) -> Figure:
                 _show(axis, 0.5 + 0.5 * picture.mean(2), title)  # pale, so that the map stands out
                 heat = part[side][i].detach().float().cpu().sum(0)
                 strength = heat.abs() / (1.0 if published else limit)
-                colours = {"cmap": "Reds", "vmin": 0, "vmax": 1} if published else {"cmap": "RdBu", "vmin": -limit, "vmax": limit}
+                colours = (
+                    {"cmap": "Reds", "vmin": 0, "vmax": 1}
+                    if published
+                    else {"cmap": "RdBu", "vmin": -limit, "vmax": limit}
+                )
                 axis.imshow(heat.numpy(), alpha=(0.85 * strength.clamp(0, 1).sqrt()).numpy(), **colours)
         if found.alike:
             word, colour = _verdict(found.alike[i])
@@ -100,7 +108,14 @@ def _draw_features(figure: Figure, found: Counterfactual) -> Figure:
         left.text(0.5, line - 0.08, f"{edit.before:.4g} to {edit.after:.4g}", ha="center", va="bottom", fontsize=9)
         if partner.shape == found.inputs[side].shape:
             where = (float(partner[0, edit.where[0]]) - edit.before) / span * (1 if edit.after >= edit.before else -1)
-            left.plot(min(max(where, -0.4), 1.5), line, "o", color="#555", ms=6, label="partner's value" if line == 0 else None)
+            left.plot(
+                min(max(where, -0.4), 1.5),
+                line,
+                "o",
+                color="#555",
+                ms=6,
+                label="partner's value" if line == 0 else None,
+            )
     left.set_xlim(-0.7, 1.6)
     left.set_ylim(len(found.edits) - 0.4, -0.6)
     left.axis("off")
@@ -126,7 +141,12 @@ def _draw_graphs(figure: Figure, found: Counterfactual) -> Figure:
     across, up = frame(places)
     for side, (axis, graph, spots) in enumerate(zip(axes, graphs, places, strict=False)):
         gone = frozenset(edit.where for edit in found.edits if edit.side == "ab"[side])
-        draw_graph(axis, Coloured(graph, title=f"{_name(found, side)}: {len(gone) or 'none'} deleted", gone=gone), spots, Scale())
+        draw_graph(
+            axis,
+            Coloured(graph, title=f"{_name(found, side)}: {len(gone) or 'none'} deleted", gone=gone),
+            spots,
+            Scale(),
+        )
         axis.set_xlim(*across)
         axis.set_ylim(*up)
     _scores(axes[2], found)
@@ -143,16 +163,33 @@ def _arrows(figure: Figure, found: Counterfactual, changed: Axes, donor: Axes, e
     for edit in found.edits:
         assert edit.source is not None
         centres = []
-        for axis, cell, picture, grid in ((donor, edit.source, source, found.source_grid or found.grid), (changed, edit.where, edited, found.grid)):
+        for axis, cell, picture, grid in (
+            (donor, edit.source, source, found.source_grid or found.grid),
+            (changed, edit.where, edited, found.grid),
+        ):
             height, width = picture.shape[0] / grid[0], picture.shape[1] / grid[1]
-            axis.add_patch(Rectangle((cell[1] * width - 0.5, cell[0] * height - 0.5), width, height, fill=False, edgecolor=EDIT, lw=1.6))
+            axis.add_patch(
+                Rectangle(
+                    (cell[1] * width - 0.5, cell[0] * height - 0.5), width, height, fill=False, edgecolor=EDIT, lw=1.6
+                )
+            )
             centres.append(((cell[1] + 0.5) * width - 0.5, (cell[0] + 0.5) * height - 0.5))
         figure.add_artist(
             ConnectionPatch(
-                centres[0], centres[1], "data", "data", axesA=donor, axesB=changed, arrowstyle="-|>", color=EDIT, lw=1.4, alpha=0.9,
-                connectionstyle="arc3,rad=0.18", mutation_scale=11,
+                centres[0],
+                centres[1],
+                "data",
+                "data",
+                axesA=donor,
+                axesB=changed,
+                arrowstyle="-|>",
+                color=EDIT,
+                lw=1.4,
+                alpha=0.9,
+                connectionstyle="arc3,rad=0.18",
+                mutation_scale=11,
             )
-        )  # fmt: skip
+        )
 
 
 def _scores(axis: Axes, found: Counterfactual) -> None:

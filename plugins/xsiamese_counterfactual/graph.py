@@ -7,9 +7,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from xsiamese import PairBatch
-from xsiamese.inputs import Side
-from xsiamese.variants import of_side
+from xsiamese.author import PairBatch, Side, of_side
 from xsiamese_counterfactual.decision import Decision, unclamped
 from xsiamese_counterfactual.deletions import Delete, Deletions, Found, Part, fewest
 from xsiamese_counterfactual.result import Counterfactual, Edit
@@ -22,17 +20,23 @@ SIDES: dict[tuple[int, ...], Literal["a", "b", "both"]] = {(): "both", (0,): "a"
 class PairGraphEdits(PairCounterfactual):
     r"""Counterfactual by deletion: the fewest edges or nodes without which the decision on two graphs is another.
 
-    All sets of one, two and three deletions are tried as long as ``budget`` allows, which is exact: no fewer flip the decision. Beyond that the
-    ``beam`` best sets are extended by one deletion after the other, and deletions that turn out to be needless are undone. The candidates of
-    a step are one batch; a factored model encodes each different variant of each graph once. The edited graphs are then built anew and scored
+    All sets of one, two and three deletions are tried as long as ``budget`` allows, which is exact: no fewer flip the
+    decision. Beyond that the
+    ``beam`` best sets are extended by one deletion after the other, and deletions that turn out to be needless are
+    undone. The candidates of
+    a step are one batch; a factored model encodes each different variant of each graph once. The edited graphs are then
+    built anew and scored
     by the model itself.
 
-    Unlike the other counterfactuals, with ``wrt="both"`` deletions may be spread over both graphs: an edge that b has too little is one that a
-    has too much. For graphs without labels the fewest deletions (``delete="both"``) that make two graphs the same are their edit distance.
+    Unlike the other counterfactuals, with ``wrt="both"`` deletions may be spread over both graphs: an edge that b has
+    too little is one that a
+    has too much. For graphs without labels the fewest deletions (``delete="both"``) that make two graphs the same are
+    their edit distance.
 
     Example:
         >>> from torch_geometric.data import Batch, Data
-        >>> square = Data(x=torch.ones(4, 1), edge_index=torch.tensor([[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]]))
+        >>> ring = torch.tensor([[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]])
+        >>> square = Data(x=torch.ones(4, 1), edge_index=ring)
         >>> path = Data(x=torch.ones(4, 1), edge_index=torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]]))
         >>> def edges(batch):
         ...     return torch.bincount(batch.batch[batch.edge_index[0]], minlength=batch.num_graphs).float() / 2
@@ -43,7 +47,10 @@ class PairGraphEdits(PairCounterfactual):
     """
 
     name = "graph_edits"
-    formula = r"\min_{D_a, D_b} |D_a| + |D_b| \;\text{s.t.}\; [s(G_a \setminus D_a, G_b \setminus D_b) \ge \tau] \ne [s(G_a, G_b) \ge \tau]"
+    formula = (
+        r"\min_{D_a, D_b} |D_a| + |D_b| \;\text{s.t.}\; [s(G_a \setminus D_a, G_b \setminus D_b) \ge \tau] "
+        r"\ne [s(G_a, G_b) \ge \tau]"
+    )
     reference = ("lucic2022",)
     modalities: ClassVar[frozenset[str]] = frozenset({"graph"})
     known_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
@@ -51,7 +58,9 @@ class PairGraphEdits(PairCounterfactual):
     symmetric: ClassVar[bool] = False  # of sets that do equally well the first is taken
 
     def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Any:
-        """The closeness that each deletion takes away: on the edges, or shared between their ends where nodes are asked for."""
+        """The closeness that each deletion takes away: on the edges, or shared between their ends where nodes are asked
+        for.
+        """
         with unclamped():
             found = self.search_sides(batch, self.decision(), **options)
         maps = []
@@ -65,16 +74,25 @@ class PairGraphEdits(PairCounterfactual):
         return self.search(batch, decision, moving[0] if len(moving) == 1 else EITHER, **options)
 
     def search(
-        self, batch: PairBatch, decision: Decision, side: int, *, delete: Delete = "edges", most: int = 10, exact: int = 3,
-        budget: int = 20_000, beam: int = 8,
-    ) -> list[Counterfactual]:  # fmt: skip
+        self,
+        batch: PairBatch,
+        decision: Decision,
+        side: int,
+        *,
+        delete: Delete = "edges",
+        most: int = 10,
+        exact: int = 3,
+        budget: int = 20_000,
+        beam: int = 8,
+    ) -> list[Counterfactual]:
         """Deletes edges and nodes.
 
         Args:
             batch: the pairs.
             decision: what is to flip.
             side: which graph deletions may be in, 0 for a, 1 for b, 2 for either.
-            delete: "edges", an undirected one as a whole; "nodes", each with all its edges; "both": edges, and nodes that have no edge left.
+            delete: "edges", an undirected one as a whole; "nodes", each with all its edges; "both": edges, and nodes
+                that have no edge left.
             most: the most deletions. One node is always left.
             exact: up to how many deletions all sets are tried.
             budget: how many sets that may cost for each pair; what it does not suffice for is left to the beam.
@@ -87,7 +105,10 @@ class PairGraphEdits(PairCounterfactual):
         if delete not in get_args(Delete):
             raise ValueError(f"delete={delete!r}: 'edges', 'nodes' or 'both' is needed")
         if most < 1 or exact < 0 or budget < 0 or beam < 1:
-            raise ValueError(f"most={most}, exact={exact}, budget={budget}, beam={beam}: at least one deletion and a beam of one must be allowed")
+            raise ValueError(
+                f"most={most}, exact={exact}, budget={budget}, beam={beam}: at least one deletion and a beam of one "
+                "must be allowed"
+            )
         found = []
         batch = batch if side == EITHER else batch.one_sided("second" if side else "first")
         for one in pairs_of(batch, type(self).__name__):
@@ -105,7 +126,10 @@ def verified(options: Deletions, decision: Decision, found: Found, most: int, de
     for i, column in enumerate(found.order):
         steps[i + 1 :, column] = True
     sides = (0, 1)
-    graphs = [[options.graphs[side].without(*options.masks(rows[None], side)).to_data_list()[0] for side in sides] for rows in (steps[0], steps[-1])]
+    graphs = [
+        [options.graphs[side].without(*options.masks(rows[None], side)).to_data_list()[0] for side in sides]
+        for rows in (steps[0], steps[-1])
+    ]
     before, edited = ((Batch.from_data_list([pair[0]]), Batch.from_data_list([pair[1]])) for pair in graphs)
     scores = [float(decision.score(options.closeness_of(*pair))) for pair in (before, edited)]
     path = decision.score(options.closeness(steps))[1:].tolist()
@@ -115,10 +139,20 @@ def verified(options: Deletions, decision: Decision, found: Found, most: int, de
     touched = {options.parts[column].side for column in found.order}
     count = sum(not touched or part.side in touched for part in options.parts)
     return Counterfactual(
-        kind="graph", side=SIDES[tuple(sorted(touched))], flipped=flipped, score_before=scores[0], score_after=scores[1], threshold=decision.threshold,
-        higher_is_closer=decision.higher_is_closer, edits=edits, count=len(edits), size=len(edits) / max(count, 1), inputs=before, edited=edited,
+        kind="graph",
+        side=SIDES[tuple(sorted(touched))],
+        flipped=flipped,
+        score_before=scores[0],
+        score_after=scores[1],
+        threshold=decision.threshold,
+        higher_is_closer=decision.higher_is_closer,
+        edits=edits,
+        count=len(edits),
+        size=len(edits) / max(count, 1),
+        inputs=before,
+        edited=edited,
         reason="" if flipped else why(found, most, len(options.parts), delete),
-    )  # fmt: skip
+    )
 
 
 def spread_on(found: Counterfactual, side: Side, name: str) -> list[Tensor]:
@@ -143,7 +177,10 @@ def why(found: Found, most: int, count: int, delete: Delete) -> str:
         return "the flip that the search saw is within the rounding of the model"
     if found.tried >= min(most, count):
         return f"no set of up to {min(most, count)} of the {count} {parts} does it: all were tried"
-    return f"no set of up to {min(most, count)} of the {count} {parts} was found; all sets of up to {found.tried} were tried"
+    return (
+        f"no set of up to {min(most, count)} of the {count} {parts} was found; all sets of up to "
+        f"{found.tried} were tried"
+    )
 
 
 def edit(part: Part, score: float) -> Edit:

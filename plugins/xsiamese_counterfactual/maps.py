@@ -10,31 +10,38 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from xsiamese import PairBatch, PairExplanation
-from xsiamese.layers import as_grid
+from xsiamese.author import PairBatch, PairExplanation, as_grid
 from xsiamese_counterfactual.decision import DecisionExplainer, unclamped
 
 Form = Literal["signed", "livieris"]
 
 
 class PairCounterfactualMaps(DecisionExplainer):
-    r"""Factual and counterfactual Grad-CAM: what speaks for the decision on a pair, and what speaks against it, on both images.
+    r"""Factual and counterfactual Grad-CAM: what speaks for the decision on a pair, and what speaks against it, on both
+    images.
 
-    :meth:`attribute` gives the signed map of closeness, each side from its own activations and its own gradients. :meth:`explain` splits
-    it by the decision: on a pair called alike what pulls together is factual and what pushes apart is counterfactual; on a pair called
+    :meth:`attribute` gives the signed map of closeness, each side from its own activations and its own gradients.
+    :meth:`explain` splits
+    it by the decision: on a pair called alike what pulls together is factual and what pushes apart is counterfactual;
+        on a pair called
     different it is the other way round. The two parts add up to the whole map.
 
-    ``explain(..., form="livieris")`` gives the maps of Livieris et al. 2023: with the distance d and :math:`D = \min(d, 1)` the factual map is
-    :math:`\mathrm{relu}` of Grad-CAM on D, the counterfactual one :math:`\mathrm{relu}` of Grad-CAM on 1 - D, each divided by its maximum. The
-    published code gives the second image the first one's gradients, and divides 0 by 0 where d exceeds 1; here each branch has its own
+    ``explain(..., form="livieris")`` gives the maps of Livieris et al. 2023: with the distance d and :math:`D = \min(d,
+    1)` the factual map is
+    :math:`\mathrm{relu}` of Grad-CAM on D, the counterfactual one :math:`\mathrm{relu}` of Grad-CAM on 1 - D, each
+    divided by its maximum. The
+    published code gives the second image the first one's gradients, and divides 0 by 0 where d exceeds 1; here each
+    branch has its own
     gradients, and d is not clamped.
 
     Args:
-        threshold: where the decision turns, in the units of the unclamped score; None takes the comparison's calibrated one.
+        threshold: where the decision turns, in the units of the unclamped score; None takes the comparison's calibrated
+            one.
 
     Example:
         >>> from xsiamese import SiameseModel
-        >>> encoder = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        >>> from torch import nn
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> maps = PairCounterfactualMaps(SiameseModel(encoder, "euclidean"), layer="1", threshold=0.5)
         >>> found = maps.explain((torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)))
         >>> torch.equal(found.factual[0] + found.counterfactual[0], found.maps[0])
@@ -42,7 +49,9 @@ class PairCounterfactualMaps(DecisionExplainer):
     """
 
     name = "counterfactual_maps"
-    formula = r"M = \sum_k \Big(\tfrac{1}{hw} \sum_{ij} \frac{\partial s}{\partial A_{kij}}\Big) A_k, \quad M = M^{+} + M^{-}"
+    formula = (
+        r"M = \sum_k \Big(\tfrac{1}{hw} \sum_{ij} \frac{\partial s}{\partial A_{kij}}\Big) A_k, \quad M = M^{+} + M^{-}"
+    )
     reference = ("livieris2023", "selvaraju2017")
     modalities: ClassVar[frozenset[str]] = frozenset({"image"})
     needs_layer: ClassVar[bool] = True
@@ -58,14 +67,23 @@ class PairCounterfactualMaps(DecisionExplainer):
         maps = []
         for side in (0, 1):
             activation, slope = as_grid(activations[side], self.layout), as_grid(gradients[side], self.layout)
-            weight = slope.flatten(2).mean(2).reshape(*slope.shape[:2], *[1] * (slope.dim() - 2)) if slope.dim() > 2 else slope
+            weight = (
+                slope.flatten(2).mean(2).reshape(*slope.shape[:2], *[1] * (slope.dim() - 2))
+                if slope.dim() > 2
+                else slope
+            )
             maps.append((weight * activation).sum(1, keepdim=True) * (side in batch.objective.moving))
         return maps[0], maps[1]
 
     def explain(
-        self, inputs: Sequence[Any] | Mapping[str, Any], target: Any = None, *, ids: Sequence[tuple[str, str]] | None = None,
-        form: Form = "signed", **kwargs: Any,
-    ) -> DecisionMaps:  # fmt: skip
+        self,
+        inputs: Sequence[Any] | Mapping[str, Any],
+        target: Any = None,
+        *,
+        ids: Sequence[tuple[str, str]] | None = None,
+        form: Form = "signed",
+        **kwargs: Any,
+    ) -> DecisionMaps:
         """The signed maps with their factual and counterfactual parts.
 
         Args:
@@ -83,16 +101,26 @@ class PairCounterfactualMaps(DecisionExplainer):
         if form not in get_args(Form):
             raise ValueError(f"form={form!r}: 'signed' or 'livieris' is needed")
         if form == "livieris" and self.model.higher_is_closer:
-            raise ValueError("form='livieris' is about a distance D and 1 - D, and this model's score is a similarity: use form='signed'")
+            raise ValueError(
+                "form='livieris' is about a distance D and 1 - D, and this model's score is a similarity: use "
+                "form='signed'"
+            )
         decision = None if form == "livieris" and self.threshold is None else self.decision()
         base = super().explain(inputs, ids=ids, **kwargs)
         alike: tuple[bool, ...] = ()
         if decision is not None:
-            with self.prepared(inputs, additional_forward_args=kwargs.get("additional_forward_args")) as batch, unclamped(), torch.no_grad():
+            with (
+                self.prepared(inputs, additional_forward_args=kwargs.get("additional_forward_args")) as batch,
+                unclamped(),
+                torch.no_grad(),
+            ):
                 alike = tuple(decision.alike(batch.value()).tolist())
         return DecisionMaps(
-            **{f.name: getattr(base, f.name) for f in fields(base)}, alike=alike, threshold=decision.threshold if decision else None, form=form
-        )  # fmt: skip
+            **{f.name: getattr(base, f.name) for f in fields(base)},
+            alike=alike,
+            threshold=decision.threshold if decision else None,
+            form=form,
+        )
 
 
 @dataclass(frozen=True)
@@ -120,7 +148,9 @@ class DecisionMaps(PairExplanation):
 
     @property
     def factual(self) -> tuple[Tensor, Tensor]:
-        """What speaks for the decision, of a and of b. It is positive where it pulls together, negative where it pushes apart."""
+        """What speaks for the decision, of a and of b. It is positive where it pulls together, negative where it pushes
+        apart.
+        """
         return self._part(True)
 
     @property
@@ -132,7 +162,10 @@ class DecisionMaps(PairExplanation):
         if self.form == "livieris":
             return self._published(self.maps[0], factual), self._published(self.maps[1], factual)
         keep = torch.tensor(self.alike) == factual  # which pairs show what pulls together
-        first, second = (torch.where(keep.to(m.device).reshape(-1, *[1] * (m.dim() - 1)), m.clamp(min=0), m.clamp(max=0)) for m in self.maps)
+        first, second = (
+            torch.where(keep.to(m.device).reshape(-1, *[1] * (m.dim() - 1)), m.clamp(min=0), m.clamp(max=0))
+            for m in self.maps
+        )
         return first, second
 
     def _published(self, closeness: Tensor, factual: bool) -> Tensor:
@@ -140,13 +173,19 @@ class DecisionMaps(PairExplanation):
         heat = (-closeness if factual else closeness).relu()
         top = heat.flatten(1).max(1).values.reshape(-1, *[1] * (heat.dim() - 1))
         if not bool((top > 0).all()):
-            warnings.warn(f"the {'factual' if factual else 'counterfactual'} map of {int((top == 0).sum())} pair(s) is zero: shown as zeros", stacklevel=4)
+            warnings.warn(
+                f"the {'factual' if factual else 'counterfactual'} map of {int((top == 0).sum())} pair(s) is zero: "
+                "shown as zeros",
+                stacklevel=4,
+            )
         return heat / torch.where(top > 0, top, 1)
 
     def summary(self) -> str:
         """One line a pair: ids, score and verdict."""
         first, *rows = super().summary().split("\n")
-        verdicts = [f", called {'alike' if alike else 'different'} (threshold {self.threshold:.4g})" for alike in self.alike] or [""] * len(rows)
+        verdicts = [
+            f", called {'alike' if alike else 'different'} (threshold {self.threshold:.4g})" for alike in self.alike
+        ] or [""] * len(rows)
         return "\n".join([first, *(row + verdict for row, verdict in zip(rows, verdicts, strict=True))])
 
     def plot(self, pair: int | None = None, **options: Any) -> Any:

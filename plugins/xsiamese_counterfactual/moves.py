@@ -1,4 +1,6 @@
-"""All edits of a step at once: as matrix algebra on embeddings where the head allows it, else as one batch through the head."""
+"""All edits of a step at once: as matrix algebra on embeddings where the head allows it, else as one batch through the
+head.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from xsiamese import SiameseModel
-from xsiamese.comparison import ClampedEuclidean, Comparison, Cosine, Dot, Euclidean, SquaredEuclidean
+from xsiamese.author import ClampedEuclidean, Comparison, Cosine, Dot, Euclidean, SiameseModel, SquaredEuclidean
 from xsiamese_counterfactual.cells import Place
 from xsiamese_counterfactual.changes import Changes, changes_of
 
@@ -38,7 +39,10 @@ class Moves(ABC):
     def best_two(self, sign: float) -> tuple[list[Move], float]:
         """The two edits of different cells after which ``sign`` times the closeness is largest, by trying all."""
         if (self.targets * self.sources) ** 2 // 2 > PAIRS_AT_MOST:
-            raise ValueError(f"all pairs of {self.targets} x {self.sources} edits are too many to try: choose a coarser layer or patch, or search='greedy'")
+            raise ValueError(
+                f"all pairs of {self.targets} x {self.sources} edits are too many to try: choose a coarser layer or "
+                "patch, or search='greedy'"
+            )
         best: tuple[list[Move], float] = ([], -torch.inf)
         for i in range(self.targets - 1):
             for j in range(self.sources):
@@ -50,7 +54,9 @@ class Moves(ABC):
 
 
 class Head(Moves):
-    """Every edited map through the model's head, all candidates of a step in one batch (or in as few as fit into memory)."""
+    """Every edited map through the model's head, all candidates of a step in one batch (or in as few as fit into
+    memory).
+    """
 
     def __init__(self, place: Place, cells: Tensor, source: Tensor) -> None:
         self.place, self.cells, self.source = place, cells, source
@@ -71,10 +77,13 @@ class Head(Moves):
 
 
 class Algebra(Moves):
-    r"""Edits that add up in the embedding: :math:`z' = z + \sum \delta_{ij}`, so that a step costs a few matrix products and no forward pass.
+    r"""Edits that add up in the embedding: :math:`z' = z + \sum \delta_{ij}`, so that a step costs a few matrix
+    products and no forward pass.
 
-    With global pooling :math:`\delta_{ij} = (e(c_j) - e(c_i))/n`, where :math:`e(c)` is the embedding of a map that holds the cell c
-    everywhere: n + m rows through the head tell all n m edits. With a flattened linear head :math:`\delta_{ij} = W_i (c_j - c_i)`.
+    With global pooling :math:`\delta_{ij} = (e(c_j) - e(c_i))/n`, where :math:`e(c)` is the embedding of a map that
+    holds the cell c
+    everywhere: n + m rows through the head tell all n m edits. With a flattened linear head :math:`\delta_{ij} = W_i
+        (c_j - c_i)`.
 
     Args:
         start: z, (dimensions,).
@@ -85,7 +94,12 @@ class Algebra(Moves):
     """
 
     def __init__(
-        self, start: Tensor, changes: Changes, other: Tensor, closeness: Callable[[Tensor], Tensor], formula: Callable[[Tensor, Tensor], Tensor] | None
+        self,
+        start: Tensor,
+        changes: Changes,
+        other: Tensor,
+        closeness: Callable[[Tensor], Tensor],
+        formula: Callable[[Tensor, Tensor], Tensor] | None,
     ) -> None:
         self.targets, self.sources = changes.targets, changes.sources
         self.start, self.changes, self.other = start, changes, other
@@ -111,13 +125,17 @@ class Algebra(Moves):
         cell = torch.arange(count, device=along.device) // self.sources
         own, dot = float(self.start @ self.start), float(self.start @ self.other)
         found: list[tuple[float, int]] = []
-        for rows in torch.split(torch.arange(count, device=along.device), 2**18 // count + 1):  # single precision finds the best few
+        for rows in torch.split(
+            torch.arange(count, device=along.device), 2**18 // count + 1
+        ):  # single precision finds the best few
             square = (own + single[rows, None] + single).float().addmm_(change[rows], change.T, alpha=2)
             values = sign * self.formula((dot + along[rows, None] + along).float(), square)
             values[cell[rows, None] == cell] = -torch.inf
             best = values.flatten().topk(min(4, values.numel()))
             found += zip(best.values.tolist(), (best.indices + rows[0] * count).tolist(), strict=True)
-        pairs = [[divmod(k, self.sources) for k in divmod(where, count)] for _, where in sorted(found, reverse=True)[:64]]
+        pairs = [
+            [divmod(k, self.sources) for k in divmod(where, count)] for _, where in sorted(found, reverse=True)[:64]
+        ]
         exact = [sign * self.value(pair) for pair in pairs]  # and double precision the best
         top = max(range(len(pairs)), key=exact.__getitem__)
         return pairs[top], exact[top]

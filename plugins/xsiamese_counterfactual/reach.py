@@ -39,7 +39,9 @@ def reached(options: Moves, cut: float, alike: bool, limit: int, search: Search)
     return done, why
 
 
-def greedy(options: Moves, sign: float, crossed: Callable[[float], bool], values: Tensor, value: float, limit: int) -> tuple[list[Move], float, str]:
+def greedy(
+    options: Moves, sign: float, crossed: Callable[[float], bool], values: Tensor, value: float, limit: int
+) -> tuple[list[Move], float, str]:
     """One best edit after the other, each cell once, until the cut is crossed or no edit helps."""
     done: list[Move] = []
     while True:

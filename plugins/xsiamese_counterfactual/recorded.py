@@ -30,7 +30,11 @@ class Recorded:
             return torch.cat([first for first, _ in sides]), torch.cat([second for _, second in sides])
 
         embeddings = [part.embeddings for part in parts if part.embeddings is not None]
-        return cls(cat([part.raws for part in parts]), cat(embeddings) if embeddings else None, torch.cat([part.closeness for part in parts]))
+        return cls(
+            cat([part.raws for part in parts]),
+            cat(embeddings) if embeddings else None,
+            torch.cat([part.closeness for part in parts]),
+        )
 
     def row(self, i: int) -> Recorded:
         """One pair."""

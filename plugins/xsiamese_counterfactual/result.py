@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from torch import Tensor
 
-from xsiamese import stored
+from xsiamese.author import stored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,11 +61,15 @@ class Counterfactual:
         higher_is_closer: whether a higher score means more alike.
         edits: what was changed, in the order in which it was.
         count: how many cells, connected regions or features were changed, or parts of graphs deleted.
-        size: how much of the side was changed, as a share in [0, 1] (of cells, pixels, the features' ranges, or the parts that could be deleted).
+        size: how much of the side was changed, as a share in [0, 1] (of cells, pixels, the features' ranges, or the
+            parts that could be deleted).
         inputs: the pair before, one row each.
-        edited: the pair after, one row each. Where cells of a layer were swapped this is a picture of the edit, not what the model saw.
-        nearest: the Euclidean distance from the edited side to the nearest real example, where it was edited (layer, pixels or features).
-        typical: the median distance of a real example to its nearest neighbour there, the scale to judge ``nearest`` by; None for one example.
+        edited: the pair after, one row each. Where cells of a layer were swapped this is a picture of the edit, not
+            what the model saw.
+        nearest: the Euclidean distance from the edited side to the nearest real example, where it was edited (layer,
+            pixels or features).
+        typical: the median distance of a real example to its nearest neighbour there, the scale to judge ``nearest``
+            by; None for one example.
         reason: why it did not flip; empty if it did.
         distractor: the image that cells came from if not from the partner.
         mask: what was removed, (1, 1, height, width), True where it was.
@@ -115,16 +119,27 @@ class Counterfactual:
         before, after = ("alike", "different") if self.alike_before else ("different", "alike")
         name = " - ".join(self.ids) if self.ids else "pair"
         where = f" at layer {self.layer}" if self.layer else ""
-        what = {"swap": "cell(s) swapped", "mask": "region(s) removed", "tabular": "feature(s) changed", "graph": "deletion(s)"}[self.kind]
+        what = {
+            "swap": "cell(s) swapped",
+            "mask": "region(s) removed",
+            "tabular": "feature(s) changed",
+            "graph": "deletion(s)",
+        }[self.kind]
         side = {"both": "a and b"}.get(self.side, self.side)
         verdict = f"flips from {before} to {after}" if self.flipped else f"stays {before} ({self.reason})"
         closer = "higher" if self.higher_is_closer else "lower"
         lines = [
-            f"{name}: {verdict} with {self.count} {what} in {side}{where}, {self.size:.1%} of {'them' if self.side == 'both' else 'it'}",
-            f"score {self.score_before:.4g} -> {self.score_after:.4g}, threshold {self.threshold:.4g} ({closer} is closer)",
+            f"{name}: {verdict} with {self.count} {what} in {side}{where}, {self.size:.1%} of "
+            f"{'them' if self.side == 'both' else 'it'}",
+            f"score {self.score_before:.4g} -> {self.score_after:.4g}, threshold {self.threshold:.4g} ({closer} is "
+            "closer)",
         ]
         if self.nearest is not None:
-            scale = "" if not self.typical else f", {self.nearest / self.typical:.2g} times the usual distance between neighbours"
+            scale = (
+                ""
+                if not self.typical
+                else f", {self.nearest / self.typical:.2g} times the usual distance between neighbours"
+            )
             lines.append(f"nearest real example at {self.nearest:.4g}{scale}")
         return "\n".join([*lines, *(f"  {edit}: score {edit.score:.4g}" for edit in self.edits[:12])])
 
@@ -168,7 +183,11 @@ class Counterfactual:
                 counts[f"{what}.{name}"] = None if isinstance(item, Tensor) else len(parts)
                 tensors.update({f"{what}.{name}.{i}": part for i, part in enumerate(parts)})
         tensors.update({what: value for what in ("distractor", "mask") if (value := getattr(self, what)) is not None})
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("inputs", "edited", "distractor", "mask")}
+        plain = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in ("inputs", "edited", "distractor", "mask")
+        }
         return {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}, {**plain, "counts": counts}
 
     @classmethod
@@ -183,8 +202,14 @@ class Counterfactual:
 
                 graph = {key: tensors[f"{name}.{key}"] for key in counts[name]}
                 nodes = len(graph.pop("batch"))
-                return Batch.from_data_list([Data(**{key: value for key, value in graph.items() if key != "ptr"}, num_nodes=nodes)])
-            return tensors[f"{name}.0"] if counts[name] is None else tuple(tensors[f"{name}.{i}"] for i in range(counts[name]))
+                return Batch.from_data_list(
+                    [Data(**{key: value for key, value in graph.items() if key != "ptr"}, num_nodes=nodes)]
+                )
+            return (
+                tensors[f"{name}.0"]
+                if counts[name] is None
+                else tuple(tensors[f"{name}.{i}"] for i in range(counts[name]))
+            )
 
         plain["edits"] = tuple(Edit(tuple(e[0]), None if e[1] is None else tuple(e[1]), *e[2:]) for e in plain["edits"])
         plain.update({key: tuple(plain[key]) for key in ("grid", "source_grid", "ids") if plain[key] is not None})
@@ -199,4 +224,7 @@ class Counterfactual:
             return text
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=80)
-        return f'{text}<img alt="counterfactual" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+        return (
+            f'{text}<img alt="counterfactual" '
+            f'src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+        )

@@ -1,4 +1,6 @@
-"""What every search for a counterfactual shares: the threshold, the choice of the side to edit, and the explanation around it."""
+"""What every search for a counterfactual shares: the threshold, the choice of the side to edit, and the explanation
+around it.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese import PairBatch, PairExplanation
-from xsiamese.inputs import Wrt
+from xsiamese.author import PairBatch, PairExplanation, Wrt
 from xsiamese_counterfactual.decision import Decision, DecisionExplainer, unclamped
 from xsiamese_counterfactual.result import Counterfactual
 
@@ -28,7 +29,8 @@ class PairCounterfactual(DecisionExplainer):
 
     Args:
         model, layer, comparison, higher_is_closer, layout: see :class:`~xsiamese.PairAttribution`.
-        threshold: where the decision turns, in the units of the unclamped score; None takes the comparison's calibrated one.
+        threshold: where the decision turns, in the units of the unclamped score; None takes the comparison's calibrated
+            one.
     """
 
     needs_threshold: ClassVar[bool] = True
@@ -36,7 +38,9 @@ class PairCounterfactual(DecisionExplainer):
     differentiable: ClassVar[bool] = False
 
     def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Any:
-        """What the search changes, as maps of the inputs: the closeness lost on the way, where it was lost. Needs a threshold."""
+        """What the search changes, as maps of the inputs: the closeness lost on the way, where it was lost. Needs a
+        threshold.
+        """
         decision = self.decision()
         maps = []
         with unclamped():
@@ -55,18 +59,31 @@ class PairCounterfactual(DecisionExplainer):
         return {p.name: p for p in signature(cls.search).parameters.values() if p.kind is p.KEYWORD_ONLY}
 
     @abstractmethod
-    def search(self, batch: PairBatch, decision: Decision, side: int, *args: Any, **options: Any) -> list[Counterfactual]:
-        """The best edit of one side (0 for a, 1 for b) of each pair. ``batch`` is checked and ready; ``options`` are the method's own."""
+    def search(
+        self, batch: PairBatch, decision: Decision, side: int, *args: Any, **options: Any
+    ) -> list[Counterfactual]:
+        """The best edit of one side (0 for a, 1 for b) of each pair. ``batch`` is checked and ready; ``options`` are
+        the method's own.
+        """
 
     def find(
-        self, inputs: Sequence[Any] | Mapping[str, Any], *, wrt: Wrt = "both", ids: Sequence[tuple[str, str]] | None = None,
-        additional_forward_args: Any = None, internal_batch_size: int | None = None, show_progress: bool = False, seed: int | None = 0, **options: Any,
-    ) -> list[Counterfactual]:  # fmt: skip
+        self,
+        inputs: Sequence[Any] | Mapping[str, Any],
+        *,
+        wrt: Wrt = "both",
+        ids: Sequence[tuple[str, str]] | None = None,
+        additional_forward_args: Any = None,
+        internal_batch_size: int | None = None,
+        show_progress: bool = False,
+        seed: int | None = 0,
+        **options: Any,
+    ) -> list[Counterfactual]:
         """One counterfactual for each pair.
 
         Args:
             inputs: the two sides (a, b).
-            wrt: which side may be edited. An edit changes one side only; "both" tries each and takes the smaller one that flips.
+            wrt: which side may be edited. An edit changes one side only; "both" tries each and takes the smaller one
+                that flips.
             ids: two names for each pair.
             additional_forward_args: further arguments of the model.
             internal_batch_size: the most rows in one forward pass.
@@ -75,30 +92,48 @@ class PairCounterfactual(DecisionExplainer):
             **options: the method's own, see its :meth:`search`.
 
         Returns:
-            A list with one :class:`Counterfactual` a pair. A pair that nothing allowed can flip gets one with ``flipped=False`` and a reason.
+            A list with one :class:`Counterfactual` a pair. A pair that nothing allowed can flip gets one with
+            ``flipped=False`` and a reason.
 
         Raises:
             ValueError: if no threshold is known, or inputs or options do not fit.
         """
         decision = self.decision()
         self._check_options(options)
-        with self.prepared(
-            inputs, additional_forward_args=additional_forward_args, wrt=wrt, internal_batch_size=internal_batch_size, show_progress=show_progress, seed=seed
-        ) as batch, unclamped():  # fmt: skip
+        with (
+            self.prepared(
+                inputs,
+                additional_forward_args=additional_forward_args,
+                wrt=wrt,
+                internal_batch_size=internal_batch_size,
+                show_progress=show_progress,
+                seed=seed,
+            ) as batch,
+            unclamped(),
+        ):
             if ids is not None and len(ids) != batch.pairs:
                 raise ValueError(f"{len(ids)} ids for {batch.pairs} pairs")
             if self.needs_layer:
                 self.layer_names_ = batch.layer_names(self.layer)
             found = self.search_sides(batch, decision, **options)
-        notes = {"threshold": self.threshold, "wrt": wrt, **{k: v for k, v in options.items() if isinstance(v, (str, int, float, bool, type(None)))}}
+        notes = {
+            "threshold": self.threshold,
+            "wrt": wrt,
+            **{k: v for k, v in options.items() if isinstance(v, (str, int, float, bool, type(None)))},
+        }
         layer = self.layer_names_[0] if self.layer_names_ else None
         return [
             replace(
-                one, method=type(self).__name__, parameters=notes, layer=layer if one.layer is None else one.layer or None,
-                ids=(str(ids[i][0]), str(ids[i][1])) if ids else None, seed=seed, citation=self.citation(),
+                one,
+                method=type(self).__name__,
+                parameters=notes,
+                layer=layer if one.layer is None else one.layer or None,
+                ids=(str(ids[i][0]), str(ids[i][1])) if ids else None,
+                seed=seed,
+                citation=self.citation(),
             )
             for i, one in enumerate(found)
-        ]  # fmt: skip
+        ]
 
     def search_sides(self, batch: PairBatch, decision: Decision, **options: Any) -> list[Counterfactual]:
         """The better of the sides that may be edited, for each pair."""
@@ -106,12 +141,19 @@ class PairCounterfactual(DecisionExplainer):
         return [min(found, key=self.preferred) for found in zip(*sides, strict=True)]
 
     def preferred(self, found: Counterfactual) -> tuple[Any, ...]:
-        """The order of results: what flips comes first, then fewer and smaller edits; of what does not flip, what comes nearest to it."""
+        """The order of results: what flips comes first, then fewer and smaller edits; of what does not flip, what comes
+        nearest to it.
+        """
         away = abs(found.score_after - found.threshold)
         return (False, found.count, found.size, -away) if found.flipped else (True, away, 0, 0)
 
     def explain(
-        self, inputs: Sequence[Any] | Mapping[str, Any], target: Any = None, *, ids: Sequence[tuple[str, str]] | None = None, **kwargs: Any
+        self,
+        inputs: Sequence[Any] | Mapping[str, Any],
+        target: Any = None,
+        *,
+        ids: Sequence[tuple[str, str]] | None = None,
+        **kwargs: Any,
     ) -> CounterfactualExplanation:
         """:meth:`attribute` and :meth:`find` in one: maps, scores and a counterfactual for each pair.
 
@@ -121,11 +163,24 @@ class PairCounterfactual(DecisionExplainer):
         if target is not None:
             raise ValueError("a counterfactual is about the model's decision: leave out target")
         shared = {
-            k: v for k, v in kwargs.items() if k in ("additional_forward_args", "internal_batch_size", "show_progress", "seed", "wrt", "parts", *self.options())
+            k: v
+            for k, v in kwargs.items()
+            if k
+            in (
+                "additional_forward_args",
+                "internal_batch_size",
+                "show_progress",
+                "seed",
+                "wrt",
+                "parts",
+                *self.options(),
+            )
         }
         found = self.find(inputs, ids=ids, **{k: v for k, v in kwargs.items() if k != "parts"})
         base = super().explain(inputs, ids=ids, **shared)
-        return CounterfactualExplanation(**{f.name: getattr(base, f.name) for f in fields(base)}, counterfactuals=tuple(found))
+        return CounterfactualExplanation(
+            **{f.name: getattr(base, f.name) for f in fields(base)}, counterfactuals=tuple(found)
+        )
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
         known = [p.name for p in signature(self.search).parameters.values() if p.kind is p.KEYWORD_ONLY]
@@ -153,7 +208,9 @@ class CounterfactualExplanation(PairExplanation):
         return replace(part, counterfactuals=self.counterfactuals[where])
 
     def summary(self) -> str:
-        return "\n".join([f"{self.method}: what would flip the decision", *(one.summary() for one in self.counterfactuals)])
+        return "\n".join(
+            [f"{self.method}: what would flip the decision", *(one.summary() for one in self.counterfactuals)]
+        )
 
     def plot(self, pair: int | None = None, **options: Any) -> Any:
         """The counterfactual of one pair, the first if none is named; see :meth:`Counterfactual.plot`."""
@@ -167,9 +224,12 @@ class CounterfactualExplanation(PairExplanation):
         plain = PairExplanation(**{f.name: getattr(self, f.name) for f in fields(PairExplanation)})
         path = plain.save(path)
         with safe_open(path, "pt") as file:
-            tensors, headers = {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata())  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            headers = dict(file.metadata())
         packed = [one.packed() for one in self.counterfactuals]
-        tensors |= {f"counterfactual.{i}.{key}": tensor for i, (parts, _) in enumerate(packed) for key, tensor in parts.items()}
+        tensors |= {
+            f"counterfactual.{i}.{key}": tensor for i, (parts, _) in enumerate(packed) for key, tensor in parts.items()
+        }
         save_file(tensors, path, {**headers, "xsiamese_counterfactuals": json.dumps([header for _, header in packed])})
         return path
 
@@ -180,11 +240,18 @@ class CounterfactualExplanation(PairExplanation):
 
         plain = PairExplanation.load(path)
         with safe_open(path, "pt") as file:
-            tensors, headers = {key: file.get_tensor(key) for key in file.keys()}, json.loads(file.metadata().get("xsiamese_counterfactuals", "[]"))  # noqa: SIM118
+            tensors, headers = (
+                {key: file.get_tensor(key) for key in file.keys()},  # noqa: SIM118
+                json.loads(file.metadata().get("xsiamese_counterfactuals", "[]")),
+            )
         found = []
         for i, header in enumerate(headers):
             start = f"counterfactual.{i}."
-            found.append(Counterfactual.unpacked({k.removeprefix(start): t for k, t in tensors.items() if k.startswith(start)}, header))
+            found.append(
+                Counterfactual.unpacked(
+                    {k.removeprefix(start): t for k, t in tensors.items() if k.startswith(start)}, header
+                )
+            )
         return cls(**{f.name: getattr(plain, f.name) for f in fields(PairExplanation)}, counterfactuals=tuple(found))
 
 

@@ -38,7 +38,11 @@ class Space:
         for k in self.free:
             low, high, step = float(self.low[k]), float(self.high[k]), float(self.step[k])
             count = int((high - low) / step + 1e-6) + 1 if step else levels
-            grid = low + step * torch.arange(count, dtype=torch.float64) if step else torch.linspace(low, high, count, dtype=torch.float64)
+            grid = (
+                low + step * torch.arange(count, dtype=torch.float64)
+                if step
+                else torch.linspace(low, high, count, dtype=torch.float64)
+            )
             grid = grid.to(row)
             if partner is not None and low <= float(partner[k]) <= high and self.on_step(k, float(partner[k])):
                 grid = torch.cat([grid, partner[k : k + 1]])
@@ -52,7 +56,14 @@ class Space:
         return not step or abs((value - float(self.low[k])) / step - round((value - float(self.low[k])) / step)) < 1e-6
 
 
-def allowed(rows: Tensor, ranges: Any, steps: Any, immutable: Sequence[Feature], names: Sequence[str] | None, reference: Tensor | None) -> Space:
+def allowed(
+    rows: Tensor,
+    ranges: Any,
+    steps: Any,
+    immutable: Sequence[Feature],
+    names: Sequence[str] | None,
+    reference: Tensor | None,
+) -> Space:
     """The checked space of changes."""
     count = rows.shape[1]
     labels = tuple(names) if names is not None else tuple(f"feature {k}" for k in range(count))
@@ -86,7 +97,10 @@ def allowed(rows: Tensor, ranges: Any, steps: Any, immutable: Sequence[Feature],
     free = [k for k in range(count) if k not in fixed]
     missing = [labels[k] for k in free if k not in bounds]
     if missing:
-        raise ValueError(f"no range is known for {', '.join(missing[:8])}: give ranges=, reference= rows to take them from, or name them in immutable=")
+        raise ValueError(
+            f"no range is known for {', '.join(missing[:8])}: give ranges=, reference= rows to take them from, or "
+            "name them in immutable="
+        )
     for k in free:
         if not bounds[k][0] <= bounds[k][1]:
             raise ValueError(f"the range of {labels[k]} is empty: from {bounds[k][0]:g} to {bounds[k][1]:g}")
@@ -95,6 +109,10 @@ def allowed(rows: Tensor, ranges: Any, steps: Any, immutable: Sequence[Feature],
     for k, step in given.items():
         if step <= 0:
             raise ValueError(f"the step of {labels[k]} is {step:g}: a positive number is needed")
-    low, high = (torch.tensor([bounds.get(k, (0.0, 0.0))[end] for k in range(count)], dtype=torch.float64) for end in (0, 1))
+    low, high = (
+        torch.tensor([bounds.get(k, (0.0, 0.0))[end] for k in range(count)], dtype=torch.float64) for end in (0, 1)
+    )
     width = torch.where(high > low, high - low, 1.0).to(rows)
-    return Space(low, high, torch.tensor([given.get(k, 0.0) for k in range(count)], dtype=torch.float64), free, width, labels)
+    return Space(
+        low, high, torch.tensor([given.get(k, 0.0) for k in range(count)], dtype=torch.float64), free, width, labels
+    )

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese import PairBatch, SiameseModel
-from xsiamese.inputs import side as side_of
+from xsiamese.author import PairBatch, SiameseModel
+from xsiamese.author import side as side_of
 from xsiamese_counterfactual.cells import LayerPlace, PixelPlace, Place, Source, composed, place_of
 from xsiamese_counterfactual.decision import Decision
 from xsiamese_counterfactual.moves import Head, edited, moves
@@ -25,22 +25,29 @@ WRONG = "the distractor is on the wrong side"
 
 
 class PairRegionSwap(PairCounterfactual):
-    r"""Counterfactual by region swap: copies cells of the partner, or of a distractor, over cells of one image until the decision flips.
+    r"""Counterfactual by region swap: copies cells of the partner, or of a distractor, over cells of one image until
+    the decision flips.
 
-    Goyal et al. 2019 for pairs. Cells are those of a layer's grid, or patches of pixels; any cell may be copied to any place. Each step takes
-    the edit that moves the closeness furthest; all edits of a step are one batch through the head, or a few matrix products if the head
-    adds up over cells (global pooling, linear). At the end edits that turned out to be needless are taken back, and the model itself
+    Goyal et al. 2019 for pairs. Cells are those of a layer's grid, or patches of pixels; any cell may be copied to any
+    place. Each step takes
+    the edit that moves the closeness furthest; all edits of a step are one batch through the head, or a few matrix
+    products if the head
+    adds up over cells (global pooling, linear). At the end edits that turned out to be needless are taken back, and the
+    model itself
     is asked once more.
 
-    A pair called different is made alike with cells of the partner. A pair called alike usually needs a ``distractor`` to be made different:
+    A pair called different is made alike with cells of the partner. A pair called alike usually needs a ``distractor``
+    to be made different:
     an item that the model calls different from the side that stays.
 
-    :meth:`attribute` gives, without a threshold, what closeness loses on average when a cell is replaced by one of the partner's.
+    :meth:`attribute` gives, without a threshold, what closeness loses on average when a cell is replaced by one of the
+    partner's.
 
     Example:
         >>> from xsiamese import SiameseModel
         >>> _ = torch.manual_seed(0)
-        >>> encoder = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+        >>> from torch import nn
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> a, b = torch.rand(1, 1, 8, 8), 3 * torch.rand(1, 1, 8, 8)
         >>> swap = PairRegionSwap(SiameseModel(encoder, "euclidean"), layer="1", threshold=0.3)
         >>> found = swap.find((a, b))[0]
@@ -58,7 +65,9 @@ class PairRegionSwap(PairCounterfactual):
     _kept: tuple[PairBatch | None, Recorded] | None = None
 
     def compute(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
-        """The mean loss of closeness over all cells of the partner, for each cell; shape (1, 1, rows, columns), or (1, 1, tokens)."""
+        """The mean loss of closeness over all cells of the partner, for each cell; shape (1, 1, rows, columns), or (1,
+        1, tokens).
+        """
         places = self.places(batch)
         maps = []
         for side, place in enumerate(places):
@@ -73,9 +82,17 @@ class PairRegionSwap(PairCounterfactual):
         return maps[0], maps[1]
 
     def search(
-        self, batch: PairBatch, decision: Decision, side: int, *, patch: int | None = None, distractor: Tensor | None = None,
-        search: Search = "greedy", limit: int | None = None, reference: Tensor | None = None,
-    ) -> list[Counterfactual]:  # fmt: skip
+        self,
+        batch: PairBatch,
+        decision: Decision,
+        side: int,
+        *,
+        patch: int | None = None,
+        distractor: Tensor | None = None,
+        search: Search = "greedy",
+        limit: int | None = None,
+        reference: Tensor | None = None,
+    ) -> list[Counterfactual]:
         """Swaps regions.
 
         Args:
@@ -86,7 +103,8 @@ class PairRegionSwap(PairCounterfactual):
             distractor: where cells come from instead of the partner: one row, or one a pair, shaped as the edited side.
             search: "greedy", or "exhaustive": all sets of one and two edits, then greedy for more.
             limit: the most edits; None is all cells.
-            reference: real items, shaped as the edited side; the result says how far the edited one is from the nearest.
+            reference: real items, shaped as the edited side; the result says how far the edited one is from the
+                nearest.
                 None takes the items of the batch.
 
         Raises:
@@ -108,17 +126,30 @@ class PairRegionSwap(PairCounterfactual):
         return found
 
     def _swap(
-        self, places: tuple[Place, Place], before: Tensor, decision: Decision, side: int, distractor: Tensor | None, search: Search, limit: int | None,
+        self,
+        places: tuple[Place, Place],
+        before: Tensor,
+        decision: Decision,
+        side: int,
+        distractor: Tensor | None,
+        search: Search,
+        limit: int | None,
         real: Neighbours,
-    ) -> Counterfactual:  # fmt: skip
+    ) -> Counterfactual:
         """One pair."""
         place = places[side]
         cells = place.cells(place.raw)[0]
         alike = bool(decision.alike(before))
         source, wrong = self._source(places, side, distractor, decision, alike)
-        done, why = ([], wrong) if wrong else reached(moves(place, cells, source.cells), decision.cut, alike, limit or len(cells), search)
+        done, why = (
+            ([], wrong)
+            if wrong
+            else reached(moves(place, cells, source.cells), decision.cut, alike, limit or len(cells), search)
+        )
         path = place.values(torch.stack([edited(cells, source.cells, done[:k]) for k in range(len(done) + 1)]))
-        if not wrong and not bool(decision.flipped(path[-1], alike)) and len(done) < (limit or len(cells)):  # lost to rounding: ask the model itself
+        if (
+            not wrong and not bool(decision.flipped(path[-1], alike)) and len(done) < (limit or len(cells))
+        ):  # lost to rounding: ask the model itself
             done, why = reached(Head(place, cells, source.cells), decision.cut, alike, limit or len(cells), "greedy")
             path = place.values(torch.stack([edited(cells, source.cells, done[:k]) for k in range(len(done) + 1)]))
         flipped = bool(decision.flipped(path[-1], alike))
@@ -135,21 +166,46 @@ class PairRegionSwap(PairCounterfactual):
         if why and alike and distractor is None and not flipped:
             why += "; cells of an alike partner rarely push apart: give a distractor= that the model calls different"
         return Counterfactual(
-            kind="swap", side=SIDE_NAMES[side], flipped=flipped, score_before=scores[0], score_after=scores[-1], threshold=decision.threshold,
-            higher_is_closer=decision.higher_is_closer, count=len(done), size=len(done) / len(cells), inputs=images, edited=tuple(edited_images),
-            edits=tuple(Edit(place_of(i, place.grid), place_of(j, source.grid), None, None, s) for (i, j), s in zip(done, scores[1:], strict=True)),
-            nearest=real.distance(place.made_of(made)), typical=real.typical, reason="" if flipped else why, distractor=source.image,
-            grid=place.grid, source_grid=source.grid,
+            kind="swap",
+            side=SIDE_NAMES[side],
+            flipped=flipped,
+            score_before=scores[0],
+            score_after=scores[-1],
+            threshold=decision.threshold,
+            higher_is_closer=decision.higher_is_closer,
+            count=len(done),
+            size=len(done) / len(cells),
+            inputs=images,
+            edited=tuple(edited_images),
+            edits=tuple(
+                Edit(place_of(i, place.grid), place_of(j, source.grid), None, None, s)
+                for (i, j), s in zip(done, scores[1:], strict=True)
+            ),
+            nearest=real.distance(place.made_of(made)),
+            typical=real.typical,
+            reason="" if flipped else why,
+            distractor=source.image,
+            grid=place.grid,
+            source_grid=source.grid,
             layer="" if isinstance(place, PixelPlace) else None,
-        )  # fmt: skip
+        )
 
-    def _source(self, places: tuple[Place, Place], side: int, distractor: Tensor | None, decision: Decision, alike: bool) -> tuple[Source, str]:
+    def _source(
+        self, places: tuple[Place, Place], side: int, distractor: Tensor | None, decision: Decision, alike: bool
+    ) -> tuple[Source, str]:
         """The cells to copy, and what is wrong with them."""
         place, other = places[side], places[1 - side]
         if distractor is None:
-            if other.raw.shape[1] != place.raw.shape[1] and place.raw.dim() == other.raw.dim() == 4 and self.layout is None:
+            if (
+                other.raw.shape[1] != place.raw.shape[1]
+                and place.raw.dim() == other.raw.dim() == 4
+                and self.layout is None
+            ):
                 wide, narrow = tuple(other.raw.shape), tuple(place.raw.shape)
-                raise ValueError(f"cells of {wide} do not fit into {narrow}: choose layers with equal channels, or give a distractor=")
+                raise ValueError(
+                    f"cells of {wide} do not fit into {narrow}: choose layers with equal channels, or give a "
+                    "distractor="
+                )
             return Source(other.cells(other.raw)[0], other.grid), ""
         item = side_of(distractor, "distractor")
         swapped = replace(place.batch, a=item) if side == 0 else replace(place.batch, b=item)
@@ -157,7 +213,10 @@ class PairRegionSwap(PairCounterfactual):
         source = Source(place.cells(raw)[0], place.grid, distractor)
         wrong = bool(decision.alike(place.values(source.cells[None]))) == alike
         kept = SIDE_NAMES[1 - side]
-        return source, f"{WRONG}: the model calls it {'alike' if alike else 'different'} with {kept} too" if wrong else ""
+        return (
+            source,
+            f"{WRONG}: the model calls it {'alike' if alike else 'different'} with {kept} too" if wrong else "",
+        )
 
     @classmethod
     def options(cls) -> dict[str, Parameter]:
@@ -169,7 +228,10 @@ class PairRegionSwap(PairCounterfactual):
         wrong = [i for i, one in enumerate(found) if one.reason.startswith(WRONG)]
         if wrong:
             pairs = ", ".join(map(str, wrong[:8]))
-            raise ValueError(f"{found[wrong[0]].reason} (pair {pairs}): choose one for which the decision is the opposite of the pair's")
+            raise ValueError(
+                f"{found[wrong[0]].reason} (pair {pairs}): choose one for which the decision is the opposite of the "
+                "pair's"
+            )
         return found
 
     def preferred(self, found: Counterfactual) -> tuple[Any, ...]:
@@ -181,7 +243,9 @@ class PairRegionSwap(PairCounterfactual):
         others = (None, None) if kept.embeddings is None else kept.embeddings[::-1]
         if patch is not None:
             return PixelPlace(batch, 0, patch, others[0]), PixelPlace(batch, 1, patch, others[1])
-        first, second = (LayerPlace(batch, side, self.layer, kept.raws[side], self.layout, others[side]) for side in (0, 1))
+        first, second = (
+            LayerPlace(batch, side, self.layer, kept.raws[side], self.layout, others[side]) for side in (0, 1)
+        )
         return first, second
 
     def recorded(self, batch: PairBatch, patch: int | None = None) -> Recorded:
@@ -245,7 +309,15 @@ def check_items(batch: PairBatch, side: int, items: Tensor | None, name: str, ro
         return
     leaves = (batch.a, batch.b)[side].leaves
     expected = leaves[0].shape[1:]
-    if not isinstance(items, Tensor) or len(leaves) != 1 or items.shape[1:] != expected or not len(items) or (rows and len(items) not in rows):
+    if (
+        not isinstance(items, Tensor)
+        or len(leaves) != 1
+        or items.shape[1:] != expected
+        or not len(items)
+        or (rows and len(items) not in rows)
+    ):
         shape = tuple(items.shape) if isinstance(items, Tensor) else type(items).__name__
         wanted = "one row or one a pair" if rows else "rows"
-        raise ValueError(f"{name} is {shape}: a tensor of {wanted} shaped {tuple(expected)}, as {SIDE_NAMES[side]} is, is needed")
+        raise ValueError(
+            f"{name} is {shape}: a tensor of {wanted} shaped {tuple(expected)}, as {SIDE_NAMES[side]} is, is needed"
+        )

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese import PairBatch
+from xsiamese.author import PairBatch
 from xsiamese_counterfactual.decision import Decision
 from xsiamese_counterfactual.result import Counterfactual, Edit
 from xsiamese_counterfactual.search import SIDE_NAMES, Neighbours, PairCounterfactual, pairs_of
@@ -20,25 +20,33 @@ SUBSETS = 2**15
 
 
 class PairTabularCounterfactual(PairCounterfactual):
-    r"""Counterfactual by features: the fewest features of one side that, changed within their ranges, flip the decision.
+    r"""Counterfactual by features: the fewest features of one side that, changed within their ranges, flip the
+    decision.
 
-    Every feature has a list of values it may take: its range in its steps, or in ``levels`` even parts, and the partner's value if that is allowed.
-    All sets of one, two, ... features are tried with all their values as long as ``budget`` allows, which is exact on these values;
-    beyond that the best single change is made again and again, and changes that turn out to be needless are taken back. Of the answers with
-    the fewest features the one with the smallest change is taken, in parts of the ranges, and each of its changes is then made as small as
+    Every feature has a list of values it may take: its range in its steps, or in ``levels`` even parts, and the
+        partner's value if that is allowed.
+    All sets of one, two, ... features are tried with all their values as long as ``budget`` allows, which is exact on
+    these values;
+    beyond that the best single change is made again and again, and changes that turn out to be needless are taken back.
+    Of the answers with
+    the fewest features the one with the smallest change is taken, in parts of the ranges, and each of its changes is
+    then made as small as
     the decision allows.
 
     Example:
         >>> from xsiamese import SiameseModel
         >>> model = SiameseModel(torch.nn.Identity(), "euclidean")
         >>> a, b = torch.zeros(1, 3), torch.tensor([[0.2, 3.0, 0.1]])
-        >>> found = PairTabularCounterfactual(model, threshold=1.0).find((a, b), wrt="first", ranges=(0, 4), steps=1.0, names=["x", "y", "z"])
+        >>> search = PairTabularCounterfactual(model, threshold=1.0)
+        >>> found = search.find((a, b), wrt="first", ranges=(0, 4), steps=1.0, names=["x", "y", "z"])
         >>> print(found[0].edits[0])
         y: 0 -> 3
     """
 
     name = "tabular_counterfactual"
-    formula = r"\min_{x'} |\{k : x'_k \ne x_k\}| \;\text{s.t.}\; x'_k \in V_k,\; [s(x', y) \ge \tau] \ne [s(x, y) \ge \tau]"
+    formula = (
+        r"\min_{x'} |\{k : x'_k \ne x_k\}| \;\text{s.t.}\; x'_k \in V_k,\; [s(x', y) \ge \tau] \ne [s(x, y) \ge \tau]"
+    )
     reference = ("wachter2018",)
     modalities: ClassVar[frozenset[str]] = frozenset({"tabular"})
 
@@ -50,18 +58,31 @@ class PairTabularCounterfactual(PairCounterfactual):
         return lost
 
     def search(
-        self, batch: PairBatch, decision: Decision, side: int, *, ranges: Any = None, steps: Any = None, immutable: Sequence[Feature] = (),
-        names: Sequence[str] | None = None, levels: int = 21, most: int | None = None, budget: int = 200_000, reference: Tensor | None = None,
-    ) -> list[Counterfactual]:  # fmt: skip
+        self,
+        batch: PairBatch,
+        decision: Decision,
+        side: int,
+        *,
+        ranges: Any = None,
+        steps: Any = None,
+        immutable: Sequence[Feature] = (),
+        names: Sequence[str] | None = None,
+        levels: int = 21,
+        most: int | None = None,
+        budget: int = 200_000,
+        reference: Tensor | None = None,
+    ) -> list[Counterfactual]:
         """Changes features.
 
         Args:
             batch: the pairs.
             decision: what is to flip.
             side: which side is changed.
-            ranges: the least and the greatest value of each feature: one (low, high) for all, a mapping from a name or an index, or a tensor
+            ranges: the least and the greatest value of each feature: one (low, high) for all, a mapping from a name or
+                an index, or a tensor
                 (features, 2). None takes those of the ``reference``.
-            steps: the step of each feature within its range: one number, or a mapping. A feature without one is continuous.
+            steps: the step of each feature within its range: one number, or a mapping. A feature without one is
+                continuous.
             immutable: features that must stay, by name or index.
             names: of the features.
             levels: how many values of a continuous feature are tried.
@@ -74,16 +95,36 @@ class PairTabularCounterfactual(PairCounterfactual):
         """
         leaves = (batch.a, batch.b)[side].leaves
         if len(leaves) != 1 or leaves[0].dim() != 2:
-            raise ValueError(f"a tabular counterfactual needs rows of features (pairs, features); input {'ab'[side]} is {tuple(leaves[0].shape)}")
+            raise ValueError(
+                f"a tabular counterfactual needs rows of features (pairs, features); input {'ab'[side]} is "
+                f"{tuple(leaves[0].shape)}"
+            )
         space = allowed(leaves[0], ranges, steps, immutable, names, reference)
         if levels < 2 or budget < 0 or (most is not None and most < 1):
-            raise ValueError(f"levels={levels}, budget={budget}, most={most}: two levels, and at least one change, must be allowed")
-        rows = torch.cat([side_.leaves[0] for side_ in (batch.a, batch.b) if side_.leaves[0].shape[1:] == leaves[0].shape[1:]])
+            raise ValueError(
+                f"levels={levels}, budget={budget}, most={most}: two levels, and at least one change, must be allowed"
+            )
+        rows = torch.cat(
+            [side_.leaves[0] for side_ in (batch.a, batch.b) if side_.leaves[0].shape[1:] == leaves[0].shape[1:]]
+        )
         real = Neighbours((rows if reference is None else reference.to(leaves[0])) / space.width)
         most = min(most or len(space.free), len(space.free))
-        return [self._one(one, decision, side, space, levels, most, budget, real) for one in pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")]
+        return [
+            self._one(one, decision, side, space, levels, most, budget, real)
+            for one in pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")
+        ]
 
-    def _one(self, one: PairBatch, decision: Decision, side: int, space: Space, levels: int, most: int, budget: int, real: Neighbours) -> Counterfactual:
+    def _one(
+        self,
+        one: PairBatch,
+        decision: Decision,
+        side: int,
+        space: Space,
+        levels: int,
+        most: int,
+        budget: int,
+        real: Neighbours,
+    ) -> Counterfactual:
         moved = one.one_sided("second" if side else "first")
         row, partner = moved.moved[0][0], (one.a, one.b)[1 - side].leaves[0][0]
         before = self._ask(moved, row[None])
@@ -113,11 +154,24 @@ class PairTabularCounterfactual(PairCounterfactual):
         edited[side] = best[None]
         size = float(((best - row).abs() / space.width)[space.free].mean())
         return Counterfactual(
-            kind="tabular", side=SIDE_NAMES[side], flipped=flipped, score_before=float(decision.score(before)), score_after=score_after,
-            threshold=decision.threshold, higher_is_closer=decision.higher_is_closer, edits=tuple(edits), count=len(edits), size=size, inputs=images,
-            edited=tuple(edited), nearest=real.distance(best / space.width), typical=real.typical,
-            reason="" if flipped else f"no allowed change of up to {most} of {len(space.free)} features reaches the threshold",
-        )  # fmt: skip
+            kind="tabular",
+            side=SIDE_NAMES[side],
+            flipped=flipped,
+            score_before=float(decision.score(before)),
+            score_after=score_after,
+            threshold=decision.threshold,
+            higher_is_closer=decision.higher_is_closer,
+            edits=tuple(edits),
+            count=len(edits),
+            size=size,
+            inputs=images,
+            edited=tuple(edited),
+            nearest=real.distance(best / space.width),
+            typical=real.typical,
+            reason=""
+            if flipped
+            else f"no allowed change of up to {most} of {len(space.free)} features reaches the threshold",
+        )
 
     @staticmethod
     def _ask(one: PairBatch, rows: Tensor) -> Tensor:
@@ -126,7 +180,9 @@ class PairTabularCounterfactual(PairCounterfactual):
 
 
 def exact(row: Tensor, values: Mapping[int, Tensor], space: Space, flips: Any, most: int, budget: int) -> Tensor | None:
-    """The smallest change of the fewest features, by trying all sets of one, two, ... as long as the budget allows; None if it ends first."""
+    """The smallest change of the fewest features, by trying all sets of one, two, ... as long as the budget allows;
+    None if it ends first.
+    """
     for count in range(1, most + 1):
         subsets, cost = [], 0
         for subset in combinations(values, count):
@@ -172,7 +228,9 @@ def greedy(row: Tensor, values: Mapping[int, Tensor], progress: Any, flips: Any,
 
 
 def closer(row: Tensor, best: Tensor, space: Space, flips: Any, rounds: int = 20) -> Tensor:
-    """Each change made as small as the decision allows: by halving the way back, in whole steps where a feature has one."""
+    """Each change made as small as the decision allows: by halving the way back, in whole steps where a feature has
+    one.
+    """
     for k in (best != row).nonzero().flatten().tolist():
         near, far = 0.0, 1.0  # parts of the way from the row to the change; far flips
         step = float(space.step[k])

@@ -8,10 +8,28 @@ from xsiamese import PairAttribution, hookimpl
 from xsiamese_gradcam.blackbox import PairAblationCAM, PairEigenCAM, PairScoreCAM
 from xsiamese_gradcam.gradient import PairGradCAM, PairGradCAMPlusPlus, PairHiResCAM, PairLayerCAM, PairXGradCAM
 
-__all__ = ["PairAblationCAM", "PairEigenCAM", "PairGradCAM", "PairGradCAMPlusPlus", "PairHiResCAM", "PairLayerCAM", "PairScoreCAM", "PairXGradCAM"]
+__all__ = [
+    "PairAblationCAM",
+    "PairEigenCAM",
+    "PairGradCAM",
+    "PairGradCAMPlusPlus",
+    "PairHiResCAM",
+    "PairLayerCAM",
+    "PairScoreCAM",
+    "PairXGradCAM",
+]
 
 
 @hookimpl
 def xsiamese_explainers() -> Iterable[type[PairAttribution]]:
     """The Grad-CAM family."""
-    return (PairGradCAM, PairHiResCAM, PairGradCAMPlusPlus, PairLayerCAM, PairXGradCAM, PairEigenCAM, PairScoreCAM, PairAblationCAM)
+    return (
+        PairGradCAM,
+        PairHiResCAM,
+        PairGradCAMPlusPlus,
+        PairLayerCAM,
+        PairXGradCAM,
+        PairEigenCAM,
+        PairScoreCAM,
+        PairAblationCAM,
+    )

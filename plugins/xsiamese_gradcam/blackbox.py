@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xsiamese import PairBatch
+from xsiamese.author import PairBatch
 from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM, Places
 
 
 class PairEigenCAM(PairCAM):
-    """Eigen-CAM: the activations projected on their first principal direction. Says where the features are, not which way they pull."""
+    """Eigen-CAM: the activations projected on their first principal direction. Says where the features are, not which
+    way they pull.
+    """
 
     name = "eigencam"
     formula = r"(A - \bar A)\, v_1"
@@ -33,7 +35,8 @@ class PairEigenCAM(PairCAM):
 class PairAblationCAM(PairBlackBoxCAM):
     """Ablation-CAM: each channel counts by what the score loses without it.
 
-    The published weight is divided by the score, which would turn the signs of a negative one; here it stays in the score's units.
+    The published weight is divided by the score, which would turn the signs of a negative one; here it stays in the
+    score's units.
     """
 
     name = "ablationcam"
@@ -56,7 +59,8 @@ class PairAblationCAM(PairBlackBoxCAM):
 class PairScoreCAM(PairBlackBoxCAM):
     """Score-CAM: each channel counts by the score of the image masked with it, over that of the blank image.
 
-    The published weights are the softmax of these (``softmax=True``): all positive, and equal where the score does not change.
+    The published weights are the softmax of these (``softmax=True``): all positive, and equal where the score does not
+    change.
     """
 
     name = "scorecam"
@@ -78,11 +82,21 @@ class PairScoreCAM(PairBlackBoxCAM):
         one = batch.one_sided("first" if side == 0 else "second")
         image = one.moved[0]
         if len(one.moved) != 1 or image.dim() != 4 or activation.dim() != 4:
-            raise ValueError(f"PairScoreCAM masks images (pairs, channels, h, w) by a grid; the input of {'ab'[side]} is {tuple(image.shape)}")
+            raise ValueError(
+                f"PairScoreCAM masks images (pairs, channels, h, w) by a grid; the input of {'ab'[side]} is "
+                f"{tuple(image.shape)}"
+            )
         low, high = activation.flatten(2).min(2).values, activation.flatten(2).max(2).values
         scale = torch.where(high > low, high - low, 1)
-        masks = functional.interpolate((activation - low[..., None, None]) / scale[..., None, None], image.shape[-2:], mode="bilinear", align_corners=False)
+        masks = functional.interpolate(
+            (activation - low[..., None, None]) / scale[..., None, None],
+            image.shape[-2:],
+            mode="bilinear",
+            align_corners=False,
+        )
         with torch.no_grad():
-            scores = torch.cat([one.value(image * part) for part in torch.split(masks[0][:, None], batch.rows or self.rows)])
+            scores = torch.cat(
+                [one.value(image * part) for part in torch.split(masks[0][:, None], batch.rows or self.rows)]
+            )
             gain = scores - one.value(torch.zeros_like(image))
         return gain.softmax(0) if self._softmax else gain

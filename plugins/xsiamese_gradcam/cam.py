@@ -1,4 +1,6 @@
-"""The base of every class activation map: channels of a layer, weighted and summed, on both sides from one backward pass."""
+"""The base of every class activation map: channels of a layer, weighted and summed, on both sides from one backward
+pass.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese import PairAttribution, PairBatch
-from xsiamese.layers import as_grid
+from xsiamese.author import PairAttribution, PairBatch, as_grid
 
 
 class Grid:
@@ -17,7 +18,11 @@ class Grid:
 
     def mean(self, tensor: Tensor) -> Tensor:
         """The mean over all places, with the dimensions kept."""
-        return tensor.flatten(2).mean(2).reshape(*tensor.shape[:2], *[1] * (tensor.dim() - 2)) if tensor.dim() > 2 else tensor
+        return (
+            tensor.flatten(2).mean(2).reshape(*tensor.shape[:2], *[1] * (tensor.dim() - 2))
+            if tensor.dim() > 2
+            else tensor
+        )
 
     def total(self, tensor: Tensor) -> Tensor:
         """The sum over all places."""
@@ -29,7 +34,10 @@ class Nodes:
 
     def __init__(self, pair_of: Tensor, rows: int, layer: list[str]) -> None:
         if rows != len(pair_of):
-            raise ValueError(f"the output of layer {', '.join(layer)} has {rows} rows for {len(pair_of)} nodes: choose a layer before the readout")
+            raise ValueError(
+                f"the output of layer {', '.join(layer)} has {rows} rows for {len(pair_of)} nodes: choose a layer "
+                "before the readout"
+            )
         self.pair_of = pair_of
         self.size = torch.bincount(pair_of)[pair_of, None]
 
@@ -47,9 +55,11 @@ Places = Grid | Nodes
 
 
 class PairCAM(PairAttribution):
-    r"""A map :math:`\sum_k w_k A_k` of a layer with channels :math:`A_k`, for each side from its own activations and gradients.
+    r"""A map :math:`\sum_k w_k A_k` of a layer with channels :math:`A_k`, for each side from its own activations and
+    gradients.
 
-    Maps have the shape (pairs, 1, h, w) of the layer's grid, or (pairs, 1, tokens), or (nodes, 1) as the node mask of graphs; :meth:`PairExplanation.upsample
+    Maps have the shape (pairs, 1, h, w) of the layer's grid, or (pairs, 1, tokens), or (nodes, 1) as the node mask of
+    graphs; :meth:`PairExplanation.upsample
     <xsiamese.PairExplanation.upsample>` brings them to the image. They are signed: no ReLU unless ``relu=True``.
     A list of layers gives a tuple of maps for each side, all from one pass.
     """
@@ -74,15 +84,24 @@ class PairCAM(PairAttribution):
             for side in (0, 1):
                 item = (batch.a, batch.b)[side]
                 activation, slope = as_grid(activations[side], self.layout), as_grid(gradient[side], self.layout)
-                places = Nodes(item.layer_pairs, len(activation), batch.layer_names(self.layer)) if item.modality == "graph" else Grid()
-                found = self.combine(activation, slope, places) if side in batch.objective.moving else torch.zeros_like(activation[:, :1])
+                places = (
+                    Nodes(item.layer_pairs, len(activation), batch.layer_names(self.layer))
+                    if item.modality == "graph"
+                    else Grid()
+                )
+                found = (
+                    self.combine(activation, slope, places)
+                    if side in batch.objective.moving
+                    else torch.zeros_like(activation[:, :1])
+                )
                 sides[side].append(found.relu() if relu else found)
         first, second = sides
         return (first[0], second[0]) if len(first) == 1 else (tuple(first), tuple(second))
 
     @abstractmethod
     def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
-        """The map (pairs, 1, ...) of one side from its activation and the score's gradient, both (pairs, channels, ...); ``places`` knows their means.
+        """The map (pairs, 1, ...) of one side from its activation and the score's gradient, both (pairs, channels,
+        ...); ``places`` knows their means.
 
         For graphs these are (nodes, 1) and (nodes, channels).
         """
@@ -106,7 +125,11 @@ class PairBlackBoxCAM(PairCAM):
         for side in (0, 1):
             raw = recording.activations[0][side].detach()
             activation = as_grid(raw, self.layout)
-            weights = self.weigh(batch, side, raw, activation, value) if side in batch.objective.moving else activation.new_zeros(activation.shape[1])
+            weights = (
+                self.weigh(batch, side, raw, activation, value)
+                if side in batch.objective.moving
+                else activation.new_zeros(activation.shape[1])
+            )
             found = torch.einsum("k,nk...->n...", weights.to(activation.dtype), activation)[:, None]
             maps.append(found.relu() if relu else found)
         return maps[0], maps[1]

@@ -9,15 +9,18 @@ from xsiamese_gradcam.cam import PairCAM, Places
 
 
 class PairGradCAM(PairCAM):
-    """Grad-CAM: each channel counts by its mean gradient. With global average pooling and a dot product a side's map sums to the score.
+    """Grad-CAM: each channel counts by its mean gradient. With global average pooling and a dot product a side's map
+    sums to the score.
 
     On graphs the mean is over the nodes of each graph, and the map is the node mask of an ``Explanation``, (nodes, 1).
 
     Example:
         >>> import torch
         >>> from xsiamese import PairGradCAM, SiameseModel
-        >>> encoder = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
-        >>> map_a, map_b = PairGradCAM(SiameseModel(encoder), layer="1").attribute((torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)))
+        >>> from torch import nn
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> pairs = torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)
+        >>> map_a, map_b = PairGradCAM(SiameseModel(encoder), layer="1").attribute(pairs)
         >>> map_a.shape
         torch.Size([2, 1, 6, 6])
     """
@@ -45,7 +48,10 @@ class PairGradCAMPlusPlus(PairCAM):
     """Grad-CAM++: positive gradients only, weighted so that several small regions count as much as a large one."""
 
     name = "gradcam_plus_plus"
-    formula = r"\sum_k \Big(\sum_{ij} \alpha_{kij}\, \mathrm{relu}(g_{kij})\Big) A_k, \quad \alpha = \frac{g^2}{2 g^2 + \sum_{ab} A_{kab}\, g^3}"
+    formula = (
+        r"\sum_k \Big(\sum_{ij} \alpha_{kij}\, \mathrm{relu}(g_{kij})\Big) A_k, \quad \alpha = "
+        r"\frac{g^2}{2 g^2 + \sum_{ab} A_{kab}\, g^3}"
+    )
     reference = ("chattopadhay2018",)
 
     def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
@@ -57,7 +63,9 @@ class PairGradCAMPlusPlus(PairCAM):
 
 
 class PairLayerCAM(PairCAM):
-    """LayerCAM: each place counts by its own positive gradient, which sharpens early layers. (Signed, it is HiResCAM.)"""
+    """LayerCAM: each place counts by its own positive gradient, which sharpens early layers. (Signed, it is
+    HiResCAM.)
+    """
 
     name = "layercam"
     formula = r"\sum_k \mathrm{relu}\Big(\frac{\partial s}{\partial A_k}\Big) \odot A_k"
@@ -68,7 +76,9 @@ class PairLayerCAM(PairCAM):
 
 
 class PairXGradCAM(PairCAM):
-    """XGrad-CAM: each channel counts by its gradients weighted with its activations; the map sums as HiResCAM's does."""
+    """XGrad-CAM: each channel counts by its gradients weighted with its activations; the map sums as
+    HiResCAM's does.
+    """
 
     name = "xgradcam"
     formula = r"\sum_k \frac{\sum_{ij} g_{kij} A_{kij}}{\sum_{ij} A_{kij}} A_k"

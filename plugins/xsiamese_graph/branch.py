@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from xsiamese import SiameseModel
-from xsiamese.state import intact
+from xsiamese.author import SiameseModel, intact
 
 
 class Branch(nn.Module):
@@ -16,8 +15,10 @@ class Branch(nn.Module):
 
     .. math:: \big(0,\; \pm (s(G, z) - \tau)\big)
 
-    With it ``torch_geometric.explain.metric`` measures our explanations, one side at a time. Its tools take masks in [0, 1]: cut a signed one off first with
-    ``Explanation.threshold("topk_hard", k)``. The masks that they set on the encoder cannot reach the held side, which is not run again.
+    With it ``torch_geometric.explain.metric`` measures our explanations, one side at a time. Its tools take masks in
+    [0, 1]: cut a signed one off first with
+    ``Explanation.threshold("topk_hard", k)``. The masks that they set on the encoder cannot reach the held side, which
+    is not run again.
 
     Args:
         model: a factored model.
@@ -46,19 +47,27 @@ class Branch(nn.Module):
         ...     def forward(self, data):
         ...         return global_add_pool(self.conv(data.x, data.edge_index), data.batch)
         >>> model = SiameseModel(Neighbours(), "dot")
-        >>> a, b = (Data(x=torch.tensor([[2.0], [0.0], [0.0]]), edge_index=torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])) for _ in "ab")
+        >>> edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+        >>> a, b = (Data(x=torch.tensor([[2.0], [0.0], [0.0]]), edge_index=edges) for _ in "ab")
         >>> why_a, _ = PairInputXGradient(model).attribute((a, b), parts="edges")
         >>> branch = Branch(model, b, threshold=1.0)
-        >>> explainer = Explainer(branch, DummyExplainer(), explanation_type="model", model_config=branch.config, edge_mask_type="object")
+        >>> settings = {"explanation_type": "model", "model_config": branch.config, "edge_mask_type": "object"}
+        >>> explainer = Explainer(branch, DummyExplainer(), **settings)
         >>> best = why_a.threshold("topk_hard", 1)
         >>> best.target = branch(best.x, best.edge_index, best.batch).argmax(1)
         >>> fidelity(explainer, best)  # without the edge the decision is another, with it alone the same
         (1.0, 0.0)
     """
 
-    config: ClassVar[dict[str, str]] = {"mode": "multiclass_classification", "task_level": "graph", "return_type": "raw"}
+    config: ClassVar[dict[str, str]] = {
+        "mode": "multiclass_classification",
+        "task_level": "graph",
+        "return_type": "raw",
+    }
 
-    def __init__(self, model: SiameseModel, other: Any, side: Literal["a", "b"] = "a", *, threshold: float | None = None) -> None:
+    def __init__(
+        self, model: SiameseModel, other: Any, side: Literal["a", "b"] = "a", *, threshold: float | None = None
+    ) -> None:
         super().__init__()
         if not isinstance(model, SiameseModel):
             raise TypeError(f"a {type(model).__name__} cannot hold one side's embedding: a SiameseModel is needed")
@@ -66,7 +75,10 @@ class Branch(nn.Module):
             raise ValueError(f"side={side!r}: 'a' or 'b' is needed")
         threshold = model.comparison.threshold_ if threshold is None else threshold
         if threshold is None:
-            raise ValueError("no threshold is known, so there is no decision: give threshold=, or calibrate the model on labelled pairs")
+            raise ValueError(
+                "no threshold is known, so there is no decision: give threshold=, or calibrate the model on labelled "
+                "pairs"
+            )
         self.model, self.side, self.threshold = model, "ab".index(side), threshold
         with intact(model), torch.no_grad():
             self.held = model.encode(other, 1 - self.side)

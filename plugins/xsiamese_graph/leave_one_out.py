@@ -9,26 +9,32 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese import PairAttribution, PairBatch
-from xsiamese.variants import of_side, values_without
+from xsiamese.author import PairAttribution, PairBatch, of_side, values_without
 
 View = Callable[[Any, int], Any]
 
 
 def leave_one_out(
-    score: Callable[[Any, Any], Any], items: tuple[Any, Any], without: View | tuple[View, View], parts: Callable[[Any], int], *,
-    higher_is_closer: bool = True, show_progress: bool = False,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    score: Callable[[Any, Any], Any],
+    items: tuple[Any, Any],
+    without: View | tuple[View, View],
+    parts: Callable[[Any], int],
+    *,
+    higher_is_closer: bool = True,
+    show_progress: bool = False,
+) -> tuple[Tensor, Tensor]:
     r"""What each part of two items adds to how alike they are, by leaving it out.
 
     .. math:: w_i = s(a, b) - s(a \setminus i, b), \qquad v_j = s(a, b) - s(a, b \setminus j)
 
-    The similarity is a black box: any function of two items. Nothing is differentiated, and the parts need not be parts of a graph.
+    The similarity is a black box: any function of two items. Nothing is differentiated, and the parts need not be parts
+        of a graph.
 
     Args:
         score: a number for two views of items.
         items: a and b.
-        without: ``without(item, i)`` is the view of an item that lacks its part i, ``without(item, -1)`` that of the whole item; the convention
+        without: ``without(item, i)`` is the view of an item that lacks its part i, ``without(item, -1)`` that of the
+            whole item; the convention
             of RDKit's fingerprint functions. Two functions if the sides differ.
         parts: how many parts an item has.
         higher_is_closer: False if the score is a distance; values are about closeness, as everywhere.
@@ -58,12 +64,16 @@ def leave_one_out(
     return values
 
 
-def fingerprint_atoms(a: Any, b: Any, fingerprint: View | None = None, similarity: Callable[[Any, Any], float] | None = None) -> tuple[Tensor, Tensor]:
-    """The similarity maps of RDKit (:cite:t:`riniker2013`), of both molecules: what a fingerprint similarity loses without the bits that an atom is part of.
+def fingerprint_atoms(
+    a: Any, b: Any, fingerprint: View | None = None, similarity: Callable[[Any, Any], float] | None = None
+) -> tuple[Tensor, Tensor]:
+    """The similarity maps of RDKit (:cite:t:`riniker2013`), of both molecules: what a fingerprint similarity loses
+    without the bits that an atom is part of.
 
     Args:
         a, b: RDKit molecules.
-        fingerprint: a function of a molecule and the atom to leave out, -1 for none, such as those of ``rdkit.Chem.Draw.SimilarityMaps``; None
+        fingerprint: a function of a molecule and the atom to leave out, -1 for none, such as those of
+            ``rdkit.Chem.Draw.SimilarityMaps``; None
             takes its Morgan fingerprint of radius 2 and 2,048 bits.
         similarity: of two fingerprints; None takes Tanimoto's.
 
@@ -85,8 +95,16 @@ def fingerprint_atoms(a: Any, b: Any, fingerprint: View | None = None, similarit
         from rdkit.Chem.Draw.SimilarityMaps import GetMorganFingerprint
     except ImportError as error:
         raise ImportError('fingerprints need rdkit: pip install "xsiamese[graph]"') from error
-    copies = (Chem.Mol(a), Chem.Mol(b))  # RDKit's functions leave notes on a molecule, which must neither be old nor stay
-    return leave_one_out(similarity or DataStructs.TanimotoSimilarity, copies, fingerprint or GetMorganFingerprint, lambda molecule: molecule.GetNumAtoms())
+    copies = (
+        Chem.Mol(a),
+        Chem.Mol(b),
+    )  # RDKit's functions leave notes on a molecule, which must neither be old nor stay
+    return leave_one_out(
+        similarity or DataStructs.TanimotoSimilarity,
+        copies,
+        fingerprint or GetMorganFingerprint,
+        lambda molecule: molecule.GetNumAtoms(),
+    )
 
 
 class PairLeaveOneOut(PairAttribution):
@@ -94,15 +112,19 @@ class PairLeaveOneOut(PairAttribution):
 
     .. math:: w_v = s(G_a, G_b) - s(G_a \setminus v, G_b)
 
-    With ``parts="nodes"`` a node is taken away with all its edges, with ``parts="edges"`` an edge with both of its directions, each of which gets half of the
-    value. The graph really lacks the part: nothing is set to zero, and the model may be any function of two batches of graphs. All variants of a pair
+    With ``parts="nodes"`` a node is taken away with all its edges, with ``parts="edges"`` an edge with both of its
+    directions, each of which gets half of the
+    value. The graph really lacks the part: nothing is set to zero, and the model may be any function of two batches of
+        graphs. All variants of a pair
     are one batch, and a factored model encodes each only once.
 
-    It is exact for what it asks, and blind for what has a substitute: where either of two parts is enough, leaving out one changes nothing.
+    It is exact for what it asks, and blind for what has a substitute: where either of two parts is enough, leaving out
+    one changes nothing.
 
     Example:
         >>> from torch_geometric.data import Batch, Data
-        >>> path = Batch.from_data_list([Data(x=torch.ones(3, 1), edge_index=torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]]))])
+        >>> edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+        >>> path = Batch.from_data_list([Data(x=torch.ones(3, 1), edge_index=edges)])
         >>> def edges(batch):
         ...     return torch.bincount(batch.batch[batch.edge_index[0]], minlength=batch.num_graphs).float() / 2
         >>> first, second = PairLeaveOneOut(lambda a, b: edges(a) * edges(b)).attribute((path, path))
@@ -129,7 +151,12 @@ class PairLeaveOneOut(PairAttribution):
             ValueError: if a graph has but one node, which cannot be left out.
         """
         pairs = batch.split(1)
-        rows = [self._one(one) for one in (tqdm(pairs, total=batch.pairs, desc=type(self).__name__, unit="pair") if batch.show_progress else pairs)]
+        rows = [
+            self._one(one)
+            for one in (
+                tqdm(pairs, total=batch.pairs, desc=type(self).__name__, unit="pair") if batch.show_progress else pairs
+            )
+        ]
         first, second = ([torch.cat(column) for column in zip(*side, strict=True)] for side in zip(*rows, strict=True))
         return batch.a.result(first), batch.b.result(second)
 
@@ -140,7 +167,10 @@ class PairLeaveOneOut(PairAttribution):
         for k in one.objective.moving:
             for part in getattr(sides[k], "parts", ()):
                 if part == "nodes" and graphs[k].nodes == 1:
-                    raise ValueError(f"the graph of input {'ab'[k]} in pair {one.first_pair} has a single node and cannot be without it: explain edges")
+                    raise ValueError(
+                        f"the graph of input {'ab'[k]} in pair {one.first_pair} has a single node and cannot be "
+                        "without it: explain edges"
+                    )
                 plan.append((k, part, graphs[k].nodes if part == "nodes" else len(graphs[k].ends)))
         count = 1 + sum(length for _, _, length in plan)
         removed = (graphs[0].none(count), graphs[1].none(count))

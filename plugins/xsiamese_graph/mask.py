@@ -1,4 +1,6 @@
-"""The smallest part of both graphs that keeps the score: masks found by optimisation, for all pairs of a batch at once."""
+"""The smallest part of both graphs that keeps the score: masks found by optimisation, for all pairs of a
+batch at once.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,17 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from xsiamese import PairAttribution, PairBatch
+from xsiamese.author import PairAttribution, PairBatch
 
 
 class PairGNNExplainer(PairAttribution):
-    r"""GNNExplainer for pairs: a mask in (0, 1) on every node feature and every edge of both graphs that keeps the score and is small and decided.
+    r"""GNNExplainer for pairs: a mask in (0, 1) on every node feature and every edge of both graphs that keeps the
+    score and is small and decided.
 
-    Each pair has a loss of its own, :math:`\big((s(m) - s) / (s - s_0)\big)^2` plus the size and the entropy of its masks, where :math:`s_0` is the
-    score of the fully masked pair; all are optimised in one Adam run, in which they do not touch each other. What the score does not depend on is zero.
+    Each pair has a loss of its own, :math:`\big((s(m) - s) / (s - s_0)\big)^2` plus the size and the entropy of its
+    masks, where :math:`s_0` is the
+    score of the fully masked pair; all are optimised in one Adam run, in which they do not touch each other. What the
+    score does not depend on is zero.
     The masks say what matters, not which way it pulls.
 
     Example:
@@ -45,9 +50,16 @@ class PairGNNExplainer(PairAttribution):
     unsigned = True
 
     def compute(
-        self, batch: PairBatch, *, epochs: int = 100, lr: float = 0.01, edge_size: float = 0.005, edge_entropy: float = 1.0,
-        node_size: float = 1.0, node_entropy: float = 0.1,
-    ) -> tuple[Any, Any]:  # fmt: skip
+        self,
+        batch: PairBatch,
+        *,
+        epochs: int = 100,
+        lr: float = 0.01,
+        edge_size: float = 0.005,
+        edge_entropy: float = 1.0,
+        node_size: float = 1.0,
+        node_entropy: float = 0.1,
+    ) -> tuple[Any, Any]:
         """The masks.
 
         Args:
@@ -60,12 +72,16 @@ class PairGNNExplainer(PairAttribution):
             node_entropy: weight of their mean entropy.
         """
         if not isinstance(epochs, int) or epochs < 1 or not lr > 0:
-            raise ValueError(f"epochs={epochs!r}, lr={lr!r}: a positive number of steps and a positive learning rate are needed")
+            raise ValueError(
+                f"epochs={epochs!r}, lr={lr!r}: a positive number of steps and a positive learning rate are needed"
+            )
         with torch.no_grad():
             goal = batch.value()
             span = goal - batch.value(*batch.moved_baselines)
         scale = torch.where(span != 0, span.square(), 1)
-        regularisers = [Regulariser(batch, i, (edge_size, edge_entropy), (node_size, node_entropy)) for i in range(len(batch.moved))]
+        regularisers = [
+            Regulariser(batch, i, (edge_size, edge_entropy), (node_size, node_entropy)) for i in range(len(batch.moved))
+        ]
         logits = [torch.zeros_like(leaf).requires_grad_() for leaf in batch.moved]
         spans = [leaf - start for leaf, start in zip(batch.moved, batch.moved_baselines, strict=True)]
         optimiser = torch.optim.Adam(logits, lr=lr)
@@ -74,7 +90,10 @@ class PairGNNExplainer(PairAttribution):
         for _ in tqdm(steps, desc=type(self).__name__, unit="step") if batch.show_progress else steps:
             with torch.enable_grad():
                 masks = [logit.sigmoid() for logit in logits]
-                moved = [torch.addcmul(start, mask, span) for start, mask, span in zip(batch.moved_baselines, masks, spans, strict=True)]
+                moved = [
+                    torch.addcmul(start, mask, span)
+                    for start, mask, span in zip(batch.moved_baselines, masks, spans, strict=True)
+                ]
                 value = batch.value(*moved)
                 loss = ((value - goal).square() / scale).sum()
                 for regulariser, logit, mask in zip(regularisers, logits, masks, strict=True):
@@ -88,11 +107,15 @@ class PairGNNExplainer(PairAttribution):
 
 
 class Regulariser:
-    """The size and the entropy of the masks on one part of one side: sums over a graph for edges, means over it for the features of nodes."""
+    """The size and the entropy of the masks on one part of one side: sums over a graph for edges, means over it for the
+    features of nodes.
+    """
 
     def __init__(self, batch: PairBatch, moved: int, edges: tuple[float, float], nodes: tuple[float, float]) -> None:
         side, leaf = batch.place(moved)
-        per_pair = torch.bincount(side.pair_of(leaf), minlength=side.pairs)[side.pair_of(leaf)].to(batch.moved[moved].dtype)
+        per_pair = torch.bincount(side.pair_of(leaf), minlength=side.pairs)[side.pair_of(leaf)].to(
+            batch.moved[moved].dtype
+        )
         share = 1 / per_pair.reshape(-1, *[1] * (batch.moved[moved].dim() - 1)) / batch.moved[moved][0].numel()
         is_nodes = side.parts[leaf] == "nodes"
         size, entropy = nodes if is_nodes else edges
@@ -110,4 +133,7 @@ def _matters(value: Tensor, masks: Sequence[Tensor]) -> list[Tensor]:
     if not value.requires_grad:
         return [torch.zeros_like(mask) for mask in masks]
     slopes = torch.autograd.grad(value.sum(), masks, retain_graph=True, allow_unused=True)
-    return [torch.zeros_like(mask) if slope is None else (slope != 0).to(mask.dtype) for mask, slope in zip(masks, slopes, strict=True)]
+    return [
+        torch.zeros_like(mask) if slope is None else (slope != 0).to(mask.dtype)
+        for mask, slope in zip(masks, slopes, strict=True)
+    ]

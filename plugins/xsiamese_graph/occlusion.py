@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese import PairAttribution, PairBatch
+from xsiamese.author import PairAttribution, PairBatch
 
 Unit = Literal["node", "feature", "value"]
 _ROWS = 512  # pairs in one pass, where the user gives no number
@@ -17,8 +17,10 @@ _ROWS = 512  # pairs in one pass, where the user gives no number
 class PairGraphOcclusion(PairAttribution):
     """What the score loses when one node, edge or feature is replaced by its baseline, one at a time.
 
-    An edge is removed by its gate, or its weight or attributes are replaced. A node keeps its edges and loses all its features (``unit="node"``: its loss is
-    shared out equally over its features), a feature is lost by all nodes of the graph (``unit="feature"``: shared out over the nodes), or every value is lost
+    An edge is removed by its gate, or its weight or attributes are replaced. A node keeps its edges and loses all its
+    features (``unit="node"``: its loss is
+    shared out equally over its features), a feature is lost by all nodes of the graph (``unit="feature"``: shared out
+    over the nodes), or every value is lost
     by itself (``unit="value"``). A factored model encodes the graph that stays whole once.
     """
 
@@ -34,7 +36,8 @@ class PairGraphOcclusion(PairAttribution):
 
         Args:
             batch: the pairs.
-            unit: what of the nodes is removed at a time: a "node", a "feature" of all nodes of a graph, or a single "value".
+            unit: what of the nodes is removed at a time: a "node", a "feature" of all nodes of a graph, or a single
+                "value".
         """
         if unit not in ("node", "feature", "value"):
             raise ValueError(f"unit={unit!r}: 'node', 'feature' or 'value' is needed")
@@ -46,11 +49,19 @@ class PairGraphOcclusion(PairAttribution):
         return batch.maps([maps[key] for key in sorted(maps)])
 
     def _losses(self, batch: PairBatch, moved: int, units: Tensor) -> Tensor:
-        """The share of each value of a leaf in what the score loses without its unit; ``units`` numbers the unit of each value."""
+        """The share of each value of a leaf in what the score loses without its unit; ``units`` numbers the unit of
+        each value.
+        """
         side, leaf = batch.place(moved)
-        start = batch.moved_baselines[moved].flatten(1) if batch.moved[moved].dim() > 1 else batch.moved_baselines[moved][:, None]
+        start = (
+            batch.moved_baselines[moved].flatten(1)
+            if batch.moved[moved].dim() > 1
+            else batch.moved_baselines[moved][:, None]
+        )
         count = int(units.max()) + 1
-        pair_of = torch.zeros(count, dtype=torch.long, device=units.device).index_copy(0, units.flatten(), side.pair_of(leaf).repeat_interleave(units.shape[1]))
+        pair_of = torch.zeros(count, dtype=torch.long, device=units.device).index_copy(
+            0, units.flatten(), side.pair_of(leaf).repeat_interleave(units.shape[1])
+        )
         with torch.no_grad():
             value = batch.value()
             lost = []

@@ -1,4 +1,6 @@
-"""How a local mask is held to the invariance: a ball around its profile, its order, or the profile's divergence as a price."""
+"""How a local mask is held to the invariance: a ball around its profile, its order, or the profile's divergence as a
+price.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Constraint(Protocol):
 
 @dataclass(frozen=True)
 class Profile:
-    r""":math:`KL(p_M \| p_m)` of the masks' profiles :math:`p = m / \sum_i m_i`: which units count, whatever the mask's size.
+    r""":math:`KL(p_M \| p_m)` of the masks' profiles :math:`p = m / \sum_i m_i`: which units count, whatever the mask's
+    size.
 
     Attributes:
         target: :math:`p_M`, shape (pairs, units); units with 0 do not belong to the pair.
@@ -100,11 +103,17 @@ class Order:
     def names(self) -> tuple[str, ...]:
         same = bool((self.above == self.above[:1]).all() and (self.below == self.below[:1]).all())
         pairs = zip(self.above[0].tolist(), self.below[0].tolist(), strict=True)
-        return tuple(f"{i} above {j}" for i, j in pairs) if same else tuple(f"order {i}" for i in range(self.above.shape[1]))
+        return (
+            tuple(f"{i} above {j}" for i, j in pairs)
+            if same
+            else tuple(f"order {i}" for i in range(self.above.shape[1]))
+        )
 
     @classmethod
     def of(cls, mask: Tensor, where: slice, top: int, margin: float) -> Order:
-        """The 2 k - 1 neighbouring pairs around the k-th unit of an invariance: each of the first k - 1 above it, and it above the k next."""
+        """The 2 k - 1 neighbouring pairs around the k-th unit of an invariance: each of the first k - 1 above it, and
+        it above the k next.
+        """
         ranked = mask.argsort(dim=1, descending=True, stable=True) + where.start
         last = int((mask > 0).sum(1).min())
         if not 1 <= top < last:
@@ -120,7 +129,9 @@ class Order:
 
     def pull(self, theta: Tensor, multipliers: Tensor) -> Tensor:
         mask = theta.sigmoid()
-        found = torch.zeros_like(theta).scatter_add_(1, self.below, multipliers).scatter_add_(1, self.above, -multipliers)
+        found = (
+            torch.zeros_like(theta).scatter_add_(1, self.below, multipliers).scatter_add_(1, self.above, -multipliers)
+        )
         return found * mask * (1 - mask)
 
     def select(self, keep: Tensor) -> Order:
@@ -139,7 +150,9 @@ class Several:
         return tuple(side + name for side, part in zip(sides, self.parts, strict=True) for name in part.names)
 
     def values(self, theta: Tensor) -> Tensor:
-        return torch.cat([part.values(theta) for part in self.parts], 1) if self.parts else theta.new_zeros(len(theta), 0)
+        return (
+            torch.cat([part.values(theta) for part in self.parts], 1) if self.parts else theta.new_zeros(len(theta), 0)
+        )
 
     def pull(self, theta: Tensor, multipliers: Tensor) -> Tensor:
         found, start = torch.zeros_like(theta), 0

@@ -1,4 +1,6 @@
-"""Gradient descent-ascent: minimise an objective of each pair under constraints, with bounded multipliers, all pairs at once."""
+"""Gradient descent-ascent: minimise an objective of each pair under constraints, with bounded multipliers, all pairs at
+once.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ class Problem(Protocol):
     """An objective of each pair on its own, in logits (pairs, units)."""
 
     def value_and_slope(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The objective of each pair (pairs,), its gradient (pairs, units), and the part of it that is faithfulness (pairs,)."""
+        """The objective of each pair (pairs,), its gradient (pairs, units), and the part of it that is faithfulness
+        (pairs,).
+        """
 
     def select(self, keep: Tensor) -> Self:
         """The problem of some of the pairs."""
@@ -32,7 +36,8 @@ class Descent:
 
     Attributes:
         steps: the most steps.
-        rate: :math:`\eta_\theta`, the step size on logits. A pair's own is halved when its steps raise the Lagrangian five times in a row.
+        rate: :math:`\eta_\theta`, the step size on logits. A pair's own is halved when its steps raise the Lagrangian
+            five times in a row.
         dual_rate: :math:`\eta_\lambda`, that of the multipliers.
         mu: the strength of the ascent's regularisation :math:`\frac{\mu}{2} \|\lambda\|^2`.
         cap: :math:`\Lambda`, the bound of a multiplier.
@@ -40,8 +45,10 @@ class Descent:
         slack: what a violation (beyond :math:`\mu \lambda`) and the dual gap may be then.
         every: how many steps between looks at the diagnostics.
         bound: logits stay within ± this.
-        stretch: how much longer a step may be where a mask saturates, and its gradient vanishes with :math:`m (1 - m)`; 1 for plain descent.
-        damping: how many steps of ascent ahead the descent looks, growing to this within 500 steps; 0 can go round a solution for ever.
+        stretch: how much longer a step may be where a mask saturates, and its gradient vanishes with :math:`m (1 - m)`;
+            1 for plain descent.
+        damping: how many steps of ascent ahead the descent looks, growing to this within 500 steps; 0 can go round a
+            solution for ever.
     """
 
     steps: int = 2000
@@ -57,8 +64,15 @@ class Descent:
     damping: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or min(self.rate, self.dual_rate, self.cap, self.bound) <= 0 or min(self.mu, self.damping) < 0 or self.every < 1:
-            raise ValueError(f"{self}: at least one step, positive rates, cap and bound, and mu and damping of at least 0 are needed")
+        if (
+            self.steps < 1
+            or min(self.rate, self.dual_rate, self.cap, self.bound) <= 0
+            or min(self.mu, self.damping) < 0
+            or self.every < 1
+        ):
+            raise ValueError(
+                f"{self}: at least one step, positive rates, cap and bound, and mu and damping of at least 0 are needed"
+            )
 
 
 @dataclass(frozen=True)
@@ -69,12 +83,16 @@ class Solution:
     convergence: Convergence
 
 
-def descend(problem: Problem, constraints: Constraint, theta: Tensor, rule: Descent, *, keep_on_interrupt: bool = False) -> Solution:
+def descend(
+    problem: Problem, constraints: Constraint, theta: Tensor, rule: Descent, *, keep_on_interrupt: bool = False
+) -> Solution:
     r"""Alternates descent in :math:`\theta` and ascent in :math:`\lambda` on
 
-    .. math:: L(\theta, \lambda) = J(\theta) + \lambda \cdot g(\theta) - \tfrac{\mu}{2} \|\lambda\|^2, \quad \lambda \in [0, \Lambda]^C,
+    .. math:: L(\theta, \lambda) = J(\theta) + \lambda \cdot g(\theta) - \tfrac{\mu}{2} \|\lambda\|^2, \quad \lambda \in
+    [0, \Lambda]^C,
 
-    for each pair on its own. A pair that has settled twice in a row is taken out: the others' steps become cheaper, and its result is the
+    for each pair on its own. A pair that has settled twice in a row is taken out: the others' steps become cheaper, and
+    its result is the
     one that it has alone.
 
     Args:
@@ -113,12 +131,17 @@ class _Run:
         self.theta, self.g = theta.clone(), constraints.values(theta)
         self.multipliers = torch.zeros_like(self.g)
         self.rate = theta.new_full((pairs, 1), rule.rate)
-        self.before = theta.new_full((pairs,), torch.inf)  # the Lagrangian before the last step in theta, at the multipliers that it answered to
+        self.before = theta.new_full(
+            (pairs,), torch.inf
+        )  # the Lagrangian before the last step in theta, at the multipliers that it answered to
         self.held = self.multipliers
         self.rises = torch.zeros(pairs, dtype=torch.long, device=device)
         self.settled_once = torch.zeros(pairs, dtype=torch.bool, device=device)
         self.found, self.best, self.least = theta.clone(), theta.clone(), torch.full_like(self.before, torch.inf)
-        self.objective, self.faithfulness = torch.full_like(self.before, torch.nan), torch.full_like(self.before, torch.nan)
+        self.objective, self.faithfulness = (
+            torch.full_like(self.before, torch.nan),
+            torch.full_like(self.before, torch.nan),
+        )
         self.taken = torch.zeros(pairs, dtype=torch.long, device=device)
         self.status: list[Status] = ["max_iter"] * pairs
         self.steps: list[int] = []
@@ -147,22 +170,37 @@ class _Run:
         slope = slope + self.constraints.pull(self.theta, self.held)
         self.theta = torch.addcmul(self.theta, stretched, slope, value=-1).clamp_(-rule.bound, rule.bound)
         self.g = self.constraints.values(self.theta)
-        self.multipliers = (self.multipliers + rule.dual_rate * (self.g - rule.mu * self.multipliers)).clamp_(0, rule.cap)
+        self.multipliers = (self.multipliers + rule.dual_rate * (self.g - rule.mu * self.multipliers)).clamp_(
+            0, rule.cap
+        )
         return look
 
     def ahead(self, number: int) -> Tensor:
-        """The multipliers that the ascent is about to reach: the same as now at a solution, and on the way what keeps the two players from going round it."""
+        """The multipliers that the ascent is about to reach: the same as now at a solution, and on the way what keeps
+        the two players from going round it.
+        """
         rule = self.rule
-        far = rule.damping * rule.dual_rate * min(1.0, number / CALM)  # constraints that pull with all their might at once lead to worse minima
-        return (self.multipliers + far * (self.g - rule.mu * self.multipliers)).clamp_(0, rule.cap) if far else self.multipliers
+        far = (
+            rule.damping * rule.dual_rate * min(1.0, number / CALM)
+        )  # constraints that pull with all their might at once lead to worse minima
+        return (
+            (self.multipliers + far * (self.g - rule.mu * self.multipliers)).clamp_(0, rule.cap)
+            if far
+            else self.multipliers
+        )
 
     def look(self, number: int, value: Tensor, slope: Tensor, faithfulness: Tensor) -> Tensor | None:
         """Takes down the diagnostics, and takes out the pairs that have settled; which rows stay, if any went."""
         lagrangian_slope = slope + self.constraints.pull(self.theta, self.multipliers)
-        now, best_response = diagnose(self.constraints, self.theta, self.multipliers, self.g, slope, lagrangian_slope, self.rule)
+        now, best_response = diagnose(
+            self.constraints, self.theta, self.multipliers, self.g, slope, lagrangian_slope, self.rule
+        )
         if not bool(torch.isfinite(now.stationarity).all()):
             bad = self.live[~torch.isfinite(now.stationarity)].tolist()
-            raise ValueError(f"the gradient of pair {bad[0]} is NaN or infinite at step {number}: the model is not differentiable at one of its draws")
+            raise ValueError(
+                f"the gradient of pair {bad[0]} is NaN or infinite at step {number}: the model is not differentiable "
+                "at one of its draws"
+            )
         self.records.append(now if not self.records else self.records[-1].put(self.live, now))
         self.steps.append(number)
         self.found[self.live], self.taken[self.live] = self.theta, number
@@ -181,8 +219,18 @@ class _Run:
         if not bool(leave.any()):
             return None
         stay = (~leave).nonzero().flatten()
-        self.live, self.theta, self.g, self.multipliers = self.live[stay], self.theta[stay], self.g[stay], self.multipliers[stay]
-        self.rate, self.before, self.held, self.rises = self.rate[stay], self.before[stay], self.held[stay], self.rises[stay]
+        self.live, self.theta, self.g, self.multipliers = (
+            self.live[stay],
+            self.theta[stay],
+            self.g[stay],
+            self.multipliers[stay],
+        )
+        self.rate, self.before, self.held, self.rises = (
+            self.rate[stay],
+            self.before[stay],
+            self.held[stay],
+            self.rises[stay],
+        )
         self.settled_once = self.settled_once[stay]
         if len(stay) and self.problem is not None:
             self.problem, self.constraints = self.problem.select(stay), self.constraints.select(stay)
@@ -199,18 +247,34 @@ class _Run:
         names = self.constraints.names
         if not self.records:  # interrupted before the first look
             nothing = torch.full_like(self.before, torch.nan)
-            self.records.append(Diagnostics(**dict.fromkeys(SEVEN, nothing), multipliers=torch.zeros_like(self.multipliers)))
+            self.records.append(
+                Diagnostics(**dict.fromkeys(SEVEN, nothing), multipliers=torch.zeros_like(self.multipliers))
+            )
             self.steps.append(0)
         course = Diagnostics.course(self.records)
-        trace = Convergence(torch.tensor(self.steps), course, tuple(self.status), self.taken, self.objective, self.faithfulness, names)
+        trace = Convergence(
+            torch.tensor(self.steps), course, tuple(self.status), self.taken, self.objective, self.faithfulness, names
+        )
         return Solution(self.found, trace)
 
 
 def diagnose(
-    constraints: Constraint, theta: Tensor, multipliers: Tensor, g: Tensor, slope: Tensor, lagrangian_slope: Tensor, rule: Descent
+    constraints: Constraint,
+    theta: Tensor,
+    multipliers: Tensor,
+    g: Tensor,
+    slope: Tensor,
+    lagrangian_slope: Tensor,
+    rule: Descent,
 ) -> tuple[Diagnostics, Tensor]:
-    """The seven diagnostics at a point, from the gradients of the objective and of the Lagrangian there; and the multipliers that answer best to it."""
-    best = (g / rule.mu).clamp(0, rule.cap) if rule.mu else torch.where(g > 0, torch.full_like(g, rule.cap), torch.zeros_like(g))
+    """The seven diagnostics at a point, from the gradients of the objective and of the Lagrangian there; and the
+    multipliers that answer best to it.
+    """
+    best = (
+        (g / rule.mu).clamp(0, rule.cap)
+        if rule.mu
+        else torch.where(g > 0, torch.full_like(g, rule.cap), torch.zeros_like(g))
+    )
     gap = ((best - multipliers) * g - 0.5 * rule.mu * (best.square() - multipliers.square())).sum(1)
     answered = (multipliers + g - rule.mu * multipliers).clamp(0, rule.cap)
     zero = g.new_zeros(len(g), 1)
@@ -228,7 +292,9 @@ def diagnose(
 
 
 def stretch(theta: Tensor, most: float) -> Tensor:
-    r"""The factor :math:`\frac{1}{4 m (1 - m)}` of each step, at most ``most``: 1 for an undecided unit, and more for one that is nearly kept or removed."""
+    r"""The factor :math:`\frac{1}{4 m (1 - m)}` of each step, at most ``most``: 1 for an undecided unit, and more for
+    one that is nearly kept or removed.
+    """
     return (0.5 + 0.5 * theta.cosh()).clamp_max(most)
 
 

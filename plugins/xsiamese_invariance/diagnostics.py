@@ -20,11 +20,13 @@ class Diagnostics:
     r"""The seven diagnostics of each pair, shape (pairs,), or their course, shape (records, pairs).
 
     Attributes:
-        stationarity: :math:`\|\nabla_\theta L(\theta, \lambda)\|`, without what points out of the bounds of :math:`\theta`.
+        stationarity: :math:`\|\nabla_\theta L(\theta, \lambda)\|`, without what points out of the bounds of
+            :math:`\theta`.
         infeasibility: :math:`\max_c [g_c]_+`.
         complementarity: :math:`\max_c |\lambda_c g_c|`.
         dual_residual: :math:`\|\lambda - \mathrm{clip}(\lambda + g - \mu \lambda, 0, \Lambda)\|`.
-        dual_gap: :math:`\max_{\lambda'} L(\theta, \lambda') - L(\theta, \lambda) \ge 0`, in closed form. It is no primal-dual gap, which
+        dual_gap: :math:`\max_{\lambda'} L(\theta, \lambda') - L(\theta, \lambda) \ge 0`, in closed form. It is no
+            primal-dual gap, which
             cannot be computed here.
         at_cap: how many multipliers are at their bound :math:`\Lambda`.
         envelope: :math:`\|\nabla \max_\lambda L(\theta, \lambda)\|`, the quantity that the theorems bound.
@@ -65,8 +67,10 @@ class Convergence:
 
     Attributes:
         steps: the steps at which it was looked at, shape (records,).
-        course: the seven diagnostics and the multipliers at these, shapes (records, pairs) and (records, pairs, constraints).
-        status: of each pair: "converged", "infeasible" (settled with a violated constraint whose multiplier is at its bound), "max_iter"
+        course: the seven diagnostics and the multipliers at these, shapes (records, pairs) and (records, pairs,
+            constraints).
+        status: of each pair: "converged", "infeasible" (settled with a violated constraint whose multiplier is at its
+            bound), "max_iter"
             (neither, by the last step) or "interrupted".
         taken: how many steps each pair took, shape (pairs,).
         objective: faithfulness plus simplicity (plus the price of the divergence) at the end, shape (pairs,).
@@ -109,7 +113,11 @@ class Convergence:
             value = getattr(end, name)[begun]
             if len(value):
                 told.append(f"{name}: median {float(value.median()):.2g}, worst {float(value.max()):.2g}")
-        stuck = [f"pair {i}: {self._at_cap(i)}" for i, at_cap in enumerate(end.at_cap.tolist()) if at_cap > 0 and self.status[i] != "converged"]
+        stuck = [
+            f"pair {i}: {self._at_cap(i)}"
+            for i, at_cap in enumerate(end.at_cap.tolist())
+            if at_cap > 0 and self.status[i] != "converged"
+        ]
         return "\n".join([*told, *stuck[:8]])
 
     def _at_cap(self, pair: int) -> str:
@@ -128,7 +136,10 @@ class Convergence:
             rows = torch.arange(len(longest.steps)).clamp_max(len(part.steps) - 1)
             courses.append(Diagnostics(*(getattr(part.course, f.name)[rows] for f in fields(Diagnostics))))
         return replace(
-            longest, course=Diagnostics.joined(courses, 1), status=tuple(s for part in parts for s in part.status),
-            taken=torch.cat([part.taken for part in parts]), objective=torch.cat([part.objective for part in parts]),
+            longest,
+            course=Diagnostics.joined(courses, 1),
+            status=tuple(s for part in parts for s in part.status),
+            taken=torch.cat([part.taken for part in parts]),
+            objective=torch.cat([part.objective for part in parts]),
             faithfulness=torch.cat([part.faithfulness for part in parts]),
-        )  # fmt: skip
+        )

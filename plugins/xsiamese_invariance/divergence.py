@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from xsiamese import PairModel
-from xsiamese.comparison import Cosine
+from xsiamese.author import Cosine, PairModel
 
 Divergence = Literal["auto", "kl", "squared", "probability"]
 
 
 class Measure(Protocol):
-    """A divergence of scores (draws, pairs) from the pairs' own (1 or draws, pairs): its values, and its derivative in the former."""
+    """A divergence of scores (draws, pairs) from the pairs' own (1 or draws, pairs): its values, and its derivative in
+    the former.
+    """
 
     def value(self, own: Tensor, changed: Tensor) -> Tensor: ...
 
@@ -27,7 +28,8 @@ class Measure(Protocol):
 
 @dataclass(frozen=True)
 class BernoulliKL:
-    r"""Scores are logits: :math:`KL(\mathrm{Bern}(\sigma(s)) \,\|\, \mathrm{Bern}(\sigma(s')))` in nats, from the logits themselves.
+    r"""Scores are logits: :math:`KL(\mathrm{Bern}(\sigma(s)) \,\|\, \mathrm{Bern}(\sigma(s')))` in nats, from the
+    logits themselves.
 
     Example:
         >>> own = torch.zeros(1, 1)
@@ -54,7 +56,9 @@ class ProbabilityKL:
     margin: float = 1e-6
 
     def value(self, own: Tensor, changed: Tensor) -> Tensor:
-        return BernoulliKL().value(own.clamp(self.margin, 1 - self.margin).logit(), changed.clamp(self.margin, 1 - self.margin).logit())
+        return BernoulliKL().value(
+            own.clamp(self.margin, 1 - self.margin).logit(), changed.clamp(self.margin, 1 - self.margin).logit()
+        )
 
     def slope(self, own: Tensor, changed: Tensor) -> Tensor:
         inside = changed.clamp(self.margin, 1 - self.margin)
@@ -85,13 +89,16 @@ class Squared:
 
 
 def kind_for(divergence: str, model: PairModel, of_target: bool = False) -> str:
-    """What "auto" means: "squared" for distances and the cosine, "kl" for every other score, which is taken for a logit.
+    """What "auto" means: "squared" for distances and the cosine, "kl" for every other score, which is taken for a
+    logit.
 
     Raises:
         ValueError: if there is no divergence of that name.
     """
     if divergence not in ("auto", "kl", "squared", "probability"):
-        raise ValueError(f"divergence={divergence!r}: 'auto', 'kl' (scores are logits), 'probability' or 'squared' is needed")
+        raise ValueError(
+            f"divergence={divergence!r}: 'auto', 'kl' (scores are logits), 'probability' or 'squared' is needed"
+        )
     if divergence != "auto":
         return divergence
     bounded = not model.higher_is_closer or isinstance(getattr(model, "comparison", None), Cosine)

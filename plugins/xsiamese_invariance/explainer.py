@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese import Comparison, PairAttribution, PairBatch
-from xsiamese.maps import join
+from xsiamese.author import Comparison, PairAttribution, PairBatch, join
 from xsiamese_invariance.descent import Descent
 from xsiamese_invariance.diagnostics import Convergence
 from xsiamese_invariance.divergence import Divergence
@@ -22,10 +21,14 @@ from xsiamese_invariance.replacement import Kind
 class RobustPairExplainer(PairAttribution):
     r"""Masks of both inputs that keep the score, are simple, and respect an invariance.
 
-    The masks :math:`m = \sigma(\theta)` of each pair minimise the divergence of the score with features replaced from the pair's own, plus the masks' price,
-    held to an invariance M in one of three ways: "ball" keeps the divergence of their profiles below ``eps``, "order" keeps the order around the ``top``
-    units (both by gradient descent-ascent), "kl" pays ``beta`` for the divergence (by stochastic gradient descent). "none" is the same
-    without an invariance. All pairs are optimised at once. After Chen et al. 2021, of which only the framework was available: this is a reconstruction.
+    The masks :math:`m = \sigma(\theta)` of each pair minimise the divergence of the score with features replaced from
+    the pair's own, plus the masks' price,
+    held to an invariance M in one of three ways: "ball" keeps the divergence of their profiles below ``eps``, "order"
+        keeps the order around the ``top``
+    units (both by gradient descent-ascent), "kl" pays ``beta`` for the divergence (by stochastic gradient descent).
+    "none" is the same
+    without an invariance. All pairs are optimised at once. After Chen et al. 2021, of which only the framework was
+    available: this is a reconstruction.
 
     A map is a relevance in [0, 1] without a sign. It sums to nothing in particular.
 
@@ -40,13 +43,17 @@ class RobustPairExplainer(PairAttribution):
         >>> model.encoder.weight.data = torch.tensor([[2.0, 0, 0], [0, 2, 0]])  # the third feature is not used
         >>> pool, query, reference = torch.randn(64, 3, generator=generator), torch.ones(1, 3), torch.ones(1, 3)
         >>> invariance = InvarianceLearner(model, steps=300).fit(query, pool)
-        >>> mask_q, mask_r = RobustPairExplainer(model, coupling="ball").attribute((query, reference), invariance=invariance)
+        >>> explainer = RobustPairExplainer(model, coupling="ball")
+        >>> mask_q, mask_r = explainer.attribute((query, reference), invariance=invariance)
         >>> mask_q.shape, mask_q.argmin().item()
         (torch.Size([1, 3]), 2)
     """
 
     name = "robust"
-    formula = r"\min_m\; \mathbb{E}_z\, KL\big(f(q, r) \,\|\, f(q[m], r[m])\big) + \Omega(m) \;\text{s.t.}\; KL(p_M \,\|\, p_m) \le \epsilon"
+    formula = (
+        r"\min_m\; \mathbb{E}_z\, KL\big(f(q, r) \,\|\, f(q[m], r[m])\big) + \Omega(m) \;\text{s.t.}\; "
+        r"KL(p_M \,\|\, p_m) \le \epsilon"
+    )
     reference = ("chen2021siamese",)
     modalities: ClassVar[frozenset[str]] = frozenset({"image", "tabular", "graph"})
     graph_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
@@ -54,9 +61,15 @@ class RobustPairExplainer(PairAttribution):
     stochastic = common_draws = unsigned = True
 
     def __init__(
-        self, model: Callable[..., Any], layer: Any = None, *, coupling: Coupling = "ball",
-        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None, higher_is_closer: bool | None = None, layout: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: Callable[..., Any],
+        layer: Any = None,
+        *,
+        coupling: Coupling = "ball",
+        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
+        higher_is_closer: bool | None = None,
+        layout: Any = None,
+    ) -> None:
         if coupling not in ("ball", "order", "kl", "none"):
             raise ValueError(f"coupling={coupling!r}: 'ball', 'order', 'kl' or 'none' is needed")
         super().__init__(model, layer, comparison=comparison, higher_is_closer=higher_is_closer, layout=layout)
@@ -67,7 +80,8 @@ class RobustPairExplainer(PairAttribution):
 
         Args:
             inputs, target: see :meth:`PairAttribution.attribute <xsiamese.PairAttribution.attribute>`.
-            return_convergence: returns also a :class:`~xsiamese_invariance.diagnostics.Convergence`. Ctrl-C then ends with the best masks so far.
+            return_convergence: returns also a :class:`~xsiamese_invariance.diagnostics.Convergence`. Ctrl-C then ends
+                with the best masks so far.
             **options: the arguments that all explainers share, and those of :meth:`compute`.
         """
         record: list[Convergence] = []
@@ -75,23 +89,43 @@ class RobustPairExplainer(PairAttribution):
         return (maps, Convergence.joined(record)) if return_convergence else maps
 
     def compute(
-        self, batch: PairBatch, *, invariance: Invariance | tuple[Invariance | None, Invariance | None] | None = None, units: Any = None, pool: Any = None,
-        masks: Literal["separate", "shared"] = "separate", replacement: Kind = "mixed", draws: int = 128, eps: float = 0.05, beta: float = 0.2,
-        xi: float = 0.05, top: int = 4, size: float = 0.02, entropy: float = 0.01, divergence: Divergence = "auto", steps: int | None = None,
-        descent: Descent | None = None, record: list[Convergence] | None = None,
-    ) -> tuple[Any, Any]:  # fmt: skip
+        self,
+        batch: PairBatch,
+        *,
+        invariance: Invariance | tuple[Invariance | None, Invariance | None] | None = None,
+        units: Any = None,
+        pool: Any = None,
+        masks: Literal["separate", "shared"] = "separate",
+        replacement: Kind = "mixed",
+        draws: int = 128,
+        eps: float = 0.05,
+        beta: float = 0.2,
+        xi: float = 0.05,
+        top: int = 4,
+        size: float = 0.02,
+        entropy: float = 0.01,
+        divergence: Divergence = "auto",
+        steps: int | None = None,
+        descent: Descent | None = None,
+        record: list[Convergence] | None = None,
+    ) -> tuple[Any, Any]:
         """The masks.
 
         Args:
             batch: the pairs.
-            invariance: what a's mask is held to, or a pair (for a's, for b's), either of which may be None. One row holds all pairs, else a row a pair.
-            units: which unit each number belongs to, see :func:`~xsiamese_invariance.units.units_of`; one for both sides or a pair. None takes the
+            invariance: what a's mask is held to, or a pair (for a's, for b's), either of which may be None. One row
+                holds all pairs, else a row a pair.
+            units: which unit each number belongs to, see :func:`~xsiamese_invariance.units.units_of`; one for both
+                sides or a pair. None takes the
                 invariance's. Units of graphs are their nodes and undirected edges.
-            pool: items to draw replacements from, for both sides or a pair. None takes the invariance's, else standard normal numbers.
+            pool: items to draw replacements from, for both sides or a pair. None takes the invariance's, else standard
+                normal numbers.
             masks: "separate" ones of a and of b, or one "shared" by both, for items whose units mean the same.
-            replacement: "mixed", "shared", "independent" or "zeros"; see :class:`~xsiamese_invariance.replacement.Replacement`.
+            replacement: "mixed", "shared", "independent" or "zeros"; see
+                :class:`~xsiamese_invariance.replacement.Replacement`.
             draws: how many draws are averaged; the same for all pairs. "kl" draws 8 afresh in every step instead.
-            eps: the ball's radius, in nats. At most a share :math:`\\sqrt{\\epsilon / 2}` of a profile's mass is elsewhere than in the invariance's.
+            eps: the ball's radius, in nats. At most a share :math:`\\sqrt{\\epsilon / 2}` of a profile's mass is
+                elsewhere than in the invariance's.
             beta: the price of a nat of divergence from the invariance, for "kl".
             xi: the margin of the order.
             top: how many units the order is about.
@@ -100,10 +134,26 @@ class RobustPairExplainer(PairAttribution):
             divergence: see :class:`~xsiamese_invariance.learner.InvarianceLearner`.
             steps: the most steps; None takes those of ``descent``.
             descent: step sizes and tolerances, :class:`~xsiamese_invariance.descent.Descent`.
-            record: a list that gets the :class:`~xsiamese_invariance.diagnostics.Convergence` of each part of the batch.
+            record: a list that gets the :class:`~xsiamese_invariance.diagnostics.Convergence` of each part of the
+                batch.
         """
-        local = local_of(batch, self.coupling, invariance, units, pool, masks == "shared", replacement, draws, (size, entropy), divergence,
-                                (eps, beta, xi, top), steps, descent)  # fmt: skip
+        local = local_of(
+            batch,
+            self.coupling,
+            invariance,
+            units,
+            pool,
+            masks == "shared",
+            replacement,
+            draws,
+            (size, entropy),
+            divergence,
+            (eps, beta, xi, top),
+            steps,
+            descent,
+        )
         chunk = local.pairs_at_once(batch)
-        parts = tqdm(batch.split(chunk), total=-(-batch.pairs // chunk), desc=self.name, disable=not batch.show_progress)
+        parts = tqdm(
+            batch.split(chunk), total=-(-batch.pairs // chunk), desc=self.name, disable=not batch.show_progress
+        )
         return join([part.maps(local.explained(part, record)) for part in parts], create_graph=False)

@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese import PairModel
-from xsiamese.inputs import Leaves
-from xsiamese.objective import Objective
+from xsiamese.author import Leaves, Objective, PairModel
 from xsiamese_invariance.descent import BOUND
 from xsiamese_invariance.divergence import measure
 from xsiamese_invariance.graph import GraphUnits
@@ -42,7 +40,14 @@ class Fit:
     """One run of a learner: what its steps need."""
 
     def __init__(
-        self, learner: Learner, unlabeled: Unlabeled, aligned: bool, units: Units | GraphUnits, pool: Leaves, groups: list[Tensor], scale: float
+        self,
+        learner: Learner,
+        unlabeled: Unlabeled,
+        aligned: bool,
+        units: Units | GraphUnits,
+        pool: Leaves,
+        groups: list[Tensor],
+        scale: float,
     ) -> None:
         self.learner, self.unlabeled, self.units, self.groups, self.aligned = learner, unlabeled, units, groups, aligned
         model, kind, scores = learner.model, learner.kind, unlabeled.scores
@@ -53,7 +58,9 @@ class Fit:
         self.leaves = (masked_leaves(unlabeled.queries), masked_leaves(unlabeled.references))
         chance = scores.sigmoid() if kind == "kl" else scores
         threshold = getattr(getattr(model, "comparison", None), "threshold_", None)
-        cut = {"kl": 0.0, "probability": 0.5}.get(kind, None if threshold is None else threshold * (1 if model.higher_is_closer else -1))
+        cut = {"kl": 0.0, "probability": 0.5}.get(
+            kind, None if threshold is None else threshold * (1 if model.higher_is_closer else -1)
+        )
         confident = None if kind == "squared" else (2 * chance - 1).abs() >= learner.confidence
         self.chosen: tuple[Tensor, GraphUnits] | None = None  # the graphs of the masks that descend now
         self.cumulative = unlabeled.cumulative(None if cut is None else scores >= cut, learner.weights, confident)
@@ -64,24 +71,36 @@ class Fit:
         start = first.own.new_zeros(1, self.units.count)
         size = min(len(self.groups), pairs_that_fit(first, start, self.learner.batch))
         chunks = list(torch.split(torch.arange(len(self.groups)), size))
-        with tqdm(total=len(chunks) * self.learner.steps, desc="InvarianceLearner", unit="step", disable=not show_progress) as bar:
-            found = [self._descend(rows, torch.Generator().manual_seed(seed), start.expand(len(rows), -1).clone(), bar) for rows in chunks]
+        with tqdm(
+            total=len(chunks) * self.learner.steps, desc="InvarianceLearner", unit="step", disable=not show_progress
+        ) as bar:
+            found = [
+                self._descend(rows, torch.Generator().manual_seed(seed), start.expand(len(rows), -1).clone(), bar)
+                for rows in chunks
+            ]
         return torch.cat([theta for theta, _ in found]), torch.cat([trace for _, trace in found], 1)
 
     def problem(self, rows: Tensor, generator: torch.Generator, count: int) -> MaskProblem:
-        """The ``count`` pairs and draws of one step for some of the masks. All masks get the same random numbers, so that each is learned as if alone."""
+        """The ``count`` pairs and draws of one step for some of the masks. All masks get the same random numbers, so
+        that each is learned as if alone.
+        """
         query, reference = self._sampled(rows, generator, count)
         scores = self.unlabeled.scores[query, reference].T
         if self.unlabeled.queries.modality:
             return self._of_graphs(rows, reference.T, scores, generator)
-        items = [tuple(leaf[index.T] for leaf in leaves) for leaves, index in zip(self.leaves, (query, reference), strict=True)]
+        items = [
+            tuple(leaf[index.T] for leaf in leaves)
+            for leaves, index in zip(self.leaves, (query, reference), strict=True)
+        ]
         alike = [leaf.shape for leaf in items[0]] == [leaf.shape for leaf in items[1]]
         draws = self.replacement.draw(count, generator, items[1] if not self.aligned and alike else None)
         own = self.units if self.learner.scope != "query" else self.units.select(query[:, 0])
         sides = tuple(MaskedSide(leaves, z, own) for leaves, z in zip(items, draws, strict=False))
         arguments = self.unlabeled.arguments(self.objective, query.T, reference.T)
         where = (slice(0, self.units.count),) * len(sides)
-        return MaskProblem(self.objective, sides, where, scores, self.measure, self.learner.simplicity, arguments, own.valid)
+        return MaskProblem(
+            self.objective, sides, where, scores, self.measure, self.learner.simplicity, arguments, own.valid
+        )
 
     def _of_graphs(self, rows: Tensor, reference: Tensor, scores: Tensor, generator: torch.Generator) -> MaskProblem:
         """The same for graphs, whose masks are on the query alone."""
@@ -91,7 +110,16 @@ class Fit:
         objective, arguments = self.unlabeled.graphs(self.learner.model, own.side, reference)
         masked = Masked(masked_leaves(own.side), own, (), deleted_leaves(own.side))
         sides = (masked.drawn(*self.replacement.draw(len(reference), generator)),)
-        return MaskProblem(objective, sides, (slice(0, own.count),), scores, self.measure, self.learner.simplicity, arguments, own.valid)
+        return MaskProblem(
+            objective,
+            sides,
+            (slice(0, own.count),),
+            scores,
+            self.measure,
+            self.learner.simplicity,
+            arguments,
+            own.valid,
+        )
 
     def _sampled(self, rows: Tensor, generator: torch.Generator, count: int) -> tuple[Tensor, Tensor]:
         """The queries and references of one step, both (rows, count)."""
@@ -101,7 +129,9 @@ class Fit:
         else:
             place = torch.rand(count, generator=generator, dtype=torch.float64)
             query = torch.stack([self.groups[row][(place * len(self.groups[row])).long()] for row in rows.tolist()])
-        strata = (torch.arange(count, dtype=torch.float64) + torch.rand(count, generator=generator, dtype=torch.float64)) / count
+        strata = (
+            torch.arange(count, dtype=torch.float64) + torch.rand(count, generator=generator, dtype=torch.float64)
+        ) / count
         strata = strata[torch.randperm(count, generator=generator)].to(device)
         query = query.to(device)
         ranks = self.cumulative[query]  # (rows, draws, references)

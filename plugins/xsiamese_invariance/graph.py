@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xsiamese.inputs import Side, side
+from xsiamese.author import Side, side
 
 DELETED = ("edges", "edge_weight")  # a removed edge is none; a removed node stays and gets other features
 ORDER = ("nodes", "edges", "edge_weight", "edge_attr")
@@ -18,7 +18,8 @@ ORDER = ("nodes", "edges", "edge_weight", "edge_attr")
 
 @dataclass(frozen=True)
 class GraphUnits:
-    """Which unit each node and edge belongs to: in each graph first its nodes, then its edges, the two entries of an undirected one together.
+    """Which unit each node and edge belongs to: in each graph first its nodes, then its edges, the two entries of an
+    undirected one together.
 
     Attributes:
         side: the graphs, with the parts that are explained.
@@ -45,7 +46,9 @@ class GraphUnits:
         count = max(int(start.max()), self.least)
         object.__setattr__(self, "index", tuple(index[leaf] for leaf in range(len(one.leaves))))
         object.__setattr__(self, "count", count)
-        object.__setattr__(self, "leaves", self.leaves or tuple(leaf for leaf, tensor in enumerate(one.leaves) if len(tensor)))
+        object.__setattr__(
+            self, "leaves", self.leaves or tuple(leaf for leaf, tensor in enumerate(one.leaves) if len(tensor))
+        )
         object.__setattr__(self, "valid", torch.arange(count, device=start.device) < start[:, None])
 
     def expand(self, mask: Tensor, fixed: float = 1.0) -> list[Tensor]:
@@ -80,7 +83,10 @@ class GraphUnits:
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Itself as tensors, and as what JSON can hold."""
         graphs = self.maps(torch.zeros_like(self.valid, dtype=self.side.leaves[0].dtype)).to_dict()
-        return {key: value for key, value in graphs.items() if isinstance(value, Tensor)}, {"parts": self.side.parts, "least": self.count}
+        return {key: value for key, value in graphs.items() if isinstance(value, Tensor)}, {
+            "parts": self.side.parts,
+            "least": self.count,
+        }
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> GraphUnits:
@@ -99,14 +105,23 @@ def check_same(learned: GraphUnits, own: GraphUnits, first: int, name: str) -> N
     """
     parts = [sorted(units.side.parts, key=ORDER.index) for units in (learned, own)]
     if parts[0] != parts[1]:
-        raise ValueError(f"the invariance is of {' and '.join(parts[0])} and the masks of {name} of {' and '.join(parts[1])}: use the same parts=")
+        raise ValueError(
+            f"the invariance is of {' and '.join(parts[0])} and the masks of {name} of {' and '.join(parts[1])}: use "
+            "the same parts="
+        )
     theirs, mine = (
-        torch.stack([torch.bincount(u.side.pair_of(u.side.parts.index(part)), minlength=u.side.pairs) for part in parts[0]]) for u in (learned, own)
+        torch.stack(
+            [torch.bincount(u.side.pair_of(u.side.parts.index(part)), minlength=u.side.pairs) for part in parts[0]]
+        )
+        for u in (learned, own)
     )
     theirs = theirs if theirs.shape[1] == 1 else theirs[:, first : first + mine.shape[1]]
     wrong = (theirs != mine).any(0).nonzero().flatten().tolist()
     if wrong:
-        raise ValueError(f"the invariance of pair {first + wrong[0]} is of a graph with other numbers of nodes and edges than that of input {name}")
+        raise ValueError(
+            f"the invariance of pair {first + wrong[0]} is of a graph with other numbers of nodes and edges than "
+            f"that of input {name}"
+        )
 
 
 def graph_marks(graphs: Side) -> list[str]:
@@ -116,6 +131,8 @@ def graph_marks(graphs: Side) -> list[str]:
         one = graphs.slice(i, i + 1)
         data = one.rebuild(one.leaves)
         edges = (data.edge_index[0] * data.num_nodes + data.edge_index[1]).sort().values
-        plain = [part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes() for part in (data.x, edges)]
+        plain = [
+            part.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes() for part in (data.x, edges)
+        ]
         found.append(hashlib.blake2b(b"|".join(plain), digest_size=8).hexdigest())
     return found

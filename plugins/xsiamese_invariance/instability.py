@@ -1,4 +1,6 @@
-"""How much the explanation of one query changes with the reference it is compared to, and how much of that had to be."""
+"""How much the explanation of one query changes with the reference it is compared to, and how much of that
+had to be.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xsiamese import PairAttribution, PairBatch, SiameseModel
+from xsiamese.author import PairAttribution, PairBatch, SiameseModel
 from xsiamese_invariance.metrics import mean_cosine, top_overlap
 
 
@@ -18,17 +20,22 @@ from xsiamese_invariance.metrics import mean_cosine, top_overlap
 class ReferenceInstability:
     r"""The gradients of one query's closeness to many references, and where their differences come from.
 
-    With an encoder :math:`\phi` and a comparison :math:`\psi` the gradient is :math:`g_r = J^\top \psi_1(\phi_q, \phi_r)`, J the Jacobian of the encoder at
-    the query. J does not depend on the reference; :math:`\psi_1` does, so that :math:`g_r` changes even where the encoder is linear.
+    With an encoder :math:`\phi` and a comparison :math:`\psi` the gradient is :math:`g_r = J^\top \psi_1(\phi_q,
+    \phi_r)`, J the Jacobian of the encoder at
+    the query. J does not depend on the reference; :math:`\psi_1` does, so that :math:`g_r` changes even where the
+    encoder is linear.
 
     Attributes:
-        gradients: of the query, one row a reference, shape (references, features); an input of several tensors, or of several dimensions, is flattened.
+        gradients: of the query, one row a reference, shape (references, features); an input of several tensors, or of
+            several dimensions, is flattened.
         k: how many features count as the top ones.
         jacobian: J, shape (dimensions, features), or None for a model that is not factored into encoder and comparison.
         embeddings: of the references, shape (references, dimensions), or None likewise.
-        slope: B where :math:`\psi_1 = B \phi_r + \text{const}` for these references (squared distance, inner product, bilinear forms), else None.
+        slope: B where :math:`\psi_1 = B \phi_r + \text{const}` for these references (squared distance, inner product,
+            bilinear forms), else None.
         query_term: bounds the change of the gradient by a unit change of the query, :math:`L_J P + |J|^2 L_{11}`.
-        reference_term: the same for a unit change of a reference, :math:`|J_q| |J_r| L_{12}`: it exists for models of two inputs only.
+        reference_term: the same for a unit change of a reference, :math:`|J_q| |J_r| L_{12}`: it exists for models of
+            two inputs only.
     """
 
     gradients: Tensor
@@ -61,7 +68,8 @@ class ReferenceInstability:
 
     @cached_property
     def closed_form(self) -> Tensor | None:
-        r"""What :attr:`covariance` must be where ``slope`` is known: :math:`J^\top B \,\mathrm{Cov}(\phi_r) B^\top J`, shape (features, features).
+        r"""What :attr:`covariance` must be where ``slope`` is known: :math:`J^\top B \,\mathrm{Cov}(\phi_r) B^\top J`,
+        shape (features, features).
 
         For :math:`-c |u - v|^2` the slope is :math:`2 c I`, and this is :math:`4 c^2 J^\top \mathrm{Cov}(\phi_r) J`.
         """
@@ -72,12 +80,20 @@ class ReferenceInstability:
 
     def summary(self) -> str:
         """What a reader needs, in a few lines."""
-        lines = [f"{len(self.gradients)} references: mean cosine of two gradients {self.cosine:.2f}, overlap of their top {self.k} features {self.overlap:.2f}"]
+        lines = [
+            f"{len(self.gradients)} references: mean cosine of two gradients {self.cosine:.2f}, overlap of their top "
+            f"{self.k} features {self.overlap:.2f}"
+        ]
         if self.closed_form is not None:
             error = float((self.covariance - self.closed_form).norm() / self.closed_form.norm().clamp(min=1e-300))
-            lines.append(f"all of it is the spread of the references' embeddings (closed form, relative error {error:.0e})")
+            lines.append(
+                f"all of it is the spread of the references' embeddings (closed form, relative error {error:.0e})"
+            )
         if self.reference_term is not None:
-            lines.append(f"a unit change of the query moves the gradient by up to about {self.query_term:.3g}, one of a reference by {self.reference_term:.3g}")
+            lines.append(
+                f"a unit change of the query moves the gradient by up to about {self.query_term:.3g}, one of a "
+                f"reference by {self.reference_term:.3g}"
+            )
         return "\n".join(lines)
 
 
@@ -88,7 +104,9 @@ class _Gradient(PairAttribution):
         return batch.maps(batch.gradients())
 
 
-def reference_instability(model: Callable[..., Any], query: Any, references: Any, *, k: int = 4, radius: float = 0.1, seed: int = 0) -> ReferenceInstability:
+def reference_instability(
+    model: Callable[..., Any], query: Any, references: Any, *, k: int = 4, radius: float = 0.1, seed: int = 0
+) -> ReferenceInstability:
     r"""How much the gradient of a query's closeness changes with the reference.
 
     Args:
@@ -100,9 +118,11 @@ def reference_instability(model: Callable[..., Any], query: Any, references: Any
         seed: of the directions in which that is done.
 
     Raises:
-        ValueError: for fewer than two references, a query that is not one item, or one that no reference has the shape of.
+        ValueError: for fewer than two references, a query that is not one item, or one that no reference has the shape
+            of.
 
-    The two terms of the bound are the largest values found at these inputs, not certificates over all inputs. With a linear encoder and a squared distance
+    The two terms of the bound are the largest values found at these inputs, not certificates over all inputs. With a
+    linear encoder and a squared distance
     they are exact.
 
     Example:
@@ -114,17 +134,24 @@ def reference_instability(model: Callable[..., Any], query: Any, references: Any
         True
     """
     if not isinstance(query, Tensor) or not isinstance(references, Tensor):
-        raise TypeError(f"query is a {type(query).__name__}, references a {type(references).__name__}: tensors are needed")
+        raise TypeError(
+            f"query is a {type(query).__name__}, references a {type(references).__name__}: tensors are needed"
+        )
     query = query if query.dim() == references.dim() else query[None]
     if query.shape != references[:1].shape:
-        raise ValueError(f"query has shape {tuple(query.shape)}: one item like the references, {tuple(references[:1].shape)}, is needed")
+        raise ValueError(
+            f"query has shape {tuple(query.shape)}: one item like the references, {tuple(references[:1].shape)}, is "
+            "needed"
+        )
     if len(references) < 2:
         raise ValueError(f"{len(references)} reference: at least two are needed for a spread")
     features = query[0].numel()
     if not 1 <= k <= features:
         raise ValueError(f"k={k}: between 1 and the {features} features")
     opened = _Gradient(model)
-    with opened.prepared((query.expand(len(references), *query.shape[1:]), references), wrt="first", seed=seed) as batch:
+    with opened.prepared(
+        (query.expand(len(references), *query.shape[1:]), references), wrt="first", seed=seed
+    ) as batch:
         gradients = batch.gradients()[0].flatten(1).detach()
         if not isinstance(batch.model, SiameseModel):
             return ReferenceInstability(gradients, k)
@@ -132,7 +159,9 @@ def reference_instability(model: Callable[..., Any], query: Any, references: Any
     return ReferenceInstability(gradients, k, *factors)
 
 
-def _factors(model: SiameseModel, query: Tensor, references: Tensor, radius: float, seed: int) -> tuple[Tensor, Tensor, Tensor | None, float, float]:
+def _factors(
+    model: SiameseModel, query: Tensor, references: Tensor, radius: float, seed: int
+) -> tuple[Tensor, Tensor, Tensor | None, float, float]:
     """Jacobian, embeddings, slope and the two terms of the bound."""
     with torch.no_grad():
         z_q, z_r = model.encode(query, 0).flatten(1), model.encode(references, 1).flatten(1)
@@ -167,8 +196,13 @@ def _factors(model: SiameseModel, query: Tensor, references: Tensor, radius: flo
 
 
 def _jacobians(values: Tensor, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The Jacobian of each row of ``values`` with respect to the same row of each input, shape (rows, values, features)."""
-    rows = [torch.autograd.grad(values[:, i].sum(), inputs, retain_graph=True, allow_unused=True, materialize_grads=True) for i in range(values.shape[1])]
+    """The Jacobian of each row of ``values`` with respect to the same row of each input, shape (rows, values,
+    features).
+    """
+    rows = [
+        torch.autograd.grad(values[:, i].sum(), inputs, retain_graph=True, allow_unused=True, materialize_grads=True)
+        for i in range(values.shape[1])
+    ]
     return tuple(torch.stack([row[i].flatten(1) for row in rows], 1) for i in range(len(inputs)))
 
 

@@ -10,15 +10,23 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from xsiamese import PairBatch
-from xsiamese.inputs import Leaves
+from xsiamese.author import Leaves, PairBatch
 from xsiamese_invariance.constraints import Ball, Order, Profile, Several
 from xsiamese_invariance.descent import Descent, Solution, descend, untouched
 from xsiamese_invariance.diagnostics import Convergence
 from xsiamese_invariance.divergence import Measure, measure
 from xsiamese_invariance.graph import GraphUnits, check_same
 from xsiamese_invariance.invariance import Invariance
-from xsiamese_invariance.masked import Masked, arguments_of, deleted_leaves, masked_sides, partners_of, pool_for, replacement_for, units_for
+from xsiamese_invariance.masked import (
+    Masked,
+    arguments_of,
+    deleted_leaves,
+    masked_sides,
+    partners_of,
+    pool_for,
+    replacement_for,
+    units_for,
+)
 from xsiamese_invariance.memory import FEW, pairs_that_fit
 from xsiamese_invariance.problem import MaskProblem, Penalised
 from xsiamese_invariance.replacement import Kind
@@ -32,7 +40,9 @@ EMPTY = 0.1
 
 @dataclass(frozen=True)
 class Local:
-    """How local problems are made and solved; the fields are the options of :class:`~xsiamese_invariance.explainer.RobustPairExplainer`."""
+    """How local problems are made and solved; the fields are the options of
+    :class:`~xsiamese_invariance.explainer.RobustPairExplainer`.
+    """
 
     coupling: Coupling
     invariances: tuple[Invariance | None, ...]
@@ -53,7 +63,9 @@ class Local:
     def pairs_at_once(self, batch: PairBatch) -> int:
         """How many pairs fit into memory."""
         first = replace(self, draws=min(self.draws, FEW)).problem(next(batch.split(1)))[0]
-        return min(batch.pairs, pairs_that_fit(first, first.start, max(first.draws, self.draws if first.draws == FEW else 0)))
+        return min(
+            batch.pairs, pairs_that_fit(first, first.start, max(first.draws, self.draws if first.draws == FEW else 0))
+        )
 
     def explained(self, batch: PairBatch, record: list[Convergence] | None) -> list[Tensor]:
         """The masks of a batch, one for each leaf; what happened on the way is added to ``record``."""
@@ -74,11 +86,21 @@ class Local:
         """The problem of a batch, and what makes draws for it."""
         masked = self._masked(batch)
         units = [one.units for one in masked]
-        if self.shared and (len(masked) != 2 or units[0].shapes != units[1].shapes or units[0].count != units[1].count or batch.a.modality):
+        if self.shared and (
+            len(masked) != 2
+            or units[0].shapes != units[1].shapes
+            or units[0].count != units[1].count
+            or batch.a.modality
+        ):
             raise ValueError("masks='shared' needs both sides to move and to have the same units")
         widths = [u.count for u in units]
-        where = (slice(0, widths[0]), slice(0, widths[0]) if self.shared else slice(widths[0], sum(widths)))[: len(masked)]
-        replacement, partners = replacement_for(self.replacement, masked), partners_of(batch, [one.leaves for one in masked])
+        where = (slice(0, widths[0]), slice(0, widths[0]) if self.shared else slice(widths[0], sum(widths)))[
+            : len(masked)
+        ]
+        replacement, partners = (
+            replacement_for(self.replacement, masked),
+            partners_of(batch, [one.leaves for one in masked]),
+        )
 
         def draw(count: int, generator: torch.Generator) -> list[Leaves]:
             drawn = replacement.draw(replacement.enough(count), generator, partners)
@@ -89,7 +111,9 @@ class Local:
         with torch.no_grad():
             own = batch.value().to(masked[0].leaves[0].dtype)[None]
         valid = _valid(units, self.shared, batch.pairs)
-        problem = MaskProblem(batch.objective, sides, where, own, measure("kl", own), self.simplicity, arguments_of(batch), valid)
+        problem = MaskProblem(
+            batch.objective, sides, where, own, measure("kl", own), self.simplicity, arguments_of(batch), valid
+        )
         return problem.measured(self._measure(problem)), draw
 
     def _masked(self, batch: PairBatch) -> list[Masked]:
@@ -102,12 +126,18 @@ class Local:
         found = []
         for number, leaves in masked_sides(batch).items():
             one, invariance = (batch.a, batch.b)[number], held[number]
-            units = units_for(batch, number, leaves, self.units[number], 0 if invariance is None else invariance.mask.shape[1])
-            found.append(Masked(leaves, units, pool_for(one, number, leaves, given[number], learned), deleted_leaves(one)))
+            units = units_for(
+                batch, number, leaves, self.units[number], 0 if invariance is None else invariance.mask.shape[1]
+            )
+            found.append(
+                Masked(leaves, units, pool_for(one, number, leaves, given[number], learned), deleted_leaves(one))
+            )
         return found
 
     def _measure(self, problem: MaskProblem) -> Measure:
-        """The divergence. Without a known scale, squared differences are in units of the change when everything is replaced."""
+        """The divergence. Without a known scale, squared differences are in units of the change when everything is
+        replaced.
+        """
         known = next((one.scale for one in self.invariances if one is not None), None)
         if self.kind != "squared" or known is not None:
             return measure(self.kind, problem.own.new_tensor(known or 1.0))
@@ -125,15 +155,28 @@ class Local:
                 continue
             mask, units = one.rows_for(first, batch.pairs).to(problem.own), problem.sides[place].units
             if len(mask) != batch.pairs:
-                raise ValueError(f"the invariance has {len(one)} rows for {first + batch.pairs} pairs: one row, or a row a pair, as in invariance[[0, 0, 1]]")
+                raise ValueError(
+                    f"the invariance has {len(one)} rows for {first + batch.pairs} pairs: one row, or a row a pair, "
+                    "as in invariance[[0, 0, 1]]"
+                )
             if isinstance(one.units, GraphUnits) and isinstance(units, GraphUnits):
                 check_same(one.units, units, first, "ab"[number])
             if mask.shape[1] != units.count:
-                raise ValueError(f"the invariance has {mask.shape[1]} units, the side it is for {units.count}: learn it with the same units=")
+                raise ValueError(
+                    f"the invariance has {mask.shape[1]} units, the side it is for {units.count}: learn it with the "
+                    "same units="
+                )
             found.append((mask, where))
         return found
 
-    def solve(self, problem: MaskProblem, draw: Callable[[int, torch.Generator], list[Leaves]], batch: PairBatch, keep: bool, skip: bool) -> Solution:
+    def solve(
+        self,
+        problem: MaskProblem,
+        draw: Callable[[int, torch.Generator], list[Leaves]],
+        batch: PairBatch,
+        keep: bool,
+        skip: bool,
+    ) -> Solution:
         """The logits of a batch."""
         held = self._held(problem, batch)
         profiles = tuple(Profile.of(mask, where) for mask, where in held)
@@ -157,8 +200,10 @@ def warn_of_traps(problem: MaskProblem, first: int) -> None:
     bad = (empty < EMPTY).nonzero().flatten().tolist()
     if bad:
         warnings.warn(
-            f"pair {', '.join(str(first + i) for i in bad[:8])}{', ...' if len(bad) > 8 else ''}: replacing everything changes the score by {EMPTY} nats "
-            "or less, so that the empty mask explains it; replacements that make the two sides alike ('zeros', 'shared') do this to pairs called alike: "
+            f"pair {', '.join(str(first + i) for i in bad[:8])}{', ...' if len(bad) > 8 else ''}: replacing "
+            f"everything changes the score by {EMPTY} nats "
+            "or less, so that the empty mask explains it; replacements that make the two sides alike ('zeros', "
+            "'shared') do this to pairs called alike: "
             "use 'mixed'",
             stacklevel=5,
         )
@@ -169,4 +214,6 @@ def _valid(units: Sequence[Units | GraphUnits], shared: bool, pairs: int) -> Ten
     if all(u.valid is None for u in used):
         return None
     device = next(u.valid.device for u in used if u.valid is not None)
-    return torch.cat([torch.ones(pairs, u.count, dtype=torch.bool, device=device) if u.valid is None else u.valid for u in used], 1)
+    return torch.cat(
+        [torch.ones(pairs, u.count, dtype=torch.bool, device=device) if u.valid is None else u.valid for u in used], 1
+    )

@@ -1,4 +1,6 @@
-"""What masks are laid on: the sides of a batch of pairs that move, what is kept or removed together there, and what comes in its place."""
+"""What masks are laid on: the sides of a batch of pairs that move, what is kept or removed together there, and what
+comes in its place.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xsiamese import PairBatch
-from xsiamese.inputs import Leaves, Side, side
+from xsiamese.author import Leaves, PairBatch, Side, side
 from xsiamese_invariance.graph import DELETED, GraphUnits
 from xsiamese_invariance.problem import Argument
 from xsiamese_invariance.replacement import MaskedSide, Replacement, normal_pool
@@ -45,7 +46,11 @@ class Masked:
 
 def masked_leaves(one: Side) -> Leaves:
     """The numbers of a side that a mask can be laid on, in float32 at least."""
-    return tuple(leaf.detach().to(torch.promote_types(leaf.dtype, torch.float32)) for leaf in one.leaves if leaf.is_floating_point())
+    return tuple(
+        leaf.detach().to(torch.promote_types(leaf.dtype, torch.float32))
+        for leaf in one.leaves
+        if leaf.is_floating_point()
+    )
 
 
 def masked_sides(batch: PairBatch) -> dict[int, Leaves]:
@@ -79,7 +84,8 @@ def units_for(batch: PairBatch, number: int, leaves: Leaves, given: Any, least: 
 
 
 def pool_for(one: Side, number: int, leaves: Leaves, given: Any, learned: Leaves) -> Leaves:
-    """Rows that come in place of what is removed: of given items, else what an invariance was learned with, else standard normal ones.
+    """Rows that come in place of what is removed: of given items, else what an invariance was learned with, else
+    standard normal ones.
 
     Raises:
         ValueError: if they do not fit the side.
@@ -139,6 +145,10 @@ def _rows(units: Any, batch: PairBatch) -> Any:
     """A map of units for each pair of the user's batch, for this part of it."""
     if isinstance(units, (tuple, list)):
         return tuple(_rows(one, batch) for one in units)
-    if isinstance(units, Tensor) and len(units) > batch.pairs and any(units.dim() == leaf.dim() for leaf in (*batch.a.leaves, *batch.b.leaves)):
+    if (
+        isinstance(units, Tensor)
+        and len(units) > batch.pairs
+        and any(units.dim() == leaf.dim() for leaf in (*batch.a.leaves, *batch.b.leaves))
+    ):
         return units[batch.first_pair : batch.first_pair + batch.pairs]
     return units

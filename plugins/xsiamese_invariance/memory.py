@@ -31,7 +31,9 @@ def available(device: torch.device) -> int:
 
 
 def bytes_of_pass(problem: MaskProblem, theta: Tensor) -> int:
-    """What one step of these pairs holds at its peak: the draws, their gradients, and all that autograd keeps of the model."""
+    """What one step of these pairs holds at its peak: the draws, their gradients, and all that autograd keeps of the
+    model.
+    """
     kept: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -57,6 +59,7 @@ def pairs_that_fit(problem: MaskProblem, theta: Tensor, draws: int) -> int:
     fit = int(SHARE * free / max(1, needed))
     if fit < 1:
         raise MemoryError(
-            f"one pair with {draws} draws needs {needed / 2**30:.2g} GiB a step and {free / 2**30:.2g} GiB are free: use fewer draws, or coarser items"
+            f"one pair with {draws} draws needs {needed / 2**30:.2g} GiB a step and {free / 2**30:.2g} GiB are free: "
+            "use fewer draws, or coarser items"
         )
     return fit

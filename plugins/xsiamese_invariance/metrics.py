@@ -1,4 +1,6 @@
-"""Measures of relevances: how alike they are, how simple, how well they keep an invariance, and how much of the score they carry."""
+"""Measures of relevances: how alike they are, how simple, how well they keep an invariance, and how much of the score
+they carry.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,8 @@ def mean_cosine(rows: Tensor) -> float:
 
 
 def order_agreement(relevance: Tensor, invariance: Tensor, k: int) -> Tensor:
-    """The share of pairs (i among the invariance's top k units, j not) with relevance i at least that of j, shape (rows,).
+    """The share of pairs (i among the invariance's top k units, j not) with relevance i at least that of j, shape
+    (rows,).
 
     Args:
         relevance: shape (rows, units).
@@ -70,7 +73,8 @@ def effective_size(masks: Tensor) -> Tensor:
 
 
 def bernoulli_divergence(logit: Tensor, changed: Tensor) -> Tensor:
-    r"""The KL divergence in nats of :math:`\mathrm{Bern}(\sigma(s'))` from :math:`\mathrm{Bern}(\sigma(s))`, from the logits s and s'.
+    r"""The KL divergence in nats of :math:`\mathrm{Bern}(\sigma(s'))` from :math:`\mathrm{Bern}(\sigma(s))`, from the
+    logits s and s'.
 
     Example:
         >>> bernoulli_divergence(torch.tensor(0.0), torch.tensor(0.0)).item()
@@ -78,14 +82,24 @@ def bernoulli_divergence(logit: Tensor, changed: Tensor) -> Tensor:
     """
     from torch.nn.functional import logsigmoid
 
-    kept = torch.sigmoid(logit) * (logsigmoid(logit) - logsigmoid(changed)) + torch.sigmoid(-logit) * (logsigmoid(-logit) - logsigmoid(-changed))
+    kept = torch.sigmoid(logit) * (logsigmoid(logit) - logsigmoid(changed)) + torch.sigmoid(-logit) * (
+        logsigmoid(-logit) - logsigmoid(-changed)
+    )
     return kept.clamp(min=0)
 
 
-def masked_divergence(score: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor, masks: tuple[Tensor, Tensor], draws: tuple[Tensor, Tensor]) -> Tensor:
-    r"""How much the decision on each pair changes when all but the masked part of its rows is replaced, in nats, shape (pairs,).
+def masked_divergence(
+    score: Callable[[Tensor, Tensor], Tensor],
+    a: Tensor,
+    b: Tensor,
+    masks: tuple[Tensor, Tensor],
+    draws: tuple[Tensor, Tensor],
+) -> Tensor:
+    r"""How much the decision on each pair changes when all but the masked part of its rows is replaced, in nats, shape
+    (pairs,).
 
-    :math:`\frac1K \sum_k \mathrm{KL}(\mathrm{Bern}(\sigma(s(a, b))) \,\|\, \mathrm{Bern}(\sigma(s(m \odot a + (1 - m) \odot z_k, \ldots))))`.
+    :math:`\frac1K \sum_k \mathrm{KL}(\mathrm{Bern}(\sigma(s(a, b))) \,\|\, \mathrm{Bern}(\sigma(s(m \odot a + (1 - m)
+    \odot z_k, \ldots))))`.
 
     Args:
         score: the logit of pairs.
@@ -95,15 +109,20 @@ def masked_divergence(score: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: T
     """
     with torch.no_grad():
         whole = score(a, b)
-        sides = [(m[None] * x[None] + (1 - m[None]) * z[:, None]).flatten(0, 1) for x, m, z in zip((a, b), masks, draws, strict=True)]
+        sides = [
+            (m[None] * x[None] + (1 - m[None]) * z[:, None]).flatten(0, 1)
+            for x, m, z in zip((a, b), masks, draws, strict=True)
+        ]
         changed = score(*sides).view(len(draws[0]), len(a))
     return bernoulli_divergence(whole, changed).mean(0)
 
 
 def mixed_draws(pool: Tensor, count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Replacement rows for the two sides, shape (count, units) each: the first half the same row on both sides, the other half two rows of their own.
+    """Replacement rows for the two sides, shape (count, units) each: the first half the same row on both sides, the
+    other half two rows of their own.
 
-    Shared values alone make two rows alike, values of their own alone make them differ: half of each leaves neither verdict free.
+    Shared values alone make two rows alike, values of their own alone make them differ: half of each leaves neither
+    verdict free.
     """
     generator = torch.Generator().manual_seed(seed)
     first, second = (torch.randint(len(pool), (count,), generator=generator) for _ in range(2))

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xsiamese.inputs import Side
-from xsiamese.objective import Objective
+from xsiamese.author import Objective, Side
 from xsiamese_invariance.constraints import Profile
 from xsiamese_invariance.divergence import Measure
 from xsiamese_invariance.replacement import MaskedSide
@@ -47,9 +46,11 @@ class Argument:
 
 @dataclass(frozen=True)
 class MaskProblem:
-    r""":math:`J(\theta) = F(m) + \Omega(m)`, with :math:`m = \sigma(\theta)` and F the mean divergence over the draws, for each pair on its own.
+    r""":math:`J(\theta) = F(m) + \Omega(m)`, with :math:`m = \sigma(\theta)` and F the mean divergence over the draws,
+    for each pair on its own.
 
-    One step needs one forward and one backward pass of the model on pairs x draws rows, and nothing more: the gradient is taken in the replaced inputs and
+    One step needs one forward and one backward pass of the model on pairs x draws rows, and nothing more: the gradient
+    is taken in the replaced inputs and
     brought to the mask by hand.
 
     Attributes:
@@ -103,7 +104,9 @@ class MaskProblem:
         except ValueError as error:
             if "NaN or infinite" not in str(error):
                 raise
-            raise ValueError(f"features replaced by draws from the pool, row = draw x {len(mask)} + pair: {error}") from error
+            raise ValueError(
+                f"features replaced by draws from the pool, row = draw x {len(mask)} + pair: {error}"
+            ) from error
         return found.view(self.draws, len(mask)), moved
 
     def pulled(self, scores: Tensor, moved: list[list[Tensor]], weights: Tensor) -> list[Tensor]:
@@ -112,7 +115,9 @@ class MaskProblem:
         if not scores.requires_grad:
             return [weights.new_zeros(scores.shape[1], side.units.count) for side in self.sides]
         slopes = torch.autograd.grad(scores, leaves, weights.to(scores.dtype), allow_unused=True)
-        known = iter([torch.zeros_like(leaf) if slope is None else slope for leaf, slope in zip(leaves, slopes, strict=True)])
+        known = iter(
+            [torch.zeros_like(leaf) if slope is None else slope for leaf, slope in zip(leaves, slopes, strict=True)]
+        )
         return [side.pull([next(known) for _ in side.leaves]) for side in self.sides]
 
     def value_and_slope(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -131,7 +136,9 @@ class MaskProblem:
         return value, slope, faithfulness
 
     def influences(self, theta: Tensor) -> Tensor:
-        """Whether the score depends on anything of each side, shape (pairs, sides): whether one gradient is not exactly zero."""
+        """Whether the score depends on anything of each side, shape (pairs, sides): whether one gradient is not exactly
+        zero.
+        """
         with torch.enable_grad():
             scores, moved = self.scores(self.mask(theta))
         weights = torch.ones_like(scores)
@@ -144,10 +151,14 @@ class MaskProblem:
 
     def select(self, keep: Tensor) -> MaskProblem:
         return replace(
-            self, objective=self.objective.select(keep), sides=tuple(side.select(keep) for side in self.sides), own=self.own[:, keep],
-            measure=self.measure.select(keep), arguments=tuple(argument.select(keep) for argument in self.arguments),
+            self,
+            objective=self.objective.select(keep),
+            sides=tuple(side.select(keep) for side in self.sides),
+            own=self.own[:, keep],
+            measure=self.measure.select(keep),
+            arguments=tuple(argument.select(keep) for argument in self.arguments),
             valid=None if self.valid is None else self.valid[keep],
-        )  # fmt: skip
+        )
 
     def measured(self, measure: Measure) -> MaskProblem:
         """The same problem with another divergence."""

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from xsiamese.inputs import Leaves
+from xsiamese.author import Leaves
 from xsiamese_invariance.graph import GraphUnits
 from xsiamese_invariance.units import Units
 
@@ -21,13 +21,17 @@ NORMAL_ROWS = 256
 class Replacement:
     r"""Draws values for what a mask removes.
 
-    A comparison makes the choice decisive. If both sides lose a feature and get the same value for it, they become alike, so that "alike" is
-    explained by the empty mask; if they get different values they become different, so that "different" is. "mixed" does each in half of the
-    draws, so that neither verdict is free. Where only one side is masked, "the same value" is the other side's own, if the two have one shape.
+    A comparison makes the choice decisive. If both sides lose a feature and get the same value for it, they become
+    alike, so that "alike" is
+    explained by the empty mask; if they get different values they become different, so that "different" is. "mixed"
+    does each in half of the
+    draws, so that neither verdict is free. Where only one side is masked, "the same value" is the other side's own, if
+    the two have one shape.
 
     Different values come as (z, z') and (z', z), so that swapping the sides swaps the masks.
 
-    What a mask removes of the edges of a graph is deleted, and nothing is drawn. There "shared" deletes on both sides, which makes them alike, and
+    What a mask removes of the edges of a graph is deleted, and nothing is drawn. There "shared" deletes on both sides,
+    which makes them alike, and
     "independent" on one side and then on the other, which makes them differ. All removed nodes of a graph get one row.
 
     Attributes:
@@ -45,12 +49,14 @@ class Replacement:
             raise ValueError(f"replacement={self.kind!r}: one of {', '.join(get_args(Kind))} is needed")
 
     def draw(self, count: int, generator: torch.Generator, partners: Leaves | None = None) -> list[Leaves]:
-        """``count`` rows for each masked side, each leaf of shape (count, 1 or pairs, ...); for edges to delete the share that is put back, (count, 1).
+        """``count`` rows for each masked side, each leaf of shape (count, 1 or pairs, ...); for edges to delete the
+        share that is put back, (count, 1).
 
         Args:
             count: how many.
             generator: what to draw with.
-            partners: the leaves (1 or count, pairs, ...) of the other side, where one side is masked and the two have one shape.
+            partners: the leaves (1 or count, pairs, ...) of the other side, where one side is masked and the two have
+                one shape.
         """
         twins = count // {"mixed": 4, "independent": 2}.get(self.kind, count + 1)
         same = count - 2 * twins  # what is not drawn in twins is shared
@@ -68,15 +74,23 @@ class Replacement:
         few = {"mixed": 4, "independent": 2}.get(self.kind, 1)
         return min(count, few) if self.deleted and all(all(leaves) for leaves in self.deleted) else count
 
-    def _rows(self, count: int, same: int, twins: int, generator: torch.Generator, partners: Leaves | None) -> list[Leaves]:
+    def _rows(
+        self, count: int, same: int, twins: int, generator: torch.Generator, partners: Leaves | None
+    ) -> list[Leaves]:
         """Rows of the pools, as if nothing were deleted."""
         if self.kind == "zeros":
             return [tuple(leaf.new_zeros(count, 1, *leaf.shape[1:]) for leaf in pool) for pool in self.pools]
         device = self.pools[0][0].device
-        alike = [leaf.shape for leaf in self.pools[0]] == [leaf.shape for leaf in self.pools[-1]] if len(self.pools) > 1 else partners is not None
+        alike = (
+            [leaf.shape for leaf in self.pools[0]] == [leaf.shape for leaf in self.pools[-1]]
+            if len(self.pools) > 1
+            else partners is not None
+        )
         if not alike:
             if self.kind == "shared" and not self.deleted:
-                raise ValueError("replacement='shared' needs two sides of one shape: 'independent' draws for each by itself")
+                raise ValueError(
+                    "replacement='shared' needs two sides of one shape: 'independent' draws for each by itself"
+                )
             places = [torch.randint(len(pool[0]), (count,), generator=generator).to(device) for pool in self.pools]
             return [_taken(pool, at) for pool, at in zip(self.pools, places, strict=True)]
         rows = len(self.pools[0][0])
@@ -85,7 +99,9 @@ class Replacement:
         at = torch.cat([first, other]).to(device)
         if partners is not None:
             pool = self.pools[0]
-            drawn = tuple(leaf[at, None].expand(-1, *p.shape[1:]).clone() for leaf, p in zip(pool, partners, strict=True))
+            drawn = tuple(
+                leaf[at, None].expand(-1, *p.shape[1:]).clone() for leaf, p in zip(pool, partners, strict=True)
+            )
             for leaf, partner in zip(drawn, partners, strict=True):
                 leaf[:same] = partner[:same] if len(partner) > 1 else partner
             return [drawn]
@@ -107,9 +123,14 @@ class MaskedSide:
         self.difference = [leaf - draw for leaf, draw in zip(leaves, draws, strict=True)]
 
     def replaced(self, mask: Tensor) -> list[Tensor]:
-        """What the model takes: each leaf of shape (draws x pairs, ...), all pairs with the first draw, then all with the second."""
+        """What the model takes: each leaf of shape (draws x pairs, ...), all pairs with the first draw, then all with
+        the second.
+        """
         kept = self.units.expand(mask)
-        return [torch.addcmul(z, m[None], d).flatten(0, 1) for z, m, d in zip(self.draws, kept, self.difference, strict=True)]
+        return [
+            torch.addcmul(z, m[None], d).flatten(0, 1)
+            for z, m, d in zip(self.draws, kept, self.difference, strict=True)
+        ]
 
     def pull(self, slopes: Sequence[Tensor]) -> Tensor:
         """The gradient in the mask, (pairs, units), from those in what :meth:`replaced` gave."""
@@ -123,15 +144,22 @@ class MaskedSide:
         """This side of some of the pairs."""
         rows = [self.units.rows(i, keep) for i in range(len(self.leaves))]
         draws = [draw if draw.shape[1] == 1 else draw[:, at] for draw, at in zip(self.draws, rows, strict=True)]
-        return MaskedSide([leaf[:, at] for leaf, at in zip(self.leaves, rows, strict=True)], draws, self.units.select(keep))
+        return MaskedSide(
+            [leaf[:, at] for leaf, at in zip(self.leaves, rows, strict=True)], draws, self.units.select(keep)
+        )
 
 
 def _taken(pool: Leaves, at: Tensor) -> Leaves:
     """Rows of each leaf; those of graphs have different numbers of them."""
-    return tuple(leaf[at % len(leaf), None] if len(leaf) else leaf.new_zeros(len(at), 1, *leaf.shape[1:]) for leaf in pool)
+    return tuple(
+        leaf[at % len(leaf), None] if len(leaf) else leaf.new_zeros(len(at), 1, *leaf.shape[1:]) for leaf in pool
+    )
 
 
 def normal_pool(leaves: Leaves, seed: int = 0) -> Leaves:
     """Rows of standard normal numbers, the marginal of standardised features, shaped as the rows of the leaves."""
     generator = torch.Generator().manual_seed(seed)
-    return tuple(torch.randn(NORMAL_ROWS, *leaf.shape[1:], generator=generator, dtype=leaf.dtype).to(leaf.device) for leaf in leaves)
+    return tuple(
+        torch.randn(NORMAL_ROWS, *leaf.shape[1:], generator=generator, dtype=leaf.dtype).to(leaf.device)
+        for leaf in leaves
+    )

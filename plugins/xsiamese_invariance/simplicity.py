@@ -10,9 +10,11 @@ from torch.nn.functional import softplus
 
 @dataclass(frozen=True)
 class Simplicity:
-    r""":math:`\Omega(m) = a_1 \sum_i m_i + a_2 \sum_i H(m_i)` with :math:`m = \sigma(\theta)` and the binary entropy H in nats.
+    r""":math:`\Omega(m) = a_1 \sum_i m_i + a_2 \sum_i H(m_i)` with :math:`m = \sigma(\theta)` and the binary entropy H
+    in nats.
 
-    The entropy is computed from the logits, as :math:`\mathrm{softplus}(-\theta) + (1 - m)\,\theta`: the form with logarithms of m is
+    The entropy is computed from the logits, as :math:`\mathrm{softplus}(-\theta) + (1 - m)\,\theta`: the form with
+    logarithms of m is
     NaN in float32 where a mask saturates.
 
     Attributes:

@@ -19,11 +19,20 @@ Draw = Callable[[int], Sequence[Sequence[Tensor]]]
 
 
 def wander(
-    problem: Penalised, theta: Tensor, rule: Descent, draw: Draw, *, batch: int = 8, evaluation: int = 4096, keep_on_interrupt: bool = False
+    problem: Penalised,
+    theta: Tensor,
+    rule: Descent,
+    draw: Draw,
+    *,
+    batch: int = 8,
+    evaluation: int = 4096,
+    keep_on_interrupt: bool = False,
 ) -> Solution:
-    r"""Minimises the expected :math:`J + \beta KL` over draws, with steps :math:`\eta / \sqrt{1 + t / 50}`, longer where a mask saturates.
+    r"""Minimises the expected :math:`J + \beta KL` over draws, with steps :math:`\eta / \sqrt{1 + t / 50}`, longer
+    where a mask saturates.
 
-    The gradient is looked at at the end, on ``evaluation`` draws, and before if there are many steps, on a quarter of them that is the same each time: that
+    The gradient is looked at at the end, on ``evaluation`` draws, and before if there are many steps, on a quarter of
+    them that is the same each time: that
     of a step's few draws would only measure their noise. What is returned is the mean of the logits over the last half.
 
     Args:
@@ -43,7 +52,9 @@ def wander(
     try:
         for step in range(rule.steps):
             _, slope, _ = problem.redrawn(draw(batch)).value_and_slope(theta)
-            theta = torch.add(theta, slope * stretch(theta, rule.stretch), alpha=-rule.rate / (1 + step / 50) ** 0.5).clamp_(-rule.bound, rule.bound)
+            theta = torch.add(
+                theta, slope * stretch(theta, rule.stretch), alpha=-rule.rate / (1 + step / 50) ** 0.5
+            ).clamp_(-rule.bound, rule.bound)
             mean = theta.clone() if step < since else mean + (theta - mean) / (step - since + 1)
             done = step + 1
             if done in looks:
@@ -55,18 +66,28 @@ def wander(
     now, value, faithfulness = evaluated(problem, mean, chain(parts, more), rule)
     records.append((done, now))
     flat = (now.stationarity <= rule.tolerance).tolist()
-    status: tuple[Status, ...] = tuple("interrupted" if done < rule.steps else "converged" if ok else "max_iter" for ok in flat)
+    status: tuple[Status, ...] = tuple(
+        "interrupted" if done < rule.steps else "converged" if ok else "max_iter" for ok in flat
+    )
     trace = Convergence(
-        torch.tensor([step for step, _ in records]), Diagnostics.course([record for _, record in records]), status,
-        torch.full((len(theta),), done, device=theta.device), value, faithfulness,
-    )  # fmt: skip
+        torch.tensor([step for step, _ in records]),
+        Diagnostics.course([record for _, record in records]),
+        status,
+        torch.full((len(theta),), done, device=theta.device),
+        value,
+        faithfulness,
+    )
     return Solution(mean, trace)
 
 
-def evaluated(problem: Penalised, theta: Tensor, parts: Iterable[Sequence[Sequence[Tensor]]], rule: Descent) -> tuple[Diagnostics, Tensor, Tensor]:
-    """The diagnostics, the objective and the faithfulness on many draws. What belongs to constraints is zero: there are none.
+def evaluated(
+    problem: Penalised, theta: Tensor, parts: Iterable[Sequence[Sequence[Tensor]]], rule: Descent
+) -> tuple[Diagnostics, Tensor, Tensor]:
+    """The diagnostics, the objective and the faithfulness on many draws. What belongs to constraints is zero: there are
+    none.
 
-    The mean of finitely many draws has a gradient where the expectation has none. Its expected square, the variance of that mean, is known from how the
+    The mean of finitely many draws has a gradient where the expectation has none. Its expected square, the variance of
+    that mean, is known from how the
     parts differ, and is taken off the square of the norm.
     """
     found = [problem.redrawn(part).value_and_slope(theta) for part in parts]

@@ -1,4 +1,6 @@
-"""What a mask keeps or removes: single numbers, or groups of them such as pixels, cells of a grid, superpixels and edges."""
+"""What a mask keeps or removes: single numbers, or groups of them such as pixels, cells of a grid, superpixels and
+edges.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ class Units:
 
     Attributes:
         shapes: of one row of each tensor of the item.
-        index: the unit of each number, all tensors one after another, shape (1 or pairs, numbers); ``count`` for a number that is
+        index: the unit of each number, all tensors one after another, shape (1 or pairs, numbers); ``count`` for a
+            number that is
             never removed. None makes each number a unit.
         count: how many units there are, the most of any pair.
         valid: which units a pair has, shape (pairs, count), if not all have all.
@@ -34,7 +37,9 @@ class Units:
         return list(range(len(self.shapes)))
 
     def expand(self, mask: Tensor, fixed: float = 1.0) -> list[Tensor]:
-        """A mask (pairs, count) on the numbers of each tensor, (pairs, ...); numbers that belong to no unit get ``fixed``."""
+        """A mask (pairs, count) on the numbers of each tensor, (pairs, ...); numbers that belong to no unit get
+        ``fixed``.
+        """
         flat = mask
         if self.index is not None:
             padded = torch.cat([mask, mask.new_full((len(mask), 1), fixed)], 1)
@@ -71,7 +76,9 @@ class Units:
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> Units:
         """What :meth:`state` gave."""
-        return cls(tuple(tuple(shape) for shape in plain["shapes"]), tensors.get("index"), plain["count"], tensors.get("valid"))
+        return cls(
+            tuple(tuple(shape) for shape in plain["shapes"]), tensors.get("index"), plain["count"], tensors.get("valid")
+        )
 
     def select(self, keep: Tensor) -> Units:
         """Those of some of the pairs."""
@@ -84,8 +91,10 @@ def units_of(leaves: Sequence[Tensor], index: Any = None, name: str = "units", l
 
     Args:
         leaves: each of shape (pairs, ...).
-        index: the unit of each number: integers that broadcast to the shape of a row, the same for all pairs, or of all rows, (pairs, ...), as for
-            superpixels; -1 where nothing may be removed. A tuple has one for each tensor. None makes every number a unit, and every pixel
+        index: the unit of each number: integers that broadcast to the shape of a row, the same for all pairs, or of all
+            rows, (pairs, ...), as for
+            superpixels; -1 where nothing may be removed. A tuple has one for each tensor. None makes every number a
+            unit, and every pixel
             of an image, with all its channels.
         name: how errors call it.
         least: how many units there are at least, where each row has a map of its own.
@@ -97,19 +106,30 @@ def units_of(leaves: Sequence[Tensor], index: Any = None, name: str = "units", l
     if index is None:
         if all(leaf.dim() != 4 or leaf.shape[1] == 1 for leaf in leaves):
             return Units(shapes, None, sum(prod(shape) for shape in shapes))
-        index = tuple(torch.arange(prod(s[1:] if len(s) == 3 else s)).reshape(s[1:] if len(s) == 3 else s) for s in shapes)
+        index = tuple(
+            torch.arange(prod(s[1:] if len(s) == 3 else s)).reshape(s[1:] if len(s) == 3 else s) for s in shapes
+        )
     maps = index if isinstance(index, (tuple, list)) else (index,)
     if len(maps) != len(leaves):
         raise ValueError(f"{name} has {len(maps)} maps for {len(leaves)} tensors: give one each")
-    flat, start, each = [], 0, any(isinstance(one, Tensor) and one.dim() == leaf.dim() for leaf, one in zip(leaves, maps, strict=True))
+    flat, start, each = (
+        [],
+        0,
+        any(isinstance(one, Tensor) and one.dim() == leaf.dim() for leaf, one in zip(leaves, maps, strict=True)),
+    )
     for leaf, one in zip(leaves, maps, strict=True):
         if not isinstance(one, Tensor) or one.is_floating_point() or one.dim() > leaf.dim():
-            raise ValueError(f"{name} is {tuple(one.shape) if isinstance(one, Tensor) else type(one).__name__}: integers for each number of a row are needed")
+            raise ValueError(
+                f"{name} is {tuple(one.shape) if isinstance(one, Tensor) else type(one).__name__}: integers for each "
+                "number of a row are needed"
+            )
         goal = tuple(leaf.shape) if one.dim() == leaf.dim() else (1, *leaf.shape[1:])
         try:
             spread = one.to(leaf.device, torch.long).expand(goal).flatten(1)
         except RuntimeError as error:
-            raise ValueError(f"{name} has shape {tuple(one.shape)}, which does not fit items of shape {tuple(leaf.shape)}") from error
+            raise ValueError(
+                f"{name} has shape {tuple(one.shape)}, which does not fit items of shape {tuple(leaf.shape)}"
+            ) from error
         if int(spread.max()) < 0:
             raise ValueError(f"{name} holds no unit: all of it is negative")
         flat.append(torch.where(spread < 0, -1, spread + start))
@@ -142,7 +162,8 @@ def grid_units(height: int, width: int, rows: int, columns: int | None = None) -
 
 
 def edge_units(regions: int) -> Tensor:
-    """The undirected edges of matrices (regions, regions), for ``units=``: (i, j) and (j, i) are one unit, the diagonal is none.
+    """The undirected edges of matrices (regions, regions), for ``units=``: (i, j) and (j, i) are one unit, the diagonal
+    is none.
 
     Example:
         >>> edge_units(3)

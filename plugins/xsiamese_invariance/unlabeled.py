@@ -9,9 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from xsiamese import PairModel, SiameseModel
-from xsiamese.inputs import Side
-from xsiamese.objective import Objective
+from xsiamese.author import Objective, PairModel, SiameseModel, Side
 from xsiamese_invariance.problem import Argument
 
 Weights = Literal["balanced", "uniform", "confident"]
@@ -47,7 +45,9 @@ class Unlabeled:
                 a = queries.select(i)
                 b = references.select(j).beside(a)
                 objective, leaves = Objective(model, a, b), (*a.leaves, *b.leaves)
-                found.append(objective(*(leaves[k] for k in objective.moved_at), *(leaves[k] for k in objective.held_at)))
+                found.append(
+                    objective(*(leaves[k] for k in objective.moved_at), *(leaves[k] for k in objective.held_at))
+                )
         return cls(queries, references, None, torch.cat(found).view(queries.pairs, references.pairs))
 
     def arguments(self, objective: Objective, query: Tensor, reference: Tensor) -> tuple[Argument, ...]:
@@ -61,7 +61,9 @@ class Unlabeled:
         return tuple(map(Argument, held))
 
     def graphs(self, model: PairModel, queries: Side, reference: Tensor) -> tuple[Objective, tuple[Argument, ...]]:
-        """The value of graphs of some queries, each with references (draws, queries) of its own, and what it takes besides the queries' leaves."""
+        """The value of graphs of some queries, each with references (draws, queries) of its own, and what it takes
+        besides the queries' leaves.
+        """
         if self.embeddings is not None:
             return Objective(model, queries, self.references, wrt="first"), (Argument(self.embeddings[reference]),)
         a = queries.select(torch.arange(queries.pairs, device=reference.device).repeat(len(reference)))
@@ -74,7 +76,8 @@ class Unlabeled:
 
         Args:
             alike: which pairs the model calls alike, its pseudo-labels, or None if it decides nothing.
-            weights: "balanced" draws both verdicts equally often; "confident" draws only pairs of which the model is sure; "uniform" draws all alike.
+            weights: "balanced" draws both verdicts equally often; "confident" draws only pairs of which the model is
+                sure; "uniform" draws all alike.
             confident: of which pairs it is sure.
         """
         share = torch.ones_like(self.scores)
@@ -83,7 +86,8 @@ class Unlabeled:
             if one_class:
                 verdict = "alike" if bool(alike.float().mean() > 0.5) else "different"
                 warnings.warn(
-                    f"for {one_class} of {len(alike)} queries the model gives all {alike.shape[1]} references one verdict (mostly {verdict}): their invariance "
+                    f"for {one_class} of {len(alike)} queries the model gives all {alike.shape[1]} references one "
+                    f"verdict (mostly {verdict}): their invariance "
                     "knows that verdict only; give a pool with references of both kinds",
                     stacklevel=4,
                 )
@@ -92,17 +96,25 @@ class Unlabeled:
                 share = torch.where(alike, 0.5 / near.clamp_min(1), 0.5 / far.clamp_min(1)).to(share)
         if weights == "confident":
             if confident is None:
-                raise ValueError("weights='confident' needs scores that are logits or probabilities: 'balanced' or 'uniform' is needed for distances")
+                raise ValueError(
+                    "weights='confident' needs scores that are logits or probabilities: 'balanced' or 'uniform' is "
+                    "needed for distances"
+                )
             lost = (~confident).all(1)
             share = torch.where(confident | lost[:, None], share, 0)
             if bool(lost.any()):
-                warnings.warn(f"the model is sure of no pair of {int(lost.sum())} queries: all their pairs are used", stacklevel=4)
+                warnings.warn(
+                    f"the model is sure of no pair of {int(lost.sum())} queries: all their pairs are used", stacklevel=4
+                )
         total = share.cumsum(1)
         return total / total[:, -1:]
 
 
 def _encoded(model: SiameseModel, side: Side, number: int) -> Any:
-    parts = [model.encode(part.rebuild(part.leaves), number) for part in (side.slice(i, i + ROWS // 16) for i in range(0, side.pairs, ROWS // 16))]
+    parts = [
+        model.encode(part.rebuild(part.leaves), number)
+        for part in (side.slice(i, i + ROWS // 16) for i in range(0, side.pairs, ROWS // 16))
+    ]
     return torch.cat(parts) if all(isinstance(part, Tensor) for part in parts) else None
 
 
@@ -110,7 +122,10 @@ def _compared(model: SiameseModel, first: Tensor, second: Tensor) -> Tensor:
     found = []
     rows = max(1, ROWS // max(1, len(second)))
     for part in torch.split(first, rows):
-        i, j = (index.flatten() for index in torch.meshgrid(torch.arange(len(part)), torch.arange(len(second)), indexing="ij"))
+        i, j = (
+            index.flatten()
+            for index in torch.meshgrid(torch.arange(len(part)), torch.arange(len(second)), indexing="ij")
+        )
         score = model.comparison.explained(part[i], second[j])
         found.append(score.view(len(part), len(second)))
     scores = torch.cat(found)

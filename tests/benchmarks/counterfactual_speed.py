@@ -1,4 +1,6 @@
-"""Region swap against one forward and backward pass of the pair, and against loops over candidates: ratios within one run."""
+"""Region swap against one forward and backward pass of the pair, and against loops over candidates: ratios within one
+run.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from xsiamese_counterfactual.moves import moves
 
 
 def speed(rounds: int = 5, loop: int = 40) -> dict[str, Any]:
-    """Region swap on the 7 x 7 cells of a ResNet-50 pair against one forward and backward pass of the pair, and against loops over candidates."""
+    """Region swap on the 7 x 7 cells of a ResNet-50 pair against one forward and backward pass of the pair, and against
+    loops over candidates.
+    """
     from torchvision.models import resnet50
 
     torch.manual_seed(0)
@@ -58,10 +62,14 @@ def speed(rounds: int = 5, loop: int = 40) -> dict[str, Any]:
                 model.compare(model.encode(a), other)
 
     runs: dict[str, Callable[[], Any]] = {
-        "pass": lambda: both_passes(True), "pass_frozen": lambda: both_passes(False), "swap_both_sides": lambda: search.find((a, b)),
-        "swap_one_side": lambda: search.find((a, b), wrt="first"), "step": lambda: step(search, (a, b), timed), "head_loop": lambda: head_loop(loop * 10),
+        "pass": lambda: both_passes(True),
+        "pass_frozen": lambda: both_passes(False),
+        "swap_both_sides": lambda: search.find((a, b)),
+        "swap_one_side": lambda: search.find((a, b), wrt="first"),
+        "step": lambda: step(search, (a, b), timed),
+        "head_loop": lambda: head_loop(loop * 10),
         "model_loop": lambda: model_loop(loop // 4),
-    }  # fmt: skip
+    }
     timed: dict[str, list[float]] = {}
     interleaved(runs, rounds, timed)
     steps = timed["values"][1:]
@@ -70,14 +78,20 @@ def speed(rounds: int = 5, loop: int = 40) -> dict[str, Any]:
 
     one = [t * max(1, result.count) for t in whole]
     return {
-        "threads": torch.get_num_threads(), "rounds": rounds, "edits": result.count, "flipped": result.flipped,
+        "threads": torch.get_num_threads(),
+        "rounds": rounds,
+        "edits": result.count,
+        "flipped": result.flipped,
         "both_sides_over_forward_and_backward": ratio(timed["swap_both_sides"], timed["pass"]),
         "one_side_over_forward_and_backward": ratio(timed["swap_one_side"], timed["pass"]),
         "both_sides_over_forward_and_backward_to_inputs_only": ratio(timed["swap_both_sides"], timed["pass_frozen"]),
-        "loop_of_heads_over_one_step": ratio(head, steps), "loop_of_model_passes_over_whole_search_of_one_side": ratio(one, timed["swap_one_side"]),
-        "loop_of_heads_over_whole_search_of_one_side": ratio([t * max(1, result.count) for t in head], timed["swap_one_side"]),
+        "loop_of_heads_over_one_step": ratio(head, steps),
+        "loop_of_model_passes_over_whole_search_of_one_side": ratio(one, timed["swap_one_side"]),
+        "loop_of_heads_over_whole_search_of_one_side": ratio(
+            [t * max(1, result.count) for t in head], timed["swap_one_side"]
+        ),
         "seconds": {name: round(median(times), 4) for name, times in timed.items()},
-    }  # fmt: skip
+    }
 
 
 def interleaved(runs: dict[str, Callable[[], Any]], rounds: int, timed: dict[str, list[float]]) -> None:

@@ -1,7 +1,10 @@
-"""Counterfactuals measured: validity, distance to the optimum, planted patches, speed. Writes docs/measurements/counterfactuals.json.
+"""Counterfactuals measured: validity, distance to the optimum, planted patches, speed. Writes
+docs/measurements/counterfactuals.json.
 
-``python tests/benchmarks/counterfactuals.py train`` makes the two models (a minute each) in build/, the other parts read them:
-``swap``, ``optimum``, ``mask``, ``sanity``, ``planted``, ``speed``. Without a part all are run. Real data: XSIAMESE_DATA or ../shared/data.
+``python tests/benchmarks/counterfactuals.py train`` makes the two models (a minute each) in build/, the other parts
+read them:
+``swap``, ``optimum``, ``mask``, ``sanity``, ``planted``, ``speed``. Without a part all are run. Real data:
+XSIAMESE_DATA or ../shared/data.
 """
 
 from __future__ import annotations
@@ -54,7 +57,9 @@ def pairs(x: Tensor, y: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor, 
 
 
 def train(name: str, epochs: int = 3, seed: int = 0, margin: float = 2.0) -> SiameseModel:
-    """A small CNN under the contrastive loss of Hadsell et al. 2006, on all pairs of a batch, its threshold at the equal error rate."""
+    """A small CNN under the contrastive loss of Hadsell et al. 2006, on all pairs of a batch, its threshold at the
+    equal error rate.
+    """
     torch.manual_seed(seed)
     x, y = images(name, train=True)
     model = SiameseModel(fashion_encoder(16), "euclidean")
@@ -99,12 +104,19 @@ def make(name: str) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     BUILD.mkdir(exist_ok=True)
     tensors = {k: v.contiguous() for k, v in model.state_dict().items()}
-    save_file({**tensors, "threshold": torch.tensor(model.comparison.threshold_, dtype=torch.float64)}, BUILD / f"contrastive_{name}.safetensors")
+    save_file(
+        {**tensors, "threshold": torch.tensor(model.comparison.threshold_, dtype=torch.float64)},
+        BUILD / f"contrastive_{name}.safetensors",
+    )
     x, y = images(name, train=False)
     a, b, same = pairs(x, y, 4000, seed=2)
     with torch.no_grad():
         right = model.comparison.is_close(model(x[a], x[b])) == same
-    return {"accuracy_on_4000_test_pairs": round(float(right.float().mean()), 4), "threshold": model.comparison.threshold_, "seconds": round(seconds, 1)}
+    return {
+        "accuracy_on_4000_test_pairs": round(float(right.float().mean()), 4),
+        "threshold": model.comparison.threshold_,
+        "seconds": round(seconds, 1),
+    }
 
 
 def swap(name: str, count: int = 500) -> dict[str, Any]:
@@ -115,15 +127,22 @@ def swap(name: str, count: int = 500) -> dict[str, Any]:
     again = [one.flipped and swapped_again(model, one) for one in greedy]
     painted = sum(decided(model, one.edited) != one.alike_before for one in greedy)
     return {
-        "pairs": count, "called_alike": sum(one.alike_before for one in greedy), "flipped_and_rechecked": round(sum(again) / count, 4),
-        "mean_cells": round(mean(one.count for one in greedy), 3), "median_cells": median(one.count for one in greedy),
+        "pairs": count,
+        "called_alike": sum(one.alike_before for one in greedy),
+        "flipped_and_rechecked": round(sum(again) / count, 4),
+        "mean_cells": round(mean(one.count for one in greedy), 3),
+        "median_cells": median(one.count for one in greedy),
         "flips_as_pasted_pixels_too": round(painted / count, 4),
-        "median_nearest_over_typical": round(median(one.nearest / one.typical for one in greedy if one.nearest is not None and one.typical), 3),
-    }  # fmt: skip
+        "median_nearest_over_typical": round(
+            median(one.nearest / one.typical for one in greedy if one.nearest is not None and one.typical), 3
+        ),
+    }
 
 
 def optimum(name: str, count: int = 500) -> dict[str, Any]:
-    """Greedy counts against the optimum of up to two edits. Both searches begin with all single edits, so one or two greedy ones are optimal."""
+    """Greedy counts against the optimum of up to two edits. Both searches begin with all single edits, so one or two
+    greedy ones are optimal.
+    """
     model, (x, y) = trained(name), images(name, train=False)
     a, b, _ = pairs(x, y, count, seed=3)
     search = PairRegionSwap(model, LAYER)
@@ -131,11 +150,15 @@ def optimum(name: str, count: int = 500) -> dict[str, Any]:
     more = torch.tensor([i for i, one in enumerate(greedy) if one.count > 2])
     best = search.find((x[a[more]], x[b[more]]), search="exhaustive", show_progress=True)
     known = [(one.count, one.count) for one in greedy if one.flipped and one.count <= 2]
-    known += [(greedy[int(i)].count, one.count) for i, one in zip(more, best, strict=True) if one.flipped and one.count <= 2]
+    known += [
+        (greedy[int(i)].count, one.count) for i, one in zip(more, best, strict=True) if one.flipped and one.count <= 2
+    ]
     return {
-        "pairs": count, "tried_exhaustively": len(more), "pairs_with_known_optimum": len(known),
+        "pairs": count,
+        "tried_exhaustively": len(more),
+        "pairs_with_known_optimum": len(known),
         "cells_over_optimum": round(mean(g for g, _ in known) / mean(e for _, e in known), 4),
-    }  # fmt: skip
+    }
 
 
 def mask(name: str, count: int = 500) -> dict[str, Any]:
@@ -145,9 +168,12 @@ def mask(name: str, count: int = 500) -> dict[str, Any]:
     masks = PairMinimalMask(model).find((x[a], x[b]), internal_batch_size=125, show_progress=True)
     again = [one.flipped and decided(model, one.edited) != decided(model, one.inputs) for one in masks]
     return {
-        "pairs": count, "flipped_and_rechecked": round(sum(again) / count, 4), "mean_share_of_image": round(mean(one.size for one in masks), 4),
-        "median_share_of_image": round(median(one.size for one in masks), 4), "mean_regions": round(mean(one.count for one in masks), 2),
-    }  # fmt: skip
+        "pairs": count,
+        "flipped_and_rechecked": round(sum(again) / count, 4),
+        "mean_share_of_image": round(mean(one.size for one in masks), 4),
+        "median_share_of_image": round(median(one.size for one in masks), 4),
+        "mean_regions": round(mean(one.count for one in masks), 2),
+    }
 
 
 def decided(model: SiameseModel, pair: tuple[Tensor, Tensor]) -> bool:
@@ -176,13 +202,20 @@ def swapped_again(model: SiameseModel, one: Counterfactual) -> bool:
 
 
 def planted(count: int = 200, patch: int = 8) -> dict[str, Any]:
-    """Unrelated faint clothes that share one pasted patch, under a model trained to match patches: do the first swap and the mask hit it?"""
+    """Unrelated faint clothes that share one pasted patch, under a model trained to match patches: do the first swap
+    and the mask hit it?
+    """
     x, _ = images("fashion_mnist", train=False)
     generator = torch.Generator().manual_seed(0)
 
     def batch(number: int, same: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         sides, masks = [], []
-        content = torch.randint(0, 2, (2, number, 1, patch // 2, patch // 2), generator=generator).float().repeat_interleave(2, 3).repeat_interleave(2, 4)
+        content = (
+            torch.randint(0, 2, (2, number, 1, patch // 2, patch // 2), generator=generator)
+            .float()
+            .repeat_interleave(2, 3)
+            .repeat_interleave(2, 4)
+        )
         for side in (0, 1):
             image = 0.3 * x[torch.randint(0, len(x), (number,), generator=generator)]
             where = torch.zeros(number, 28, 28, dtype=torch.bool)
@@ -209,7 +242,9 @@ def planted(count: int = 200, patch: int = 8) -> dict[str, Any]:
     sides = [torch.cat([positive[k], negative[k]]) for k in (0, 1)]
     calibration = calibrate(model, sides[0], sides[1], torch.arange(2000) < 1000)
     a, b, mask_a, mask_b = batch(4 * count, True)
-    chosen = model.comparison.is_close(model(a, b).detach()).nonzero().flatten()[:count]  # the patch is why they are alike
+    chosen = (
+        model.comparison.is_close(model(a, b).detach()).nonzero().flatten()[:count]
+    )  # the patch is why they are alike
     a, b, masks = a[chosen], b[chosen], (mask_a[chosen], mask_b[chosen])
     plain = 0.3 * x[torch.randint(0, len(x), (len(a),), generator=generator)]  # distractors without any patch
     fit = ~model.comparison.is_close(model(plain, b).detach())
@@ -229,14 +264,21 @@ def planted(count: int = 200, patch: int = 8) -> dict[str, Any]:
         removed, truth = one.mask[0, 0], masks["ab".index(one.side)][i]
         inside.append(float((removed & truth).sum() / removed.sum()))
     return {
-        "pairs": len(chosen), "accuracy_of_model": round(calibration.accuracy, 4), "patch_share_of_image": round(patch**2 / 784, 4),
-        "pairs_with_plain_distractor": len(swaps), "swaps_flipped": round(mean(one.flipped for one in swaps), 4),
-        "first_swap_hits_patch": round(mean(hits), 4), "without_distractor_first_swap_replaces_patch": round(mean(into), 4),
-        "without_distractor_first_swap_replaces_or_copies_patch": round(mean(i or o for i, o in zip(into, out_of, strict=True)), 4),
+        "pairs": len(chosen),
+        "accuracy_of_model": round(calibration.accuracy, 4),
+        "patch_share_of_image": round(patch**2 / 784, 4),
+        "pairs_with_plain_distractor": len(swaps),
+        "swaps_flipped": round(mean(one.flipped for one in swaps), 4),
+        "first_swap_hits_patch": round(mean(hits), 4),
+        "without_distractor_first_swap_replaces_patch": round(mean(into), 4),
+        "without_distractor_first_swap_replaces_or_copies_patch": round(
+            mean(i or o for i, o in zip(into, out_of, strict=True)), 4
+        ),
         "masks_flipped": round(mean(one.flipped for one in holes), 4),
-        "mask_hits_patch": round(mean(share > 0 for share in inside), 4), "mask_mostly_inside_patch": round(mean(share > 0.5 for share in inside), 4),
+        "mask_hits_patch": round(mean(share > 0 for share in inside), 4),
+        "mask_mostly_inside_patch": round(mean(share > 0.5 for share in inside), 4),
         "mean_share_of_mask_inside_patch": round(mean(inside), 4),
-    }  # fmt: skip
+    }
 
 
 def cell(where: tuple[int, ...]) -> tuple[slice, slice]:
@@ -250,7 +292,9 @@ def sanity(name: str, count: int = 200) -> dict[str, Any]:
     a, b, _ = pairs(x, y, count, seed=4)
     maps = PairCounterfactualMaps(model, LAYER).explain((x[a], x[b]))
     turned = PairCounterfactualMaps(model, LAYER).explain((x[b], x[a]))
-    gap = max(float((f + c - m).abs().max()) for f, c, m in zip(maps.factual, maps.counterfactual, maps.maps, strict=True))
+    gap = max(
+        float((f + c - m).abs().max()) for f, c, m in zip(maps.factual, maps.counterfactual, maps.maps, strict=True)
+    )
     swapped = max(float((m - t).abs().max()) for m, t in zip(maps.maps, reversed(turned.maps), strict=True))
     values = []
     for seed in range(1, 6):
@@ -258,12 +302,17 @@ def sanity(name: str, count: int = 200) -> dict[str, Any]:
         random = SiameseModel(fashion_encoder(16), "euclidean").eval()
         other = PairCounterfactualMaps(random, LAYER).attribute((x[a], x[b]))
         both = [pair for side in (0, 1) for pair in zip(maps.maps[side], other[side], strict=True)]
-        values.append(torch.stack([torch.corrcoef(torch.stack([m.flatten(), o.flatten()]))[0, 1] for m, o in both]).nan_to_num())
+        values.append(
+            torch.stack([torch.corrcoef(torch.stack([m.flatten(), o.flatten()]))[0, 1] for m, o in both]).nan_to_num()
+        )
     between = torch.stack(values)
     return {
-        "parts_less_whole": gap, "swapped_less_swapped_maps": swapped, "random_models": len(values),
-        "mean_correlation_with_random_models": round(float(between.mean()), 3), "of_each": [round(float(v.mean()), 3) for v in between],
-    }  # fmt: skip
+        "parts_less_whole": gap,
+        "swapped_less_swapped_maps": swapped,
+        "random_models": len(values),
+        "mean_correlation_with_random_models": round(float(between.mean()), 3),
+        "of_each": [round(float(v.mean()), 3) for v in between],
+    }
 
 
 EACH: dict[str, Any] = {"train": make, "swap": swap, "optimum": optimum, "mask": mask, "sanity": sanity}
@@ -281,7 +330,9 @@ def main() -> None:
         found = ONCE[part]() if part in ONCE else {name: EACH[part](name) for name in given.sets}
         known = json.loads(OUT.read_text()) if OUT.exists() else {}
         OUT.parent.mkdir(parents=True, exist_ok=True)
-        OUT.write_text(json.dumps({**known, part: {**known.get(part, {}), **found}, "torch": torch.__version__}, indent=2) + "\n")
+        OUT.write_text(
+            json.dumps({**known, part: {**known.get(part, {}), **found}, "torch": torch.__version__}, indent=2) + "\n"
+        )
         print(json.dumps({part: found}, indent=2))
 
 

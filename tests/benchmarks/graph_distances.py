@@ -1,11 +1,16 @@
-"""Graphs with exact edit distances: does the counterfactual need as many deletions as the distance says? The part "ged" of graph_truth.py.
+"""Graphs with exact edit distances: does the counterfactual need as many deletions as the distance says? The part "ged"
+of graph_truth.py.
 
-The question put to the search: what are the fewest deletions, in either graph, after which the two are called the same graph? An edge that must be
-inserted into a is one that must be deleted from b, so that for unlabelled graphs the exact answer is the edit distance. For labelled ones it is at
+The question put to the search: what are the fewest deletions, in either graph, after which the two are called the same
+    graph? An edge that must be
+inserted into a is one that must be deleted from b, so that for unlabelled graphs the exact answer is the edit distance.
+For labelled ones it is at
 least as large: where the distance changes a label for 1, both nodes and all their edges must go.
 
-Two deciders. "exact": a plain function, 0 where Weisfeiler-Leman cannot tell the graphs apart; what is missed is missed by the search.
-"trained": a Siamese GIN whose distance was fitted to the edit distance, "same" where it rounds to 0; what is missed is mostly missed by the model.
+Two deciders. "exact": a plain function, 0 where Weisfeiler-Leman cannot tell the graphs apart; what is missed is missed
+    by the search.
+"trained": a Siamese GIN whose distance was fitted to the edit distance, "same" where it rounds to 0; what is missed is
+    mostly missed by the model.
 """
 
 from __future__ import annotations
@@ -42,11 +47,17 @@ def read(folder: Path) -> tuple[list[Data], Tensor, Tensor]:
         if labels:
             x = nn.functional.one_hot(torch.tensor([labels[symbol] for symbol in one["labels"]]), len(labels)).float()
         graphs.append(Data(x=x, edge_index=ends, num_nodes=one["n"]))
-    return graphs, torch.from_numpy(found["ged"].astype(np.int64)), torch.tensor([str(split) == "train" for split in found["split"]])
+    return (
+        graphs,
+        torch.from_numpy(found["ged"].astype(np.int64)),
+        torch.tensor([str(split) == "train" for split in found["split"]]),
+    )
 
 
 def colour_distance(a: Any, b: Any, rounds: int = 3) -> Tensor:
-    """How many node colours of Weisfeiler-Leman the graphs do not share, all rounds added up; 0 where it cannot tell them apart."""
+    """How many node colours of Weisfeiler-Leman the graphs do not share, all rounds added up; 0 where it cannot tell
+    them apart.
+    """
     pairs = int(a.num_graphs)
     graph = torch.cat([a.batch, b.batch + pairs])
     start, end = torch.cat([a.edge_index, b.edge_index + len(a.batch)], 1)
@@ -58,7 +69,9 @@ def colour_distance(a: Any, b: Any, rounds: int = 3) -> Tensor:
             around = torch.zeros_like(colours).index_add_(0, end, table[colours][start])
             colours = torch.unique(31 * table[colours] + 7 * around, return_inverse=True)[1]
         count = int(colours.max()) + 1
-        counts = torch.bincount((graph % pairs) * count + colours, weights=torch.where(graph < pairs, 1.0, -1.0), minlength=pairs * count)
+        counts = torch.bincount(
+            (graph % pairs) * count + colours, weights=torch.where(graph < pairs, 1.0, -1.0), minlength=pairs * count
+        )
         total += counts.reshape(pairs, count).abs().sum(1).long()
     return total.float()
 
@@ -75,7 +88,9 @@ class Encoder(nn.Module):
         return pooled
 
 
-def trained(graphs: list[Data], ged: Tensor, train: Tensor, seed: int, steps: int = 500, pairs: int = 128) -> SiameseModel:
+def trained(
+    graphs: list[Data], ged: Tensor, train: Tensor, seed: int, steps: int = 500, pairs: int = 128
+) -> SiameseModel:
     """A Siamese GIN whose Manhattan distance is fitted to the edit distance, half of the pairs being near ones."""
     torch.manual_seed(seed)
     model = SiameseModel(Encoder(graphs[0].x.shape[1]), "manhattan")
@@ -136,9 +151,13 @@ def deletion_distance(a: Data, b: Data, most: int, seconds: float = 3.0) -> floa
     return found if found is not None and time.perf_counter() - start < seconds else None
 
 
-def searched(model: Any, pairs: list[tuple[int, int, int]], graphs: list[Data], labelled: bool, most: int = 8) -> list[dict[str, Any]]:
+def searched(
+    model: Any, pairs: list[tuple[int, int, int]], graphs: list[Data], labelled: bool, most: int = 8
+) -> list[dict[str, Any]]:
     """What the search finds for each pair that is called different."""
-    explainer = PairGraphEdits(model, threshold=0.5, higher_is_closer=None if isinstance(model, SiameseModel) else False)
+    explainer = PairGraphEdits(
+        model, threshold=0.5, higher_is_closer=None if isinstance(model, SiameseModel) else False
+    )
     rows = []
     for i, j, value in tqdm(pairs, desc="pairs", leave=False):
         a, b = Batch.from_data_list([graphs[i]]), Batch.from_data_list([graphs[j]])
@@ -170,7 +189,9 @@ def told(runs: list[list[dict[str, Any]]]) -> dict[str, Any]:
                     "more": share([row for row in hit if row["count"] > row["ged"]], apart),
                     "isomorphic": share([row for row in apart if row["isomorphic"]], apart),
                     "deletions_known": share(known, apart),
-                    "equal_deletions": share([row for row in known if row["flipped"] and row["count"] == row["deletions"]], known),
+                    "equal_deletions": share(
+                        [row for row in known if row["flipped"] and row["count"] == row["deletions"]], known
+                    ),
                 }
             )
         table[str(value)] = {key: spread([one[key] for one in of_seeds]) for key in of_seeds[0]}

@@ -1,9 +1,13 @@
 """Explainers of edges against the NO2 and NH2 groups of Mutagenicity. The part "motifs" of graph_truth.py.
 
-A Siamese GIN learns which molecules are of one class. In a pair of two mutagens with such a group, the group is what should pull them together; in a
-pair of a mutagen with and a nonmutagen without one, it is what should push them apart. So edges are ranked by their value in the first kind and by its
-negative in the second ("signed"), or by its size in both ("size"), and the ranking is compared with the ground truth: the area under the ROC curve on
-the mutagens, a mean over graphs. The truth is what chemists hold to be the cause; that the model has learned it too is an assumption.
+A Siamese GIN learns which molecules are of one class. In a pair of two mutagens with such a group, the group is what
+should pull them together; in a
+pair of a mutagen with and a nonmutagen without one, it is what should push them apart. So edges are ranked by their
+value in the first kind and by its
+negative in the second ("signed"), or by its size in both ("size"), and the ranking is compared with the ground truth:
+the area under the ROC curve on
+the mutagens, a mean over graphs. The truth is what chemists hold to be the cause; that the model has learned it too is
+an assumption.
 """
 
 from __future__ import annotations
@@ -37,7 +41,11 @@ def read(folder: Path) -> tuple[list[Data], Tensor]:
     def column(name: str) -> np.ndarray[Any, Any]:
         return np.loadtxt(folder / f"Mutagenicity_{name}.txt", delimiter=",", dtype=np.int64)
 
-    edges, owner, labels = torch.from_numpy(column("A").T) - 1, torch.from_numpy(column("graph_indicator")) - 1, torch.from_numpy(column("node_labels"))
+    edges, owner, labels = (
+        torch.from_numpy(column("A").T) - 1,
+        torch.from_numpy(column("graph_indicator")) - 1,
+        torch.from_numpy(column("node_labels")),
+    )
     truth = torch.from_numpy(column("edge_gt")).bool()
     x = nn.functional.one_hot(labels, 14).float()
     mutagen = torch.from_numpy(column("graph_labels")) == 0
@@ -61,12 +69,16 @@ class Encoder(nn.Module):
         self.head = nn.Linear(48, 32)
 
     def forward(self, batch: Any) -> Tensor:
-        found: Tensor = self.head(global_add_pool(self.network(batch.x, batch.edge_index), batch.batch, batch.num_graphs))
+        found: Tensor = self.head(
+            global_add_pool(self.network(batch.x, batch.edge_index), batch.batch, batch.num_graphs)
+        )
         return found
 
 
 def trained(graphs: list[Data], mutagen: Tensor, train: list[int], seed: int, epochs: int = 25) -> SiameseModel:
-    """A Siamese GIN whose scaled cosine says whether two molecules are of one class: the cross-entropy over all pairs of a batch."""
+    """A Siamese GIN whose scaled cosine says whether two molecules are of one class: the cross-entropy over all pairs
+    of a batch.
+    """
     torch.manual_seed(seed)
     model, scale = SiameseModel(Encoder(), "cosine"), nn.Parameter(torch.tensor([5.0, 0.0]))
     optimiser = torch.optim.Adam([*model.parameters(), scale], 3e-3)
@@ -102,7 +114,9 @@ class Branch(nn.Module):
         self.model, self.other = model, other
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        z = self.model.encode(SimpleNamespace(x=x, edge_index=edge_index, batch=torch.zeros(len(x), dtype=torch.long), num_graphs=1))
+        z = self.model.encode(
+            SimpleNamespace(x=x, edge_index=edge_index, batch=torch.zeros(len(x), dtype=torch.long), num_graphs=1)
+        )
         return self.model.compare(z, self.other)[:, None]
 
 
@@ -141,14 +155,23 @@ def explained(name: str, model: SiameseModel, graphs: list[Data], pairs: list[Pa
     """The edge values of both sides of each pair."""
     if name == "random":
         generator = torch.Generator().manual_seed(0)
-        return [(torch.rand(graphs[i].num_edges, generator=generator), torch.rand(graphs[j].num_edges, generator=generator)) for i, j in pairs]
+        return [
+            (torch.rand(graphs[i].num_edges, generator=generator), torch.rand(graphs[j].num_edges, generator=generator))
+            for i, j in pairs
+        ]
     if name in PEERS:
         features = name == PEERS[0]
         bar = tqdm(pairs, desc=name, leave=False)
-        return [(by_hand(model, graphs[i], graphs[j], features), by_hand(model, graphs[j], graphs[i], features)) for i, j in bar]
+        return [
+            (by_hand(model, graphs[i], graphs[j], features), by_hand(model, graphs[j], graphs[i], features))
+            for i, j in bar
+        ]
     sides = tuple(Batch.from_data_list([graphs[pair[k]] for pair in pairs]) for k in (0, 1))
     found = on_edges()[name](model).attribute(sides, parts="edges")
-    cut = [torch.split(one.edge_mask.detach(), [graphs[pair[k]].num_edges for pair in pairs]) for k, one in enumerate(found)]
+    cut = [
+        torch.split(one.edge_mask.detach(), [graphs[pair[k]].num_edges for pair in pairs])
+        for k, one in enumerate(found)
+    ]
     return list(zip(*cut, strict=True))
 
 
@@ -168,7 +191,10 @@ def motifs(data: Path, seeds: int, count: int) -> dict[str, Any]:
         u, v = torch.triu_indices(len(test), len(test), 1)
         quality.append(float(roc_auc_score((mutagen[test][u] == mutagen[test][v]).numpy(), (z @ z.T)[u, v].numpy())))
         toxic, safe = test[(mutagen & some)[test]].tolist(), test[(~mutagen & plain)[test]].tolist()
-        kinds = {"alike": list(zip(toxic[:count], toxic[count : 2 * count], strict=False)), "different": list(zip(toxic[:count], safe[:count], strict=False))}
+        kinds = {
+            "alike": list(zip(toxic[:count], toxic[count : 2 * count], strict=False)),
+            "different": list(zip(toxic[:count], safe[:count], strict=False)),
+        }
         for name in ("random", *PEERS, *on_edges()):
             row: dict[str, Any] = {}
             start = time.process_time()
@@ -178,7 +204,11 @@ def motifs(data: Path, seeds: int, count: int) -> dict[str, Any]:
                     for kind, pairs in kinds.items():
                         found = explained(name, model, graphs, pairs)
                         values = [(a, graphs[i]) for (a, _), (i, _) in zip(found, pairs, strict=True)]
-                        values += [(b, graphs[j]) for (_, b), (_, j) in zip(found, pairs, strict=True)] if kind == "alike" else []
+                        values += (
+                            [(b, graphs[j]) for (_, b), (_, j) in zip(found, pairs, strict=True)]
+                            if kind == "alike"
+                            else []
+                        )
                         unsigned = name.startswith(("PyG", "random")) or on_edges()[name].unsigned
                         row[kind] = areas(values, 1 if kind == "alike" or unsigned else -1)
             except (TypeError, ValueError, RuntimeError, AttributeError) as error:
@@ -193,7 +223,11 @@ def motifs(data: Path, seeds: int, count: int) -> dict[str, Any]:
 
     table = {
         name: {
-            **{f"{kind} {how}": spread([row[kind][how] for row in rows]) for kind in ("alike", "different") for how in ("signed", "size")},
+            **{
+                f"{kind} {how}": spread([row[kind][how] for row in rows])
+                for kind in ("alike", "different")
+                for how in ("signed", "size")
+            },
             "seconds": spread([row["seconds"] for row in rows]),
         }
         for name, rows in runs.items()

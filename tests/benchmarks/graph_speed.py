@@ -1,9 +1,14 @@
-"""Explaining 256 pairs of Mutagenicity graphs against the passes that it needs. Writes docs/measurements/graph_speed.json.
+"""Explaining 256 pairs of Mutagenicity graphs against the passes that it needs. Writes
+docs/measurements/graph_speed.json.
 
-``python tests/benchmarks/graph_speed.py`` runs on one thread. Time is that of the processor, so that other work on the machine counts little. The network
-is a Siamese GIN of three layers. The floor is a forward and a backward pass of all pairs in one batch, without gradients of the parameters, as often as the
-method has steps: once, 50 times or 100 times. Where edges are explained, the floor is a GIN whose messages are multiplied by a weight in the layer itself,
-so that nothing of ours is in it. A method and its floor take turns; a ratio is the median over the rounds. PyG's ``Explainer`` knows one graph: it is called
+``python tests/benchmarks/graph_speed.py`` runs on one thread. Time is that of the processor, so that other work on the
+machine counts little. The network
+is a Siamese GIN of three layers. The floor is a forward and a backward pass of all pairs in one batch, without
+gradients of the parameters, as often as the
+method has steps: once, 50 times or 100 times. Where edges are explained, the floor is a GIN whose messages are
+    multiplied by a weight in the layer itself,
+so that nothing of ours is in it. A method and its floor take turns; a ratio is the median over the rounds. PyG's
+``Explainer`` knows one graph: it is called
 twice a pair, with the other embedding held.
 """
 
@@ -34,7 +39,12 @@ from xsiamese import PairGNNExplainer, PairInputXGradient, PairIntegratedGradien
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "measurements" / "graph_speed.json"
 DATA = Path(os.environ.get("XSIAMESE_DATA", ROOT.parent / "shared" / "data"))
-OURS = {PairSaliency: 1, PairInputXGradient: 1, PairIntegratedGradients: 50, PairGNNExplainer: 100}  # and how many passes each needs
+OURS = {
+    PairSaliency: 1,
+    PairInputXGradient: 1,
+    PairIntegratedGradients: 50,
+    PairGNNExplainer: 100,
+}  # and how many passes each needs
 THEIRS: dict[str, Callable[[], Any]] = {
     "CaptumExplainer('Saliency')": lambda: CaptumExplainer("Saliency"),
     "CaptumExplainer('IntegratedGradients')": lambda: CaptumExplainer("IntegratedGradients", n_steps=50),
@@ -98,13 +108,19 @@ def timed(run: Callable[[], Any], repeats: int) -> float:
     return (time.process_time() - start) / repeats
 
 
-def ours(model: SiameseModel, sides: tuple[Batch, Batch], explainer: type[Any], part: str, rounds: int) -> dict[str, Any]:
+def ours(
+    model: SiameseModel, sides: tuple[Batch, Batch], explainer: type[Any], part: str, rounds: int
+) -> dict[str, Any]:
     """One explainer on one part of the graphs, and its floor."""
     count, parts = OURS[explainer], PARTS[part]
     plain = weighted(model) if "edges" in parts else deepcopy(model).requires_grad_(False)
     if explainer is PairSaliency:  # the floor does the same work
-        for gradient, one in zip(passes(plain, sides, parts, 1), PairSaliency(model).attribute(sides, parts=parts), strict=True):
-            torch.testing.assert_close(gradient.abs(), one.node_mask if "nodes" in parts else one.edge_mask, rtol=1e-3, atol=1e-6)
+        for gradient, one in zip(
+            passes(plain, sides, parts, 1), PairSaliency(model).attribute(sides, parts=parts), strict=True
+        ):
+            torch.testing.assert_close(
+                gradient.abs(), one.node_mask if "nodes" in parts else one.edge_mask, rtol=1e-3, atol=1e-6
+            )
 
     def explain() -> Any:
         return explainer(model).attribute(sides, parts=parts)
@@ -114,28 +130,46 @@ def ours(model: SiameseModel, sides: tuple[Batch, Batch], explainer: type[Any], 
 
     repeats = 10 if count == 1 else 1
     explain(), floor()
-    times = [(timed(floor, repeats), timed(explain, repeats)) for _ in tqdm(range(rounds), desc=f"{explainer.__name__}, {part}", leave=False)]
+    times = [
+        (timed(floor, repeats), timed(explain, repeats))
+        for _ in tqdm(range(rounds), desc=f"{explainer.__name__}, {part}", leave=False)
+    ]
     pairs, each = sides[0].num_graphs, [round(taken / least, 3) for least, taken in times]
     return {
-        "explainer": explainer.__name__, "part": part, "passes": count, "ratio": round(median(each), 3), "ratios": each,
-        "floor_ms_a_pair": round(median(least for least, _ in times) / pairs * 1e3, 3), "ms_a_pair": round(median(t for _, t in times) / pairs * 1e3, 3),
-    }  # fmt: skip
+        "explainer": explainer.__name__,
+        "part": part,
+        "passes": count,
+        "ratio": round(median(each), 3),
+        "ratios": each,
+        "floor_ms_a_pair": round(median(least for least, _ in times) / pairs * 1e3, 3),
+        "ms_a_pair": round(median(t for _, t in times) / pairs * 1e3, 3),
+    }
 
 
 def theirs(model: SiameseModel, graphs: list[tuple[Data, Data]], name: str, part: str) -> dict[str, Any]:
     """PyG's Explainer, twice a pair."""
     config = {"mode": "regression", "task_level": "graph", "return_type": "raw"}
-    masks = {"node_mask_type": "attributes" if "nodes" in part else None, "edge_mask_type": "object" if "edges" in part else None}
+    masks = {
+        "node_mask_type": "attributes" if "nodes" in part else None,
+        "edge_mask_type": "object" if "edges" in part else None,
+    }
 
     def explain(pairs: list[tuple[Data, Data]] = graphs) -> None:
         for pair in pairs:
             for graph, other in (pair, pair[::-1]):
                 with torch.no_grad():
                     held = model.encode(Batch.from_data_list([other]))
-                Explainer(Branch(model, held), THEIRS[name](), explanation_type="model", model_config=config, **masks)(graph.x, graph.edge_index)
+                Explainer(Branch(model, held), THEIRS[name](), explanation_type="model", model_config=config, **masks)(
+                    graph.x, graph.edge_index
+                )
 
     explain(graphs[:1])
-    return {"explainer": f"PyG {name}", "part": part, "pairs": len(graphs), "ms_a_pair": round(timed(explain, 1) / len(graphs) * 1e3, 3)}
+    return {
+        "explainer": f"PyG {name}",
+        "part": part,
+        "pairs": len(graphs),
+        "ms_a_pair": round(timed(explain, 1) / len(graphs) * 1e3, 3),
+    }
 
 
 def main() -> None:
@@ -143,7 +177,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--pairs", type=int, default=256)
     parser.add_argument("--alone", type=int, default=16, help="pairs that PyG's Explainer is timed on; 0 leaves it out")
-    parser.add_argument("--only", nargs="+", choices=[cls.__name__ for cls in OURS], default=[cls.__name__ for cls in OURS])
+    parser.add_argument(
+        "--only", nargs="+", choices=[cls.__name__ for cls in OURS], default=[cls.__name__ for cls in OURS]
+    )
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -165,9 +201,14 @@ def main() -> None:
             rows.append(theirs(model, pairs[: options.alone], name, part))
             print(rows[-1], flush=True)
     found = {
-        "torch": torch.__version__, "machine": platform.machine(), "threads": 1, "rounds": options.rounds, "pairs": options.pairs,
-        "nodes": sides[0].num_nodes + sides[1].num_nodes, "edges": sides[0].num_edges + sides[1].num_edges,
-    }  # fmt: skip
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "threads": 1,
+        "rounds": options.rounds,
+        "pairs": options.pairs,
+        "nodes": sides[0].num_nodes + sides[1].num_nodes,
+        "edges": sides[0].num_edges + sides[1].num_edges,
+    }
     head = ", ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in found.items())
     options.out.write_text(f'{{{head}, "rows": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]}\n")
 

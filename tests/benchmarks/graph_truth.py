@@ -1,7 +1,9 @@
 """Explanations of graphs against truths that are known. Writes docs/measurements/graph_truth.json.
 
-``python tests/benchmarks/graph_truth.py ged`` measures counterfactual edits against exact edit distances (graph_distances.py), ``motifs`` every explainer of
-edges against the NO2 and NH2 groups of Mutagenicity (graph_motifs.py). Without a part both are run. Real data: XSIAMESE_DATA or ../shared/data.
+``python tests/benchmarks/graph_truth.py ged`` measures counterfactual edits against exact edit distances
+(graph_distances.py), ``motifs`` every explainer of
+edges against the NO2 and NH2 groups of Mutagenicity (graph_motifs.py). Without a part both are run. Real data:
+XSIAMESE_DATA or ../shared/data.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", nargs="?", choices=("ged", "motifs"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--pairs", type=int, default=0, help="of each edit distance, or of each kind; 0 is the published number")
+    parser.add_argument(
+        "--pairs", type=int, default=0, help="of each edit distance, or of each kind; 0 is the published number"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.part in (None, "ged"):

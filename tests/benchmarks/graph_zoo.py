@@ -1,7 +1,9 @@
 """Measures the graph zoo: ``python tests/benchmarks/graph_zoo.py [--most N] [--only NETWORK]``.
 
-Every run is one line of graph_zoo.json; what is there is not run again, so the script can be stopped and started at any time. Every run is
-one training by its recipe with another seed, of the network and of the split. "sizes" is no network: the mean over training pairs of as many nodes.
+Every run is one line of graph_zoo.json; what is there is not run again, so the script can be stopped and started at any
+time. Every run is
+one training by its recipe with another seed, of the network and of the split. "sizes" is no network: the mean over
+training pairs of as many nodes.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 
 from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.pairs import fixed_pairs
-from xsiamese.model import PairModel
+from xsiamese.model.pair import PairModel
 from xsiamese.training.evaluation import equal_error_rate, ranked
 from xsiamese.training.inputs import Ready
 from xsiamese.training.ranking import rank
@@ -28,20 +30,50 @@ from xsiamese.training.settings import Settings
 
 OUT = Path(__file__).parents[2] / "docs" / "measurements" / "graph_zoo.json"
 DATA = Path(os.environ.get("XSIAMESE_DATA", Path(__file__).parents[3] / "shared" / "data"))
-DTI: dict[str, Any] = {"dataset": str(DATA / "brain_bnu1_dti"), "reading": {"pattern": "*NORM*"}, "valid": 0.15, "test": 0.3}
+DTI: dict[str, Any] = {
+    "dataset": str(DATA / "brain_bnu1_dti"),
+    "reading": {"pattern": "*NORM*"},
+    "valid": 0.15,
+    "test": 0.3,
+}
 ABIDE: dict[str, Any] = {"dataset": str(DATA / "brain_abide_aal116"), "valid": 0.15, "test": 0.3}
 MUTAG: dict[str, Any] = {"dataset": "MUTAG", "valid": 0.1, "test": 0.2}
-SETS = {"BNU_1 DTI": DTI, "ABIDE": ABIDE, "MUTAG": MUTAG, "AIDS700nef": {"dataset": "AIDS700nef"}, "LINUX": {"dataset": "LINUX"}}
+SETS = {
+    "BNU_1 DTI": DTI,
+    "ABIDE": ABIDE,
+    "MUTAG": MUTAG,
+    "AIDS700nef": {"dataset": "AIDS700nef"},
+    "LINUX": {"dataset": "LINUX"},
+}
 FIRST = [
     *(("brain-gcn", name, seed) for name in ("BNU_1 DTI", "ABIDE") for seed in range(3)),
-    *((network, "MUTAG", seed) for network in ("siamese-gcn", "siamese-gin", "siamese-gat", "graph-matching", "simgnn") for seed in range(3)),
+    *(
+        (network, "MUTAG", seed)
+        for network in ("siamese-gcn", "siamese-gin", "siamese-gat", "graph-matching", "simgnn")
+        for seed in range(3)
+    ),
 ]
-EDITED = [(network, name, seed) for seed in range(3) for network in ("sizes", "simgnn", "graph-matching") for name in ("LINUX", "AIDS700nef")]
+EDITED = [
+    (network, name, seed)
+    for seed in range(3)
+    for network in ("sizes", "simgnn", "graph-matching")
+    for name in ("LINUX", "AIDS700nef")
+]
 RUNS = [*FIRST, *EDITED, *(("siamese-gin", name, seed) for seed in range(3) for name in ("LINUX", "AIDS700nef"))]
 KEPT = (
-    "accuracy", "roc_auc", "eer", "test_graphs", "train_graphs", "test_pairs", "spearman", "spearman_of_all", "kendall", "precision_at_10", "precision_at_20",
+    "accuracy",
+    "roc_auc",
+    "eer",
+    "test_graphs",
+    "train_graphs",
+    "test_pairs",
+    "spearman",
+    "spearman_of_all",
+    "kendall",
+    "precision_at_10",
+    "precision_at_20",
     "mse",
-)  # fmt: skip
+)
 
 
 def main() -> None:
@@ -61,13 +93,33 @@ def main() -> None:
 def one(network: str, name: str, seed: int) -> dict[str, Any]:
     """One training and its numbers."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings("simgnn" if network == "sizes" else network, data=DATA, output=Path(folder), seed=seed, progress=False, device="cpu", **SETS[name])
+        settings = Settings(
+            "simgnn" if network == "sizes" else network,
+            data=DATA,
+            output=Path(folder),
+            seed=seed,
+            progress=False,
+            device="cpu",
+            **SETS[name],
+        )
         start = time.process_time()
         metrics = by_sizes(settings) if network == "sizes" else train(settings).metrics
         seconds = time.process_time() - start
-    found = {key: round(metrics[key], 5) if isinstance(metrics[key], float) else metrics[key] for key in KEPT if key in metrics}
+    found = {
+        key: round(metrics[key], 5) if isinstance(metrics[key], float) else metrics[key]
+        for key in KEPT
+        if key in metrics
+    }
     more = plain(loaded(settings).test) if network == "brain-gcn" else {}
-    return {"network": network, "dataset": name, "seed": seed, "epochs": metrics["epochs"], **found, **more, "cpu_seconds": round(seconds)}
+    return {
+        "network": network,
+        "dataset": name,
+        "seed": seed,
+        "epochs": metrics["epochs"],
+        **found,
+        **more,
+        "cpu_seconds": round(seconds),
+    }
 
 
 class Sizes(PairModel):
@@ -90,7 +142,11 @@ class Sizes(PairModel):
 def by_sizes(settings: Settings) -> dict[str, Any]:
     """What the numbers of nodes alone say of how alike two graphs are."""
     source = loaded(settings)
-    return {**rank(Sizes(source.train), source.test, source.train, Ready()), "train_graphs": len(source.train), "epochs": 0}
+    return {
+        **rank(Sizes(source.train), source.test, source.train, Ready()),
+        "train_graphs": len(source.train),
+        "epochs": 0,
+    }
 
 
 def plain(test: LabelledGraphs) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""Robust explanations of 256 pairs against the passes that their steps need, against one pair after another, and in memory.
+"""Robust explanations of 256 pairs against the passes that their steps need, against one pair after another, and in
+memory.
 
-``python tests/benchmarks/invariance_speed.py [--steps 1000] [--threads 2]`` writes docs/measurements/invariance_speed.json.
+``python tests/benchmarks/invariance_speed.py [--steps 1000] [--threads 2]`` writes
+docs/measurements/invariance_speed.json.
 """
 
 from __future__ import annotations
@@ -60,16 +62,25 @@ def speed(pairs: int, steps: int, rounds: int, alone: int) -> dict[str, Any]:
     explainer = RobustPairExplainer(model)
 
     def together() -> tuple[Tensor, Tensor]:
-        found: tuple[Tensor, Tensor] = explainer.attribute((a, b), invariance=invariance, draws=DRAWS, descent=rule(steps))
+        found: tuple[Tensor, Tensor] = explainer.attribute(
+            (a, b), invariance=invariance, draws=DRAWS, descent=rule(steps)
+        )
         return found
 
     def one_by_one() -> list[tuple[Tensor, Tensor]]:
-        return [explainer.attribute((a[i : i + 1], b[i : i + 1]), invariance=invariance, draws=DRAWS, descent=rule(steps)) for i in range(alone)]
+        return [
+            explainer.attribute((a[i : i + 1], b[i : i + 1]), invariance=invariance, draws=DRAWS, descent=rule(steps))
+            for i in range(alone)
+        ]
 
     times: dict[str, list[float]] = {"passes": [], "together": [], "one by one": []}
     passes(model, pairs, 20)
     for _ in range(rounds):
-        for name, run in (("passes", lambda: passes(model, pairs, steps)), ("together", together), ("one by one", one_by_one)):
+        for name, run in (
+            ("passes", lambda: passes(model, pairs, steps)),
+            ("together", together),
+            ("one by one", one_by_one),
+        ):
             start = time.perf_counter()
             result = run()
             times[name].append((time.perf_counter() - start) * (pairs / alone if name == "one by one" else 1))
@@ -80,13 +91,24 @@ def speed(pairs: int, steps: int, rounds: int, alone: int) -> dict[str, Any]:
     worst = max(float((whole[side][i] - single[i][side][0]).abs().max()) for side in (0, 1) for i in range(alone))  # type: ignore[index]
     doubled = _in_double(pairs, min(alone, 4), steps)
     return {
-        "pairs": pairs, "features": FEATURES, "draws": DRAWS, "steps": steps, "threads": torch.get_num_threads(), "rounds": rounds, "pairs_timed_alone": alone,
+        "pairs": pairs,
+        "features": FEATURES,
+        "draws": DRAWS,
+        "steps": steps,
+        "threads": torch.get_num_threads(),
+        "rounds": rounds,
+        "pairs_timed_alone": alone,
         "over_passes": round(median(x / y for x, y in zip(times["together"], times["passes"], strict=True)), 3),
         "each_over_passes": [round(x / y, 3) for x, y in zip(times["together"], times["passes"], strict=True)],
-        "one_by_one_over_together": round(median(x / y for x, y in zip(times["one by one"], times["together"], strict=True)), 1),
-        "largest_difference_float32": worst, "largest_difference_float64": doubled, "seconds": {name: round(median(t), 2) for name, t in times.items()},
-        "torch": torch.__version__, "machine": platform.machine(),
-    }  # fmt: skip
+        "one_by_one_over_together": round(
+            median(x / y for x, y in zip(times["one by one"], times["together"], strict=True)), 1
+        ),
+        "largest_difference_float32": worst,
+        "largest_difference_float64": doubled,
+        "seconds": {name: round(median(t), 2) for name, t in times.items()},
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+    }
 
 
 def _in_double(pairs: int, alone: int, steps: int) -> float:
@@ -97,15 +119,22 @@ def _in_double(pairs: int, alone: int, steps: int) -> float:
     whole = explainer.attribute((a, b), invariance=invariance, draws=DRAWS, descent=rule(steps))
     found = 0.0
     for i in range(alone):
-        single = explainer.attribute((a[i : i + 1], b[i : i + 1]), invariance=invariance, draws=DRAWS, descent=rule(steps))
+        single = explainer.attribute(
+            (a[i : i + 1], b[i : i + 1]), invariance=invariance, draws=DRAWS, descent=rule(steps)
+        )
         found = max(found, *(float((w[i] - s[0]).abs().max()) for w, s in zip(whole, single, strict=True)))
     return found
 
 
 def peak(pairs: int) -> int:
     """The most bytes that a fresh process holds beyond what it held before the first step, for so many pairs."""
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import invariance_speed as s; s.report({pairs})"
-    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()[-1])
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import invariance_speed as s; "
+        f"s.report({pairs})"
+    )
+    return int(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()[-1]
+    )
 
 
 def report(pairs: int) -> None:
@@ -120,7 +149,9 @@ def report(pairs: int) -> None:
 
 
 def memory() -> dict[str, Any]:
-    """Peaks for growing numbers of pairs, and the bytes a pair between them, also in rows (draws x features x 4 bytes)."""
+    """Peaks for growing numbers of pairs, and the bytes a pair between them, also in rows (draws x features
+    x 4 bytes).
+    """
     sizes = (256, 512, 1024, 2048, 4096)
     peaks = {pairs: peak(pairs) for pairs in sizes}
     each = [(peaks[y] - peaks[x]) / (y - x) for x, y in pairwise(sizes)]

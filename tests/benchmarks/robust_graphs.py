@@ -1,4 +1,6 @@
-"""Molecules as PyG graphs for the measurements of robust explanations: masks on the atoms and bonds of the query, the reference stays whole."""
+"""Molecules as PyG graphs for the measurements of robust explanations: masks on the atoms and bonds of the query, the
+reference stays whole.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,11 @@ from xsiamese import (
     RobustPairExplainer,
     SiameseModel,
 )
-from xsiamese.comparison import Function
 from xsiamese.data.graph_sets import read_tu
 from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.pairs import ClassIndex
-from xsiamese.inputs import side
+from xsiamese.kinds.side import side
+from xsiamese.model.comparison import Function
 from xsiamese_invariance.graph import GraphUnits
 from xsiamese_invariance.metrics import mean_cosine
 from xsiamese_invariance.options import local_of
@@ -64,7 +66,9 @@ class MoleculeProblem:
     noise: float = 0.0
 
     def net(self) -> SiameseModel:
-        """An untrained net for it. Its logits are bounded, as molecules without some of their bonds are unlike any that it has seen."""
+        """An untrained net for it. Its logits are bounded, as molecules without some of their bonds are unlike any that
+        it has seen.
+        """
         return SiameseModel(Encoder(self.train.graphs.features), Function(logit))
 
 
@@ -76,7 +80,9 @@ class Encoder(nn.Module):
         self.network, self.head = GCN(inputs, hidden, 2, act="silu"), nn.Linear(hidden, dimensions)
 
     def forward(self, batch: Any) -> Tensor:
-        embedding: Tensor = self.head(global_mean_pool(self.network(batch.x, batch.edge_index), batch.batch, batch.num_graphs))
+        embedding: Tensor = self.head(
+            global_mean_pool(self.network(batch.x, batch.edge_index), batch.batch, batch.num_graphs)
+        )
         return embedding
 
 
@@ -131,10 +137,24 @@ class GraphSetting(Setting):
     @cached_property
     def fresh(self) -> MaskProblem:
         """The pairs with draws that no method has seen."""
-        with RobustPairExplainer(self.model, coupling="none").prepared((self.a, self.b), wrt="first", seed=10_000 + self.seed) as batch:
-            return local_of(batch, "none", None, None, (self.pool, None), False, "mixed", 32, (0.0, 0.0), "auto", (0.1, 0.2, 0.05, 4), None, None).problem(
-                batch
-            )[0]
+        with RobustPairExplainer(self.model, coupling="none").prepared(
+            (self.a, self.b), wrt="first", seed=10_000 + self.seed
+        ) as batch:
+            return local_of(
+                batch,
+                "none",
+                None,
+                None,
+                (self.pool, None),
+                False,
+                "mixed",
+                32,
+                (0.0, 0.0),
+                "auto",
+                (0.1, 0.2, 0.05, 4),
+                None,
+                None,
+            ).problem(batch)[0]
 
     def divergence(self, kept: Tensor) -> float:
         return float(self.fresh.divergence(kept.to(self.fresh.own)).mean())
@@ -178,10 +198,14 @@ class GraphSetting(Setting):
         return torch.stack(found)[self.rows]
 
     def instability(self) -> dict[str, float]:
-        """How the gradient of a query's features changes with the reference; there is no closed form for graphs here."""
+        """How the gradient of a query's features changes with the reference; there is no closed form for
+        graphs here.
+        """
         maps = PairSaliency(self.model).attribute((self.a, self.b), wrt="first", abs=False)[0]
         each = [maps.node_mask[maps.batch == i].flatten() for i in range(len(self.rows))]
-        cosines = [mean_cosine(torch.stack(each[start : start + REFERENCES])) for start in range(0, len(each), REFERENCES)]
+        cosines = [
+            mean_cosine(torch.stack(each[start : start + REFERENCES])) for start in range(0, len(each), REFERENCES)
+        ]
         return {"gradient_cosine": sum(cosines) / QUERIES}
 
 

@@ -1,4 +1,6 @@
-"""Rows of tables and connectomes for the measurements of robust explanations: the pairs, the methods, and what their relevances are measured with."""
+"""Rows of tables and connectomes for the measurements of robust explanations: the pairs, the methods, and what their
+relevances are measured with.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ NOISE_QUERIES = 2
 
 @dataclass(frozen=True)
 class Setting:
-    """One run: a net, its pairs (all references of the first query, then of the second, ...) and the invariance. One mask is laid on both sides.
+    """One run: a net, its pairs (all references of the first query, then of the second, ...) and the invariance. One
+    mask is laid on both sides.
 
     Attributes:
         problem, model: the set and its net.
@@ -72,7 +75,21 @@ class Setting:
         top, keeps = (4, (1, 2, 4, 6)) if count < 50 else (8, (4, 8, 16, 32))
         rate = 4 * max(1, count / 20)  # smaller prices bend the objective less, and take longer steps
         few = slice(0, NOISE_QUERIES * len(references))
-        return cls(problem, model, queries[rows], references.repeat(QUERIES, 1), pool, invariance, rows, top, keeps, price, rate, few, seed)
+        return cls(
+            problem,
+            model,
+            queries[rows],
+            references.repeat(QUERIES, 1),
+            pool,
+            invariance,
+            rows,
+            top,
+            keeps,
+            price,
+            rate,
+            few,
+            seed,
+        )
 
     @property
     def own(self) -> Any:
@@ -94,21 +111,39 @@ class Setting:
         return self.a[rows], self.b[rows]
 
     def divergence(self, kept: Tensor) -> float:
-        """How much the score changes when only part of the units (pairs, units) is kept, in nats, on draws that no method has seen."""
-        return float(masked_divergence(self.model, self.a, self.b, (kept, kept), mixed_draws(self.pool, 64, seed=10_000 + self.seed)).mean())
+        """How much the score changes when only part of the units (pairs, units) is kept, in nats, on draws that no
+        method has seen.
+        """
+        return float(
+            masked_divergence(
+                self.model, self.a, self.b, (kept, kept), mixed_draws(self.pool, 64, seed=10_000 + self.seed)
+            ).mean()
+        )
 
-    def robust(self, coupling: str, *, seed: int = 0, rows: slice = slice(None), invariance: Any = None, **more: Any) -> tuple[Tensor, Any]:
+    def robust(
+        self, coupling: str, *, seed: int = 0, rows: slice = slice(None), invariance: Any = None, **more: Any
+    ) -> tuple[Tensor, Any]:
         """The masks of some pairs, shape (pairs, units), and how the optimisation went."""
         rule = replace(ORDER, rate=self.rate / 2, steps=4000) if coupling == "order" else Descent(rate=self.rate)
         if coupling == "kl":
             rule = Descent(steps=1000, rate=self.rate)
         held: dict[str, Any] = (
-            {} if coupling == "none" else {"invariance": (self.own if invariance is None else invariance)[torch.arange(len(self.rows))[rows]]}
+            {}
+            if coupling == "none"
+            else {"invariance": (self.own if invariance is None else invariance)[torch.arange(len(self.rows))[rows]]}
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             maps, trace = RobustPairExplainer(self.model, coupling=coupling).attribute(
-                self.pair(rows), top=self.top, seed=seed, descent=rule, return_convergence=True, **held, **self.how(), **self.price, **more
+                self.pair(rows),
+                top=self.top,
+                seed=seed,
+                descent=rule,
+                return_convergence=True,
+                **held,
+                **self.how(),
+                **self.price,
+                **more,
             )
         return self.of_masks(maps), trace
 
@@ -135,16 +170,24 @@ class Setting:
             "random": lambda seed: torch.rand(self.a.shape, generator=torch.Generator().manual_seed(seed)),
             "|grad|": lambda seed: self.on_units(gradients),
             "grad x difference": lambda seed: self.on_units(difference),
-            "integrated gradients": lambda seed: self.on_units(PairIntegratedGradients(model).attribute(pairs, baselines="partner", n_steps=20)),
-            "SmoothGrad": lambda seed: self.on_units(PairNoiseTunnel(model).attribute(pairs, nt_samples=16, stdevs=0.3, seed=seed)),
-            "occlusion": lambda seed: self.on_units(PairOcclusion(model).attribute(pairs, sliding_window_shapes=(1,), strides=(1,))),
+            "integrated gradients": lambda seed: self.on_units(
+                PairIntegratedGradients(model).attribute(pairs, baselines="partner", n_steps=20)
+            ),
+            "SmoothGrad": lambda seed: self.on_units(
+                PairNoiseTunnel(model).attribute(pairs, nt_samples=16, stdevs=0.3, seed=seed)
+            ),
+            "occlusion": lambda seed: self.on_units(
+                PairOcclusion(model).attribute(pairs, sliding_window_shapes=(1,), strides=(1,))
+            ),
         }
 
     def mean_gradient(self) -> Tensor:
         """The mean absolute gradient of each query over unlabelled references, copied to every pair."""
         found = []
         for query in self.a[:: len(self.a) // QUERIES]:
-            gradient = PairSaliency(self.model).attribute((query.expand_as(self.training), self.training), wrt="first")[0]
+            gradient = PairSaliency(self.model).attribute((query.expand_as(self.training), self.training), wrt="first")[
+                0
+            ]
             found.append(gradient.abs().mean(0))
         return torch.stack(found)[self.rows]
 
@@ -167,10 +210,18 @@ class Setting:
         """How the gradient of a query changes with the reference, in float64."""
         each = len(self.b) // QUERIES
         references = self.b[:each].double()
-        found = [reference_instability(self.model.double(), query.double(), references, k=self.top) for query in self.a[::each]]
+        found = [
+            reference_instability(self.model.double(), query.double(), references, k=self.top)
+            for query in self.a[::each]
+        ]
         self.model.float()
         return {
             "gradient_cosine": sum(u.cosine for u in found) / QUERIES,
-            "reference_term": sum(u.reference_term or 0.0 for u in found) / QUERIES, "query_term": sum(u.query_term or 0.0 for u in found) / QUERIES,
-            "closed_form_error": max(float((u.covariance - u.closed_form).norm() / u.closed_form.norm()) for u in found if u.closed_form is not None),
-        }  # fmt: skip
+            "reference_term": sum(u.reference_term or 0.0 for u in found) / QUERIES,
+            "query_term": sum(u.query_term or 0.0 for u in found) / QUERIES,
+            "closed_form_error": max(
+                float((u.covariance - u.closed_form).norm() / u.closed_form.norm())
+                for u in found
+                if u.closed_form is not None
+            ),
+        }

@@ -1,4 +1,6 @@
-"""Real data for the measurements of robust explanations: tables, and connectomes as aligned edges, each with a small Siamese net of its own."""
+"""Real data for the measurements of robust explanations: tables, and connectomes as aligned edges, each with a small
+Siamese net of its own.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,31 @@ from xsiamese.zoo.tabular import siamese_mlp
 DATA = Path(os.environ.get("XSIAMESE_DATA", Path(__file__).parents[3] / "shared" / "data"))
 UCI = {
     "wine": (
-        "fixed acidity", "volatile acidity", "citric acid", "residual sugar", "chlorides", "free SO2", "total SO2", "density", "pH", "sulphates", "quality",
+        "fixed acidity",
+        "volatile acidity",
+        "citric acid",
+        "residual sugar",
+        "chlorides",
+        "free SO2",
+        "total SO2",
+        "density",
+        "pH",
+        "sulphates",
+        "quality",
         "alcohol",
     ),
-    "concrete": ("cement", "slag", "fly ash", "water", "superplasticizer", "coarse aggregate", "fine aggregate", "age", "strength"),
-}  # fmt: skip
+    "concrete": (
+        "cement",
+        "slag",
+        "fly ash",
+        "water",
+        "superplasticizer",
+        "coarse aggregate",
+        "fine aggregate",
+        "age",
+        "strength",
+    ),
+}
 Index = ClassIndex | CloseIndex
 
 
@@ -64,7 +86,11 @@ def uci(name: str) -> Table:
     path = DATA / "tabular_uci" / name / "data.csv.gz"
     with gzip.open(path, "rt") as file:
         rows = [line.strip().split(",") for line in file]
-    return Table(path, {column: tuple(row[i] for row in rows) for i, column in enumerate(UCI[name])}, tuple(range(1, len(rows) + 1)))
+    return Table(
+        path,
+        {column: tuple(row[i] for row in rows) for i, column in enumerate(UCI[name])},
+        tuple(range(1, len(rows) + 1)),
+    )
 
 
 def adsorption() -> Table:
@@ -72,7 +98,10 @@ def adsorption() -> Table:
     path = DATA / "tabular_adsorption" / "Dataset.xlsx"
     space = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
     with zipfile.ZipFile(path) as file:
-        shared = ["".join(t.text or "" for t in item.iter(f"{space}t")) for item in ElementTree.fromstring(file.read("xl/sharedStrings.xml"))]
+        shared = [
+            "".join(t.text or "" for t in item.iter(f"{space}t"))
+            for item in ElementTree.fromstring(file.read("xl/sharedStrings.xml"))
+        ]
         sheet = ElementTree.fromstring(file.read("xl/worksheets/sheet1.xml"))
 
     def text(cell: ElementTree.Element) -> str:
@@ -81,7 +110,9 @@ def adsorption() -> Table:
 
     head, *rows = [[text(cell) for cell in row] for row in sheet.iter(f"{space}row")]
     rows = [row for row in rows if len(row) == len(head) and all(row)]
-    return Table(path, {name: tuple(row[i] for row in rows) for i, name in enumerate(head)}, tuple(range(2, len(rows) + 2)))
+    return Table(
+        path, {name: tuple(row[i] for row in rows) for i, name in enumerate(head)}, tuple(range(2, len(rows) + 2))
+    )
 
 
 def of_table(name: str, table: Table, target: str, seed: int, close: float = 0.2) -> Problem:
@@ -104,8 +135,18 @@ def of_table(name: str, table: Table, target: str, seed: int, close: float = 0.2
     return Problem(name, columns.features, parts[0], parts[1], index[0], index[1], task)
 
 
-def of_edges(name: str, matrices: Tensor, labels: Tensor, groups: Tensor, task: str, seed: int, most: int = 60, noise: float = 0.0) -> Problem:
-    """Connectomes as the edges that differ most between training subjects, or between their classes where there are two; subjects are split as a whole.
+def of_edges(
+    name: str,
+    matrices: Tensor,
+    labels: Tensor,
+    groups: Tensor,
+    task: str,
+    seed: int,
+    most: int = 60,
+    noise: float = 0.0,
+) -> Problem:
+    """Connectomes as the edges that differ most between training subjects, or between their classes where there are
+    two; subjects are split as a whole.
 
     Args:
         name, task: of the set.
@@ -123,7 +164,9 @@ def of_edges(name: str, matrices: Tensor, labels: Tensor, groups: Tensor, task: 
     train = torch.isin(groups, kept)
     worth = edges[train].var(0)
     if len(torch.unique(labels)) == 2:
-        worth = (edges[train & (labels == 1)].mean(0) - edges[train & (labels == 0)].mean(0)).abs() / edges[train].std(0)
+        worth = (edges[train & (labels == 1)].mean(0) - edges[train & (labels == 0)].mean(0)).abs() / edges[train].std(
+            0
+        )
     chosen = worth.nan_to_num().argsort(descending=True, stable=True)[:most].sort().values
     mean, std = edges[train][:, chosen].mean(0), edges[train][:, chosen].std(0)
     rows = ((edges[:, chosen] - mean) / std).float()
@@ -139,7 +182,15 @@ def abide(seed: int) -> Problem:
     files = sorted((DATA / "brain_abide_aal116").rglob("*.mat"))
     matrices = torch.stack([torch.from_numpy(loadmat(f)["data"]).double() for f in files])
     labels = torch.tensor([int("patient" in f.name) for f in files])
-    return of_edges("abide", torch.atanh(matrices.nan_to_num().clamp(-0.999, 0.999)), labels, torch.arange(len(files)), "same diagnosis", seed, noise=2.0)
+    return of_edges(
+        "abide",
+        torch.atanh(matrices.nan_to_num().clamp(-0.999, 0.999)),
+        labels,
+        torch.arange(len(files)),
+        "same diagnosis",
+        seed,
+        noise=2.0,
+    )
 
 
 def dti(seed: int) -> Problem:
@@ -162,7 +213,9 @@ PROBLEMS: dict[str, Callable[[int], Problem]] = {
 }
 
 
-def trained(problem: Any, seed: int, steps: int = 800, rows: int = 128, weight_decay: float = 1e-2, rate: float = 5e-3) -> SiameseModel:
+def trained(
+    problem: Any, seed: int, steps: int = 800, rows: int = 128, weight_decay: float = 1e-2, rate: float = 5e-3
+) -> SiameseModel:
     """A small Siamese net for rows or graphs, trained on fresh pairs for seconds."""
     torch.manual_seed(seed)
     model = problem.net()

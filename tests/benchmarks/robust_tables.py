@@ -1,6 +1,8 @@
-"""Measures robust explanations on real tables, connectomes and molecules: ``python tests/benchmarks/robust_tables.py [--minutes 10] [--only wine dti]``.
+"""Measures robust explanations on real tables, connectomes and molecules: ``python tests/benchmarks/robust_tables.py
+[--minutes 10] [--only wine dti]``.
 
-A run is one set with one seed: split, net, queries, references and draws of its own. It is one line of robust_tables.json; what is there is not run again,
+A run is one set with one seed: split, net, queries, references and draws of its own. It is one line of
+    robust_tables.json; what is there is not run again,
 so the script can be stopped and started at any time.
 """
 
@@ -25,13 +27,23 @@ SEEDS, SETS = 5, (*PROBLEMS, "mutag")
 COUPLINGS = {"uncoupled": "none", "KL": "kl", "ball": "ball", "order": "order"}
 
 
-def measured(of: Setting, relevance: Tensor, mask: Tensor | None = None, again: Tensor | None = None) -> dict[str, float]:
-    """All metrics of one method on the pairs of a run; ``again`` are the relevances of a few of them with other random numbers."""
+def measured(
+    of: Setting, relevance: Tensor, mask: Tensor | None = None, again: Tensor | None = None
+) -> dict[str, float]:
+    """All metrics of one method on the pairs of a run; ``again`` are the relevances of a few of them with other random
+    numbers.
+    """
     there = torch.arange(relevance.shape[1]) < torch.tensor(of.sizes)[of.rows][:, None]
     ranked = torch.where(there, relevance, -1.0)
     tops = [top_units(ranked, k).to(relevance) for k in of.keeps]
-    per_query = [rows[:, :size] for rows, size in zip(relevance.view(len(of.invariance), -1, relevance.shape[1]), of.sizes, strict=True)]
-    agreement = [order_agreement(rows, own[:size], of.top).mean() for rows, own, size in zip(per_query, of.invariance.mask, of.sizes, strict=True)]
+    per_query = [
+        rows[:, :size]
+        for rows, size in zip(relevance.view(len(of.invariance), -1, relevance.shape[1]), of.sizes, strict=True)
+    ]
+    agreement = [
+        order_agreement(rows, own[:size], of.top).mean()
+        for rows, own, size in zip(per_query, of.invariance.mask, of.sizes, strict=True)
+    ]
     found = {
         "keep": sum(of.divergence(top) for top in tops) / len(tops),
         "drop": sum(of.divergence(1 - top) for top in tops) / len(tops),
@@ -39,7 +51,11 @@ def measured(of: Setting, relevance: Tensor, mask: Tensor | None = None, again: 
         "overlap": sum(top_overlap(rows, of.top) for rows in per_query) / len(of.invariance),
     }
     if mask is not None:
-        found |= {"soft": of.divergence(mask), "size": float(mask.sum(1).mean()), "effective": float(effective_size(mask).mean())}
+        found |= {
+            "soft": of.divergence(mask),
+            "size": float(mask.sum(1).mean()),
+            "effective": float(effective_size(mask).mean()),
+        }
     if again is not None:
         both = [top_units(rows.where(there[of.few], -1.0), of.top) for rows in (relevance[of.few], again)]
         found["floor"] = float((both[0] & both[1]).sum(1).double().mean() / of.top)
@@ -52,10 +68,14 @@ def convergence(trace: Any, mu: float) -> dict[str, Any]:
     limit = mu * (end.multipliers.amax(1) if end.multipliers.shape[1] else end.infeasibility * 0) + 1e-4
     good = (end.stationarity <= 1e-3) & (end.infeasibility <= limit)
     return {
-        "pairs": len(good), "good": int(good.sum()), "status": {s: trace.status.count(s) for s in sorted(set(trace.status))},
-        "stationarity": float(end.stationarity.median()), "stationarity_95": float(end.stationarity.quantile(0.95)),
-        "infeasibility_95": float(end.infeasibility.quantile(0.95)), "steps": float(trace.taken.double().mean()),
-    }  # fmt: skip
+        "pairs": len(good),
+        "good": int(good.sum()),
+        "status": {s: trace.status.count(s) for s in sorted(set(trace.status))},
+        "stationarity": float(end.stationarity.median()),
+        "stationarity_95": float(end.stationarity.quantile(0.95)),
+        "infeasibility_95": float(end.infeasibility.quantile(0.95)),
+        "steps": float(trace.taken.double().mean()),
+    }
 
 
 def one(name: str, seed: int) -> dict[str, Any]:
@@ -66,7 +86,9 @@ def one(name: str, seed: int) -> dict[str, Any]:
     of = (GraphSetting if name == "mutag" else Setting).of(problem, model, seed)
     methods: dict[str, Any] = {}
     for method, explain in of.baselines().items():
-        methods[method] = measured(of, explain(seed), again=explain(seed + 100)[of.few] if method in ("random", "SmoothGrad") else None)
+        methods[method] = measured(
+            of, explain(seed), again=explain(seed + 100)[of.few] if method in ("random", "SmoothGrad") else None
+        )
     methods["mean |grad| over pool"] = measured(of, of.mean_gradient())
     methods["copied M"] = measured(of, of.own.mask, of.own.mask)
     traces = {}
@@ -74,19 +96,34 @@ def one(name: str, seed: int) -> dict[str, Any]:
         mask, trace = of.robust(coupling, seed=seed)
         again = of.robust(coupling, seed=seed + 100, rows=of.few)[0] if method in ("uncoupled", "ball") else None
         methods[method] = measured(of, mask, mask, again)
-        traces[method] = convergence(trace, 0.0 if coupling in ("none", "kl") else 1e-2 if coupling == "order" else 1e-3)
-    mask, _ = of.robust("kl", seed=seed, beta=0.0)  # fresh draws alone: the difference to KL is the invariance's, that to "uncoupled" the draws'
+        traces[method] = convergence(
+            trace, 0.0 if coupling in ("none", "kl") else 1e-2 if coupling == "order" else 1e-3
+        )
+    mask, _ = of.robust(
+        "kl", seed=seed, beta=0.0
+    )  # fresh draws alone: the difference to KL is the invariance's, that to "uncoupled" the draws'
     methods["KL, beta = 0"] = measured(of, mask, mask)
     mask, _ = of.robust("ball", seed=seed, invariance=of.shuffled())
     methods["ball, shuffled M"] = measured(of, mask, mask)
     other = of.untrained().invariance
     both = [top_units(invariance.mask, of.top) for invariance in (of.invariance, other)]
     return {
-        "set": name, "seed": seed, "task": problem.task, "units": max(of.sizes), "train": len(problem.train), "pairs": len(of.rows), "top": of.top,
-        "auc": auc_of(problem, model), "methods": methods, "convergence": traces, "spread": float(of.invariance.spread.mean()),
-        "untrained_spread": float(other.spread.mean()), "untrained_overlap": float((both[0] & both[1]).sum(1).double().mean() / of.top),
-        **of.instability(), "cpu_seconds": round(time.process_time() - start, 1),
-    }  # fmt: skip
+        "set": name,
+        "seed": seed,
+        "task": problem.task,
+        "units": max(of.sizes),
+        "train": len(problem.train),
+        "pairs": len(of.rows),
+        "top": of.top,
+        "auc": auc_of(problem, model),
+        "methods": methods,
+        "convergence": traces,
+        "spread": float(of.invariance.spread.mean()),
+        "untrained_spread": float(other.spread.mean()),
+        "untrained_overlap": float((both[0] & both[1]).sum(1).double().mean() / of.top),
+        **of.instability(),
+        "cpu_seconds": round(time.process_time() - start, 1),
+    }
 
 
 def main() -> None:

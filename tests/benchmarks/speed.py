@@ -1,6 +1,7 @@
 """Speed as ratios in one run, against the floor and the peers: ``make bench`` writes docs/measurements/speed.json.
 
-The floor of a map on the last convolution is the fastest pass of the same images without gradients, over all splits into sub-batches.
+The floor of a map on the last convolution is the fastest pass of the same images without gradients, over all splits
+into sub-batches.
 Every round times everything once, in turn; a ratio is the median over the rounds.
 """
 
@@ -45,7 +46,10 @@ def interleaved(runs: Runs, rounds: int) -> dict[str, list[float]]:
 
 def ratios(times: dict[str, list[float]], floor: str) -> dict[str, float]:
     """The median over the rounds of each run's time over the floor's."""
-    return {name: round(median(t / f for t, f in zip(seconds, times[floor], strict=True)), 3) for name, seconds in times.items()}
+    return {
+        name: round(median(t / f for t, f in zip(seconds, times[floor], strict=True)), 3)
+        for name, seconds in times.items()
+    }
 
 
 class OneInput(nn.Module):
@@ -60,7 +64,9 @@ class OneInput(nn.Module):
 
 
 def gradcam(pairs: int, rounds: int) -> dict[str, Any]:
-    """PairGradCAM of ResNet-50 at 224 px beside the floor, captum on untied views, and pytorch-grad-cam on each branch."""
+    """PairGradCAM of ResNet-50 at 224 px beside the floor, captum on untied views, and pytorch-grad-cam on
+    each branch.
+    """
     torch.manual_seed(0)
     encoder = resnet50(weights=None).eval()
     a, b = torch.randn(2, pairs, 3, 224, 224)
@@ -99,30 +105,54 @@ def gradcam(pairs: int, rounds: int) -> dict[str, Any]:
     times = interleaved(runs, rounds)
     floor = min((name for name in runs if name.startswith("forward")), key=lambda name: median(times[name]))
     activations = 2 * pairs * 2048 * 7 * 7 * 4
-    memory = {name: peak(runs[name]) for name in (runs if pairs == 8 else ()) if "captum" not in name and "grad-cam" not in name}
+    memory = {
+        name: peak(runs[name])
+        for name in (runs if pairs == 8 else ())
+        if "captum" not in name and "grad-cam" not in name
+    }
     return {
-        "pairs": pairs, "floor": floor, "floor_ms_per_image": round(median(times[floor]) / (2 * pairs) * 1e3, 1), "ratio": ratios(times, floor),
-        "peak_bytes": memory, "activations_and_gradient_bytes": 2 * activations,
-    }  # fmt: skip
+        "pairs": pairs,
+        "floor": floor,
+        "floor_ms_per_image": round(median(times[floor]) / (2 * pairs) * 1e3, 1),
+        "ratio": ratios(times, floor),
+        "peak_bytes": memory,
+        "activations_and_gradient_bytes": 2 * activations,
+    }
 
 
 def perturbation(rounds: int) -> dict[str, Any]:
     """Occlusion and feature ablation of one side beside captum's on the same model."""
     torch.manual_seed(0)
     encoder = nn.Sequential(
-        nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
-    ).eval()  # fmt: skip
+        nn.Conv2d(3, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ).eval()
     model = SiameseModel(encoder)
     a, b = torch.randn(2, 4, 3, 64, 64)
     mask = torch.arange(64).reshape(1, 1, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3)
     window = {"sliding_window_shapes": (3, 16, 16), "strides": (3, 8, 8)}
     found = {}
     for name, ours, theirs in (
-        ("Occlusion", lambda: PairOcclusion(model).attribute((a, b), wrt="first", internal_batch_size=16, **window),
-         lambda: captum.Occlusion(model).attribute(a, additional_forward_args=b, perturbations_per_eval=4, **window)),
-        ("FeatureAblation", lambda: PairFeatureAblation(model).attribute((a, b), wrt="first", internal_batch_size=16, feature_mask=(mask, mask)),
-         lambda: captum.FeatureAblation(model).attribute(a, additional_forward_args=b, perturbations_per_eval=4, feature_mask=mask)),
-    ):  # fmt: skip
+        (
+            "Occlusion",
+            lambda: PairOcclusion(model).attribute((a, b), wrt="first", internal_batch_size=16, **window),
+            lambda: captum.Occlusion(model).attribute(a, additional_forward_args=b, perturbations_per_eval=4, **window),
+        ),
+        (
+            "FeatureAblation",
+            lambda: PairFeatureAblation(model).attribute(
+                (a, b), wrt="first", internal_batch_size=16, feature_mask=(mask, mask)
+            ),
+            lambda: captum.FeatureAblation(model).attribute(
+                a, additional_forward_args=b, perturbations_per_eval=4, feature_mask=mask
+            ),
+        ),
+    ):
 
         def without_gradients(run: Callable[[], Any] = theirs) -> None:
             with torch.no_grad():
@@ -138,7 +168,9 @@ def import_time(rounds: int) -> float:
     def run(code: str) -> Callable[[], None]:
         return lambda: subprocess.run([sys.executable, "-c", code], check=True) and None
 
-    return ratios(interleaved({"torch": run("import torch, captum"), "xsiamese": run("import xsiamese")}, rounds), "torch")["xsiamese"]
+    return ratios(
+        interleaved({"torch": run("import torch, captum"), "xsiamese": run("import xsiamese")}, rounds), "torch"
+    )["xsiamese"]
 
 
 def main() -> None:
@@ -150,14 +182,20 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     warnings.simplefilter("ignore")
     result = {
-        "torch": torch.__version__, "threads": arguments.threads, "rounds": arguments.rounds,
+        "torch": torch.__version__,
+        "threads": arguments.threads,
+        "rounds": arguments.rounds,
         "gradcam": [gradcam(pairs, arguments.rounds) for pairs in (1, 8)],
-        "one_side": perturbation(arguments.rounds), "import": import_time(arguments.rounds),
-    }  # fmt: skip
+        "one_side": perturbation(arguments.rounds),
+        "import": import_time(arguments.rounds),
+    }
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(result, indent=2) + "\n")
     for table in result["gradcam"]:
-        print(f"\n{table['pairs']} pair(s), ResNet-50, 224 px; floor: {table['floor']}, {table['floor_ms_per_image']} ms an image")
+        print(
+            f"\n{table['pairs']} pair(s), ResNet-50, 224 px; floor: {table['floor']}, {table['floor_ms_per_image']} "
+            "ms an image"
+        )
         for name, ratio in table["ratio"].items():
             print(f"  {name:<40} {ratio:6.2f}   {table['peak_bytes'].get(name, 0) / 2**20:8.1f} MiB")
         print(f"  the layer's activations and gradient: {table['activations_and_gradient_bytes'] / 2**20:.1f} MiB")

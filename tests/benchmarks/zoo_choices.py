@@ -1,6 +1,8 @@
-"""What was chosen for the zoo's trainings, chosen on 10,000 held-out training images: ``python tests/benchmarks/zoo_choices.py [--only NETWORK]``.
+"""What was chosen for the zoo's trainings, chosen on 10,000 held-out training images: ``python
+tests/benchmarks/zoo_choices.py [--only NETWORK]``.
 
-The test set has no part in it, and the seed is none of those of zoo_quality.py. Every run is one line of zoo_choices.json; what is there is not run again.
+The test set has no part in it, and the seed is none of those of zoo_quality.py. Every run is one line of
+zoo_choices.json; what is there is not run again.
 """
 
 from __future__ import annotations
@@ -42,8 +44,13 @@ CHOICES: dict[str, dict[str, tuple[Loss | None, dict[str, Any]]]] = {
         "even directions, random order": (classification(radius=32.0), SAME),
         "even directions, neighbours alike": (None, SAME),
     },
-    "triplet-loss-net": {"given triplets": (lambda task: losses.Triplet(), SAME), "all triplets of a batch": (None, SAME)},
-    "embedding-recommended": {f"3 epochs, learning rate {lr:g}": (None, {"lr": lr, "epochs": 3}) for lr in (3e-3, 1e-2, 3e-2)},
+    "triplet-loss-net": {
+        "given triplets": (lambda task: losses.Triplet(), SAME),
+        "all triplets of a batch": (None, SAME),
+    },
+    "embedding-recommended": {
+        f"3 epochs, learning rate {lr:g}": (None, {"lr": lr, "epochs": 3}) for lr in (3e-3, 1e-2, 3e-2)
+    },
 }
 
 
@@ -70,7 +77,16 @@ def one(network: str, dataset: str, choice: str) -> dict[str, Any]:
     known = recipes.RECIPES[network]
     changed = known if loss is None else replace(known, loss=loss)
     with tempfile.TemporaryDirectory() as folder, patch.dict(recipes.RECIPES, {network: changed}):  # type: ignore[arg-type]
-        settings = Settings(network, dataset, data=DATA / FOLDERS[dataset], output=Path(folder), seed=SEED, progress=False, device="cpu", **how)
+        settings = Settings(
+            network,
+            dataset,
+            data=DATA / FOLDERS[dataset],
+            output=Path(folder),
+            seed=SEED,
+            progress=False,
+            device="cpu",
+            **how,
+        )
         source = load(dataset, settings.data, settings.pixels, valid=1 / 6, seed=SPLIT)
         torch.manual_seed(SEED)
         model = settings.build()
@@ -84,9 +100,12 @@ def one(network: str, dataset: str, choice: str) -> dict[str, Any]:
     found = pair_metrics(model, z_held, fixed_pairs(source.valid.labels, 20_000, 5), 0.0)
     neighbours = neighbour_accuracy(z_near, near.labels, z_held, source.valid.labels)
     return {
-        "network": network, "dataset": dataset, "choice": choice,
-        "5_nn_accuracy": round(neighbours, 4), "roc_auc_distance": round(found["roc_auc_distance"], 4),
-    }  # fmt: skip
+        "network": network,
+        "dataset": dataset,
+        "choice": choice,
+        "5_nn_accuracy": round(neighbours, 4),
+        "roc_auc_distance": round(found["roc_auc_distance"], 4),
+    }
 
 
 if __name__ == "__main__":

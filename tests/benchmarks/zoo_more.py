@@ -1,6 +1,8 @@
-"""Measures Livieris' network on flowers and Koch's on Omniglot: ``python tests/benchmarks/zoo_more.py flowers|omniglot [--minutes 4]``.
+"""Measures Livieris' network on flowers and Koch's on Omniglot: ``python tests/benchmarks/zoo_more.py flowers|omniglot
+[--minutes 4]``.
 
-Omniglot is trained on the two small background sets (242 characters) and measured by the 20 one-shot runs of Lake et al. Training goes on where
+Omniglot is trained on the two small background sets (242 characters) and measured by the 20 one-shot runs of Lake et
+al. Training goes on where
 the last call stopped (folder ``--work``), for so many minutes a call; ``cpu_minutes`` counts all of them.
 """
 
@@ -38,21 +40,48 @@ class Enough(Callback):
 
 def flowers(work: Path) -> None:
     """A small ResNet of timm from scratch on 40 x 40 pixels, augmented; the images split by image."""
-    how: dict[str, Any] = {"epochs": 15, "lr": 1e-3, "batch_size": 32, "optimizer": "AdamW", "schedule": "onecycle", "valid": 0.1, "test": 0.25}
+    how: dict[str, Any] = {
+        "epochs": 15,
+        "lr": 1e-3,
+        "batch_size": 32,
+        "optimizer": "AdamW",
+        "schedule": "onecycle",
+        "valid": 0.1,
+        "test": 0.25,
+    }
     augment = Augment(horizontal=0.5, degrees=15, shift=0.1, scale=0.2)
     settings = Settings(
-        "livieris", str(DATA / "flowers"), output=work, arguments={"backbone": "timm/resnet10t"}, augment=augment, device="cpu", progress=False, **how
+        "livieris",
+        str(DATA / "flowers"),
+        output=work,
+        arguments={"backbone": "timm/resnet10t"},
+        augment=augment,
+        device="cpu",
+        progress=False,
+        **how,
     )
     start = time.process_time()
     metrics = train(sized(settings, 40)).metrics
     minutes = round((time.process_time() - start) / 60, 1)
-    write("zoo_flowers.json", {**metrics, "backbone": "timm/resnet10t without weights", "size": 40, "cpu_minutes": minutes})
+    write(
+        "zoo_flowers.json",
+        {**metrics, "backbone": "timm/resnet10t without weights", "size": 40, "cpu_minutes": minutes},
+    )
 
 
 def koch(work: Path, minutes: float) -> None:
     """Koch's network, as long as time allows."""
     settings = Settings(
-        "koch", "Omniglot", data=DATA / "omniglot", output=work, device="cpu", progress=False, schedule="constant", lr=3e-4, epochs=1000, resume=True
+        "koch",
+        "Omniglot",
+        data=DATA / "omniglot",
+        output=work,
+        device="cpu",
+        progress=False,
+        schedule="constant",
+        lr=3e-4,
+        epochs=1000,
+        resume=True,
     )
     source = loaded(settings)
     torch.manual_seed(settings.seed)
@@ -70,9 +99,21 @@ def koch(work: Path, minutes: float) -> None:
     found = pair_metrics(model, embed(model, source.test.images, settings.pixels, 50), pairs, 0.0)
     accuracy = one_shot_accuracy(model, omniglot.runs(settings.data), settings.pixels)
     history = {key: values for key, values in module.history.items() if values}
-    numbers = {"one_shot_20_way_accuracy": accuracy, "roc_auc": found["roc_auc"], "eer": found["eer"], "test_pairs": len(pairs.same)}
+    numbers = {
+        "one_shot_20_way_accuracy": accuracy,
+        "roc_auc": found["roc_auc"],
+        "eer": found["eer"],
+        "test_pairs": len(pairs.same),
+    }
     write(
-        "zoo_omniglot.json", {**numbers, "steps": trainer.global_step, "epochs": len(history["train_loss"]), "cpu_minutes": round(spent, 1), "history": history}
+        "zoo_omniglot.json",
+        {
+            **numbers,
+            "steps": trainer.global_step,
+            "epochs": len(history["train_loss"]),
+            "cpu_minutes": round(spent, 1),
+            "history": history,
+        },
     )
 
 

@@ -1,7 +1,10 @@
-"""Measures the networks of the image zoo on full MNIST and FashionMNIST: ``python tests/benchmarks/zoo_quality.py [--most N]``.
+"""Measures the networks of the image zoo on full MNIST and FashionMNIST: ``python tests/benchmarks/zoo_quality.py
+[--most N]``.
 
-Every run is one line of zoo_quality.json; what is there is not run again, so the script can be stopped and started at any time.
-Columns: 5-NN accuracy of the test embedding in the train embedding, and ROC-AUC of 20,000 test pairs by Euclidean distance.
+Every run is one line of zoo_quality.json; what is there is not run again, so the script can be stopped and started at
+any time.
+Columns: 5-NN accuracy of the test embedding in the train embedding, and ROC-AUC of 20,000 test pairs by Euclidean
+    distance.
 """
 
 from __future__ import annotations
@@ -59,7 +62,16 @@ def one(run: tuple[str, str, int, dict[str, Any]]) -> dict[str, Any]:
     network, dataset, seed, how = run
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(network, dataset, data=DATA / FOLDERS[dataset], output=Path(folder), seed=seed, progress=False, device="cpu", **how)
+        settings = Settings(
+            network,
+            dataset,
+            data=DATA / FOLDERS[dataset],
+            output=Path(folder),
+            seed=seed,
+            progress=False,
+            device="cpu",
+            **how,
+        )
         source = load(dataset, settings.data, settings.pixels, seed=seed)
         torch.manual_seed(seed)
         model = settings.build()
@@ -71,10 +83,19 @@ def one(run: tuple[str, str, int, dict[str, Any]]) -> dict[str, Any]:
         metrics = evaluate(model.eval(), source.train, source.test, settings.pixels, seed=seed)
     recipe = settings.recipe
     return {
-        "network": network, "dataset": dataset, "seed": seed, "epochs": recipe.epochs, "lr": recipe.lr, "batch_size": recipe.batch_size,
-        "5_nn_accuracy": round(metrics["5_nn_accuracy"], 4), "roc_auc_distance": round(metrics["roc_auc_distance"], 4), "roc_auc": round(metrics["roc_auc"], 4),
-        "accuracy": round(metrics["accuracy"], 4), "eer": round(metrics["eer"], 4), "seconds": round(seconds),
-    }  # fmt: skip
+        "network": network,
+        "dataset": dataset,
+        "seed": seed,
+        "epochs": recipe.epochs,
+        "lr": recipe.lr,
+        "batch_size": recipe.batch_size,
+        "5_nn_accuracy": round(metrics["5_nn_accuracy"], 4),
+        "roc_auc_distance": round(metrics["roc_auc_distance"], 4),
+        "roc_auc": round(metrics["roc_auc"], 4),
+        "accuracy": round(metrics["accuracy"], 4),
+        "eer": round(metrics["eer"], 4),
+        "seconds": round(seconds),
+    }
 
 
 if __name__ == "__main__":

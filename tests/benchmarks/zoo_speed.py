@@ -1,8 +1,11 @@
 """Measures an epoch of training against its floor: ``python tests/benchmarks/zoo_speed.py``, alone on the machine.
 
-The floor is the same optimiser steps (contrastive loss, EmbeddingNet, Adam) on batches that already lie in memory as floats. The epoch is
-what ``xsiamese train`` runs between the start and the end of a training epoch: sampling of pairs, gathering, bytes to floats, Lightning,
-logging. Both take turns on one thread; the time is that of the processor, so that other work on the machine counts little; medians are
+The floor is the same optimiser steps (contrastive loss, EmbeddingNet, Adam) on batches that already lie in memory as
+floats. The epoch is
+what ``xsiamese train`` runs between the start and the end of a training epoch: sampling of pairs, gathering, bytes to
+floats, Lightning,
+logging. Both take turns on one thread; the time is that of the processor, so that other work on the machine counts
+little; medians are
 compared. MNIST, as many anchors as ``--images`` says.
 """
 
@@ -50,14 +53,32 @@ def main() -> None:
     rows = []
     for size in (32, 256):
         with tempfile.TemporaryDirectory() as folder:
-            settings = Settings("siamese-contrastive", "MNIST", data=DATA / "mnist", output=Path(folder), batch_size=size, epochs=1, device="cpu")
+            settings = Settings(
+                "siamese-contrastive",
+                "MNIST",
+                data=DATA / "mnist",
+                output=Path(folder),
+                batch_size=size,
+                epochs=1,
+                device="cpu",
+            )
             whole = load("MNIST", settings.data, settings.pixels)
-            source = Source("MNIST", whole.train.take(range(arguments.images)), whole.valid, whole.test.take(range(256)))
+            source = Source(
+                "MNIST", whole.train.take(range(arguments.images)), whole.valid, whole.test.take(range(256))
+            )
             pairs = [(floor(settings, source), epoch(settings, source)) for _ in range(arguments.rounds)]
         lower, ours = (median(column) for column in zip(*pairs, strict=True))
         steps = -(-arguments.images // size)
-        rows.append({"batch_size": size, "floor_ms_per_step": round(1e3 * lower / steps, 3), "epoch_ms_per_step": round(1e3 * ours / steps, 3),
-                     "ratio": round(ours / lower, 3), "ratios": [round(b / a, 3) for a, b in pairs], "parts_ms_per_step": parts(settings, source)})  # fmt: skip
+        rows.append(
+            {
+                "batch_size": size,
+                "floor_ms_per_step": round(1e3 * lower / steps, 3),
+                "epoch_ms_per_step": round(1e3 * ours / steps, 3),
+                "ratio": round(ours / lower, 3),
+                "ratios": [round(b / a, 3) for a, b in pairs],
+                "parts_ms_per_step": parts(settings, source),
+            }
+        )
         print(rows[-1], flush=True)
     (OUT / "zoo_speed.json").write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
 
@@ -69,7 +90,9 @@ def floor(settings: Settings, source: Source) -> float:
     optimizer = torch.optim.Adam(module.parameters(), settings.recipe.lr)
     from xsiamese.training.run import batches
 
-    ready = [(module.ready(batch.inputs), batch.labels, batch.classes) for batch in batches(module, settings, source)[0]]
+    ready = [
+        (module.ready(batch.inputs), batch.labels, batch.classes) for batch in batches(module, settings, source)[0]
+    ]
     start = time.process_time()
     for images, labels, classes in ready:
         optimizer.zero_grad()
@@ -89,7 +112,9 @@ def epoch(settings: Settings, source: Source) -> float:
 
 
 def parts(settings: Settings, source: Source) -> dict[str, float]:
-    """Where time beyond the floor goes: milliseconds a step of sampling and gathering, and of bytes to floats; the rest is Lightning's loop."""
+    """Where time beyond the floor goes: milliseconds a step of sampling and gathering, and of bytes to floats; the rest
+    is Lightning's loop.
+    """
     from xsiamese.training.run import batches
 
     module = make_module(settings.build(), settings, source)
@@ -99,7 +124,10 @@ def parts(settings: Settings, source: Source) -> dict[str, float]:
     for batch in ready:
         module.ready(batch.inputs)
     done = time.process_time()
-    return {"sampling and gathering": round(1e3 * (gathered - start) / len(ready), 3), "bytes to floats": round(1e3 * (done - gathered) / len(ready), 3)}
+    return {
+        "sampling and gathering": round(1e3 * (gathered - start) / len(ready), 3),
+        "bytes to floats": round(1e3 * (done - gathered) / len(ready), 3),
+    }
 
 
 if __name__ == "__main__":

@@ -10,11 +10,14 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.explain import Explanation
 from torch_geometric.nn import GCNConv, MessagePassing, global_mean_pool
 
-from xsiamese.attribution import PairAttribution
 from xsiamese.contract.subject import PAIRS, ContractError, Subject, near
-from xsiamese.model import SiameseModel
+from xsiamese.explain.attribution import PairAttribution
+from xsiamese.model.pair import SiameseModel
 
-SIZES = ((4, 5, 3), (6, 7, 2))  # no two graphs and no two batches of them have as many nodes, so that their number tells which they are
+SIZES = (
+    (4, 5, 3),
+    (6, 7, 2),
+)  # no two graphs and no two batches of them have as many nodes, so that their number tells which they are
 
 
 class Encoder(nn.Sequential):
@@ -30,7 +33,8 @@ class Encoder(nn.Sequential):
 
 
 class GraphSubject(Subject):
-    """An explainer class on trial on small graphs. An input is the tensor of its nodes' features, their number tells the graph.
+    """An explainer class on trial on small graphs. An input is the tensor of its nodes' features, their number tells
+    the graph.
 
     Args:
         cls: the class.
@@ -48,8 +52,14 @@ class GraphSubject(Subject):
         with torch.random.fork_rng():
             torch.manual_seed(7)
             layers = [
-                GCNConv(2, 4), nn.ReLU(inplace), nn.Identity(), GCNConv(4, 6), nn.BatchNorm1d(6) if norm else nn.Identity(), nn.ReLU(inplace), nn.Linear(6, 3),
-            ]  # fmt: skip
+                GCNConv(2, 4),
+                nn.ReLU(inplace),
+                nn.Identity(),
+                GCNConv(4, 6),
+                nn.BatchNorm1d(6) if norm else nn.Identity(),
+                nn.ReLU(inplace),
+                nn.Linear(6, 3),
+            ]
             with torch.no_grad():
                 layers[-1].weight.mul_(4)  # type: ignore[operator, union-attr]
             return Encoder(*layers).double().eval()
@@ -57,7 +67,11 @@ class GraphSubject(Subject):
     def smooth(self) -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(5)
-            return Encoder(GCNConv(2, 4), nn.Tanh(), nn.Identity(), GCNConv(4, 3), nn.Tanh(), nn.Linear(3, 3)).double().eval()
+            return (
+                Encoder(GCNConv(2, 4), nn.Tanh(), nn.Identity(), GCNConv(4, 3), nn.Tanh(), nn.Linear(3, 3))
+                .double()
+                .eval()
+            )
 
     def pairs(self, count: int = PAIRS) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(11)
@@ -91,7 +105,11 @@ class GraphSubject(Subject):
         edges = _batch(leaf).edge_index.shape[1]
         widths = (1,) if self.cls.needs_layer else (1, leaf.shape[1])
         wanted = [(edges,)] if self.mask == "edge_mask" else [(len(leaf), width) for width in widths]
-        return "" if isinstance(value, Tensor) and tuple(value.shape) in wanted else f"a {self.mask} of shape {' or '.join(map(str, wanted))}"
+        return (
+            ""
+            if isinstance(value, Tensor) and tuple(value.shape) in wanted
+            else f"a {self.mask} of shape {' or '.join(map(str, wanted))}"
+        )
 
     def check_relabelling(self) -> None:
         if self.cls.stochastic or self.cls.across_pairs:
@@ -101,16 +119,27 @@ class GraphSubject(Subject):
         edges = torch.arange(a.edge_index.shape[1]).flip(0)
         other = Data(x=a.x[nodes], edge_index=nodes.argsort()[a.edge_index[:, edges]])
         explainer = self.make(model)
-        (first, second), (moved, same) = (self.plain(explainer.attribute(pair, **self.options)) for pair in ((a, b), (other, b)))
-        near((moved, same), (first[edges if self.mask == "edge_mask" else nodes], second), "when the nodes and edges of a are in another order")
+        (first, second), (moved, same) = (
+            self.plain(explainer.attribute(pair, **self.options)) for pair in ((a, b), (other, b))
+        )
+        near(
+            (moved, same),
+            (first[edges if self.mask == "edge_mask" else nodes], second),
+            "when the nodes and edges of a are in another order",
+        )
 
 
 def _batch(x: Tensor) -> Any:
     """The graphs that have this number of nodes: rings with a chord."""
-    known = {sum(sizes[:count]): sizes[:count] for sizes in SIZES for count in range(1, PAIRS + 1)} | {size: (size,) for sizes in SIZES for size in sizes}
+    known = {sum(sizes[:count]): sizes[:count] for sizes in SIZES for count in range(1, PAIRS + 1)} | {
+        size: (size,) for sizes in SIZES for size in sizes
+    }
     sizes = known[len(x)]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    rings = [torch.tensor([[*range(n), 0], [*range(1, n), 0, n // 2]]) + start for n, start in zip(sizes, starts, strict=True)]
+    rings = [
+        torch.tensor([[*range(n), 0], [*range(1, n), 0, n // 2]]) + start
+        for n, start in zip(sizes, starts, strict=True)
+    ]
     edges = torch.cat([torch.cat([ring, ring.flip(0)], 1) for ring in rings], 1)
     edges = torch.unique(edges[:, edges[0] != edges[1]], dim=1)
     return Batch(x=x, edge_index=edges, batch=torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes)))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from xsiamese.attribution import PairAttribution
+from xsiamese.explain.attribution import PairAttribution
 
 PAIRS = 3
 THRESHOLD = 0.25
@@ -33,10 +33,14 @@ class Subject:
         options: dict[str, Any] = {"threshold": THRESHOLD} if self.cls.needs_threshold else {}
         return self.cls(model, layer, **options) if self.cls.needs_layer else self.cls(model, **options)
 
-    def attribute(self, model: Callable[..., Any], inputs: tuple[Tensor, Tensor], layer: Any = "3", **kwargs: Any) -> tuple[Tensor, Tensor]:
+    def attribute(
+        self, model: Callable[..., Any], inputs: tuple[Tensor, Tensor], layer: Any = "3", **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
         """The maps of a model made by this module."""
         explainer = self.make(model, layer)
-        options = {k: tuple(m.to(inputs[0].device) for m in v) if k == "feature_mask" else v for k, v in self.options.items()}
+        options = {
+            k: tuple(m.to(inputs[0].device) for m in v) if k == "feature_mask" else v for k, v in self.options.items()
+        }
         if inputs[0].dim() != 4:
             options = {k: v for k, v in options.items() if k not in ("feature_mask", "sliding_window_shapes")}
         with warnings.catch_warnings():
@@ -53,7 +57,15 @@ class Subject:
         """An encoder without kinks."""
         with torch.random.fork_rng():
             torch.manual_seed(5)
-            layers = [nn.Conv2d(1, 3, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 4, 1), nn.Tanh(), nn.Flatten(), nn.Linear(4, 3)]
+            layers = [
+                nn.Conv2d(1, 3, 3),
+                nn.Tanh(),
+                nn.AdaptiveAvgPool2d(1),
+                nn.Conv2d(3, 4, 1),
+                nn.Tanh(),
+                nn.Flatten(),
+                nn.Linear(4, 3),
+            ]
         return nn.Sequential(*layers).double()
 
     def pairs(self, count: int = PAIRS) -> tuple[Tensor, Tensor]:
@@ -93,10 +105,16 @@ def encoder(*, inplace: bool = False, norm: bool = False) -> nn.Sequential:
     with torch.random.fork_rng():
         torch.manual_seed(7)
         layers = [
-            nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(inplace), nn.MaxPool2d(2),
-            nn.Conv2d(4, 6, 3, padding=1), nn.BatchNorm2d(6) if norm else nn.Identity(), nn.ReLU(inplace),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3),
-        ]  # fmt: skip
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.ReLU(inplace),
+            nn.MaxPool2d(2),
+            nn.Conv2d(4, 6, 3, padding=1),
+            nn.BatchNorm2d(6) if norm else nn.Identity(),
+            nn.ReLU(inplace),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(6, 3),
+        ]
         with torch.no_grad():
             layers[-1].weight.mul_(4)  # type: ignore[operator, union-attr]
         return nn.Sequential(*layers).double().eval()

@@ -11,15 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xsiamese.comparison import Function
 from xsiamese.contract.subject import ContractError, Subject, near
-from xsiamese.model import SiameseModel
+from xsiamese.model.comparison import Function
+from xsiamese.model.pair import SiameseModel
 
 
 def _traces(model: nn.Module) -> dict[str, Any]:
     hooks = [k for k in vars(nn.Module()) if k.endswith("hooks") or k.endswith("_kwargs")]
     return {
-        name: (sorted(k for k in vars(m) if k != "training"), [len(getattr(m, h)) for h in hooks if isinstance(getattr(m, h, None), dict)], list(m._modules))
+        name: (
+            sorted(k for k in vars(m) if k != "training"),
+            [len(getattr(m, h)) for h in hooks if isinstance(getattr(m, h, None), dict)],
+            list(m._modules),
+        )
         for name, m in model.named_modules()
     }
 
@@ -67,10 +71,18 @@ def check_state(subject: Subject) -> None:
     if any(not torch.equal(v, state[k]) for k, v in model.state_dict().items()):
         raise ContractError("parameters or buffers changed: run the model in evaluation mode and put its weights back")
     for (flag, grad), parameter in zip(grads, model.parameters(), strict=True):
-        same = (grad is None and parameter.grad is None) or (grad is not None and parameter.grad is not None and torch.equal(grad, parameter.grad))
+        same = (grad is None and parameter.grad is None) or (
+            grad is not None and parameter.grad is not None and torch.equal(grad, parameter.grad)
+        )
         if parameter.requires_grad != flag or not same:
-            raise ContractError("requires_grad or .grad of a parameter changed: use torch.autograd.grad on what is explained only")
-    if not torch.equal(torch_state, torch.get_rng_state()) or random.getstate() != random_state or not np.array_equal(numpy_state, np.random.get_state()[1]):  # type: ignore[index]
+            raise ContractError(
+                "requires_grad or .grad of a parameter changed: use torch.autograd.grad on what is explained only"
+            )
+    if (
+        not torch.equal(torch_state, torch.get_rng_state())
+        or random.getstate() != random_state
+        or not np.array_equal(numpy_state, np.random.get_state()[1])  # type: ignore[index]
+    ):
         raise ContractError("the state of a random generator (torch, numpy or random) changed")
 
 
@@ -78,14 +90,20 @@ def check_frozen(subject: Subject) -> None:
     """Frozen parameters change nothing."""
     frozen = SiameseModel(subject.encoder(), "dot").requires_grad_(False)
     near(
-        subject.attribute(frozen, subject.pairs()), subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs()), "when the parameters are frozen"
+        subject.attribute(frozen, subject.pairs()),
+        subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs()),
+        "when the parameters are frozen",
     )
 
 
 def check_inplace(subject: Subject) -> None:
     """An in-place activation changes nothing."""
     found = subject.attribute(SiameseModel(subject.encoder(inplace=True), "dot"), subject.pairs())
-    near(found, subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs()), "when the ReLUs work in place: clone what a hook records")
+    near(
+        found,
+        subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs()),
+        "when the ReLUs work in place: clone what a hook records",
+    )
 
 
 def check_inputs_kept(subject: Subject) -> None:
@@ -106,7 +124,9 @@ def check_dtype(subject: Subject) -> None:
         found = subject.attribute(model, (a.to(dtype), b.to(dtype)))
         for side, value in zip("ab", found, strict=True):
             if value.dtype != dtype or value.device != a.device or not bool(torch.isfinite(value).all()):
-                raise ContractError(f"the map of {side} is {value.dtype} on {value.device} for inputs in {dtype} on {a.device}")
+                raise ContractError(
+                    f"the map of {side} is {value.dtype} on {value.device} for inputs in {dtype} on {a.device}"
+                )
 
 
 def check_deterministic(subject: Subject) -> None:
@@ -119,7 +139,10 @@ def check_deterministic(subject: Subject) -> None:
         if not torch.equal(x, y):
             raise ContractError("two calls with one seed give different maps")
     if subject.cls.stochastic and all(map(torch.equal, first, subject.attribute(model, subject.pairs(), seed=4))):
-        raise ContractError("two seeds give the same maps, and stochastic=True says that it draws: draw from torch's, numpy's or random's generator")
+        raise ContractError(
+            "two seeds give the same maps, and stochastic=True says that it draws: draw from torch's, numpy's or "
+            "random's generator"
+        )
 
 
 def check_memory(subject: Subject) -> None:
@@ -144,7 +167,9 @@ def check_memory(subject: Subject) -> None:
 
 
 def check_described(subject: Subject) -> None:
-    """It has a name, a docstring, a repr that names it, and a formula and a source unless it is the layer's output itself."""
+    """It has a name, a docstring, a repr that names it, and a formula and a source unless it is the layer's output
+    itself.
+    """
     cls = subject.cls
     if not cls.name or not cls.__doc__:
         raise ContractError("name and docstring are needed")

@@ -7,13 +7,15 @@ import warnings
 import torch
 from torch import Tensor
 
-from xsiamese.comparison import Function
 from xsiamese.contract.subject import PAIRS, ContractError, Subject, near
-from xsiamese.model import SiameseModel
+from xsiamese.model.comparison import Function
+from xsiamese.model.pair import SiameseModel
 
 
 def check_two_results(subject: Subject) -> None:
-    """Two tensors with one row a pair, shaped as the inputs unless they are of a layer, and in [0, 1] where they are called unsigned."""
+    """Two tensors with one row a pair, shaped as the inputs unless they are of a layer, and in [0, 1] where they are
+    called unsigned.
+    """
     inputs = subject.pairs()
     found = subject.attribute(SiameseModel(subject.encoder(), "dot"), inputs)
     if not isinstance(found, tuple) or len(found) != 2:
@@ -24,7 +26,10 @@ def check_two_results(subject: Subject) -> None:
         if not bool(value.any()):
             raise ContractError(f"the map of {side} is zero for a pair that is not alike")
         if subject.cls.unsigned and bool(((value < 0) | (value > 1)).any()):
-            raise ContractError(f"the map of {side} reaches from {float(value.min()):.3g} to {float(value.max()):.3g}, and unsigned=True says [0, 1]")
+            raise ContractError(
+                f"the map of {side} reaches from {float(value.min()):.3g} to {float(value.max()):.3g}, and "
+                "unsigned=True says [0, 1]"
+            )
 
 
 def check_swap(subject: Subject) -> None:
@@ -41,7 +46,11 @@ def check_twin(subject: Subject) -> None:
     """Equals the model with two separate encoders of equal weights."""
     shared = subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs())
     twin = SiameseModel((subject.encoder(), subject.encoder()), "dot")
-    near(shared, subject.attribute(twin, subject.pairs()), "from that of the model's two-encoder twin: one branch sees the other's activations")
+    near(
+        shared,
+        subject.attribute(twin, subject.pairs()),
+        "from that of the model's two-encoder twin: one branch sees the other's activations",
+    )
 
 
 def check_batch_is_loop(subject: Subject) -> None:
@@ -60,7 +69,11 @@ def check_batch_is_loop(subject: Subject) -> None:
 def check_internal_batch_size(subject: Subject) -> None:
     """``internal_batch_size`` changes no value."""
     model = SiameseModel(subject.encoder(), "dot")
-    near(subject.attribute(model, subject.pairs(), internal_batch_size=1), subject.attribute(model, subject.pairs()), "with internal_batch_size=1")
+    near(
+        subject.attribute(model, subject.pairs(), internal_batch_size=1),
+        subject.attribute(model, subject.pairs()),
+        "with internal_batch_size=1",
+    )
 
 
 def check_identical_pair(subject: Subject) -> None:
@@ -99,16 +112,22 @@ def check_complete(subject: Subject) -> None:
         change = explainer.model(*subject.given((a, b))) - explainer.model(*subject.given((0 * a, 0 * b)))
     gap = subject.total(explainer, found) - change
     if bool((gap.abs() > 0.02 * change.abs().max()).any()):
-        raise ContractError(f"the maps sum to {float((gap + change)[0]):.4g} and the score changes by {float(change[0]):.4g}")
+        raise ContractError(
+            f"the maps sum to {float((gap + change)[0]):.4g} and the score changes by {float(change[0]):.4g}"
+        )
     if bool((gap - delta).abs().max() > 1e-9):
-        raise ContractError("the returned delta is not the pair's: sum of both maps less F(a, b) - F(baseline of a, baseline of b)")
+        raise ContractError(
+            "the returned delta is not the pair's: sum of both maps less F(a, b) - F(baseline of a, baseline of b)"
+        )
 
 
 def check_constant_model(subject: Subject) -> None:
     """A constant score gets zeros."""
     if subject.cls.of_activations:
         return
-    found = subject.attribute(SiameseModel(subject.encoder(), Function(lambda z_a, z_b: 0 * (z_a * z_b).sum(1) + 1)), subject.pairs())
+    found = subject.attribute(
+        SiameseModel(subject.encoder(), Function(lambda z_a, z_b: 0 * (z_a * z_b).sum(1) + 1)), subject.pairs()
+    )
     if any(bool(m.abs().max() > 1e-9) for m in found):
         raise ContractError("the maps of a constant score are not zero")
 

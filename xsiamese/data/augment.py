@@ -41,11 +41,24 @@ class Augment:
         for name in ("horizontal", "vertical"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)}: a probability in [0, 1] is needed")
-        if negative := [n for n in ("degrees", "shift", "scale", "brightness", "contrast", "saturation") if getattr(self, n) < 0]:
+        if negative := [
+            n for n in ("degrees", "shift", "scale", "brightness", "contrast", "saturation") if getattr(self, n) < 0
+        ]:
             raise ValueError(f"{negative[0]}={getattr(self, negative[0])}: 0 or more is needed")
 
     def __bool__(self) -> bool:
-        return any((self.horizontal, self.vertical, self.degrees, self.shift, self.scale, self.brightness, self.contrast, self.saturation))
+        return any(
+            (
+                self.horizontal,
+                self.vertical,
+                self.degrees,
+                self.shift,
+                self.scale,
+                self.brightness,
+                self.contrast,
+                self.saturation,
+            )
+        )
 
     def changed(self, **settings: Any) -> Augment:
         """This one with other settings."""

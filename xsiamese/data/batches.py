@@ -1,4 +1,6 @@
-"""Batches for training: gathered from one tensor in memory, the same for one seed and epoch however often training was resumed."""
+"""Batches for training: gathered from one tensor in memory, the same for one seed and epoch however often training was
+resumed.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class Batch(NamedTuple):
     """One batch.
 
     Attributes:
-        inputs: the items as they are stored (images: bytes), the sides below each other: all a, then all b; or :class:`Apart`.
+        inputs: the items as they are stored (images: bytes), the sides below each other: all a, then all b; or
+            :class:`Apart`.
         labels: classes of items, or 1 for same and 0 for different pairs, or how alike they are; shape (rows,).
         classes: the class of every item, shape (sides x rows,), or None where only pairs are known.
     """
@@ -44,12 +47,14 @@ class Batches:
 
     Args:
         items: what batches are made of.
-        kind: "items" with their classes, "pairs" (half same) or "triplets". Every item is an anchor ``rounds`` times in an epoch.
+        kind: "items" with their classes, "pairs" (half same) or "triplets". Every item is an anchor ``rounds`` times in
+            an epoch.
         size: rows of a batch.
         seed: batches depend on the seed and the epoch only.
         fixed: pairs to go through instead of sampled ones.
         shuffle: False gives the same batches in every epoch, for validation.
-        per_class: so many items of a class follow each other in batches of items, so that a batch has same pairs also with many classes.
+        per_class: so many items of a class follow each other in batches of items, so that a batch has same pairs also
+            with many classes.
         rounds: how often an epoch goes through the items: more than once for small sets.
         apart: whether the two sides of pairs are given as :class:`Apart`.
 
@@ -57,7 +62,8 @@ class Batches:
 
     Example:
         >>> from xsiamese.data import LabelledImages
-        >>> items = LabelledImages(torch.zeros(6, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 0, 0, 1, 1, 1]), ("a", "b"))
+        >>> images, labels = torch.zeros(6, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 0, 0, 1, 1, 1])
+        >>> items = LabelledImages(images, labels, ("a", "b"))
         >>> [tuple(batch.inputs.shape) for batch in Batches(items, "pairs", size=4)]
         [(8, 1, 2, 2), (4, 1, 2, 2)]
     """
@@ -65,17 +71,38 @@ class Batches:
     batch_sampler: None = None
 
     def __init__(
-        self, items: Items, kind: Kind, size: int, seed: int = 0, fixed: Pairs | None = None, shuffle: bool = True, per_class: int = 1,
-        *, rounds: int = 1, apart: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        items: Items,
+        kind: Kind,
+        size: int,
+        seed: int = 0,
+        fixed: Pairs | None = None,
+        shuffle: bool = True,
+        per_class: int = 1,
+        *,
+        rounds: int = 1,
+        apart: bool = False,
+    ) -> None:
         if size < 1:
             raise ValueError(f"batch size {size}: at least 1 is needed")
-        self.items, self.kind, self.size, self.seed, self.fixed, self.shuffle, self.per_class = items, kind, size, seed, fixed, shuffle, per_class
+        self.items, self.kind, self.size, self.seed, self.fixed, self.shuffle, self.per_class = (
+            items,
+            kind,
+            size,
+            seed,
+            fixed,
+            shuffle,
+            per_class,
+        )
         self.epoch, self.rounds, self.apart = 0, rounds, apart
         self.index = items.partners() if fixed is None and kind != "items" else None
         if fixed is not None and not len(fixed.a):
             raise ValueError("there are no pairs to train on")
-        self.rows = len(fixed.a) if fixed is not None else rounds * (len(self.index.paired) if self.index and kind == "triplets" else len(items))
+        self.rows = (
+            len(fixed.a)
+            if fixed is not None
+            else rounds * (len(self.index.paired) if self.index and kind == "triplets" else len(items))
+        )
 
     @property
     def sampler(self) -> Batches:
@@ -94,7 +121,9 @@ class Batches:
         for start in range(0, len(labels), self.size):
             rows = slice(start, start + self.size)
             index = sides[:, rows].reshape(-1)
-            inputs = Apart(*(self.items.gather(side[rows]) for side in sides)) if self.apart else self.items.gather(index)
+            inputs = (
+                Apart(*(self.items.gather(side[rows]) for side in sides)) if self.apart else self.items.gather(index)
+            )
             yield Batch(inputs, labels[rows], None if self.fixed is not None else self.items.labels[index])
 
     def sampled(self) -> tuple[Tensor, Tensor]:
@@ -107,11 +136,23 @@ class Batches:
         else:
             sides, labels = self._drawn(generator)
         rank, world = _world()
-        return (sides, labels) if world == 1 else (sides[:, rank : self.rows // world * world : world], labels[rank : self.rows // world * world : world])
+        return (
+            (sides, labels)
+            if world == 1
+            else (
+                sides[:, rank : self.rows // world * world : world],
+                labels[rank : self.rows // world * world : world],
+            )
+        )
 
     def _drawn(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         count = len(self.items)
-        anchors = torch.cat([torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count) for _ in range(self.rounds)])
+        anchors = torch.cat(
+            [
+                torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
+                for _ in range(self.rounds)
+            ]
+        )
         if self.per_class > 1:
             anchors = _grouped(anchors, self.items.labels, self.per_class, generator)
         if self.index is None:

@@ -21,25 +21,38 @@ By = Literal["subject", "folder"]
 
 
 def load_connectomes(
-    folder: Path, *, pattern: str = "*", by: By | None = None, neighbours: int | None = 10, density: float | None = None, shared: bool = False,
-    valid: float = 0.1, test: float = 0.2, seed: int = 0,
-) -> Source[LabelledGraphs]:  # fmt: skip
+    folder: Path,
+    *,
+    pattern: str = "*",
+    by: By | None = None,
+    neighbours: int | None = 10,
+    density: float | None = None,
+    shared: bool = False,
+    valid: float = 0.1,
+    test: float = 0.2,
+    seed: int = 0,
+) -> Source[LabelledGraphs]:
     """Reads a folder of square matrices, one a scan, and splits it.
 
     Args:
         folder: with .mat, .npy, .txt, .csv or .tsv files at any depth.
         pattern: which file names, for example "*NORM*".
-        by: what two scans must share to be the same: "subject" (``sub-XXXX_ses-Y`` in the name; whole subjects are held out for validation
-            and testing) or "folder" (the name of the file's folder, a diagnosis; every folder is split in the same shares). None takes
+        by: what two scans must share to be the same: "subject" (``sub-XXXX_ses-Y`` in the name; whole subjects are held
+            out for validation
+            and testing) or "folder" (the name of the file's folder, a diagnosis; every folder is split in the same
+            shares). None takes
             "subject" where some subject has two sessions.
-        neighbours, density, shared: of the edges, see :func:`connectome_graphs`. The shared graph is that of the mean training matrix.
+        neighbours, density, shared: of the edges, see :func:`connectome_graphs`. The shared graph is that of the mean
+            training matrix.
         valid, test: shares of subjects, or of the scans of each folder.
         seed: of the split.
 
     Raises:
         ValueError: naming the file that is no square finite matrix or has another size, or the scan that has two files.
     """
-    files = sorted(path for path in folder.rglob(pattern) if path.suffix.lower() in SUFFIXES and "README" not in path.name)
+    files = sorted(
+        path for path in folder.rglob(pattern) if path.suffix.lower() in SUFFIXES and "README" not in path.name
+    )
     scans = [SCAN.search(path.name) for path in files]
     named = [scan.group(1) for scan in scans if scan]
     chosen = by or ("subject" if len(set(named)) < len(named) else "folder")
@@ -50,16 +63,23 @@ def load_connectomes(
         seen: dict[tuple[str, str], Path] = {}
         for path, scan in zip(files, (scan for scan in scans if scan), strict=True):
             if (key := (scan.group(1), scan.group(2))) in seen:
-                raise ValueError(f"scan sub-{key[0]}_ses-{key[1]} has two files, {seen[key].name} and {path.name}: choose with --pattern, for example '*NORM*'")
+                raise ValueError(
+                    f"scan sub-{key[0]}_ses-{key[1]} has two files, {seen[key].name} and {path.name}: choose with "
+                    "--pattern, for example '*NORM*'"
+                )
             seen[key] = path
     else:
         groups = [path.parent.name for path in files]
     if not files:
-        raise ValueError(f"{folder} holds no matrices whose name is like {pattern!r} (looked for {', '.join(SUFFIXES)})")
+        raise ValueError(
+            f"{folder} holds no matrices whose name is like {pattern!r} (looked for {', '.join(SUFFIXES)})"
+        )
     matrices = torch.stack(_one_size([read_matrix(path) for path in files], files))
     classes = tuple(sorted(set(groups)))
     labels = torch.tensor([classes.index(group) for group in groups])
-    graphs = connectome_graphs(matrices, labels, classes, neighbours=neighbours, density=density, names=tuple(path.name for path in files))
+    graphs = connectome_graphs(
+        matrices, labels, classes, neighbours=neighbours, density=density, names=tuple(path.name for path in files)
+    )
     divide = split_classes if chosen == "subject" else split_graphs
     parts = divide(graphs, valid, test, seed)
     if shared:
@@ -70,12 +90,20 @@ def load_connectomes(
 
 
 def connectome_graphs(
-    matrices: Tensor, labels: Tensor, classes: tuple[str, ...], *, neighbours: int | None = 10, density: float | None = None, names: tuple[str, ...] = ()
+    matrices: Tensor,
+    labels: Tensor,
+    classes: tuple[str, ...],
+    *,
+    neighbours: int | None = 10,
+    density: float | None = None,
+    names: tuple[str, ...] = (),
 ) -> LabelledGraphs:
     """Graphs of connectivity matrices.
 
-    A node is a region; its features are its row of the matrix (:cite:`ktena2018`), without the diagonal; of matrices without negative values
-    (streamlines) as log(1 + w / m), with m the median of the subject's positive ones. An edge's weight is the absolute value.
+    A node is a region; its features are its row of the matrix (:cite:`ktena2018`), without the diagonal; of matrices
+    without negative values
+    (streamlines) as log(1 + w / m), with m the median of the subject's positive ones. An edge's weight is the absolute
+    value.
 
     Args:
         matrices: symmetric, shape (graphs, regions, regions).
@@ -91,13 +119,23 @@ def connectome_graphs(
     edge_index, weight, counts = strongest(clean, neighbours, density)
     regions, count = clean.shape[1], len(clean)
     return LabelledGraphs(
-        clean.reshape(-1, regions), edge_index, torch.arange(count + 1) * regions, torch.cat([counts.new_zeros(1), counts.cumsum(0)]), labels, classes,
-        edge_weight=weight, names=names,
-    )  # fmt: skip
+        clean.reshape(-1, regions),
+        edge_index,
+        torch.arange(count + 1) * regions,
+        torch.cat([counts.new_zeros(1), counts.cumsum(0)]),
+        labels,
+        classes,
+        edge_weight=weight,
+        names=names,
+    )
 
 
-def strongest(matrices: Tensor, neighbours: int | None = 10, density: float | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """The edges that are kept, shape (2, edges), numbered within their graph, their absolute weights, and how many each graph has."""
+def strongest(
+    matrices: Tensor, neighbours: int | None = 10, density: float | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The edges that are kept, shape (2, edges), numbered within their graph, their absolute weights, and how many each
+    graph has.
+    """
     size = matrices.abs() * (1 - torch.eye(matrices.shape[1]))
     regions = size.shape[1]
     if density is not None:
@@ -145,7 +183,11 @@ def _values(path: Path) -> Any:
         from scipy.io import loadmat
     except ImportError as error:
         raise ImportError('.mat files need SciPy: pip install "xsiamese[graph]"') from error
-    found = {key: value for key, value in loadmat(path).items() if not key.startswith("__") and getattr(value, "ndim", 0) == 2 and value.size > 1}
+    found = {
+        key: value
+        for key, value in loadmat(path).items()
+        if not key.startswith("__") and getattr(value, "ndim", 0) == 2 and value.size > 1
+    }
     if len(found) != 1:
         raise ValueError(f"it has {len(found)} matrices ({', '.join(found) or 'none'}): one is needed")
     return next(iter(found.values()))
@@ -154,11 +196,18 @@ def _values(path: Path) -> Any:
 def _one_size(matrices: list[Tensor], files: Sequence[Path]) -> list[Tensor]:
     for matrix, path in zip(matrices, files, strict=True):
         if matrix.shape != matrices[0].shape:
-            raise ValueError(f"{path} has {len(matrix)} regions and {files[0].name} has {len(matrices[0])}: all must be of one atlas")
+            raise ValueError(
+                f"{path} has {len(matrix)} regions and {files[0].name} has {len(matrices[0])}: all must be of one atlas"
+            )
     return matrices
 
 
 def _on(graphs: LabelledGraphs, edge_index: Tensor, weight: Tensor) -> LabelledGraphs:
     """The graphs on the same edges."""
     count, edges = len(graphs), edge_index.shape[1]
-    return replace(graphs, edge_index=edge_index.repeat(1, count), edge_weight=weight.repeat(count), edges=torch.arange(count + 1) * edges)
+    return replace(
+        graphs,
+        edge_index=edge_index.repeat(1, count),
+        edge_weight=weight.repeat(count),
+        edges=torch.arange(count + 1) * edges,
+    )

@@ -1,4 +1,6 @@
-"""Folders of images, a folder per class (the layout of Grad_CAM_Siamese): decoded once, in threads, corrupt files skipped and named."""
+"""Folders of images, a folder per class (the layout of Grad_CAM_Siamese): decoded once, in threads, corrupt files
+skipped and named.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", 
 
 
 def read_folders(folder: Path, preprocessing: Preprocessing) -> LabelledImages:
-    """Reads ``folder/CLASS/*.jpg`` and other images; the classes are the folders' names, sorted. Other files are left out.
+    """Reads ``folder/CLASS/*.jpg`` and other images; the classes are the folders' names, sorted. Other files are left
+    out.
 
     Raises:
         ValueError: if there is no class folder, or none with an image that can be read.
@@ -26,9 +29,13 @@ def read_folders(folder: Path, preprocessing: Preprocessing) -> LabelledImages:
     classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not classes:
         raise ValueError(f"{folder} holds no folders: one folder of images for each class is needed")
-    files = [(path, name.name) for name in classes for path in sorted(name.iterdir()) if path.suffix.lower() in SUFFIXES]
+    files = [
+        (path, name.name) for name in classes for path in sorted(name.iterdir()) if path.suffix.lower() in SUFFIXES
+    ]
     if not files:
-        raise ValueError(f"{folder} holds no images in its {len(classes)} folders (looked for {', '.join(sorted(SUFFIXES))})")
+        raise ValueError(
+            f"{folder} holds no images in its {len(classes)} folders (looked for {', '.join(sorted(SUFFIXES))})"
+        )
     images, kept, skipped = decode([path for path, _ in files], preprocessing)
     names = tuple(name.name for name in classes if any(files[i][1] == name.name for i in kept))
     if empty := [name.name for name in classes if name.name not in names]:
@@ -41,7 +48,8 @@ def decode(paths: Sequence[Path], preprocessing: Preprocessing) -> tuple[Tensor,
     """Decodes and resizes images.
 
     Returns:
-        The images as bytes (items, channels, height, width), which of the paths they are, and the skipped files with the reasons.
+        The images as bytes (items, channels, height, width), which of the paths they are, and the skipped files with
+        the reasons.
 
     Raises:
         ValueError: if none can be read.
@@ -55,13 +63,20 @@ def decode(paths: Sequence[Path], preprocessing: Preprocessing) -> tuple[Tensor,
             return f"{path}: {type(error).__name__}: {error}"
 
     with ThreadPoolExecutor() as pool:
-        found = list(tqdm(pool.map(one, paths), total=len(paths), desc="decoding", unit="image", disable=None, leave=False))
+        found = list(
+            tqdm(pool.map(one, paths), total=len(paths), desc="decoding", unit="image", disable=None, leave=False)
+        )
     skipped = [result for result in found if isinstance(result, str)]
     kept = [i for i, result in enumerate(found) if isinstance(result, Tensor)]
     if not kept:
-        raise ValueError(f"none of {len(paths)} images can be read; the first: {skipped[0] if skipped else 'there is none'}")
+        raise ValueError(
+            f"none of {len(paths)} images can be read; the first: {skipped[0] if skipped else 'there is none'}"
+        )
     if skipped:
-        warnings.warn(f"{len(skipped)} of {len(paths)} images cannot be read and are left out: {'; '.join(skipped[:3])}", stacklevel=3)
+        warnings.warn(
+            f"{len(skipped)} of {len(paths)} images cannot be read and are left out: {'; '.join(skipped[:3])}",
+            stacklevel=3,
+        )
     return torch.stack([result for result in found if isinstance(result, Tensor)]), kept, skipped
 
 

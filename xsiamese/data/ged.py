@@ -20,7 +20,8 @@ def load_ged(folder: Path, name: str, *, valid: float = 0.25, seed: int = 0) -> 
     Args:
         folder: where they are.
         name: of the set.
-        valid: the share of training graphs for validation; 0.25 gives the 60 : 20 : 20 of Bai et al. 2019 (:cite:`bai2019`).
+        valid: the share of training graphs for validation; 0.25 gives the 60 : 20 : 20 of Bai et al. 2019
+            (:cite:`bai2019`).
         seed: of the choice.
 
     Raises:
@@ -28,12 +29,20 @@ def load_ged(folder: Path, name: str, *, valid: float = 0.25, seed: int = 0) -> 
     """
     tables = sorted(folder.glob("*.npz"))
     if len(tables) != 1:
-        raise ValueError(f"{folder} has {len(tables)} .npz files: one with ids and ged, the edit distances of all pairs, is needed")
+        raise ValueError(
+            f"{folder} has {len(tables)} .npz files: one with ids and ged, the edit distances of all pairs, is needed"
+        )
     with np.load(tables[0]) as table:
         if missing := {"ids", "ged"} - set(table.files):
-            raise ValueError(f"{tables[0]} has no {sorted(missing)[0]!r}: ids and ged are needed, found {', '.join(table.files)}")
+            raise ValueError(
+                f"{tables[0]} has no {sorted(missing)[0]!r}: ids and ged are needed, found {', '.join(table.files)}"
+            )
         ids, ged = [str(i) for i in table["ids"]], torch.from_numpy(table["ged"].astype(np.float32))
-    files = [(part, path) for part in ("train", "test") for path in sorted((folder / part).glob("*.json"), key=lambda p: (len(p.stem), p.stem))]
+    files = [
+        (part, path)
+        for part in ("train", "test")
+        for path in sorted((folder / part).glob("*.json"), key=lambda p: (len(p.stem), p.stem))
+    ]
     row = {name: i for i, name in enumerate(ids)}
     if unknown := [path for _, path in files if path.stem not in row]:
         raise ValueError(f"{unknown[0]} has no edit distances in {tables[0].name}")
@@ -41,7 +50,9 @@ def load_ged(folder: Path, name: str, *, valid: float = 0.25, seed: int = 0) -> 
     graphs = [graph_of(path, kinds) for _, path in files]
     known = torch.tensor([row[path.stem] for _, path in files])
     tested = torch.tensor([part == "test" for part, _ in files])
-    return graded(name, graphs, ged[known][:, known], tested, valid=valid, seed=seed, names=tuple(path.stem for _, path in files))
+    return graded(
+        name, graphs, ged[known][:, known], tested, valid=valid, seed=seed, names=tuple(path.stem for _, path in files)
+    )
 
 
 def from_pyg(train: Any, test: Any, *, valid: float = 0.25, seed: int = 0) -> Source[LabelledGraphs]:
@@ -53,9 +64,17 @@ def from_pyg(train: Any, test: Any, *, valid: float = 0.25, seed: int = 0) -> So
 
 
 def graded(
-    name: str, graphs: list[Any], ged: Tensor, tested: Tensor, *, valid: float = 0.25, seed: int = 0, names: tuple[str, ...] = ()
+    name: str,
+    graphs: list[Any],
+    ged: Tensor,
+    tested: Tensor,
+    *,
+    valid: float = 0.25,
+    seed: int = 0,
+    names: tuple[str, ...] = (),
 ) -> Source[LabelledGraphs]:
-    r"""Graphs labelled by :math:`e^{-2 \mathrm{GED} / (n_1 + n_2)}`, the similarity of Bai et al. 2019 (:cite:`bai2019`).
+    r"""Graphs labelled by :math:`e^{-2 \mathrm{GED} / (n_1 + n_2)}`, the similarity of Bai et al. 2019
+    (:cite:`bai2019`).
 
     Args:
         name: of the set.
@@ -69,7 +88,10 @@ def graded(
     The class of a graph is its number of nodes: what a latent space is coloured by.
     """
     if not 0 < valid < 1:
-        raise ValueError(f"valid_size={valid:g}: edit distances are learned with validation graphs, a share between 0 and 1 is needed")
+        raise ValueError(
+            f"valid_size={valid:g}: edit distances are learned with validation graphs, a share between 0 and 1 is "
+            "needed"
+        )
     sizes = torch.tensor([graph.num_nodes for graph in graphs])
     alike = torch.exp(-2 * ged / (sizes[:, None] + sizes)).masked_fill(~torch.isfinite(ged), torch.nan)
     present, labels = torch.unique(sizes, return_inverse=True)
@@ -78,12 +100,19 @@ def graded(
     rest = (~tested).nonzero().flatten()
     order = rest[torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed))]
     held = max(round(valid * len(rest)), 1)
-    return Source(name, items.take(order[held:].sort().values), items.take(order[:held].sort().values), items.take(tested.nonzero().flatten()))
+    return Source(
+        name,
+        items.take(order[held:].sort().values),
+        items.take(order[:held].sort().values),
+        items.take(tested.nonzero().flatten()),
+    )
 
 
 def kinds_of(folder: Path) -> list[str]:
     """All labels of nodes in ``train/*.json`` and ``test/*.json``, sorted."""
-    return sorted({label for part in ("train", "test") for path in (folder / part).glob("*.json") for label in _read(path)[1]})
+    return sorted(
+        {label for part in ("train", "test") for path in (folder / part).glob("*.json") for label in _read(path)[1]}
+    )
 
 
 def graph_of(path: Path, kinds: list[str]) -> Any:

@@ -15,18 +15,28 @@ def graph_reader(about: Mapping[str, Any]) -> Callable[[str], Any]:
     """What reads a graph for a trained network.
 
     Args:
-        about: what its checkpoint says of its training. After SMILES a graph is a SMILES; after connectivity matrices a file with one; after
-            edit distances a JSON file (n, labels, graph) or the stem of one of the set; after a TUDataset the number of a graph, from 0.
+        about: what its checkpoint says of its training. After SMILES a graph is a SMILES; after connectivity matrices a
+            file with one; after
+            edit distances a JSON file (n, labels, graph) or the stem of one of the set; after a TUDataset the number of
+            a graph, from 0.
 
     Raises:
-        ValueError: by the reader, if there is no such graph; or if the checkpoint does not say what graphs it was trained on.
+        ValueError: by the reader, if there is no such graph; or if the checkpoint does not say what graphs it was
+            trained on.
     """
     described = about.get("graphs")
     if not described:
-        raise ValueError("the checkpoint does not say what graphs it was trained on: explain from Python, explainer.explain((batch_a, batch_b))")
+        raise ValueError(
+            "the checkpoint does not say what graphs it was trained on: explain from Python, "
+            "explainer.explain((batch_a, batch_b))"
+        )
     kind, place, reading = described["kind"], Path(described["place"]), described["reading"]
-    return {"smiles": lambda word: _molecule(word), "matrices": lambda word: _matrix(word, reading), "edited": lambda word: _edited(word, place),
-            "collected": lambda word: _collected(word, place)}[kind]  # fmt: skip
+    return {
+        "smiles": lambda word: _molecule(word),
+        "matrices": lambda word: _matrix(word, reading),
+        "edited": lambda word: _edited(word, place),
+        "collected": lambda word: _collected(word, place),
+    }[kind]
 
 
 def _molecule(word: str) -> Any:
@@ -44,15 +54,27 @@ def _matrix(word: str, reading: Mapping[str, Any]) -> Any:
     from xsiamese.data.connectomes import connectome_graphs, read_matrix
 
     if reading.get("shared"):
-        raise ValueError("the model was trained with --shared, and the graph of the mean is not in its checkpoint: explain from Python")
+        raise ValueError(
+            "the model was trained with --shared, and the graph of the mean is not in its checkpoint: explain from "
+            "Python"
+        )
     edges = {key: reading[key] for key in ("neighbours", "density") if key in reading}
-    return connectome_graphs(read_matrix(Path(word))[None], torch.zeros(1, dtype=torch.long), ("",), **edges).gather(torch.tensor([0]))
+    return connectome_graphs(read_matrix(Path(word))[None], torch.zeros(1, dtype=torch.long), ("",), **edges).gather(
+        torch.tensor([0])
+    )
 
 
 def _edited(word: str, place: Path) -> Any:
     from xsiamese.data.ged import graph_of, kinds_of
 
-    found = next((path for path in (Path(word), *(place / part / f"{word}.json" for part in ("train", "test"))) if path.is_file()), None)
+    found = next(
+        (
+            path
+            for path in (Path(word), *(place / part / f"{word}.json" for part in ("train", "test")))
+            if path.is_file()
+        ),
+        None,
+    )
     if found is None:
         raise ValueError(f"{word} is no JSON file of a graph, and none of {place} is called so")
     return _one(graph_of(found, kinds_of(place)))

@@ -1,4 +1,6 @@
-"""Where labelled graphs come from: TUDataset-like sets, graphs with edit distances, tables of SMILES, folders of connectivity matrices."""
+"""Where labelled graphs come from: TUDataset-like sets, graphs with edit distances, tables of SMILES, folders of
+connectivity matrices.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +16,46 @@ from xsiamese.data.sources import Source
 
 EDITED = ("AIDS700nef", "LINUX")
 COLLECTED = (
-    "MUTAG", "Mutagenicity", "AIDS", "BZR", "COX2", "DHFR", "ENZYMES", "NCI1", "NCI109", "PROTEINS", "PTC_MR", "COLLAB", "IMDB-BINARY", "IMDB-MULTI",
+    "MUTAG",
+    "Mutagenicity",
+    "AIDS",
+    "BZR",
+    "COX2",
+    "DHFR",
+    "ENZYMES",
+    "NCI1",
+    "NCI109",
+    "PROTEINS",
+    "PTC_MR",
+    "COLLAB",
+    "IMDB-BINARY",
+    "IMDB-MULTI",
     "REDDIT-BINARY",
-)  # fmt: skip
+)
 FOLDERS = {"AIDS700nef": ("AIDS700nef", "AIDS"), "LINUX": ("LINUX", "Linux")}
 Kind = Literal["smiles", "edited", "collected", "matrices"]
 MATRICES = ("pattern", "by", "neighbours", "density", "shared")
 
 
-def load_graphs(dataset: str, data: Path, *, valid: float | None = None, test: float | None = None, seed: int = 0, **reading: Any) -> Source[LabelledGraphs]:
+def load_graphs(
+    dataset: str, data: Path, *, valid: float | None = None, test: float | None = None, seed: int = 0, **reading: Any
+) -> Source[LabelledGraphs]:
     """Loads a set of graphs by its name or path.
 
     Args:
-        dataset: AIDS700nef or LINUX (graphs with edit distances); MUTAG, Mutagenicity or another TUDataset; a CSV with a column ``smiles``; a
+        dataset: AIDS700nef or LINUX (graphs with edit distances); MUTAG, Mutagenicity or another TUDataset; a CSV with
+            a column ``smiles``; a
             folder in the layout of one of these; or a folder of connectivity matrices.
-        data: where a named set lies, at most two folders deep; a TUDataset that is not there is downloaded to it by PyG. Nothing is
+        data: where a named set lies, at most two folders deep; a TUDataset that is not there is downloaded to it by
+            PyG. Nothing is
             written beside files that are there.
-        valid, test: shares of the graphs (0.1 each); of edit distances, ``valid`` is the share of the training graphs (0.25), and the set says
-            which graphs are for testing; of connectivity matrices see :func:`~xsiamese.data.connectomes.load_connectomes`.
+        valid, test: shares of the graphs (0.1 each); of edit distances, ``valid`` is the share of the training graphs
+            (0.25), and the set says
+            which graphs are for testing; of connectivity matrices see
+            :func:`~xsiamese.data.connectomes.load_connectomes`.
         seed: of the split.
-        reading: ``target`` of a CSV; ``pattern``, ``by``, ``neighbours``, ``density`` and ``shared`` of connectivity matrices.
+        reading: ``target`` of a CSV; ``pattern``, ``by``, ``neighbours``, ``density`` and ``shared`` of connectivity
+            matrices.
 
     Raises:
         ValueError: for an unknown set, with the nearest names; for what its reader says.
@@ -49,7 +71,12 @@ def load_graphs(dataset: str, data: Path, *, valid: float | None = None, test: f
         from xsiamese.data.ged import load_ged
 
         _only({**reading, **({} if test is None else {"test_size": test})}, (), "a set whose test graphs are given")
-        return load_ged(path, dataset if dataset in EDITED else path.resolve().name, **({} if valid is None else {"valid": valid}), seed=seed)
+        return load_ged(
+            path,
+            dataset if dataset in EDITED else path.resolve().name,
+            **({} if valid is None else {"valid": valid}),
+            seed=seed,
+        )
     if kind == "matrices":
         from xsiamese.data.connectomes import load_connectomes
 
@@ -80,14 +107,21 @@ def kind_of(dataset: str, data: Path) -> tuple[Kind, Path]:
     near = get_close_matches(dataset, names, n=2) or [n for n in names if n.lower() == dataset.lower()]
     if dataset in EDITED:
         raise ValueError(
-            f"{dataset} is not in {data}: give --data a folder that holds {' or '.join(FOLDERS[dataset])}, with train/*.json, test/*.json and an .npz"
+            f"{dataset} is not in {data}: give --data a folder that holds {' or '.join(FOLDERS[dataset])}, with "
+            "train/*.json, test/*.json and an .npz"
         )
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}, a CSV of SMILES, or a folder of matrices"
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"known: {', '.join(names)}, a CSV of SMILES, or a folder of matrices"
+    )
     raise ValueError(f"no set of graphs is called {dataset!r} and no such file or folder exists; {hint}")
 
 
 def read_tu(folder: Path, name: str) -> LabelledGraphs:
-    """Reads the raw files of a TUDataset (``NAME_A.txt``, ...). Node features are attributes and one-hot labels, or constant where there are none."""
+    """Reads the raw files of a TUDataset (``NAME_A.txt``, ...). Node features are attributes and one-hot labels, or
+    constant where there are none.
+    """
     from torch_geometric.io import read_tu_data
 
     try:
@@ -111,7 +145,14 @@ def read_tu(folder: Path, name: str) -> LabelledGraphs:
 def _found(dataset: str, data: Path) -> Path | None:
     """The folder of a named set, at most two folders deep."""
     names = FOLDERS.get(dataset, (dataset,))
-    return next((place for place in _below(data) if place.name in names and (_edited(place) if dataset in EDITED else collected_name(place))), None)
+    return next(
+        (
+            place
+            for place in _below(data)
+            if place.name in names and (_edited(place) if dataset in EDITED else collected_name(place))
+        ),
+        None,
+    )
 
 
 def _below(data: Path) -> Iterator[Path]:
@@ -139,7 +180,10 @@ def _download(name: str, data: Path) -> None:
     try:
         TUDataset(str(data), name)
     except Exception as error:  # whatever the network does
-        raise ValueError(f"{name} is not in {data} and could not be downloaded there ({error}): give --data the folder that holds {name}/raw") from error
+        raise ValueError(
+            f"{name} is not in {data} and could not be downloaded there ({error}): give --data the folder that holds "
+            f"{name}/raw"
+        ) from error
 
 
 def _shares(valid: float | None, test: float | None) -> tuple[float, float]:
@@ -148,4 +192,7 @@ def _shares(valid: float | None, test: float | None) -> tuple[float, float]:
 
 def _only(given: dict[str, Any], known: tuple[str, ...], what: str) -> None:
     if wrong := sorted(set(given) - set(known)):
-        raise ValueError(f"{wrong[0]}={given[wrong[0]]!r} has no meaning for {what}" + (f": it takes {', '.join(known)}" if known else ""))
+        raise ValueError(
+            f"{wrong[0]}={given[wrong[0]]!r} has no meaning for {what}"
+            + (f": it takes {', '.join(known)}" if known else "")
+        )

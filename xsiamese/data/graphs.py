@@ -30,7 +30,8 @@ class LabelledGraphs:
         classes: the names of the classes.
         edge_weight: shape (all edges,), or None.
         edge_attr: shape (all edges, attributes), or None.
-        alike: how alike any two graphs are, in [0, 1], shape (known graphs, known graphs); NaN where it is not known; or None.
+        alike: how alike any two graphs are, in [0, 1], shape (known graphs, known graphs); NaN where it is not known;
+            or None.
         known: which row of ``alike`` each graph is, shape (graphs,); or None.
         names: of the graphs: files, SMILES; may be empty.
         skipped: what could not be read, each with the reason.
@@ -71,7 +72,17 @@ class LabelledGraphs:
         whole = Batch.from_data_list([_plain(graph) for graph in graphs])
         edges = torch.tensor([0, *(graph.num_edges for graph in graphs)]).cumsum(0)
         local = whole.edge_index - whole.ptr[:-1].repeat_interleave(edges.diff())
-        return cls(whole.x, local, whole.ptr, edges, labels, classes, getattr(whole, "edge_weight", None), getattr(whole, "edge_attr", None), **more)
+        return cls(
+            whole.x,
+            local,
+            whole.ptr,
+            edges,
+            labels,
+            classes,
+            getattr(whole, "edge_weight", None),
+            getattr(whole, "edge_attr", None),
+            **more,
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -91,21 +102,34 @@ class LabelledGraphs:
         where = torch.as_tensor(index, dtype=torch.long)
         (node, nodes), (edge, edges) = _ranges(self.nodes, where), _ranges(self.edges, where)
         return replace(
-            self, x=self.x[node], edge_index=self.edge_index[:, edge], nodes=nodes, edges=edges, labels=self.labels[where],
-            edge_weight=_at(self.edge_weight, edge), edge_attr=_at(self.edge_attr, edge), known=_at(self.known, where),
+            self,
+            x=self.x[node],
+            edge_index=self.edge_index[:, edge],
+            nodes=nodes,
+            edges=edges,
+            labels=self.labels[where],
+            edge_weight=_at(self.edge_weight, edge),
+            edge_attr=_at(self.edge_attr, edge),
+            known=_at(self.known, where),
             names=tuple(self.names[i] for i in where.tolist()) if self.names else (),
-        )  # fmt: skip
+        )
 
     def gather(self, index: Tensor) -> Batch:
         """The graphs of these indices as a PyG batch, without a loop over them."""
         (node, ptr), (edge, edges) = _ranges(self.nodes, index), _ranges(self.edges, index)
         sizes = ptr.diff()
         parts = {"x": self.x[node], "edge_index": self.edge_index[:, edge] + ptr[:-1].repeat_interleave(edges.diff())}
-        parts |= {name: value[edge] for name, value in (("edge_weight", self.edge_weight), ("edge_attr", self.edge_attr)) if value is not None}
+        parts |= {
+            name: value[edge]
+            for name, value in (("edge_weight", self.edge_weight), ("edge_attr", self.edge_attr))
+            if value is not None
+        }
         batch = Batch(**parts, batch=torch.arange(len(index)).repeat_interleave(sizes), ptr=ptr)
         batch._num_graphs = len(index)  # what Batch.from_data_list keeps, so that the batch can be taken apart again
         batch._slice_dict = {name: ptr if name == "x" else edges for name in parts}
-        batch._inc_dict = {name: ptr[:-1] if name == "edge_index" else torch.zeros(len(index), dtype=torch.long) for name in parts}
+        batch._inc_dict = {
+            name: ptr[:-1] if name == "edge_index" else torch.zeros(len(index), dtype=torch.long) for name in parts
+        }
         return batch
 
     def partners(self) -> Partners:
@@ -141,7 +165,9 @@ class GradedPairs:
         return self.chance.any(1).nonzero().flatten()
 
     def pairs(self, anchors: Tensor, generator: torch.Generator) -> Pairs:
-        """One known pair for each anchor, the partner drawn uniformly; the anchor itself is among them where it is known."""
+        """One known pair for each anchor, the partner drawn uniformly; the anchor itself is among them where it is
+        known.
+        """
         anchors = anchors[self.chance.any(1)[anchors]]
         partners = torch.multinomial(self.chance[anchors], 1, generator=generator)[:, 0]
         return Pairs(anchors, partners, self.alike[anchors, partners])
@@ -150,7 +176,9 @@ class GradedPairs:
         raise ValueError("pairs that are labelled by how alike they are have no triplets: a loss of pairs is needed")
 
 
-def split_classes(graphs: LabelledGraphs, valid: float, test: float, seed: int = 0) -> tuple[LabelledGraphs, LabelledGraphs, LabelledGraphs]:
+def split_classes(
+    graphs: LabelledGraphs, valid: float, test: float, seed: int = 0
+) -> tuple[LabelledGraphs, LabelledGraphs, LabelledGraphs]:
     """Training, validation and test graphs by whole classes: all scans of a person are in one of the three.
 
     Args:
@@ -166,14 +194,18 @@ def split_classes(graphs: LabelledGraphs, valid: float, test: float, seed: int =
     count = len(graphs.classes)
     tests, valids = (max(round(share * count), 2) if share else 0 for share in (test, valid))
     if count - tests - valids < 2:
-        raise ValueError(f"{count} classes are too few for {tests} to test and {valids} to validate on: two to train on are needed")
+        raise ValueError(
+            f"{count} classes are too few for {tests} to test and {valids} to validate on: two to train on are needed"
+        )
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     parts = order[tests + valids :], order[tests : tests + valids], order[:tests]
     train, held, tested = (graphs.take(torch.isin(graphs.labels, part).nonzero().flatten()) for part in parts)
     return train, held, tested
 
 
-def split_graphs(graphs: LabelledGraphs, valid: float, test: float, seed: int = 0) -> tuple[LabelledGraphs, LabelledGraphs, LabelledGraphs]:
+def split_graphs(
+    graphs: LabelledGraphs, valid: float, test: float, seed: int = 0
+) -> tuple[LabelledGraphs, LabelledGraphs, LabelledGraphs]:
     """Training, validation and test graphs, every class in the same shares."""
     return split(graphs, valid, test, seed)
 
@@ -186,7 +218,9 @@ def _plain(graph: Data) -> Data:
 
 
 def _ranges(starts: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """The places from ``starts[i]`` to ``starts[i + 1]`` for each i of ``index``, after each other, and where each i begins among them."""
+    """The places from ``starts[i]`` to ``starts[i + 1]`` for each i of ``index``, after each other, and where each i
+    begins among them.
+    """
     counts = (starts[1:] - starts[:-1])[index]
     begins = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     return torch.arange(int(begins[-1])) + (starts[index] - begins[:-1]).repeat_interleave(counts), begins

@@ -33,7 +33,9 @@ class Items(Protocol):
         """The items of these indices, in this order; the classes stay."""
 
     def gather(self, index: Tensor) -> Any:
-        """The items of these indices as one batch, as they are stored: anything that has ``.to(device)``, or a tuple of such."""
+        """The items of these indices as one batch, as they are stored: anything that has ``.to(device)``, or a tuple of
+        such.
+        """
 
     def partners(self) -> Partners:
         """What draws the pairs of an epoch.
@@ -66,7 +68,10 @@ class LabelledImages:
 
     def __post_init__(self) -> None:
         if self.images.dim() != 4 or self.images.dtype != torch.uint8:
-            raise ValueError(f"images are {tuple(self.images.shape)} {self.images.dtype}: (items, channels, height, width) uint8 is needed")
+            raise ValueError(
+                f"images are {tuple(self.images.shape)} {self.images.dtype}: (items, channels, height, width) uint8 "
+                "is needed"
+            )
         if self.labels.shape != self.images.shape[:1]:
             raise ValueError(f"{len(self.labels)} labels for {len(self.images)} images: one each is needed")
 
@@ -114,7 +119,10 @@ def split(items: AnyItems, valid: float, test: float, seed: int = 0) -> tuple[An
         ValueError: if the shares leave nothing to train on.
     """
     if not (0 <= valid < 1 and 0 <= test < 1 and valid + test < 1):
-        raise ValueError(f"valid_size={valid:g} and test_size={test:g} leave nothing to train on: shares in [0, 1) whose sum is below 1 are needed")
+        raise ValueError(
+            f"valid_size={valid:g} and test_size={test:g} leave nothing to train on: shares in [0, 1) whose sum is "
+            "below 1 are needed"
+        )
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(len(items), generator=generator)
     parts: tuple[list[Tensor], list[Tensor], list[Tensor]] = ([], [], [])
@@ -122,13 +130,16 @@ def split(items: AnyItems, valid: float, test: float, seed: int = 0) -> tuple[An
         mine = shuffled[items.labels[shuffled] == label]
         tests = min(round(test * len(mine)), max(len(mine) - 1, 0))
         valids = min(round(valid * len(mine)), max(len(mine) - tests - 1, 0))
-        for part, chosen in zip(parts, (mine[tests + valids :], mine[tests : tests + valids], mine[:tests]), strict=True):
+        for part, chosen in zip(
+            parts, (mine[tests + valids :], mine[tests : tests + valids], mine[:tests]), strict=True
+        ):
             part.append(chosen)
     return tuple(items.take(torch.cat(part).sort().values) for part in parts)  # type: ignore[return-value]
 
 
 def around(items: LabelledImages) -> Tensor:
-    """The classes in an order in which neighbours look alike: that of their mean images around the plane of the first two principal components.
+    """The classes in an order in which neighbours look alike: that of their mean images around the plane of the first
+    two principal components.
 
     Example:
         >>> images = torch.tensor([[[[0, 0]]], [[[9, 9]]], [[[0, 9]]], [[[9, 0]]]], dtype=torch.uint8)
@@ -136,7 +147,9 @@ def around(items: LabelledImages) -> Tensor:
         >>> abs(order.index(0) - order.index(1))  # opposite each other
         2
     """
-    means = torch.stack([items.images[items.labels == label].double().mean(0).flatten() for label in range(len(items.classes))])
+    means = torch.stack(
+        [items.images[items.labels == label].double().mean(0).flatten() for label in range(len(items.classes))]
+    )
     if len(means) < 3:
         return torch.arange(len(means))
     means = (means - means.nanmean(0)).nan_to_num()  # a class may have no images here

@@ -27,7 +27,8 @@ def read_smiles(path: Path, target: str | None = None, smiles: str = "smiles", m
         smiles: the column of SMILES.
         most: the most classes.
 
-    SMILES that RDKit does not take, and those without atoms, are left out, counted and named with their line in ``skipped``.
+    SMILES that RDKit does not take, and those without atoms, are left out, counted and named with their line in
+    ``skipped``.
 
     Raises:
         ValueError: for missing columns, a column that has too many values for classes, or no readable molecule.
@@ -36,27 +37,38 @@ def read_smiles(path: Path, target: str | None = None, smiles: str = "smiles", m
         rows = list(csv.DictReader(file))
     columns = list(rows[0]) if rows else []
     if smiles not in columns:
-        raise ValueError(f"{path} has no column {smiles!r}: a column of SMILES is needed, found {', '.join(columns) or 'nothing'}")
+        raise ValueError(
+            f"{path} has no column {smiles!r}: a column of SMILES is needed, found {', '.join(columns) or 'nothing'}"
+        )
     chosen = _column(path, rows, target, smiles, most)
     graphs, kept, skipped = [], [], []
     for line, row in enumerate(rows, start=2):
         found = molecule((row[smiles] or "").strip())
         if found is None or not (row[chosen] or "").strip():
-            skipped.append(f"line {line}: {row[smiles]!r} {'is no SMILES that RDKit takes' if found is None else f'has no {chosen}'}")
+            skipped.append(
+                f"line {line}: {row[smiles]!r} "
+                f"{'is no SMILES that RDKit takes' if found is None else f'has no {chosen}'}"
+            )
         else:
             graphs.append(found)
             kept.append(row)
     if not graphs:
         raise ValueError(f"none of the {len(rows)} SMILES of {path} can be read; the first: {skipped[0]}")
     if skipped:
-        warnings.warn(f"{path}: {len(skipped)} of {len(rows)} SMILES are left out: {'; '.join(skipped[:3])}", stacklevel=2)
+        warnings.warn(
+            f"{path}: {len(skipped)} of {len(rows)} SMILES are left out: {'; '.join(skipped[:3])}", stacklevel=2
+        )
     classes = tuple(sorted({row[chosen].strip() for row in kept}))
     labels = torch.tensor([classes.index(row[chosen].strip()) for row in kept])
-    return LabelledGraphs.of(graphs, labels, classes, names=tuple(row[smiles].strip() for row in kept), skipped=tuple(skipped))
+    return LabelledGraphs.of(
+        graphs, labels, classes, names=tuple(row[smiles].strip() for row in kept), skipped=tuple(skipped)
+    )
 
 
 def molecule(smiles: str) -> Any:
-    """A molecule as a PyG graph with one-hot features of atoms and bonds and its ``smiles``, or None if RDKit does not take it."""
+    """A molecule as a PyG graph with one-hot features of atoms and bonds and its ``smiles``, or None if RDKit does not
+    take it.
+    """
     from torch_geometric.utils import from_rdmol
 
     with rdBase.BlockLogs():  # bad ones are counted and named by us
@@ -74,7 +86,9 @@ def _one_hot(values: Tensor, which: str) -> Tensor:
     from torch_geometric.utils import smiles
 
     sizes = [len(options) for options in getattr(smiles, which).values()]
-    return torch.cat([torch.nn.functional.one_hot(column, size) for column, size in zip(values.long().T, sizes, strict=True)], 1).float()
+    return torch.cat(
+        [torch.nn.functional.one_hot(column, size) for column, size in zip(values.long().T, sizes, strict=True)], 1
+    ).float()
 
 
 def _column(path: Path, rows: list[dict[str, str]], target: str | None, smiles: str, most: int) -> str:
@@ -83,10 +97,16 @@ def _column(path: Path, rows: list[dict[str, str]], target: str | None, smiles: 
         few = [name for name, count in counts.items() if 1 < count <= 10]
         if len(few) != 1:
             told = ", ".join(f"{name} ({count})" for name, count in counts.items())
-            raise ValueError(f"{path}: which column has the classes? say it with --target; columns and how many values they have: {told}")
+            raise ValueError(
+                f"{path}: which column has the classes? say it with --target; columns and how many values they have: "
+                f"{told}"
+            )
         return few[0]
     if target not in counts:
         raise ValueError(f"{path} has no column {target!r}; found {', '.join(counts)}")
     if counts[target] > most:
-        raise ValueError(f"{path}: {target!r} has {counts[target]} different values in {len(rows)} rows: classes are needed, at most {most}")
+        raise ValueError(
+            f"{path}: {target!r} has {counts[target]} different values in {len(rows)} rows: classes are needed, at "
+            f"most {most}"
+        )
     return target

@@ -1,4 +1,6 @@
-"""Omniglot: drawings by character, and the one-shot runs of Lake et al. 2015, from torchvision's folders or the original zips."""
+"""Omniglot: drawings by character, and the one-shot runs of Lake et al. 2015, from torchvision's folders or the
+original zips.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,12 @@ class OneShotRun(NamedTuple):
 def load(
     data: Path, size: tuple[int, int] = (105, 105), *, valid: float = 0.0, test: float = 0.15, seed: int = 0
 ) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
-    """Training, validation and test drawings of the background set. Whole characters are kept apart: no test character is trained on.
+    """Training, validation and test drawings of the background set. Whole characters are kept apart: no test character
+    is trained on.
 
     Args:
-        data: holds ``images_background.zip``, the small zips, or torchvision's ``omniglot-py``, at any depth; otherwise torchvision downloads there.
+        data: holds ``images_background.zip``, the small zips, or torchvision's ``omniglot-py``, at any depth; otherwise
+            torchvision downloads there.
         size: of the images.
         valid, test: shares of the characters.
         seed: of the split.
@@ -75,7 +79,9 @@ def runs(data: Path, size: tuple[int, int] = (105, 105)) -> list[OneShotRun]:
         root = str(PurePosixPath(listing).parent.parent)
         prefix = "" if root == "." else f"{root}/"
         tests, trains = [name for name, _ in pairs], sorted({name for _, name in pairs})
-        train, test = (torch.stack([_drawing(files[prefix + name], size) for name in group]) for group in (trains, tests))
+        train, test = (
+            torch.stack([_drawing(files[prefix + name], size) for name in group]) for group in (trains, tests)
+        )
         found.append(OneShotRun(train, test, torch.tensor([trains.index(name) for _, name in pairs])))
     return found
 
@@ -84,7 +90,9 @@ def _characters(characters: list[str], valid: float, test: float, seed: int) -> 
     """Characters for training, validation and test, the same shares of every alphabet."""
     alphabets = sorted({name.partition("/")[0] for name in characters})
     labels = torch.tensor([alphabets.index(name.partition("/")[0]) for name in characters])
-    numbers = LabelledImages(torch.zeros(len(characters), 1, 1, 1, dtype=torch.uint8), labels, tuple(alphabets), tuple(characters))
+    numbers = LabelledImages(
+        torch.zeros(len(characters), 1, 1, 1, dtype=torch.uint8), labels, tuple(alphabets), tuple(characters)
+    )
     for part in split(numbers, valid, test, seed):
         yield list(part.paths)
 
@@ -117,7 +125,9 @@ def _drawing(content: bytes, size: tuple[int, int]) -> Tensor:
 
     with Image.open(io.BytesIO(content)) as image:
         pixels: Any = functional.pil_to_tensor(image.convert("L"))
-    resized: Tensor = pixels if tuple(pixels.shape[1:]) == tuple(size) else functional.resize(pixels, list(size), antialias=True)
+    resized: Tensor = (
+        pixels if tuple(pixels.shape[1:]) == tuple(size) else functional.resize(pixels, list(size), antialias=True)
+    )
     return resized
 
 
@@ -129,5 +139,8 @@ def _download(data: Path) -> Path:
             warnings.simplefilter("ignore")
             Omniglot(data, background=True, download=True)
     except (RuntimeError, OSError) as error:
-        raise ValueError(f"Omniglot is not in {data} nor could it be downloaded ({error}): give --data the folder with images_background*.zip") from error
+        raise ValueError(
+            f"Omniglot is not in {data} nor could it be downloaded ({error}): give --data the folder with "
+            "images_background*.zip"
+        ) from error
     return data / "omniglot-py" / "images_background"

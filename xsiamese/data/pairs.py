@@ -14,7 +14,8 @@ class Pairs(NamedTuple):
 
     Attributes:
         a, b: the indices of the two items, shape (pairs,).
-        same: whether they are of one class, shape (pairs,), boolean; or how alike they are, a number, where that is known.
+        same: whether they are of one class, shape (pairs,), boolean; or how alike they are, a number, where that is
+            known.
     """
 
     a: Tensor
@@ -67,7 +68,9 @@ class ClassIndex:
         _, self.group, counts = torch.unique(labels, return_inverse=True, return_counts=True)
         if len(counts) < 2:
             only = names[int(labels[0])] if names else int(labels[0])
-            raise ValueError(f"all {len(labels)} items are of one class ({only!r}): different pairs need at least two classes")
+            raise ValueError(
+                f"all {len(labels)} items are of one class ({only!r}): different pairs need at least two classes"
+            )
         self.order = self.group.argsort(stable=True)
         self.starts = counts.cumsum(0) - counts
         self.counts = counts
@@ -75,11 +78,15 @@ class ClassIndex:
         self.place[self.order] = torch.arange(len(labels))
         lonely = (self.counts[self.group] == 1).nonzero().flatten()
         if len(lonely) == len(labels):
-            raise ValueError(f"each of the {len(counts)} classes has one item: same pairs need a class with at least two")
+            raise ValueError(
+                f"each of the {len(counts)} classes has one item: same pairs need a class with at least two"
+            )
         if len(lonely):
             which = [repr(names[int(labels[i])]) if names else str(int(labels[i])) for i in lonely[:5]]
             more = f" and {len(lonely) - 5} more" if len(lonely) > 5 else ""
-            warnings.warn(f"class {', '.join(which)}{more} has one item: it takes part in different pairs only", stacklevel=3)
+            warnings.warn(
+                f"class {', '.join(which)}{more} has one item: it takes part in different pairs only", stacklevel=3
+            )
 
     def __len__(self) -> int:
         return len(self.order)
@@ -122,7 +129,8 @@ class ClassIndex:
 def fixed_pairs(labels: Tensor, count: int, seed: int = 0) -> Pairs:
     """Evaluation pairs, always the same for one seed.
 
-    ``count`` pairs, half of them same, whose anchors are drawn with replacement; all distinct pairs of a set that has no more than ``count``.
+    ``count`` pairs, half of them same, whose anchors are drawn with replacement; all distinct pairs of a set that has
+    no more than ``count``.
     """
     if len(labels) * (len(labels) - 1) // 2 <= count:
         a, b = torch.triu_indices(len(labels), len(labels), 1)
@@ -136,9 +144,11 @@ def fixed_pairs(labels: Tensor, count: int, seed: int = 0) -> Pairs:
 
 
 def anchor_pairs(labels: Tensor, iterations: int = 1, seed: int = 0, names: tuple[str, ...] = ()) -> Pairs:
-    """The pair rule of Livieris et al. 2023 (:cite:`livieris2023`): each anchor once with a positive and once with a negative.
+    """The pair rule of Livieris et al. 2023 (:cite:`livieris2023`): each anchor once with a positive and once with a
+    negative.
 
-    Their files label a positive 0 and a negative 1; here a pair is ``same`` or not. An anchor is never its own positive.
+    Their files label a positive 0 and a negative 1; here a pair is ``same`` or not. An anchor is never its own
+    positive.
 
     Args:
         labels: the class of each item, shape (items,).

@@ -37,30 +37,44 @@ class RowReader:
             ValueError: if that does not say which columns it was trained on.
         """
         if not about.get("columns"):
-            raise ValueError("the checkpoint does not say which columns it was trained on: explain from Python, explainer.explain((rows_a, rows_b))")
+            raise ValueError(
+                "the checkpoint does not say which columns it was trained on: explain from Python, "
+                "explainer.explain((rows_a, rows_b))"
+            )
         return cls(Columns.of(about["columns"]), about.get("reading", {}).get("missing") == "fill")
 
     def __call__(self, word: str | Path) -> Tensor:
         """One row, shape (1, features).
 
         Raises:
-            ValueError: if the word names no row of a table; if the table lacks a column; or if the row lacks a value, or has a text for a number.
+            ValueError: if the word names no row of a table; if the table lacks a column; or if the row lacks a value,
+                or has a text for a number.
         """
         place, colon, number = str(word).rpartition(":")
         if not colon or not Path(place).is_file():
             if not Path(word).is_file():
-                raise ValueError(f"{word}: the model was trained on rows of a table, and there is no such table: FILE:ROW is needed, as in table.csv:3")
+                raise ValueError(
+                    f"{word}: the model was trained on rows of a table, and there is no such table: FILE:ROW is "
+                    "needed, as in table.csv:3"
+                )
             place, number = str(word), ""
         table = read_table(Path(place), "fill")
         if not number.isdecimal() or int(number) >= len(table):
-            raise ValueError(f"{word}: {place} has {len(table)} rows: {place}:0 to {place}:{len(table) - 1}, in the order of the file")
+            raise ValueError(
+                f"{word}: {place} has {len(table)} rows: {place}:0 to {place}:{len(table) - 1}, in the order of the "
+                "file"
+            )
         row = table.take([int(number)])
         if lost := self._lost(row):
-            raise ValueError(f"{word}: the row (line {row.lines[0]}) lacks a value in column {lost[0][1]!r}, and the model was trained on whole rows")
+            raise ValueError(
+                f"{word}: the row (line {row.lines[0]}) lacks a value in column {lost[0][1]!r}, and the model was "
+                "trained on whole rows"
+            )
         return self.columns(row)
 
     def pool(self, path: Path, explained: Sequence[Tensor]) -> Tensor:
-        """All rows of a table but those that are explained, shape (rows, features). Rows that lack a value are left out too.
+        """All rows of a table but those that are explained, shape (rows, features). Rows that lack a value are left out
+        too.
 
         Args:
             path: the table.
@@ -68,7 +82,9 @@ class RowReader:
         """
         table = read_table(path, "fill")
         if lost := {i for i, _ in self._lost(table)}:
-            warnings.warn(f"{path}: {len(lost)} of {len(table)} rows lack a value and are left out of the pool", stacklevel=2)
+            warnings.warn(
+                f"{path}: {len(lost)} of {len(table)} rows lack a value and are left out of the pool", stacklevel=2
+            )
             table = table.take([i for i in range(len(table)) if i not in lost])
         rows = self.columns(table)
         same = torch.stack([(rows == row).all(1) for row in explained]).any(0)

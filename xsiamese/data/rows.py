@@ -77,7 +77,8 @@ def load_rows(
 
     Args:
         path: the CSV.
-        target: its column; texts and a few whole numbers are classes (two rows are the same if they are of one class), other numbers are
+        target: its column; texts and a few whole numbers are classes (two rows are the same if they are of one class),
+            other numbers are
             compared (two rows are the same if their targets are close).
         close: the share of all pairs of training rows that count as close.
         missing: what is done with rows that lack a value: "refuse", "drop" or "fill".
@@ -89,12 +90,18 @@ def load_rows(
         The rows, and the columns that made features of them.
 
     Raises:
-        ValueError: for an unknown column, with the nearest ones; for a constant target; missing values; shares that leave nothing.
+        ValueError: for an unknown column, with the nearest ones; for a constant target; missing values; shares that
+            leave nothing.
     """
     table = read_table(path, missing, needed=target)
     found = target_of(table, target)
     features = table.without([target, *without])
-    places = [part.rows[:, 0] for part in split(LabelledRows(torch.arange(len(table))[:, None], found.labels, found.classes), valid, test, seed)]
+    places = [
+        part.rows[:, 0]
+        for part in split(
+            LabelledRows(torch.arange(len(table))[:, None], found.labels, found.classes), valid, test, seed
+        )
+    ]
     columns = Columns.of_table(features.take(places[0].tolist()))
     width = 0.0 if found.numbers is None else closeness_width(found.numbers[places[0]], close)
     with warnings.catch_warnings():

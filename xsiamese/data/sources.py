@@ -32,15 +32,24 @@ class Source(Generic[AnyItems]):
 
 
 def load(
-    dataset: str, data: Path, preprocessing: Preprocessing, *, valid: float | None = None, test: float | None = None, seed: int = 0, same_label: str = "1"
+    dataset: str,
+    data: Path,
+    preprocessing: Preprocessing,
+    *,
+    valid: float | None = None,
+    test: float | None = None,
+    seed: int = 0,
+    same_label: str = "1",
 ) -> Source[LabelledImages]:
     """Loads a data set by its name or path.
 
     Args:
-        dataset: MNIST, FashionMNIST, KMNIST, Omniglot, a folder with a folder of images per class, or a CSV of pairs (path_a, path_b, label).
+        dataset: MNIST, FashionMNIST, KMNIST, Omniglot, a folder with a folder of images per class, or a CSV of pairs
+            (path_a, path_b, label).
         data: where a named set lies, in torchvision's layout; it is downloaded there if it does not.
         preprocessing: gives the size and the channels of the images.
-        valid: the share of validation images: of the training images of a named set (none by default), of all images of a folder (0.1).
+        valid: the share of validation images: of the training images of a named set (none by default), of all images of
+            a folder (0.1).
         test: the share of test images of a folder (0.1).
         seed: of the split.
         same_label: the label of a same pair in a CSV.
@@ -60,26 +69,51 @@ def load(
     if path.suffix.lower() == ".csv" and path.is_file():
         from xsiamese.data.table import load as load_table
 
-        return load_table(path, preprocessing, valid=0.1 if valid is None else valid, test=0.1 if test is None else test, seed=seed, same=same_label)
+        return load_table(
+            path,
+            preprocessing,
+            valid=0.1 if valid is None else valid,
+            test=0.1 if test is None else test,
+            seed=seed,
+            same=same_label,
+        )
     if path.is_dir():
         from xsiamese.data.folders import read_folders
 
         items = read_folders(path, preprocessing)
-        return Source(path.resolve().name, *split(items, 0.1 if valid is None else valid, 0.1 if test is None else test, seed))
+        return Source(
+            path.resolve().name, *split(items, 0.1 if valid is None else valid, 0.1 if test is None else test, seed)
+        )
     near = get_close_matches(dataset, NAMES, n=2) or [n for n in NAMES if n.lower() == dataset.lower()]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(NAMES)}, a folder of class folders, or a CSV of pairs"
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else f"known: {', '.join(NAMES)}, a folder of class folders, or a CSV of pairs"
+    )
     raise ValueError(f"no data set is called {dataset!r} and no such folder exists; {hint}")
 
 
 def torchvision_set(name: str, data: Path, train: bool, preprocessing: Preprocessing) -> LabelledImages:
-    """One part of an MNIST-like set, from ``data``, ``data/NAME`` or a folder of that name in other letters; downloaded if it is nowhere."""
+    """One part of an MNIST-like set, from ``data``, ``data/NAME`` or a folder of that name in other letters; downloaded
+    if it is nowhere.
+    """
     datasets = _torchvision("datasets")
-    folders = [data, *(sorted(p for p in data.iterdir() if p.is_dir() and p.name.replace("_", "").lower() == name.lower()) if data.is_dir() else [])]
+    folders = [
+        data,
+        *(
+            sorted(p for p in data.iterdir() if p.is_dir() and p.name.replace("_", "").lower() == name.lower())
+            if data.is_dir()
+            else []
+        ),
+    ]
     root = next((f for f in folders if (f / name / "raw").is_dir()), None)
     try:
         found: Any = getattr(datasets, name)(root or data, train=train, download=root is None)
     except (RuntimeError, OSError) as error:
-        raise ValueError(f"{name} is not in {data} and could not be downloaded there ({error}): give --data the folder that holds {name}/raw") from error
+        raise ValueError(
+            f"{name} is not in {data} and could not be downloaded there ({error}): give --data the folder that holds "
+            f"{name}/raw"
+        ) from error
     images = found.data.unsqueeze(1)
     if preprocessing.size != tuple(images.shape[2:]):
         images = _torchvision("transforms.v2").functional.resize(images, list(preprocessing.size), antialias=True)

@@ -17,7 +17,9 @@ from xsiamese.zoo.cards import Preprocessing
 COLUMNS = ("path_a", "path_b", "label")
 
 
-def load(path: Path, preprocessing: Preprocessing, *, valid: float = 0.1, test: float = 0.1, seed: int = 0, same: str = "1") -> Source[LabelledImages]:
+def load(
+    path: Path, preprocessing: Preprocessing, *, valid: float = 0.1, test: float = 0.1, seed: int = 0, same: str = "1"
+) -> Source[LabelledImages]:
     """Reads pairs and splits them.
 
     Args:
@@ -27,7 +29,8 @@ def load(path: Path, preprocessing: Preprocessing, *, valid: float = 0.1, test: 
         seed: of the split.
         same: the label of a same pair; the other one is a different pair. (Livieris et al. label a same pair 0.)
 
-    The images of the three parts are numbered by connected components of same pairs, so that an embedding can be coloured by them.
+    The images of the three parts are numbered by connected components of same pairs, so that an embedding can be
+    coloured by them.
 
     Raises:
         ValueError: for missing columns, an unknown label (its line), no pairs, or pairs of one kind only.
@@ -35,7 +38,10 @@ def load(path: Path, preprocessing: Preprocessing, *, valid: float = 0.1, test: 
     rows = read(path)
     labels = sorted({label for *_, label in rows})
     if len(labels) != 2 or same not in labels:
-        raise ValueError(f"{path} has the labels {', '.join(map(repr, labels))}: two are needed, {same!r} for the same and another one for different")
+        raise ValueError(
+            f"{path} has the labels {', '.join(map(repr, labels))}: two are needed, {same!r} for the same and "
+            "another one for different"
+        )
     files = sorted({name for a, b, _ in rows for name in (a, b)})
     images, kept, skipped = decode([path.parent / name for name in files], preprocessing)
     number = {files[i]: place for place, i in enumerate(kept)}
@@ -44,16 +50,22 @@ def load(path: Path, preprocessing: Preprocessing, *, valid: float = 0.1, test: 
         raise ValueError(f"{path}: of {len(rows)} pairs {len(usable)} can be read, and they are not of both kinds")
     pairs = Pairs(*(torch.tensor(column) for column in zip(*usable, strict=True)))
     groups = _groups(len(images), pairs)
-    items = LabelledImages(images, groups, tuple(map(str, range(int(groups.max()) + 1))), tuple(files[i] for i in kept), tuple(skipped))
+    items = LabelledImages(
+        images, groups, tuple(map(str, range(int(groups.max()) + 1))), tuple(files[i] for i in kept), tuple(skipped)
+    )
     order = torch.randperm(len(usable), generator=torch.Generator().manual_seed(seed))
     tests, valids = max(round(test * len(usable)), 2), round(valid * len(usable))
     cuts = order[tests + valids :], order[tests : tests + valids], order[:tests]
     if not len(cuts[0]):
-        raise ValueError(f"{path}: {len(usable)} pairs are too few to be split into training, validation and test pairs")
+        raise ValueError(
+            f"{path}: {len(usable)} pairs are too few to be split into training, validation and test pairs"
+        )
     parts = tuple(Pairs(pairs.a[cut], pairs.b[cut], pairs.same[cut]) for cut in cuts)
     for name, part in zip(("training", "validation", "test"), parts, strict=True):
         if len(part.same) and bool((part.same == part.same[0]).all()):
-            raise ValueError(f"{path}: all {len(part.same)} {name} pairs are of one kind: give more pairs or another --seed")
+            raise ValueError(
+                f"{path}: all {len(part.same)} {name} pairs are of one kind: give more pairs or another --seed"
+            )
     empty = items if valids else items.take([])
     return Source(path.stem, items, empty, items, parts)  # type: ignore[arg-type]
 
@@ -67,12 +79,17 @@ def read(path: Path) -> list[tuple[str, str, str]]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-            raise ValueError(f"{path} has no column {missing[0]!r}: {', '.join(COLUMNS)} are needed, found {', '.join(reader.fieldnames or ()) or 'nothing'}")
+            raise ValueError(
+                f"{path} has no column {missing[0]!r}: {', '.join(COLUMNS)} are needed, found "
+                f"{', '.join(reader.fieldnames or ()) or 'nothing'}"
+            )
         rows = []
         for row in reader:
             values = tuple((row[name] or "").strip() for name in COLUMNS)
             if not all(values):
-                raise ValueError(f"{path}, line {reader.line_num}: a value is missing (found {', '.join(map(repr, values))})")
+                raise ValueError(
+                    f"{path}, line {reader.line_num}: a value is missing (found {', '.join(map(repr, values))})"
+                )
             rows.append(values)
     if not rows:
         raise ValueError(f"{path} has no pairs")

@@ -43,7 +43,11 @@ class Table:
         """
         if name not in self.columns:
             near = get_close_matches(name, self.columns, n=3) or [n for n in self.columns if n.lower() == name.lower()]
-            hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {', '.join(list(self.columns)[:12])}"
+            hint = (
+                f"did you mean {' or '.join(map(repr, near))}?"
+                if near
+                else f"it has {', '.join(list(self.columns)[:12])}"
+            )
             raise ValueError(f"{self.path} has no column {name!r}; {hint}")
         return self.columns[name]
 
@@ -60,12 +64,18 @@ class Table:
 
     def missing(self) -> list[tuple[int, str]]:
         """Every missing value: its row and its column."""
-        return [(i, name) for name, values in self.columns.items() for i, value in enumerate(values) if value.lower() in MISSING]
+        return [
+            (i, name)
+            for name, values in self.columns.items()
+            for i, value in enumerate(values)
+            if value.lower() in MISSING
+        ]
 
 
 @dataclass(frozen=True)
 class Column:
-    """How a column becomes features: a number is standardised, each value of a category is a feature of its own, 0 or 1.
+    """How a column becomes features: a number is standardised, each value of a category is a feature of its own, 0 or
+    1.
 
     Attributes:
         name: of the column.
@@ -102,7 +112,8 @@ class Columns:
 
     @classmethod
     def of_table(cls, table: Table) -> Columns:
-        """The columns of these rows. One whose values are all the same says nothing and is left out, and so is a text that is different in every row.
+        """The columns of these rows. One whose values are all the same says nothing and is left out, and so is a text
+        that is different in every row.
 
         Raises:
             ValueError: if no column is left.
@@ -129,7 +140,12 @@ class Columns:
     @classmethod
     def of(cls, described: Sequence[Mapping[str, Any]]) -> Columns:
         """From what JSON made of :meth:`described` in a checkpoint."""
-        return cls(tuple(Column(str(d["name"]), float(d["mean"]), float(d["std"]), tuple(map(str, d["values"]))) for d in described))
+        return cls(
+            tuple(
+                Column(str(d["name"]), float(d["mean"]), float(d["std"]), tuple(map(str, d["values"])))
+                for d in described
+            )
+        )
 
     def described(self) -> list[dict[str, Any]]:
         """What JSON can hold."""
@@ -146,27 +162,44 @@ class Columns:
         return torch.tensor([i for i, column in enumerate(self.columns) for _ in column.features])
 
     def __call__(self, table: Table) -> Tensor:
-        """The rows as the model's input, shape (rows, features). A missing value is the mean of a number, and no value of a category."""
+        """The rows as the model's input, shape (rows, features). A missing value is the mean of a number, and no value
+        of a category.
+        """
         parts = []
         for column in self.columns:
             texts = table.column(column.name)
             if not column.values:
                 numbers = numbers_of([str(column.mean) if text.lower() in MISSING else text for text in texts])
                 if numbers is None:
-                    wrong = next(i for i, text in enumerate(texts) if text.lower() not in MISSING and numbers_of([text]) is None)
-                    raise ValueError(f"{table.path}, line {table.lines[wrong]}: column {column.name!r} holds {texts[wrong]!r}: a number is needed")
+                    wrong = next(
+                        i for i, text in enumerate(texts) if text.lower() not in MISSING and numbers_of([text]) is None
+                    )
+                    raise ValueError(
+                        f"{table.path}, line {table.lines[wrong]}: column {column.name!r} holds {texts[wrong]!r}: a "
+                        "number is needed"
+                    )
                 parts.append((numbers[:, None] - column.mean) / column.std)
                 continue
             if new := sorted({text for text in texts if text not in column.values and text.lower() not in MISSING}):
-                warnings.warn(f"{table.path}: column {column.name!r} has values that training did not see, taken as none: {', '.join(new[:5])}", stacklevel=2)
-            known = torch.tensor([[float(text == value) for value in column.values] for text in texts], dtype=torch.float64)
+                warnings.warn(
+                    f"{table.path}: column {column.name!r} has values that training did not see, taken as none: "
+                    f"{', '.join(new[:5])}",
+                    stacklevel=2,
+                )
+            known = torch.tensor(
+                [[float(text == value) for value in column.values] for text in texts], dtype=torch.float64
+            )
             parts.append(known.view(len(table), len(column.values)))
         return torch.cat(parts, 1).float()
 
     def undo(self, rows: Tensor) -> list[dict[str, float | str]]:
-        """The rows in the units of the table, for reading: a category is its strongest value, or "none" where it has none."""
+        """The rows in the units of the table, for reading: a category is its strongest value, or "none" where it has
+        none.
+        """
         found: list[dict[str, float | str]] = [{} for _ in rows]
-        for column, part in zip(self.columns, torch.split(rows, [len(c.features) for c in self.columns], 1), strict=True):
+        for column, part in zip(
+            self.columns, torch.split(rows, [len(c.features) for c in self.columns], 1), strict=True
+        ):
             for row, values in zip(found, part, strict=True):
                 strongest = column.values[int(values.argmax())] if column.values and float(values.max()) > 0 else "none"
                 row[column.name] = strongest if column.values else float(values[0]) * column.std + column.mean
@@ -177,7 +210,8 @@ class Columns:
 
         Args:
             maps: of rows.
-            how: what makes the features of a category one value: their "sum", or the largest, "amax", for relevances in [0, 1].
+            how: what makes the features of a category one value: their "sum", or the largest, "amax", for relevances in
+                [0, 1].
         """
         of = self.column_of.to(maps.device).expand_as(maps)
         return maps.new_zeros(len(maps), len(self.columns)).scatter_reduce(1, of, maps, how)
@@ -188,11 +222,13 @@ def read_table(path: Path, missing: Missing = "refuse", needed: str | None = Non
 
     Args:
         path: the file.
-        missing: what to do with rows that lack a value: "refuse" says where, "drop" leaves the rows out, "fill" takes the mean.
+        missing: what to do with rows that lack a value: "refuse" says where, "drop" leaves the rows out, "fill" takes
+            the mean.
         needed: a column that must be there (the target): rows without it are left out for "fill" too.
 
     Raises:
-        ValueError: for a file without a header or rows, a repeated column, a line of another length, or missing values, naming where.
+        ValueError: for a file without a header or rows, a repeated column, a line of another length, or missing values,
+            naming where.
     """
     try:
         unpack = gzip.open if path.suffix == ".gz" else open
@@ -211,11 +247,16 @@ def read_table(path: Path, missing: Missing = "refuse", needed: str | None = Non
     for line, row in rows:
         if len(row) != len(header):
             raise ValueError(f"{path}, line {line}: {len(row)} values for {len(header)} columns")
-    table = Table(path, {name: tuple(row[i] for _, row in rows) for i, name in enumerate(header)}, tuple(line for line, _ in rows))
+    table = Table(
+        path, {name: tuple(row[i] for _, row in rows) for i, name in enumerate(header)}, tuple(line for line, _ in rows)
+    )
     gaps = table.missing()
     if gaps and missing == "refuse":
         where = ", ".join(f"line {table.lines[i]} column {name!r}" for i, name in sorted(gaps)[:3])
-        raise ValueError(f"{path} lacks {len(gaps)} value(s), the first at {where}: --missing drop leaves such rows out, --missing fill takes the mean")
+        raise ValueError(
+            f"{path} lacks {len(gaps)} value(s), the first at {where}: --missing drop leaves such rows out, "
+            "--missing fill takes the mean"
+        )
     lost = {i for i, name in gaps if missing == "drop" or name == needed}
     if len(lost) == len(table):
         raise ValueError(f"{path}: every row lacks a value: --missing fill takes the mean instead")

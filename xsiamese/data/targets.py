@@ -27,7 +27,8 @@ class Target:
 
 
 def target_of(table: Table, name: str, most: int = 10) -> Target:
-    """The target of each row: classes for texts, and for whole numbers of at most ``most`` different values; else numbers.
+    """The target of each row: classes for texts, and for whole numbers of at most ``most`` different values; else
+    numbers.
 
     Raises:
         ValueError: if the column is unknown, or has one value only.
@@ -35,7 +36,10 @@ def target_of(table: Table, name: str, most: int = 10) -> Target:
     texts = table.column(name)
     values = sorted(set(texts))
     if len(values) < 2:
-        raise ValueError(f"{table.path}: the target {name!r} is {values[0]!r} in all {len(texts)} rows: pairs can be different only with two classes or values")
+        raise ValueError(
+            f"{table.path}: the target {name!r} is {values[0]!r} in all {len(texts)} rows: pairs can be different "
+            "only with two classes or values"
+        )
     numbers = numbers_of(texts)
     if numbers is None or (len(values) <= most and bool((numbers == numbers.round()).all())):
         values = sorted(values, key=float) if numbers is not None else values
@@ -59,12 +63,15 @@ def closeness_width(numbers: Tensor, share: float) -> float:
     gaps = (numbers[a] - numbers[b]).abs().sort().values
     width = float(gaps[min(int(share * len(gaps)), len(gaps) - 1)])
     if width >= float(gaps[-1]):
-        raise ValueError(f"close={share:g}: all pairs of targets lie within {width:g} of each other; take a smaller share")
+        raise ValueError(
+            f"close={share:g}: all pairs of targets lie within {width:g} of each other; take a smaller share"
+        )
     return width
 
 
 class CloseIndex:
-    """Which rows have close targets: draws partners for many anchors in one go, as :class:`~xsiamese.data.pairs.ClassIndex` does for classes.
+    """Which rows have close targets: draws partners for many anchors in one go, as
+    :class:`~xsiamese.data.pairs.ClassIndex` does for classes.
 
     Args:
         numbers: the target of each row, shape (rows,).
@@ -91,7 +98,9 @@ class CloseIndex:
         self.apart = len(values) - (self.high - self.low)
         if not bool(self.close.any()) or not bool(self.apart.any()):
             which = "no two" if bool(self.apart.any()) else "any two"
-            raise ValueError(f"{which} of {len(values)} targets lie within {width:g} of each other: pairs of both kinds are needed")
+            raise ValueError(
+                f"{which} of {len(values)} targets lie within {width:g} of each other: pairs of both kinds are needed"
+            )
 
     @property
     def paired(self) -> Tensor:
@@ -112,9 +121,13 @@ class CloseIndex:
         return found
 
     def pairs(self, anchors: Tensor, generator: torch.Generator) -> Pairs:
-        """One pair for each anchor, half of them close; an anchor that has partners of one kind only gets one of that kind."""
+        """One pair for each anchor, half of them close; an anchor that has partners of one kind only gets one of that
+        kind.
+        """
         same = torch.arange(len(anchors)) % 2 == 0
-        same = same[torch.randperm(len(anchors), generator=generator)] & (self.close[anchors] > 0) | (self.apart[anchors] == 0)
+        same = same[torch.randperm(len(anchors), generator=generator)] & (self.close[anchors] > 0) | (
+            self.apart[anchors] == 0
+        )
         partners = torch.empty_like(anchors)
         partners[same] = self.positives(anchors[same], generator)
         partners[~same] = self.negatives(anchors[~same], generator)

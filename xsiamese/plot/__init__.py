@@ -1,4 +1,6 @@
-"""Pictures of explanations (images, rows of tables, graphs, molecules, connectomes) and of embeddings, as matplotlib figures."""
+"""Pictures of explanations (images, rows of tables, graphs, molecules, connectomes) and of embeddings, as matplotlib
+figures.
+"""
 
 from __future__ import annotations
 

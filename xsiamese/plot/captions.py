@@ -5,31 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xsiamese.explanation import PairExplanation
+    from xsiamese.plot.shown import Shown
 
 
-def title(explanation: PairExplanation, most: int) -> str:
+def title(explanation: Shown, most: int) -> str:
     """The method, which way is closer, and how many of the pairs are shown if these are more than ``most``."""
     closer = "higher is closer" if explanation.higher_is_closer else "lower is closer"
     rest = f"   first {most} of {len(explanation)} pairs" if len(explanation) > most else ""
     return f"{explanation.method}   ({closer}){rest}"
 
 
-def score(explanation: PairExplanation, pair: int) -> str:
+def score(explanation: Shown, pair: int) -> str:
     """The score of a pair, or the target by its name."""
-    return f"{'score' if explanation.target == 'closeness' else explanation.target} {float(explanation.scores[pair]):.3g}"
+    return (
+        f"{'score' if explanation.target == 'closeness' else explanation.target} {float(explanation.scores[pair]):.3g}"
+    )
 
 
-def item(explanation: PairExplanation, pair: int, side: int) -> str:
+def item(explanation: Shown, pair: int, side: int) -> str:
     """What a side of a pair is called."""
     return explanation.ids[pair][side] if explanation.ids else "ab"[side]
 
 
-def held(explanation: PairExplanation) -> int | None:
+def held(explanation: Shown) -> int | None:
     """Which side was held fixed, if one was."""
     return {"first": 1, "second": 0}.get(str(explanation.parameters.get("wrt")))
 
 
-def ends(explanation: PairExplanation) -> tuple[str, str]:
+def ends(explanation: Shown) -> tuple[str, str]:
     """What the lowest and the highest value of signed maps mean."""
     return ("apart", "together") if explanation.target == "closeness" else ("lowers", "raises")

@@ -17,16 +17,25 @@ if TYPE_CHECKING:
 
 
 def plot_connectomes(
-    matrices: Sequence[Tensor], *, names: Sequence[str] | None = None, groups: Sequence[str] | None = None, strongest: int = 60,
-    titles: Sequence[str] = ("a", "b"), title: str = "", ends: tuple[str, str] = ("apart", "together"), limit: float | None = None,
+    matrices: Sequence[Tensor],
+    *,
+    names: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
+    strongest: int = 60,
+    titles: Sequence[str] = ("a", "b"),
+    title: str = "",
+    ends: tuple[str, str] = ("apart", "together"),
+    limit: float | None = None,
     unsigned: bool = False,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """One column a network: its matrix of values above, its strongest connections on a circle below, all on one scale.
 
     Args:
-        matrices: for each network a value for each connection, shape (regions, regions). The circle shows the mean of both directions.
+        matrices: for each network a value for each connection, shape (regions, regions). The circle shows the mean of
+            both directions.
         names: of the regions.
-        groups: the group of each region (hemisphere, lobe); regions of one group lie together. With two groups each has its half of the circle.
+        groups: the group of each region (hemisphere, lobe); regions of one group lie together. With two groups each has
+            its half of the circle.
         strongest: how many connections the circle shows, the strongest of each network.
         titles: one for each.
         title: of the picture.
@@ -65,7 +74,9 @@ def plot_connectomes(
 
 def draw_matrix(axis: Axes, matrix: Tensor, scale: Scale, groups: Sequence[str] | None, order: list[int]) -> None:
     """The matrix with the regions of a group beside each other, and lines between the groups."""
-    axis.imshow(matrix[order][:, order].numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, interpolation="nearest")
+    axis.imshow(
+        matrix[order][:, order].numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, interpolation="nearest"
+    )
     spans = _spans(groups, order)
     middles, labels = [(start + stop - 1) / 2 for _, start, stop in spans], [group for group, _, _ in spans]
     axis.set_xticks(middles, labels=labels)
@@ -77,8 +88,14 @@ def draw_matrix(axis: Axes, matrix: Tensor, scale: Scale, groups: Sequence[str] 
 
 
 def draw_circle(
-    axis: Axes, matrix: Tensor, scale: Scale, names: Sequence[str] | None, groups: Sequence[str] | None, order: list[int], strongest: int
-) -> None:  # fmt: skip
+    axis: Axes,
+    matrix: Tensor,
+    scale: Scale,
+    names: Sequence[str] | None,
+    groups: Sequence[str] | None,
+    order: list[int],
+    strongest: int,
+) -> None:
     """The strongest connections as arcs; only their regions are named."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
@@ -96,20 +113,41 @@ def draw_circle(
         bend = (p + q) * 0.12
         share = min(abs(value) / scale.limit, 1.0)
         path = Path([p.tolist(), bend.tolist(), q.tolist()], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
-        axis.add_patch(PathPatch(path, fill=False, edgecolor=colours[k], lw=0.7 + 3.2 * share**0.5, alpha=0.55 + 0.45 * share, capstyle="round"))
+        axis.add_patch(
+            PathPatch(
+                path,
+                fill=False,
+                edgecolor=colours[k],
+                lw=0.7 + 3.2 * share**0.5,
+                alpha=0.55 + 0.45 * share,
+                capstyle="round",
+            )
+        )
         for region in (start, end):
             named[region] = max(named.get(region, 0.0), share)
     x, y = spots.T.numpy()
-    axis.scatter(x, y, s=max(6.0, 900 / len(order)), c=["#222222" if k in named else "#c4c4c4" for k in range(len(order))], zorder=3)
+    axis.scatter(
+        x,
+        y,
+        s=max(6.0, 900 / len(order)),
+        c=["#222222" if k in named else "#c4c4c4" for k in range(len(order))],
+        zorder=3,
+    )
     for region in named if names is not None or len(order) <= 40 else ():
         turn = float(angles[region].rad2deg())
         left = 90 < turn % 360 < 270
         text = names[region] if names is not None else str(region)
         place = 1.06 * spots[region]
         axis.text(
-            float(place[0]), float(place[1]), text, fontsize=6.5, rotation=turn + 180 if left else turn, rotation_mode="anchor", ha="right" if left else "left",
+            float(place[0]),
+            float(place[1]),
+            text,
+            fontsize=6.5,
+            rotation=turn + 180 if left else turn,
+            rotation_mode="anchor",
+            ha="right" if left else "left",
             va="center",
-        )  # fmt: skip
+        )
     room = 1.42 if names is not None else 1.12
     axis.set_xlim(-room, room)
     axis.set_ylim(-room, room)
@@ -129,7 +167,9 @@ def _spans(groups: Sequence[str] | None, order: list[int]) -> list[tuple[str, in
     if groups is None:
         return []
     sorted_ = [groups[k] for k in order]
-    return [(group, sorted_.index(group), len(sorted_) - sorted_[::-1].index(group)) for group in dict.fromkeys(sorted_)]
+    return [
+        (group, sorted_.index(group), len(sorted_) - sorted_[::-1].index(group)) for group in dict.fromkeys(sorted_)
+    ]
 
 
 def _around(order: list[int], groups: Sequence[str] | None) -> tuple[Tensor, Tensor]:

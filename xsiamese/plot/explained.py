@@ -16,22 +16,33 @@ from xsiamese.plot.molecule import plot_molecules, read
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xsiamese.explanation import PairExplanation
+    from xsiamese.plot.shown import Shown
 
 Kind = Literal["molecule", "connectome", "graph"]
 MOST = 4  # pairs in one picture
-REGIONS, DENSE = 30, 0.1  # a network of at least so many nodes, of whose possible edges so many exist, is drawn as a matrix
+REGIONS, DENSE = (
+    30,
+    0.1,
+)  # a network of at least so many nodes, of whose possible edges so many exist, is drawn as a matrix
 
 
 def plot_explained(
-    explanation: PairExplanation, *, kind: Kind | None = None, labels: Sequence[Sequence[str]] | None = None, match: Tensor | None = None,
-    groups: Sequence[str] | None = None, strongest: int = 60, title: str = "",
-) -> Figure:  # fmt: skip
-    """Both graphs of each pair with their values, positive ones pulling together; relevances without a sign on colours that start at 0.
+    explanation: Shown,
+    *,
+    kind: Kind | None = None,
+    labels: Sequence[Sequence[str]] | None = None,
+    match: Tensor | None = None,
+    groups: Sequence[str] | None = None,
+    strongest: int = 60,
+    title: str = "",
+) -> Figure:
+    """Both graphs of each pair with their values, positive ones pulling together; relevances without a sign on colours
+    that start at 0.
 
     Args:
         explanation: of graphs.
-        kind: how they are drawn. None takes molecules for graphs with ``smiles``; connectomes (the first pair only) for networks with as many nodes
+        kind: how they are drawn. None takes molecules for graphs with ``smiles``; connectomes (the first pair only) for
+            networks with as many nodes
             on both sides, dense ones or such whose nodes have the rows of a matrix as features; and else graphs.
         labels: the names of the nodes of a and of b, for a single pair.
         match: for graphs, which node of a is which of b; see :func:`xsiamese.plot.layout.positions`.
@@ -52,13 +63,21 @@ def plot_explained(
     scores = [captions.score(one, 0) for one in shown]
     title = title or captions.title(explanation, MOST)
     if kind == "graph":
-        return plot_graphs([(a, b) for a, b in rows], match=match, title=title, scores=scores, ends=ends, unsigned=explanation.unsigned)
+        return plot_graphs(
+            [(a, b) for a, b in rows], match=match, title=title, scores=scores, ends=ends, unsigned=explanation.unsigned
+        )
     if kind == "molecule":
         both = [one for row in rows for one in row]
         titles = [f"{one.title}   {scores[k // 2]}" if k % 2 == 0 else one.title for k, one in enumerate(both)]
         bonds = [None if one.edges is None else _of_bonds(one) for one in both]
         return plot_molecules(
-            [_smiles(one) for one in both], [one.nodes for one in both], bonds, titles=titles, title=title, ends=ends, unsigned=explanation.unsigned
+            [_smiles(one) for one in both],
+            [one.nodes for one in both],
+            bonds,
+            titles=titles,
+            title=title,
+            ends=ends,
+            unsigned=explanation.unsigned,
         )
     names = None if labels is None else labels[0]
     matrices = [_matrix(explanation[0], side, one) for side, one in enumerate(rows[0])]
@@ -74,18 +93,21 @@ def plot_explained(
     )
 
 
-def _coloured(one: PairExplanation, side: int, labels: Sequence[Sequence[str]] | None) -> Coloured:
+def _coloured(one: Shown, side: int, labels: Sequence[Sequence[str]] | None) -> Coloured:
     """One graph of a single pair."""
     graph, found = one.inputs[side], _masks(one, side)
     graph = graph.to_data_list()[0] if hasattr(graph, "to_data_list") else graph
     nodes, edges = found.get("node_mask"), found.get("edge_mask")
     return Coloured(
-        graph, None if nodes is None else nodes.reshape(len(nodes), -1).sum(1), edges, None if labels is None else labels[side],
+        graph,
+        None if nodes is None else nodes.reshape(len(nodes), -1).sum(1),
+        edges,
+        None if labels is None else labels[side],
         captions.item(one, 0, side),
-    )  # fmt: skip
+    )
 
 
-def _masks(one: PairExplanation, side: int) -> Any:
+def _masks(one: Shown, side: int) -> Any:
     found = one.maps[side]
     if isinstance(found, (tuple, list)):
         if len(found) > 1:
@@ -94,7 +116,7 @@ def _masks(one: PairExplanation, side: int) -> Any:
     return found
 
 
-def _kind(one: PairExplanation, row: Sequence[Coloured]) -> Kind:
+def _kind(one: Shown, row: Sequence[Coloured]) -> Kind:
     if all("smiles" in one.graph for one in row):
         return "molecule"
     sizes = {int(part.graph.num_nodes or 0) for part in row}
@@ -127,25 +149,32 @@ def _smiles(one: Coloured) -> Any:
     if molecule.GetNumAtoms() != one.graph.num_nodes:
         molecule = Chem.AddHs(molecule)
     if molecule.GetNumAtoms() != one.graph.num_nodes:
-        raise ValueError(f"{text} has {molecule.GetNumAtoms()} atoms with hydrogens, and its graph has {one.graph.num_nodes} nodes")
+        raise ValueError(
+            f"{text} has {molecule.GetNumAtoms()} atoms with hydrogens, and its graph has {one.graph.num_nodes} nodes"
+        )
     return molecule
 
 
 def _of_bonds(one: Coloured) -> list[float]:
     ends, values = one.of_edges()
     known = {frozenset(pair): value for pair, value in zip(ends.tolist(), values.tolist(), strict=True)}
-    return [known.get(frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())), 0.0) for bond in _smiles(one).GetBonds()]
+    return [
+        known.get(frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())), 0.0) for bond in _smiles(one).GetBonds()
+    ]
 
 
-def _matrix(one: PairExplanation, side: int, shown: Coloured) -> Tensor:
-    """A value for each connection: of its edge, both directions added up, or of the two features that it is in the rows of a connectivity matrix.
+def _matrix(one: Shown, side: int, shown: Coloured) -> Tensor:
+    """A value for each connection: of its edge, both directions added up, or of the two features that it is in the rows
+    of a connectivity matrix.
 
     Raises:
         ValueError: if there is neither.
     """
     nodes, count = _masks(one, side).get("node_mask"), int(shown.graph.num_nodes or 0)
     if shown.edges is None and not _is_square(_masks(one, side)):
-        raise ValueError('only nodes were explained, and a connectome shows connections: explain parts="edges", or draw kind="graph"')
+        raise ValueError(
+            'only nodes were explained, and a connectome shows connections: explain parts="edges", or draw kind="graph"'
+        )
     matrix = torch.zeros(count, count, dtype=torch.float64)
     if shown.edges is None:
         matrix += nodes.detach().cpu()

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from xsiamese.kinds.graphs.variants import Variants
 from xsiamese.plot.layout import positions
 from xsiamese.plot.scale import Scale
-from xsiamese.variants import Variants
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,8 @@ class Coloured:
     Attributes:
         graph: one ``torch_geometric.data.Data``.
         nodes: a value for each node, shape (nodes,), or None.
-        edges: a value for each entry of ``edge_index``, shape (entries,), or None. Both entries of an undirected edge are added up.
+        edges: a value for each entry of ``edge_index``, shape (entries,), or None. Both entries of an undirected edge
+            are added up.
         labels: a name for each node; None shows their numbers in small graphs.
         title: above it.
         gone: nodes and edges that are drawn as deleted: single numbers, and pairs of them.
@@ -51,14 +52,21 @@ class Coloured:
 
     def strength(self) -> float:
         """The largest absolute value of a node or an edge."""
-        values = torch.cat([self.of_edges()[1], torch.zeros(1) if self.nodes is None else self.nodes.detach().cpu().flatten()])
+        values = torch.cat(
+            [self.of_edges()[1], torch.zeros(1) if self.nodes is None else self.nodes.detach().cpu().flatten()]
+        )
         return float(values.abs().max())
 
 
 def plot_graphs(
-    pairs: Sequence[tuple[Coloured, Coloured]], *, match: Tensor | None = None, title: str = "", scores: Sequence[str] = (),
-    ends: tuple[str, str] = ("apart", "together"), unsigned: bool = False,
-) -> Figure:  # fmt: skip
+    pairs: Sequence[tuple[Coloured, Coloured]],
+    *,
+    match: Tensor | None = None,
+    title: str = "",
+    scores: Sequence[str] = (),
+    ends: tuple[str, str] = ("apart", "together"),
+    unsigned: bool = False,
+) -> Figure:
     """One row a pair: graph a and graph b, with one scale of colours for the nodes and edges of both.
 
     Args:
@@ -85,7 +93,9 @@ def plot_graphs(
             axis.set_xlim(*window[0])
             axis.set_ylim(*window[1])
         if i < len(scores):
-            row[0].text(-0.02, 0.5, scores[i], transform=row[0].transAxes, rotation=90, ha="right", va="center", fontsize=9)
+            row[0].text(
+                -0.02, 0.5, scores[i], transform=row[0].transAxes, rotation=90, ha="right", va="center", fontsize=9
+            )
         if any(part.nodes is not None or part.edges is not None for part in pair):
             scale.bar(figure, list(row))
     if title:
@@ -108,17 +118,27 @@ def draw_graph(axis: Axes, shown: Coloured, spots: Tensor, scale: Scale) -> None
     strong = (values.abs() / scale.limit).clamp(0, 1)
     width = base + 6.5 * strong.sqrt()
     casing = width + 1.4 if shown.edges is not None else torch.full_like(width, base)
-    axis.add_collection(LineCollection(lines[kept], colors=PALE if shown.edges is not None else INK, linewidths=casing.numpy()[kept], zorder=1))
-    axis.add_collection(LineCollection(lines[~kept], colors="#e08214", linewidths=2.4, linestyles=(0, (2, 1.5)), zorder=2))
+    axis.add_collection(
+        LineCollection(
+            lines[kept], colors=PALE if shown.edges is not None else INK, linewidths=casing.numpy()[kept], zorder=1
+        )
+    )
+    axis.add_collection(
+        LineCollection(lines[~kept], colors="#e08214", linewidths=2.4, linestyles=(0, (2, 1.5)), zorder=2)
+    )
     if shown.edges is not None:
         order = strong.argsort().numpy()
         order = order[kept[order]]
-        axis.add_collection(LineCollection(lines[order], colors=scale.colours(values)[order], linewidths=width.numpy()[order], zorder=2))
+        axis.add_collection(
+            LineCollection(lines[order], colors=scale.colours(values)[order], linewidths=width.numpy()[order], zorder=2)
+        )
     lost = torch.tensor([(k,) in shown.gone for k in range(len(spots))], dtype=torch.bool).numpy()
     fill = scale.colours(shown.nodes) if shown.nodes is not None else "#f4f4f4"
     axis.scatter(x, y, s=size, c=fill, edgecolors=INK, linewidths=0.9, zorder=3)
     if lost.any():
-        axis.scatter(x[lost], y[lost], s=1.15 * size, c="white", edgecolors="#e08214", linewidths=2.2, linestyles="--", zorder=4)
+        axis.scatter(
+            x[lost], y[lost], s=1.15 * size, c="white", edgecolors="#e08214", linewidths=2.2, linestyles="--", zorder=4
+        )
     _name(axis, shown, spots, scale.limit, size)
     axis.set_title(shown.title, fontsize=10)
     axis.set_aspect("equal")
@@ -134,7 +154,16 @@ def _name(axis: Axes, shown: Coloured, spots: Tensor, limit: float, size: float)
     dark = torch.zeros(len(spots)) if shown.nodes is None else shown.nodes.detach().cpu().flatten().abs() / limit
     for (x, y), label, strength in zip(spots.tolist(), labels, dark.tolist(), strict=True):
         room = min(9.0, 0.55 * size**0.5 * (1 if len(label) <= 2 else 2 / len(label)))
-        axis.text(x, y, label, fontsize=room, ha="center", va="center_baseline", color="white" if strength > 0.6 else "#222222", zorder=5)
+        axis.text(
+            x,
+            y,
+            label,
+            fontsize=room,
+            ha="center",
+            va="center_baseline",
+            color="white" if strength > 0.6 else "#222222",
+            zorder=5,
+        )
 
 
 def frame(places: Sequence[Tensor]) -> list[tuple[float, float]]:

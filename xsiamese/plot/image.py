@@ -13,19 +13,21 @@ from xsiamese.plot.scale import SIGNED, UNSIGNED
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xsiamese.explanation import PairExplanation
-    from xsiamese.zoo.cards import Preprocessing
+    from xsiamese.plot.shown import Pixels, Shown
 
 Norm = Literal["pair", "each", "global"]
 MOST = 8
 
 
-def plot_pair(explanation: PairExplanation, *, preprocessing: Preprocessing | None = None, norm: Norm = "pair", quantile: float = 0.995) -> Figure:
+def plot_pair(
+    explanation: Shown, *, preprocessing: Pixels | None = None, norm: Norm = "pair", quantile: float = 0.995
+) -> Figure:
     """One row a pair (and a layer): image a, its map, image b, its map.
 
     Args:
         explanation: of images (pairs, channels, h, w); maps are brought to the images' sizes.
-        preprocessing: what turned pixels into inputs, to be undone for showing; without it each image is stretched to its range.
+        preprocessing: what turned pixels into inputs, to be undone for showing; without it each image is stretched to
+            its range.
         norm: what shares a colour scale: the two maps of a "pair", each map by itself ("each"), or all ("global").
         quantile: which quantile of the absolute values gets the full colour.
 
@@ -48,7 +50,11 @@ def plot_pair(explanation: PairExplanation, *, preprocessing: Preprocessing | No
 
     images = [_pixels(side, name, preprocessing) for name, side in zip("ab", explanation.inputs, strict=True)]
     grown = explanation.upsample()
-    rows = [(pair, layer, maps) for pair in range(min(len(explanation), MOST)) for layer, maps in enumerate(_layers(grown, pair))]
+    rows = [
+        (pair, layer, maps)
+        for pair in range(min(len(explanation), MOST))
+        for layer, maps in enumerate(_layers(grown, pair))
+    ]
     figure = Figure(figsize=(9.2, 2.45 * len(rows) + 0.55), layout="constrained")
     axes = figure.subplots(len(rows), 4, squeeze=False)
     colours = UNSIGNED if explanation.unsigned else SIGNED
@@ -62,14 +68,25 @@ def plot_pair(explanation: PairExplanation, *, preprocessing: Preprocessing | No
             line[2 * side].imshow(picture, cmap="gray", vmin=0, vmax=1)
             line[2 * side + 1].imshow(0.5 + 0.5 * grey, cmap="gray", vmin=0, vmax=1)
             strength = (maps[side].abs() / limit).clamp(0, 1).sqrt().numpy()
-            line[2 * side + 1].imshow(maps[side].numpy(), cmap=colours, vmin=0 if explanation.unsigned else -limit, vmax=limit, alpha=0.9 * strength)
+            line[2 * side + 1].imshow(
+                maps[side].numpy(),
+                cmap=colours,
+                vmin=0 if explanation.unsigned else -limit,
+                vmax=limit,
+                alpha=0.9 * strength,
+            )
             line[2 * side].set_title(captions.item(explanation, pair, side), fontsize=9)
             line[2 * side + 1].set_title(_map_title(explanation, layer, side), fontsize=9)
         line[0].set_ylabel(captions.score(explanation, pair), fontsize=9)
         for axis in line:
             axis.set_xticks([])
             axis.set_yticks([])
-        bar = figure.colorbar(ScalarMappable(Normalize(0 if explanation.unsigned else -shared, shared), colours), ax=line, fraction=0.025, pad=0.01)
+        bar = figure.colorbar(
+            ScalarMappable(Normalize(0 if explanation.unsigned else -shared, shared), colours),
+            ax=line,
+            fraction=0.025,
+            pad=0.01,
+        )
         if not explanation.unsigned:
             low, high = captions.ends(explanation)
             bar.set_ticks([-shared, 0, shared], labels=[low, "0", high])
@@ -77,7 +94,7 @@ def plot_pair(explanation: PairExplanation, *, preprocessing: Preprocessing | No
     return figure
 
 
-def _pixels(side: Any, name: str, preprocessing: Preprocessing | None) -> Tensor:
+def _pixels(side: Any, name: str, preprocessing: Pixels | None) -> Tensor:
     if not isinstance(side, Tensor) or side.dim() != 4 or side.shape[1] not in (1, 3):
         what = tuple(side.shape) if isinstance(side, Tensor) else type(side).__name__
         raise ValueError(f"input {name} is {what}: plot() draws images (pairs, 1 or 3 channels, h, w)")
@@ -89,13 +106,15 @@ def _pixels(side: Any, name: str, preprocessing: Preprocessing | None) -> Tensor
     return stretched
 
 
-def _layers(explanation: PairExplanation, pair: int) -> list[list[Tensor]]:
+def _layers(explanation: Shown, pair: int) -> list[list[Tensor]]:
     """For each layer the two maps (h, w) of a pair: channels are summed, which keeps sums."""
     sides = [value if isinstance(value, tuple) else (value,) for value in explanation.maps]
     found = []
     for both in zip(*sides, strict=True):
         if any(m.dim() != 4 for m in both):
-            raise ValueError(f"a map of shape {tuple(both[0].shape)} is no grid (pairs, channels, h, w): give a layout= for tokens")
+            raise ValueError(
+                f"a map of shape {tuple(both[0].shape)} is no grid (pairs, channels, h, w): give a layout= for tokens"
+            )
         found.append([m[pair].detach().float().cpu().sum(0) for m in both])
     return found
 
@@ -105,7 +124,7 @@ def _scale(maps: list[Tensor], quantile: float) -> float:
     return max(float(values.quantile(quantile)) if values.numel() < 2**24 else float(values.max()), 1e-12)
 
 
-def _map_title(explanation: PairExplanation, layer: int, side: int) -> str:
+def _map_title(explanation: Shown, layer: int, side: int) -> str:
     names = explanation.parameters.get("layer")
     if captions.held(explanation) == side:
         return "held fixed"

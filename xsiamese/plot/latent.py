@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 Reduction = Literal["pca", "umap"]
 
 
-def latent_space(embeddings: Tensor, labels: Tensor, classes: Sequence[str] = (), title: str = "", limits: Tensor | None = None, legend: bool = True) -> Figure:
+def latent_space(
+    embeddings: Tensor,
+    labels: Tensor,
+    classes: Sequence[str] = (),
+    title: str = "",
+    limits: Tensor | None = None,
+    legend: bool = True,
+) -> Figure:
     """The embeddings of items in the plane, coloured by class.
 
     Args:
@@ -43,7 +50,14 @@ def latent_space(embeddings: Tensor, labels: Tensor, classes: Sequence[str] = ()
     axes.set_xlabel("$z_1$")
     axes.set_ylabel("$z_2$")
     if named:
-        shown = axes.legend(markerscale=(40 / size) ** 0.5, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, handletextpad=0.1)
+        shown = axes.legend(
+            markerscale=(40 / size) ** 0.5,
+            fontsize="small",
+            loc="center left",
+            bbox_to_anchor=(1.0, 0.5),
+            frameon=False,
+            handletextpad=0.1,
+        )
         for handle in shown.legend_handles:
             if handle is not None:
                 handle.set_alpha(1)
@@ -51,7 +65,9 @@ def latent_space(embeddings: Tensor, labels: Tensor, classes: Sequence[str] = ()
 
 
 def plane(embeddings: Tensor, reduction: Reduction = "pca", seed: int = 0) -> Tensor:
-    """Embeddings as points in the plane, shape (items, 2): as they are if they have two dimensions, else by PCA or UMAP."""
+    """Embeddings as points in the plane, shape (items, 2): as they are if they have two dimensions, else by PCA or
+    UMAP.
+    """
     z = embeddings.flatten(1).float()
     if z.shape[1] == 2:
         return z

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xsiamese.variants import Variants
+from xsiamese.kinds.graphs.variants import Variants
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data
@@ -20,8 +20,10 @@ SHARED = 0.6  # of the edges of the larger graph
 def positions(a: Data, b: Data, match: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Places of the nodes of two graphs, shapes (nodes, 2), such that matched nodes are near each other in both.
 
-    A graph with ``pos`` keeps it. Otherwise the distances in the picture follow the distances in the graph (:cite:t:`kamada1989`). Two graphs that share
-    most of their edges are laid out as one, so that matched nodes are in the very same place; of others each has a layout of its own, and b is turned and
+    A graph with ``pos`` keeps it. Otherwise the distances in the picture follow the distances in the graph
+    (:cite:t:`kamada1989`). Two graphs that share
+    most of their edges are laid out as one, so that matched nodes are in the very same place; of others each has a
+    layout of its own, and b is turned and
     mirrored onto a. The same graphs always get the same places.
 
     Args:
@@ -111,7 +113,9 @@ def _spread(near: Tensor) -> Tensor:
         nodes = sorted(part)
         inner = whole.subgraph(nodes)
         found = nx.spring_layout(inner, seed=0, iterations=100) if len(nodes) > LARGE else nx.kamada_kawai_layout(inner)
-        spots = _upright(torch.tensor(np.stack([found[k] for k in nodes]), dtype=torch.float64) * (len(nodes) - 1) ** 0.5)
+        spots = _upright(
+            torch.tensor(np.stack([found[k] for k in nodes]), dtype=torch.float64) * (len(nodes) - 1) ** 0.5
+        )
         spots[:, 0] += right + 0.9 - float(spots[:, 0].min())
         right = float(spots[:, 0].max())
         placed[nodes] = spots

@@ -18,9 +18,16 @@ Values = Sequence[float] | Tensor | None
 
 
 def plot_molecules(
-    molecules: Sequence[Any], atoms: Sequence[Values], bonds: Sequence[Values] = (None, None), *, titles: Sequence[str] = ("a", "b"), title: str = "",
-    ends: tuple[str, str] = ("apart", "together"), limit: float | None = None, unsigned: bool = False,
-) -> Figure:  # fmt: skip
+    molecules: Sequence[Any],
+    atoms: Sequence[Values],
+    bonds: Sequence[Values] = (None, None),
+    *,
+    titles: Sequence[str] = ("a", "b"),
+    title: str = "",
+    ends: tuple[str, str] = ("apart", "together"),
+    limit: float | None = None,
+    unsigned: bool = False,
+) -> Figure:
     """Pairs of molecules side by side, what the two share drawn in one orientation, with one scale of colours.
 
     Args:
@@ -46,7 +53,11 @@ def plot_molecules(
 
     bonds = [*bonds, *[None] * (len(molecules) - len(bonds))]
     scale = Scale(limit or strongest([*atoms, *bonds]), ends, unsigned, pale=True)
-    drawn = [one for k in range(0, len(molecules), 2) for one in oriented([read(molecule) for molecule in molecules[k : k + 2]])]
+    drawn = [
+        one
+        for k in range(0, len(molecules), 2)
+        for one in oriented([read(molecule) for molecule in molecules[k : k + 2]])
+    ]
     rows = -(-len(drawn) // 2)
     figure = new_figure(9.2, 3.7 * rows + 0.4)
     axes = figure.subplots(rows, 2, squeeze=False).flatten().tolist()
@@ -63,15 +74,21 @@ def plot_molecules(
 
 
 def molecule_svg(
-    molecule: Any, atoms: Values = None, bonds: Values = None, *, limit: float | None = None, size: tuple[int, int] = (420, 340),
+    molecule: Any,
+    atoms: Values = None,
+    bonds: Values = None,
+    *,
+    limit: float | None = None,
+    size: tuple[int, int] = (420, 340),
     unsigned: bool = False,
-) -> str:  # fmt: skip
+) -> str:
     """One molecule as SVG text.
 
     Args:
         molecule: an RDKit molecule or a SMILES.
         atoms, bonds: a value for each, or None.
-        limit: the value of the full colour; None takes the largest there is. Give the same one for molecules that are to be compared.
+        limit: the value of the full colour; None takes the largest there is. Give the same one for molecules that are
+            to be compared.
         size: width and height in pixels.
         unsigned: whether values are relevances without a sign, whose colours start at 0.
 
@@ -142,7 +159,10 @@ def _painted(molecule: Any, atoms: Values, bonds: Values, scale: Scale, size: tu
         found = scale.colours(numbers)
         return {k: tuple(found[k, :3]) for k in (numbers.abs() > 0.03 * scale.limit).nonzero().flatten().tolist()}
 
-    of_atoms, of_bonds = colours(atoms, molecule.GetNumAtoms(), "atoms"), colours(bonds, molecule.GetNumBonds(), "bonds")
+    of_atoms, of_bonds = (
+        colours(atoms, molecule.GetNumAtoms(), "atoms"),
+        colours(bonds, molecule.GetNumBonds(), "bonds"),
+    )
     canvas = (rdMolDraw2D.MolDraw2DSVG if kind == "svg" else rdMolDraw2D.MolDraw2DCairo)(*size)
     options: Any = canvas.drawOptions()
     options.useBWAtomPalette()
@@ -152,9 +172,14 @@ def _painted(molecule: Any, atoms: Values, bonds: Values, scale: Scale, size: tu
     options.fillHighlights = True
     options.clearBackground = True
     rdMolDraw2D.PrepareAndDrawMolecule(
-        canvas, molecule, highlightAtoms=list(of_atoms), highlightAtomColors=of_atoms, highlightBonds=list(of_bonds), highlightBondColors=of_bonds,
+        canvas,
+        molecule,
+        highlightAtoms=list(of_atoms),
+        highlightAtomColors=of_atoms,
+        highlightBonds=list(of_bonds),
+        highlightBondColors=of_bonds,
         highlightAtomRadii=dict.fromkeys(of_atoms, 0.36),
-    )  # fmt: skip
+    )
     canvas.FinishDrawing()
     text = canvas.GetDrawingText()
     return text.encode() if isinstance(text, str) else text

@@ -1,4 +1,6 @@
-"""Pictures of robust explanations: convergence, explanations of one query over many references, and an invariance on a table."""
+"""Pictures of robust explanations: convergence, explanations of one query over many references, and an invariance on a
+table.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +25,19 @@ COLOURS = ("#3b6fb6", "#d9822b", "#4f9d69", "#8c4f9d")
 
 
 class Course(Protocol):
-    """The course of an optimisation of many pairs: ``steps``, shape (records,), and in ``course`` the diagnostics, each (records, pairs)."""
+    """The course of an optimisation of many pairs: ``steps``, shape (records,), and in ``course`` the diagnostics, each
+    (records, pairs).
+    """
 
     steps: Tensor
     course: Any
 
 
-def convergence(traces: Course | Mapping[str, Course], title: str = "", tolerances: Mapping[str, float] | None = None) -> Figure:
-    """Four diagnostics against iterations on a logarithmic scale: the median over pairs, and the band between the quartiles.
+def convergence(
+    traces: Course | Mapping[str, Course], title: str = "", tolerances: Mapping[str, float] | None = None
+) -> Figure:
+    """Four diagnostics against iterations on a logarithmic scale: the median over pairs, and the band between the
+    quartiles.
 
     Args:
         traces: the course of an optimisation, or several by name.
@@ -50,7 +57,9 @@ def convergence(traces: Course | Mapping[str, Course], title: str = "", toleranc
                 raise ValueError(f"the trace {name!r} has no records: nothing can be drawn")
             if values.dim() == 3:
                 values = values.amax(2) if values.shape[2] else values.new_zeros(values.shape[:2])
-            low, middle, high = torch.quantile(values, torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64), dim=1).clamp(min=FLOOR.get(key, 1e-8))
+            low, middle, high = torch.quantile(
+                values, torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64), dim=1
+            ).clamp(min=FLOOR.get(key, 1e-8))
             steps = trace.steps.cpu().numpy()
             axes.fill_between(steps, low.numpy(), high.numpy(), color=colour, alpha=0.2, linewidth=0)
             axes.plot(steps, middle.numpy(), color=colour, label=f"{name} ({values.shape[1]} pairs)".strip())
@@ -67,10 +76,12 @@ def convergence(traces: Course | Mapping[str, Course], title: str = "", toleranc
 
 
 def stability(relevances: Mapping[str, Tensor], names: Sequence[str] = (), k: int = 4, title: str = "") -> Figure:
-    """Explanations of one query over many references: one panel a method, one line a reference, dots on the k most relevant units.
+    """Explanations of one query over many references: one panel a method, one line a reference, dots on the k most
+    relevant units.
 
     Args:
-        relevances: by the name of the method, shape (references, units) each; their absolute values are drawn in parts of each line's largest.
+        relevances: by the name of the method, shape (references, units) each; their absolute values are drawn in parts
+            of each line's largest.
         names: of the units.
         k: how many units of a line are marked.
         title: of the picture.
@@ -81,7 +92,10 @@ def stability(relevances: Mapping[str, Tensor], names: Sequence[str] = (), k: in
     maps = {name: value.detach().abs().double().cpu() for name, value in relevances.items()}
     shapes = {tuple(value.shape) for value in maps.values()}
     if len(shapes) != 1:
-        raise ValueError(f"relevances have shapes {', '.join(map(str, sorted(shapes)))}: the same references and units are needed for every method")
+        raise ValueError(
+            f"relevances have shapes {', '.join(map(str, sorted(shapes)))}: the same references and units are needed "
+            "for every method"
+        )
     references, units = shapes.pop()
     if not 1 <= k <= units:
         raise ValueError(f"k={k}: between 1 and the {units} units")
@@ -91,16 +105,30 @@ def stability(relevances: Mapping[str, Tensor], names: Sequence[str] = (), k: in
         shown = (values / values.amax(1, keepdim=True).clamp(min=1e-12))[:, order]
         image = axes.imshow(shown.numpy(), cmap="Purples", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
         top = shown.argsort(dim=1, descending=True, stable=True)[:, :k]
-        axes.scatter(top.flatten().numpy(), torch.arange(references).repeat_interleave(k).numpy(), s=5, color="#d9822b", linewidths=0)
+        axes.scatter(
+            top.flatten().numpy(),
+            torch.arange(references).repeat_interleave(k).numpy(),
+            s=5,
+            color="#d9822b",
+            linewidths=0,
+        )
         axes.set_title(f"{name}\ntop-{k} overlap {_overlap(top, units):.2f}", fontsize=10)
-        axes.set_xticks(range(units), [names[i] if i < len(names) else str(i) for i in order.tolist()], rotation=90, fontsize=7)
+        axes.set_xticks(
+            range(units), [names[i] if i < len(names) else str(i) for i in order.tolist()], rotation=90, fontsize=7
+        )
         axes.set_ylabel("reference")
     figure.colorbar(image, ax=figure.axes, fraction=0.02, pad=0.01, label="relevance / largest of the line")
     figure.suptitle(title or "One query, many references", fontsize=11)
     return figure
 
 
-def invariance_table(mask: Tensor, names: Sequence[str], values: Sequence[str] = (), others: Mapping[str, Tensor] | None = None, title: str = "") -> Figure:
+def invariance_table(
+    mask: Tensor,
+    names: Sequence[str],
+    values: Sequence[str] = (),
+    others: Mapping[str, Tensor] | None = None,
+    title: str = "",
+) -> Figure:
     """The invariance of one query on a table: a bar for each column, the most relevant on top.
 
     Args:
@@ -123,7 +151,14 @@ def invariance_table(mask: Tensor, names: Sequence[str], values: Sequence[str] =
     axes.barh(range(len(mask)), mask[order].numpy(), color="#7b5ea7", height=0.7, label="invariance")
     for colour, (name, other) in zip(COLOURS[1:], (others or {}).items(), strict=False):
         scaled = other.detach().abs().double().cpu().flatten()
-        axes.scatter((scaled / scaled.max().clamp(min=1e-12))[order].numpy(), range(len(mask)), s=18, color=colour, label=f"{name} / its largest", zorder=3)
+        axes.scatter(
+            (scaled / scaled.max().clamp(min=1e-12))[order].numpy(),
+            range(len(mask)),
+            s=18,
+            color=colour,
+            label=f"{name} / its largest",
+            zorder=3,
+        )
     axes.set_yticks(range(len(mask)), labels, fontsize=8)
     axes.set_xlim(0, 1.02)
     axes.set_xlabel("relevance")

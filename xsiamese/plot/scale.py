@@ -20,7 +20,8 @@ UNSIGNED = "Purples"
 
 @dataclass(frozen=True)
 class Scale:
-    """Values that pull either way are red or blue, with 0 white in the middle; relevances that have no sign go from white at 0 to purple.
+    """Values that pull either way are red or blue, with 0 white in the middle; relevances that have no sign go from
+    white at 0 to purple.
 
     Attributes:
         limit: the value of the full colour.
@@ -65,11 +66,16 @@ class Scale:
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
-        bar = figure.colorbar(ScalarMappable(Normalize(self.low, self.limit), self.map), ax=axes, fraction=0.03, pad=0.02, aspect=24)
+        bar = figure.colorbar(
+            ScalarMappable(Normalize(self.low, self.limit), self.map), ax=axes, fraction=0.03, pad=0.02, aspect=24
+        )
         if self.unsigned:
             bar.set_ticks([0, self.limit], labels=["0", f"{self.ends[1]}\n{self.limit:.2g}"])
         else:
-            bar.set_ticks([self.low, 0, self.limit], labels=[f"{self.ends[0]}\n−{self.limit:.2g}", "0", f"{self.ends[1]}\n+{self.limit:.2g}"])
+            bar.set_ticks(
+                [self.low, 0, self.limit],
+                labels=[f"{self.ends[0]}\n−{self.limit:.2g}", "0", f"{self.ends[1]}\n+{self.limit:.2g}"],
+            )
         bar.ax.tick_params(labelsize=8)
         bar.outline.set_visible(False)
         return bar

@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from xsiamese.data.tabular import Columns
-    from xsiamese.explanation import PairExplanation
+    from xsiamese.plot.shown import Shown, Table
 
 MOST = 4  # pairs in one picture
 
 
-def plot_rows(explanation: PairExplanation, *, columns: Columns | None = None, names: Sequence[str] = (), most: int = 20, title: str = "") -> Figure:
+def plot_rows(
+    explanation: Shown, *, columns: Table | None = None, names: Sequence[str] = (), most: int = 20, title: str = ""
+) -> Figure:
     """One row a pair: a bar for each column of a, the same for b, the strongest on top, all of a pair on one scale.
 
     Args:
         explanation: of rows (pairs, features), its maps of the same shape.
-        columns: of the table that the rows are of: a category is one bar, and values are written in the units of the table.
+        columns: of the table that the rows are of: a category is one bar, and values are written in the units of the
+            table.
         names: of the features, if there are no ``columns``; their numbers by default.
         most: how many columns are shown, the strongest of each pair.
         title: above the picture; the method by default.
@@ -39,7 +41,8 @@ def plot_rows(explanation: PairExplanation, *, columns: Columns | None = None, n
     Example:
         >>> from xsiamese import PairSaliency, SiameseModel
         >>> model = SiameseModel(torch.nn.Linear(3, 2), "euclidean")
-        >>> figure = PairSaliency(model).explain((torch.ones(1, 3), torch.zeros(1, 3))).plot(names=["length", "width", "age"])
+        >>> explanation = PairSaliency(model).explain((torch.ones(1, 3), torch.zeros(1, 3)))
+        >>> figure = explanation.plot(names=["length", "width", "age"])
     """
     maps, texts, names = _by_column(explanation, columns, names)
     pairs = min(len(explanation), MOST)
@@ -61,13 +64,20 @@ def plot_rows(explanation: PairExplanation, *, columns: Columns | None = None, n
     return figure
 
 
-def _bars(axes: Axes, values: Tensor, labels: list[str], limit: float, explanation: PairExplanation) -> None:
+def _bars(axes: Axes, values: Tensor, labels: list[str], limit: float, explanation: Shown) -> None:
     from matplotlib import colormaps
     from matplotlib.colors import Normalize
 
     low = 0.0 if explanation.unsigned else -limit
     scale, colours = Normalize(low, limit), colormaps[UNSIGNED if explanation.unsigned else SIGNED]
-    axes.barh(range(len(values)), values.numpy(), color=colours(scale(values.numpy())), edgecolor=INK, linewidth=0.5, height=0.72)
+    axes.barh(
+        range(len(values)),
+        values.numpy(),
+        color=colours(scale(values.numpy())),
+        edgecolor=INK,
+        linewidth=0.5,
+        height=0.72,
+    )
     axes.set_yticks(range(len(values)), labels, fontsize=8)
     axes.set_xlim(1.05 * low, 1.05 * limit)
     axes.tick_params(axis="x", labelsize=8)
@@ -79,19 +89,44 @@ def _bars(axes: Axes, values: Tensor, labels: list[str], limit: float, explanati
         axes.spines[side].set_visible(False)
 
 
-def _by_column(explanation: PairExplanation, columns: Columns | None, names: Sequence[str]) -> tuple[list[Tensor], list[list[list[str]]], Sequence[str]]:
+def _by_column(
+    explanation: Shown, columns: Table | None, names: Sequence[str]
+) -> tuple[list[Tensor], list[list[list[str]]], Sequence[str]]:
     """The maps (pairs, columns) of both sides, the values of their rows as texts, and the columns' names."""
     for name, rows, found in zip("ab", explanation.inputs, explanation.maps, strict=True):
-        if not isinstance(rows, Tensor) or not isinstance(found, Tensor) or rows.dim() != 2 or found.shape != rows.shape:
-            what, of = (tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__ for value in (found, rows))
-            raise ValueError(f"the map of {name} is {what} and the input {of}: bars need a value for each feature of a row, as integrated gradients give it")
+        if (
+            not isinstance(rows, Tensor)
+            or not isinstance(found, Tensor)
+            or rows.dim() != 2
+            or found.shape != rows.shape
+        ):
+            what, of = (
+                tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__ for value in (found, rows)
+            )
+            raise ValueError(
+                f"the map of {name} is {what} and the input {of}: bars need a value for each feature of a row, as "
+                "integrated gradients give it"
+            )
     width, other = (found.shape[1] for found in explanation.maps)
     fits = len(columns.features) if columns is not None else len(names) or width
     if not width == other == fits:
-        raise ValueError(f"a has {width} features, b {other}, and there are columns or names of {fits}: bars of one table are drawn")
+        raise ValueError(
+            f"a has {width} features, b {other}, and there are columns or names of {fits}: bars of one table are drawn"
+        )
     maps = [found.detach().double().cpu() for found in explanation.maps]
     rows = [side.detach().double().cpu() for side in explanation.inputs]
     if columns is None:
-        return maps, [[[f"{value:.5g}" for value in row] for row in side.tolist()] for side in rows], names or [str(i) for i in range(width)]
-    texts = [[[value if isinstance(value, str) else f"{value:.5g}" for value in row.values()] for row in columns.undo(side)] for side in rows]
-    return [columns.by_column(found, "amax" if explanation.unsigned else "sum") for found in maps], texts, [column.name for column in columns.columns]
+        return (
+            maps,
+            [[[f"{value:.5g}" for value in row] for row in side.tolist()] for side in rows],
+            names or [str(i) for i in range(width)],
+        )
+    texts = [
+        [[value if isinstance(value, str) else f"{value:.5g}" for value in row.values()] for row in columns.undo(side)]
+        for side in rows
+    ]
+    return (
+        [columns.by_column(found, "amax" if explanation.unsigned else "sum") for found in maps],
+        texts,
+        [column.name for column in columns.columns],
+    )

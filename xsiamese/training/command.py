@@ -36,9 +36,11 @@ class Options:
         weights: Of the backbone, for example DEFAULT; none if left out.
         size: The height and width of the images, for networks that take any.
         same_label: The label of a same pair in a CSV.
-        target: Of a table, or a CSV of SMILES: the column that says what is alike. Texts are classes, numbers are alike where they are close.
+        target: Of a table, or a CSV of SMILES: the column that says what is alike. Texts are classes, numbers are alike
+            where they are close.
         close: Of a table: the share of all pairs whose targets count as close; 0.1 if left out.
-        missing: Of a table: what to do with rows that lack a value; "refuse" if left out, "drop" leaves them out, "fill" takes the mean.
+        missing: Of a table: what to do with rows that lack a value; "refuse" if left out, "drop" leaves them out,
+            "fill" takes the mean.
         without: Of a table: a column to leave out; can be given again.
         layers: Of a graph network.
         hidden: Features of a node in each of its layers.
@@ -104,23 +106,34 @@ class Options:
     resume: bool = False
 
 
-def train(network: str | None = None, dataset: str | None = None, /, *, options: Annotated[Options | None, Parameter(name="*")] = None) -> None:
-    """Train a network of the zoo and write curves, latent space, metrics and a checkpoint that ``xsiamese explain --model`` takes.
+def train(
+    network: str | None = None,
+    dataset: str | None = None,
+    /,
+    *,
+    options: Annotated[Options | None, Parameter(name="*")] = None,
+) -> None:
+    """Train a network of the zoo and write curves, latent space, metrics and a checkpoint that ``xsiamese explain
+    --model`` takes.
 
     Parameters
     ----------
     network
         See ``xsiamese zoo``: siamese-contrastive, triplet-loss-net, koch, livieris, ...
     dataset
-        Images: MNIST, FashionMNIST, KMNIST, Omniglot, a folder with a folder of images per class, or a CSV of pairs (path_a, path_b, label).
-        Graphs: MUTAG, Mutagenicity or another TUDataset, AIDS700nef, LINUX, a CSV with a column of SMILES, or a folder of connectivity matrices.
+        Images: MNIST, FashionMNIST, KMNIST, Omniglot, a folder with a folder of images per class, or a CSV of pairs
+            (path_a, path_b, label).
+        Graphs: MUTAG, Mutagenicity or another TUDataset, AIDS700nef, LINUX, a CSV with a column of SMILES, or a folder
+            of connectivity matrices.
         Tables, for siamese-mlp: a CSV with a header, and --target COLUMN.
     """
     import logging
 
     from xsiamese.training.run import train as run
 
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)  # its hints are not about this training
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(
+        logging.WARNING
+    )  # its hints are not about this training
     given = options or Options()
     settings = _configured(given, network) if given.config is not None else _named(given, network, dataset)
     trained = run(settings)
@@ -153,19 +166,48 @@ def _named(given: Options, network: str | None, dataset: str | None) -> Settings
     from xsiamese.training.settings import Settings, sized
 
     if network is None or dataset is None:
-        raise ValueError("a network and a data set are needed: xsiamese train siamese-contrastive MNIST --data DIR (or --config config.yml)")
+        raise ValueError(
+            "a network and a data set are needed: xsiamese train siamese-contrastive MNIST --data DIR (or --config "
+            "config.yml)"
+        )
     alike = (
-        "data", "lr", "epochs", "batch_size", "optimizer", "schedule", "clip", "patience", "same_label", "animation", "reduction", "log_interval", "logger",
-        "seed", "device", "devices", "precision", "resume",
-    )  # fmt: skip
+        "data",
+        "lr",
+        "epochs",
+        "batch_size",
+        "optimizer",
+        "schedule",
+        "clip",
+        "patience",
+        "same_label",
+        "animation",
+        "reduction",
+        "log_interval",
+        "logger",
+        "seed",
+        "device",
+        "devices",
+        "precision",
+        "resume",
+    )
     building, reading = (
         ("dimensions", "backbone", "weights", "layers", "hidden", "readout", "comparison"),
         ("target", "close", "missing", "without", "pattern", "by", "neighbours", "density", "shared"),
     )
-    arguments, read = ({name: getattr(given, name) for name in names if getattr(given, name) is not None} for names in (building, reading))
+    arguments, read = (
+        {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+        for names in (building, reading)
+    )
     rest: dict[str, Any] = {name: getattr(given, name) for name in alike}
     settings = Settings(
-        network, dataset, output=given.output or Path("tmp"), valid=given.valid_size, test=given.test_size, arguments=arguments, reading=read, **rest
+        network,
+        dataset,
+        output=given.output or Path("tmp"),
+        valid=given.valid_size,
+        test=given.test_size,
+        arguments=arguments,
+        reading=read,
+        **rest,
     )
     if given.weight_decay is not None:
         settings = settings.changed(options={**settings.recipe.options, "weight_decay": given.weight_decay})

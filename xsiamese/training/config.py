@@ -99,8 +99,13 @@ class Config(_Keys):
 
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    "": Config, "image": Image, "image.normalization": Normalization, "hyperparameters": Hyperparameters, "early_stopping": Early, "LRScheduler": Plateau,
-}  # fmt: skip
+    "": Config,
+    "image": Image,
+    "image.normalization": Normalization,
+    "hyperparameters": Hyperparameters,
+    "early_stopping": Early,
+    "LRScheduler": Plateau,
+}
 
 
 def read_config(path: Path) -> Config:
@@ -118,26 +123,38 @@ def read_config(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not YAML: {error}".replace("\n", " ")) from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}: keys and values are needed (data_path, backbone_model, image, hyperparameters, ...)")
+        raise ValueError(
+            f"{path} holds {type(content).__name__}: keys and values are needed (data_path, backbone_model, image, "
+            "hyperparameters, ...)"
+        )
     try:
         return Config.model_validate(content)
     except ValidationError as error:
         problem = error.errors()[0]
-        raise ValueError(f"{path}: {_told(problem)}" + (f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else "")) from None
+        raise ValueError(
+            f"{path}: {_told(problem)}" + (f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else "")
+        ) from None
 
 
 def settings_from(config: Config, output: Path | None = None) -> tuple[Settings, list[str]]:
     """The training that a config.yml describes, and what of it cannot be followed to the letter.
 
-    ``pretrained`` asks torchvision for its default weights. The optimiser gets ``weight_decay``, and SGD ``momentum`` and ``nesterov`` too.
+    ``pretrained`` asks torchvision for its default weights. The optimiser gets ``weight_decay``, and SGD ``momentum``
+    and ``nesterov`` too.
     """
     import torch
 
     image, hyper = config.image, config.hyperparameters
     if len(image.normalization.mean) != image.Channels or len(image.normalization.std) != image.Channels:
         sizes = f"{len(image.normalization.mean)} means and {len(image.normalization.std)} stds"
-        raise ValueError(f"image.normalization has {sizes} for image.Channels={image.Channels}: one of each a channel is needed")
-    notes = [f"{name} is set but not used here" for name, value in (("image.hue", image.hue), ("hyperparameters.num_workers", hyper.num_workers)) if value]
+        raise ValueError(
+            f"image.normalization has {sizes} for image.Channels={image.Channels}: one of each a channel is needed"
+        )
+    notes = [
+        f"{name} is set but not used here"
+        for name, value in (("image.hue", image.hue), ("hyperparameters.num_workers", hyper.num_workers))
+        if value
+    ]
     device = "cuda" if config.cuda and torch.cuda.is_available() else "cpu"
     if config.cuda and device == "cpu":
         notes.append("cuda is asked for and not there: the CPU is used")
@@ -146,19 +163,41 @@ def settings_from(config: Config, output: Path | None = None) -> tuple[Settings,
         options |= {"momentum": hyper.momentum, "nesterov": hyper.nesterov}
     schedule = config.LRScheduler
     settings = Settings(
-        "livieris", config.data_path, output=output or Path(config.checkpoints_path), lr=hyper.learning_rate, epochs=hyper.epochs, batch_size=hyper.batch_size,
-        optimizer=hyper.optimizer, schedule="plateau" if schedule else "constant", options=options, clip=hyper.max_norm,
-        plateau={"patience": schedule.patience, "factor": schedule.factor, "min_lr": schedule.min_lr} if schedule else {},
-        patience=config.early_stopping.patience if config.early_stopping else None, min_delta=config.early_stopping.min_delta if config.early_stopping else 0.0,
-        valid=config.valid_size, test=config.test_size, iterations=config.number_of_iterations, seed=config.seed, device=device,
-        devices=[config.gpu] if device == "cuda" else 1, progress=hyper.verbose,
+        "livieris",
+        config.data_path,
+        output=output or Path(config.checkpoints_path),
+        lr=hyper.learning_rate,
+        epochs=hyper.epochs,
+        batch_size=hyper.batch_size,
+        optimizer=hyper.optimizer,
+        schedule="plateau" if schedule else "constant",
+        options=options,
+        clip=hyper.max_norm,
+        plateau={"patience": schedule.patience, "factor": schedule.factor, "min_lr": schedule.min_lr}
+        if schedule
+        else {},
+        patience=config.early_stopping.patience if config.early_stopping else None,
+        min_delta=config.early_stopping.min_delta if config.early_stopping else 0.0,
+        valid=config.valid_size,
+        test=config.test_size,
+        iterations=config.number_of_iterations,
+        seed=config.seed,
+        device=device,
+        devices=[config.gpu] if device == "cuda" else 1,
+        progress=hyper.verbose,
         arguments={"backbone": config.backbone_model, "weights": "DEFAULT" if config.pretrained else None},
-        preprocessing=Preprocessing(image.size, image.Channels, tuple(image.normalization.mean), tuple(image.normalization.std)),
-        augment=Augment(
-            horizontal=image.HorizontalFlip, vertical=image.VerticalFlip, degrees=image.RandomRotationDegrees, brightness=image.brightness,
-            contrast=image.contrast, saturation=image.saturation,
+        preprocessing=Preprocessing(
+            image.size, image.Channels, tuple(image.normalization.mean), tuple(image.normalization.std)
         ),
-    )  # fmt: skip
+        augment=Augment(
+            horizontal=image.HorizontalFlip,
+            vertical=image.VerticalFlip,
+            degrees=image.RandomRotationDegrees,
+            brightness=image.brightness,
+            contrast=image.contrast,
+            saturation=image.saturation,
+        ),
+    )
     return settings, notes
 
 
@@ -169,5 +208,7 @@ def _told(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         place = SECTIONS[".".join(map(str, problem["loc"][:-1]))]
         near = get_close_matches(str(problem["loc"][-1]), list(place.model_fields), n=1, cutoff=0.4)
-        return f"{key} is no key" + (f"; did you mean {near[0]}?" if near else f"; known: {', '.join(place.model_fields)}")
+        return f"{key} is no key" + (
+            f"; did you mean {near[0]}?" if near else f"; known: {', '.join(place.model_fields)}"
+        )
     return f"{key}={problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xsiamese.calibration import calibrate
+from xsiamese.branches.intact import intact
 from xsiamese.data.items import Items
 from xsiamese.data.pairs import Pairs, fixed_pairs
-from xsiamese.model import PairModel, SiameseModel, TwoInputModel
-from xsiamese.state import intact
+from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
+from xsiamese.pairs.calibration import calibrate
 from xsiamese.training.inputs import Images, Ready
 from xsiamese.zoo.cards import Preprocessing
 
@@ -53,14 +53,26 @@ def closeness(model: SiameseModel, z_a: Tensor, z_b: Tensor) -> Tensor:
     device = next(iter(comparison.parameters()), z_a).device
     with torch.no_grad(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="the distance of .* is clamped")
-        parts = [comparison.explained(a.to(device), b.to(device)).cpu() for a, b in zip(torch.split(z_a, 4096), torch.split(z_b, 4096), strict=True)]
+        parts = [
+            comparison.explained(a.to(device), b.to(device)).cpu()
+            for a, b in zip(torch.split(z_a, 4096), torch.split(z_b, 4096), strict=True)
+        ]
     return torch.cat(parts) if comparison.higher_is_closer else -torch.cat(parts)
 
 
 def evaluate(
-    model: PairModel, train: Items, test: Items, preprocessing: Preprocessing | Ready, *, calibration: Items | None = None,
-    pairs: tuple[Pairs, Pairs] | None = None, count: int = 20_000, neighbours: int = 5, seed: int = 0, noun: str = "images",
-) -> dict[str, Any]:  # fmt: skip
+    model: PairModel,
+    train: Items,
+    test: Items,
+    preprocessing: Preprocessing | Ready,
+    *,
+    calibration: Items | None = None,
+    pairs: tuple[Pairs, Pairs] | None = None,
+    count: int = 20_000,
+    neighbours: int = 5,
+    seed: int = 0,
+    noun: str = "images",
+) -> dict[str, Any]:
     """Sets the threshold of the model's comparison and measures it on test pairs.
 
     Args:
@@ -76,9 +88,12 @@ def evaluate(
         noun: how the items are called in the result.
 
     Returns:
-        What JSON can hold: accuracy at the threshold (the mean of both kinds of pairs, so that their numbers do not matter), confusion matrix
-        (rows different, same; columns called different, same), ROC-AUC of the score and of the Euclidean distance, equal error rate of the
-        test pairs, nearest-neighbour accuracy (not for a table of pairs), for at most 500 test images the 95 % confidence interval of the
+        What JSON can hold: accuracy at the threshold (the mean of both kinds of pairs, so that their numbers do not
+            matter), confusion matrix
+        (rows different, same; columns called different, same), ROC-AUC of the score and of the Euclidean distance,
+        equal error rate of the
+        test pairs, nearest-neighbour accuracy (not for a table of pairs), for at most 500 test images the 95 %
+        confidence interval of the
         ROC-AUC, numbers of pairs and images. Without what needs an embedding for a model that is not factored.
     """
     ready = Images(preprocessing) if isinstance(preprocessing, Preprocessing) else preprocessing
@@ -86,28 +101,55 @@ def evaluate(
     chosen = pairs or (fixed_pairs(held.labels, count, seed + 1), fixed_pairs(test.labels, count, seed + 2))
     about = {"on": f"{'training' if held is train else 'validation'} {noun}"}
     if not isinstance(model, SiameseModel):
-        return _evaluated(model, held, test, ready, chosen, about) | {f"train_{noun}": len(train), f"test_{noun}": len(test)}
+        return _evaluated(model, held, test, ready, chosen, about) | {
+            f"train_{noun}": len(train),
+            f"test_{noun}": len(test),
+        }
     z_train, z_test = (embeddings(model, part, ready) for part in (train, test))
     z_held = z_train if held is train else embeddings(model, held, ready)
-    found = calibrate(SiameseModel(nn.Identity(), model.comparison), z_held[chosen[0].a], z_held[chosen[0].b], chosen[0].same)
+    found = calibrate(
+        SiameseModel(nn.Identity(), model.comparison), z_held[chosen[0].a], z_held[chosen[0].b], chosen[0].same
+    )
     return {
         **pair_metrics(model, z_test, chosen[1], found.threshold),
-        **({} if train is test else {f"{neighbours}_nn_accuracy": neighbour_accuracy(z_train, train.labels, z_test, test.labels, neighbours)}),
-        **({} if pairs or len(test) > 500 else {"roc_auc_interval": auc_interval(closeness(model, *(z_test[i] for i in chosen[1][:2])), chosen[1], seed)}),
+        **(
+            {}
+            if train is test
+            else {
+                f"{neighbours}_nn_accuracy": neighbour_accuracy(z_train, train.labels, z_test, test.labels, neighbours)
+            }
+        ),
+        **(
+            {}
+            if pairs or len(test) > 500
+            else {
+                "roc_auc_interval": auc_interval(closeness(model, *(z_test[i] for i in chosen[1][:2])), chosen[1], seed)
+            }
+        ),
         "calibration": {"eer": found.eer, "pairs": found.same + found.different, **about},
-        f"train_{noun}": len(train), f"test_{noun}": len(test), "dimensions": z_test.shape[1],
-    }  # fmt: skip
+        f"train_{noun}": len(train),
+        f"test_{noun}": len(test),
+        "dimensions": z_test.shape[1],
+    }
 
 
-def _evaluated(model: PairModel, held: Items, test: Items, ready: Ready, chosen: tuple[Pairs, Pairs], about: dict[str, str]) -> dict[str, Any]:
+def _evaluated(
+    model: PairModel, held: Items, test: Items, ready: Ready, chosen: tuple[Pairs, Pairs], about: dict[str, str]
+) -> dict[str, Any]:
     """Calibrates and measures a model that is not factored."""
-    scores = [pair_scores(model, items, pairs, ready)[:, None] for items, pairs in zip((held, test), chosen, strict=True)]
+    scores = [
+        pair_scores(model, items, pairs, ready)[:, None] for items, pairs in zip((held, test), chosen, strict=True)
+    ]
     found = calibrate(lambda a, b: a[:, 0], scores[0], scores[0], chosen[0].same)
     threshold = found.threshold if model.higher_is_closer else -found.threshold
     if isinstance(model, TwoInputModel) and model.comparison is not None:
         model.comparison.threshold_ = threshold
     calibration = {"eer": found.eer, "pairs": found.same + found.different, **about}
-    return {"threshold": threshold, **decisions(scores[1][:, 0], chosen[1].same, found.threshold), "calibration": calibration}
+    return {
+        "threshold": threshold,
+        **decisions(scores[1][:, 0], chosen[1].same, found.threshold),
+        "calibration": calibration,
+    }
 
 
 def pair_metrics(model: SiameseModel, embeddings: Tensor, pairs: Pairs, threshold: float) -> dict[str, Any]:
@@ -121,16 +163,20 @@ def pair_metrics(model: SiameseModel, embeddings: Tensor, pairs: Pairs, threshol
 
 
 def decisions(score: Tensor, same: Tensor, least: float) -> dict[str, Any]:
-    """Accuracy, ROC-AUC, equal error rate and confusion matrix of scores, larger for closer, of which ``least`` and more are called alike."""
+    """Accuracy, ROC-AUC, equal error rate and confusion matrix of scores, larger for closer, of which ``least`` and
+    more are called alike.
+    """
     from torchmetrics.functional.classification import binary_auroc, binary_confusion_matrix
 
     alike = score >= least
     eer, _ = equal_error_rate(score, same)
     return {
         "accuracy": float((alike[same].double().mean() + (~alike[~same]).double().mean()) / 2),
-        "roc_auc": float(binary_auroc(ranked(score), same.int())), "eer": eer,
-        "confusion": binary_confusion_matrix(alike.int(), same.int()).tolist(), "test_pairs": len(same),
-    }  # fmt: skip
+        "roc_auc": float(binary_auroc(ranked(score), same.int())),
+        "eer": eer,
+        "confusion": binary_confusion_matrix(alike.int(), same.int()).tolist(),
+        "test_pairs": len(same),
+    }
 
 
 def ranked(score: Tensor) -> Tensor:
@@ -141,7 +187,9 @@ def ranked(score: Tensor) -> Tensor:
 
 
 def equal_error_rate(score: Tensor, same: Tensor) -> tuple[float, float]:
-    """The error rate where as many different pairs are accepted as same ones rejected, and the closeness at which that is."""
+    """The error rate where as many different pairs are accepted as same ones rejected, and the closeness at which that
+    is.
+    """
     from sklearn.metrics import roc_curve
 
     accepted, hit, thresholds = roc_curve(same.numpy(), score.double().numpy())
@@ -149,10 +197,13 @@ def equal_error_rate(score: Tensor, same: Tensor) -> tuple[float, float]:
     return float((accepted[at] + 1 - hit[at]) / 2), float(thresholds[at])
 
 
-def auc_interval(score: Tensor, pairs: Pairs, seed: int = 0, resamples: int = 1000, level: float = 0.95) -> tuple[float, float]:
+def auc_interval(
+    score: Tensor, pairs: Pairs, seed: int = 0, resamples: int = 1000, level: float = 0.95
+) -> tuple[float, float]:
     """The bootstrap confidence interval of the ROC-AUC over images: pairs that share an image are not independent.
 
-    A resample draws as many images with replacement as there are; a pair counts as often as the product of its two images' draws.
+    A resample draws as many images with replacement as there are; a pair counts as often as the product of its two
+    images' draws.
     """
     items = int(max(pairs.a.max(), pairs.b.max())) + 1
     generator = torch.Generator().manual_seed(seed)
@@ -190,5 +241,9 @@ def table(metrics: Mapping[str, Any]) -> str:
             value = ", ".join(f"{k} {v:.4f}" if isinstance(v, float) else f"{k} {v}" for k, v in value.items())
         if isinstance(value, tuple):
             value = " to ".join(f"{v:.4f}" for v in value)
-        lines.append(f"{name.replace('_', ' '):<24}{value:.4f}" if isinstance(value, float) else f"{name.replace('_', ' '):<24}{value}")
+        lines.append(
+            f"{name.replace('_', ' '):<24}{value:.4f}"
+            if isinstance(value, float)
+            else f"{name.replace('_', ' '):<24}{value}"
+        )
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from xsiamese.data.graph_sets import MATRICES, kind_of, load_graphs
 from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.items import Items
 from xsiamese.data.sources import Source
-from xsiamese.model import PairModel
+from xsiamese.model.pair import PairModel
 from xsiamese.training.inputs import Ready
 from xsiamese.training.modality import Modality
 from xsiamese.training.ranking import rank, similarities
@@ -35,7 +35,9 @@ class Training(Modality):
     def check(self, source: Source[Any]) -> None:
         if self.settings.network == "brain-gcn" and len(sizes := torch.unique(source.train.sizes)) > 1:
             told = f"{self.settings.dataset} has graphs of {int(sizes[0])} to {int(sizes[-1])} nodes"
-            raise ValueError(f"brain-gcn compares brains region by region, and {told}: use siamese-gcn, siamese-gin or siamese-gat")
+            raise ValueError(
+                f"brain-gcn compares brains region by region, and {told}: use siamese-gcn, siamese-gin or siamese-gat"
+            )
         if self.graded(source):
             source.train.partners(), source.valid.partners()
         else:
@@ -44,8 +46,17 @@ class Training(Modality):
     def arguments(self, source: Source[Any]) -> dict[str, Any]:
         regions = {"regions": int(source.train.sizes[0])} if self.settings.network == "brain-gcn" else {}
         attributes = source.train.edge_attr
-        edges = {"attributes": attributes.shape[1]} if self.settings.network == "graph-matching" and attributes is not None else {}
-        return {"inputs": source.train.features, **regions, **edges, **(self._of_simgnn(source.train) if self.settings.network == "simgnn" else {})}
+        edges = (
+            {"attributes": attributes.shape[1]}
+            if self.settings.network == "graph-matching" and attributes is not None
+            else {}
+        )
+        return {
+            "inputs": source.train.features,
+            **regions,
+            **edges,
+            **(self._of_simgnn(source.train) if self.settings.network == "simgnn" else {}),
+        }
 
     def described(self) -> dict[str, Any]:
         kind, place = kind_of(self.settings.dataset, self.settings.data)
@@ -57,7 +68,11 @@ class Training(Modality):
     def measure(self, model: PairModel, source: Source[Any]) -> dict[str, Any]:
         if not self.graded(source):
             return super().measure(model, source)
-        return {**rank(model, source.test, source.train, self.ready()), "train_graphs": len(source.train), "valid_graphs": len(source.valid)}
+        return {
+            **rank(model, source.test, source.train, self.ready()),
+            "train_graphs": len(source.train),
+            "valid_graphs": len(source.valid),
+        }
 
     def figures(self, model: PairModel, source: Source[Any]) -> dict[str, Any]:
         if not self.graded(source):
@@ -71,7 +86,9 @@ class Training(Modality):
 
     @staticmethod
     def _of_simgnn(graphs: LabelledGraphs) -> dict[str, Any]:
-        """Whether all nodes have the same features; where it is known how alike graphs are, the mean, away from 0 and 1, which no sigmoid reaches."""
+        """Whether all nodes have the same features; where it is known how alike graphs are, the mean, away from 0 and
+        1, which no sigmoid reaches.
+        """
         same = {"standardise": bool((graphs.x == graphs.x[0]).all())}
         if graphs.alike is None or graphs.known is None:
             return same

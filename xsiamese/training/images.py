@@ -6,7 +6,7 @@ from typing import Any
 
 from xsiamese.data.items import Items, LabelledImages
 from xsiamese.data.sources import Source, load
-from xsiamese.model import PairModel, SiameseModel
+from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.training.inputs import Images
 from xsiamese.training.modality import Modality
 
@@ -25,7 +25,13 @@ class Training(Modality):
 
     def described(self) -> dict[str, Any]:
         pixels = self.settings.pixels
-        shown = {"size": pixels.size, "channels": pixels.channels, "mean": pixels.mean, "std": pixels.std, "invert": pixels.invert}
+        shown = {
+            "size": pixels.size,
+            "channels": pixels.channels,
+            "mean": pixels.mean,
+            "std": pixels.std,
+            "invert": pixels.invert,
+        }
         return {"preprocessing": shown}
 
     def rows(self, items: Items, size: int) -> int:

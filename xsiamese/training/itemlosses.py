@@ -1,4 +1,6 @@
-"""Losses of embeddings with the classes of their items: classifiers, learned centres, neighbours, and any of pytorch-metric-learning."""
+"""Losses of embeddings with the classes of their items: classifiers, learned centres, neighbours, and any of
+pytorch-metric-learning.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xsiamese.model import SiameseModel
+from xsiamese.model.pair import SiameseModel
 from xsiamese.training.losses import Loss
 
 
@@ -27,13 +29,16 @@ class OnItems(Loss):
 
 
 class Classification(OnItems):
-    """Cross entropy of a linear classifier on the embedding. The classifier is trained with the encoder and left behind.
+    """Cross entropy of a linear classifier on the embedding. The classifier is trained with the encoder and left
+    behind.
 
     Args:
         dimensions: of the embedding.
         classes: how many.
-        radius: starts the weights of the classes as evenly spread directions in the first two dimensions, of this length, and the biases at zero.
-            Short weights need long embeddings, and while those grow, distances along a ray are as large as those between classes; long ones let the
+        radius: starts the weights of the classes as evenly spread directions in the first two dimensions, of this
+            length, and the biases at zero.
+            Short weights need long embeddings, and while those grow, distances along a ray are as large as those
+            between classes; long ones let the
             embedding settle soon. None starts as PyTorch does.
         order: the classes around the circle, best so that neighbours look alike; a random order if left out.
     """
@@ -43,7 +48,9 @@ class Classification(OnItems):
         self.classifier = nn.Linear(dimensions, classes)
         if radius is not None:
             with torch.no_grad():
-                self.classifier.weight[torch.randperm(classes) if order is None else order, :2] = radius * _circle(classes)
+                self.classifier.weight[torch.randperm(classes) if order is None else order, :2] = radius * _circle(
+                    classes
+                )
                 self.classifier.bias.zero_()
 
     def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
@@ -51,7 +58,8 @@ class Classification(OnItems):
 
 
 class Centres(OnItems):
-    r"""Cross entropy of :math:`\mathrm{softmax}_c(-|z - \mu_c|^2)` with learned class centres, prototypes as in :cite:`snell2017`.
+    r"""Cross entropy of :math:`\mathrm{softmax}_c(-|z - \mu_c|^2)` with learned class centres, prototypes as in
+    :cite:`snell2017`.
 
     Args:
         dimensions: of the embedding.
@@ -83,10 +91,12 @@ class ItemLoss(OnItems):
 
 
 class Neighbours(OnItems):
-    r"""Neighbourhood component analysis (:cite:`goldberger2004`): :math:`-\log p_i`, where :math:`p_i` is the chance that item i picks a neighbour
+    r"""Neighbourhood component analysis (:cite:`goldberger2004`): :math:`-\log p_i`, where :math:`p_i` is the chance
+    that item i picks a neighbour
     of its class by :math:`\mathrm{softmax}_j(-|z_i - z_j|^2)`.
 
-    In logarithms throughout: pytorch-metric-learning's NCALoss drops the items whose chance underflows, which are those to be learned.
+    In logarithms throughout: pytorch-metric-learning's NCALoss drops the items whose chance underflows, which are those
+        to be learned.
     """
 
     def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:

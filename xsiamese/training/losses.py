@@ -10,18 +10,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xsiamese.data.batches import Apart, Kind
-from xsiamese.model import PairModel, SiameseModel
+from xsiamese.model.pair import PairModel, SiameseModel
 
 
 class Loss(nn.Module, ABC):
     """What training minimises.
 
-    A loss gets the model, the sides of a batch below each other (all a, then all b), the labels, and the class of every image where
+    A loss gets the model, the sides of a batch below each other (all a, then all b), the labels, and the class of every
+    image where
     it is known. It may have parameters of its own, which are trained with the model's.
 
     Attributes:
         kind: the batches that it needs: "items", "pairs" or "triplets".
-        embeddings: whether it needs the model's embeddings, or its scores only, so that any two-input model can learn by it.
+        embeddings: whether it needs the model's embeddings, or its scores only, so that any two-input model can learn
+            by it.
     """
 
     kind: ClassVar[Kind]
@@ -33,14 +35,17 @@ class Loss(nn.Module, ABC):
 
 
 class Contrastive(Loss):
-    r"""Contrastive loss (:cite:`hadsell2006`): :math:`\tfrac12 [y d^2 + (1 - y) \max(0, m - d)^2]`, with y = 1 for the same and d the distance.
+    r"""Contrastive loss (:cite:`hadsell2006`): :math:`\tfrac12 [y d^2 + (1 - y) \max(0, m - d)^2]`, with y = 1 for the
+    same and d the distance.
 
-    pytorch-metric-learning's ContrastiveLoss has no squares and averages the non-zero terms only: another loss of that name.
+    pytorch-metric-learning's ContrastiveLoss has no squares and averages the non-zero terms only: another loss of that
+    name.
 
     Args:
         margin: m, in the units of the distance.
         factor: 1/2 as published, 1 for Livieris et al. 2023.
-        within: compares every image of a batch with every other one, same and different pairs in equal weight, where classes are known: the
+        within: compares every image of a batch with every other one, same and different pairs in equal weight, where
+            classes are known: the
             encoder does the same work, and n pairs become n (2 n - 1). False takes the given pairs only.
 
     Example:
@@ -60,18 +65,23 @@ class Contrastive(Loss):
         return self.factor * torch.where(same > 0.5, distance.square(), F.relu(self.margin - distance).square()).mean()
 
     def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
-        # The comparison may be clamped (Livieris), which would leave no gradient beyond its limit: the plain distance is learned.
+        # The comparison may be clamped (Livieris), which would leave no gradient beyond its limit: the plain distance
+        # is learned.
         embedding = model.encode(images)
         if not self.within or classes is None:
             z_a, z_b = embedding.chunk(2)
             return self.of(_distance(z_a, z_b), labels)
         a, b = torch.triu_indices(len(embedding), len(embedding), 1, device=embedding.device)
         distance, same = _distance(embedding[a], embedding[b]), classes[a] == classes[b]
-        return torch.stack([self.of(distance[kind], same[kind].float()) for kind in (same, ~same) if bool(kind.any())]).mean()
+        return torch.stack(
+            [self.of(distance[kind], same[kind].float()) for kind in (same, ~same) if bool(kind.any())]
+        ).mean()
 
 
 class BinaryCrossEntropy(Loss):
-    r"""Cross entropy of the pair's logit (:cite:`koch2015`): :math:`-y \log \sigma(s) - (1 - y) \log(1 - \sigma(s))`."""
+    r"""Cross entropy of the pair's logit (:cite:`koch2015`): :math:`-y \log \sigma(s) - (1 - y) \log(1 -
+    \sigma(s))`.
+    """
 
     kind = "pairs"
     embeddings = False
@@ -82,9 +92,11 @@ class BinaryCrossEntropy(Loss):
 
 
 class Logistic(Loss):
-    r"""Cross entropy of a line on the score, :math:`\sigma(w s + c)` with w > 0 and c learned: for any comparison and any two-input model.
+    r"""Cross entropy of a line on the score, :math:`\sigma(w s + c)` with w > 0 and c learned: for any comparison and
+    any two-input model.
 
-    Where classes are known and the model encodes its sides one by one, all items of a batch are compared with each other, same and different
+    Where classes are known and the model encodes its sides one by one, all items of a batch are compared with each
+    other, same and different
     pairs in equal weight. w and c are left behind: the threshold is calibrated.
     """
 
@@ -97,7 +109,9 @@ class Logistic(Loss):
 
     def of(self, score: Tensor, same: Tensor) -> Tensor:
         """The loss of scores, larger for closer, and labels, shape (pairs,) each."""
-        losses = F.binary_cross_entropy_with_logits(self.scale.exp() * score + self.shift, same.to(score), reduction="none")
+        losses = F.binary_cross_entropy_with_logits(
+            self.scale.exp() * score + self.shift, same.to(score), reduction="none"
+        )
         return torch.stack([losses[kind].mean() for kind in (same > 0.5, same <= 0.5) if bool(kind.any())]).mean()
 
     def forward(self, model: PairModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
@@ -111,7 +125,8 @@ class Logistic(Loss):
 
 
 class Graded(Loss):
-    r"""Mean squared error of a pair's similarity where it is known how alike the two are, :math:`(t - \hat s)^2` with t in [0, 1] (:cite:`bai2019`).
+    r"""Mean squared error of a pair's similarity where it is known how alike the two are, :math:`(t - \hat s)^2` with t
+    in [0, 1] (:cite:`bai2019`).
 
     :math:`\hat s` is the score of a similarity, and :math:`e^{-s}` of a distance.
     """
@@ -127,7 +142,8 @@ class Graded(Loss):
 class AllPairs(Loss):
     """Cross entropy of the logits of all pairs within a batch of items, same and different ones in equal weight.
 
-    A batch of n items is encoded once and gives n (n - 1) / 2 pairs: for encoders that cost far more than their comparison.
+    A batch of n items is encoded once and gives n (n - 1) / 2 pairs: for encoders that cost far more than their
+    comparison.
     """
 
     kind = "items"
@@ -137,7 +153,9 @@ class AllPairs(Loss):
         a, b = torch.triu_indices(len(embedding), len(embedding), 1, device=embedding.device)
         score = model.compare(embedding[a], embedding[b])
         same = labels[a] == labels[b]
-        losses = F.binary_cross_entropy_with_logits(score if model.higher_is_closer else -score, same.to(score), reduction="none")
+        losses = F.binary_cross_entropy_with_logits(
+            score if model.higher_is_closer else -score, same.to(score), reduction="none"
+        )
         parts = [losses[side].mean() for side in (same, ~same) if bool(side.any())]
         return torch.stack(parts).mean()
 
@@ -147,8 +165,10 @@ class Triplet(Loss):
 
     Args:
         margin: m, in the units of the distance.
-        within: takes all triplets that the images of a batch make, where classes are known, as the paper does, which forms triplets in the batch: the
-            encoder does the same work. Larger batches are taken in groups of 32 rows, because triplets grow with the third power. False takes the
+        within: takes all triplets that the images of a batch make, where classes are known, as the paper does, which
+            forms triplets in the batch: the
+            encoder does the same work. Larger batches are taken in groups of 32 rows, because triplets grow with the
+            third power. False takes the
             given triplets only.
     """
 
@@ -164,7 +184,9 @@ class Triplet(Loss):
             anchors, positives, negatives = embedding.chunk(3)
             return F.triplet_margin_loss(anchors, positives, negatives, margin=self.margin)
         groups = torch.split(torch.arange(len(embedding), device=embedding.device).view(3, -1), 32, 1)
-        parts = torch.stack([self.among(embedding[group.flatten()], classes[group.flatten()]) * group.shape[1] for group in groups])
+        parts = torch.stack(
+            [self.among(embedding[group.flatten()], classes[group.flatten()]) * group.shape[1] for group in groups]
+        )
         return parts.sum() / (len(embedding) // 3)
 
     def among(self, embedding: Tensor, classes: Tensor) -> Tensor:
@@ -174,11 +196,15 @@ class Triplet(Loss):
         same = classes[:, None] == classes
         anchor, positive = (same & ~torch.eye(n, dtype=torch.bool, device=same.device)).nonzero().T
         other = ~same[anchor]
-        return (F.relu(distance[anchor, positive][:, None] - distance[anchor] + self.margin) * other).sum() / other.sum().clamp(min=1)
+        return (
+            F.relu(distance[anchor, positive][:, None] - distance[anchor] + self.margin) * other
+        ).sum() / other.sum().clamp(min=1)
 
 
 class Evidence(Loss):
-    """The negative evidence lower bound of a variational autoencoder (:cite:`kingma2014`), in nats an image: reconstruction + KL divergence."""
+    """The negative evidence lower bound of a variational autoencoder (:cite:`kingma2014`), in nats an image:
+    reconstruction + KL divergence.
+    """
 
     kind = "items"
 

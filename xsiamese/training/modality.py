@@ -1,4 +1,6 @@
-"""The seam between kinds of items and training: where items come from, how they become the model's input, what is measured."""
+"""The seam between kinds of items and training: where items come from, how they become the model's input, what is
+measured.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from xsiamese.data.items import Items
 from xsiamese.data.sources import Source
-from xsiamese.model import PairModel
+from xsiamese.model.pair import PairModel
 from xsiamese.training.evaluation import embeddings, evaluate
 from xsiamese.training.inputs import Ready
 
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
     from xsiamese.training.settings import Settings
 
 MODALITIES: Mapping[str, str] = {
-    "image": "xsiamese.training.images", "graph": "xsiamese.training.graphs", "tabular": "xsiamese.training.tables",
-}  # fmt: skip
+    "image": "xsiamese.training.images",
+    "graph": "xsiamese.training.graphs",
+    "tabular": "xsiamese.training.tables",
+}
 
 
 class Modality(ABC):
-    """What training asks of a kind of items; one subclass, called ``Training``, in the module that :data:`MODALITIES` names for it.
+    """What training asks of a kind of items; one subclass, called ``Training``, in the module that :data:`MODALITIES`
+    names for it.
 
     Args:
         settings: of the training.
@@ -41,11 +46,16 @@ class Modality(ABC):
         self.settings = settings
         if unknown := sorted(set(settings.reading) - set(self.reading)):
             known = f"it takes {', '.join(self.reading)}" if self.reading else "it takes none"
-            raise ValueError(f"{unknown[0]}={settings.reading[unknown[0]]!r} says how other data are read than {settings.network}'s {self.noun}; {known}")
+            raise ValueError(
+                f"{unknown[0]}={settings.reading[unknown[0]]!r} says how other data are read than "
+                f"{settings.network}'s {self.noun}; {known}"
+            )
 
     @abstractmethod
     def load(self, valid: float | None) -> Source[Any]:
-        """The data set of these settings, split; ``valid`` is the share of validation items, or None for what is usual."""
+        """The data set of these settings, split; ``valid`` is the share of validation items, or None for
+        what is usual.
+        """
 
     @abstractmethod
     def ready(self) -> Ready:
@@ -58,7 +68,10 @@ class Modality(ABC):
                 try:
                     part.partners()
                 except ValueError as error:
-                    told = f"{len(part)} {name} {self.noun} of {self.settings.dataset}: {error}; give more {self.noun} or other shares"
+                    told = (
+                        f"{len(part)} {name} {self.noun} of {self.settings.dataset}: {error}; give more "
+                        f"{self.noun} or other shares"
+                    )
                     raise ValueError(told) from error
 
     def graded(self, source: Source[Any]) -> bool:
@@ -83,9 +96,22 @@ class Modality(ABC):
 
     def measure(self, model: PairModel, source: Source[Any]) -> dict[str, Any]:
         """What the trained model is worth: what JSON can hold. Sets the threshold of its comparison."""
-        pairs = None if source.pairs is None else (source.pairs[1] if len(source.valid) else source.pairs[0], source.pairs[2])
+        pairs = (
+            None
+            if source.pairs is None
+            else (source.pairs[1] if len(source.valid) else source.pairs[0], source.pairs[2])
+        )
         seed = self.settings.seed
-        return evaluate(model, source.train, source.test, self.ready(), calibration=source.valid, seed=seed, pairs=pairs, noun=self.noun)
+        return evaluate(
+            model,
+            source.train,
+            source.test,
+            self.ready(),
+            calibration=source.valid,
+            seed=seed,
+            pairs=pairs,
+            noun=self.noun,
+        )
 
     def figures(self, model: PairModel, source: Source[Any]) -> dict[str, Any]:
         """Further pictures, matplotlib figures by the end of their file's name."""
@@ -96,10 +122,13 @@ def modality(settings: Settings) -> Modality:
     """The kind of items that these settings are for.
 
     Raises:
-        ValueError: if nothing here trains networks of that kind, or ``settings.reading`` has a key that this kind does not know.
+        ValueError: if nothing here trains networks of that kind, or ``settings.reading`` has a key that this kind does
+            not know.
     """
     kind = settings.card.modality
     if kind not in MODALITIES:
-        raise ValueError(f"the card {settings.network!r} is for {kind} data: {', '.join(MODALITIES)} can be trained from here")
+        raise ValueError(
+            f"the card {settings.network!r} is for {kind} data: {', '.join(MODALITIES)} can be trained from here"
+        )
     made: Modality = import_module(MODALITIES[kind]).Training(settings)
     return made

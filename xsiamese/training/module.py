@@ -1,4 +1,6 @@
-"""The Lightning module of Siamese training: loss, optimiser, and what happens at a NaN. It does not know what the items are."""
+"""The Lightning module of Siamese training: loss, optimiser, and what happens at a NaN. It does not know what the items
+are.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.batches import SIDES, Apart, Batch
-from xsiamese.model import PairModel
+from xsiamese.model.pair import PairModel
 from xsiamese.training.inputs import Ready
 from xsiamese.training.losses import Loss
 
@@ -32,7 +34,8 @@ class SiameseModule(LightningModule):
         ready: makes the stored items the model's input, and augments them in training.
         lr: the learning rate; the peak of "onecycle".
         optimizer: "SGD", "Adam" or "AdamW", with the further arguments ``options``.
-        schedule: "constant", "onecycle" (over the whole training) or "plateau" (on the validation loss, arguments ``plateau``).
+        schedule: "constant", "onecycle" (over the whole training) or "plateau" (on the validation loss, arguments
+            ``plateau``).
         seed: of everything random in a step; an epoch depends on the seed and its number only.
         log_interval: batches between two reports.
         bad_batch: where a batch with a loss that is not finite is saved.
@@ -42,10 +45,20 @@ class SiameseModule(LightningModule):
     """
 
     def __init__(
-        self, model: PairModel, loss: Loss, ready: Ready, *, lr: float = 1e-4, optimizer: Optimizer = "Adam",
-        options: Mapping[str, Any] | None = None, schedule: Schedule = "constant", plateau: Mapping[str, Any] | None = None,
-        seed: int = 0, log_interval: int = 50, bad_batch: Path | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        model: PairModel,
+        loss: Loss,
+        ready: Ready,
+        *,
+        lr: float = 1e-4,
+        optimizer: Optimizer = "Adam",
+        options: Mapping[str, Any] | None = None,
+        schedule: Schedule = "constant",
+        plateau: Mapping[str, Any] | None = None,
+        seed: int = 0,
+        log_interval: int = 50,
+        bad_batch: Path | None = None,
+    ) -> None:
         super().__init__()
         self.model, self.loss, self.ready = model, loss, ready
         self.lr, self.optimizer_name, self.options = lr, optimizer, dict(options or {})
@@ -125,11 +138,23 @@ class SiameseModule(LightningModule):
 
 
 def _tensors(batch: Batch) -> dict[str, Tensor]:
-    """The tensors of a batch by name: its one tensor of inputs, or those of each part (a graph's come by its own names)."""
+    """The tensors of a batch by name: its one tensor of inputs, or those of each part (a graph's come by its own
+    names).
+    """
     inputs = batch.inputs
-    named = {"images": inputs} if isinstance(inputs, Tensor) else inputs._asdict() if isinstance(inputs, Apart) else {"inputs": inputs}
+    named = (
+        {"images": inputs}
+        if isinstance(inputs, Tensor)
+        else inputs._asdict()
+        if isinstance(inputs, Apart)
+        else {"inputs": inputs}
+    )
     flat: dict[str, Any] = {}
     for name, part in named.items():
         parts = {} if isinstance(part, Tensor) else part.to_dict()
-        flat |= {name: part} if isinstance(part, Tensor) else {f"{name}.{key}": value for key, value in parts.items() if isinstance(value, Tensor)}
+        flat |= (
+            {name: part}
+            if isinstance(part, Tensor)
+            else {f"{name}.{key}": value for key, value in parts.items() if isinstance(value, Tensor)}
+        )
     return {**flat, "labels": batch.labels}

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import torch
 
 from xsiamese.data.omniglot import OneShotRun
-from xsiamese.model import SiameseModel
+from xsiamese.model.pair import SiameseModel
 from xsiamese.training.evaluation import closeness, embed
 from xsiamese.zoo.cards import Preprocessing
 
 
 def one_shot_accuracy(model: SiameseModel, runs: Sequence[OneShotRun], preprocessing: Preprocessing) -> float:
-    """The share of test drawings whose closest training drawing is of their character, over all runs (chance is 1 in 20)."""
+    """The share of test drawings whose closest training drawing is of their character, over all runs (chance is 1 in
+    20).
+    """
     right = total = 0
     for run in runs:
         closest = one_shot_scores(model, run, preprocessing).argmax(1)

@@ -1,4 +1,6 @@
-"""What a model of graded pairs is worth: how well it orders the training items by their known similarity to each test item."""
+"""What a model of graded pairs is worth: how well it orders the training items by their known similarity to each test
+item.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +9,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xsiamese.branches.intact import intact
 from xsiamese.data.graphs import LabelledGraphs
-from xsiamese.model import PairModel, SiameseModel
-from xsiamese.state import intact
+from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.training.evaluation import embeddings
 from xsiamese.training.inputs import Ready
 from xsiamese.training.losses import similarity
 
 
-def rank(model: PairModel, queries: LabelledGraphs, base: LabelledGraphs, ready: Ready, batch: int = 1024) -> dict[str, Any]:
+def rank(
+    model: PairModel, queries: LabelledGraphs, base: LabelledGraphs, ready: Ready, batch: int = 1024
+) -> dict[str, Any]:
     r"""Measures the similarities of each query to each graph of the base, as Bai et al. 2019 (:cite:`bai2019`).
 
     Returns:
-        Mean squared error of the similarity (their unit is 1e-3); Spearman's rho, Kendall's tau and precision at 10 and 20, each found for
-        every query and averaged over the queries; Spearman's rho of all pairs at once; numbers of graphs. A query of which some similarity is
+        Mean squared error of the similarity (their unit is 1e-3); Spearman's rho, Kendall's tau and precision at 10 and
+        20, each found for
+        every query and averaged over the queries; Spearman's rho of all pairs at once; numbers of graphs. A query of
+        which some similarity is
         not known counts with those that are.
     """
     from scipy.stats import kendalltau, spearmanr
@@ -28,7 +34,10 @@ def rank(model: PairModel, queries: LabelledGraphs, base: LabelledGraphs, ready:
     assert queries.alike is not None
     assert queries.known is not None
     assert base.known is not None
-    found, truth = similarities(model, queries, base, ready, batch).double(), queries.alike[queries.known][:, base.known].double()
+    found, truth = (
+        similarities(model, queries, base, ready, batch).double(),
+        queries.alike[queries.known][:, base.known].double(),
+    )
     rows: dict[str, list[float]] = {"spearman": [], "kendall": [], "precision_at_10": [], "precision_at_20": []}
     for row, true in zip(found, truth, strict=True):
         seen = torch.isfinite(true)
@@ -42,9 +51,12 @@ def rank(model: PairModel, queries: LabelledGraphs, base: LabelledGraphs, ready:
     seen = torch.isfinite(truth)
     return {
         **{name: sum(values) / max(len(values), 1) for name, values in rows.items()},
-        "mse": float((found - truth)[seen].square().mean()), "spearman_of_all": _ordered(spearmanr, found[seen], truth[seen]),
-        "test_pairs": int(seen.sum()), "test_graphs": len(queries), "base_graphs": len(base),
-    }  # fmt: skip
+        "mse": float((found - truth)[seen].square().mean()),
+        "spearman_of_all": _ordered(spearmanr, found[seen], truth[seen]),
+        "test_pairs": int(seen.sum()),
+        "test_graphs": len(queries),
+        "base_graphs": len(base),
+    }
 
 
 def _ordered(measure: Any, found: Tensor, true: Tensor) -> float:
@@ -53,14 +65,20 @@ def _ordered(measure: Any, found: Tensor, true: Tensor) -> float:
 
 
 def precision(found: Tensor, true: Tensor, k: int) -> float:
-    """The share of the k items found closest that are among the k closest; items as close as the k-th count among them."""
+    """The share of the k items found closest that are among the k closest; items as close as the k-th count
+    among them.
+    """
     closest = found.topk(k).indices
     return float((true[closest] >= true.topk(k).values[-1]).double().mean())
 
 
-def similarities(model: PairModel, queries: LabelledGraphs, base: LabelledGraphs, ready: Ready, batch: int = 1024) -> Tensor:
+def similarities(
+    model: PairModel, queries: LabelledGraphs, base: LabelledGraphs, ready: Ready, batch: int = 1024
+) -> Tensor:
     """The similarity of each query to each graph of the base by the model, shape (queries, base), on the CPU."""
-    a, b = (side.flatten() for side in torch.meshgrid(torch.arange(len(queries)), torch.arange(len(base)), indexing="ij"))
+    a, b = (
+        side.flatten() for side in torch.meshgrid(torch.arange(len(queries)), torch.arange(len(base)), indexing="ij")
+    )
     device = next(model.parameters()).device
     parts = []
     z = [embeddings(model, part, ready) for part in (queries, base)] if isinstance(model, SiameseModel) else []

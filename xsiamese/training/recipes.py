@@ -16,7 +16,9 @@ from xsiamese.zoo.cards import ModelCard, Preprocessing
 
 @dataclass(frozen=True)
 class Task:
-    """What a loss may need to know: the card, the size of the embedding, the number of classes, the preprocessing, whether labels are numbers, the items."""
+    """What a loss may need to know: the card, the size of the embedding, the number of classes, the preprocessing,
+    whether labels are numbers, the items.
+    """
 
     card: ModelCard
     dimensions: int
@@ -62,13 +64,17 @@ def _evidence(task: Task) -> Loss:
 
 
 def _classification(task: Task) -> Loss:
-    """Directions of the classes in the order in which their mean images lie around the plane of the first two principal components."""
+    """Directions of the classes in the order in which their mean images lie around the plane of the first two principal
+    components.
+    """
     order = around(task.items) if isinstance(task.items, LabelledImages) else None
     return itemlosses.Classification(task.dimensions, task.classes, radius=32.0, order=order)
 
 
 def _recommended(task: Task) -> Loss:
-    """Learned class centres give the plane its order, neighbourhood components (:cite:`goldberger2004`) what the nearest neighbours see."""
+    """Learned class centres give the plane its order, neighbourhood components (:cite:`goldberger2004`) what the
+    nearest neighbours see.
+    """
     return itemlosses.Sum(itemlosses.Centres(task.dimensions, task.classes), itemlosses.Neighbours())
 
 
@@ -93,28 +99,62 @@ RECIPES: Mapping[str, Recipe] = {
     "vae": Recipe(_evidence, lr=1e-3, batch_size=128),
     "embedding-recommended": Recipe(
         _recommended,
-        lr=1e-2, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-4},
+        lr=1e-2,
+        batch_size=128,
+        optimizer="AdamW",
+        schedule="onecycle",
+        options={"weight_decay": 1e-4},
         for_data={"MNIST": {"loss": _circle, "augment": Augment(degrees=10, shift=0.07, scale=0.1)}},
     ),
     "small": Recipe(
         lambda task: itemlosses.Classification(task.dimensions, task.classes),
-        lr=5e-3, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-2}, epochs=8,
+        lr=5e-3,
+        batch_size=128,
+        optimizer="AdamW",
+        schedule="onecycle",
+        options={"weight_decay": 1e-2},
+        epochs=8,
     ),
     "koch": Recipe(
         lambda task: losses.AllPairs(),
-        lr=1e-3, epochs=20, batch_size=64, optimizer="AdamW", schedule="onecycle", augment=Augment(degrees=10, shift=0.02, scale=0.1), per_class=4,
+        lr=1e-3,
+        epochs=20,
+        batch_size=64,
+        optimizer="AdamW",
+        schedule="onecycle",
+        augment=Augment(degrees=10, shift=0.02, scale=0.1),
+        per_class=4,
     ),
     "livieris": Recipe(
-        lambda task: losses.Contrastive(margin=2.0, factor=1.0), lr=1e-3, epochs=20, batch_size=16, given_pairs=True, augment=Augment(horizontal=0.5)
+        lambda task: losses.Contrastive(margin=2.0, factor=1.0),
+        lr=1e-3,
+        epochs=20,
+        batch_size=16,
+        given_pairs=True,
+        augment=Augment(horizontal=0.5),
     ),
     "siamese-mlp": Recipe(
         lambda task: losses.BinaryCrossEntropy(),
-        lr=5e-3, epochs=40, batch_size=128, optimizer="AdamW", schedule="onecycle", options={"weight_decay": 1e-2}, rounds=2,
+        lr=5e-3,
+        epochs=40,
+        batch_size=128,
+        optimizer="AdamW",
+        schedule="onecycle",
+        options={"weight_decay": 1e-2},
+        rounds=2,
     ),
-    **{name: Recipe(_graph, **GRAPH, rounds=4, for_data=EDITED) for name in ("siamese-gcn", "siamese-gin", "siamese-gat", "graph-matching")},
-    "simgnn": Recipe(_graph, **{**GRAPH, "lr": 1e-3}, rounds=4, for_data={"AIDS700nef": {**GED, "epochs": 25}, "LINUX": {**GED, "epochs": 16}}),
+    **{
+        name: Recipe(_graph, **GRAPH, rounds=4, for_data=EDITED)
+        for name in ("siamese-gcn", "siamese-gin", "siamese-gat", "graph-matching")
+    },
+    "simgnn": Recipe(
+        _graph,
+        **{**GRAPH, "lr": 1e-3},
+        rounds=4,
+        for_data={"AIDS700nef": {**GED, "epochs": 25}, "LINUX": {**GED, "epochs": 16}},
+    ),
     "brain-gcn": Recipe(_graph, **{**GRAPH, "lr": 1e-3, "batch_size": 32}),
-}  # fmt: skip
+}
 OLD_NAMES: Mapping[str, str] = {"siamese-constrastive": "siamese-contrastive", "tripet-loss-net": "triplet-loss-net"}
 
 

@@ -17,7 +17,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from xsiamese.data.batches import Batches
 from xsiamese.data.pairs import Pairs, anchor_pairs
 from xsiamese.data.sources import Source
-from xsiamese.model import PairModel
+from xsiamese.model.pair import PairModel
 from xsiamese.plot.latent import curves, frame, latent_space, plane
 from xsiamese.training.evaluation import embeddings, table
 from xsiamese.training.latent import LatentSpace
@@ -61,7 +61,8 @@ def train(settings: Settings) -> Trained:
     """Trains a network of the zoo and writes curves, latent space, metrics and the checkpoint.
 
     Raises:
-        ValueError: before training, for anything that would stop it: an output that cannot be written, data without pairs.
+        ValueError: before training, for anything that would stop it: an output that cannot be written, data without
+            pairs.
         FloatingPointError: for a loss that is not finite; the batch is saved and the checkpoint of the last epoch kept.
     """
     writable(settings.output)
@@ -72,7 +73,11 @@ def train(settings: Settings) -> Trained:
     model = settings.build()
     stem = f"{settings.output}/{settings.network}-{source.name}"
     module = make_module(model, settings, source, Path(f"{stem}-nan-batch.safetensors"))
-    latent = LatentSpace(source.test if len(source.test) else source.train) if settings.animation and hasattr(model, "encode") else None
+    latent = (
+        LatentSpace(source.test if len(source.test) else source.train)
+        if settings.animation and hasattr(model, "encode")
+        else None
+    )
     trainer, last = make_trainer(settings, stem, latent, validated=bool(len(source.valid)))
     finished = fit(trainer, module, settings, source, last if settings.resume and last.is_file() else None)
     best = trainer.checkpoint_callback.best_model_path if len(source.valid) and trainer.checkpoint_callback else ""  # type: ignore[attr-defined]
@@ -86,17 +91,23 @@ def train(settings: Settings) -> Trained:
 
 
 def loaded(settings: Settings) -> Source[Any]:
-    """The data set of these settings; a tenth is for validation where the training depends on it and nothing is said."""
+    """The data set of these settings; a tenth is for validation where the training depends on it and
+    nothing is said.
+    """
     valid = 0.1 if settings.valid is None and settings.needs_validation else settings.valid
     kind = modality(settings)
     found = kind.load(valid)
     if settings.needs_validation and not len(found.valid):
-        raise ValueError(f"valid={valid}: early stopping and the plateau schedule need validation {kind.noun}, and there are none")
+        raise ValueError(
+            f"valid={valid}: early stopping and the plateau schedule need validation {kind.noun}, and there are none"
+        )
     kind.check(found)
     return found
 
 
-def make_module(model: PairModel, settings: Settings, source: Source[Any], bad_batch: Path | None = None) -> SiameseModule:
+def make_module(
+    model: PairModel, settings: Settings, source: Source[Any], bad_batch: Path | None = None
+) -> SiameseModule:
     """The Lightning module of these settings.
 
     Raises:
@@ -106,18 +117,32 @@ def make_module(model: PairModel, settings: Settings, source: Source[Any], bad_b
     ready = kind.ready()
     dimensions = embeddings(model, source.train.take([0]), ready).shape[1] if model.factored else 0
     pixels = settings.card.preprocessing and settings.pixels
-    loss = recipe.loss(Task(settings.card, dimensions, len(source.train.classes), pixels, kind.graded(source), source.train))
+    loss = recipe.loss(
+        Task(settings.card, dimensions, len(source.train.classes), pixels, kind.graded(source), source.train)
+    )
     if loss.embeddings and not model.factored:
         raise ValueError(
-            f"{type(loss).__name__} compares embeddings, and {settings.network} does not encode a side without the other: a loss of scores is needed"
+            f"{type(loss).__name__} compares embeddings, and {settings.network} does not encode a side without the "
+            "other: a loss of scores is needed"
         )
     return SiameseModule(
-        model, loss, ready, lr=recipe.lr, optimizer=recipe.optimizer, options=recipe.options, schedule=recipe.schedule, plateau=settings.plateau,
-        seed=settings.seed, log_interval=settings.log_interval, bad_batch=bad_batch,
-    )  # fmt: skip
+        model,
+        loss,
+        ready,
+        lr=recipe.lr,
+        optimizer=recipe.optimizer,
+        options=recipe.options,
+        schedule=recipe.schedule,
+        plateau=settings.plateau,
+        seed=settings.seed,
+        log_interval=settings.log_interval,
+        bad_batch=bad_batch,
+    )
 
 
-def make_trainer(settings: Settings, stem: str, latent: LatentSpace | None = None, validated: bool = False) -> tuple[Trainer, Path]:
+def make_trainer(
+    settings: Settings, stem: str, latent: LatentSpace | None = None, validated: bool = False
+) -> tuple[Trainer, Path]:
     """Lightning's trainer and where its last state is written for ``resume``."""
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
@@ -127,7 +152,14 @@ def make_trainer(settings: Settings, stem: str, latent: LatentSpace | None = Non
             old.unlink()
     watch: dict[str, Any] = {"monitor": "valid_loss"} if validated else {}
     callbacks: list[Callback] = [
-        ModelCheckpoint(folder, filename="best", save_last=True, enable_version_counter=False, save_on_train_epoch_end=not validated, **watch),
+        ModelCheckpoint(
+            folder,
+            filename="best",
+            save_last=True,
+            enable_version_counter=False,
+            save_on_train_epoch_end=not validated,
+            **watch,
+        ),
         Keep(Path(f"{stem}.safetensors"), settings),
     ]
     if latent is not None:
@@ -136,23 +168,46 @@ def make_trainer(settings: Settings, stem: str, latent: LatentSpace | None = Non
         callbacks.append(EarlyStopping("valid_loss", patience=settings.patience, min_delta=settings.min_delta))
     if settings.progress:
         callbacks.append(TQDMProgressBar(refresh_rate=settings.log_interval))
-    made = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}[settings.logger](settings.output, name=f"{Path(stem).name}-logs")
+    made = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}[settings.logger](
+        settings.output, name=f"{Path(stem).name}-logs"
+    )
     trainer = Trainer(
-        max_epochs=settings.recipe.epochs, accelerator={"cuda": "gpu"}.get(settings.device, settings.device), devices=settings.devices,
-        precision=settings.precision, gradient_clip_val=settings.clip, logger=made, callbacks=callbacks, log_every_n_steps=settings.log_interval,  # type: ignore[arg-type]
-        enable_model_summary=False, enable_progress_bar=settings.progress, num_sanity_val_steps=0, use_distributed_sampler=False,
-    )  # fmt: skip
+        max_epochs=settings.recipe.epochs,
+        accelerator={"cuda": "gpu"}.get(settings.device, settings.device),
+        devices=settings.devices,
+        precision=settings.precision,  # type: ignore[arg-type]  # Lightning names them one by one
+        gradient_clip_val=settings.clip,
+        logger=made,
+        callbacks=callbacks,
+        log_every_n_steps=settings.log_interval,  # type: ignore[arg-type]
+        enable_model_summary=False,
+        enable_progress_bar=settings.progress,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
     return trainer, folder / "last.ckpt"
 
 
-def fit(trainer: Trainer, module: SiameseModule, settings: Settings, source: Source[Any], resume: Path | None = None) -> bool:
+def fit(
+    trainer: Trainer, module: SiameseModule, settings: Settings, source: Source[Any], resume: Path | None = None
+) -> bool:
     """Trains; False if it was stopped by Ctrl-C."""
     train_batches, valid_batches = batches(module, settings, source)
     before = signal.getsignal(signal.SIGINT)
     try:
         with torch.random.fork_rng(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*(does not have many workers|Checkpoint directory|LeafSpec|srun|number of training batches).*")
-            trainer.fit(module, train_batches, valid_batches, ckpt_path=None if resume is None else str(resume), weights_only=True)
+            warnings.filterwarnings(
+                "ignore",
+                message=".*(does not have many workers|Checkpoint directory|LeafSpec|srun|number of training "
+                "batches).*",
+            )
+            trainer.fit(
+                module,
+                train_batches,
+                valid_batches,
+                ckpt_path=None if resume is None else str(resume),
+                weights_only=True,
+            )
     except SystemExit:  # what Lightning makes of Ctrl-C, which it ignores from then on
         if not trainer.interrupted:
             raise
@@ -161,7 +216,9 @@ def fit(trainer: Trainer, module: SiameseModule, settings: Settings, source: Sou
 
 
 def batches(module: SiameseModule, settings: Settings, source: Source[Any]) -> tuple[Batches, Batches]:
-    """Training batches, and fixed ones for the second curve: of validation items, or of test items where there are none."""
+    """Training batches, and fixed ones for the second curve: of validation items, or of test items where there are
+    none.
+    """
     size, kind, given = settings.recipe.batch_size, module.loss.kind, source.pairs
     second = source.valid if len(source.valid) else source.test
     if given is None and settings.recipe.given_pairs and kind == "pairs":
@@ -169,8 +226,15 @@ def batches(module: SiameseModule, settings: Settings, source: Source[Any]) -> t
             anchor_pairs(part.labels, settings.iterations, settings.seed + i, part.classes) if len(part) else None
             for i, part in enumerate((source.train, source.valid, source.test))
         )
-    pairs: tuple[Pairs | None, Pairs | None] = (None, None) if given is None else (given[0], given[1] if len(source.valid) else given[2])
-    rows, groups, rounds, apart = modality(settings).rows(second, size), settings.recipe.per_class, settings.recipe.rounds, not module.model.factored
+    pairs: tuple[Pairs | None, Pairs | None] = (
+        (None, None) if given is None else (given[0], given[1] if len(source.valid) else given[2])
+    )
+    rows, groups, rounds, apart = (
+        modality(settings).rows(second, size),
+        settings.recipe.per_class,
+        settings.recipe.rounds,
+        not module.model.factored,
+    )
     return (
         Batches(source.train, kind, size, settings.seed, pairs[0], per_class=groups, rounds=rounds, apart=apart),
         Batches(second, kind, rows, settings.seed, pairs[1], False, groups, apart=apart),
@@ -178,22 +242,45 @@ def batches(module: SiameseModule, settings: Settings, source: Source[Any]) -> t
 
 
 def artifacts(
-    model: PairModel, module: SiameseModule, settings: Settings, source: Source[Any], kind: Modality, stem: str, latent: LatentSpace | None, finished: bool
+    model: PairModel,
+    module: SiameseModule,
+    settings: Settings,
+    source: Source[Any],
+    kind: Modality,
+    stem: str,
+    latent: LatentSpace | None,
+    finished: bool,
 ) -> tuple[dict[str, Any], tuple[Path, ...]]:
     """Writes the checkpoint, the metrics and the pictures."""
     title = f"{settings.network}, {source.name}"
     metrics: dict[str, Any] = {
         **kind.measure(model, source),
-        "epochs": len(module.history["train_loss"]), "finished": finished, "skipped_files": len(source.train.skipped),
-    }  # fmt: skip
-    files = [keep(Path(f"{stem}.safetensors"), model, settings, {**kind.described(), "epochs": metrics["epochs"], "metrics": metrics})]
+        "epochs": len(module.history["train_loss"]),
+        "finished": finished,
+        "skipped_files": len(source.train.skipped),
+    }
+    files = [
+        keep(
+            Path(f"{stem}.safetensors"),
+            model,
+            settings,
+            {**kind.described(), "epochs": metrics["epochs"], "metrics": metrics},
+        )
+    ]
     second = "valid_loss" if len(source.valid) else "test_loss"
     history = {"train_loss": module.history["train_loss"], second: module.history["valid_loss"]}
-    for name, text in (("metrics.json", json.dumps({**metrics, "history": history}, indent=2)), ("metrics.txt", table(metrics))):
+    for name, text in (
+        ("metrics.json", json.dumps({**metrics, "history": history}, indent=2)),
+        ("metrics.txt", table(metrics)),
+    ):
         files.append(Path(f"{stem}-{name}"))
         files[-1].write_text(text, encoding="utf-8")
     figures = {"stats.png": curves(history, title), **kind.figures(model, source)}
-    embedded = (("training-set-embedding.png", source.train), ("testing-set-embedding.png", source.test)) if hasattr(model, "encode") else ()
+    embedded = (
+        (("training-set-embedding.png", source.train), ("testing-set-embedding.png", source.test))
+        if hasattr(model, "encode")
+        else ()
+    )
     for name, part in embedded:
         shown = part.take(torch.linspace(0, len(part) - 1, min(10_000, len(part))).long())
         points = plane(kind.embed(model, shown), settings.reduction, settings.seed)
@@ -209,7 +296,13 @@ def artifacts(
 def keep(path: Path, model: PairModel, settings: Settings, about: dict[str, Any]) -> Path:
     """Writes the checkpoint with everything that made it."""
     recipe = settings.recipe
-    how = {"dataset": settings.dataset, "seed": settings.seed, "lr": recipe.lr, "batch_size": recipe.batch_size, "optimizer": recipe.optimizer}
+    how = {
+        "dataset": settings.dataset,
+        "seed": settings.seed,
+        "lr": recipe.lr,
+        "batch_size": recipe.batch_size,
+        "optimizer": recipe.optimizer,
+    }
     arguments = {k: v for k, v in settings.arguments.items() if k != "weights"}  # the checkpoint has the weights
     partial = path.with_suffix(".partial")
     save(partial, model, settings.network, arguments, {**how, **about})

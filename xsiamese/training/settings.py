@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from xsiamese.data.augment import Augment
-from xsiamese.model import PairModel
+from xsiamese.model.pair import PairModel
 from xsiamese.plot.latent import Reduction
 from xsiamese.training.module import Optimizer, Schedule
 from xsiamese.training.recipes import OLD_NAMES, Recipe, recipe
@@ -31,7 +31,8 @@ class Settings:
         options: further arguments of the optimiser (weight_decay, momentum, nesterov).
         plateau: arguments of ReduceLROnPlateau (patience, factor, min_lr), for schedule "plateau".
         clip: the largest norm of the gradient, or None.
-        patience: epochs without a better validation loss before training stops, or None; ``min_delta`` is what counts as better.
+        patience: epochs without a better validation loss before training stops, or None; ``min_delta`` is what counts
+            as better.
         valid, test: shares of validation and test images.
         augment: of training images.
         arguments: of the network (dimensions, backbone, weights).
@@ -41,9 +42,11 @@ class Settings:
         reduction: how more than two dimensions are drawn: "pca" or "umap".
         log_interval: batches between two reports.
         seed: of everything random.
-        device: "auto", "cpu", "cuda", "mps"; ``devices`` how many; ``precision`` as Lightning calls it ("32-true", "bf16-mixed").
+        device: "auto", "cpu", "cuda", "mps"; ``devices`` how many; ``precision`` as Lightning calls it ("32-true",
+            "bf16-mixed").
         logger: "csv" or "tensorboard".
-        reading: how data other than images are read; what there is depends on the network (see its training's ``reading``).
+        reading: how data other than images are read; what there is depends on the network (see its training's
+            ``reading``).
         same_label: the label of a same pair in a CSV of pairs; the other one is a different pair.
         resume: goes on from the last epoch in ``output``, if there is one.
         progress: whether there is a progress bar.
@@ -91,7 +94,11 @@ class Settings:
         for name in ("lr", "clip"):
             if (value := getattr(self, name)) is not None and not value > 0:
                 raise ValueError(f"{name}={value}: a positive number is needed")
-        for name, known in (("logger", ("csv", "tensorboard")), ("device", ("auto", "cpu", "cuda", "gpu", "mps")), ("reduction", ("pca", "umap"))):
+        for name, known in (
+            ("logger", ("csv", "tensorboard")),
+            ("device", ("auto", "cpu", "cuda", "gpu", "mps")),
+            ("reduction", ("pca", "umap")),
+        ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r}: one of {', '.join(known)} is needed")
         if self.device in ("cuda", "gpu") and not torch.cuda.is_available():
@@ -111,7 +118,11 @@ class Settings:
         """The network's recipe with everything that is set here."""
         base = recipe(self.network)
         base = replace(base, **base.for_data.get(self.dataset, {}))
-        changed = {n: getattr(self, n) for n in ("lr", "epochs", "batch_size", "optimizer", "schedule", "options", "augment") if getattr(self, n) is not None}
+        changed = {
+            n: getattr(self, n)
+            for n in ("lr", "epochs", "batch_size", "optimizer", "schedule", "options", "augment")
+            if getattr(self, n) is not None
+        }
         if "optimizer" in changed and "options" not in changed and changed["optimizer"] != base.optimizer:
             changed["options"] = {}
         return replace(base, **changed)
@@ -123,7 +134,10 @@ class Settings:
             return self.preprocessing
         found = self.card.preprocessing
         if found is None:
-            raise ValueError(f"the card {self.network!r} has no preprocessing for images: it cannot be trained on {self.dataset!r} from here")
+            raise ValueError(
+                f"the card {self.network!r} has no preprocessing for images: it cannot be trained on "
+                f"{self.dataset!r} from here"
+            )
         return found
 
     @property
@@ -139,11 +153,21 @@ class Settings:
         """
         card = self.card
         taken = signature(card.build).parameters
-        if wrong := [name for name in self.arguments if name not in taken and not any(p.kind is p.VAR_KEYWORD for p in taken.values())]:
-            raise ValueError(f"{self.network} takes no {wrong[0]} ({self.arguments[wrong[0]]!r}); it takes {', '.join(taken) or 'nothing'}")
+        if wrong := [
+            name
+            for name in self.arguments
+            if name not in taken and not any(p.kind is p.VAR_KEYWORD for p in taken.values())
+        ]:
+            raise ValueError(
+                f"{self.network} takes no {wrong[0]} ({self.arguments[wrong[0]]!r}); it takes "
+                f"{', '.join(taken) or 'nothing'}"
+            )
         model = card.build(**{**card.defaults, **self.arguments})
         if not isinstance(model, PairModel):
-            raise ValueError(f"the card {self.network!r} builds a {type(model).__name__}: training from here needs a SiameseModel or another PairModel")
+            raise ValueError(
+                f"the card {self.network!r} builds a {type(model).__name__}: training from here needs a SiameseModel "
+                "or another PairModel"
+            )
         return model
 
 
@@ -156,6 +180,11 @@ def sized(settings: Settings, size: int | None) -> Settings:
     if size is None:
         return settings
     base = settings.pixels
-    if settings.network != "livieris" and (size, size) != base.size and settings.card.weights is None and settings.card.input[0] == 1:
+    if (
+        settings.network != "livieris"
+        and (size, size) != base.size
+        and settings.card.weights is None
+        and settings.card.input[0] == 1
+    ):
         raise ValueError(f"size={size}: {settings.network} takes images of {base.size[0]} x {base.size[1]} only")
     return settings.changed(preprocessing=replace(base, size=(size, size)))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xsiamese.model import PairModel
+from xsiamese.model.pair import PairModel
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -58,7 +58,9 @@ class Preprocessing:
         return ((tensor - shift) / scale).clamp(0, 1)
 
     def affine(self) -> tuple[Tensor, Tensor]:
-        """The scale and the shift, shape (channels, 1, 1) each, that take values in [0, 1] to the model's input: inverted, then normalised."""
+        """The scale and the shift, shape (channels, 1, 1) each, that take values in [0, 1] to the model's input:
+        inverted, then normalised.
+        """
         mean, std = (torch.tensor(v)[:, None, None] for v in (self.mean, self.std))
         return (-1 / std, (1 - mean) / std) if self.invert else (1 / std, -mean / std)
 

@@ -1,4 +1,6 @@
-"""Checkpoints: safetensors with the card's name, the arguments and the calibrated threshold in the header. Never pickle."""
+"""Checkpoints: safetensors with the card's name, the arguments and the calibrated threshold in the header. Never
+pickle.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from xsiamese.model import PairModel, SiameseModel, TwoInputModel
-from xsiamese.plugins import models
+from xsiamese.door.registry import models
+from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.zoo.cards import ModelCard
 
 
@@ -31,11 +33,24 @@ class Checkpoint:
     about: Mapping[str, Any]
 
 
-def save(path: str | Path, model: PairModel, card: str, arguments: Mapping[str, Any] | None = None, about: Mapping[str, Any] | None = None) -> Path:
-    """Writes a model with the name of its card, the arguments that build it, and anything JSON can hold about its training."""
+def save(
+    path: str | Path,
+    model: PairModel,
+    card: str,
+    arguments: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Path:
+    """Writes a model with the name of its card, the arguments that build it, and anything JSON can hold about its
+    training.
+    """
     from safetensors.torch import save_file
 
-    header = {"card": card, "arguments": dict(arguments or {}), "threshold": _threshold(model), "about": dict(about or {})}
+    header = {
+        "card": card,
+        "arguments": dict(arguments or {}),
+        "threshold": _threshold(model),
+        "about": dict(about or {}),
+    }
     tensors: dict[str, Tensor] = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     path = Path(path)
     save_file(tensors, path, {"xsiamese": json.dumps(header)})
@@ -46,7 +61,8 @@ def load(path: str | Path) -> Checkpoint:
     """Reads what :func:`save` wrote.
 
     Raises:
-        ValueError: if it is no checkpoint of xsiamese, or does not match its card, naming the first tensors that do not.
+        ValueError: if it is no checkpoint of xsiamese, or does not match its card, naming the first tensors that do
+            not.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -63,12 +79,16 @@ def load(path: str | Path) -> Checkpoint:
     model = card.build(**{**card.defaults, **described["arguments"]})
     expected = model.state_dict()
     wrong = [
-        f"{name}: {tuple(tensors[name].shape) if name in tensors else 'missing'} instead of {tuple(expected[name].shape) if name in expected else 'nothing'}"
+        f"{name}: {tuple(tensors[name].shape) if name in tensors else 'missing'} instead of "
+        f"{tuple(expected[name].shape) if name in expected else 'nothing'}"
         for name in sorted({*expected, *tensors})
         if name not in tensors or name not in expected or tensors[name].shape != expected[name].shape
     ]
     if wrong:
-        raise ValueError(f"{path} does not match its card {card.name!r}: {'; '.join(wrong[:3])}" + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""))
+        raise ValueError(
+            f"{path} does not match its card {card.name!r}: {'; '.join(wrong[:3])}"
+            + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+        )
     model.load_state_dict(tensors)
     if isinstance(model, (SiameseModel, TwoInputModel)) and model.comparison is not None:
         model.comparison.threshold_ = described.get("threshold")
@@ -99,7 +119,10 @@ def find_card(name: str) -> ModelCard:
     known = {**_ours(), **models()}
     if name not in known:
         near = get_close_matches(name, known, n=3)
-        raise ValueError(f"no model is called {name!r}; " + (f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(sorted(known))}"))
+        raise ValueError(
+            f"no model is called {name!r}; "
+            + (f"did you mean {' or '.join(map(repr, near))}?" if near else f"known: {', '.join(sorted(known))}")
+        )
     card: ModelCard = known[name]
     return card
 
@@ -111,4 +134,8 @@ def _ours() -> dict[str, ModelCard]:
 
 
 def _threshold(model: PairModel) -> float | None:
-    return model.comparison.threshold_ if isinstance(model, (SiameseModel, TwoInputModel)) and model.comparison is not None else None
+    return (
+        model.comparison.threshold_
+        if isinstance(model, (SiameseModel, TwoInputModel)) and model.comparison is not None
+        else None
+    )

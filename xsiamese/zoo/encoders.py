@@ -23,7 +23,8 @@ class GraphEncoder(nn.Module):
 
     Args:
         inputs: node features.
-        conv: "gcn" (:cite:`kipf2017`; uses ``edge_weight`` where graphs have it), "gin" (:cite:`xu2019`) or "gat" (:cite:`velickovic2018`).
+        conv: "gcn" (:cite:`kipf2017`; uses ``edge_weight`` where graphs have it), "gin" (:cite:`xu2019`) or "gat"
+            (:cite:`velickovic2018`).
         hidden: node features of each layer.
         dimensions: of the embedding.
         layers: of the GNN.
@@ -38,9 +39,21 @@ class GraphEncoder(nn.Module):
         torch.Size([1, 64])
     """
 
-    def __init__(self, inputs: int, conv: Conv = "gcn", hidden: int = 64, dimensions: int = 64, layers: int = 3, readout: Readout = "mean") -> None:
+    def __init__(
+        self,
+        inputs: int,
+        conv: Conv = "gcn",
+        hidden: int = 64,
+        dimensions: int = 64,
+        layers: int = 3,
+        readout: Readout = "mean",
+    ) -> None:
         super().__init__()
-        readouts = {"mean": MeanAggregation, "sum": SumAggregation, "attention": lambda: AttentionalAggregation(nn.Linear(hidden, 1))}
+        readouts = {
+            "mean": MeanAggregation,
+            "sum": SumAggregation,
+            "attention": lambda: AttentionalAggregation(nn.Linear(hidden, 1)),
+        }
         for name, value, known in (("conv", conv, CONVS), ("readout", readout, readouts)):
             if value not in known:
                 raise ValueError(f"{name}={value!r}: one of {', '.join(known)} is needed")
@@ -50,17 +63,24 @@ class GraphEncoder(nn.Module):
 
     def forward(self, batch: Any) -> Tensor:
         """The embeddings of the graphs of a PyG batch."""
-        weights = {"edge_weight": batch.edge_weight} if self.gnn.supports_edge_weight and batch.get("edge_weight") is not None else {}
+        weights = (
+            {"edge_weight": batch.edge_weight}
+            if self.gnn.supports_edge_weight and batch.get("edge_weight") is not None
+            else {}
+        )
         nodes = self.gnn(checked(batch, self.gnn.in_channels), batch.edge_index, **weights)
         embedding: Tensor = self.head(self.readout(nodes, batch.batch, dim_size=count(batch)))
         return embedding
 
 
 class BrainGCN(nn.Module):
-    """The encoder of Ktena et al. 2018 (:cite:`ktena2018`): Chebyshev convolutions (:cite:`defferrard2016`) on the regions of a brain, all of them kept.
+    """The encoder of Ktena et al. 2018 (:cite:`ktena2018`): Chebyshev convolutions (:cite:`defferrard2016`) on the
+    regions of a brain, all of them kept.
 
-    The embedding is the features of all regions, one region after the other; the regions of two brains are compared one by one. Every feature
-    is standardised over the brains of the training, which the paper does not do: what all brains share is then no likeness.
+    The embedding is the features of all regions, one region after the other; the regions of two brains are compared one
+    by one. Every feature
+    is standardised over the brains of the training, which the paper does not do: what all brains share is then no
+    likeness.
 
     Args:
         inputs: features of a region.
@@ -88,7 +108,9 @@ class BrainGCN(nn.Module):
 
 
 class RegionProduct(nn.Module):
-    """From the products of two embeddings' entries to a logit: averaged over each region, then weighted (:cite:`ktena2018`); all regions alike at first."""
+    """From the products of two embeddings' entries to a logit: averaged over each region, then weighted
+    (:cite:`ktena2018`); all regions alike at first.
+    """
 
     def __init__(self, regions: int) -> None:
         super().__init__()

@@ -8,19 +8,28 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xsiamese.comparison import ClampedEuclidean, Learned
-from xsiamese.model import SiameseModel
+from xsiamese.model.comparison import ClampedEuclidean, Learned
+from xsiamese.model.pair import SiameseModel
 from xsiamese.zoo.cards import ModelCard, Preprocessing
 
 
 def fashion_encoder(dimensions: int = 16) -> nn.Sequential:
-    """A small CNN for 28 x 28 grey images: a 7 x 7 grid of 64 channels, pooled by its mean, then linear. 25,000 parameters."""
+    """A small CNN for 28 x 28 grey images: a 7 x 7 grid of 64 channels, pooled by its mean, then linear. 25,000
+    parameters.
+    """
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, dimensions),
-    )  # fmt: skip
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, dimensions),
+    )
 
 
 def fashion(dimensions: int = 16) -> SiameseModel:
@@ -29,12 +38,21 @@ def fashion(dimensions: int = 16) -> SiameseModel:
 
 
 def embedding_net(dimensions: int = 2) -> nn.Sequential:
-    """The EmbeddingNet of "Siamese networks and Friends" for 28 x 28 grey images: two 5 x 5 convolutions, PReLU, a hidden layer of 128."""
+    """The EmbeddingNet of "Siamese networks and Friends" for 28 x 28 grey images: two 5 x 5 convolutions, PReLU, a
+    hidden layer of 128.
+    """
     return nn.Sequential(
-        nn.Conv2d(1, 6, 5), nn.PReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.PReLU(), nn.MaxPool2d(2),
-        nn.Flatten(), nn.Linear(256, 128), nn.PReLU(), nn.Linear(128, dimensions),
-    )  # fmt: skip
+        nn.Conv2d(1, 6, 5),
+        nn.PReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 16, 5),
+        nn.PReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(256, 128),
+        nn.PReLU(),
+        nn.Linear(128, dimensions),
+    )
 
 
 def embedded(dimensions: int = 2) -> SiameseModel:
@@ -43,7 +61,9 @@ def embedded(dimensions: int = 2) -> SiameseModel:
 
 
 def weighted_l1(dimensions: int, sign: float = -1.0) -> Learned:
-    r"""The comparison of Koch et al. 2015 (:cite:`koch2015`): the logit :math:`\sum_k w_k |u_k - v_k| + b`, starting with all :math:`w_k` negative."""
+    r"""The comparison of Koch et al. 2015 (:cite:`koch2015`): the logit :math:`\sum_k w_k |u_k - v_k| + b`, starting
+    with all :math:`w_k` negative.
+    """
     head = nn.Linear(dimensions, 1)
     nn.init.constant_(head.weight, sign / dimensions**0.5)
     nn.init.constant_(head.bias, 1.0)
@@ -56,16 +76,24 @@ def siamese_bce(dimensions: int = 2) -> SiameseModel:
 
 
 def small_encoder(dimensions: int = 64, channels: int = 16) -> nn.Sequential:
-    """The recommended encoder for 28 x 28 grey images: four 3 x 3 convolutions with batch norm on grids of 14 x 14 and 7 x 7."""
+    """The recommended encoder for 28 x 28 grey images: four 3 x 3 convolutions with batch norm on grids of 14 x 14 and
+    7 x 7.
+    """
 
     def block(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
         return [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
 
     return nn.Sequential(
-        *block(1, channels), nn.MaxPool2d(2), *block(channels, 2 * channels), nn.MaxPool2d(2),
-        *block(2 * channels, 4 * channels), *block(4 * channels, 4 * channels),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * channels, dimensions),
-    )  # fmt: skip
+        *block(1, channels),
+        nn.MaxPool2d(2),
+        *block(channels, 2 * channels),
+        nn.MaxPool2d(2),
+        *block(2 * channels, 4 * channels),
+        *block(4 * channels, 4 * channels),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4 * channels, dimensions),
+    )
 
 
 def small(dimensions: int = 64, channels: int = 16) -> SiameseModel:
@@ -74,7 +102,9 @@ def small(dimensions: int = 64, channels: int = 16) -> SiameseModel:
 
 
 class VAEEncoder(nn.Module):
-    """EmbeddingNet up to its hidden layer, then the mean and the logarithm of the variance of the code. The mean is the embedding."""
+    """EmbeddingNet up to its hidden layer, then the mean and the logarithm of the variance of the code. The mean is the
+    embedding.
+    """
 
     def __init__(self, dimensions: int = 2) -> None:
         super().__init__()
@@ -104,24 +134,40 @@ class VAE(SiameseModel):
     def __init__(self, dimensions: int = 2) -> None:
         super().__init__(VAEEncoder(dimensions), "euclidean")
         self.decoder = nn.Sequential(
-            nn.Linear(dimensions, 128), nn.ReLU(), nn.Linear(128, 32 * 49), nn.ReLU(), nn.Unflatten(1, (32, 7, 7)),
-            nn.ConvTranspose2d(32, 16, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(16, 1, 4, 2, 1),
-        )  # fmt: skip
+            nn.Linear(dimensions, 128),
+            nn.ReLU(),
+            nn.Linear(128, 32 * 49),
+            nn.ReLU(),
+            nn.Unflatten(1, (32, 7, 7)),
+            nn.ConvTranspose2d(32, 16, 4, 2, 1),
+            nn.ReLU(),
+            nn.ConvTranspose2d(16, 1, 4, 2, 1),
+        )
 
 
 def koch(published_start: bool = False) -> SiameseModel:
-    """The one-shot network of Koch et al. 2015 (:cite:`koch2015`) for 105 x 105 drawings: four convolutions, 4096 sigmoids, weighted L1.
+    """The one-shot network of Koch et al. 2015 (:cite:`koch2015`) for 105 x 105 drawings: four convolutions, 4096
+    sigmoids, weighted L1.
 
     Args:
         published_start: the initialisation of the paper instead of PyTorch's, which learns sooner with Adam.
     """
     encoder = nn.Sequential(
-        nn.Conv2d(1, 64, 10), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(64, 128, 7), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(128, 128, 4), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(128, 256, 4), nn.ReLU(),
-        nn.Flatten(), nn.Linear(9216, 4096), nn.Sigmoid(),
-    )  # fmt: skip
+        nn.Conv2d(1, 64, 10),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(64, 128, 7),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(128, 128, 4),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(128, 256, 4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(9216, 4096),
+        nn.Sigmoid(),
+    )
     model = SiameseModel(encoder, weighted_l1(4096))
     if published_start:
         for module in model.modules():
@@ -132,7 +178,8 @@ def koch(published_start: bool = False) -> SiameseModel:
 
 
 def livieris(backbone: str = "MobileNet", weights: Any = None, dimensions: int = 2, limit: float = 1.0) -> SiameseModel:
-    """The network of Livieris et al. 2023 (:cite:`livieris2023`): a backbone, pooled, 256 hidden units, 2 dimensions, distance clamped at 1.
+    """The network of Livieris et al. 2023 (:cite:`livieris2023`): a backbone, pooled, 256 hidden units, 2 dimensions,
+    distance clamped at 1.
 
     Args:
         backbone: "MobileNet", "ResNet50", the name of any torchvision classifier ("resnet18"), or "timm/NAME".
@@ -146,7 +193,12 @@ def livieris(backbone: str = "MobileNet", weights: Any = None, dimensions: int =
     features, channels = backbone_features(backbone, weights)
     head = nn.Sequential(nn.Linear(channels, 256), nn.ReLU(), nn.Linear(256, dimensions))
     encoder = nn.Sequential()
-    for name, module in (("features", features), ("pool", nn.AdaptiveAvgPool2d(1)), ("flatten", nn.Flatten()), ("head", head)):
+    for name, module in (
+        ("features", features),
+        ("pool", nn.AdaptiveAvgPool2d(1)),
+        ("flatten", nn.Flatten()),
+        ("head", head),
+    ):
         encoder.add_module(name, module)
     return SiameseModel(encoder, ClampedEuclidean(limit))
 
@@ -155,7 +207,12 @@ def backbone_features(name: str, weights: Any = None) -> tuple[nn.Module, int]:
     """The convolutional part of a torchvision or timm model (grid of features out), and its number of channels."""
     if name.startswith("timm/"):
         timm = _needed("timm", "train")
-        model = _named(name[5:], timm.list_models(), "timm", lambda: timm.create_model(name[5:], pretrained=bool(weights), num_classes=0, global_pool=""))
+        model = _named(
+            name[5:],
+            timm.list_models(),
+            "timm",
+            lambda: timm.create_model(name[5:], pretrained=bool(weights), num_classes=0, global_pool=""),
+        )
         return model, int(model.num_features)
     models = _needed("torchvision.models", "image")
     name = {"MobileNet": "mobilenet_v2", "ResNet50": "resnet50"}.get(name, name)
@@ -169,14 +226,17 @@ def backbone_features(name: str, weights: Any = None) -> tuple[nn.Module, int]:
             if child not in ("avgpool", "fc"):
                 features.add_module(child, module)
     else:
-        raise ValueError(f"{name!r} has neither .features nor .layer4: give timm/{name}, or build SiameseModel(encoder, comparison) yourself")
+        raise ValueError(
+            f"{name!r} has neither .features nor .layer4: give timm/{name}, or build SiameseModel(encoder, "
+            "comparison) yourself"
+        )
     return features, _channels(features)
 
 
 def _channels(features: nn.Module) -> int:
     import torch
 
-    from xsiamese.state import intact
+    from xsiamese.branches.intact import intact
 
     with intact(features), torch.no_grad():
         return int(features(torch.zeros(1, 3, 64, 64)).shape[1])
@@ -187,7 +247,10 @@ def _named(name: str, known: list[str], where: str, make: Callable[[], Any]) -> 
 
     if name not in known:
         near = get_close_matches(name, known, n=3)
-        raise ValueError(f"{where} has no backbone {name!r}" + (f"; did you mean {' or '.join(map(repr, near))}?" if near else f" among its {len(known)}"))
+        raise ValueError(
+            f"{where} has no backbone {name!r}"
+            + (f"; did you mean {' or '.join(map(repr, near))}?" if near else f" among its {len(known)}")
+        )
     return make()
 
 
@@ -203,9 +266,15 @@ OMNIGLOT = Preprocessing((105, 105), channels=1, mean=(0.08,), std=(0.27,), inve
 
 
 def _grey(
-    name: str, build: Callable[..., SiameseModel], summary: str, *,
-    embedding: int = 2, comparison: str = "euclidean", layer: str = "4", paper: tuple[str, ...] = (),
-) -> ModelCard:  # fmt: skip
+    name: str,
+    build: Callable[..., SiameseModel],
+    summary: str,
+    *,
+    embedding: int = 2,
+    comparison: str = "euclidean",
+    layer: str = "4",
+    paper: tuple[str, ...] = (),
+) -> ModelCard:
     """A card of a network for 28 x 28 grey images."""
     return ModelCard(name, build, summary, (1, 28, 28), embedding, comparison, layer, MNIST, paper=paper)
 
@@ -224,12 +293,43 @@ CARDS = (
         weights="fashion.safetensors",
     ),
     _grey("embedding-classification", embedded, "EmbeddingNet (2-d) trained to classify, Euclidean distance."),
-    _grey("siamese-contrastive", embedded, "EmbeddingNet (2-d), contrastive loss of Hadsell et al. 2006.", paper=("hadsell2006",)),
-    _grey("siamese-binary-cross-entropy", siamese_bce, "EmbeddingNet (2-d), weighted L1 and sigmoid (Koch 2015).", comparison="learned", paper=("koch2015",)),
-    _grey("triplet-loss-net", embedded, "EmbeddingNet (2-d), triplet loss of Schroff et al. 2015.", paper=("schroff2015",)),
-    _grey("vae", VAE, "Variational autoencoder on EmbeddingNet (2-d), distance of the codes' means.", layer="body.3", paper=("kingma2014",)),
-    _grey("embedding-recommended", embedded, "EmbeddingNet (2-d) with the recommended recipe: learned class centres in the plane.", paper=("snell2017",)),
-    _grey("small", small, "Recommended small CNN for 28 x 28 images, cosine.", embedding=64, comparison="cosine", layer="13"),
+    _grey(
+        "siamese-contrastive",
+        embedded,
+        "EmbeddingNet (2-d), contrastive loss of Hadsell et al. 2006.",
+        paper=("hadsell2006",),
+    ),
+    _grey(
+        "siamese-binary-cross-entropy",
+        siamese_bce,
+        "EmbeddingNet (2-d), weighted L1 and sigmoid (Koch 2015).",
+        comparison="learned",
+        paper=("koch2015",),
+    ),
+    _grey(
+        "triplet-loss-net", embedded, "EmbeddingNet (2-d), triplet loss of Schroff et al. 2015.", paper=("schroff2015",)
+    ),
+    _grey(
+        "vae",
+        VAE,
+        "Variational autoencoder on EmbeddingNet (2-d), distance of the codes' means.",
+        layer="body.3",
+        paper=("kingma2014",),
+    ),
+    _grey(
+        "embedding-recommended",
+        embedded,
+        "EmbeddingNet (2-d) with the recommended recipe: learned class centres in the plane.",
+        paper=("snell2017",),
+    ),
+    _grey(
+        "small",
+        small,
+        "Recommended small CNN for 28 x 28 images, cosine.",
+        embedding=64,
+        comparison="cosine",
+        layer="13",
+    ),
     ModelCard(
         name="koch",
         build=koch,

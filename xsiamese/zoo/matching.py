@@ -8,7 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from xsiamese.model import PairModel
+from xsiamese.model.pair import PairModel
 from xsiamese.zoo.encoders import checked, count
 
 try:
@@ -22,16 +22,23 @@ except ImportError as error:
 class SimGNN(PairModel):
     r"""SimGNN (:cite:`bai2019`): the similarity :math:`e^{-2 \mathrm{GED} / (n_1 + n_2)}` of two graphs, in (0, 1).
 
-    Three graph convolutions; a graph's embedding is the sum of its nodes', each weighted by the sigmoid of its product with a context vector. A
-    neural tensor network compares the two embeddings; a histogram of all products of a node of one graph with a node of the other is added to
+    Three graph convolutions; a graph's embedding is the sum of its nodes', each weighted by the sigmoid of its product
+    with a context vector. A
+    neural tensor network compares the two embeddings; a histogram of all products of a node of one graph with a node of
+    the other is added to
     it. The score is the sigmoid of what is explained.
 
-    As published, the histogram only counts: no gradient goes through it. Attributions by gradients see what the tensor network sees;
-    perturbations see both. The tensor network treats its two inputs differently, so that swapping them changes the score.
+    As published, the histogram only counts: no gradient goes through it. Attributions by gradients see what the tensor
+        network sees;
+    perturbations see both. The tensor network treats its two inputs differently, so that swapping them changes the
+    score.
 
-    Weights start as Glorot and Bengio say (:cite:`glorot2010`) and biases at 0, as in the authors' program, and the last bias so that the score is near
-    ``mean``. From PyTorch's own start the score hardly depends on the pair; from another mean all weights move together at first. Either can leave no
-    unit of the narrow layers of ReLU alive, and then all pairs get one score. ReLU is leaky (slope 0.01) in the layers after the tensor network.
+    Weights start as Glorot and Bengio say (:cite:`glorot2010`) and biases at 0, as in the authors' program, and the
+    last bias so that the score is near
+    ``mean``. From PyTorch's own start the score hardly depends on the pair; from another mean all weights move together
+    at first. Either can leave no
+    unit of the narrow layers of ReLU alive, and then all pairs get one score. ReLU is leaky (slope 0.01) in the layers
+    after the tensor network.
 
     Args:
         inputs: node features.
@@ -39,15 +46,24 @@ class SimGNN(PairModel):
         slices: of the neural tensor network.
         bins: of the histogram; 0 leaves it out, and gradients see all there is.
         mean: of the similarities to learn; the score starts there.
-        standardise: the node features before each ReLU over the nodes of a batch, which the paper does not. For graphs whose nodes all have the same
-            features: what a graph's form adds to them is small beside what all nodes share, and little but the numbers of nodes is learned.
+        standardise: the node features before each ReLU over the nodes of a batch, which the paper does not. For graphs
+            whose nodes all have the same
+            features: what a graph's form adds to them is small beside what all nodes share, and little but the numbers
+                of nodes is learned.
 
     Raises:
         ValueError: if ``mean`` is not between 0 and 1.
     """
 
     def __init__(
-        self, inputs: int, sizes: tuple[int, ...] = (128, 64, 32), slices: int = 16, bins: int = 16, *, mean: float = 0.5, standardise: bool = False
+        self,
+        inputs: int,
+        sizes: tuple[int, ...] = (128, 64, 32),
+        slices: int = 16,
+        bins: int = 16,
+        *,
+        mean: float = 0.5,
+        standardise: bool = False,
     ) -> None:
         super().__init__()
         if not 0 < mean < 1:
@@ -59,7 +75,9 @@ class SimGNN(PairModel):
         self.mean, self.sum = MeanAggregation(), SumAggregation()
         self.bilinear = nn.Bilinear(sizes[-1], sizes[-1], slices, bias=False)
         self.linear = nn.Linear(2 * sizes[-1], slices)
-        steps = [layer for a, b in ((slices + bins, 16), (16, 8), (8, 4)) for layer in (nn.Linear(a, b), nn.LeakyReLU())]
+        steps = [
+            layer for a, b in ((slices + bins, 16), (16, 8), (8, 4)) for layer in (nn.Linear(a, b), nn.LeakyReLU())
+        ]
         self.head = nn.Sequential(*steps, nn.Linear(4, 1))
         self._start(mean)
 
@@ -86,19 +104,29 @@ class SimGNN(PairModel):
         """The features of all nodes, shape (nodes, dimensions)."""
         x: Tensor = checked(batch, self.inputs)
         for i, conv in enumerate(self.convs):
-            x = cast(Tensor, conv(x if i == 0 else self.norms[i - 1](x).relu(), batch.edge_index, batch.get("edge_weight")))
+            x = cast(
+                Tensor, conv(x if i == 0 else self.norms[i - 1](x).relu(), batch.edge_index, batch.get("edge_weight"))
+            )
         return x
 
     def histogram(self, u_a: Tensor, a: Any, u_b: Tensor, b: Any) -> Tensor:
-        """How the sigmoids of all products of two nodes spread over [0, 1], shape (pairs, bins); the smaller graph is filled up by zeros."""
-        (dense_a, in_a), (dense_b, in_b) = (to_dense_batch(u, g.batch, batch_size=count(g)) for u, g in ((u_a, a), (u_b, b)))
+        """How the sigmoids of all products of two nodes spread over [0, 1], shape (pairs, bins); the smaller graph is
+        filled up by zeros.
+        """
+        (dense_a, in_a), (dense_b, in_b) = (
+            to_dense_batch(u, g.batch, batch_size=count(g)) for u, g in ((u_a, a), (u_b, b))
+        )
         n_a, n_b = in_a.sum(1), in_b.sum(1)
         larger = torch.maximum(n_a, n_b)
         product = (dense_a @ dense_b.mT).sigmoid()
         inside = in_a[:, :, None] & in_b[:, None, :]
         place = (product * self.bins).long().clamp(max=self.bins - 1)
-        counts: Tensor = product.new_zeros(len(product), self.bins).scatter_add_(1, place.flatten(1), inside.flatten(1).to(product))
-        counts[:, self.bins // 2] += larger * larger - n_a * n_b  # products with a filled-up node are 0, their sigmoids 1/2
+        counts: Tensor = product.new_zeros(len(product), self.bins).scatter_add_(
+            1, place.flatten(1), inside.flatten(1).to(product)
+        )
+        counts[:, self.bins // 2] += (
+            larger * larger - n_a * n_b
+        )  # products with a filled-up node are 0, their sigmoids 1/2
         shares: Tensor = counts / (larger * larger)[:, None]
         return shares
 
@@ -124,9 +152,13 @@ class Messages(MessagePassing):
 
     def __init__(self, hidden: int, attributes: int = 0) -> None:
         super().__init__(aggr="add")
-        self.mlp = nn.Sequential(nn.Linear(2 * hidden + attributes, 2 * hidden), nn.ReLU(), nn.Linear(2 * hidden, 2 * hidden))
+        self.mlp = nn.Sequential(
+            nn.Linear(2 * hidden + attributes, 2 * hidden), nn.ReLU(), nn.Linear(2 * hidden, 2 * hidden)
+        )
 
-    def forward(self, x: Tensor, edge_index: Tensor, edge_attr: Tensor | None = None, edge_weight: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor | None = None, edge_weight: Tensor | None = None
+    ) -> Tensor:
         summed: Tensor = self.propagate(edge_index, x=x, edge_attr=edge_attr, edge_weight=edge_weight)
         return summed
 
@@ -137,11 +169,14 @@ class Messages(MessagePassing):
 
 
 class GraphMatching(nn.Module):
-    r"""The Graph Matching Network (:cite:`li2019`): two graphs whose nodes also attend to the other graph's, to two embeddings.
+    r"""The Graph Matching Network (:cite:`li2019`): two graphs whose nodes also attend to the other graph's, to two
+    embeddings.
 
     In each layer a node hears its neighbours' messages and :math:`h_i - \sum_j a_{j \to i} h_j`, where the attention
-    :math:`a_{j \to i} = \mathrm{softmax}_j(h_i \cdot h_j)` is over the nodes j of the other graph: what of it has no match there. A gated
-    sum over the nodes is the embedding of a graph in the light of the other. Compare the two by their Euclidean distance.
+    :math:`a_{j \to i} = \mathrm{softmax}_j(h_i \cdot h_j)` is over the nodes j of the other graph: what of it has no
+    match there. A gated
+    sum over the nodes is the embedding of a graph in the light of the other. Compare the two by their Euclidean
+    distance.
 
     Args:
         inputs: node features.
@@ -151,7 +186,9 @@ class GraphMatching(nn.Module):
         layers: how many.
     """
 
-    def __init__(self, inputs: int, attributes: int = 0, hidden: int = 32, dimensions: int = 64, layers: int = 3) -> None:
+    def __init__(
+        self, inputs: int, attributes: int = 0, hidden: int = 32, dimensions: int = 64, layers: int = 3
+    ) -> None:
         super().__init__()
         self.inputs, self.attributes = inputs, attributes
         self.first = nn.Linear(inputs, hidden)
@@ -167,19 +204,26 @@ class GraphMatching(nn.Module):
         for messages, update in zip(self.messages, self.updates, strict=True):
             other_a, other_b = self.attended(h_a, a, h_b, b)
             heard_a, heard_b = (self._heard(messages, h, batch) for h, batch in ((h_a, a), (h_b, b)))
-            h_a, h_b = update(torch.cat([heard_a, h_a - other_a], 1), h_a), update(torch.cat([heard_b, h_b - other_b], 1), h_b)
+            h_a, h_b = (
+                update(torch.cat([heard_a, h_a - other_a], 1), h_a),
+                update(torch.cat([heard_b, h_b - other_b], 1), h_b),
+            )
         return self._read(h_a, a), self._read(h_b, b)
 
     def attended(self, h_a: Tensor, a: Any, h_b: Tensor, b: Any) -> tuple[Tensor, Tensor]:
         """For each node of one graph the mean of the other graph's nodes, weighted by attention."""
-        (dense_a, in_a), (dense_b, in_b) = (to_dense_batch(h, g.batch, batch_size=count(g)) for h, g in ((h_a, a), (h_b, b)))
+        (dense_a, in_a), (dense_b, in_b) = (
+            to_dense_batch(h, g.batch, batch_size=count(g)) for h, g in ((h_a, a), (h_b, b))
+        )
         product = dense_a @ dense_b.mT
         to_a = product.masked_fill(~in_b[:, None, :], -torch.inf).softmax(2) @ dense_b
         to_b = product.mT.masked_fill(~in_a[:, None, :], -torch.inf).softmax(2) @ dense_a
         return to_a[in_a], to_b[in_b]
 
     def _heard(self, messages: nn.Module, h: Tensor, batch: Any) -> Tensor:
-        heard: Tensor = messages(h, batch.edge_index, batch.edge_attr if self.attributes else None, batch.get("edge_weight"))
+        heard: Tensor = messages(
+            h, batch.edge_index, batch.edge_attr if self.attributes else None, batch.get("edge_weight")
+        )
         return heard
 
     def _read(self, h: Tensor, batch: Any) -> Tensor:

@@ -81,8 +81,15 @@ def _made(spec: str, size: int | None) -> OpenedModel:
     try:
         model = getattr(import_module(module), name)()
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"--model {spec}: {error}; package.module:factory is needed, a function without arguments that gives the model") from error
+        raise ValueError(
+            f"--model {spec}: {error}; package.module:factory is needed, a function without arguments that gives the "
+            "model"
+        ) from error
     if isinstance(model, nn.Module):
         model.eval()
     preprocessing = getattr(model, "preprocessing", None)
-    return OpenedModel(model, None, preprocessing if isinstance(preprocessing, Preprocessing) else Preprocessing((size or 224, size or 224)))
+    return OpenedModel(
+        model,
+        None,
+        preprocessing if isinstance(preprocessing, Preprocessing) else Preprocessing((size or 224, size or 224)),
+    )

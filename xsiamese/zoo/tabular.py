@@ -7,13 +7,15 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from xsiamese.comparison import Learned
-from xsiamese.model import SiameseModel
+from xsiamese.model.comparison import Learned
+from xsiamese.model.pair import SiameseModel
 from xsiamese.zoo.cards import ModelCard
 
 
 class DistanceLogit(nn.Module):
-    r"""The logit :math:`\beta - |u - v|^2` of a pair being alike, from :math:`|u - v|`; the bias :math:`\beta` is learned, the scale is the encoder's."""
+    r"""The logit :math:`\beta - |u - v|^2` of a pair being alike, from :math:`|u - v|`; the bias :math:`\beta` is
+    learned, the scale is the encoder's.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,7 +26,9 @@ class DistanceLogit(nn.Module):
 
 
 def mlp(inputs: int, hidden: int = 32, dimensions: int = 16, layers: int = 1) -> nn.Sequential:
-    """A multilayer perceptron on standardised features. SiLU rather than ReLU: its gradients are continuous, as optimised explanations want them."""
+    """A multilayer perceptron on standardised features. SiLU rather than ReLU: its gradients are continuous, as
+    optimised explanations want them.
+    """
     sizes = [inputs, *([hidden] * layers)]
     blocks = [module for low, high in pairwise(sizes) for module in (nn.Linear(low, high), nn.SiLU())]
     return nn.Sequential(*blocks, nn.Linear(sizes[-1], dimensions))

@@ -9,7 +9,8 @@ from xsiamese import PairAttribution, PairBatch, hookimpl
 
 
 class PairDifference(PairAttribution):
-    """Gradient times the difference of the two inputs: to first order, what the score gains when a value is taken over from the other input.
+    """Gradient times the difference of the two inputs: to first order, what the score gains when a value is taken over
+    from the other input.
 
     Needs two inputs of one shape.
     """
@@ -20,7 +21,12 @@ class PairDifference(PairAttribution):
 
     def compute(self, batch: PairBatch) -> tuple[Any, Any]:
         """The maps of one batch of pairs."""
-        return batch.maps([(other - x) * slope for x, other, slope in zip(batch.moved, batch.partners, batch.gradients(), strict=True)])
+        return batch.maps(
+            [
+                (other - x) * slope
+                for x, other, slope in zip(batch.moved, batch.partners, batch.gradients(), strict=True)
+            ]
+        )
 
 
 @hookimpl

@@ -21,4 +21,6 @@ def test_a_dot_product_by_hand() -> None:
 
 def test_inputs_of_two_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="inputs of one shape are needed"):
-        PairDifference(SiameseModel(torch.nn.AdaptiveAvgPool1d(1))).attribute((torch.ones(1, 2, 3), torch.ones(1, 2, 4)))
+        PairDifference(SiameseModel(torch.nn.AdaptiveAvgPool1d(1))).attribute(
+            (torch.ones(1, 2, 3), torch.ones(1, 2, 4))
+        )

@@ -1,0 +1,60 @@
+"""All that a plugin may import: names that are kept for a minor version. See the page "What a plugin may use"."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from xsiamese.branches.intact import intact as intact
+from xsiamese.branches.layers import ChannelsLast as ChannelsLast
+from xsiamese.branches.layers import Layer as Layer
+from xsiamese.branches.layers import Layout as Layout
+from xsiamese.branches.layers import Tokens as Tokens
+from xsiamese.branches.layers import as_grid as as_grid
+from xsiamese.branches.record import record as record
+from xsiamese.branches.untied import untied as untied
+from xsiamese.door.hookspecs import hookimpl as hookimpl
+from xsiamese.explain.attribution import PairAttribution as PairAttribution
+from xsiamese.explain.captum import Adapted as Adapted
+from xsiamese.explain.captum import adapt as adapt
+from xsiamese.explain.catalogue import explainers as explainers
+from xsiamese.explain.maps import Maps as Maps
+from xsiamese.explain.maps import join as join
+from xsiamese.kinds.graphs.variants import of_side as of_side
+from xsiamese.kinds.side import Leaves as Leaves
+from xsiamese.kinds.side import Side as Side
+from xsiamese.kinds.side import Wrt as Wrt
+from xsiamese.kinds.side import side as side
+from xsiamese.model.comparison import ClampedEuclidean as ClampedEuclidean
+from xsiamese.model.comparison import Comparison as Comparison
+from xsiamese.model.comparison import Cosine as Cosine
+from xsiamese.model.comparison import Dot as Dot
+from xsiamese.model.comparison import Euclidean as Euclidean
+from xsiamese.model.comparison import SquaredEuclidean as SquaredEuclidean
+from xsiamese.model.pair import PairModel as PairModel
+from xsiamese.model.pair import SiameseModel as SiameseModel
+from xsiamese.model.pair import TwoInputModel as TwoInputModel
+from xsiamese.model.pair import pair_model as pair_model
+from xsiamese.pairs.batch import PairBatch as PairBatch
+from xsiamese.pairs.deletion import values_without as values_without
+from xsiamese.pairs.objective import Objective as Objective
+from xsiamese.pairs.objective import check_fit as check_fit
+from xsiamese.result import stored as stored
+from xsiamese.result.explanation import PairExplanation as PairExplanation
+
+if TYPE_CHECKING:
+    from xsiamese.zoo.cards import ModelCard as ModelCard
+    from xsiamese.zoo.cards import Preprocessing as Preprocessing
+
+_ON_DEMAND = {"ModelCard": "xsiamese.zoo.cards", "Preprocessing": "xsiamese.zoo.cards"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_DEMAND:
+        return getattr(import_module(_ON_DEMAND[name]), name)
+    raise AttributeError(f"xsiamese.author has no {name!r}: a plugin may use {', '.join(__dir__())}")
+
+
+def __dir__() -> list[str]:
+    hidden = {"annotations", "import_module", "TYPE_CHECKING", "Any"}
+    return sorted({name for name in (*globals(), *_ON_DEMAND) if not name.startswith("_")} - hidden)

@@ -1,0 +1,155 @@
+"""How a model uses its modules, from watching one forward pass: which serve both sides, in which order, and which comes
+last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.branches.record import first_tensor
+
+
+@dataclass
+class Usage:
+    """How a model uses one module in one forward pass."""
+
+    outputs: list[Tensor] = field(default_factory=list)
+    finished: int = 0
+
+
+class Survey:
+    """How a model uses its modules: which are shared by the sides, in which order, and whether the batch is stacked."""
+
+    def __init__(
+        self, usage: dict[nn.Module, Usage], leaves: tuple[Sequence[Tensor], Sequence[Tensor]], pairs: int
+    ) -> None:
+        self.usage = usage
+        self.leaves = leaves
+        self.pairs = pairs
+
+    def calls(self, module: nn.Module) -> int:
+        """How often the module is called in one forward pass."""
+        return len(self.usage[module].outputs) if module in self.usage else 0
+
+    def stacked(self, module: nn.Module) -> bool:
+        """Whether one call gets both sides as one batch of 2 x pairs rows."""
+        return self.calls(module) == 1 and self.usage[module].outputs[0].shape[:1] == (2 * self.pairs,)
+
+    def order(self, module: nn.Module) -> tuple[int, ...]:
+        """The side (0 for a, 1 for b) of each call; the order of the calls where gradients do not tell."""
+        sides = []
+        for i, output in enumerate(self.usage[module].outputs):
+            seen = [self._depends(output, side) for side in (0, 1)]
+            sides.append(seen.index(True) if sum(seen) == 1 else i)
+        return tuple(sides) if sorted(sides) == list(range(len(sides))) else tuple(range(len(sides)))
+
+    def shared(self, root: nn.Module) -> list[nn.Module]:
+        """The topmost modules below ``root`` that serve both sides."""
+        found: list[nn.Module] = []
+        for child in root.children():
+            if self.calls(child) > 1 or self.stacked(child):
+                if child not in found:
+                    found.append(child)
+            else:
+                found += [module for module in self.shared(child) if module not in found]
+        return found
+
+    def last_grid(self) -> nn.Module | None:
+        """The module that finishes last of those whose output is a grid of more than one cell (N, C, H, W)."""
+        grids = [
+            m
+            for m, u in self.usage.items()
+            if u.outputs and u.outputs[-1].dim() == 4 and u.outputs[-1].shape[2:].numel() > 1
+        ]
+        return max(grids, key=lambda module: self.usage[module].finished, default=None)
+
+    def last_of_nodes(self, nodes: tuple[int, int]) -> nn.Module | None:
+        """The message-passing layer that finishes last of those with a row for each node: ``nodes`` of a, of b, or of
+        both.
+        """
+        from torch_geometric.nn import MessagePassing
+
+        whole = {*nodes, sum(nodes)}
+        layers = [
+            m
+            for m, u in self.usage.items()
+            if isinstance(m, MessagePassing) and all(len(output) in whole for output in u.outputs)
+        ]
+        return max(layers, key=lambda module: self.usage[module].finished, default=None)
+
+    def mixed(
+        self, module: nn.Module, rows: tuple[Tensor, Tensor], owners: tuple[Sequence[Tensor], Sequence[Tensor]]
+    ) -> bool:
+        """Whether one call got both sides in another order than all of a and then all of b, which is told by what its
+        rows depend on.
+
+        ``rows`` are the pair of each row that is expected of each side, ``owners`` the pair of each row of the leaves.
+        """
+        output, pair_of = self.usage[module].outputs[0], torch.cat(rows)
+        if self.calls(module) != 1 or len(output) != len(pair_of) or not output.requires_grad:
+            return False
+        side_of = torch.arange(2, device=pair_of.device).repeat_interleave(
+            torch.tensor([len(one) for one in rows], device=pair_of.device)
+        )
+        for side, pair in [(side, pair) for side in (0, 1) for pair in range(self.pairs)]:
+            reach = self._reach(output[(side_of == side) & (pair_of == pair)], owners)
+            sides, pairs = reach.sum(1), reach.sum(0)
+            if bool(reach.any()) and (int(pairs.argmax()) != pair or (not sides[side] and bool(sides[1 - side]))):
+                return True
+        return False
+
+    def _reach(self, block: Tensor, owners: tuple[Sequence[Tensor], Sequence[Tensor]]) -> Tensor:
+        """How much some rows of an output move with each side of each pair, shape (2, pairs)."""
+        moved = [
+            (side, leaf, of)
+            for side in (0, 1)
+            for leaf, of in zip(self.leaves[side], owners[side], strict=True)
+            if leaf.requires_grad
+        ]
+        weights = (
+            torch.arange(block.numel(), device=block.device, dtype=block.dtype).cos().reshape(block.shape)
+        )  # else rows of a softmax cancel
+        slopes = torch.autograd.grad(
+            block, [leaf for _, leaf, _ in moved], weights, retain_graph=True, allow_unused=True
+        )
+        reach = torch.zeros(2, self.pairs, dtype=torch.float64)
+        for (side, _, of), slope in zip(moved, slopes, strict=True):
+            if slope is not None:
+                reach[side].index_add_(0, of.cpu(), slope.double().abs().reshape(len(slope), -1).sum(1).cpu())
+        return reach
+
+    def _depends(self, output: Tensor, side: int) -> bool:
+        leaves = [leaf for leaf in self.leaves[side] if leaf.requires_grad]
+        if not output.requires_grad or not leaves:
+            return False
+        return any(
+            g is not None
+            for g in torch.autograd.grad(output, leaves, torch.ones_like(output), retain_graph=True, allow_unused=True)
+        )
+
+
+def survey(
+    run: Callable[[], Any], modules: Sequence[nn.Module], leaves: tuple[Sequence[Tensor], Sequence[Tensor]], pairs: int
+) -> Survey:
+    """Runs the model once and notes how it uses ``modules``; the leaves should require gradients."""
+    usage: dict[nn.Module, Usage] = {}
+
+    def note(module: nn.Module, args: Any, output: Any) -> None:
+        tensor = first_tensor(output)
+        if tensor is not None:
+            entry = usage.setdefault(module, Usage())
+            entry.outputs.append(tensor)
+            entry.finished = sum(len(u.outputs) for u in usage.values())
+
+    with ExitStack() as stack:
+        for module in dict.fromkeys(modules):
+            stack.callback(module.register_forward_hook(note).remove)
+        with torch.enable_grad():
+            run()
+    return Survey(usage, leaves, pairs)

@@ -1,0 +1,147 @@
+"""Layers by name, by module or by themselves, and where the spatial grid of their output is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from torch import Tensor, nn
+
+from xsiamese.branches.calls import Survey
+from xsiamese.branches.record import LayerPair
+from xsiamese.model.pair import PairModel, SiameseModel
+
+OneLayer = str | nn.Module | tuple[str | nn.Module, str | nn.Module]
+Layer = OneLayer | Sequence[OneLayer] | None
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A transformer's output (N, tokens, C) as a grid.
+
+    Args:
+        grid: rows and columns of the patches; None takes the square that fits.
+        prefix: how many tokens (class, registers) come before the patches.
+    """
+
+    grid: tuple[int, int] | None = None
+    prefix: int = 1
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        if activation.dim() != 3:
+            raise ValueError(f"layout Tokens needs (N, tokens, C), the layer's output is {tuple(activation.shape)}")
+        patches = activation.shape[1] - self.prefix
+        rows, columns = self.grid or (int(patches**0.5), int(patches**0.5))
+        if rows * columns != patches:
+            raise ValueError(
+                f"{activation.shape[1]} tokens less {self.prefix} are not a {rows} x {columns} grid: give "
+                "Tokens(grid=..., prefix=...)"
+            )
+        return activation[:, self.prefix :].transpose(1, 2).reshape(len(activation), -1, rows, columns)
+
+
+@dataclass(frozen=True)
+class ChannelsLast:
+    """An output (N, H, W, C), as of Swin, as a grid."""
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        if activation.dim() != 4:
+            raise ValueError(f"layout ChannelsLast needs (N, H, W, C), the layer's output is {tuple(activation.shape)}")
+        return activation.movedim(3, 1)
+
+
+Layout = Tokens | ChannelsLast | None
+
+
+def as_grid(activation: Tensor, layout: Layout) -> Tensor:
+    """An activation with its channels in dimension 1: (N, C, H, W), or (N, C, tokens) for tokens without a layout, or
+    (N, C).
+    """
+    if layout is not None:
+        return layout(activation)
+    return activation.transpose(1, 2) if activation.dim() == 3 else activation
+
+
+def find_layers(model: PairModel, layer: Layer) -> tuple[list[LayerPair], list[str]]:
+    """The modules that ``layer`` means, one pair (side a, side b) for each layer, and their names.
+
+    Raises:
+        ValueError: if no layer has that name, with the nearest names.
+    """
+    wanted = layer if isinstance(layer, list) else [layer]
+    pairs: list[LayerPair] = []
+    names: list[str] = []
+    for one in wanted:
+        first, second = one if isinstance(one, tuple) else (one, one)
+        pair = _find(model, first, 0), _find(model, second, 1)
+        pairs.append(pair)
+        names.append(" / ".join(dict.fromkeys(_name(model, module) for module in pair)))
+    return pairs, names
+
+
+def default_layer(
+    model: PairModel, survey: Survey, nodes: tuple[int, int] | None = None
+) -> tuple[list[LayerPair], list[str]]:
+    """The last layer of each side whose output is a spatial grid; for graphs, the last that sends messages and has a
+    row for each of their ``nodes``.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    roots: tuple[nn.Module, ...] = (model,)
+    if isinstance(model, SiameseModel):
+        roots = tuple(dict.fromkeys(model.encoders))
+    found = []
+    for root in roots:
+        inside = {module: usage for module, usage in survey.usage.items() if module in set(root.modules())}
+        seen = Survey(inside, survey.leaves, survey.pairs)
+        last = seen.last_grid() if nodes is None else seen.last_of_nodes(nodes)
+        if last is None and nodes is None:
+            raise ValueError(
+                "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens"
+            )
+        if last is None:
+            raise ValueError(
+                "no MessagePassing layer of torch_geometric has one row for each node to explain on: give layer=, "
+                "one before the readout"
+            )
+        found.append(last)
+    pair = (found[0], found[-1])
+    return [pair], [" / ".join(dict.fromkeys(_name(model, module) for module in pair))]
+
+
+def _find(model: PairModel, layer: Any, side: int) -> nn.Module:
+    if isinstance(layer, nn.Module):
+        return layer
+    if not isinstance(layer, str):
+        raise TypeError(f"layer is a {type(layer).__name__}: a dotted name, a module, or a pair of them is needed")
+    roots = (
+        [model.encoders[side], model] if isinstance(model, SiameseModel) else [getattr(model, "model", model), model]
+    )
+    known: dict[str, nn.Module] = {}
+    for root in roots:
+        if isinstance(root, nn.Module):
+            for name, module in root.named_modules():
+                known.setdefault(name.replace("_orig_mod.", ""), module)
+    if layer in known and layer:
+        return known[layer]
+    names = [name for name in known if name]
+    near = get_close_matches(layer, names, n=3)
+    hint = (
+        f"did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else f"there are {', '.join(names[:30])}{', ...' if len(names) > 30 else ''}"
+    )
+    raise ValueError(f"no layer is called {layer!r}; {hint}")
+
+
+def _name(model: PairModel, module: nn.Module) -> str:
+    roots = list(model.encoders) if isinstance(model, SiameseModel) else [getattr(model, "model", model)]
+    for root in [*roots, model]:
+        if isinstance(root, nn.Module):
+            for name, candidate in root.named_modules():
+                if candidate is module:
+                    return name.replace("_orig_mod.", "") or type(module).__name__
+    return type(module).__name__

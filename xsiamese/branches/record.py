@@ -1,0 +1,169 @@
+"""One shared module, two calls: which call belongs to which side.
+
+A Siamese model calls one module twice in a forward pass, and whatever is stored per module is overwritten by the second
+call.
+:func:`record` keeps a list per module; :func:`xsiamese.branches.calls.survey` finds out how a model uses its modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+LayerPair = tuple[nn.Module, nn.Module]
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """The first tensor of a module's output."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    if isinstance(value, (tuple, list)):
+        return next((t for t in map(first_tensor, value) if t is not None), None)
+    return None
+
+
+def _with_first_tensor(value: Any, tensor: Tensor) -> Any:
+    """The same output around another first tensor."""
+    if isinstance(value, Tensor):
+        return tensor
+    items = list(value)
+    where = next(i for i, item in enumerate(items) if first_tensor(item) is not None)
+    items[where] = _with_first_tensor(items[where], tensor)
+    return type(value)(items)
+
+
+class Recording:
+    """The activations of some layers in both branches, and the gradients with respect to them."""
+
+    def __init__(
+        self, layers: Sequence[LayerPair], names: Sequence[str], order: Sequence[tuple[int, ...]], rows: tuple[int, int]
+    ) -> None:
+        self.layers = layers
+        self.names = names
+        self.order = order
+        self.rows = rows
+        self.calls: dict[nn.Module, list[Tensor]] = {module: [] for pair in layers for module in pair}
+
+    @property
+    def activations(self) -> list[tuple[Tensor, Tensor]]:
+        """For each layer its activations on side a and on side b, each with one row per pair."""
+        return [self._branches(i, [list(self.calls[m]) for m in pair]) for i, pair in enumerate(self.layers)]
+
+    def gradients(self, value: Tensor, create_graph: bool = False) -> list[tuple[Tensor, Tensor]]:
+        """For each layer the gradients of ``value.sum()`` with respect to :attr:`activations`; zeros where it does not
+        depend on them.
+        """
+        tensors = list(dict.fromkeys(t for calls in self.calls.values() for t in calls))
+        wanted = [t for t in tensors if t.requires_grad]
+        found: Sequence[Tensor | None] = ()
+        if wanted and value.requires_grad:
+            with torch.enable_grad():  # the user may be in no_grad
+                found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
+        gradient = {id(t): g for t, g in zip(wanted, found, strict=bool(found)) if g is not None}
+        return [
+            self._branches(i, [[gradient.get(id(t), torch.zeros_like(t)) for t in self.calls[m]] for m in pair])
+            for i, pair in enumerate(self.layers)
+        ]
+
+    def _branches(self, index: int, calls: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
+        name, order = self.names[index], self.order[index]
+        first, second = (self._branch(side, found, name, order) for side, found in enumerate(calls))
+        return first, second
+
+    def _branch(self, side: int, found: list[Tensor], name: str, order: tuple[int, ...]) -> Tensor:
+        rows = self.rows
+        if not found:
+            raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
+        if not order:
+            if len(found) != 1:
+                raise ValueError(
+                    f"layer {name!r} of side {'ab'[side]} is called {len(found)} times: a layer called once is needed"
+                )
+            return found[0]
+        if len(found) == 1 and len(found[0]) == sum(rows):
+            return found[0][: rows[0]] if side == 0 else found[0][rows[0] :]
+        if len(found) == 2:
+            return found[order.index(side)]
+        if len(found) == 1:
+            raise ValueError(
+                f"layer {name!r} is called once with {len(found[0])} rows for {rows[0]} and {rows[1]}: it sees both "
+                "inputs together and has no map for each; "
+                "choose a layer inside the encoder, or layer=(layer_a, layer_b)"
+            )
+        raise ValueError(
+            f"layer {name!r} is called {len(found)} times, which does not fit 2 branches: choose a layer called once "
+            "a branch"
+        )
+
+
+@contextmanager
+def record(
+    layers: Sequence[LayerPair],
+    names: Sequence[str],
+    rows: int | tuple[int, int],
+    *,
+    order: Sequence[tuple[int, ...]] | None = None,
+    detach: bool = True,
+) -> Iterator[Recording]:
+    """Records the activations of ``layers`` in the forward pass that runs inside the block.
+
+    ``rows`` says how many rows a layer's output has for one side: the number of pairs, or (nodes of a, nodes of b).
+    ``order`` says for each layer which side its calls belong to, in their order; () if each side has a layer of its
+    own.
+    With ``detach`` the graph starts at the first recorded layer: what comes before it costs no more than a pass without
+        gradients.
+    """
+    recording = Recording(
+        layers,
+        names,
+        order or [(0, 1) if first is second else () for first, second in layers],
+        (rows, rows) if isinstance(rows, int) else rows,
+    )
+
+    def keep(module: nn.Module, args: Any, output: Any) -> Any:
+        tensor = first_tensor(output)
+        if tensor is None:
+            return output
+        if detach and not tensor.requires_grad and tensor.is_floating_point():
+            tensor = tensor.detach().requires_grad_()
+        recording.calls[module].append(tensor)
+        # a clone goes on: the next module may work in place
+        return _with_first_tensor(output, tensor.clone()) if tensor.requires_grad else output
+
+    with ExitStack() as stack:
+        for module in recording.calls:
+            stack.callback(module.register_forward_hook(keep).remove)
+        yield recording
+
+
+@contextmanager
+def replaced(layer: nn.Module, call: int, rows: slice | None, activation: Tensor) -> Iterator[None]:
+    """Puts ``activation`` in place of the layer's output in its ``call``-th call, or in some rows of it, inside the
+    block.
+    """
+    count = -1
+
+    def put(module: nn.Module, args: Any, output: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count != call:
+            return output
+        if rows is None:
+            return _with_first_tensor(output, activation)
+        tensor = first_tensor(output)
+        assert tensor is not None
+        whole = tensor.clone()
+        whole[rows] = activation
+        return _with_first_tensor(output, whole)
+
+    handle = layer.register_forward_hook(put)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -1,0 +1,196 @@
+"""A model in which every call of a shared module is a module of its own, around the same tensors.
+
+Hook-based tools keep what they see per module; on the untied copy of a Siamese model they are right, and the user's
+model is not touched.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.branches.record import LayerPair
+
+
+class Branches(nn.Module):
+    """Sends the i-th call of a forward pass to its own view of a shared module, or the halves of a stacked batch to two
+    views.
+    """
+
+    def __init__(self, views: Sequence[nn.Module], stacked: bool = False) -> None:
+        super().__init__()
+        self.views = nn.ModuleList(views)
+        self.stacked = stacked
+        self.calls = 0
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if self.stacked:
+            return _join([view(*_part(args, i), **_part(kwargs, i)) for i, view in enumerate(self.views)])
+        view = self.views[self.calls % len(self.views)]
+        self.calls += 1
+        return view(*args, **kwargs)
+
+
+class Elsewhere(nn.Module):
+    """Stands where a module is registered once more: tools that walk through a model meet the module itself only once,
+    and hook it once.
+    """
+
+    module: nn.Module
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["module"] = module  # not registered
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*args, **kwargs)
+
+
+class Views:
+    """A copy of a model around the same tensors, in which every call of a shared module is a module of its own."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        shared: Sequence[nn.Module],
+        stacked: Sequence[bool],
+        order: Sequence[tuple[int, ...]],
+        tie: bool,
+    ) -> None:
+        tensors = {id(t): t for t in _tensors(model)} if tie else {}
+        self._memos: list[dict[int, Any]] = [dict(tensors)]
+        self.model: nn.Module = deepcopy(model, self._memos[0])
+        self._inside: dict[int, tuple[list[dict[int, Any]], tuple[int, ...]]] = {}
+        for module, is_stacked, sides in zip(shared, stacked, order, strict=True):
+            memos = [self._memos[0], *(dict(tensors) for _ in sides[1:])]
+            views = [memos[0][id(module)], *(deepcopy(module, memo) for memo in memos[1:])]
+            replace(self.model, memos[0][id(module)], Branches(views, is_stacked))
+            for inner in module.modules():
+                self._inside[id(inner)] = (memos, sides)
+        for module in self.model.modules():
+            if getattr(module, "inplace", False) is True:
+                module.inplace = False  # type: ignore[assignment]  # what a hook keeps must not change afterwards
+
+    def of(self, layers: LayerPair) -> LayerPair | None:
+        """The views of a layer in branch a and in branch b, or None if it is not part of the model."""
+        if any(id(layer) not in self._memos[0] for layer in layers):
+            return None
+        first, second = (self._view(layer, side) for side, layer in enumerate(layers))
+        return first, second
+
+    def _view(self, layer: nn.Module, side: int) -> nn.Module:
+        memos, sides = self._inside.get(id(layer), (self._memos, (side,)))
+        view: nn.Module = memos[sides.index(side)][id(layer)]
+        return view
+
+
+def untied(
+    model: nn.Module,
+    shared: nn.Module | Sequence[nn.Module],
+    *,
+    stacked: Sequence[bool] | bool = False,
+    order: Sequence[tuple[int, ...]] | None = None,
+    tie: bool = True,
+) -> Views:
+    """A copy of ``model`` in which the i-th call of each ``shared`` module goes to its own view, around the same
+    parameters and buffers.
+
+    The user's model is not touched: hooks, masks and flags land on the copy and vanish with it.
+
+    Args:
+        model: the whole model, which calls the shared modules twice or once with a stacked batch.
+        shared: the modules to untie.
+        stacked: for each, whether it is called once with both sides as one batch.
+        order: for each, the side of the i-th call.
+        tie: False copies the parameters as well, for tools that change weights.
+
+    Example:
+        >>> encoder = nn.Linear(2, 2)
+        >>> class Twin(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.encoder = encoder
+        ...     def forward(self, a, b):
+        ...         return (self.encoder(a) * self.encoder(b)).sum(1)
+        >>> views = untied(Twin(), encoder)
+        >>> view_a, view_b = views.of((encoder, encoder))
+        >>> view_a is not view_b and view_a.weight is view_b.weight is encoder.weight
+        True
+    """
+    modules = [shared] if isinstance(shared, nn.Module) else list(shared)
+    flags = [stacked] * len(modules) if isinstance(stacked, bool) else list(stacked)
+    return Views(model, modules, flags, order or [(0, 1)] * len(modules), tie)
+
+
+def count_calls(model: nn.Module, run: Callable[[], Any]) -> Counter[nn.Module]:
+    """How often each module of ``model`` is called in one pass without gradients."""
+    calls: list[nn.Module] = []
+    with ExitStack() as stack, torch.no_grad():
+        for module in model.modules():
+            stack.callback(module.register_forward_hook(lambda called, *_: calls.append(called)).remove)  # type: ignore[misc]
+        run()
+    return Counter(calls)
+
+
+def untie_repeats(model: nn.Module, run: Callable[[], Any]) -> None:
+    """Unties, in a copied model, every module that is still called more than once in a pass (a reused activation)."""
+    for _ in range(8):
+        counts = count_calls(model, run)
+        repeated = [
+            m
+            for m, n in counts.items()
+            if n > 1 and not isinstance(m, Branches) and not _inside_repeated(model, m, counts)
+        ]
+        if not repeated:
+            return
+        tensors = {id(t): t for t in _tensors(model)}
+        for module in repeated:
+            views = [module, *(deepcopy(module, dict(tensors)) for _ in range(counts[module] - 1))]
+            replace(model, module, Branches(views))
+
+
+def replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:
+    """Puts ``new`` wherever ``old`` is registered below ``root``: itself in the first place, :class:`Elsewhere` in the
+    others.
+    """
+    places = [(parent, name) for parent in root.modules() for name, child in parent._modules.items() if child is old]
+    for i, (parent, name) in enumerate(places):
+        parent._modules[name] = new if i == 0 else Elsewhere(new)
+
+
+def _inside_repeated(root: nn.Module, child: nn.Module, counts: Counter[nn.Module]) -> bool:
+    """Whether a module around ``child`` is itself called more than once; :class:`Branches` is, but calls each view
+    once.
+    """
+    around = (m for m in root.modules() if m is not child and any(c is child for c in m.modules()))
+    return any(counts[m] > 1 and not isinstance(m, Branches) for m in around)
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    """Every tensor that a model holds: parameters, buffers and plain attributes."""
+    for module in model.modules():
+        yield from module.parameters(recurse=False)
+        yield from module.buffers(recurse=False)
+        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
+
+
+def _part(value: Any, half: int) -> Any:
+    if isinstance(value, Tensor) and value.dim():
+        return value.chunk(2)[half]
+    if isinstance(value, (tuple, list)):
+        return type(value)(_part(item, half) for item in value)
+    return {k: _part(v, half) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _join(parts: list[Any]) -> Any:
+    if isinstance(parts[0], Tensor):
+        return torch.cat(parts)
+    if isinstance(parts[0], (tuple, list)):
+        return type(parts[0])(_join(list(items)) for items in zip(*parts, strict=True))
+    return parts[0]

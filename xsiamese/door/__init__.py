@@ -1,0 +1,1 @@
+"""The door: hooks, and the registry that finds who implements them."""

@@ -1,0 +1,38 @@
+"""The hooks that a plugin may implement. Every hook returns things; nothing is registered by a callback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pluggy
+
+hookspec = pluggy.HookspecMarker("xsiamese")
+hookimpl = pluggy.HookimplMarker("xsiamese")
+
+
+@hookspec
+def xsiamese_explainers() -> Iterable[type[Any]]:  # type: ignore[empty-body]
+    """Explainers, subclasses of :class:`~xsiamese.PairAttribution`: each is known by its class name in Python and by
+    its ``name`` on the command line.
+    """
+
+
+@hookspec
+def xsiamese_models() -> Iterable[Any]:  # type: ignore[empty-body]
+    """Model cards (:class:`xsiamese.zoo.ModelCard`) of a zoo."""
+
+
+@hookspec
+def xsiamese_comparisons() -> Iterable[type[Any]]:  # type: ignore[empty-body]
+    """Comparisons, subclasses of :class:`~xsiamese.Comparison`, that can be named by a string."""
+
+
+@hookspec
+def xsiamese_metrics() -> Iterable[Any]:  # type: ignore[empty-body]
+    """Metrics of explanations: callables of a :class:`~xsiamese.PairExplanation`, with a ``name``."""
+
+
+@hookspec
+def xsiamese_commands() -> Iterable[Any]:  # type: ignore[empty-body]
+    """Commands of the command line: functions with annotations and a docstring, run as ``xsiamese NAME``."""

@@ -1,0 +1,317 @@
+"""Any captum algorithm as a :class:`~xsiamese.explain.attribution.PairAttribution`, right on shared encoders.
+
+This is the only module that knows captum's insides.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from captum._utils.common import _run_forward
+from captum.attr import GradientAttribution
+from torch import Tensor, nn
+
+from xsiamese.branches.untied import Elsewhere
+from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.maps import Maps
+from xsiamese.kinds.side import Side, Wrt
+from xsiamese.model.comparison import Comparison
+from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.objective import LOW_PRECISION
+
+_OURS = {
+    "self",
+    "inputs",
+    "baselines",
+    "target",
+    "additional_forward_args",
+    "internal_batch_size",
+    "perturbations_per_eval",
+    "show_progress",
+    "return_convergence_delta",
+    "return_input_shape",
+    "grad_kwargs",
+    "kwargs",
+    "verbose",
+    "forward_func",
+    "model",
+    "layer",
+    "device_ids",
+}
+_PER_TENSOR = ("sliding_window_shapes", "strides", "feature_mask", "layer_mask", "layer_baselines")
+_CHATTER = (
+    r"(?s).*(Setting (forward|backward)|required_grads has been set|[Ii]nternal batch size|Multiple layers provided).*"
+)
+# captum's LRP takes every module without children for a layer and wants a rule for it; plain gradients pass these
+_WITHOUT_RULE = (Comparison, Elsewhere, nn.Flatten, nn.Identity, nn.Unflatten)
+_ROWS = 16  # pairs in one pass of a perturbation method, where the user gives no number
+# pairs of graphs in one pass of a path, where the user gives no number: all steps at once take three times as long on a
+# CPU
+_GRAPHS = 256
+
+
+class Adapted(PairAttribution):
+    """A captum algorithm on pairs. A subclass names the algorithm and says what it needs; its options are captum's, by
+    captum's names.
+
+    Attributes:
+        algorithm: the captum class.
+        hooks: whether it hooks the model's modules, so that the two branches must be untied.
+        unique: whether it cannot bear any module that is called twice.
+        tie: whether the untied branches may share parameters; False for an algorithm that changes weights.
+        joint: whether it takes the layers of both branches at once, and moves both.
+        input_level: for an algorithm with a layer whose maps are of the input.
+        separable: whether the map of one side does not depend on the other side's moving.
+    """
+
+    algorithm: ClassVar[type[Any]]
+    hooks: ClassVar[bool] = False
+    unique: ClassVar[bool] = False
+    tie: ClassVar[bool] = True
+    joint: ClassVar[bool] = False
+    input_level: ClassVar[bool] = False
+    separable: ClassVar[bool] = False
+
+    @classmethod
+    def options(cls) -> dict[str, inspect.Parameter]:
+        own = {**_parameters(cls.algorithm.__init__), **_parameters(cls.algorithm.attribute)}
+        if "feature_mask" in own:
+            own["joint"] = inspect.Parameter("joint", inspect.Parameter.KEYWORD_ONLY, default=False)
+        return {name: p for name, p in own.items() if name not in _OURS}
+
+    def compute(self, batch: PairBatch, **options: Any) -> Maps:
+        if self.needs_layer:
+            return self._of_layers(batch, options)
+        options = self._masks(batch, options)
+        if self.separable and batch.wrt == "both" and batch.model.factored and not options.get("joint"):
+            sides: tuple[Wrt, Wrt] = ("first", "second")
+            maps = [self._of_inputs(batch.one_sided(side), _for_side(options, i)) for i, side in enumerate(sides)]
+            return batch.maps([*maps[0], *maps[1]])
+        only = {"both": None, "first": 0, "second": 1}[batch.wrt]
+        return batch.maps(self._of_inputs(batch, options if only is None else _for_side(options, only)))
+
+    def _of_inputs(self, batch: PairBatch, options: Mapping[str, Any]) -> Sequence[Tensor]:
+        objective: nn.Module = batch.objective
+        if self.hooks:
+            objective = self._views(batch, layered=False)[0]
+        found: Sequence[Tensor] = self._run(batch, (objective,), options)
+        return found
+
+    def _of_layers(self, batch: PairBatch, options: Mapping[str, Any]) -> Maps:
+        objective, layers = self._views(batch, layered=True)
+        moving = batch.objective.moving
+        found: list[list[Any]] = [[], []]
+        for first, second in layers:
+            views = (first, second)
+            if self.joint and len(moving) == 2 and (both := self._of_both(batch, objective, views, options)):
+                for side, value in enumerate(both):
+                    found[side].append(_single(value))
+                continue
+            for side in moving:
+                found[side].append(self._of_layer(batch, objective, views[side], side, options))
+        if self.input_level:
+            return batch.maps([leaf for side in moving for leaf in found[side][0]])
+        for side in {0, 1} - set(moving):
+            found[side] = [torch.zeros_like(activation[side]) for activation in _activations(batch, self.layer)]
+        return (found[0][0], found[1][0]) if len(layers) == 1 else (tuple(found[0]), tuple(found[1]))
+
+    def _of_both(
+        self, batch: PairBatch, objective: nn.Module, views: tuple[nn.Module, nn.Module], options: Mapping[str, Any]
+    ) -> Any:
+        """The values of both branches at once, or None if the score depends on one only."""
+        try:
+            return self._run(batch, (objective, list(views)), options, layered=True)
+        except RuntimeError as error:
+            if _is_unused(error):
+                return None
+            raise
+
+    def _of_layer(
+        self, batch: PairBatch, objective: nn.Module, view: nn.Module, side: int, options: Mapping[str, Any]
+    ) -> Any:
+        try:
+            value = self._run(batch, (objective, view), _for_side(options, side), layered=not self.input_level)
+        except RuntimeError as error:
+            if not _is_unused(error):
+                raise
+            if self.input_level:
+                return [torch.zeros_like(leaf) for leaf in (batch.a, batch.b)[side].leaves]
+            return torch.zeros_like(_activations(batch, self.layer)[0][side])
+        except AttributeError as error:  # captum's LRP at an activation, which has no rule
+            if "relevance" not in str(error):
+                raise
+            what = type(view).__name__
+            raise ValueError(
+                f"LRP keeps no relevance at a {what}: choose the layer with weights before it, whose relevance is "
+                "the same"
+            ) from error
+        if not self.input_level:
+            return _single(value)
+        first = len(batch.a.leaves)
+        return [m for i, m in zip(batch.objective.moved_at, value, strict=True) if (i >= first) == bool(side)]
+
+    def _views(self, batch: PairBatch, layered: bool) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
+        low = batch.leaves[0].dtype in LOW_PRECISION
+        objective, layers = batch.untied(
+            self.layer if layered else None, layered=layered, unique=self.unique, tie=self.tie and not low
+        )
+        if low:
+            objective.in_float32()
+        if not self.tie:
+            for module in list(objective.modules()):
+                if isinstance(module, _WITHOUT_RULE) and not list(module.children()):
+                    module.add_module("_without_rule", nn.Dropout(0.0))
+        return objective, layers
+
+    def _run(
+        self, batch: PairBatch, subject: tuple[Any, ...], options: Mapping[str, Any], layered: bool = False
+    ) -> Any:
+        constructor, known = _parameters(self.algorithm.__init__), _parameters(self.algorithm.attribute)
+        moved, baselines, arguments = batch.moved, batch.moved_baselines, batch.arguments
+        if self.hooks and batch.leaves[0].dtype in LOW_PRECISION:
+            moved, baselines, arguments = _float32(moved), _float32(baselines), _float32(arguments)
+        if self.unique and not batch.create_graph:
+            # DeepLIFT's and LRP's hooks need a graph all the way, also through the side that is held
+            moved = tuple(leaf.detach().requires_grad_() for leaf in moved)
+            arguments = tuple(
+                v.detach().requires_grad_() if isinstance(v, Tensor) and v.is_floating_point() else v for v in arguments
+            )
+        call = {k: v for k, v in options.items() if k in known}
+        for key in ("sliding_window_shapes", "strides"):  # one for all tensors
+            if key in call and (isinstance(call[key], int) or isinstance(call[key][0], int)):
+                call[key] = (call[key],) * len(batch.moved)
+        ours = {
+            "baselines": baselines,
+            "additional_forward_args": arguments or None,
+            "internal_batch_size": _rows_at_once(batch),
+            "perturbations_per_eval": 1 if self.across_pairs else max(1, (batch.rows or _ROWS) // batch.pairs),
+            "show_progress": batch.show_progress and batch.pairs == 1,
+            "grad_kwargs": {"create_graph": True} if batch.create_graph else None,
+        }
+        call.update({k: v for k, v in ours.items() if k in known})
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", _CHATTER)
+            method = self.algorithm(*subject, **{k: v for k, v in options.items() if k in constructor})
+            if isinstance(method, GradientAttribution) and not layered:
+                method.gradient_func = _gradient(batch)
+            value = method.attribute(moved, **call)
+        return value if isinstance(value, (tuple, list)) or layered else (value,)
+
+    def _masks(self, batch: PairBatch, options: dict[str, Any]) -> dict[str, Any]:
+        """Feature masks of the two sides with disjoint numbers: captum removes equal numbers together. ``joint=True``
+        lets it.
+        """
+        masks = options.get("feature_mask")
+        if masks is None:
+            return options
+        if not isinstance(masks, (tuple, list)) or len(masks) != 2:
+            raise ValueError("feature_mask must be a pair (mask of a, mask of b)")
+        masks = tuple(mask.contiguous() for mask in masks)  # captum views them flat, which an expanded mask refuses
+        if options.get("joint"):
+            return {**options, "feature_mask": masks}
+        return {**options, "feature_mask": (masks[0], masks[1] + int(masks[0].max()) + 1 - int(masks[1].min()))}
+
+    def total(self, maps: Maps, options: Mapping[str, Any], sides: tuple[Side, Side] | None = None) -> Tensor:
+        masks = options.get("feature_mask")
+        if masks is None:
+            return super().total(maps, options, sides)
+        sums, seen = [], set()  # the features of a group share one value, which counts once
+        for side, (value, mask) in enumerate(zip(maps, masks, strict=True)):
+            flat, numbers = value.flatten(1), mask.expand(1, *value.shape[1:]).flatten()
+            for number in numbers.unique().tolist():
+                key = number if options.get("joint") else (side, number)
+                if key not in seen:
+                    seen.add(key)
+                    sums.append(flat[:, int((numbers == number).nonzero()[0])])
+        return torch.stack(sums).sum(0)
+
+
+def adapt(algorithm: type[Any], name: str | None = None, **declaration: Any) -> type[PairAttribution]:
+    """A captum algorithm class as an explainer of pairs.
+
+    Args:
+        algorithm: the captum class.
+        name: the name of the new class; "Pair" and the algorithm's own if left out.
+        **declaration: class attributes of :class:`Adapted` and :class:`~xsiamese.explain.attribution.PairAttribution`.
+
+    Example:
+        >>> from captum.attr import InputXGradient
+        >>> adapt(InputXGradient).__name__
+        'PairInputXGradient'
+    """
+    name = name or f"Pair{algorithm.__name__}"
+    needs_layer = "layer" in inspect.signature(algorithm.__init__).parameters
+    attributes = {
+        "algorithm": algorithm,
+        "name": algorithm.__name__,
+        "needs_layer": needs_layer,
+        "hooks": needs_layer,
+        "__doc__": f"{algorithm.__name__} on pairs.",
+    }
+    return type(name, (Adapted,), {**attributes, "__module__": __name__, **declaration})
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(inspect.unwrap(function)).parameters)
+
+
+def _gradient(batch: PairBatch) -> Callable[..., Sequence[Tensor]]:
+    """captum's ``compute_gradients``, with zeros for an unused input, and a graph where one is asked for."""
+
+    def gradient(
+        forward_fn: Callable[..., Any], inputs: Any, target_ind: Any = None, additional_forward_args: Any = None
+    ) -> Sequence[Tensor]:
+        with torch.enable_grad():
+            value = _run_forward(forward_fn, inputs, target_ind, additional_forward_args)
+            return batch.differentiate(value, inputs)
+
+    return gradient
+
+
+def _activations(batch: PairBatch, layer: Any) -> list[tuple[Tensor, Tensor]]:
+    both = batch.one_sided("both")
+    with both.record(layer) as recording, torch.no_grad():
+        both.value()
+    return [(a.detach(), b.detach()) for a, b in recording.activations]
+
+
+def _rows_at_once(batch: PairBatch) -> int | None:
+    """What captum takes for the number of pairs in a pass: rows of the first tensor, which for graphs are nodes or
+    edges.
+    """
+    if not batch.a.modality:
+        return batch.rows
+    return max(1, (batch.rows or _GRAPHS) // batch.pairs) * len(batch.moved[0])
+
+
+def _float32(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(v.float() if isinstance(v, Tensor) and v.dtype in LOW_PRECISION else v for v in values)
+
+
+def _is_unused(error: RuntimeError) -> bool:
+    """Whether autograd complains that the score does not depend on what is explained."""
+    return "not have been used" in str(error) or "does not require grad" in str(error)
+
+
+def _single(value: Any) -> Any:
+    return (
+        value[0]
+        if isinstance(value, (tuple, list)) and len(value) == 1
+        else tuple(value)
+        if isinstance(value, list)
+        else value
+    )
+
+
+def _for_side(options: Mapping[str, Any], side: int) -> dict[str, Any]:
+    """Options that are given for each side, reduced to one side."""
+    chosen = dict(options)
+    for name in _PER_TENSOR:
+        value = chosen.get(name)
+        if isinstance(value, (tuple, list)) and len(value) == 2 and not isinstance(value[0], int):
+            chosen[name] = value[side] if name in ("layer_mask", "layer_baselines") else (value[side],)
+    return chosen

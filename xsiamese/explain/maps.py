@@ -1,0 +1,60 @@
+"""The two maps of a batch: joined from parts, summed, checked."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xsiamese.pairs.batch import PairBatch
+
+Maps = tuple[Any, Any]
+
+
+def join(parts: list[Maps], create_graph: bool) -> Maps:
+    def cat(items: Sequence[Any]) -> Any:
+        if isinstance(items[0], Tensor):
+            whole = items[0] if len(items) == 1 else torch.cat(list(items))
+            return whole if create_graph else whole.detach()
+        return type(items[0])(cat(column) for column in zip(*items, strict=True))
+
+    return cat([part[0] for part in parts]), cat([part[1] for part in parts])
+
+
+def in_dtype(value: Any, dtype: torch.dtype) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(dtype) if dtype.is_floating_point else value
+    return type(value)(in_dtype(v, dtype) for v in value) if isinstance(value, (tuple, list)) else value
+
+
+def warn_identical(batch: PairBatch) -> None:
+    """Most comparisons are stationary where the two inputs are equal."""
+    same = batch.a.equals(batch.b)
+    if bool(same.any()):
+        which = ", ".join(map(str, same.nonzero().flatten().tolist()[:8]))
+        warnings.warn(
+            f"a and b are equal in pair {which}: the score is stationary there, and a map of gradients is noise",
+            stacklevel=4,
+        )
+
+
+def check_map(value: Any, name: str, who: str) -> None:
+    tensors = [value] if isinstance(value, Tensor) else list(value)
+    if not all(bool(torch.isfinite(t.detach()).all()) for t in tensors):
+        warnings.warn(
+            f"{who} gave NaN or infinite values for input {name}: the model's gradients are not finite at this pair",
+            stacklevel=4,
+        )
+    elif not any(bool(t.detach().any()) for t in tensors):
+        warnings.warn(f"input {name} has no effect on the value explained: its map is zero", stacklevel=4)
+
+
+def detached(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, (tuple, list)):
+        return tuple(detached(v) for v in value)
+    return value.detach() if hasattr(value, "detach") else value

@@ -1,0 +1,143 @@
+"""What a user asks of an explainer: checked before any work is done, then made into a batch of pairs."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import Tensor
+
+from xsiamese.kinds.graphs.gates import GateMisfit
+from xsiamese.kinds.side import Side, Wrt, baseline_leaves, how_given, two_sides
+from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.fastest import fastest_split
+from xsiamese.pairs.objective import Target, check_fit
+from xsiamese.pairs.split import Split
+from xsiamese.pairs.usage import Plan
+
+if TYPE_CHECKING:
+    from xsiamese.explain.attribution import PairAttribution
+
+BatchSize = int | Literal["auto"] | None
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of :meth:`PairAttribution.attribute <xsiamese.PairAttribution.attribute>`, which says what they
+    mean.
+
+    Attributes:
+        plans: what the explainer already knows of how its model uses its modules.
+        moving: whether anything is to be explained, not only scored.
+    """
+
+    inputs: Any
+    target: Target = None
+    baselines: Any = None
+    extra: Any = None
+    wrt: Wrt = "both"
+    parts: Sequence[str] | None = None
+    create_graph: bool = False
+    show_progress: bool = False
+    seed: int | None = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    plans: dict[Any, Plan] = field(default_factory=dict)
+    moving: bool = True
+
+    def batch(self, explainer: PairAttribution) -> PairBatch:
+        """All pairs as one batch.
+
+        Raises:
+            TypeError: if the inputs are not two of a kind that the explainer explains, or an option is unknown.
+            ValueError: if a shape, a dtype or a value does not fit.
+        """
+        self._check_options(explainer)
+        model = explainer.model
+        if given := how_given(self.inputs):
+            model = model.called_with(given)
+        parts = (self.parts,) if isinstance(self.parts, str) else self.parts
+        a, b = two_sides(
+            self.inputs,
+            parts,
+            explainer.graph_parts if self.moving else ("nodes",),
+            self.moving and not explainer.removes,
+        )
+        for side, name in ((a, "a"), (b, "b")):
+            _check_kind(explainer, side, name, side.parts if self.moving else ())
+        check_fit(model, (a, b))
+        if isinstance(self.target, (Tensor, list)) and len(self.target) != a.pairs:
+            raise ValueError(
+                f"target holds {len(self.target)} indices for {a.pairs} pairs: give one each, or a single int"
+            )
+        return PairBatch(
+            model=model,
+            a=a,
+            b=b,
+            baselines=baseline_leaves(self.baselines, a, b, distribution=explainer.distribution_baselines),
+            extra=() if self.extra is None else self.extra if isinstance(self.extra, tuple) else (self.extra,),
+            target=self.target,
+            wrt=self.wrt,
+            create_graph=self.create_graph,
+            show_progress=self.show_progress,
+            seed=self.seed,
+            plans=self.plans,
+            distribution=explainer.distribution_baselines,
+        )
+
+    def _check_options(self, explainer: PairAttribution) -> None:
+        known = explainer.options()
+        for option in self.options:
+            if option not in known:
+                near = get_close_matches(option, [*known, *inspect.signature(explainer.attribute).parameters])
+                hint = f"did you mean {near[0]!r}?" if near else f"its own options are {', '.join(known) or 'none'}"
+                raise TypeError(f"{type(explainer).__name__}.attribute has no option {option!r}; {hint}")
+        if self.wrt not in ("both", "first", "second"):
+            raise ValueError(f"wrt={self.wrt!r}: 'both', 'first' or 'second' is needed")
+        if self.create_graph and not (explainer.uses_gradients and explainer.differentiable):
+            raise ValueError(f"{type(explainer).__name__} gives no differentiable maps: leave out create_graph")
+
+
+def _check_kind(explainer: PairAttribution, side: Side, name: str, parts: Sequence[str]) -> None:
+    """Refuses a kind of input, or parts of graphs, that the explainer does not explain, and says which do."""
+    this, modality = type(explainer).__name__, side.modality
+    if not modality and not explainer.modalities & {"image", "tabular"}:
+        raise TypeError(f"{this} explains a {' or '.join(sorted(explainer.modalities))}, and input {name} is a tensor")
+    unknown = [part for part in parts if part not in explainer.known_parts]
+    if modality in explainer.modalities | {""} and not unknown:
+        return
+    from xsiamese.door.registry import explainers
+
+    able = {cls: one for cls, one in explainers().items() if modality in one.modalities}
+    if modality not in explainer.modalities:
+        raise TypeError(f"{this} does not explain a {modality}, and input {name} is one; these do: {', '.join(able)}")
+    these = ", ".join(cls for cls, one in able.items() if set(unknown) <= set(one.known_parts))
+    raise ValueError(
+        f"{this} explains {' and '.join(explainer.known_parts)} of a {modality}, not {' and '.join(unknown)}; these "
+        f"do: {these}"
+    )
+
+
+def chosen_split(batch: PairBatch, size: BatchSize) -> Split:
+    """How a batch is cut and laid out, from what the user says.
+
+    Raises:
+        ValueError: if that is no number of pairs.
+    """
+    if size == "auto":
+        return fastest_split(batch)
+    if size is not None and (not isinstance(size, int) or size < 1):
+        raise ValueError(f"internal_batch_size={size!r}: a positive number of pairs, 'auto' or None is needed")
+    return Split(size)
+
+
+def without_edges(batch: PairBatch, misfit: GateMisfit) -> tuple[str, ...]:
+    """What to explain instead where edges were to be explained and a layer sends its messages along others, with a
+    warning.
+    """
+    warnings.warn(f"edges cannot be explained, and nodes are instead: {misfit}", stacklevel=4)
+    asked = tuple(dict.fromkeys(part for side in (batch.a, batch.b) for part in side.parts))
+    return ("nodes", *(part for part in asked if part not in ("nodes", "edges")))

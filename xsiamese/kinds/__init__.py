@@ -1,0 +1,1 @@
+"""Kinds of input: what of each can be explained, and which pair each part belongs to."""

@@ -1,0 +1,1 @@
+"""Graphs of torch_geometric as a kind of input."""

@@ -1,0 +1,268 @@
+"""How two embeddings become one score: comparisons that know which way is closer and stay finite at ``a == b``."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.door.registry import comparisons
+
+Join = Literal["absolute_difference", "product", "concat"]
+
+
+class Comparison(nn.Module, ABC):
+    """One score per pair from the two embeddings ``z_a`` and ``z_b``, each of shape (pairs, dimensions).
+
+    Attributes:
+        name: the name under which :func:`comparison` and the command line know it.
+        higher_is_closer: True for a similarity, False for a distance. Every sign in xsiamese derives from it.
+        threshold_: the calibrated decision threshold in the score's units, or None.
+    """
+
+    name: ClassVar[str]
+    higher_is_closer: bool = True
+    threshold_: float | None = None
+
+    @abstractmethod
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        """The score of each pair, shape (pairs,)."""
+
+    def explained(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        """The score that explanations are about: :meth:`forward`, unless that saturates."""
+        return self.forward(z_a, z_b)
+
+    def reported(self, explained: Tensor) -> Tensor:
+        """The score as :meth:`forward` gives it, from the explained one."""
+        return explained
+
+    def is_close(self, score: Tensor) -> Tensor:
+        """Which pairs the calibrated threshold calls alike, shape (pairs,), boolean.
+
+        Raises:
+            ValueError: if no threshold is known.
+        """
+        if self.threshold_ is None:
+            raise ValueError(
+                f"{self.name} has no threshold: set comparison.threshold_ or calibrate it on labelled pairs"
+            )
+        return score >= self.threshold_ if self.higher_is_closer else score <= self.threshold_
+
+
+class Cosine(Comparison):
+    r"""Cosine similarity :math:`u \cdot v / (|u| |v|)`, 0 where an embedding is zero.
+
+    It does not change with the norms, so :math:`\sum x \odot \partial s/\partial x = 0` on a bias-free encoder: half of
+    such a
+    map is positive and half negative by construction. ``detach_norms=True`` takes the norms as constants, and the sum
+    is the score.
+    """
+
+    name = "cosine"
+
+    def __init__(self, detach_norms: bool = False) -> None:
+        super().__init__()
+        self.detach_norms = detach_norms
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        _check_sizes(z_a, z_b, self.name)
+        norm = _safe_sqrt(_dot(z_a, z_a)) * _safe_sqrt(_dot(z_b, z_b))
+        if self.detach_norms:
+            norm = norm.detach()
+        return _dot(z_a, z_b) / torch.where(norm > 0, norm, torch.ones_like(norm))
+
+
+class Dot(Comparison):
+    r"""Inner product :math:`u \cdot v`."""
+
+    name = "dot"
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        _check_sizes(z_a, z_b, self.name)
+        return _dot(z_a, z_b)
+
+
+class SquaredEuclidean(Comparison):
+    r"""Squared Euclidean distance :math:`|u - v|^2`."""
+
+    name = "squared_euclidean"
+    higher_is_closer = False
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        difference = _difference(z_a, z_b, self.name)
+        return _dot(difference, difference)
+
+
+class Euclidean(Comparison):
+    r"""Euclidean distance :math:`|u - v|`, with gradient 0 at :math:`u = v` (the plain square root gives NaN there)."""
+
+    name = "euclidean"
+    higher_is_closer = False
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        difference = _difference(z_a, z_b, self.name)
+        return _safe_sqrt(_dot(difference, difference))
+
+
+class ClampedEuclidean(Euclidean):
+    r"""The distance :math:`\min(|u - v|, limit)` of Livieris et al. 2023 (:cite:`livieris2023`), explained unclamped.
+
+    Beyond the limit the clamped distance is constant and every gradient is zero. Explanations are therefore about the
+    unclamped
+    distance, with a warning; ``explain_clamped=True`` explains the saturated score as published.
+    """
+
+    name = "clamped_euclidean"
+
+    def __init__(self, limit: float = 1.0, explain_clamped: bool = False) -> None:
+        super().__init__()
+        self.limit = limit
+        self.explain_clamped = explain_clamped
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return super().forward(z_a, z_b).clamp(max=self.limit)
+
+    def explained(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        distance = super().forward(z_a, z_b)
+        saturated = int((distance.detach() >= self.limit).sum())
+        if not saturated:
+            return distance
+        what = "its gradient is zero" if self.explain_clamped else "the unclamped distance is explained instead"
+        warnings.warn(f"the distance of {saturated} pair(s) is clamped at {self.limit:g}: {what}", stacklevel=2)
+        return self.reported(distance) if self.explain_clamped else distance
+
+    def reported(self, explained: Tensor) -> Tensor:
+        return explained.clamp(max=self.limit)
+
+
+class Manhattan(Comparison):
+    r"""Manhattan distance :math:`\sum_k |u_k - v_k|`."""
+
+    name = "manhattan"
+    higher_is_closer = False
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return _difference(z_a, z_b, self.name).abs().sum(1)
+
+
+class Bilinear(Comparison):
+    r"""Learned bilinear form :math:`u^\top W v`; the two embeddings may differ in size. Starts as the inner product."""
+
+    name = "bilinear"
+
+    def __init__(self, dimensions_a: int, dimensions_b: int | None = None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(dimensions_a, dimensions_b or dimensions_a))
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return _dot(z_a.flatten(1) @ self.weight, z_b)
+
+
+class Learned(Comparison):
+    """A learned head on the joined embeddings: ``head(join(z_a, z_b))`` gives one logit per pair.
+
+    Args:
+        head: maps (pairs, joined dimensions) to (pairs,) or (pairs, 1).
+        join: "absolute_difference" (Koch et al. 2015, :cite:`koch2015`), "product" or "concat".
+        higher_is_closer: what the head was trained to say.
+    """
+
+    name = "learned"
+
+    def __init__(self, head: nn.Module, join: Join = "absolute_difference", higher_is_closer: bool = True) -> None:
+        super().__init__()
+        self.head = head
+        self.join = join
+        self.higher_is_closer = higher_is_closer
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        if self.join == "concat":
+            joined = torch.cat([z_a.flatten(1), z_b.flatten(1)], 1)
+        elif self.join == "product":
+            joined = z_a.flatten(1) * z_b.flatten(1)
+        else:
+            joined = _difference(z_a, z_b, self.name).abs()
+        score: Tensor = self.head(joined)
+        return score.flatten(1).squeeze(1) if score.dim() > 1 else score
+
+
+class Function(Comparison):
+    """Any function of the two embeddings as a comparison."""
+
+    name = "function"
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], higher_is_closer: bool = True) -> None:
+        super().__init__()
+        self.function = function
+        self.higher_is_closer = higher_is_closer
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return self.function(z_a, z_b)
+
+
+COMPARISONS: Mapping[str, type[Comparison]] = {
+    cls.name: cls for cls in (Cosine, Dot, Euclidean, SquaredEuclidean, Manhattan, ClampedEuclidean, Bilinear, Learned)
+}
+
+
+def comparison(spec: str | Comparison | Callable[[Tensor, Tensor], Tensor]) -> Comparison:
+    """The comparison that ``spec`` names or is.
+
+    Args:
+        spec: a name ("cosine", "dot", "euclidean", ...; plugins may add more), a :class:`Comparison`, or a function of
+            ``(z_a, z_b)`` in which higher is closer.
+
+    Raises:
+        ValueError: if no comparison has that name, or if it needs arguments of its own.
+
+    Example:
+        >>> comparison("euclidean").higher_is_closer
+        False
+    """
+    if isinstance(spec, Comparison):
+        return spec
+    if not isinstance(spec, str):
+        return Function(spec)
+    known: dict[str, type[Comparison]] = {**COMPARISONS, **comparisons()}
+    if spec not in known:
+        near = get_close_matches(spec, known)
+        raise ValueError(
+            f"no comparison is called {spec!r}; "
+            + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}")
+        )
+    try:
+        return known[spec]()
+    except TypeError as error:
+        raise ValueError(
+            f"the comparison {spec!r} needs arguments: pass xsiamese.model.comparison.{known[spec].__name__}(...) "
+            "itself"
+        ) from error
+
+
+def _dot(u: Tensor, v: Tensor) -> Tensor:
+    return (u.flatten(1) * v.flatten(1)).sum(1)
+
+
+def _safe_sqrt(square: Tensor) -> Tensor:
+    """The square root with gradient 0 at 0."""
+    positive = square > 0
+    return torch.where(positive, square, torch.ones_like(square)).sqrt() * positive
+
+
+def _check_sizes(z_a: Tensor, z_b: Tensor, name: str) -> None:
+    if z_a.shape[1:] != z_b.shape[1:]:  # a size of 1 would broadcast without a word
+        raise ValueError(
+            f"{name} needs embeddings of one size: a is {tuple(z_a.shape)}, b is {tuple(z_b.shape)}; use Bilinear or "
+            "Learned(join='concat')"
+        )
+
+
+def _difference(z_a: Tensor, z_b: Tensor, name: str) -> Tensor:
+    """The difference of two embeddings of one size."""
+    _check_sizes(z_a, z_b, name)
+    return z_a.flatten(1) - z_b.flatten(1)

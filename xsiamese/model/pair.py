@@ -1,0 +1,226 @@
+"""Two-input models: a Siamese model from its parts, or any callable of two inputs, behind one interface."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from xsiamese.model.comparison import Comparison, comparison
+
+Sides = tuple[Any, Any]
+
+
+class PairModel(nn.Module, ABC):
+    """What every explainer sees: ``forward(a, b)`` scores pairs, ``explained(a, b)`` is the score that is explained.
+
+    ``factored`` says whether the two sides can be encoded apart from each other. If so, the core encodes a side that
+    does not move
+    only once, and knows which call of a shared encoder belongs to which side.
+    """
+
+    higher_is_closer: bool = True
+    factored: bool = False
+
+    @abstractmethod
+    def forward(self, a: Any, b: Any, *extra: Any) -> Any:
+        """The model's output for the pairs (a, b)."""
+
+    def explained(self, a: Any, b: Any, *extra: Any) -> Any:
+        """The output that explanations are about: :meth:`forward`, unless that saturates."""
+        return self.forward(a, b, *extra)
+
+    def reported(self, explained: Tensor) -> Tensor:
+        """The model's own score from the explained one."""
+        return explained
+
+    def called_with(self, given: tuple[str, str] | Callable[[Any, Any], Any]) -> PairModel:
+        """This model for inputs that were given as a mapping with these two keys, or as an object that ``given`` makes
+        again of the two.
+        """
+        return self
+
+
+class SiameseModel(PairModel):
+    """Scores pairs: ``s = comparison(encoder(a), encoder(b))``.
+
+    Args:
+        encoder: maps a batch of items to embeddings (pairs, dimensions). One module is shared by both sides; a tuple of
+            two
+            modules gives a pseudo-Siamese model, one encoder a side. An item may be a tuple of tensors:
+            ``encoder(*item)``.
+        comparison: a name ("cosine", "euclidean", ...), a :class:`~xsiamese.model.comparison.Comparison` or a function
+            of two embeddings.
+
+    Example:
+        >>> model = SiameseModel(nn.Linear(4, 2), comparison="euclidean")
+        >>> model(torch.zeros(3, 4), torch.zeros(3, 4)).tolist()
+        [0.0, 0.0, 0.0]
+    """
+
+    factored = True
+
+    def __init__(
+        self,
+        encoder: nn.Module | tuple[nn.Module, nn.Module],
+        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] = "cosine",
+    ) -> None:
+        super().__init__()
+        if isinstance(encoder, tuple):
+            self.encoder_a, self.encoder_b = encoder
+        else:
+            self.encoder = encoder
+        self.comparison = _comparison(comparison)
+
+    @property
+    def higher_is_closer(self) -> bool:  # type: ignore[override]
+        return self.comparison.higher_is_closer
+
+    @property
+    def encoders(self) -> tuple[nn.Module, nn.Module]:
+        """The encoders of the two sides: the same module twice where it is shared."""
+        if "encoder" in self._modules:
+            return self.encoder, self.encoder
+        return self.encoder_a, self.encoder_b
+
+    def encode(self, item: Any, side: int = 0) -> Any:
+        """The embeddings of a batch of items of one side (0 for a, 1 for b), shape (items, dimensions)."""
+        encoder = self.encoders[side]
+        return encoder(*item) if isinstance(item, (tuple, list)) else encoder(item)
+
+    def compare(self, z_a: Any, z_b: Any) -> Tensor:
+        """The scores of the pairs of embeddings, shape (pairs,)."""
+        score: Tensor = self.comparison(z_a, z_b)
+        return score
+
+    def forward(self, a: Any, b: Any, *extra: Any) -> Tensor:
+        _refuse(extra)
+        return self.compare(self.encode(a, 0), self.encode(b, 1))
+
+    def explained(self, a: Any, b: Any, *extra: Any) -> Tensor:
+        _refuse(extra)
+        return self.comparison.explained(self.encode(a, 0), self.encode(b, 1))
+
+    def reported(self, explained: Tensor) -> Tensor:
+        return self.comparison.reported(explained)
+
+
+class TwoInputModel(PairModel):
+    """Any module or callable of two inputs: ``f(a, b)``, ``f((a, b))`` or ``f({"a": a, "b": b})``.
+
+    Args:
+        model: returns one score per pair, or anything that a target turns into one, or the two embeddings if
+            ``comparison`` is given.
+        comparison: turns the two returned embeddings ``(z_a, z_b)`` into a score.
+        higher_is_closer: False if the score is a distance. Defaults to the comparison's, or True.
+        call: "two" arguments, one "tuple", the two keys of a dictionary, or a function that makes one argument of the
+            two inputs. Defaults to
+            what the signature says.
+
+    What cannot be had from a model that is not factored into encoder and comparison: a side that stays fixed is encoded
+    again
+    in every pass.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
+        *,
+        higher_is_closer: bool | None = None,
+        call: str | tuple[str, str] | Callable[[Any, Any], Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.comparison = None if comparison is None else _comparison(comparison)
+        closer = True if self.comparison is None else self.comparison.higher_is_closer
+        self.higher_is_closer = closer if higher_is_closer is None else higher_is_closer
+        self.call = call or _convention(model)
+
+    def forward(self, a: Any, b: Any, *extra: Any) -> Any:
+        output = self._call(a, b, *extra)
+        return output if self.comparison is None else self.comparison(*_embeddings(output))
+
+    def explained(self, a: Any, b: Any, *extra: Any) -> Any:
+        output = self._call(a, b, *extra)
+        return output if self.comparison is None else self.comparison.explained(*_embeddings(output))
+
+    def reported(self, explained: Tensor) -> Tensor:
+        return explained if self.comparison is None else self.comparison.reported(explained)
+
+    def called_with(self, given: tuple[str, str] | Callable[[Any, Any], Any]) -> PairModel:
+        if callable(given) and self.call == "two":
+            return self
+        named = TwoInputModel(self.model, self.comparison, higher_is_closer=self.higher_is_closer, call=given)
+        named.training = self.training  # train() would reach into the user's model
+        return named
+
+    def _call(self, a: Any, b: Any, *extra: Any) -> Any:
+        if self.call == "two":
+            return self.model(a, b, *extra)
+        if self.call == "tuple":
+            return self.model((a, b), *extra)
+        if callable(self.call):
+            return self.model(self.call(a, b), *extra)
+        if isinstance(self.call, str):
+            raise ValueError(f"call={self.call!r}: 'two', 'tuple' or the two keys of a dictionary are needed")
+        return self.model({self.call[0]: a, self.call[1]: b}, *extra)
+
+
+def pair_model(
+    model: Callable[..., Any],
+    comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
+    higher_is_closer: bool | None = None,
+) -> PairModel:
+    """``model`` as a :class:`PairModel`: itself if it is one, else wrapped; parallel wrappers are taken off.
+
+    Raises:
+        ValueError: if a model that has a comparison is given another one.
+    """
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        model = model.module
+    inner = getattr(model, "_orig_mod", model)
+    if isinstance(inner, PairModel):
+        if comparison is not None or higher_is_closer is not None:
+            raise ValueError(
+                f"{type(inner).__name__} has its own comparison: leave out comparison= and higher_is_closer="
+            )
+        return inner
+    wrapped = TwoInputModel(model, comparison, higher_is_closer=higher_is_closer)
+    if isinstance(model, nn.Module):
+        wrapped.training = model.training  # train() would reach into the user's model
+    return wrapped
+
+
+def _comparison(spec: str | Comparison | Callable[[Tensor, Tensor], Tensor]) -> Comparison:
+    return comparison(spec)
+
+
+def _convention(model: Callable[..., Any]) -> str:
+    """Whether a callable takes the pair as two arguments or as one."""
+    try:
+        parameters = inspect.signature(model.forward if isinstance(model, nn.Module) else model).parameters.values()
+    except (TypeError, ValueError):
+        return "two"
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return "tuple" if len(positional) == 1 and not any(p.kind is p.VAR_POSITIONAL for p in parameters) else "two"
+
+
+def _embeddings(output: Any) -> tuple[Tensor, Tensor]:
+    if not (isinstance(output, (tuple, list)) and len(output) == 2 and all(isinstance(z, Tensor) for z in output)):
+        what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise ValueError(
+            f"a comparison was given, so the model must return two embeddings (z_a, z_b); it returned {what}"
+        )
+    return output[0], output[1]
+
+
+def _refuse(extra: tuple[Any, ...]) -> None:
+    if extra:
+        raise ValueError(
+            f"a SiameseModel takes the two inputs only, not {len(extra)} additional_forward_args: "
+            "make them part of each side, ((a, mask_a), (b, mask_b)), or explain a two-input callable"
+        )

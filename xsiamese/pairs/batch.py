@@ -1,0 +1,147 @@
+"""A batch of pairs as an explainer gets it: with the layers of the model, recorded, replaced and untied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.branches.layers import Layer
+from xsiamese.branches.record import LayerPair, Recording, record, replaced
+from xsiamese.branches.untied import count_calls, untie_repeats, untied
+from xsiamese.model.pair import SiameseModel, TwoInputModel
+from xsiamese.pairs.objective import Objective
+from xsiamese.pairs.pairs import Pairs
+from xsiamese.pairs.split import Split
+from xsiamese.pairs.usage import find_plan
+
+
+@dataclass(frozen=True)
+class PairBatch(Pairs):
+    """What :meth:`PairAttribution.compute <xsiamese.PairAttribution.compute>` gets:
+    :class:`~xsiamese.pairs.pairs.Pairs`, and the model's layers on them.
+    """
+
+    def tail(self, layer: Layer, side: int, activation: Tensor) -> Tensor:
+        """The value of a single pair as a function of a layer's output on one side (0 for a, 1 for b).
+
+        ``activation`` may have any number of rows, and that many values come back. A factored model runs what comes
+        before the layer
+        on one row only.
+        """
+        if self.pairs != 1:
+            raise ValueError(f"tail() takes a single pair, not {self.pairs}: use split(1)")
+        rows = len(activation)
+        one = self.one_sided("first" if side == 0 else "second")
+        arguments = one._repeated(rows)  # before the layer is replaced: the held side passes it too
+        moved = (
+            one.moved if one.objective.encodes_held else tuple(leaf.expand(rows, *leaf.shape[1:]) for leaf in one.moved)
+        )
+        with self._replaced(one, layer, side, activation):
+            value: Tensor = one.objective(*moved, *arguments)
+        return value
+
+    def tail_embedding(self, layer: Layer, side: int, activation: Tensor) -> Tensor:
+        """The embedding of one side of a single pair as a function of a layer's output there: :meth:`tail` without the
+        comparison.
+
+        Raises:
+            ValueError: if the model is not factored into encoder and comparison.
+        """
+        if not isinstance(self.model, SiameseModel) or self.pairs != 1:
+            raise ValueError(
+                f"tail_embedding() takes a single pair of a SiameseModel, not {self.pairs} of "
+                f"{type(self.model).__name__}"
+            )
+        one = self.one_sided("first" if side == 0 else "second")
+        with self._replaced(one, layer, side, activation):
+            embedding: Tensor = self.model.encode(self._rebuilt(side), side)
+        return embedding
+
+    def layer_names(self, layer: Layer) -> list[str]:
+        """The names of the layers that ``layer`` means."""
+        return find_plan(self, layer).names
+
+    @contextmanager
+    def record(self, layer: Layer) -> Iterator[Recording]:
+        """Records the activations of the layers on both sides, in the forward pass that runs inside the block."""
+        plan = find_plan(self, layer)
+        with (
+            torch.enable_grad(),
+            record(
+                plan.layers,
+                plan.names,
+                (len(self.a.layer_pairs), len(self.b.layer_pairs)),
+                order=plan.layer_order,
+                detach=not self.create_graph,
+            ) as recording,
+        ):
+            yield recording
+
+    @staticmethod
+    def _replaced(one: PairBatch, layer: Layer, side: int, activation: Tensor) -> AbstractContextManager[None]:
+        """Puts ``activation`` in place of a layer's output on one side inside the block."""
+        plan = find_plan(one, layer)
+        module, rows = plan.layers[0][side], len(activation)
+        if one.objective.encodes_held or not plan.layer_order[0]:
+            return replaced(module, 0, None, activation)
+        if any(module in set(s.modules()) and stacked for s, stacked in zip(plan.shared, plan.stacked, strict=True)):
+            return replaced(module, 0, slice(side * rows, (side + 1) * rows), activation)
+        return replaced(module, plan.layer_order[0].index(side), None, activation)
+
+    def untied(
+        self, layer: Layer = None, *, layered: bool = False, unique: bool = False, tie: bool = True
+    ) -> tuple[Objective, list[LayerPair]]:
+        """The objective on a copy of the model in which the two sides have modules of their own, and the layers' views
+        in it.
+
+        Args:
+            layered: whether ``layer`` is needed.
+            unique: whether no module at all may be called twice.
+            tie: whether the copy shares the parameters.
+        """
+        if isinstance(self.model, TwoInputModel) and not isinstance(self.model.model, nn.Module):
+            raise ValueError(
+                "this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, "
+                "or use SiameseModel"
+            )
+        if self.split_.stacked:
+            return self.laid_out(Split(self.split_.pairs)).untied(layer, layered=layered, unique=unique, tie=tie)
+        plan = find_plan(self, layer, layered)
+        alone = self.objective.encodes_held
+        shared = [] if alone else plan.shared
+        views = untied(
+            self.objective, shared, stacked=[] if alone else plan.stacked, order=[] if alone else plan.order, tie=tie
+        )
+        assert isinstance(views.model, Objective)
+        pairs = []
+        for pair, name in zip(plan.layers if layered else [], plan.names, strict=False):
+            found = views.of(pair)
+            if found is None:
+                raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
+            self._check_calls(views.model, found, name)
+            if found[0] is found[1] and not alone:
+                raise ValueError(
+                    f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the "
+                    "encoder, or layer=(layer_a, layer_b)"
+                )
+            pairs.append(found)
+        if unique:
+            untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
+        return views.model, pairs
+
+    def _check_calls(self, views: Objective, layers: LayerPair, name: str) -> None:
+        """Refuses a layer that a branch calls never or more than once, before any work is done."""
+        few = next(replace(self, plans={}).split(1))
+        counts = count_calls(views, lambda: views(*few.moved, *few.arguments))
+        for layer in {layers[side] for side in self.objective.moving}:
+            if not counts[layer]:
+                raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
+            if counts[layer] > 1:
+                raise ValueError(
+                    f"layer {name!r} is called {counts[layer]} times in one branch, which does not fit: choose a "
+                    "layer called once a branch"
+                )

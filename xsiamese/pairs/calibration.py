@@ -1,0 +1,212 @@
+"""Decisions: the threshold on a model's score that calls a pair alike, found on labelled pairs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from xsiamese.branches.intact import intact
+from xsiamese.kinds.side import Side, two_sides
+from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel, pair_model
+from xsiamese.pairs.objective import check_fit
+
+Method = Literal["eer", "far", "accuracy"]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A decision threshold and what it costs on the pairs that it was found on.
+
+    Attributes:
+        threshold: in the units of the score, unclamped.
+        method: how it was chosen.
+        eer: the equal error rate, in [0, 1]: where as many different pairs are accepted as same ones are rejected.
+        accuracy: the share of all pairs that the threshold calls right.
+        far: the false acceptance rate at the threshold: different pairs called alike, as a share of all different ones.
+        frr: the false rejection rate at the threshold: same pairs called different, as a share of all same ones.
+        same, different: how many pairs of each there were.
+        higher_is_closer: whether a pair is called alike at or above the threshold (True) or at or below it.
+    """
+
+    threshold: float
+    method: str
+    eer: float
+    accuracy: float
+    far: float
+    frr: float
+    same: int
+    different: int
+    higher_is_closer: bool
+
+    def __str__(self) -> str:
+        sign = ">=" if self.higher_is_closer else "<="
+        rates = f"accuracy {self.accuracy:.1%}, FAR {self.far:.1%}, FRR {self.frr:.1%}, EER {self.eer:.1%}"
+        return (
+            f"alike if score {sign} {self.threshold:.4g} ({self.method}): {rates} on {self.same} same and "
+            f"{self.different} different pairs"
+        )
+
+
+def calibrate(
+    model: Callable[..., Any],
+    a: Any,
+    b: Any,
+    same: Tensor,
+    *,
+    method: Method = "eer",
+    far: float = 0.01,
+    internal_batch_size: int = 256,
+) -> Calibration:
+    r"""Finds the threshold :math:`\tau` of a model's score on labelled pairs and sets it as
+    ``model.comparison.threshold_``.
+
+    A pair is called alike if :math:`s \ge \tau` for a similarity and :math:`s \le \tau` for a distance. The score is
+    the unclamped one, that
+    explanations and counterfactuals are about. :math:`\tau` lies midway between two neighbouring scores, in the widest
+    gap where several do
+    equally well. Checkpoints keep it.
+
+    Args:
+        model: a :class:`~xsiamese.SiameseModel`, or any two-input module or callable. A callable has no comparison to
+            keep the threshold:
+            take it from the result.
+        a, b: the two sides of the pairs, as every explainer takes them.
+        same: which pairs are the same, shape (pairs,), boolean or 0 and 1.
+        method: "eer" makes both error rates equal; "far" keeps the false acceptance rate at or below ``far`` and
+            accepts as many same pairs as
+            that allows; "accuracy" calls the most pairs right.
+        far: the share of different pairs that may be called alike, in [0, 1), for ``method="far"``.
+        internal_batch_size: the most pairs in one forward pass.
+
+    Returns:
+        The threshold with its error rates.
+
+    Raises:
+        ValueError: if the labels do not fit the pairs, are all alike, or the model does not give one score per pair.
+
+    Example:
+        >>> from xsiamese import SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), "euclidean")
+        >>> a, b = torch.zeros(4, 1), torch.tensor([[1.0], [2.0], [4.0], [5.0]])
+        >>> calibrate(model, a, b, torch.tensor([True, True, False, False])).threshold
+        3.0
+        >>> model.comparison.threshold_
+        3.0
+    """
+    pair = pair_model(model)
+    sides = two_sides((a, b))
+    check_fit(pair, sides)
+    labels = _labels(same, sides[0].pairs)
+    if method not in get_args(Method):
+        raise ValueError(f"method={method!r}: 'eer', 'far' or 'accuracy' is needed")
+    if not 0 <= far < 1:
+        raise ValueError(f"far={far}: a share in [0, 1) is needed")
+    if internal_batch_size < 1:
+        raise ValueError(f"internal_batch_size={internal_batch_size}: a positive number of pairs is needed")
+    scores = _scores(pair, sides, internal_batch_size).cpu()
+    closeness = (scores if pair.higher_is_closer else -scores).double()
+    if method == "far" and 0 < far < 1 / int((~labels).sum()):
+        warnings.warn(
+            f"far={far:g} cannot be measured on {int((~labels).sum())} different pairs: the threshold accepts none "
+            "of them",
+            stacklevel=2,
+        )
+    cut, eer = _cut(closeness, labels, method, far)
+    threshold = cut if pair.higher_is_closer else -cut
+    if isinstance(pair, (SiameseModel, TwoInputModel)) and pair.comparison is not None:
+        pair.comparison.threshold_ = threshold
+    alike = scores >= threshold if pair.higher_is_closer else scores <= threshold
+    return Calibration(
+        threshold=threshold,
+        method=method,
+        eer=eer,
+        accuracy=_share(alike == labels),
+        far=_share(alike[~labels]),
+        frr=_share(~alike[labels]),
+        same=int(labels.sum()),
+        different=int((~labels).sum()),
+        higher_is_closer=pair.higher_is_closer,
+    )
+
+
+def _cut(closeness: Tensor, labels: Tensor, method: Method, far: float) -> tuple[float, float]:
+    """The least closeness that is called alike, and the equal error rate."""
+    values = torch.unique(closeness)
+    low, high = values[:1] - 1, values[-1:] + 1
+    edges = torch.cat([low, values, high])
+    cuts, gaps = (edges[1:] + edges[:-1]) / 2, edges.diff()
+    accepted = 1 - _below(closeness[~labels], cuts)
+    rejected = _below(closeness[labels], cuts)
+    apart = (accepted - rejected).abs()
+    nearest = apart == apart.min()
+    eer = float(((accepted + rejected) / 2)[nearest].min())
+    if method == "eer":
+        cost = torch.where(nearest, accepted + rejected, torch.inf)
+    elif method == "far":
+        cost = torch.where(accepted <= far, rejected, torch.inf)
+    else:
+        cost = accepted * (~labels).sum() + rejected * labels.sum()
+    best = (cost - cost.min()) < 1e-9 * len(labels)
+    return float(cuts[torch.where(best, gaps, -1).argmax()]), eer
+
+
+def _below(values: Tensor, cuts: Tensor) -> Tensor:
+    """The share of ``values`` below each cut."""
+    return torch.searchsorted(values.sort().values, cuts).double() / len(values)
+
+
+def _scores(model: PairModel, sides: tuple[Side, Side], rows: int) -> Tensor:
+    a, b = sides
+    found = []
+    with intact(model), torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="the distance of .* is clamped"
+        )  # the unclamped one is what is wanted here
+        for start in range(0, a.pairs, rows):
+            stop = min(start + rows, a.pairs)
+            one, two = a.slice(start, stop), b.slice(start, stop)
+            score = model.explained(one.rebuild(one.leaves), two.rebuild(two.leaves))
+            if not isinstance(score, Tensor) or score.numel() != stop - start:
+                what = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
+                raise ValueError(
+                    f"the model returned {what} for {stop - start} pairs: one score per pair is needed; give "
+                    "comparison= for two embeddings"
+                )
+            found.append(score.reshape(-1))
+    scores = torch.cat(found)
+    if not bool(torch.isfinite(scores).all()):
+        bad = (~torch.isfinite(scores)).nonzero().flatten().tolist()
+        raise ValueError(
+            f"the score is NaN or infinite for pair {', '.join(map(str, bad[:8]))} of {len(scores)}: leave such "
+            "pairs out"
+        )
+    return scores
+
+
+def _labels(same: Any, pairs: int) -> Tensor:
+    labels = torch.as_tensor(same).cpu()
+    if labels.shape != (pairs,):
+        raise ValueError(
+            f"same has shape {tuple(labels.shape)} for {pairs} pairs: one label per pair is needed, shape ({pairs},)"
+        )
+    if labels.dtype != torch.bool and not bool(((labels == 0) | (labels == 1)).all()):
+        raise ValueError(
+            f"same holds other values than 0 and 1 (from {labels.min()} to {labels.max()}): give True for the same, "
+            "False for different"
+        )
+    labels = labels.bool()
+    if bool(labels.all()) or not bool(labels.any()):
+        raise ValueError(
+            f"all {pairs} pairs are labelled {'the same' if bool(labels.all()) else 'different'}: a threshold needs "
+            "pairs of both kinds"
+        )
+    return labels
+
+
+def _share(values: Tensor) -> float:
+    return float(values.double().mean())

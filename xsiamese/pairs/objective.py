@@ -1,0 +1,230 @@
+"""The one number per pair that is explained, as a function of the tensors that move."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.kinds.graphs.gates import gated
+from xsiamese.kinds.side import SIDES, Side, Wrt
+from xsiamese.model.pair import PairModel, SiameseModel
+from xsiamese.pairs.split import WHOLE, Split
+
+Target = int | tuple[int, ...] | Sequence[int] | Tensor | Callable[[Any], Tensor] | None
+
+LOW_PRECISION = (torch.bfloat16, torch.float16)
+
+
+class Objective(nn.Module):
+    """What an explainer differentiates or perturbs: ``objective(*moved, *held, *extra)`` gives one value per pair.
+
+    Without a target the value is *closeness*: the model's score, negated if it is a distance. With one it is what the
+        target picks.
+    ``split`` may ask to run both sides through a shared encoder in one call.
+    When one side of a factored model moves, the other side's embedding is held, so it is encoded once only.
+    """
+
+    def __init__(
+        self,
+        model: PairModel,
+        a: Side,
+        b: Side,
+        target: Target = None,
+        wrt: Wrt = "both",
+        split: Split = WHOLE,
+        first_pair: int = 0,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.target = target
+        self.first_pair = first_pair
+        self.sides = (a.template(), b.template())
+        self.moving = {"both": (0, 1), "first": (0,), "second": (1,)}[wrt]
+        self.encodes_held = model.factored and len(self.moving) == 1
+        self.stacked = split.stacked and not self.encodes_held
+        self.layout = split.layout or torch.preserve_format
+        counts = (len(a.leaves), len(b.leaves))
+        names = [*a.names(SIDES[0]), *b.names(SIDES[1])]
+        floating = tuple(leaf.is_floating_point() and len(leaf) > 0 for leaf in (*a.leaves, *b.leaves))
+        sides = [side for side in (0, 1) for _ in range(counts[side])]
+        self.moved_at = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
+        self.held_at = [
+            i
+            for i in range(len(sides))
+            if i not in self.moved_at and not (self.encodes_held and sides[i] not in self.moving)
+        ]
+        self.first = counts[0]
+        leaves = (*a.leaves, *b.leaves)
+        self.pairs = a.pairs
+        self.described = ", ".join(
+            f"{n} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for n, t in zip(names, leaves, strict=True)
+        )
+        self.dtypes: list[torch.dtype | None] = [leaves[i].dtype for i in self.moved_at]
+
+    def select(self, which: Tensor) -> Objective:
+        """The value of the pairs with these numbers."""
+        some = copy(self)
+        some.sides = (self.sides[0].template(which), self.sides[1].template(which))
+        return some
+
+    def in_float32(self) -> Objective:
+        """This objective with its model in float32, for tools that do not keep to bfloat16."""
+        self.dtypes = [None] * len(self.moved_at)
+        return self.float()
+
+    def forward(self, *tensors: Any) -> Tensor:
+        count = len(self.moved_at)
+        tensors = (
+            tuple(_cast(t, dtype) for t, dtype in zip(tensors[:count], self.dtypes, strict=True)) + tensors[count:]
+        )
+        held = tensors[count:]
+        if self.encodes_held:
+            embedding, held = held[0], held[1:]
+        leaves: dict[int, Any] = dict(
+            zip((*self.moved_at, *self.held_at), (*tensors[:count], *held[: len(self.held_at)]), strict=True)
+        )
+        extra = held[len(self.held_at) :]
+        with self.naming_inputs():
+            output = self._one_side(leaves, embedding) if self.encodes_held else self._output(leaves, extra)
+        rows = [
+            self.sides[i >= self.first].count(i - self.first * (i >= self.first), t)
+            for i, t in leaves.items()
+            if t.dim()
+        ]
+        rows += [len(embedding)] if self.encodes_held else []
+        return self._value(output, extra, max(rows))
+
+    @contextmanager
+    def naming_inputs(self) -> Iterator[None]:
+        """What the model says against its inputs, as an error that names them by the shapes that the user gave."""
+        try:
+            yield
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, TypeError, IndexError) as error:
+            raise ValueError(
+                "the model refused its inputs; bring them to the shape that its first layer takes "
+                f"({self.described}): {error}"
+            ) from error
+
+    def _leaves(self, leaves: dict[int, Any], side: int) -> list[Tensor]:
+        return [
+            leaves[i]
+            for i in (range(self.first) if side == 0 else range(self.first, self.first + len(self.sides[1].leaves)))
+        ]
+
+    def _side(self, leaves: dict[int, Any], side: int) -> Any:
+        return self.sides[side].rebuild(self._leaves(leaves, side))
+
+    def _gates(self, leaves: dict[int, Any], *sides: int) -> list[Any]:
+        return [gate for side in sides for gate in self.sides[side].gates(self._leaves(leaves, side))]
+
+    def _encoded(self, leaves: dict[int, Any], side: int) -> Any:
+        assert isinstance(self.model, SiameseModel)
+        with gated(self.model, self._gates(leaves, side)):
+            return self.model.encode(self._side(leaves, side), side)
+
+    def _one_side(self, leaves: dict[int, Any], embedding: Any) -> Any:
+        assert isinstance(self.model, SiameseModel)
+        side = self.moving[0]
+        moving = self._encoded(leaves, side)
+        compare = self.model.comparison.explained if self.target is None else self.model.comparison
+        return compare(*((moving, embedding) if side == 0 else (embedding, moving)))
+
+    def _output(self, leaves: dict[int, Any], extra: Sequence[Any]) -> Any:
+        run = self.model.explained if self.target is None else self.model
+        if isinstance(self.target, (Tensor, list)):
+            extra = extra[:-1]
+        if self.stacked and isinstance(self.model, SiameseModel):
+            z_a, z_b = self.model.encode(torch.cat([leaves[0], leaves[1]]).to(memory_format=self.layout)).chunk(2)
+            return self.model.comparison.explained(z_a, z_b) if self.target is None else self.model.compare(z_a, z_b)
+        gates = self._gates(leaves, 0, 1)
+        if (
+            gates and isinstance(self.model, SiameseModel) and not extra
+        ):  # which branch a message belongs to is known here
+            z_a, z_b = (self._encoded(leaves, side) for side in (0, 1))
+            return self.model.comparison.explained(z_a, z_b) if self.target is None else self.model.compare(z_a, z_b)
+        with gated(self.model, gates):
+            return run(self._side(leaves, 0), self._side(leaves, 1), *extra)
+
+    def _value(self, output: Any, extra: Sequence[Any], rows: int) -> Tensor:
+        if callable(self.target):
+            output = self.target(output)
+        elif self.target is not None:
+            output = self._picked(output, extra)
+        if not isinstance(output, Tensor):
+            raise ValueError(
+                f"the model returned a {type(output).__name__}: give comparison= for two embeddings, or a callable "
+                "target="
+            )
+        value = output.flatten(1).squeeze(1) if output.dim() > 1 and output[0].numel() == 1 else output
+        if value.dim() != 1 or value.shape[0] != rows:
+            raise ValueError(
+                f"the value to explain has shape {tuple(output.shape)} for {rows} pairs: one score per pair is needed; "
+                "give target=an index or a callable on the model's output"
+            )
+        if not bool(torch.isfinite(value.detach()).all()):
+            bad = (~torch.isfinite(value.detach())).nonzero().flatten().tolist()
+            of_pairs = rows == self.pairs  # else: points on a path to the pairs, or copies with something removed
+            where = (
+                f"pair {', '.join(str(self.first_pair + i) for i in bad[:8])}"
+                if of_pairs
+                else f"row {', '.join(map(str, bad[:8]))} of {rows}"
+            )
+            raise ValueError(f"the score is NaN or infinite in {where}: look at that pair's inputs and embeddings")
+        value = value.float() if value.dtype in LOW_PRECISION else value
+        return value if self.target is not None or self.model.higher_is_closer else -value
+
+    def _picked(self, output: Any, extra: Sequence[Any]) -> Any:
+        """What an index, or one for each pair, picks from the model's output."""
+        try:
+            if isinstance(self.target, (Tensor, list)):
+                return output[torch.arange(len(output), device=output.device), extra[-1]]
+            return output[(slice(None), *(self.target if isinstance(self.target, tuple) else (self.target,)))]
+        except (IndexError, TypeError) as error:
+            shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise ValueError(
+                f"target={self.target!r} does not fit the model's output, {shape}: {error}; without a target the "
+                "score is explained"
+            ) from error
+
+    def reported(self, value: Tensor) -> Tensor:
+        """The model's own score from the value explained."""
+        if self.target is not None:
+            return value
+        return self.model.reported(value if self.model.higher_is_closer else -value)
+
+
+def _cast(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """A tensor in the dtype of the input it stands for: interpolations by float32 factors leave bfloat16."""
+    return tensor if dtype is None or tensor.dtype == dtype else tensor.to(dtype)
+
+
+def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
+    """Refuses a dtype or a device that the model's parameters do not have, before any work is done."""
+    parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
+    if parameter is None:
+        return
+    for name, side in zip(SIDES, sides, strict=True):
+        for i, leaf in enumerate(side.leaves):
+            if leaf.device != parameter.device:
+                raise ValueError(
+                    f"input {name}, shape {tuple(leaf.shape)}, is on {leaf.device}, the model on {parameter.device}: "
+                    f"use {name}.to({str(parameter.device)!r})"
+                )
+            if side.parts[i : i + 1] == ("edges",):
+                continue  # gates are ours, and take the dtype of what they multiply
+            if (
+                leaf.is_floating_point()
+                and leaf.dtype != parameter.dtype
+                and not torch.is_autocast_enabled(leaf.device.type)
+            ):
+                raise ValueError(
+                    f"input {name}, shape {tuple(leaf.shape)}, is {leaf.dtype}, the model {parameter.dtype}: use "
+                    f"{name}.to({parameter.dtype})"
+                )

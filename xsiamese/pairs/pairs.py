@@ -1,0 +1,246 @@
+"""Pairs, checked and ready: their tensors, the value explained of each, and its gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from xsiamese.kinds.side import Leaves, Side, Wrt
+from xsiamese.model.pair import PairModel, SiameseModel
+from xsiamese.pairs.objective import Objective, Target
+from xsiamese.pairs.split import WHOLE, Split
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs that are checked and ready: their tensors, the value explained and its gradients.
+
+    Attributes:
+        model: the model, in evaluation mode.
+        a: the first side.
+        b: the second side.
+        baselines: one tensor for each leaf of each side.
+        extra: additional arguments of the model.
+        target: what is explained instead of closeness, or None.
+        wrt: which sides move.
+        rows: the most pairs that one forward pass may hold, or None for any number.
+        create_graph: whether the result must be differentiable.
+        show_progress: whether to show a progress bar.
+        seed: the seed of everything random.
+        plans: what is already known of how the model uses its modules.
+        distribution: whether the baselines are samples rather than one row a pair.
+        first_pair: the place of the first pair in the user's batch.
+        split_: how the batch is cut and laid out.
+    """
+
+    model: PairModel
+    a: Side
+    b: Side
+    baselines: tuple[Leaves, Leaves]
+    extra: tuple[Any, ...] = ()
+    target: Target = None
+    wrt: Wrt = "both"
+    rows: int | None = None
+    create_graph: bool = False
+    show_progress: bool = False
+    seed: int | None = 0
+    plans: dict[Any, Any] | None = None
+    distribution: bool = False
+    first_pair: int = 0
+    split_: Split = WHOLE
+
+    @property
+    def pairs(self) -> int:
+        """The number of pairs."""
+        return self.a.pairs
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The value explained, as a function ``objective(*moved, *arguments)``."""
+        return Objective(
+            self.model, self.a, self.b, self.target, self.wrt, split=self.split_, first_pair=self.first_pair
+        )
+
+    @cached_property
+    def leaves(self) -> Leaves:
+        """All tensors of both sides, safe from in-place changes."""
+        leaves = (*self.a.leaves, *self.b.leaves)
+        if self.create_graph:
+            return leaves
+        if self.objective.stacked:
+            return tuple(leaf.detach() for leaf in leaves)  # stacking copies them
+        return tuple(leaf.detach().clone(memory_format=self.split_.layout or torch.preserve_format) for leaf in leaves)
+
+    @cached_property
+    def moved(self) -> Leaves:
+        """The tensors that the explanation is about: those of the sides that ``wrt`` names."""
+        return tuple(self.leaves[i] for i in self.objective.moved_at)
+
+    @property
+    def partners(self) -> Leaves:
+        """For each of :attr:`moved` the same tensor of the other side.
+
+        Raises:
+            ValueError: if the two sides differ in shape.
+        """
+        count = len(self.a.leaves)
+        other = (*self.leaves[count:], *self.leaves[:count])
+        shapes = [tuple(leaf.shape) for leaf in self.leaves]
+        if not (self.a.aligned and self.b.aligned):
+            raise ValueError("inputs whose rows mean the same are needed: the nodes of two graphs have no common order")
+        if shapes[:count] != shapes[count:]:
+            raise ValueError(f"inputs of one shape are needed: a is {shapes[0]}, b is {shapes[count]}")
+        return tuple(other[i] for i in self.objective.moved_at)
+
+    @cached_property
+    def moved_baselines(self) -> Leaves:
+        """The baseline of each of :attr:`moved`."""
+        both = (*self.baselines[0], *self.baselines[1])
+        return tuple(both[i].clone() for i in self.objective.moved_at)
+
+    @cached_property
+    def arguments(self) -> tuple[Any, ...]:
+        """What the objective takes besides :attr:`moved`: the embedding of the side held fixed, or its tensors, and
+        extra arguments.
+        """
+        if not self.objective.encodes_held:
+            return self._constants
+        assert isinstance(self.model, SiameseModel)
+        side = 1 - self.objective.moving[0]
+        with torch.set_grad_enabled(self.create_graph), self.objective.naming_inputs():
+            return (self.model.encode(self._rebuilt(side), side), *self._constants)
+
+    @property
+    def _constants(self) -> tuple[Any, ...]:
+        held = tuple(self.leaves[i] for i in self.objective.held_at)
+        index = (
+            (torch.as_tensor(self.target, device=self.leaves[0].device),)
+            if isinstance(self.target, (Tensor, list))
+            else ()
+        )
+        return (*held, *self.extra, *index)
+
+    def value(self, *moved: Tensor) -> Tensor:
+        """The value explained of each pair, shape (pairs,), at ``moved`` or at the inputs themselves.
+
+        ``moved`` may hold any number of copies of all pairs, one after the other: that many values come back.
+        """
+        moved = moved or self.moved
+        value: Tensor = self.objective(*moved, *self._repeated(self.copies(*moved)))
+        return value
+
+    def copies(self, *moved: Tensor) -> int:
+        """How many copies of all pairs ``moved`` holds, one after the other."""
+        places = [self.place(i) for i in range(len(moved))]
+        return (
+            max(
+                (side.count(leaf, tensor) for (side, leaf), tensor in zip(places, moved, strict=True)),
+                default=self.pairs,
+            )
+            // self.pairs
+        )
+
+    def place(self, moved: int) -> tuple[Side, int]:
+        """The side that one of :attr:`moved` is of, and its number among the leaves there."""
+        i, first = self.objective.moved_at[moved], len(self.a.leaves)
+        return (self.a, i) if i < first else (self.b, i - first)
+
+    def gradients(self) -> Leaves:
+        """The gradient of the value with respect to each of :attr:`moved`."""
+        moved = tuple(leaf if leaf.requires_grad else leaf.detach().requires_grad_() for leaf in self.moved)
+        with torch.enable_grad():
+            return self.differentiate(self.value(*moved), moved)
+
+    def differentiate(self, value: Tensor, tensors: Sequence[Tensor]) -> Leaves:
+        """The gradients of ``value.sum()`` with respect to ``tensors``, zeros where it does not depend on them."""
+        if not value.requires_grad:
+            found: Sequence[Tensor | None] = [None] * len(tensors)
+        else:
+            found = torch.autograd.grad(value.sum(), list(tensors), create_graph=self.create_graph, allow_unused=True)
+        return tuple(torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True))
+
+    def maps(self, moved: Sequence[Tensor]) -> tuple[Any, Any]:
+        """The two results from one map for each of :attr:`moved`; a side held fixed gets zeros."""
+        filled = dict(zip(self.objective.moved_at, moved, strict=True))
+        leaves = [filled.get(i, torch.zeros_like(leaf)) for i, leaf in enumerate(self.leaves)]
+        first = len(self.a.leaves)
+        return self.a.result(leaves[:first]), self.b.result(leaves[first:])
+
+    def one_sided(self, wrt: Wrt) -> Self:
+        """The same pairs with only one side moving."""
+        return replace(self, wrt=wrt)
+
+    def laid_out(self, split: Split) -> Self:
+        """The same pairs, to be run in another way."""
+        return replace(self, split_=split)
+
+    def split(self, size: int) -> Iterator[Self]:
+        """The same batch in parts of at most ``size`` pairs."""
+        if size >= self.pairs:
+            yield self
+            return
+        for start in range(0, self.pairs, size):
+            stop = min(start + size, self.pairs)
+            yield self._of(
+                torch.arange(start, stop, device=self.leaves[0].device),
+                self.a.slice(start, stop),
+                self.b.slice(start, stop),
+                self.first_pair + start,
+            )
+
+    def select(self, which: Tensor) -> Self:
+        """The pairs with these numbers, in their order, some perhaps several times; what is held fixed is not encoded
+        again.
+        """
+        some = self._of(which, self.a.select(which), self.b.select(which), self.first_pair)
+        if self.objective.encodes_held:
+            some.__dict__["arguments"] = (self.arguments[0][which], *some._constants)
+        return some
+
+    def _of(self, which: Tensor, a: Side, b: Side, first_pair: int) -> Self:
+        extra = tuple(_rows(value, which, self.pairs) for value in self.extra)
+        first, second = (
+            tuple(t if self.distribution else t[side.rows(i, which)] for i, t in enumerate(leaves))
+            for side, leaves in zip((self.a, self.b), self.baselines, strict=True)
+        )
+        target = _rows(self.target, which, self.pairs) if isinstance(self.target, (Tensor, list)) else self.target
+        return replace(self, a=a, b=b, baselines=(first, second), extra=extra, target=target, first_pair=first_pair)
+
+    def _repeated(self, copies: int) -> tuple[Any, ...]:
+        """:attr:`arguments` for several copies of all pairs."""
+        if copies == 1:
+            return self.arguments
+        held = len(self.objective.held_at) + self.objective.encodes_held  # whose rows may be other than pairs
+        return tuple(
+            _repeat(t, copies) if i < held or _shape(t)[:1] == (self.pairs,) else t
+            for i, t in enumerate(self.arguments)
+        )
+
+    def _rebuilt(self, side: int) -> Any:
+        first = len(self.a.leaves)
+        return self.a.rebuild(self.leaves[:first]) if side == 0 else self.b.rebuild(self.leaves[first:])
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(value.shape) if isinstance(value, Tensor) else ()
+
+
+def _repeat(value: Any, copies: int) -> Any:
+    if not isinstance(value, Tensor) or not value.dim():
+        return value
+    return value.expand(copies, *value.shape[1:]) if len(value) == 1 else value.repeat(copies, *[1] * (value.dim() - 1))
+
+
+def _rows(value: Any, which: Tensor, pairs: int) -> Any:
+    if isinstance(value, list):
+        return [value[i] for i in which.tolist()]
+    return (
+        value[which.to(value.device)]
+        if isinstance(value, Tensor) and value.dim() and value.shape[0] == pairs
+        else value
+    )

@@ -1,0 +1,47 @@
+"""Results as files: one safetensors file each, tensors by name and all the rest as JSON in its header. Never pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+
+def write(path: str | Path, tensors: Mapping[str, Tensor], plain: Mapping[str, Any], mark: str) -> Path:
+    """Writes tensors, and what JSON can hold under the header's key ``mark``."""
+    from safetensors.torch import save_file
+
+    save_file(
+        {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()},
+        path,
+        {mark: json.dumps(plain)},
+    )
+    return Path(path)
+
+
+def read(path: str | Path, mark: str, what: str, needs: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What :func:`write` wrote.
+
+    Args:
+        path: the file.
+        mark: the header's key.
+        what: how an error calls what should be there.
+        needs: a tensor that must be among them.
+
+    Raises:
+        ValueError: if the file is no safetensors file, or has no such header or tensor.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            header = (file.metadata() or {}).get(mark)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file: {error}") from error
+    if header is None or (needs is not None and needs not in tensors):
+        raise ValueError(f"{path} is a safetensors file but no {what} that xsiamese saved")
+    return tensors, json.loads(header)
