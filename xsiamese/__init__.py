@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from xsiamese.branches.layers import ChannelsLast as ChannelsLast
 from xsiamese.branches.layers import Tokens as Tokens
@@ -25,17 +25,11 @@ from xsiamese.pairs.calibration import Calibration as Calibration
 from xsiamese.pairs.calibration import calibrate as calibrate
 from xsiamese.result.explanation import PairExplanation as PairExplanation
 
-if TYPE_CHECKING:
-    from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
-    from xsiamese_captum import *  # noqa: F403
-    from xsiamese_gradcam import *  # noqa: F403
-    from xsiamese_graph import *  # noqa: F403
-
 _install()
 
 __version__ = "0.1.0"
 
-_ON_DEMAND = {"collate_pairs": "xsiamese.kinds.graphs.side"}
+ON_DEMAND = {"collate_pairs": "xsiamese.kinds.graphs.side"}
 
 
 def __getattr__(name: str) -> Any:
@@ -44,8 +38,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     if find_spec(f"xsiamese.{name}"):
         return import_module(f"xsiamese.{name}")
-    if name in _ON_DEMAND:
-        return getattr(import_module(_ON_DEMAND[name]), name)
+    if name in ON_DEMAND:
+        return getattr(import_module(ON_DEMAND[name]), name)
     known = explainers()
     if name in known:
         globals()[name] = known[name]
@@ -61,6 +55,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(
-        {*globals(), *_ON_DEMAND, *explainers(), *public_names()}
+        {*globals(), *ON_DEMAND, *explainers(), *public_names()}
         - {n for n in globals() if n.startswith("_") and not n.startswith("__")}
     )

@@ -1,0 +1,1 @@
+"""Which part of a goes with which part of b: pair matrices."""

@@ -1,0 +1,1 @@
+"""Black-box maps of a and of b as read-outs of one run of masks."""

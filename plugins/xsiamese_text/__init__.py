@@ -1,0 +1,1 @@
+"""Pairs of texts: sentence encoders, token and word maps."""
