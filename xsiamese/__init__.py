@@ -24,6 +24,8 @@ from xsiamese.pairs.batch import PairBatch as PairBatch
 from xsiamese.pairs.calibration import Calibration as Calibration
 from xsiamese.pairs.calibration import calibrate as calibrate
 from xsiamese.result.explanation import PairExplanation as PairExplanation
+from xsiamese.result.matrix import Match as Match
+from xsiamese.result.matrix import PairMatrix as PairMatrix
 
 _install()
 

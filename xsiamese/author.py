@@ -41,6 +41,8 @@ from xsiamese.pairs.objective import Objective as Objective
 from xsiamese.pairs.objective import check_fit as check_fit
 from xsiamese.result import stored as stored
 from xsiamese.result.explanation import PairExplanation as PairExplanation
+from xsiamese.result.matrix import Match as Match
+from xsiamese.result.matrix import PairMatrix as PairMatrix
 
 if TYPE_CHECKING:
     from xsiamese.zoo.cards import ModelCard as ModelCard
