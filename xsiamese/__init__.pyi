@@ -17,6 +17,8 @@ from xsiamese.pairs.batch import PairBatch as PairBatch
 from xsiamese.pairs.calibration import Calibration as Calibration
 from xsiamese.pairs.calibration import calibrate as calibrate
 from xsiamese.result.explanation import PairExplanation as PairExplanation
+from xsiamese.result.matrix import Match as Match
+from xsiamese.result.matrix import PairMatrix as PairMatrix
 from xsiamese_captum.gradients import PairDeconvolution as PairDeconvolution
 from xsiamese_captum.gradients import PairDeepLift as PairDeepLift
 from xsiamese_captum.gradients import PairDeepLiftShap as PairDeepLiftShap
@@ -97,6 +99,7 @@ __all__ = [
     "Edit",
     "Invariance",
     "InvarianceLearner",
+    "Match",
     "PairAblationCAM",
     "PairAttribution",
     "PairBatch",
@@ -137,6 +140,7 @@ __all__ = [
     "PairLayerLRP",
     "PairLeaveOneOut",
     "PairLime",
+    "PairMatrix",
     "PairMinimalMask",
     "PairModel",
     "PairNoiseTunnel",
