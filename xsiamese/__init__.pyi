@@ -10,6 +10,7 @@ from xsiamese.explain.attribution import PairAttribution as PairAttribution
 from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
 from xsiamese.model.comparison import Comparison as Comparison
+from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel
 from xsiamese.model.pair import SiameseModel as SiameseModel
 from xsiamese.model.pair import TwoInputModel as TwoInputModel
@@ -49,7 +50,6 @@ from xsiamese_captum.perturbation import PairLime as PairLime
 from xsiamese_captum.perturbation import PairOcclusion as PairOcclusion
 from xsiamese_captum.perturbation import PairShapleyValueSampling as PairShapleyValueSampling
 from xsiamese_captum.perturbation import PairShapleyValues as PairShapleyValues
-from xsiamese_counterfactual.decision import Decision as Decision
 from xsiamese_counterfactual.graph import PairGraphEdits as PairGraphEdits
 from xsiamese_counterfactual.maps import DecisionMaps as DecisionMaps
 from xsiamese_counterfactual.maps import PairCounterfactualMaps as PairCounterfactualMaps

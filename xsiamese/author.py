@@ -31,6 +31,7 @@ from xsiamese.model.comparison import Cosine as Cosine
 from xsiamese.model.comparison import Dot as Dot
 from xsiamese.model.comparison import Euclidean as Euclidean
 from xsiamese.model.comparison import SquaredEuclidean as SquaredEuclidean
+from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel
 from xsiamese.model.pair import SiameseModel as SiameseModel
 from xsiamese.model.pair import TwoInputModel as TwoInputModel

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xsiamese import PairAttribution, hookimpl
-from xsiamese_counterfactual.decision import Decision
 from xsiamese_counterfactual.graph import PairGraphEdits
 from xsiamese_counterfactual.maps import DecisionMaps, PairCounterfactualMaps
 from xsiamese_counterfactual.mask import PairMinimalMask
@@ -17,7 +16,6 @@ from xsiamese_counterfactual.tabular import PairTabularCounterfactual
 __all__ = [
     "Counterfactual",
     "CounterfactualExplanation",
-    "Decision",
     "DecisionMaps",
     "Edit",
     "PairCounterfactual",

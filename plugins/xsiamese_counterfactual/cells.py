@@ -55,7 +55,7 @@ class Place(ABC):
         assert self.other is not None
         comparison, other = self.batch.model.comparison, self.other.expand(len(embedding), *self.other.shape[1:])
         score = comparison.explained(*((embedding, other) if self.side == 0 else (other, embedding)))
-        return score if comparison.higher_is_closer else -score
+        return self.batch.model.closeness(score)
 
     @abstractmethod
     def whole(self, raw: Tensor) -> Tensor:

@@ -11,8 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairBatch, of_side, values_without
-from xsiamese_counterfactual.decision import Decision
+from xsiamese.author import Decision, PairBatch, of_side, values_without
 
 Delete = Literal["edges", "nodes", "both"]
 
@@ -88,7 +87,7 @@ class Deletions:
         """The closeness of one pair of graphs as the model itself gives it."""
         with torch.no_grad():
             score: Tensor = self.pair.model.explained(a, b, *self.pair.extra).reshape(-1)
-        return (score if self.pair.model.higher_is_closer else -score).double().cpu()
+        return self.pair.model.closeness(score).double().cpu()
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairBatch, Side, of_side
-from xsiamese_counterfactual.decision import Decision, unclamped
+from xsiamese.author import Decision, PairBatch, Side, of_side
+from xsiamese_counterfactual.decision import unclamped
 from xsiamese_counterfactual.deletions import Delete, Deletions, Found, Part, fewest
 from xsiamese_counterfactual.result import Counterfactual, Edit
 from xsiamese_counterfactual.search import SIDE_NAMES, PairCounterfactual, pairs_of
@@ -134,7 +134,7 @@ def verified(options: Deletions, decision: Decision, found: Found, most: int, de
     scores = [float(decision.score(options.closeness_of(*pair))) for pair in (before, edited)]
     path = decision.score(options.closeness(steps))[1:].tolist()
     edits = tuple(edit(options.parts[column], score) for column, score in zip(found.order, path, strict=True))
-    closeness = torch.tensor([score if decision.higher_is_closer else -score for score in scores])
+    closeness = decision.closeness(torch.tensor(scores))
     flipped = bool(decision.flipped(closeness[1:], bool(decision.alike(closeness[:1]))))
     touched = {options.parts[column].side for column in found.order}
     count = sum(not touched or part.side in touched for part in options.parts)
@@ -160,7 +160,7 @@ def spread_on(found: Counterfactual, side: Side, name: str) -> list[Tensor]:
     graph = of_side(side, name)
     nodes, edges = torch.zeros(graph.nodes, dtype=torch.float64), torch.zeros(len(graph.ends), dtype=torch.float64)
     for one, start, end in zip(found.edits, found.path, found.path[1:], strict=False):
-        lost = (start - end) * (1 if found.higher_is_closer else -1)
+        lost = found.decision.closeness(start - end)
         if one.side == name and len(one.where) == 1:
             nodes[one.where[0]] += lost
         elif one.side == name:

@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from xsiamese.author import PairBatch
+from xsiamese.author import Decision, PairBatch
 from xsiamese_counterfactual.cells import ROOM
-from xsiamese_counterfactual.decision import Decision
 from xsiamese_counterfactual.result import Counterfactual
 from xsiamese_counterfactual.search import SIDE_NAMES, Neighbours, PairCounterfactual
 
@@ -53,7 +52,7 @@ class PairMinimalMask(PairCounterfactual):
     def spread(self, found: Counterfactual, row: Tensor) -> Tensor:
         """The closeness that the mask takes away, evenly over its pixels."""
         assert found.mask is not None
-        lost = (found.score_before - found.score_after) * (1 if found.higher_is_closer else -1)
+        lost = found.decision.closeness(found.score_before - found.score_after)
         return (found.mask[0] * lost / max(1, int(found.mask.sum()) * len(row))).expand_as(row).to(row)
 
     def search(

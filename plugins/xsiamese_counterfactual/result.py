@@ -10,9 +10,10 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
-from xsiamese.author import stored
+from xsiamese.author import Decision, stored
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,6 +106,11 @@ class Counterfactual:
     citation: str = ""
 
     @property
+    def decision(self) -> Decision:
+        """What was to flip."""
+        return Decision(self.threshold, self.higher_is_closer)
+
+    @property
     def path(self) -> tuple[float, ...]:
         """The score before, and after each edit."""
         return (self.score_before, *(edit.score for edit in self.edits))
@@ -112,7 +118,7 @@ class Counterfactual:
     @property
     def alike_before(self) -> bool:
         """Whether the unedited pair is called alike."""
-        return self.score_before >= self.threshold if self.higher_is_closer else self.score_before <= self.threshold
+        return bool(self.decision.alike(self.decision.closeness(torch.tensor(self.score_before, dtype=torch.float64))))
 
     def summary(self) -> str:
         """What was changed and what it did, in a few lines."""

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese.author import PairBatch, PairExplanation, Wrt
-from xsiamese_counterfactual.decision import Decision, DecisionExplainer, unclamped
+from xsiamese.author import Decision, PairBatch, PairExplanation, Wrt
+from xsiamese_counterfactual.decision import DecisionExplainer, unclamped
 from xsiamese_counterfactual.result import Counterfactual
 
 SIDE_NAMES: tuple[Literal["a"], Literal["b"]] = ("a", "b")

@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairBatch, SiameseModel
+from xsiamese.author import Decision, PairBatch, SiameseModel
 from xsiamese.author import side as side_of
 from xsiamese_counterfactual.cells import LayerPlace, PixelPlace, Place, Source, composed, place_of
-from xsiamese_counterfactual.decision import Decision
 from xsiamese_counterfactual.moves import Head, edited, moves
 from xsiamese_counterfactual.reach import Search, reached
 from xsiamese_counterfactual.recorded import Recorded
@@ -288,7 +287,7 @@ class PairRegionSwap(PairCounterfactual):
                 return None, both.value()
             z_a, z_b = model.encode(both.a.rebuild(both.a.leaves), 0), model.encode(both.b.rebuild(both.b.leaves), 1)
             score = model.comparison.explained(z_a, z_b)
-            return (z_a, z_b), score if model.higher_is_closer else -score
+            return (z_a, z_b), model.closeness(score)
 
     def _raws(self, batch: PairBatch, side: int, items: Tensor, patch: int | None) -> Tensor:
         if patch is not None:

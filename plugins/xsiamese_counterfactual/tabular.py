@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairBatch
-from xsiamese_counterfactual.decision import Decision
+from xsiamese.author import Decision, PairBatch
 from xsiamese_counterfactual.result import Counterfactual, Edit
 from xsiamese_counterfactual.search import SIDE_NAMES, Neighbours, PairCounterfactual, pairs_of
 from xsiamese_counterfactual.space import Feature, Space, allowed
@@ -54,7 +53,7 @@ class PairTabularCounterfactual(PairCounterfactual):
         """The closeness that each changed feature takes away, in the order of the edits."""
         lost = torch.zeros_like(row)
         for edit, start, end in zip(found.edits, found.path, found.path[1:], strict=False):
-            lost[edit.where[0]] = (start - end) * (1 if found.higher_is_closer else -1)
+            lost[edit.where[0]] = found.decision.closeness(start - end)
         return lost
 
     def search(

@@ -90,6 +90,6 @@ class Branch(nn.Module):
 
         batch = torch.zeros(len(x), dtype=torch.long, device=x.device) if batch is None else batch
         embeddings = (self.model.encode(Batch(x=x, edge_index=edge_index, batch=batch, **more), self.side), self.held)
-        margin = self.model.comparison.explained(*embeddings[:: -1 if self.side else 1]) - self.threshold
-        margin = margin if self.model.higher_is_closer else -margin
+        score = self.model.comparison.explained(*embeddings[:: -1 if self.side else 1])
+        margin = self.model.closeness(score) - self.model.decision(self.threshold).cut
         return torch.stack([torch.zeros_like(margin), margin], 1)

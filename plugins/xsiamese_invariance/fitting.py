@@ -58,9 +58,7 @@ class Fit:
         self.leaves = (masked_leaves(unlabeled.queries), masked_leaves(unlabeled.references))
         chance = scores.sigmoid() if kind == "kl" else scores
         threshold = getattr(getattr(model, "comparison", None), "threshold_", None)
-        cut = {"kl": 0.0, "probability": 0.5}.get(
-            kind, None if threshold is None else threshold * (1 if model.higher_is_closer else -1)
-        )
+        cut = {"kl": 0.0, "probability": 0.5}.get(kind, None if threshold is None else model.decision(threshold).cut)
         confident = None if kind == "squared" else (2 * chance - 1).abs() >= learner.confidence
         self.chosen: tuple[Tensor, GraphUnits] | None = None  # the graphs of the masks that descend now
         self.cumulative = unlabeled.cumulative(None if cut is None else scores >= cut, learner.weights, confident)

@@ -168,7 +168,7 @@ def _factors(
     u, v = z_q.expand_as(z_r).clone().requires_grad_(), z_r.clone().requires_grad_()
     with torch.enable_grad():
         score = model.comparison.explained(u, v)
-        first = torch.autograd.grad((score if model.higher_is_closer else -score).sum(), u, create_graph=True)[0]
+        first = torch.autograd.grad(model.closeness(score).sum(), u, create_graph=True)[0]
     within, between = _jacobians(first, (u, v))
     first = first.detach()
     away = int((z_r - z_q).abs().amin(1).argmax())  # where a comparison made of absolute values has its derivatives

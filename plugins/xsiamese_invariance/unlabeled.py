@@ -130,4 +130,4 @@ def _compared(model: SiameseModel, first: Tensor, second: Tensor) -> Tensor:
         found.append(score.view(len(part), len(second)))
     scores = torch.cat(found)
     scores = scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
-    return scores if model.higher_is_closer else -scores
+    return model.closeness(scores)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xsiamese.model.comparison import Comparison as Comparison
+from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel
 from xsiamese.model.pair import SiameseModel as SiameseModel
 from xsiamese.model.pair import TwoInputModel as TwoInputModel

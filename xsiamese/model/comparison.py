@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.door.registry import comparisons
+from xsiamese.model.decision import Decision
 
 Join = Literal["absolute_difference", "product", "concat"]
 
@@ -51,7 +52,8 @@ class Comparison(nn.Module, ABC):
             raise ValueError(
                 f"{self.name} has no threshold: set comparison.threshold_ or calibrate it on labelled pairs"
             )
-        return score >= self.threshold_ if self.higher_is_closer else score <= self.threshold_
+        decision = Decision(self.threshold_, self.higher_is_closer)
+        return decision.alike(decision.closeness(score))
 
 
 class Cosine(Comparison):

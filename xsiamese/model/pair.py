@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from xsiamese.model.comparison import Comparison, comparison
+from xsiamese.model.decision import Decision, Score, toward_closer
 
 Sides = tuple[Any, Any]
 
@@ -36,6 +37,31 @@ class PairModel(nn.Module, ABC):
     def reported(self, explained: Tensor) -> Tensor:
         """The model's own score from the explained one."""
         return explained
+
+    def closeness(self, score: Score) -> Score:
+        """How close a score says that a pair is: the score, negated if it is a distance. It is its own inverse."""
+        return toward_closer(score, self.higher_is_closer)
+
+    def decision(self, threshold: float | None = None) -> Decision:
+        """What is called alike: from ``threshold`` on, or else from the one that the comparison was calibrated to.
+
+        Raises:
+            ValueError: if neither is known, or the threshold is not finite.
+
+        Example:
+            >>> model = SiameseModel(nn.Identity(), "euclidean")
+            >>> score = model(torch.zeros(2, 1), torch.tensor([[1.0], [3.0]]))
+            >>> model.decision(threshold=2.0).alike(model.closeness(score)).tolist()
+            [True, False]
+        """
+        known = getattr(getattr(self, "comparison", None), "threshold_", None)
+        chosen = known if threshold is None else threshold
+        if chosen is None:
+            raise ValueError(
+                f"no threshold is known for this {type(self).__name__}, so there is no decision: "
+                "find one with xsiamese.calibrate(model, a, b, same) on labelled pairs, or give threshold="
+            )
+        return Decision(float(chosen), self.higher_is_closer)
 
     def called_with(self, given: tuple[str, str] | Callable[[Any, Any], Any]) -> PairModel:
         """This model for inputs that were given as a mapping with these two keys, or as an object that ``given`` makes

@@ -109,7 +109,7 @@ def calibrate(
     if internal_batch_size < 1:
         raise ValueError(f"internal_batch_size={internal_batch_size}: a positive number of pairs is needed")
     scores = _scores(pair, sides, internal_batch_size).cpu()
-    closeness = (scores if pair.higher_is_closer else -scores).double()
+    closeness = pair.closeness(scores).double()
     if method == "far" and 0 < far < 1 / int((~labels).sum()):
         warnings.warn(
             f"far={far:g} cannot be measured on {int((~labels).sum())} different pairs: the threshold accepts none "
@@ -117,10 +117,10 @@ def calibrate(
             stacklevel=2,
         )
     cut, eer = _cut(closeness, labels, method, far)
-    threshold = cut if pair.higher_is_closer else -cut
+    threshold = pair.closeness(cut)
     if isinstance(pair, (SiameseModel, TwoInputModel)) and pair.comparison is not None:
         pair.comparison.threshold_ = threshold
-    alike = scores >= threshold if pair.higher_is_closer else scores <= threshold
+    alike = pair.decision(threshold).alike(closeness)
     return Calibration(
         threshold=threshold,
         method=method,

@@ -38,7 +38,7 @@ def values_without(one: PairBatch, graphs: tuple[Variants, Variants], removed: t
             score = one.model.comparison.explained(
                 *(_encoded(one.model, k, graphs[k], removed[k], rows) for k in (0, 1))
             ).reshape(-1)
-            return score if one.model.higher_is_closer else -score
+            return one.model.closeness(score)
         starts = range(0, len(removed[0][0]), rows)
         return torch.cat(
             [
@@ -70,7 +70,7 @@ def _scored(one: PairBatch, sides: Sequence[Any]) -> Tensor:
         raise ValueError(
             f"the model returned {what} for {count} pairs of graphs: one score per pair is needed, shape ({count},)"
         )
-    return score.reshape(-1) if one.model.higher_is_closer else -score.reshape(-1)
+    return one.model.closeness(score.reshape(-1))
 
 
 def _repeated(value: Any, count: int) -> Any:

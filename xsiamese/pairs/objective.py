@@ -178,7 +178,7 @@ class Objective(nn.Module):
             )
             raise ValueError(f"the score is NaN or infinite in {where}: look at that pair's inputs and embeddings")
         value = value.float() if value.dtype in LOW_PRECISION else value
-        return value if self.target is not None or self.model.higher_is_closer else -value
+        return value if self.target is not None else self.model.closeness(value)
 
     def _picked(self, output: Any, extra: Sequence[Any]) -> Any:
         """What an index, or one for each pair, picks from the model's output."""
@@ -197,7 +197,7 @@ class Objective(nn.Module):
         """The model's own score from the value explained."""
         if self.target is not None:
             return value
-        return self.model.reported(value if self.model.higher_is_closer else -value)
+        return self.model.reported(self.model.closeness(value))
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

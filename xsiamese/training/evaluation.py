@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from xsiamese.branches.intact import intact
 from xsiamese.data.items import Items
 from xsiamese.data.pairs import Pairs, fixed_pairs
+from xsiamese.model.decision import Decision
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.pairs.calibration import calibrate
 from xsiamese.training.inputs import Images, Ready
@@ -42,7 +43,7 @@ def pair_scores(model: PairModel, items: Items, pairs: Pairs, ready: Ready, batc
     with intact(model), torch.no_grad():
         for a, b in zip(torch.split(pairs.a, batch), torch.split(pairs.b, batch), strict=True):
             found.append(model.explained(*(ready(items.gather(side).to(device)) for side in (a, b))).cpu())
-    return torch.cat(found) if model.higher_is_closer else -torch.cat(found)
+    return model.closeness(torch.cat(found))
 
 
 def closeness(model: SiameseModel, z_a: Tensor, z_b: Tensor) -> Tensor:
@@ -57,7 +58,7 @@ def closeness(model: SiameseModel, z_a: Tensor, z_b: Tensor) -> Tensor:
             comparison.explained(a.to(device), b.to(device)).cpu()
             for a, b in zip(torch.split(z_a, 4096), torch.split(z_b, 4096), strict=True)
         ]
-    return torch.cat(parts) if comparison.higher_is_closer else -torch.cat(parts)
+    return model.closeness(torch.cat(parts))
 
 
 def evaluate(
@@ -141,13 +142,13 @@ def _evaluated(
         pair_scores(model, items, pairs, ready)[:, None] for items, pairs in zip((held, test), chosen, strict=True)
     ]
     found = calibrate(lambda a, b: a[:, 0], scores[0], scores[0], chosen[0].same)
-    threshold = found.threshold if model.higher_is_closer else -found.threshold
+    threshold = model.closeness(found.threshold)
     if isinstance(model, TwoInputModel) and model.comparison is not None:
         model.comparison.threshold_ = threshold
     calibration = {"eer": found.eer, "pairs": found.same + found.different, **about}
     return {
         "threshold": threshold,
-        **decisions(scores[1][:, 0], chosen[1].same, found.threshold),
+        **decisions(scores[1][:, 0], chosen[1].same, model.decision(threshold)),
         "calibration": calibration,
     }
 
@@ -157,18 +158,16 @@ def pair_metrics(model: SiameseModel, embeddings: Tensor, pairs: Pairs, threshol
     from torchmetrics.functional.classification import binary_auroc
 
     z_a, z_b, same = embeddings[pairs.a], embeddings[pairs.b], pairs.same
-    found = decisions(closeness(model, z_a, z_b), same, threshold if model.higher_is_closer else -threshold)
+    found = decisions(closeness(model, z_a, z_b), same, model.decision(threshold))
     distance = (z_a - z_b).square().sum(1).sqrt()
     return {"threshold": threshold, **found, "roc_auc_distance": float(binary_auroc(ranked(-distance), same.int()))}
 
 
-def decisions(score: Tensor, same: Tensor, least: float) -> dict[str, Any]:
-    """Accuracy, ROC-AUC, equal error rate and confusion matrix of scores, larger for closer, of which ``least`` and
-    more are called alike.
-    """
+def decisions(score: Tensor, same: Tensor, decision: Decision) -> dict[str, Any]:
+    """Accuracy, ROC-AUC, equal error rate and confusion matrix of scores, larger for closer."""
     from torchmetrics.functional.classification import binary_auroc, binary_confusion_matrix
 
-    alike = score >= least
+    alike = decision.alike(score)
     eer, _ = equal_error_rate(score, same)
     return {
         "accuracy": float((alike[same].double().mean() + (~alike[~same]).double().mean()) / 2),

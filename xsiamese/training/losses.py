@@ -88,7 +88,7 @@ class BinaryCrossEntropy(Loss):
 
     def forward(self, model: PairModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         score = _scores(model, images)
-        return F.binary_cross_entropy_with_logits(score if model.higher_is_closer else -score, labels.to(score))
+        return F.binary_cross_entropy_with_logits(model.closeness(score), labels.to(score))
 
 
 class Logistic(Loss):
@@ -121,7 +121,7 @@ class Logistic(Loss):
             embedding = model.encode(images)
             a, b = torch.triu_indices(len(embedding), len(embedding), 1, device=embedding.device)
             score, same = model.comparison.explained(embedding[a], embedding[b]), (classes[a] == classes[b]).float()
-        return self.of(score if model.higher_is_closer else -score, same)
+        return self.of(model.closeness(score), same)
 
 
 class Graded(Loss):
@@ -153,9 +153,7 @@ class AllPairs(Loss):
         a, b = torch.triu_indices(len(embedding), len(embedding), 1, device=embedding.device)
         score = model.compare(embedding[a], embedding[b])
         same = labels[a] == labels[b]
-        losses = F.binary_cross_entropy_with_logits(
-            score if model.higher_is_closer else -score, same.to(score), reduction="none"
-        )
+        losses = F.binary_cross_entropy_with_logits(model.closeness(score), same.to(score), reduction="none")
         parts = [losses[side].mean() for side in (same, ~same) if bool(side.any())]
         return torch.stack(parts).mean()
 
