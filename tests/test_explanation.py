@@ -170,6 +170,10 @@ def test_top_places() -> None:
     assert found.top(1, largest="closer")[0][0] == [Cell((0, 1, 1), 2.0)]
     assert found.top(1, largest="apart")[0][0] == [Cell((0, 0, 1), -3.0)]
     assert len(found.top(99)[0][0]) == 4
+    for largest, sign in (("closer", 1), ("apart", -1)):  # never a value of the other sign, rather fewer
+        values = [cell.value * sign for side in found.top(99, largest=largest)[0] for cell in side]
+        assert len(values) == sum(int((side[0] * sign > 0).sum()) for side in found.maps)
+        assert min(values) > 0
     with pytest.raises(ValueError, match="top\\(\\) needs one map a side"):
         several().top()
 

@@ -163,8 +163,8 @@ class PairExplanation:
         summed.
 
         Args:
-            k: how many.
-            largest: what pulls "closer", what pushes "apart", or "either", by size.
+            k: how many; fewer where a map has fewer values of that sign.
+            largest: what pulls "closer" (values above 0), what pushes "apart" (below 0), or "either", by size.
         """
         sign = {"closer": 1, "apart": -1, "either": 0}[largest]
         sides = []
@@ -174,13 +174,11 @@ class PairExplanation:
                 continue
             if not isinstance(value, Tensor):
                 raise ValueError("top() needs one map a side: this explanation has several")
-            flat = value.flatten(1)
-            order = (flat * sign if sign else flat.abs()).topk(min(k, flat.shape[1]), dim=1).indices
             shape = value.shape[1:]
             sides.append(
                 [
-                    [Cell(tuple(int(i) for i in torch.unravel_index(j, shape)), float(row[j])) for j in chosen]
-                    for row, chosen in zip(flat, order, strict=True)
+                    [Cell(tuple(int(i) for i in torch.unravel_index(j, shape)), float(row[j])) for j in _top(row, k, sign)]
+                    for row in value.flatten(1)
                 ]
             )
         return list(zip(*sides, strict=True))
@@ -285,6 +283,13 @@ def _items(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
+def _top(values: Tensor, k: int, sign: int) -> Tensor:
+    """Where the k largest values of a sign are, fewer if there are fewer; of sign 0 the largest by size."""
+    strength = values * sign if sign else values.abs()
+    best = strength.topk(min(k, len(values))).indices
+    return best[strength[best] > 0] if sign else best
+
+
 def _top_nodes(value: Any, k: int, sign: int) -> list[list[Cell]]:
     """The k strongest nodes of each graph, numbered within it."""
     if value.get("node_mask") is None:
@@ -292,10 +297,7 @@ def _top_nodes(value: Any, k: int, sign: int) -> list[list[Cell]]:
     values = value.node_mask.flatten(1).sum(1)
     batch = value.get("batch")
     sizes = [len(values)] if batch is None else torch.bincount(batch).tolist()
-    return [
-        [Cell((int(i),), float(one[i])) for i in (one * sign if sign else one.abs()).topk(min(k, len(one))).indices]
-        for one in torch.split(values, sizes)
-    ]
+    return [[Cell((int(i),), float(one[i])) for i in _top(one, k, sign)] for one in torch.split(values, sizes)]
 
 
 def _is_graph(value: Any) -> bool:
