@@ -177,7 +177,10 @@ class PairExplanation:
             shape = value.shape[1:]
             sides.append(
                 [
-                    [Cell(tuple(int(i) for i in torch.unravel_index(j, shape)), float(row[j])) for j in _top(row, k, sign)]
+                    [
+                        Cell(tuple(int(i) for i in torch.unravel_index(j, shape)), float(row[j]))
+                        for j in _top(row, k, sign)
+                    ]
                     for row in value.flatten(1)
                 ]
             )
