@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.graphs import LabelledGraphs, split_classes, split_graphs
-from xsiamese.data.sources import Source
+from xsiamese.data.items import Source
 
 SUFFIXES = (".mat", ".npy", ".txt", ".csv", ".tsv")
 SCAN = re.compile(r"sub-([A-Za-z0-9]+)_ses-([A-Za-z0-9]+)")

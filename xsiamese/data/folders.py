@@ -8,13 +8,13 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from xsiamese.data.items import LabelledImages
 from xsiamese.zoo.cards import Preprocessing
+from xsiamese.zoo.pixels import Picture, read_picture
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"})
 
@@ -56,18 +56,18 @@ def decode(paths: Sequence[Path], preprocessing: Preprocessing) -> tuple[Tensor,
     """
     from tqdm.auto import tqdm
 
-    def one(path: Path) -> Tensor | str:
+    def one(path: Path) -> Picture | str:
         try:
-            return _bytes(path, preprocessing)
-        except (OSError, ValueError, SyntaxError) as error:
-            return f"{path}: {type(error).__name__}: {error}"
+            return read_picture(path, preprocessing.size, preprocessing.channels)
+        except (ValueError, MemoryError) as error:
+            return str(error) or f"{path} needs more memory than there is"
 
     with ThreadPoolExecutor() as pool:
         found = list(
             tqdm(pool.map(one, paths), total=len(paths), desc="decoding", unit="image", disable=None, leave=False)
         )
     skipped = [result for result in found if isinstance(result, str)]
-    kept = [i for i, result in enumerate(found) if isinstance(result, Tensor)]
+    kept = [i for i, result in enumerate(found) if isinstance(result, Picture)]
     if not kept:
         raise ValueError(
             f"none of {len(paths)} images can be read; the first: {skipped[0] if skipped else 'there is none'}"
@@ -77,14 +77,11 @@ def decode(paths: Sequence[Path], preprocessing: Preprocessing) -> tuple[Tensor,
             f"{len(skipped)} of {len(paths)} images cannot be read and are left out: {'; '.join(skipped[:3])}",
             stacklevel=3,
         )
-    return torch.stack([result for result in found if isinstance(result, Tensor)]), kept, skipped
-
-
-def _bytes(path: Path, preprocessing: Preprocessing) -> Tensor:
-    from PIL import Image
-    from torchvision.transforms.v2 import functional
-
-    with Image.open(path) as image:
-        pixels: Any = functional.pil_to_tensor(image.convert("L" if preprocessing.channels == 1 else "RGB"))
-    resized: Tensor = functional.resize(pixels, list(preprocessing.size), antialias=True)
-    return resized
+    read = [result for result in found if isinstance(result, Picture)]
+    if several := [str(paths[i]) for i, picture in zip(kept, read, strict=True) if picture.frames > 1]:
+        warnings.warn(
+            f"{len(several)} of {len(paths)} files hold several images, of which the first is taken: "
+            f"{', '.join(several[:3])}",
+            stacklevel=3,
+        )
+    return torch.stack([picture.pixels for picture in read]), kept, skipped

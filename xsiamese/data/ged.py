@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.graphs import LabelledGraphs
-from xsiamese.data.sources import Source
+from xsiamese.data.items import Source
 
 
 def load_ged(folder: Path, name: str, *, valid: float = 0.25, seed: int = 0) -> Source[LabelledGraphs]:

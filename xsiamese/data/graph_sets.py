@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from xsiamese.data.graphs import LabelledGraphs, split_graphs
-from xsiamese.data.sources import Source
+from xsiamese.data.items import Source
 
 EDITED = ("AIDS700nef", "LINUX")
 COLLECTED = (

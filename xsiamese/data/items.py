@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
-from xsiamese.data.pairs import ClassIndex, Partners
+from xsiamese.data.pairs import ClassIndex, Pairs, Partners
 
 
 class Items(Protocol):
@@ -46,6 +46,23 @@ class Items(Protocol):
 
 
 AnyItems = TypeVar("AnyItems", bound=Items)
+
+
+@dataclass(frozen=True)
+class Source(Generic[AnyItems]):
+    """A data set, split.
+
+    Attributes:
+        name: for file names and titles.
+        train, valid, test: the items; ``valid`` may be empty.
+        pairs: given pairs of train, valid and test, or None where pairs are sampled.
+    """
+
+    name: str
+    train: AnyItems
+    valid: AnyItems
+    test: AnyItems
+    pairs: tuple[Pairs, Pairs, Pairs] | None = None
 
 
 @dataclass(frozen=True)

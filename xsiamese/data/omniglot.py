@@ -8,13 +8,14 @@ import io
 import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zipfile import ZipFile
 
 import torch
 from torch import Tensor
 
 from xsiamese.data.items import LabelledImages, split
+from xsiamese.zoo.pixels import read_picture
 
 BACKGROUND = ("images_background", "images_background_small1", "images_background_small2")
 RUNS = "all_runs"
@@ -120,15 +121,7 @@ def _files(where: Path, images: bool = True) -> Iterator[tuple[str, bytes]]:
 
 def _drawing(content: bytes, size: tuple[int, int]) -> Tensor:
     """A drawing as bytes (1, height, width): dark strokes on white paper, as it is in the file."""
-    from PIL import Image
-    from torchvision.transforms.v2 import functional
-
-    with Image.open(io.BytesIO(content)) as image:
-        pixels: Any = functional.pil_to_tensor(image.convert("L"))
-    resized: Tensor = (
-        pixels if tuple(pixels.shape[1:]) == tuple(size) else functional.resize(pixels, list(size), antialias=True)
-    )
-    return resized
+    return read_picture(io.BytesIO(content), size, 1).pixels
 
 
 def _download(data: Path) -> Path:

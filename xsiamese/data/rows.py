@@ -10,9 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from xsiamese.data.items import split
+from xsiamese.data.items import Source, split
 from xsiamese.data.pairs import ClassIndex, Pairs
-from xsiamese.data.sources import Source
 from xsiamese.data.tabular import Columns, Missing, Table, read_table
 from xsiamese.data.targets import CloseIndex, Target, closeness_width, target_of
 

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any
 
-from xsiamese.data.items import AnyItems, LabelledImages, split
-from xsiamese.data.pairs import Pairs
+from xsiamese.data.items import LabelledImages, split
+from xsiamese.data.items import Source as Source
 from xsiamese.zoo.cards import Preprocessing
 
 NAMES = ("MNIST", "FashionMNIST", "KMNIST", "Omniglot")
-
-
-@dataclass(frozen=True)
-class Source(Generic[AnyItems]):
-    """A data set, split.
-
-    Attributes:
-        name: for file names and titles.
-        train, valid, test: the items; ``valid`` may be empty.
-        pairs: given pairs of train, valid and test, or None where pairs are sampled.
-    """
-
-    name: str
-    train: AnyItems
-    valid: AnyItems
-    test: AnyItems
-    pairs: tuple[Pairs, Pairs, Pairs] | None = None
 
 
 def load(

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.folders import decode
-from xsiamese.data.items import LabelledImages
+from xsiamese.data.items import LabelledImages, Source
 from xsiamese.data.pairs import Pairs
-from xsiamese.data.sources import Source
 from xsiamese.zoo.cards import Preprocessing
 
 COLUMNS = ("path_a", "path_b", "label")

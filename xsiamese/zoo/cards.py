@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from xsiamese.model.pair import PairModel
+from xsiamese.zoo.pixels import as_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,11 +41,8 @@ class Preprocessing:
         return cls((int(height), int(width)), int(described["channels"]), mean, std, bool(described["invert"]))
 
     def __call__(self, image: Image) -> Tensor:
-        """The image as a tensor (channels, height, width)."""
-        grey = image.convert("L" if self.channels == 1 else "RGB")
-        if (grey.height, grey.width) != self.size:
-            grey = grey.resize(self.size[::-1], resample=2)  # bilinear, antialiased
-        return self.normalise(torch.from_numpy(np.array(grey)).reshape(*self.size, self.channels).permute(2, 0, 1))
+        """The image as a tensor (channels, height, width), read as :func:`~xsiamese.zoo.pixels.eight_bits` says."""
+        return self.normalise(as_bytes(image, self.size, self.channels))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """The model's input from grey or RGB values in [0, 255], shape (..., channels, height, width)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from xsiamese.zoo.cards import ModelCard, Preprocessing
 from xsiamese.zoo.checkpoint import find_card, load, shipped
+from xsiamese.zoo.pixels import read_picture
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,10 @@ class OpenedModel:
         """
         if self.preprocessing is None:
             raise ValueError(f"the model is for {self.modality} data, not for image files")
-        try:
-            from PIL import Image
-        except ImportError as error:
-            raise ImportError('images need Pillow: pip install "xsiamese[image]"') from error
-        try:
-            with Image.open(path) as image:
-                image.load()
-                return self.preprocessing(image)[None]
-        except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some broken PNGs
-            raise ValueError(f"{path} cannot be read as an image: {error}") from error
+        picture = read_picture(path, self.preprocessing.size, self.preprocessing.channels)
+        if picture.frames > 1:
+            warnings.warn(f"{path} holds {picture.frames} images: the first is taken", stacklevel=2)
+        return self.preprocessing.normalise(picture.pixels)[None]
 
 
 def open_model(spec: str, *, size: int | None = None) -> OpenedModel:

@@ -1,0 +1,46 @@
+"""What comes in as a file: a regular one that fits the memory, or a sentence that says why not."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+
+def regular(path: str | Path, what: str = "a file") -> Path:
+    """The path of a file that can be read to its end.
+
+    Pipes and devices never end, and folders never begin; a file with holes may claim more than there is memory.
+
+    Args:
+        path: of the file.
+        what: how an error calls what should be there.
+
+    Raises:
+        ValueError: if there is no such file, or it is none that ends or fits.
+    """
+    path = Path(path)
+    refused = f"{path} cannot be read as {what}:"
+    try:
+        state = path.stat()
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ValueError(f"{refused} {reason}") from error
+    if stat.S_ISDIR(state.st_mode):
+        raise ValueError(f"{refused} it is a folder, and a file is needed")
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError(f"{refused} it is a pipe or a device, which may never end; copy it to a file")
+    if state.st_size > memory():
+        raise ValueError(
+            f"{refused} its {state.st_size / 2**30:.1f} GiB are more than the {memory() / 2**30:.1f} GiB "
+            "of memory of this machine"
+        )
+    return path
+
+
+def memory() -> int:
+    """The bytes of memory of this machine, as far as it says."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return 2**63
