@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
+from itertools import accumulate, product
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from xsiamese import Calibration, SiameseModel, calibrate
+from xsiamese import Calibration, Decision, SiameseModel, calibrate
 from xsiamese.model.comparison import ClampedEuclidean, Function
+from xsiamese.pairs.calibration import equal_error_rate
+from xsiamese.training.evaluation import decisions
 
 
 def scored(higher_is_closer: bool = True) -> SiameseModel:
@@ -138,3 +142,47 @@ def test_infinite_and_many_scores_are_refused() -> None:
         calibrate(lambda a, b: (a / b).flatten(), torch.zeros(2, 1), torch.tensor([[0.0], [1.0]]), same)
     with pytest.raises(ValueError, match="one score per pair"):
         calibrate(lambda a, b: (a, b), torch.zeros(2, 1), torch.zeros(2, 1), same)
+
+
+def by_definition(score: list[int], same: list[bool], cuts: list[float]) -> list[tuple[Fraction, Fraction]]:
+    """Both error rates at every cut, by counting."""
+    return [
+        (
+            Fraction(sum(s >= cut for s, y in zip(score, same, strict=True) if not y), same.count(False)),
+            Fraction(sum(s < cut for s, y in zip(score, same, strict=True) if y), same.count(True)),
+        )
+        for cut in cuts
+    ]
+
+
+@pytest.mark.parametrize("pairs", [3, 4, 5, 6, 7])
+def test_the_equal_error_rate_of_all_orders_is_the_definition_s(pairs: int) -> None:
+    ranks = [list(range(pairs))]  # and all ways in which neighbours may tie, for few pairs
+    if pairs <= 5:
+        ranks = [list(accumulate((0, *steps))) for steps in product((0, 1), repeat=pairs - 1)]
+    for score, same in product(ranks, product((False, True), repeat=pairs)):
+        if all(same) or not any(same):
+            continue
+        rates = by_definition(score, list(same), [*range(max(score) + 2)])
+        least = min(abs(far - frr) for far, frr in rates)
+        wanted = float(min((far + frr) / 2 for far, frr in rates if abs(far - frr) == least))
+        scores, labels = torch.tensor(score, dtype=torch.float32), torch.tensor(same)
+        rate, cut = equal_error_rate(scores, labels)
+        assert rate == pytest.approx(wanted), (score, same)
+        [(far, frr)] = by_definition(score, list(same), [cut])  # the cut is one at which the rate is met
+        assert float(far + frr) / 2 == pytest.approx(wanted), (score, same)
+        assert decisions(scores, labels, Decision(cut))["eer"] == rate  # what metrics.json says
+        for way in (True, False):
+            b = (scores if way else -scores)[:, None]
+            found = calibrate(scored(way), torch.zeros_like(b), b, labels)
+            assert (found.eer, found.far, found.frr) == pytest.approx((wanted, float(far), float(frr)))
+
+
+@pytest.mark.parametrize("value", [1.0, 1e20, -1e20])
+def test_neighbouring_doubles_and_huge_scores_are_told_apart(value: float) -> None:
+    low = torch.tensor([value], dtype=torch.float64)
+    score = torch.cat([low, low.nextafter(torch.tensor(math.inf, dtype=torch.float64))])
+    rate, cut = equal_error_rate(score, torch.tensor([False, True]))
+    assert rate == 0.0
+    assert Decision(cut).alike(score).tolist() == [False, True]
+    assert equal_error_rate(score[:1].repeat(2), torch.tensor([False, True]))[0] == 0.5

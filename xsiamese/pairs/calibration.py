@@ -134,30 +134,52 @@ def calibrate(
     )
 
 
+def equal_error_rate(closeness: Tensor, same: Tensor) -> tuple[float, float]:
+    """The error rate where as many different pairs are accepted as same ones are rejected, and the least closeness
+    that is called alike there.
+
+    Of all thresholds that lie between two neighbouring values, or beyond all of them, those count at which both rates
+    are nearest to each other; the rate is the mean of the two where that is least.
+
+    Args:
+        closeness: shape (pairs,), larger for closer.
+        same: which pairs are the same, shape (pairs,), boolean, of both kinds.
+
+    Example:
+        >>> equal_error_rate(torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([True, False, False, True]))[0]
+        0.5
+    """
+    cut, rate = _cut(closeness.double(), same, "eer", 0.0)
+    return rate, cut
+
+
 def _cut(closeness: Tensor, labels: Tensor, method: Method, far: float) -> tuple[float, float]:
     """The least closeness that is called alike, and the equal error rate."""
     values = torch.unique(closeness)
-    low, high = values[:1] - 1, values[-1:] + 1
-    edges = torch.cat([low, values, high])
+    beyond = torch.maximum(values[-1:] + 1, values[-1:].nextafter(values.new_tensor(torch.inf)))
+    edges = torch.cat([values[:1] - 1, values, beyond])
     cuts, gaps = (edges[1:] + edges[:-1]) / 2, edges.diff()
-    accepted = 1 - _below(closeness[~labels], cuts)
+    cuts = torch.where(cuts > edges[:-1], cuts, edges[1:])  # between two neighbouring doubles there is no middle
+    same, different = int(labels.sum()), int((~labels).sum())
+    accepted = different - _below(closeness[~labels], cuts)
     rejected = _below(closeness[labels], cuts)
-    apart = (accepted - rejected).abs()
-    nearest = apart == apart.min()
-    eer = float(((accepted + rejected) / 2)[nearest].min())
+    # Rates times same * different: whole numbers, so that thresholds that do equally well are equal.
+    far_of, frr_of = accepted * same, rejected * different
+    apart = (far_of - frr_of).abs()
+    both = torch.where(apart == apart.min(), far_of + frr_of, 2 * same * different + 1)
     if method == "eer":
-        cost = torch.where(nearest, accepted + rejected, torch.inf)
+        cost = both
     elif method == "far":
-        cost = torch.where(accepted <= far, rejected, torch.inf)
+        cost = torch.where(accepted.double() / different <= far, rejected, same + 1)
     else:
-        cost = accepted * (~labels).sum() + rejected * labels.sum()
-    best = (cost - cost.min()) < 1e-9 * len(labels)
-    return float(cuts[torch.where(best, gaps, -1).argmax()]), eer
+        cost = accepted + rejected
+    best = torch.where(cost == cost.min(), gaps, -1).argmax()
+    return float(cuts[best]), int(both.min()) / (2 * same * different)
 
 
 def _below(values: Tensor, cuts: Tensor) -> Tensor:
-    """The share of ``values`` below each cut."""
-    return torch.searchsorted(values.sort().values, cuts).double() / len(values)
+    """How many of ``values`` are below each cut."""
+    return torch.searchsorted(values.sort().values, cuts)
 
 
 def _scores(model: PairModel, sides: tuple[Side, Side], rows: int) -> Tensor:

@@ -13,7 +13,7 @@ from xsiamese.data.items import Items
 from xsiamese.data.pairs import Pairs, fixed_pairs
 from xsiamese.model.decision import Decision
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
-from xsiamese.pairs.calibration import calibrate
+from xsiamese.pairs.calibration import calibrate, equal_error_rate
 from xsiamese.training.inputs import Images, Ready
 from xsiamese.zoo.cards import Preprocessing
 
@@ -183,17 +183,6 @@ def ranked(score: Tensor) -> Tensor:
     values, place = torch.unique(score.double(), return_inverse=True)
     ranks: Tensor = (place.double() + 0.5) / len(values)
     return ranks
-
-
-def equal_error_rate(score: Tensor, same: Tensor) -> tuple[float, float]:
-    """The error rate where as many different pairs are accepted as same ones rejected, and the closeness at which that
-    is.
-    """
-    from sklearn.metrics import roc_curve
-
-    accepted, hit, thresholds = roc_curve(same.numpy(), score.double().numpy())
-    at = abs(accepted - (1 - hit)).argmin()
-    return float((accepted[at] + 1 - hit[at]) / 2), float(thresholds[at])
 
 
 def auc_interval(
