@@ -7,8 +7,10 @@ call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -18,24 +20,40 @@ LayerPair = tuple[nn.Module, nn.Module]
 
 
 def first_tensor(value: Any) -> Tensor | None:
-    """The first tensor of a module's output."""
+    """The first tensor of a module's output: of a tuple, a mapping, a ``ModelOutput`` or a dataclass the first that
+    holds one.
+    """
     if isinstance(value, Tensor):
         return value
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    if isinstance(value, (tuple, list)):
-        return next((t for t in map(first_tensor, value) if t is not None), None)
-    return None
+    return next((t for t in map(first_tensor, _parts(value).values()) if t is not None), None)
 
 
-def _with_first_tensor(value: Any, tensor: Tensor) -> Any:
+def with_first_tensor(value: Any, tensor: Tensor) -> Any:
     """The same output around another first tensor."""
     if isinstance(value, Tensor):
         return tensor
-    items = list(value)
-    where = next(i for i, item in enumerate(items) if first_tensor(item) is not None)
-    items[where] = _with_first_tensor(items[where], tensor)
-    return type(value)(items)
+    parts = _parts(value)
+    where = next(key for key, part in parts.items() if first_tensor(part) is not None)
+    part = with_first_tensor(parts[where], tensor)
+    if isinstance(value, (tuple, list)):
+        items = [part if i == where else item for i, item in enumerate(value)]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, MutableMapping):
+        other = copy(value)  # a ModelOutput keeps its class and its attributes in step
+        other[where] = part
+        return other
+    return replace(value, **{where: part})
+
+
+def _parts(value: Any) -> Mapping[Any, Any]:
+    """What an output is made of, by key, by place or by field."""
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, (tuple, list)):
+        return dict(enumerate(value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value) if field.init}
+    return {}
 
 
 class Recording:
@@ -134,7 +152,7 @@ def record(
             tensor = tensor.detach().requires_grad_()
         recording.calls[module].append(tensor)
         # a clone goes on: the next module may work in place
-        return _with_first_tensor(output, tensor.clone()) if tensor.requires_grad else output
+        return with_first_tensor(output, tensor.clone()) if tensor.requires_grad else output
 
     with ExitStack() as stack:
         for module in recording.calls:
@@ -155,12 +173,12 @@ def replaced(layer: nn.Module, call: int, rows: slice | None, activation: Tensor
         if count != call:
             return output
         if rows is None:
-            return _with_first_tensor(output, activation)
+            return with_first_tensor(output, activation)
         tensor = first_tensor(output)
         assert tensor is not None
         whole = tensor.clone()
         whole[rows] = activation
-        return _with_first_tensor(output, whole)
+        return with_first_tensor(output, whole)
 
     handle = layer.register_forward_hook(put)
     try:

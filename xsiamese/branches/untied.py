@@ -7,15 +7,15 @@ model is not touched.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import ExitStack
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches.record import LayerPair
+from xsiamese.branches.record import LayerPair, first_tensor, with_first_tensor
 
 
 class Branches(nn.Module):
@@ -50,6 +50,20 @@ class Elsewhere(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
+
+
+class Ported(nn.Module):
+    """A module whose first tensor of several passes a module of its own, :attr:`port`, where hooks find a tensor."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.port = nn.Identity()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        output = self.module(*args, **kwargs)
+        tensor = first_tensor(output)
+        return output if tensor is None else with_first_tensor(output, self.port(tensor))
 
 
 class Views:
@@ -130,12 +144,29 @@ def untied(
 
 def count_calls(model: nn.Module, run: Callable[[], Any]) -> Counter[nn.Module]:
     """How often each module of ``model`` is called in one pass without gradients."""
-    calls: list[nn.Module] = []
+    return Counter({module: len(outputs) for module, outputs in outputs_of(model, run).items()})
+
+
+def outputs_of(model: nn.Module, run: Callable[[], Any]) -> dict[nn.Module, list[Any]]:
+    """What each module of ``model`` returns in one pass without gradients, call by call."""
+    found: dict[nn.Module, list[Any]] = {}
     with ExitStack() as stack, torch.no_grad():
         for module in model.modules():
-            stack.callback(module.register_forward_hook(lambda called, *_: calls.append(called)).remove)  # type: ignore[misc]
+            stack.callback(module.register_forward_hook(lambda m, _, out: found.setdefault(m, []).append(out)).remove)
         run()
-    return Counter(calls)
+    return found
+
+
+def with_ports(model: nn.Module, layers: LayerPair, outputs: dict[nn.Module, list[Any]]) -> LayerPair:
+    """The layers, or where one returns more than a tensor, in a copied model, the port of its first tensor."""
+    ports = []
+    for layer in layers:
+        if any(not isinstance(one, Tensor) and first_tensor(one) is not None for one in outputs.get(layer, ())):
+            ported = Ported(layer)
+            replace(model, layer, ported)
+            layer = ported.port
+        ports.append(layer)
+    return ports[0], ports[1]
 
 
 def untie_repeats(model: nn.Module, run: Callable[[], Any]) -> None:
@@ -184,7 +215,7 @@ def _part(value: Any, half: int) -> Any:
     if isinstance(value, Tensor) and value.dim():
         return value.chunk(2)[half]
     if isinstance(value, (tuple, list)):
-        return type(value)(_part(item, half) for item in value)
+        return _like(value, [_part(item, half) for item in value])
     return {k: _part(v, half) for k, v in value.items()} if isinstance(value, dict) else value
 
 
@@ -192,5 +223,15 @@ def _join(parts: list[Any]) -> Any:
     if isinstance(parts[0], Tensor):
         return torch.cat(parts)
     if isinstance(parts[0], (tuple, list)):
-        return type(parts[0])(_join(list(items)) for items in zip(*parts, strict=True))
+        return _like(parts[0], [_join(list(items)) for items in zip(*parts, strict=True)])
+    if isinstance(parts[0], MutableMapping):
+        whole = copy(parts[0])
+        for key in parts[0]:
+            whole[key] = _join([part[key] for part in parts])
+        return whole
     return parts[0]
+
+
+def _like(given: Any, items: list[Any]) -> Any:
+    """A tuple, a named tuple or a list, as the given one is."""
+    return type(given)(*items) if hasattr(given, "_fields") else type(given)(items)

@@ -102,7 +102,7 @@ class Adapted(PairAttribution):
         return found
 
     def _of_layers(self, batch: PairBatch, options: Mapping[str, Any]) -> Maps:
-        objective, layers = self._views(batch, layered=True)
+        objective, layers = self._views(batch, True, bool(options.get("attribute_to_layer_input")))
         moving = batch.objective.moving
         found: list[list[Any]] = [[], []]
         for first, second in layers:
@@ -154,10 +154,16 @@ class Adapted(PairAttribution):
         first = len(batch.a.leaves)
         return [m for i, m in zip(batch.objective.moved_at, value, strict=True) if (i >= first) == bool(side)]
 
-    def _views(self, batch: PairBatch, layered: bool) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
+    def _views(
+        self, batch: PairBatch, layered: bool, of_input: bool = False
+    ) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
         low = batch.leaves[0].dtype in LOW_PRECISION
         objective, layers = batch.untied(
-            self.layer if layered else None, layered=layered, unique=self.unique, tie=self.tie and not low
+            self.layer if layered else None,
+            layered=layered,
+            unique=self.unique,
+            tie=self.tie and not low,
+            ports=not of_input,
         )
         if low:
             objective.in_float32()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from xsiamese.door.registry import comparisons
 from xsiamese.model.decision import Decision
+from xsiamese.model.known import closer, row_by_row
 
 Join = Literal["absolute_difference", "product", "concat"]
 
@@ -194,14 +195,19 @@ class Learned(Comparison):
 
 
 class Function(Comparison):
-    """Any function of the two embeddings as a comparison."""
+    """Any function or module of the two embeddings as a comparison.
+
+    Args:
+        function: gives one score per pair. Distances of pytorch-metric-learning give their diagonal.
+        higher_is_closer: None believes the function, or what is known of it, see :func:`xsiamese.model.known.closer`.
+    """
 
     name = "function"
 
-    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], higher_is_closer: bool = True) -> None:
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], higher_is_closer: bool | None = None) -> None:
         super().__init__()
-        self.function = function
-        self.higher_is_closer = higher_is_closer
+        self.higher_is_closer = closer(function, higher_is_closer)
+        self.function = row_by_row(function)
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
         return self.function(z_a, z_b)
@@ -212,24 +218,37 @@ COMPARISONS: Mapping[str, type[Comparison]] = {
 }
 
 
-def comparison(spec: str | Comparison | Callable[[Tensor, Tensor], Tensor]) -> Comparison:
+def comparison(
+    spec: str | Comparison | Callable[[Tensor, Tensor], Tensor], higher_is_closer: bool | None = None
+) -> Comparison:
     """The comparison that ``spec`` names or is.
 
     Args:
-        spec: a name ("cosine", "dot", "euclidean", ...; plugins may add more), a :class:`Comparison`, or a function of
-            ``(z_a, z_b)`` in which higher is closer.
+        spec: a name ("cosine", "dot", "euclidean", ...; plugins may add more), a :class:`Comparison`, or a function or
+            module of ``(z_a, z_b)``: ``nn.PairwiseDistance()``, ``F.cosine_similarity``, a distance of
+            pytorch-metric-learning, or your own.
+        higher_is_closer: which way a function's score goes, where it is not known.
 
     Raises:
-        ValueError: if no comparison has that name, or if it needs arguments of its own.
+        ValueError: if no comparison has that name, if it needs arguments of its own, or if it goes the other way.
 
     Example:
         >>> comparison("euclidean").higher_is_closer
         False
+        >>> comparison(nn.PairwiseDistance()).higher_is_closer
+        False
     """
-    if isinstance(spec, Comparison):
-        return spec
-    if not isinstance(spec, str):
-        return Function(spec)
+    if not isinstance(spec, (Comparison, str)):
+        return Function(spec, higher_is_closer)
+    found = spec if isinstance(spec, Comparison) else _by_name(spec)
+    if higher_is_closer is not None and higher_is_closer != found.higher_is_closer:
+        raise ValueError(
+            f"in {found.name} {'higher' if found.higher_is_closer else 'lower'} is closer: leave out higher_is_closer="
+        )
+    return found
+
+
+def _by_name(spec: str) -> Comparison:
     known: dict[str, type[Comparison]] = {**COMPARISONS, **comparisons()}
     if spec not in known:
         near = get_close_matches(spec, known)

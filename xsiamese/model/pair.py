@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any
 
 from torch import Tensor, nn
 
-from xsiamese.model.comparison import Comparison, comparison
+from xsiamese.model.comparison import Comparison, Function, comparison
 from xsiamese.model.decision import Decision, Score, toward_closer
+from xsiamese.model.embedding import Embedding, embedding_of
+from xsiamese.model.known import closer
 
 Sides = tuple[Any, Any]
 
@@ -75,11 +78,15 @@ class SiameseModel(PairModel):
 
     Args:
         encoder: maps a batch of items to embeddings (pairs, dimensions). One module is shared by both sides; a tuple of
-            two
-            modules gives a pseudo-Siamese model, one encoder a side. An item may be a tuple of tensors:
-            ``encoder(*item)``.
-        comparison: a name ("cosine", "euclidean", ...), a :class:`~xsiamese.model.comparison.Comparison` or a function
-            of two embeddings.
+            two modules gives a pseudo-Siamese model (two towers), one encoder a side. An item may be a tuple of
+            tensors, ``encoder(*item)``, or a mapping, ``encoder(**item)``.
+        comparison: a name ("cosine", "euclidean", ...), a :class:`~xsiamese.model.comparison.Comparison`, or a function
+            or module of two embeddings.
+        higher_is_closer: False if such a function is a distance; those of PyTorch and of pytorch-metric-learning are
+            known.
+        embedding: which output of the encoder is the embedding, where it returns several: a name, a place, or a
+            function; a pair of them for two encoders. None knows those of transformers and sentence-transformers, see
+            :func:`xsiamese.model.embedding.embedding_of`.
 
     Example:
         >>> model = SiameseModel(nn.Linear(4, 2), comparison="euclidean")
@@ -93,13 +100,17 @@ class SiameseModel(PairModel):
         self,
         encoder: nn.Module | tuple[nn.Module, nn.Module],
         comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] = "cosine",
+        *,
+        higher_is_closer: bool | None = None,
+        embedding: Embedding | tuple[Embedding, Embedding] = None,
     ) -> None:
         super().__init__()
-        if isinstance(encoder, tuple):
+        if isinstance(encoder, (tuple, list)):
             self.encoder_a, self.encoder_b = encoder
         else:
             self.encoder = encoder
-        self.comparison = _comparison(comparison)
+        self.comparison = _comparison(comparison, higher_is_closer)
+        self.embedding = embedding if isinstance(embedding, tuple) else (embedding, embedding)
 
     @property
     def higher_is_closer(self) -> bool:  # type: ignore[override]
@@ -114,8 +125,12 @@ class SiameseModel(PairModel):
 
     def encode(self, item: Any, side: int = 0) -> Any:
         """The embeddings of a batch of items of one side (0 for a, 1 for b), shape (items, dimensions)."""
-        encoder = self.encoders[side]
-        return encoder(*item) if isinstance(item, (tuple, list)) else encoder(item)
+        encoder, choice = self.encoders[side], self.embedding[side]
+        if isinstance(item, Mapping):
+            output = encoder(**item)
+        else:
+            output = encoder(*item) if isinstance(item, (tuple, list)) else encoder(item)
+        return embedding_of(output, choice, item)
 
     def compare(self, z_a: Any, z_b: Any) -> Tensor:
         """The scores of the pairs of embeddings, shape (pairs,)."""
@@ -141,7 +156,8 @@ class TwoInputModel(PairModel):
         model: returns one score per pair, or anything that a target turns into one, or the two embeddings if
             ``comparison`` is given.
         comparison: turns the two returned embeddings ``(z_a, z_b)`` into a score.
-        higher_is_closer: False if the score is a distance. Defaults to the comparison's, or True.
+        higher_is_closer: False if the score is a distance. Defaults to the comparison's, the model's own
+            ``higher_is_closer``, or True.
         call: "two" arguments, one "tuple", the two keys of a dictionary, or a function that makes one argument of the
             two inputs. Defaults to
             what the signature says.
@@ -161,9 +177,10 @@ class TwoInputModel(PairModel):
     ) -> None:
         super().__init__()
         self.model = model
-        self.comparison = None if comparison is None else _comparison(comparison)
-        closer = True if self.comparison is None else self.comparison.higher_is_closer
-        self.higher_is_closer = closer if higher_is_closer is None else higher_is_closer
+        self.comparison = None if comparison is None else _comparison(comparison, higher_is_closer)
+        self.higher_is_closer = (
+            closer(model, higher_is_closer) if self.comparison is None else self.comparison.higher_is_closer
+        )
         self.call = call or _convention(model)
 
     def forward(self, a: Any, b: Any, *extra: Any) -> Any:
@@ -210,19 +227,35 @@ def pair_model(
         model = model.module
     inner = getattr(model, "_orig_mod", model)
     if isinstance(inner, PairModel):
-        if comparison is not None or higher_is_closer is not None:
-            raise ValueError(
-                f"{type(inner).__name__} has its own comparison: leave out comparison= and higher_is_closer="
-            )
-        return inner
+        if comparison is not None:
+            raise ValueError(f"{type(inner).__name__} has its own comparison: leave out comparison=")
+        return inner if higher_is_closer in (None, inner.higher_is_closer) else _told(inner, higher_is_closer)
     wrapped = TwoInputModel(model, comparison, higher_is_closer=higher_is_closer)
     if isinstance(model, nn.Module):
         wrapped.training = model.training  # train() would reach into the user's model
     return wrapped
 
 
-def _comparison(spec: str | Comparison | Callable[[Tensor, Tensor], Tensor]) -> Comparison:
-    return comparison(spec)
+def _told(model: PairModel, higher_is_closer: bool | None) -> PairModel:
+    """The same model, whose score goes the other way."""
+    given = getattr(model, "comparison", None)
+    if isinstance(given, Function) or given is None:
+        told = copy(model)  # around the same modules
+        told._modules = dict(model._modules)
+        if isinstance(given, Function):
+            told.comparison = copy(given)
+            told.comparison.higher_is_closer = bool(higher_is_closer)
+        if not isinstance(model, SiameseModel):  # whose direction is its comparison's
+            told.higher_is_closer = bool(higher_is_closer)
+        return told
+    comparison(given, higher_is_closer)  # says which way it goes
+    return model
+
+
+def _comparison(
+    spec: str | Comparison | Callable[[Tensor, Tensor], Tensor], higher_is_closer: bool | None = None
+) -> Comparison:
+    return comparison(spec, higher_is_closer)
 
 
 def _convention(model: Callable[..., Any]) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.record import LayerPair, Recording, record, replaced
-from xsiamese.branches.untied import count_calls, untie_repeats, untied
+from xsiamese.branches.untied import outputs_of, untie_repeats, untied, with_ports
 from xsiamese.model.pair import SiameseModel, TwoInputModel
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
@@ -37,12 +38,32 @@ class PairBatch(Pairs):
         rows = len(activation)
         one = self.one_sided("first" if side == 0 else "second")
         arguments = one._repeated(rows)  # before the layer is replaced: the held side passes it too
-        moved = (
-            one.moved if one.objective.encodes_held else tuple(leaf.expand(rows, *leaf.shape[1:]) for leaf in one.moved)
-        )
-        with self._replaced(one, layer, side, activation):
-            value: Tensor = one.objective(*moved, *arguments)
-        return value
+        copies = tuple(leaf.expand(rows, *leaf.shape[1:]) for leaf in one.moved)
+
+        def run(moved: Sequence[Tensor]) -> Tensor:
+            with self._replaced(one, layer, side, activation):
+                value: Tensor = one.objective(*moved, *arguments)
+            return value
+
+        if not one.objective.encodes_held:
+            return run(copies)
+        found: Tensor = self._cheapest(("tail", side, str(layer)), rows, lambda: run(one.moved), lambda: run(copies))
+        return found
+
+    def _cheapest(self, key: tuple[object, ...], rows: int, once: Callable[[], Any], copied: Callable[[], Any]) -> Any:
+        """What comes after a layer, with one row before it, or with as many as after it for a model that reads the
+        number of rows from its input.
+        """
+        plans = self.plans if self.plans is not None else {}
+        if rows > 1 and not plans.get(key):
+            try:
+                found = once()
+            except (ValueError, RuntimeError):
+                found = None
+            if isinstance(found, Tensor) and len(found) == rows:
+                return found
+            plans[key] = True
+        return copied() if rows > 1 else once()
 
     def tail_embedding(self, layer: Layer, side: int, activation: Tensor) -> Tensor:
         """The embedding of one side of a single pair as a function of a layer's output there: :meth:`tail` without the
@@ -57,9 +78,16 @@ class PairBatch(Pairs):
                 f"{type(self.model).__name__}"
             )
         one = self.one_sided("first" if side == 0 else "second")
-        with self._replaced(one, layer, side, activation):
-            embedding: Tensor = self.model.encode(self._rebuilt(side), side)
-        return embedding
+        model, leaves, rows = self.model, (self.a, self.b)[side].leaves, len(activation)
+
+        def run(copies: int) -> Tensor:
+            item = (self.a, self.b)[side].rebuild([leaf.expand(copies, *leaf.shape[1:]) for leaf in leaves])
+            with self._replaced(one, layer, side, activation):
+                embedding: Tensor = model.encode(item, side)
+            return embedding
+
+        found: Tensor = self._cheapest(("tail", side, str(layer)), rows, lambda: run(1), lambda: run(rows))
+        return found
 
     def layer_names(self, layer: Layer) -> list[str]:
         """The names of the layers that ``layer`` means."""
@@ -93,7 +121,7 @@ class PairBatch(Pairs):
         return replaced(module, plan.layer_order[0].index(side), None, activation)
 
     def untied(
-        self, layer: Layer = None, *, layered: bool = False, unique: bool = False, tie: bool = True
+        self, layer: Layer = None, *, layered: bool = False, unique: bool = False, tie: bool = True, ports: bool = True
     ) -> tuple[Objective, list[LayerPair]]:
         """The objective on a copy of the model in which the two sides have modules of their own, and the layers' views
         in it.
@@ -102,6 +130,7 @@ class PairBatch(Pairs):
             layered: whether ``layer`` is needed.
             unique: whether no module at all may be called twice.
             tie: whether the copy shares the parameters.
+            ports: whether a layer that returns more than a tensor is stood for by a module that returns its first.
         """
         if isinstance(self.model, TwoInputModel) and not isinstance(self.model.model, nn.Module):
             raise ValueError(
@@ -109,7 +138,8 @@ class PairBatch(Pairs):
                 "or use SiameseModel"
             )
         if self.split_.stacked:
-            return self.laid_out(Split(self.split_.pairs)).untied(layer, layered=layered, unique=unique, tie=tie)
+            apart = self.laid_out(Split(self.split_.pairs))
+            return apart.untied(layer, layered=layered, unique=unique, tie=tie, ports=ports)
         plan = find_plan(self, layer, layered)
         alone = self.objective.encodes_held
         shared = [] if alone else plan.shared
@@ -122,26 +152,30 @@ class PairBatch(Pairs):
             found = views.of(pair)
             if found is None:
                 raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
-            self._check_calls(views.model, found, name)
+            outputs = self._checked_calls(views.model, found, name)
             if found[0] is found[1] and not alone:
                 raise ValueError(
                     f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the "
                     "encoder, or layer=(layer_a, layer_b)"
                 )
-            pairs.append(found)
+            pairs.append(with_ports(views.model, found, outputs) if ports else found)
         if unique:
             untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
         return views.model, pairs
 
-    def _check_calls(self, views: Objective, layers: LayerPair, name: str) -> None:
-        """Refuses a layer that a branch calls never or more than once, before any work is done."""
+    def _checked_calls(self, views: Objective, layers: LayerPair, name: str) -> dict[nn.Module, list[Any]]:
+        """What every module returns on one pair; refuses a layer that a branch calls never or more than once, before
+        any work is done.
+        """
         few = next(replace(self, plans={}).split(1))
-        counts = count_calls(views, lambda: views(*few.moved, *few.arguments))
+        outputs = outputs_of(views, lambda: views(*few.moved, *few.arguments))
         for layer in {layers[side] for side in self.objective.moving}:
-            if not counts[layer]:
+            calls = len(outputs.get(layer, ()))
+            if not calls:
                 raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
-            if counts[layer] > 1:
+            if calls > 1:
                 raise ValueError(
-                    f"layer {name!r} is called {counts[layer]} times in one branch, which does not fit: choose a "
+                    f"layer {name!r} is called {calls} times in one branch, which does not fit: choose a "
                     "layer called once a branch"
                 )
+        return outputs

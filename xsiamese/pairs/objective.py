@@ -162,7 +162,9 @@ class Objective(nn.Module):
                 f"the model returned a {type(output).__name__}: give comparison= for two embeddings, or a callable "
                 "target="
             )
-        value = output.flatten(1).squeeze(1) if output.dim() > 1 and output[0].numel() == 1 else output
+        if output.dim() == 0 and rows == 1:
+            output = output.reshape(1)  # one pair's score, squeezed
+        value: Tensor = output.flatten(1).squeeze(1) if output.dim() > 1 and output[0].numel() == 1 else output
         if value.dim() != 1 or value.shape[0] != rows:
             raise ValueError(
                 f"the value to explain has shape {tuple(output.shape)} for {rows} pairs: one score per pair is needed; "

@@ -1,0 +1,104 @@
+"""Distances and similarities of others, functions or modules: which way is closer is known, believed or told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tests import problems
+from xsiamese import PairGradCAM, PairSaliency, SiameseModel
+from xsiamese.model.comparison import Cosine, comparison
+
+
+class Distance(nn.Module):
+    """A distance that says so."""
+
+    higher_is_closer = False
+
+    def forward(self, u: Tensor, v: Tensor) -> Tensor:
+        return functional.pairwise_distance(u, v)
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [
+        (nn.PairwiseDistance(), "euclidean"),
+        (nn.PairwiseDistance(p=1), "manhattan"),
+        (functional.pairwise_distance, "euclidean"),
+        (Distance(), "euclidean"),
+        (nn.CosineSimilarity(), "cosine"),
+        (functional.cosine_similarity, "cosine"),
+    ],
+)
+def test_its_maps_are_those_of_the_comparison_by_name(function: Any, named: str) -> None:
+    encoder, inputs = problems.conv_encoder(), problems.images()
+    found = PairGradCAM(SiameseModel(encoder, function)).attribute(inputs)
+    expected = PairGradCAM(SiameseModel(encoder, named)).attribute(inputs)
+    for x, y in zip(found, expected, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-3, atol=1e-5)  # their distance adds 1e-6 to every difference
+
+
+@pytest.mark.parametrize("name", ["LpDistance", "SNRDistance", "CosineSimilarity", "DotProductSimilarity"])
+@pytest.mark.parametrize("settings", [{}, {"power": 2}])
+def test_distances_of_pytorch_metric_learning_give_their_diagonal(name: str, settings: dict[str, Any]) -> None:
+    distances = pytest.importorskip("pytorch_metric_learning.distances")
+    distance = getattr(distances, name)(**settings)
+    u, v = problems.vectors()
+    found = comparison(distance)
+    torch.testing.assert_close(found(u, v), distance(u, v).diagonal(), rtol=1e-4, atol=1e-5)
+    assert found.higher_is_closer is name.endswith("Similarity")
+
+
+def test_a_function_whose_name_says_distance_is_not_taken_for_a_similarity_in_silence() -> None:
+    def my_distance(u: Tensor, v: Tensor) -> Tensor:
+        return (u - v).abs().sum(1)
+
+    with pytest.warns(UserWarning, match="my_distance is taken for a similarity.*higher_is_closer=False"):
+        assert SiameseModel(nn.Identity(), my_distance).higher_is_closer
+    assert not SiameseModel(nn.Identity(), my_distance, higher_is_closer=False).higher_is_closer
+
+
+def test_every_explainer_can_be_told_and_the_model_stays_as_it_was() -> None:
+    def drift(u: Tensor, v: Tensor) -> Tensor:
+        return (u - v).square().sum(1)
+
+    encoder, inputs = problems.conv_encoder(), problems.images()
+    model = SiameseModel(encoder, drift)
+    told = PairSaliency(model, higher_is_closer=False)
+    assert model.higher_is_closer
+    assert not told.model.higher_is_closer
+    for x, y, z in zip(
+        told.attribute(inputs, abs=False),
+        PairSaliency(SiameseModel(encoder, "squared_euclidean")).attribute(inputs, abs=False),
+        PairSaliency(model).attribute(inputs, abs=False),
+        strict=True,
+    ):
+        torch.testing.assert_close(x, y)
+        torch.testing.assert_close(x, -z)
+    assert PairSaliency(SiameseModel(encoder, "cosine"), higher_is_closer=True).model.higher_is_closer
+
+
+@pytest.mark.parametrize("spec", ["cosine", Cosine()])
+def test_what_is_known_cannot_be_told_otherwise(spec: Any) -> None:
+    with pytest.raises(ValueError, match="in cosine higher is closer: leave out higher_is_closer="):
+        SiameseModel(nn.Identity(), spec, higher_is_closer=False)
+    with pytest.raises(ValueError, match="in cosine higher is closer"):
+        PairSaliency(SiameseModel(nn.Identity(), spec), higher_is_closer=False)
+
+
+def test_a_whole_model_that_says_so_is_believed() -> None:
+    class Scores(problems.Shared):
+        higher_is_closer = False
+
+    model = Scores(problems.smooth_encoder(), lambda u, v: (u - v).square().sum(1))
+    plain = problems.Shared(problems.smooth_encoder(), lambda u, v: (u - v).square().sum(1))
+    for x, y in zip(
+        PairSaliency(model).attribute(problems.vectors(), abs=False),
+        PairSaliency(plain).attribute(problems.vectors(), abs=False),
+        strict=True,
+    ):
+        torch.testing.assert_close(x, -y)
