@@ -22,7 +22,7 @@ from xsiamese import (
     SiameseModel,
 )
 from xsiamese.contract.traces import _traces as traces
-from xsiamese.kinds.side import baseline_leaves, two_sides
+from xsiamese.kinds.inputs import baseline_leaves, two_sides
 
 A, B = problems.images(3)
 

@@ -306,7 +306,7 @@ def test_scopes_class_and_dataset() -> None:
 
 
 def test_pseudo_labels_are_balanced_or_confident() -> None:
-    from xsiamese.kinds.side import side
+    from xsiamese.kinds.catalogue import side
     from xsiamese_invariance.unlabeled import Unlabeled
 
     queries, pool = drawn(3, 200)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from tests.problems import known_relevance
-from xsiamese.kinds.side import side
+from xsiamese.kinds.catalogue import side
 from xsiamese.pairs.objective import Objective
 from xsiamese_invariance.constraints import Ball, Order, Profile, Several
 from xsiamese_invariance.descent import Descent, descend

@@ -28,7 +28,7 @@ from xsiamese import (
     collate_pairs,
 )
 from xsiamese.explain.request import Request
-from xsiamese.kinds.side import side
+from xsiamese.kinds.catalogue import side
 from xsiamese.model.comparison import Function
 from xsiamese_invariance.divergence import BernoulliKL
 from xsiamese_invariance.graph import GraphUnits

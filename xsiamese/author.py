@@ -20,11 +20,14 @@ from xsiamese.explain.captum import adapt as adapt
 from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.explain.maps import Maps as Maps
 from xsiamese.explain.maps import join as join
+from xsiamese.kinds.catalogue import side as side
 from xsiamese.kinds.graphs.variants import of_side as of_side
+from xsiamese.kinds.kind import Kind as Kind
+from xsiamese.kinds.places import Places as Places
+from xsiamese.kinds.presence import PresenceSide as PresenceSide
 from xsiamese.kinds.side import Leaves as Leaves
 from xsiamese.kinds.side import Side as Side
 from xsiamese.kinds.side import Wrt as Wrt
-from xsiamese.kinds.side import side as side
 from xsiamese.model.comparison import ClampedEuclidean as ClampedEuclidean
 from xsiamese.model.comparison import Comparison as Comparison
 from xsiamese.model.comparison import Cosine as Cosine

@@ -21,7 +21,7 @@ MOVED = {
     "gates": "kinds.graphs.gates",
     "graphs": "kinds.graphs.side",
     "hookspecs": "door.hookspecs",
-    "inputs": "kinds.side",
+    "inputs": "kinds.inputs",
     "layers": "branches.layers",
     "maps": "explain.maps",
     "objective": "pairs.objective",

@@ -13,7 +13,7 @@ class PairSaliency(Adapted):
     name, algorithm = "saliency", captum.Saliency
     formula = r"|\partial s / \partial x|"
     reference = ("simonyan2014",)
-    modalities = frozenset({"image", "tabular", "graph"})
+    modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
 
 
 class PairInputXGradient(Adapted):
@@ -22,7 +22,7 @@ class PairInputXGradient(Adapted):
     name, algorithm = "input_x_gradient", captum.InputXGradient
     formula = r"x \odot \partial s / \partial x"
     reference = ("shrikumar2016",)
-    modalities = frozenset({"image", "tabular", "graph"})
+    modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
 
 
 class PairIntegratedGradients(Adapted):
@@ -35,7 +35,7 @@ class PairIntegratedGradients(Adapted):
     name, algorithm = "integrated_gradients", captum.IntegratedGradients
     formula = r"(x - x_0) \odot \int_0^1 \partial s / \partial x \,(x_0 + t (x - x_0))\, dt"
     reference = ("sundararajan2017",)
-    modalities = frozenset({"image", "tabular", "graph"})
+    modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
     complete = True
 
 
@@ -67,7 +67,7 @@ class PairDeepLift(Adapted):
     reference = ("shrikumar2017",)
     hooks = unique = returns_delta = True
     differentiable = False
-    modalities = frozenset({"image", "tabular", "graph"})
+    modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
     known_parts = ("nodes",)
 
 

@@ -25,7 +25,7 @@ class PairNoiseTunnel(PairAttribution):
     name = "noise_tunnel"
     formula = r"\mathbb{E}_{\epsilon \sim N(0, \sigma^2)}\,[A(x + \epsilon)]"
     reference = ("smilkov2017", "adebayo2018")
-    modalities = frozenset({"image", "tabular", "graph"})
+    modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
     stochastic = True
     differentiable = False
 

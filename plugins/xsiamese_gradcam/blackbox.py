@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xsiamese.author import PairBatch
-from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM, Places
+from xsiamese.author import PairBatch, Places
+from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM
 
 
 class PairEigenCAM(PairCAM):
@@ -18,7 +18,7 @@ class PairEigenCAM(PairCAM):
     name = "eigencam"
     formula = r"(A - \bar A)\, v_1"
     reference = ("muhammad2020",)
-    modalities = frozenset({"image"})
+    modalities = frozenset({"image", "row", "series", "volume", "text"})
     uses_gradients = False
     of_activations = True
 
@@ -43,10 +43,11 @@ class PairAblationCAM(PairBlackBoxCAM):
     formula = r"\sum_k (s - s_{A_k = 0})\, A_k"
     reference = ("ramaswamy2020",)
 
-    def weigh(self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor) -> Tensor:
-        channel = {None: 1, "Tokens": 2, "ChannelsLast": 3}[None if self.layout is None else type(self.layout).__name__]
-        if self.layout is None and raw.dim() == 3:
-            channel = 2
+    def weigh(
+        self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor, places: Places
+    ) -> Tensor:
+        by_layout = {"Tokens": 2, "ChannelsLast": 3}  # both have their channels last
+        channel = places.channel if self.layout is None else by_layout[type(self.layout).__name__]
         lost = []
         for channels in torch.split(torch.arange(raw.shape[channel], device=raw.device), batch.rows or self.rows):
             without = raw.repeat(len(channels), *[1] * (raw.dim() - 1)).transpose(1, channel)
@@ -66,6 +67,7 @@ class PairScoreCAM(PairBlackBoxCAM):
     name = "scorecam"
     formula = r"\sum_k \big(s(x \odot \uparrow\! \hat A_k) - s(0)\big) A_k"
     reference = ("wang2020",)
+    modalities = frozenset({"image"})
 
     def compute(self, batch: PairBatch, *, relu: bool = False, softmax: bool = False) -> tuple[Tensor, Tensor]:
         """The maps.
@@ -78,7 +80,9 @@ class PairScoreCAM(PairBlackBoxCAM):
         self._softmax = softmax
         return super().compute(batch, relu=relu)
 
-    def weigh(self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor) -> Tensor:
+    def weigh(
+        self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor, places: Places
+    ) -> Tensor:
         one = batch.one_sided("first" if side == 0 else "second")
         image = one.moved[0]
         if len(one.moved) != 1 or image.dim() != 4 or activation.dim() != 4:

@@ -10,61 +10,20 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairAttribution, PairBatch, as_grid
-
-
-class Grid:
-    """The places of a grid or of tokens: all dimensions after the channels."""
-
-    def mean(self, tensor: Tensor) -> Tensor:
-        """The mean over all places, with the dimensions kept."""
-        return (
-            tensor.flatten(2).mean(2).reshape(*tensor.shape[:2], *[1] * (tensor.dim() - 2))
-            if tensor.dim() > 2
-            else tensor
-        )
-
-    def total(self, tensor: Tensor) -> Tensor:
-        """The sum over all places."""
-        return self.mean(tensor) * tensor[0, 0].numel()
-
-
-class Nodes:
-    """The places of graphs: the nodes of each."""
-
-    def __init__(self, pair_of: Tensor, rows: int, layer: list[str]) -> None:
-        if rows != len(pair_of):
-            raise ValueError(
-                f"the output of layer {', '.join(layer)} has {rows} rows for {len(pair_of)} nodes: choose a layer "
-                "before the readout"
-            )
-        self.pair_of = pair_of
-        self.size = torch.bincount(pair_of)[pair_of, None]
-
-    def mean(self, tensor: Tensor) -> Tensor:
-        """The mean over the nodes of a graph, at each of its nodes."""
-        return self.total(tensor) / self.size
-
-    def total(self, tensor: Tensor) -> Tensor:
-        """The sum over the nodes of a graph, at each of its nodes."""
-        sums = tensor.new_zeros(int(self.pair_of[-1]) + 1, *tensor.shape[1:]).index_add(0, self.pair_of, tensor)
-        return sums[self.pair_of]
-
-
-Places = Grid | Nodes
+from xsiamese.author import PairAttribution, PairBatch, Places, as_grid
 
 
 class PairCAM(PairAttribution):
     r"""A map :math:`\sum_k w_k A_k` of a layer with channels :math:`A_k`, for each side from its own activations and
     gradients.
 
-    Maps have the shape (pairs, 1, h, w) of the layer's grid, or (pairs, 1, tokens), or (nodes, 1) as the node mask of
-    graphs; :meth:`PairExplanation.upsample
+    Maps have the shape (pairs, 1, h, w) of the layer's grid, (pairs, 1, times) of a series, (pairs, 1, d, h, w) of a
+    volume, (pairs, 1, tokens), or (nodes, 1) as the node mask of graphs; :meth:`PairExplanation.upsample
     <xsiamese.PairExplanation.upsample>` brings them to the image. They are signed: no ReLU unless ``relu=True``.
     A list of layers gives a tuple of maps for each side, all from one pass.
     """
 
-    modalities: ClassVar[frozenset[str]] = frozenset({"image", "graph"})
+    modalities: ClassVar[frozenset[str]] = frozenset({"image", "row", "series", "volume", "text", "graph"})
     known_parts: ClassVar[tuple[str, ...]] = ("nodes",)
     needs_layer: ClassVar[bool] = True
 
@@ -80,15 +39,10 @@ class PairCAM(PairAttribution):
             value = both.value()
         gradients = recording.gradients(value, both.create_graph) if self.uses_gradients else recording.activations
         sides: tuple[list[Tensor], list[Tensor]] = ([], [])
-        for activations, gradient in zip(recording.activations, gradients, strict=True):
+        for layers, activations, gradient in zip(recording.layers, recording.activations, gradients, strict=True):
             for side in (0, 1):
-                item = (batch.a, batch.b)[side]
-                activation, slope = as_grid(activations[side], self.layout), as_grid(gradient[side], self.layout)
-                places = (
-                    Nodes(item.layer_pairs, len(activation), batch.layer_names(self.layer))
-                    if item.modality == "graph"
-                    else Grid()
-                )
+                places = batch.places(side, activations[side], layers[side])
+                activation, slope = (as_grid(one[side], self.layout, places) for one in (activations, gradient))
                 found = (
                     self.combine(activation, slope, places)
                     if side in batch.objective.moving
@@ -110,7 +64,7 @@ class PairCAM(PairAttribution):
 class PairBlackBoxCAM(PairCAM):
     """A map whose channel weights come from asking the model again, for each pair and each channel."""
 
-    modalities: ClassVar[frozenset[str]] = frozenset({"image"})
+    modalities: ClassVar[frozenset[str]] = frozenset({"image", "row", "series", "volume", "text"})
     uses_gradients: ClassVar[bool] = False
     chunk: ClassVar[int | None] = 1
     rows: ClassVar[int] = 32
@@ -124,9 +78,10 @@ class PairBlackBoxCAM(PairCAM):
         maps = []
         for side in (0, 1):
             raw = recording.activations[0][side].detach()
-            activation = as_grid(raw, self.layout)
+            places = batch.places(side, raw, recording.layers[0][side])
+            activation = as_grid(raw, self.layout, places)
             weights = (
-                self.weigh(batch, side, raw, activation, value)
+                self.weigh(batch, side, raw, activation, value, places)
                 if side in batch.objective.moving
                 else activation.new_zeros(activation.shape[1])
             )
@@ -138,8 +93,11 @@ class PairBlackBoxCAM(PairCAM):
         return activation * gradient
 
     @abstractmethod
-    def weigh(self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor) -> Tensor:
+    def weigh(
+        self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor, places: Places
+    ) -> Tensor:
         """The weight of each channel of one side, shape (channels,).
 
-        ``raw`` is the layer's output as it is, ``activation`` as (1, channels, ...), ``value`` the score explained.
+        ``raw`` is the layer's output as it is, ``activation`` as (1, channels, ...), ``value`` the score explained;
+        ``places`` knows which dimension of ``raw`` holds the channels.
         """

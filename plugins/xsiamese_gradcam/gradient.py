@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xsiamese_gradcam.cam import PairCAM, Places
+from xsiamese.author import Places
+from xsiamese_gradcam.cam import PairCAM
 
 
 class PairGradCAM(PairCAM):

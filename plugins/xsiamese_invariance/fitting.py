@@ -53,7 +53,7 @@ class Fit:
         model, kind, scores = learner.model, learner.kind, unlabeled.scores
         self.objective = Objective(model, unlabeled.queries, unlabeled.references, wrt="both" if aligned else "first")
         self.measure = measure(kind, scores.new_tensor(scale))
-        deleted = (deleted_leaves(unlabeled.queries),) if unlabeled.queries.modality else ()
+        deleted = (deleted_leaves(unlabeled.queries),) if unlabeled.queries.ragged else ()
         self.replacement = Replacement(learner.replacement, (pool, pool) if aligned else (pool,), deleted)
         self.leaves = (masked_leaves(unlabeled.queries), masked_leaves(unlabeled.references))
         chance = scores.sigmoid() if kind == "kl" else scores
@@ -84,7 +84,7 @@ class Fit:
         """
         query, reference = self._sampled(rows, generator, count)
         scores = self.unlabeled.scores[query, reference].T
-        if self.unlabeled.queries.modality:
+        if self.unlabeled.queries.ragged:
             return self._of_graphs(rows, reference.T, scores, generator)
         items = [
             tuple(leaf[index.T] for leaf in leaves)

@@ -171,7 +171,7 @@ class Invariance:
 
 def fingerprints(items: Side) -> list[str]:
     """A short digest of each item, the same for equal values of one dtype."""
-    if items.modality:
+    if items.ragged:
         return graph_marks(items)
     plain = [leaf.detach().cpu().contiguous().reshape(len(leaf), -1).view(torch.uint8).numpy() for leaf in items.leaves]
     return [

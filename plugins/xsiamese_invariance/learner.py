@@ -188,7 +188,7 @@ class InvarianceLearner:
 
     def _units(self, queries: Side) -> Units | GraphUnits:
         """What is kept or removed together."""
-        if queries.modality:
+        if queries.ragged:
             if self.units is not None or self.scope != "query":
                 raise ValueError(
                     f"units={self.units!r}, scope={self.scope!r}: graphs have no units in common; leave out units=, "

@@ -87,10 +87,7 @@ class Local:
         masked = self._masked(batch)
         units = [one.units for one in masked]
         if self.shared and (
-            len(masked) != 2
-            or units[0].shapes != units[1].shapes
-            or units[0].count != units[1].count
-            or batch.a.modality
+            len(masked) != 2 or units[0].shapes != units[1].shapes or units[0].count != units[1].count or batch.a.ragged
         ):
             raise ValueError("masks='shared' needs both sides to move and to have the same units")
         widths = [u.count for u in units]

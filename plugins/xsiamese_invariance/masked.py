@@ -76,7 +76,7 @@ def units_for(batch: PairBatch, number: int, leaves: Leaves, given: Any, least: 
         least: how many units there are at least.
     """
     one, name = (batch.a, batch.b)[number], f"units of {'ab'[number]}"
-    if not one.modality:
+    if not one.ragged:
         return units_of(leaves, _rows(given, batch), name, least)
     if given is not None:
         raise ValueError(f"{name} cannot be chosen: those of a graph are its nodes and its edges, see parts=")
@@ -93,7 +93,7 @@ def pool_for(one: Side, number: int, leaves: Leaves, given: Any, learned: Leaves
     name, wanted = f"pool of {'ab'[number]}", [leaf.shape[1:] for leaf in leaves]
     if given is not None:
         items = side(given, name)
-        rows = (items.explaining(one.parts, name) if one.modality and items.modality else items).leaves
+        rows = (items.explaining(one.parts, name) if one.ragged and items.ragged else items).leaves
     elif [leaf.shape[1:] for leaf in learned] == wanted:
         rows = learned
     else:
@@ -111,7 +111,7 @@ def replacement_for(kind: Any, masked: Sequence[Masked]) -> Replacement:
 
 def deleted_leaves(one: Side) -> tuple[bool, ...]:
     """Which of the masked leaves are edges to delete."""
-    return tuple(part in DELETED for part in one.parts) if one.modality else (False,) * len(masked_leaves(one))
+    return tuple(part in DELETED for part in one.parts) if one.ragged else (False,) * len(masked_leaves(one))
 
 
 def arguments_of(batch: PairBatch) -> tuple[Argument, ...]:

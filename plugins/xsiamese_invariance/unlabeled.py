@@ -41,7 +41,7 @@ class Unlabeled:
                     return cls(queries, references, second, _compared(model, first, second))
             pairs = torch.cartesian_prod(torch.arange(queries.pairs), torch.arange(references.pairs))
             found = []
-            for i, j in (rows.T for rows in torch.split(pairs, ROWS if not queries.modality else ROWS // 16)):
+            for i, j in (rows.T for rows in torch.split(pairs, ROWS if not queries.ragged else ROWS // 16)):
                 a = queries.select(i)
                 b = references.select(j).beside(a)
                 objective, leaves = Objective(model, a, b), (*a.leaves, *b.leaves)

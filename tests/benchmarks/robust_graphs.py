@@ -28,7 +28,7 @@ from xsiamese import (
 from xsiamese.data.graph_sets import read_tu
 from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.pairs import ClassIndex
-from xsiamese.kinds.side import side
+from xsiamese.kinds.catalogue import side
 from xsiamese.model.comparison import Function
 from xsiamese_invariance.graph import GraphUnits
 from xsiamese_invariance.metrics import mean_cosine

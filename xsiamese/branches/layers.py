@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xsiamese.branches.calls import Survey
 from xsiamese.branches.record import LayerPair
+from xsiamese.kinds.places import Places, of_tensor
 from xsiamese.model.pair import PairModel, SiameseModel
 
 OneLayer = str | nn.Module | tuple[str | nn.Module, str | nn.Module]
@@ -55,13 +56,17 @@ class ChannelsLast:
 Layout = Tokens | ChannelsLast | None
 
 
-def as_grid(activation: Tensor, layout: Layout) -> Tensor:
-    """An activation with its channels in dimension 1: (N, C, H, W), or (N, C, tokens) for tokens without a layout, or
-    (N, C).
+def as_grid(activation: Tensor, layout: Layout, places: Places | None = None) -> Tensor:
+    """An activation with its channels in dimension 1: (N, C, H, W), (N, C, T), (N, C, tokens) or (N, C).
+
+    Args:
+        activation: a layer's output.
+        layout: the user's word for where its grid is, which goes before all else.
+        places: how it lies, see :meth:`PairBatch.places`; tokens (N, tokens, C) are thought of if left out.
     """
     if layout is not None:
         return layout(activation)
-    return activation.transpose(1, 2) if activation.dim() == 3 else activation
+    return (places or of_tensor(activation, None, "tokens")).first(activation)
 
 
 def find_layers(model: PairModel, layer: Layer) -> tuple[list[LayerPair], list[str]]:

@@ -19,6 +19,11 @@ def xsiamese_explainers() -> Iterable[type[Any]]:  # type: ignore[empty-body]
 
 
 @hookspec
+def xsiamese_kinds() -> Iterable[Any]:  # type: ignore[empty-body]
+    """Kinds of input, instances of :class:`xsiamese.kinds.kind.Kind`: each is known by its ``name``."""
+
+
+@hookspec
 def xsiamese_models() -> Iterable[Any]:  # type: ignore[empty-body]
     """Model cards (:class:`xsiamese.zoo.ModelCard`) of a zoo."""
 

@@ -22,7 +22,8 @@ from xsiamese.branches.layers import Layer, Layout
 from xsiamese.explain.maps import Maps, check_map, detached, in_dtype, join, warn_identical
 from xsiamese.explain.request import BatchSize, Request, chosen_split, without_edges
 from xsiamese.kinds.graphs.gates import GateMisfit
-from xsiamese.kinds.side import Side, Wrt, row_sums, two_items, two_sides
+from xsiamese.kinds.inputs import Kinds, two_items, two_sides
+from xsiamese.kinds.side import Side, Wrt, row_sums
 from xsiamese.model.comparison import Comparison
 from xsiamese.model.pair import pair_model
 from xsiamese.pairs.batch import PairBatch
@@ -56,7 +57,9 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         name: the name on the command line and in :func:`xsiamese.explainers`.
         formula: what a map is, in LaTeX.
         reference: keys of the sources in the bibliography.
-        modalities: what kind of input it explains: "image", "tabular", "graph".
+        modalities: the kinds of input that it explains, by name: "image", "row", "series", "volume", "text", "graph".
+        moves_inputs: whether the numbers of an input must be able to move, as those of an image and unlike the ids of
+            tokens; None where gradients of inputs, not of a layer, are taken.
         graph_parts: what of a graph it explains if the user does not say; ``known_parts`` what it can explain.
         needs_layer: whether maps are of a layer's output rather than of the input.
         needs_threshold: whether its maps are about a decision, so that there are none without ``threshold=`` or a
@@ -91,7 +94,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     name: ClassVar[str] = ""
     formula: ClassVar[str] = ""
     reference: ClassVar[tuple[str, ...]] = ()
-    modalities: ClassVar[frozenset[str]] = frozenset({"image", "tabular"})
+    modalities: ClassVar[frozenset[str]] = frozenset({"image", "row", "series", "volume", "text"})
+    moves_inputs: ClassVar[bool | None] = None
     graph_parts: ClassVar[tuple[str, ...]] = ("nodes",)
     known_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges", "edge_weight", "edge_attr")
     needs_layer: ClassVar[bool] = False
@@ -144,6 +148,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         additional_forward_args: Any = None,
         wrt: Wrt = "both",
         parts: Sequence[str] | None = None,
+        kind: Kinds = None,
         internal_batch_size: BatchSize = None,
         show_progress: bool = False,
         return_convergence_delta: bool = False,
@@ -167,6 +172,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             parts: what of a graph is explained: "nodes" (their features), "edges" (a gate of 1 on each edge's
                 messages), "edge_weight", "edge_attr", or
                 several of these; the nodes, or the explainer's ``graph_parts``, if left out.
+            kind: what kind of input it is, or (of a, of b), where that does not show: "text" for embeddings
+                (pairs, tokens, dimensions), "series" for (pairs, times).
             internal_batch_size: the most pairs in one forward pass; "auto" measures the fastest once; None is all at
                 once, but for the steps of a path over
                 graphs, which are taken together for 256 pairs at the most.
@@ -204,6 +211,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             seed,
             options,
             self._plans,
+            kind=kind,
         )
         batches = request.batch(self)
         if return_convergence_delta and not self.has_convergence_delta():
@@ -243,7 +251,12 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         return PairExplanation(
             maps=detached(maps),
             inputs=detached(items),
-            scores=self.scores(inputs, target, additional_forward_args=kwargs.get("additional_forward_args")),
+            scores=self.scores(
+                inputs,
+                target,
+                additional_forward_args=kwargs.get("additional_forward_args"),
+                kind=kwargs.get("kind"),
+            ),
             method=type(self).__name__,
             parameters=described({"layer": self.layer_names_ or None, **kwargs}),
             higher_is_closer=self.model.higher_is_closer if target is None else True,
@@ -255,9 +268,12 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             citation=self.citation(),
         )
 
-    def scores(self, inputs: Any, target: Target = None, *, additional_forward_args: Any = None) -> Tensor:
+    def scores(
+        self, inputs: Any, target: Target = None, *, additional_forward_args: Any = None, kind: Kinds = None
+    ) -> Tensor:
         """The model's own scores of the pairs (or the target's values), shape (pairs,), without gradients."""
-        batch = Request(inputs, target, extra=additional_forward_args, plans=self._plans, moving=False).batch(self)
+        request = Request(inputs, target, extra=additional_forward_args, plans=self._plans, moving=False, kind=kind)
+        batch = request.batch(self)
         with intact(batch.model), torch.no_grad():
             return batch.objective.reported(batch.value())
 
@@ -289,6 +305,11 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         ).batch(self)
         with intact(batch.model, seed=seed):
             yield replace(batch, rows=chosen_split(batch, internal_batch_size).pairs)
+
+    @classmethod
+    def needs_motion(cls) -> bool:
+        """Whether it needs inputs whose numbers can move."""
+        return cls.uses_gradients and not cls.needs_layer if cls.moves_inputs is None else cls.moves_inputs
 
     @property
     def of_layer(self) -> bool:
@@ -337,7 +358,7 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         if self.stochastic and batch.seed is not None:
             reseed(batch.seed)
         nothing = (
-            bool(batch.a.modality) and not batch.moved and not self.of_layer and not self.removes
+            not batch.moved and not self.of_layer and not self.removes
         )  # edges were asked for, and these graphs have none
         first, second = batch.maps([]) if nothing else self.compute(batch, **options)
         maps = in_dtype(first, batch.a.leaves[0].dtype), in_dtype(second, batch.b.leaves[0].dtype)

@@ -289,7 +289,7 @@ def _rows_at_once(batch: PairBatch) -> int | None:
     """What captum takes for the number of pairs in a pass: rows of the first tensor, which for graphs are nodes or
     edges.
     """
-    if not batch.a.modality:
+    if not batch.a.ragged:
         return batch.rows
     return max(1, (batch.rows or _GRAPHS) // batch.pairs) * len(batch.moved[0])
 

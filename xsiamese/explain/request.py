@@ -9,19 +9,22 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from xsiamese.kinds.catalogue import names
 from xsiamese.kinds.graphs.gates import GateMisfit
-from xsiamese.kinds.side import Side, Wrt, baseline_leaves, how_given, two_sides
+from xsiamese.kinds.inputs import Kinds, baseline_leaves, how_given, two_sides, without_missing
+from xsiamese.kinds.side import SIDES, Side, Wrt
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.fastest import fastest_split
-from xsiamese.pairs.objective import Target, check_fit
+from xsiamese.pairs.objective import Target, check_fit, dtype_of
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan
 
 if TYPE_CHECKING:
     from xsiamese.explain.attribution import PairAttribution
 
+MOVES = {"a": "first", "b": "second"}
 BatchSize = int | Literal["auto"] | None
 
 
@@ -47,6 +50,7 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     plans: dict[Any, Plan] = field(default_factory=dict)
     moving: bool = True
+    kind: Kinds = None
 
     def batch(self, explainer: PairAttribution) -> PairBatch:
         """All pairs as one batch.
@@ -65,10 +69,14 @@ class Request:
             parts,
             explainer.graph_parts if self.moving else ("nodes",),
             self.moving and not explainer.removes,
+            self.kind,
         )
-        for side, name in ((a, "a"), (b, "b")):
+        for side, name in zip((a, b), SIDES, strict=True):
             _check_kind(explainer, side, name, side.parts if self.moving else ())
+            if self.moving and side.still and explainer.needs_motion() and self.wrt in ("both", MOVES[name]):
+                raise TypeError(_still(explainer, model, side, name))
         check_fit(model, (a, b))
+        a, b, baselines = without_missing(self.baselines, *(side.suited(dtype_of(model)) for side in (a, b)))
         if isinstance(self.target, (Tensor, list)) and len(self.target) != a.pairs:
             raise ValueError(
                 f"target holds {len(self.target)} indices for {a.pairs} pairs: give one each, or a single int"
@@ -77,7 +85,7 @@ class Request:
             model=model,
             a=a,
             b=b,
-            baselines=baseline_leaves(self.baselines, a, b, distribution=explainer.distribution_baselines),
+            baselines=baseline_leaves(baselines, a, b, distribution=explainer.distribution_baselines),
             extra=() if self.extra is None else self.extra if isinstance(self.extra, tuple) else (self.extra,),
             target=self.target,
             wrt=self.wrt,
@@ -103,21 +111,36 @@ class Request:
 
 def _check_kind(explainer: PairAttribution, side: Side, name: str, parts: Sequence[str]) -> None:
     """Refuses a kind of input, or parts of graphs, that the explainer does not explain, and says which do."""
-    this, modality = type(explainer).__name__, side.modality
-    if not modality and not explainer.modalities & {"image", "tabular"}:
-        raise TypeError(f"{this} explains a {' or '.join(sorted(explainer.modalities))}, and input {name} is a tensor")
+    this, kind, known = type(explainer).__name__, side.kind, names(explainer.modalities)
+    fits = kind in known or (kind == "tensor" and "row" in known)  # rows are numbers without any order, as it is
     unknown = [part for part in parts if part not in explainer.known_parts]
-    if modality in explainer.modalities | {""} and not unknown:
+    if fits and not unknown:
         return
     from xsiamese.door.registry import explainers
 
-    able = {cls: one for cls, one in explainers().items() if modality in one.modalities}
-    if modality not in explainer.modalities:
-        raise TypeError(f"{this} does not explain a {modality}, and input {name} is one; these do: {', '.join(able)}")
+    able = {cls: one for cls, one in explainers().items() if kind in names(one.modalities)}
+    if not fits:
+        raise TypeError(
+            f"{this} does not explain a {kind}, and input {name} is one; these do: {', '.join(able)}"
+            + ("" if side.ragged else f"; if it is no {kind}, say kind=, one of {', '.join(sorted(known))}")
+        )
     these = ", ".join(cls for cls, one in able.items() if set(unknown) <= set(one.known_parts))
     raise ValueError(
-        f"{this} explains {' and '.join(explainer.known_parts)} of a {modality}, not {' and '.join(unknown)}; these "
-        f"do: {these}"
+        f"{this} explains {' and '.join(explainer.known_parts)} of a {kind}, not {' and '.join(unknown)}; these do: "
+        f"{these}"
+    )
+
+
+def _still(explainer: PairAttribution, model: nn.Module, side: Side, name: str) -> str:
+    """What is said of whole numbers to a method that must move them."""
+    this, dtype = type(explainer).__name__, str(next(iter(side.own)).dtype).removeprefix("torch.")
+    said = f"{this} moves what it explains, and input {name} is {dtype} ({side.kind}): whole numbers cannot move"
+    found = next((one for one, module in model.named_modules() if isinstance(module, nn.Embedding)), None)
+    if found is None:
+        return f"{said}; give {name}.float(), or use a method that removes and asks again, such as PairFeatureAblation"
+    return (
+        f"{said}; explain the layer that makes vectors of them, PairLayerIntegratedGradients(model, layer={found!r}), "
+        "or use a method that removes and asks again, such as PairFeatureAblation"
     )
 
 

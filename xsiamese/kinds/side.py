@@ -1,16 +1,13 @@
-"""What of an input can be explained: the tensors of a side, which pair each row belongs to, and the baselines they
-start from.
-"""
+"""One side of a batch of pairs: the tensors that can be explained, and which pair each of their rows belongs to."""
 
 from __future__ import annotations
 
-import numbers
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from functools import singledispatch
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -24,21 +21,28 @@ class Side(ABC):
     """One side of a batch of pairs: a structure around tensors, its leaves, and which pair each of their rows belongs
     to.
 
-    A new kind of input (a graph, a text) is one subclass, registered with ``side.register``.
+    A :class:`~xsiamese.kinds.kind.Kind` makes it of what a user gives.
 
     Attributes:
         leaves: what can be explained.
         pairs: the number of pairs.
+        kind: the name of the kind of input, such as "image"; an explainer names those that it explains in its
+            ``modalities``.
         parts: the names of the leaves, where they are chosen by name.
-        modality: what an explainer must name in its ``modalities`` to be asked about it; "" is any tensor.
+        ragged: whether a pair has any number of rows in a leaf, as a graph has of nodes, rather than one. Such a side
+            is run in whole copies only.
+        still: whether its own numbers cannot move, as those of tokens cannot, so that what is explained is whether
+            they are there at all.
         aligned: whether the i-th row of a leaf means the same as the i-th row of the other side's.
         one_tensor: whether the model takes nothing but the one leaf.
     """
 
     leaves: Leaves
     pairs: int
-    modality: ClassVar[str] = ""
+    kind: str = "tensor"
     parts: tuple[str, ...] = ()
+    ragged: ClassVar[bool] = False
+    still: ClassVar[bool] = False
     aligned: ClassVar[bool] = True
     one_tensor: bool = False
 
@@ -85,6 +89,25 @@ class Side(ABC):
         template.
         """
         return self.slice(0, 1).detached()
+
+    @property
+    def own(self) -> Leaves:
+        """The user's tensors among the leaves."""
+        return self.leaves
+
+    def suited(self, dtype: torch.dtype) -> Side:
+        """This side for a model of this dtype: gates, which are ours, take it."""
+        return self
+
+    def is_gate(self, leaf: int) -> bool:
+        """Whether a leaf is a gate of ours, 1 where something is there, and no number of the user's."""
+        return False
+
+    def missing(self, value: Any, name: str) -> tuple[Side, Any]:
+        """This side with a user's baseline taken in where that is what comes in place of something missing, and the
+        baseline that is left for the leaves.
+        """
+        return self, value
 
     def names(self, name: str) -> list[str]:
         """What errors call the leaves."""
@@ -147,190 +170,65 @@ def row_sums(value: Any) -> Tensor:
     return torch.stack([row_sums(v) for v in value]).sum(0)
 
 
-class TensorSide(Side):
-    """A tensor, or a tuple of tensors, whose dimension 0 is the pair."""
+@dataclass(frozen=True)
+class Form:
+    """How a user holds the tensors of one input: one tensor, a tuple of them, or a mapping with keys.
 
-    def __init__(self, leaves: Leaves, single: bool) -> None:
+    Attributes:
+        keys: of a mapping.
+        single: whether it is one bare tensor.
+    """
+
+    keys: tuple[str, ...] = ()
+    single: bool = False
+
+    @classmethod
+    def of(cls, item: Any) -> tuple[Form, Leaves]:
+        """How an item holds its tensors, and the tensors."""
+        if isinstance(item, Tensor):
+            return cls(single=True), (item,)
+        return (cls(tuple(item)), tuple(item.values())) if isinstance(item, Mapping) else (cls(), tuple(item))
+
+    def around(self, tensors: Sequence[Tensor]) -> Any:
+        """Tensors as the user holds them."""
+        if self.keys:
+            return dict(zip(self.keys, tensors, strict=True))
+        return tensors[0] if self.single else tuple(tensors)
+
+
+class TensorSide(Side):
+    """A tensor, a tuple of tensors or a mapping of them, whose dimension 0 is the pair."""
+
+    def __init__(self, leaves: Leaves, form: Form, kind: str = "tensor") -> None:
         self.leaves = leaves
-        self.single = self.one_tensor = single
+        self.form = form
+        self.kind = kind
+        self.one_tensor = form.single
         self.pairs = leaves[0].shape[0]
 
     def rebuild(self, leaves: Sequence[Tensor]) -> Any:
-        return leaves[0] if self.single else tuple(leaves)
+        return self.form.around(leaves)
 
     def result(self, maps: Sequence[Tensor]) -> Any:
-        return maps[0] if self.single else tuple(maps)
+        return self.form.around(maps)
 
-    def holding(self, leaves: Leaves) -> TensorSide:
-        return TensorSide(leaves, self.single)
+    def holding(self, leaves: Leaves) -> Self:
+        other = copy(self)
+        other.leaves, other.pairs = leaves, leaves[0].shape[0]
+        return other
 
-    def select(self, which: Tensor) -> TensorSide:
-        return TensorSide(tuple(leaf[which] for leaf in self.leaves), self.single)
+    def select(self, which: Tensor) -> Self:
+        return self.holding(tuple(leaf[which] for leaf in self.leaves))
 
-    def slice(self, start: int, stop: int) -> TensorSide:
-        return TensorSide(tuple(leaf[start:stop] for leaf in self.leaves), self.single)
-
-
-@singledispatch
-def side(item: Any, name: str) -> Side:
-    """The :class:`Side` that an item is; ``name`` is how errors call it."""
-    if _graphs_known():
-        return side(item, name)
-    raise TypeError(f"input {name} is a {type(item).__name__}: a tensor or a tuple of tensors is needed")
+    def slice(self, start: int, stop: int) -> Self:
+        return self.holding(tuple(leaf[start:stop] for leaf in self.leaves))
 
 
-@singledispatch
-def two_items(inputs: Any) -> Any:
-    """The two inputs that an object holds: the values of a mapping, the graphs of a ``PairData``; anything else as it
-    is.
-    """
-    return two_items(inputs) if _graphs_known() else inputs
+_ELSEWHERE = ("baseline_leaves", "how_given", "side", "two_items", "two_sides")
 
 
-@two_items.register(Mapping)
-def _(inputs: Mapping[str, Any]) -> Any:
-    return tuple(inputs.values())
-
-
-@two_items.register(tuple)
-@two_items.register(list)
-@two_items.register(Tensor)
-def _(inputs: Any) -> Any:
-    return inputs
-
-
-@singledispatch
-def how_given(inputs: Any) -> tuple[str, str] | Callable[[Any, Any], Any] | None:
-    """How a model of one argument gets the two inputs again as it was given them: keys of a dictionary, or what joins
-    them.
-    """
-    return None
-
-
-@how_given.register(Mapping)
-def _(inputs: Mapping[str, Any]) -> Any:
-    return tuple(inputs) if len(inputs) == 2 else None
-
-
-def _graphs_known() -> bool:
-    """Registers graphs when the first one may have come: torch_geometric is imported by whoever makes one."""
-    if "torch_geometric" not in sys.modules or "xsiamese.kinds.graphs.side" in sys.modules:
-        return False
-    import_module("xsiamese.kinds.graphs.side")
-    return True
-
-
-@side.register
-def _(item: Tensor, name: str) -> Side:
-    _check(item, name)
-    return TensorSide((item,), single=True)
-
-
-@side.register(tuple)
-@side.register(list)
-def _(item: Sequence[Any], name: str) -> Side:
-    if not item or not all(isinstance(leaf, Tensor) for leaf in item):
-        kinds = ", ".join(type(leaf).__name__ for leaf in item) or "nothing"
-        raise TypeError(f"input {name} is a tuple of {kinds}: every part must be a tensor")
-    for i, leaf in enumerate(item):
-        _check(leaf, f"{name}[{i}]")
-        if len(leaf) != len(item[0]):
-            raise ValueError(
-                f"{name}[{i}] has {len(leaf)} rows and {name}[0] has {len(item[0])}: dimension 0 of all must be the "
-                "pair"
-            )
-    return TensorSide(tuple(item), single=False)
-
-
-def two_sides(
-    inputs: Any, parts: Sequence[str] | None = None, default: Sequence[str] = ("nodes",), moving: bool = True
-) -> tuple[Side, Side]:
-    """The two sides of ``inputs``, checked: one batch size, not empty, every number finite.
-
-    Args:
-        inputs: the pairs.
-        parts: what of a graph is explained, see :class:`xsiamese.kinds.graphs.side.GraphSide`; ``default`` if the user
-            does not say.
-        moving: whether the parts' values are to be moved, which whole numbers cannot be.
-
-    Raises:
-        TypeError: if they are not two inputs, or not tensors.
-        ValueError: if a batch is empty, the batches differ, or a value is NaN or infinite.
-    """
-    items = two_items(inputs)
-    if isinstance(items, Tensor) or not isinstance(items, (tuple, list)) or len(items) != 2:
-        what = f"a tensor of shape {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(inputs).__name__}"
-        raise TypeError(f"inputs must be the two sides of the pairs, (a, b); got {what}")
-    a, b = (side(item, name).explaining(parts, name, default, moving) for item, name in zip(items, SIDES, strict=True))
-    if a.pairs != b.pairs:
-        raise ValueError(
-            f"a holds {a.pairs} items (shape {tuple(a.leaves[0].shape)}) and b holds {b.pairs} (shape "
-            f"{tuple(b.leaves[0].shape)}): "
-            "a pair needs one of each; repeat the shorter one with .expand or .repeat_interleave"
-        )
-    return a, b.beside(a)
-
-
-def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = False) -> tuple[Leaves, Leaves]:
-    """One baseline tensor for each leaf of each side.
-
-    Args:
-        baselines: None (zeros), a number, "partner" (the other side's own values), or a pair of baselines, each None, a
-            number,
-            a tensor of one row or one row a pair, or a tuple of those for a side of several tensors.
-        distribution: whether a tensor holds samples to draw from, any number of rows, rather than one row a pair.
-    """
-    if isinstance(baselines, str):
-        if baselines != "partner":
-            raise ValueError(f"baselines={baselines!r}: a number, a pair of tensors or 'partner' is needed")
-        if not (a.aligned and b.aligned):
-            raise ValueError(
-                "baselines='partner': the nodes of two graphs have no common order; give a number, or tensors (of a, "
-                "of b)"
-            )
-        baselines = (b.leaves if len(b.leaves) > 1 else b.leaves[0], a.leaves if len(a.leaves) > 1 else a.leaves[0])
-    if baselines is None or isinstance(baselines, numbers.Number):
-        baselines = (baselines, baselines)
-    if isinstance(baselines, Tensor) or not isinstance(baselines, (tuple, list)) or len(baselines) != 2:
-        raise ValueError("baselines must be None, a number, 'partner' or a pair (baseline of a, baseline of b)")
-    return _baseline(baselines[0], a, "a", distribution), _baseline(baselines[1], b, "b", distribution)
-
-
-def _baseline(value: Any, of: Side, name: str, distribution: bool) -> Leaves:
-    values = (
-        value if isinstance(value, (tuple, list)) else (value,) * (1 if isinstance(value, Tensor) else len(of.leaves))
-    )
-    if len(values) != len(of.leaves):
-        raise ValueError(f"input {name} has {len(of.leaves)} tensors and its baseline {len(values)}")
-    made = []
-    for one, leaf in zip(values, of.leaves, strict=True):
-        if not isinstance(one, Tensor):
-            like = leaf[:1].expand(2, *leaf.shape[1:]) if distribution else leaf
-            made.append(
-                leaf.new_full((), 0 if one is None else one).expand_as(like)
-            )  # takes no memory until it is used
-            continue
-        if one.shape[1:] != leaf.shape[1:] or not (distribution or one.shape[0] in (1, leaf.shape[0])):
-            raise ValueError(
-                f"the baseline of {name} has shape {tuple(one.shape)}: {tuple(leaf.shape)} or one row of it is needed"
-            )
-        one = one.to(leaf)
-        made.append(one if distribution else one.expand_as(leaf))
-    return tuple(made)
-
-
-def _check(leaf: Tensor, name: str) -> None:
-    if leaf.dim() == 0 or leaf.shape[0] == 0:
-        raise ValueError(f"input {name} has shape {tuple(leaf.shape)}: it holds no pair")
-    if leaf.is_floating_point() and not leaf.is_meta:
-        finite = torch.isfinite(leaf.detach().flatten(1) if leaf.dim() > 1 else leaf.detach()[:, None]).all(1)
-        if not bool(finite.all()):
-            bad = (~finite).nonzero().flatten().tolist()
-            raise ValueError(
-                f"input {name}, shape {tuple(leaf.shape)}, holds NaN or infinite values in pair {_some(bad)}: clean "
-                "or leave out"
-            )
-
-
-def _some(indices: list[int]) -> str:
-    return ", ".join(map(str, indices[:8])) + (", ..." if len(indices) > 8 else "")
+def __getattr__(name: str) -> Any:
+    """What was here in the first edition and is one floor up now."""
+    if name in _ELSEWHERE:
+        return getattr(import_module("xsiamese.kinds.inputs"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.record import LayerPair, Recording, record, replaced
 from xsiamese.branches.untied import outputs_of, untie_repeats, untied, with_ports
+from xsiamese.kinds.catalogue import kind
+from xsiamese.kinds.places import Places
 from xsiamese.model.pair import SiameseModel, TwoInputModel
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
@@ -92,6 +94,11 @@ class PairBatch(Pairs):
     def layer_names(self, layer: Layer) -> list[str]:
         """The names of the layers that ``layer`` means."""
         return find_plan(self, layer).names
+
+    def places(self, side: int, activation: Tensor, layer: nn.Module | None = None) -> Places:
+        """How the output of a layer on one side lies: which dimension holds its channels, which its places."""
+        one = (self.a, self.b)[side]
+        return kind(one.kind).places(activation, one, layer)
 
     @contextmanager
     def record(self, layer: Layer) -> Iterator[Recording]:

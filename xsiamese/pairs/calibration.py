@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from xsiamese.branches.intact import intact
-from xsiamese.kinds.side import Side, two_sides
+from xsiamese.kinds.inputs import two_sides
+from xsiamese.kinds.side import Side
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel, pair_model
 from xsiamese.pairs.objective import check_fit
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xsiamese.kinds.catalogue import side
 from xsiamese.kinds.graphs.variants import Removed, Variants
-from xsiamese.kinds.side import side
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.batch import PairBatch
 

@@ -28,7 +28,7 @@ def fastest_split(batch: Pairs) -> Split:
     """
     leaves = (*batch.a.leaves, *batch.b.leaves)
     known = _MEASURED.setdefault(batch.model, {})
-    largest = _LARGEST if not batch.a.modality else _LARGEST_GRAPHS
+    largest = _LARGEST if not batch.a.ragged else _LARGEST_GRAPHS
     sizes = [2**i for i in range(min(batch.pairs, largest).bit_length())]
     key = (
         tuple(leaf.shape[1:] for leaf in leaves),

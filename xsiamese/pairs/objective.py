@@ -207,6 +207,11 @@ def _cast(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     return tensor if dtype is None or tensor.dtype == dtype else tensor.to(dtype)
 
 
+def dtype_of(model: nn.Module) -> torch.dtype:
+    """The dtype of a model's parameters, or torch's default if it has none."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+
+
 def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
     """Refuses a dtype or a device that the model's parameters do not have, before any work is done."""
     parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
@@ -219,7 +224,7 @@ def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
                     f"input {name}, shape {tuple(leaf.shape)}, is on {leaf.device}, the model on {parameter.device}: "
                     f"use {name}.to({str(parameter.device)!r})"
                 )
-            if side.parts[i : i + 1] == ("edges",):
+            if side.is_gate(i):
                 continue  # gates are ours, and take the dtype of what they multiply
             if (
                 leaf.is_floating_point()

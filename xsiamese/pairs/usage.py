@@ -79,7 +79,7 @@ def _surveyed(batch: Pairs, layers: list[LayerPair], names: list[str], find_defa
     seen = survey(lambda: few.value(*moved), modules, (moved[:of_a], moved[of_a:]), few.pairs)
     rows = (few.a.layer_pairs, few.b.layer_pairs)
     if find_default:
-        layers, names = default_layer(batch.model, seen, (len(rows[0]), len(rows[1])) if batch.a.modality else None)
+        layers, names = default_layer(batch.model, seen, (len(rows[0]), len(rows[1])) if batch.a.ragged else None)
     if isinstance(batch.model, SiameseModel):
         return _of_parts(batch.model, layers, names)
     shared = seen.shared(batch.model)

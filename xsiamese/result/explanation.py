@@ -117,7 +117,7 @@ class PairExplanation:
             if _is_graph(value):
                 from xsiamese.kinds.graphs.structure import some_graphs
 
-                return some_graphs(value, range(len(self))[index])
+                return some_graphs(value, torch.arange(len(self))[index])
             return (
                 value[index]
                 if isinstance(value, Tensor)

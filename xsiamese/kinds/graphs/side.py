@@ -14,10 +14,10 @@ from torch import Tensor
 
 from xsiamese.kinds.graphs.gates import Gate, GateMisfit
 from xsiamese.kinds.graphs.structure import Structure, of_graphs
-from xsiamese.kinds.side import SIDES, Leaves, Side, how_given, side, two_items
+from xsiamese.kinds.side import SIDES, Leaves, Side
 
 try:
-    from torch_geometric.data import Data, HeteroData
+    from torch_geometric.data import Data
     from torch_geometric.explain import Explanation
 except ImportError as error:
     raise ImportError('graphs need torch_geometric: pip install "xsiamese[graph]"') from error
@@ -37,7 +37,8 @@ class GraphSide(Side):
         leaves: their values.
     """
 
-    modality: ClassVar[str] = "graph"
+    kind = "graph"
+    ragged: ClassVar[bool] = True
     aligned: ClassVar[bool] = False
 
     def __init__(self, structure: Structure, parts: tuple[str, ...], leaves: Leaves) -> None:
@@ -125,6 +126,9 @@ class GraphSide(Side):
         some = self if which is None else self.select(which)
         return GraphSide(some.structure, some.parts, tuple(leaf.detach() for leaf in some.leaves))
 
+    def is_gate(self, leaf: int) -> bool:
+        return self.parts[leaf] == "edges"
+
     def names(self, name: str) -> list[str]:
         return [f"{name}.{PARTS[part] or part}" for part in self.parts]
 
@@ -204,29 +208,30 @@ def collate_pairs(items: Sequence[Sequence[Any]]) -> tuple[Any, ...]:
     return tuple(Collater([])([tuple(int(v) if isinstance(v, bool) else v for v in item) for item in items]))
 
 
-@side.register(Data)
-def _(item: Data, name: str) -> Side:
+def graph_side(item: Any, name: str) -> GraphSide:
+    """The side of a user's graph or batch of graphs, checked.
+
+    Raises:
+        TypeError: if nodes or edges are of several types.
+    """
+    if not isinstance(item, Data):
+        raise TypeError(
+            f"input {name} is a {type(item).__name__}: heterogeneous graphs are not supported yet; "
+            "item.to_homogeneous() makes one kind of node of them"
+        )
     structure = of_graphs(item, name)
     return GraphSide(structure, ("nodes",), (structure.data.x,))
 
 
-@side.register(HeteroData)
-def _(item: HeteroData, name: str) -> Side:
-    raise TypeError(
-        f"input {name} is a {type(item).__name__}: heterogeneous graphs are not supported yet; item.to_homogeneous() "
-        "makes one kind of node of them"
-    )
+def two_graphs(pair: Any) -> tuple[Any, Any] | None:
+    """The two graphs of a ``PairData``, or None if it is none."""
+    suffixes = _suffixes(pair) if isinstance(pair, Data) else None
+    return None if suffixes is None else (_one(pair, suffixes[0]), _one(pair, suffixes[1]))
 
 
-@two_items.register(Data)
-def _(pair: Data) -> Any:
-    suffixes = _suffixes(pair)
-    return pair if suffixes is None else tuple(_one(pair, suffix) for suffix in suffixes)
-
-
-@how_given.register(Data)
-def _(pair: Data) -> Callable[[Any, Any], Any] | None:
-    suffixes = _suffixes(pair)
+def joined_graphs(pair: Any) -> Callable[[Any, Any], Any] | None:
+    """What makes a ``PairData`` like this one of two graphs, or None if it is none."""
+    suffixes = _suffixes(pair) if isinstance(pair, Data) else None
     if suffixes is None:
         return None
 

@@ -193,10 +193,10 @@ def of_graphs(item: Data, name: str) -> Structure:
     return structure
 
 
-def some_graphs(item: Any, which: range) -> Any:
+def some_graphs(item: Any, which: Tensor) -> Any:
     """Some graphs of a batch or of an explanation of one."""
     whole = of_graphs(item, "a")
-    return graph_of(type(item).__name__, whole.select(torch.tensor(list(which), dtype=torch.long)).data.to_dict())
+    return graph_of(type(item).__name__, whole.select(which.to(whole.batch.device)).data.to_dict())
 
 
 def graph_of(kind: str, parts: dict[str, Any]) -> Any:

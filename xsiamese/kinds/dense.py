@@ -1,0 +1,97 @@
+"""Kinds of input whose items are tensors: a tensor, a tuple of them or a mapping, dimension 0 being the pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from xsiamese.kinds.kind import Kind
+from xsiamese.kinds.presence import PresenceSide
+from xsiamese.kinds.side import Form, Leaves, Side, TensorSide
+
+
+class Dense(Kind):
+    """Items that are told by the number of dimensions of their first floating point tensor.
+
+    Attributes:
+        dims: of a batch of items.
+        also: those that are taken where the user says that the items are of this kind.
+        shapes: how errors call the shapes.
+    """
+
+    dims: ClassVar[frozenset[int]]
+    also: ClassVar[frozenset[int]] = frozenset()
+    shapes: ClassVar[str]
+
+    def side(self, item: Any, name: str, *, asked: bool = False) -> Side | None:
+        if not _is_of_tensors(item):
+            return None
+        form, leaves = Form.of(item)
+        shown = next((leaf for leaf in leaves if leaf.is_floating_point()), leaves[0])
+        if not asked and not self.shows(form, leaves, shown):
+            return None
+        check(form, leaves, name)
+        if shown.dim() not in self.dims | self.also:
+            raise ValueError(
+                f"input {name} has shape {tuple(shown.shape)} and cannot be a {self.name}, {self.shapes}: give it that "
+                "shape, or another kind="
+            )
+        if any(leaf.is_floating_point() for leaf in leaves):
+            return TensorSide(leaves, form, self.name)
+        return self.gated(form, leaves)
+
+    def shows(self, form: Form, leaves: Leaves, shown: Tensor) -> bool:
+        """Whether tensors are of this kind by their form."""
+        return shown.dim() in self.dims
+
+    def gated(self, form: Form, leaves: Leaves) -> Side:
+        """The side of whole numbers, each of which is there or missing."""
+        return PresenceSide.of(leaves, form, self.name)
+
+
+class Tensors(Dense):
+    """Any other tensors: of no kind that draws itself."""
+
+    name = "tensor"
+    dims = frozenset(range(65))
+    shapes = "(pairs, ...)"
+
+
+def check(form: Form, leaves: Leaves, name: str) -> None:
+    """Refuses empty batches, numbers that are none, and tensors of unlike batches."""
+    names = [name] if form.single else [f"{name}[{key!r}]" for key in form.keys] or numbered(name, len(leaves))
+    for leaf, called in zip(leaves, names, strict=True):
+        if leaf.dim() == 0 or leaf.shape[0] == 0:
+            raise ValueError(f"input {called} has shape {tuple(leaf.shape)}: it holds no pair")
+        if leaf.is_floating_point() and not leaf.is_meta:
+            finite = torch.isfinite(leaf.detach().reshape(len(leaf), -1)).all(1)
+            if not bool(finite.all()):
+                raise ValueError(
+                    f"input {called}, shape {tuple(leaf.shape)}, holds NaN or infinite values in pair "
+                    f"{_some((~finite).nonzero().flatten().tolist())}: clean or leave out"
+                )
+        if len(leaf) != len(leaves[0]):
+            raise ValueError(
+                f"{called} has {len(leaf)} rows and {names[0]} has {len(leaves[0])}: dimension 0 of all must be the "
+                "pair"
+            )
+
+
+def numbered(name: str, count: int) -> list[str]:
+    """What the tensors of a tuple are called."""
+    return [f"{name}[{i}]" for i in range(count)]
+
+
+def _is_of_tensors(item: Any) -> bool:
+    if isinstance(item, Tensor):
+        return True
+    if not isinstance(item, (tuple, list, Mapping)) or not item:
+        return False
+    return all(isinstance(leaf, Tensor) for leaf in (item.values() if isinstance(item, Mapping) else item))
+
+
+def _some(indices: list[int]) -> str:
+    return ", ".join(map(str, indices[:8])) + (", ..." if len(indices) > 8 else "")

@@ -1,0 +1,144 @@
+"""The two inputs that a user gives, as two checked sides, and the baselines that they start from."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from xsiamese.kinds.catalogue import kinds
+from xsiamese.kinds.catalogue import side as side
+from xsiamese.kinds.kind import Kind
+from xsiamese.kinds.side import SIDES, Leaves, Side
+
+Kinds = str | Kind | tuple[str | Kind | None, str | Kind | None] | None
+
+
+def two_items(inputs: Any) -> Any:
+    """The two inputs that an object holds: the values of a mapping, the graphs of a ``PairData``; anything else as it
+    is.
+    """
+    if isinstance(inputs, (tuple, list, Tensor)):
+        return inputs
+    if isinstance(inputs, Mapping):
+        return tuple(inputs.values())
+    found = (kind.two(inputs) for kind in kinds().values())
+    return next((two for two in found if two is not None), inputs)
+
+
+def how_given(inputs: Any) -> tuple[str, str] | Callable[[Any, Any], Any] | None:
+    """How a model of one argument gets the two inputs again as it was given them: keys of a dictionary, or what joins
+    them.
+    """
+    if isinstance(inputs, (tuple, list, Tensor)):
+        return None
+    if isinstance(inputs, Mapping):
+        first, *rest = inputs
+        return (first, rest[0]) if len(rest) == 1 else None
+    found = (kind.joined(inputs) for kind in kinds().values())
+    return next((join for join in found if join is not None), None)
+
+
+def two_sides(
+    inputs: Any,
+    parts: Sequence[str] | None = None,
+    default: Sequence[str] = ("nodes",),
+    moving: bool = True,
+    kind: Kinds = None,
+) -> tuple[Side, Side]:
+    """The two sides of ``inputs``, checked: one batch size, not empty, every number finite.
+
+    Args:
+        inputs: the pairs.
+        parts: what of a graph is explained, see :class:`xsiamese.kinds.graphs.side.GraphSide`; ``default`` if the user
+            does not say.
+        moving: whether the parts' values are to be moved, which whole numbers cannot be.
+        kind: the kind of input, or (of a, of b), where the items do not show it.
+
+    Raises:
+        TypeError: if they are not two inputs, or not tensors.
+        ValueError: if a batch is empty, the batches differ, or a value is NaN or infinite.
+    """
+    items = two_items(inputs)
+    if isinstance(items, Tensor) or not isinstance(items, (tuple, list)) or len(items) != 2:
+        what = f"a tensor of shape {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(inputs).__name__}"
+        raise TypeError(f"inputs must be the two sides of the pairs, (a, b); got {what}")
+    said = kind if isinstance(kind, tuple) else (kind, kind)
+    if len(said) != 2:
+        raise ValueError(f"kind={kind!r}: one kind, or a pair (of a, of b), is needed")
+    a, b = (
+        side(item, name, of).explaining(parts, name, default, moving)
+        for item, name, of in zip(items, SIDES, said, strict=True)
+    )
+    if a.pairs != b.pairs:
+        raise ValueError(
+            f"a holds {a.pairs} items (shape {tuple(a.leaves[0].shape)}) and b holds {b.pairs} (shape "
+            f"{tuple(b.leaves[0].shape)}): "
+            "a pair needs one of each; repeat the shorter one with .expand or .repeat_interleave"
+        )
+    return a, b.beside(a)
+
+
+def without_missing(baselines: Any, a: Side, b: Side) -> tuple[Side, Side, Any]:
+    """Both sides with what comes in place of a missing token or column, where their own numbers cannot move, and the
+    baselines that are left.
+    """
+    if not (a.still or b.still):
+        return a, b, baselines
+    if baselines == "partner" if isinstance(baselines, str) else False:
+        raise ValueError("baselines='partner': the tokens of two texts have no common order; give ids, (of a, of b)")
+    each = baselines if isinstance(baselines, (tuple, list)) and len(baselines) == 2 else (baselines, baselines)
+    (first, of_a), (second, of_b) = (
+        one.missing(value, name) for one, value, name in zip((a, b), each, SIDES, strict=True)
+    )
+    return first, second, (of_a, of_b)
+
+
+def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = False) -> tuple[Leaves, Leaves]:
+    """One baseline tensor for each leaf of each side.
+
+    Args:
+        baselines: None (zeros), a number, "partner" (the other side's own values), or a pair of baselines, each None, a
+            number,
+            a tensor of one row or one row a pair, or a tuple of those for a side of several tensors.
+        distribution: whether a tensor holds samples to draw from, any number of rows, rather than one row a pair.
+    """
+    if isinstance(baselines, str):
+        if baselines != "partner":
+            raise ValueError(f"baselines={baselines!r}: a number, a pair of tensors or 'partner' is needed")
+        if not (a.aligned and b.aligned):
+            raise ValueError(
+                "baselines='partner': the nodes of two graphs have no common order; give a number, or tensors (of a, "
+                "of b)"
+            )
+        baselines = (b.leaves if len(b.leaves) > 1 else b.leaves[0], a.leaves if len(a.leaves) > 1 else a.leaves[0])
+    if baselines is None or isinstance(baselines, numbers.Number):
+        baselines = (baselines, baselines)
+    if isinstance(baselines, Tensor) or not isinstance(baselines, (tuple, list)) or len(baselines) != 2:
+        raise ValueError("baselines must be None, a number, 'partner' or a pair (baseline of a, baseline of b)")
+    return _baseline(baselines[0], a, "a", distribution), _baseline(baselines[1], b, "b", distribution)
+
+
+def _baseline(value: Any, of: Side, name: str, distribution: bool) -> Leaves:
+    values = (
+        value if isinstance(value, (tuple, list)) else (value,) * (1 if isinstance(value, Tensor) else len(of.leaves))
+    )
+    if len(values) != len(of.leaves):
+        raise ValueError(f"input {name} has {len(of.leaves)} tensors and its baseline {len(values)}")
+    made = []
+    for one, leaf in zip(values, of.leaves, strict=True):
+        if not isinstance(one, Tensor):
+            like = leaf[:1].expand(2, *leaf.shape[1:]) if distribution else leaf
+            made.append(
+                leaf.new_full((), 0 if one is None else one).expand_as(like)
+            )  # takes no memory until it is used
+            continue
+        if one.shape[1:] != leaf.shape[1:] or not (distribution or one.shape[0] in (1, leaf.shape[0])):
+            raise ValueError(
+                f"the baseline of {name} has shape {tuple(one.shape)}: {tuple(leaf.shape)} or one row of it is needed"
+            )
+        one = one.to(leaf)
+        made.append(one if distribution else one.expand_as(leaf))
+    return tuple(made)

@@ -1,0 +1,87 @@
+"""How a layer's output lies: which of its dimensions holds the channels, and which the places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+# what these give has its channels in dimension 1, or in the last one, whatever the input is
+_FIRST = (nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.InstanceNorm1d, nn.MaxPool1d, nn.AvgPool1d)
+_LAST = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoderLayer)
+
+
+@dataclass(frozen=True)
+class Places:
+    """The places of a layer's output (N, ...), each with its channels.
+
+    Attributes:
+        name: "grid" (N, C, H, W), "time" (N, C, T), "volume" (N, C, D, H, W), "tokens" (N, T, C), "features" (N, C) or
+            "nodes" (nodes, C).
+        channel: the dimension that holds the channels.
+
+    Example:
+        >>> Places("tokens", channel=2).first(torch.zeros(3, 47, 8)).shape
+        torch.Size([3, 8, 47])
+    """
+
+    name: str
+    channel: int = 1
+
+    def first(self, activation: Tensor) -> Tensor:
+        """An output with its channels in dimension 1."""
+        return activation.movedim(self.channel, 1)
+
+    def given(self, activation: Tensor) -> Tensor:
+        """What :meth:`first` gave, as the layer gives it."""
+        return activation.movedim(1, self.channel)
+
+    def mean(self, tensor: Tensor) -> Tensor:
+        """The mean over all places of each input, channels in dimension 1, with the dimensions kept."""
+        return tensor.mean(tuple(range(2, tensor.dim())), keepdim=True) if tensor.dim() > 2 else tensor
+
+    def total(self, tensor: Tensor) -> Tensor:
+        """The sum over all places of each input."""
+        return tensor.sum(tuple(range(2, tensor.dim())), keepdim=True) if tensor.dim() > 2 else tensor
+
+
+@dataclass(frozen=True)
+class Nodes(Places):
+    """The nodes of graphs, of which each graph has its own number.
+
+    Attributes:
+        pair_of: the graph of each node, ascending.
+    """
+
+    name: str = "nodes"
+    pair_of: Tensor = field(kw_only=True)
+
+    def mean(self, tensor: Tensor) -> Tensor:
+        return self.total(tensor) / torch.bincount(self.pair_of)[self.pair_of, None]
+
+    def total(self, tensor: Tensor) -> Tensor:
+        # summed into one row a graph, and read again at each of its nodes
+        sums = tensor.new_zeros(int(self.pair_of[-1]) + 1, *tensor.shape[1:]).index_add(0, self.pair_of, tensor)
+        return sums[self.pair_of]
+
+
+def by_module(module: nn.Module | None) -> str | None:
+    """Where the channels of a (N, ., .) output are, "first" or "last", if the layer's type tells it."""
+    if isinstance(module, nn.Sequential) and len(module):
+        return by_module(module[-1])
+    return "first" if isinstance(module, _FIRST) else "last" if isinstance(module, _LAST) else None
+
+
+def of_tensor(activation: Tensor, module: nn.Module | None, three: str) -> Places:
+    """The places of a dense output by its number of dimensions.
+
+    Args:
+        activation: the output of the layer.
+        module: the layer, whose type may tell where the channels are.
+        three: what (N, ., .) is if the layer's type does not tell: "time" or "tokens".
+    """
+    if activation.dim() == 3:
+        three = {"first": "time", "last": "tokens", None: three}[by_module(module)]
+        return Places(three, 1 if three == "time" else 2)
+    return Places({2: "features", 4: "grid", 5: "volume"}.get(activation.dim(), "features"))

@@ -1,0 +1,72 @@
+"""Texts: ids of tokens, or their embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xsiamese.kinds.dense import Dense
+from xsiamese.kinds.presence import PresenceSide
+from xsiamese.kinds.side import Form, Leaves, Side, TensorSide
+
+
+class Text(Dense):
+    """Texts as ids of tokens (pairs, tokens), alone, as (ids, mask) or as a mapping with ``input_ids``; or as
+    embeddings (pairs, tokens, dimensions), which must be said, since series look the same.
+
+    Ids are names and cannot move: a method that removes tokens explains whether each is there, and a method that needs
+    a gradient explains the embedding layer. Where the mask is 0 there is nothing to remove.
+
+    Args:
+        missing: the id that comes in place of a token that is missing: padding, or better the mask token of a model
+            that has one. ``baselines=`` says it for a single call.
+        special: ids that are never missing, such as the beginning and the end of a text.
+        words: the text of an id, for pictures; its number if left out.
+
+    Example:
+        >>> Text(missing=103, special=(101, 102)).side(torch.tensor([[101, 7, 8, 102]]), "a").leaves[1]
+        tensor([[101, 103, 103, 102]])
+    """
+
+    name = "text"
+    dims = frozenset({2})
+    also = frozenset({3})
+    shapes = "(pairs, tokens), or (pairs, tokens, dimensions) of embeddings"
+
+    def __init__(
+        self, missing: int = 0, special: Collection[int] = (), words: Callable[[int], str] | None = None
+    ) -> None:
+        self.pad = missing
+        self.special = tuple(special)
+        self.words = words or str
+
+    def shows(self, form: Form, leaves: Leaves, shown: Tensor) -> bool:
+        if shown.is_floating_point():
+            return False
+        return "input_ids" in form.keys or (shown.dim() == 2 and shown.dtype in (torch.int32, torch.int64))
+
+    def gated(self, form: Form, leaves: Leaves) -> Side:
+        order = sorted(range(len(leaves)), key=lambda i: form.keys[i : i + 1] != ("input_ids",))  # ids come first
+        leaves, keys = tuple(leaves[i] for i in order), tuple(form.keys[i] for i in order if form.keys)
+        ids, mask = leaves[0], self._mask(keys, leaves)
+        kept = torch.isin(ids, ids.new_tensor(self.special))
+        if mask is not None:
+            kept |= mask == 0
+        return PresenceSide.of(leaves, Form(keys, form.single), self.name, self.pad, kept)
+
+    def labels(self, side: Side, pair: int) -> Sequence[str] | None:
+        """The tokens of one text."""
+        if isinstance(side, PresenceSide):
+            return [self.words(number) for number in side.leaves[2][pair].tolist()]
+        return [str(i) for i in range(side.leaves[0].shape[1])] if isinstance(side, TensorSide) else None
+
+    @staticmethod
+    def _mask(keys: tuple[str, ...], leaves: Leaves) -> Any:
+        """Which tokens count: the ``attention_mask`` of a mapping, or the second of two tensors."""
+        named = dict(zip(keys, leaves, strict=False))
+        if keys:
+            return named.get("attention_mask")
+        return leaves[1] if len(leaves) > 1 and leaves[1].shape == leaves[0].shape else None
