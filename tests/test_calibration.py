@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from xsiamese import Calibration, Decision, SiameseModel, calibrate
 from xsiamese.model.comparison import ClampedEuclidean, Function
 from xsiamese.pairs.calibration import equal_error_rate
-from xsiamese.training.evaluation import decisions
+from xsiamese.training.quality import decisions
 
 
 def scored(higher_is_closer: bool = True) -> SiameseModel:

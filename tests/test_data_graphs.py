@@ -19,9 +19,11 @@ from torch_geometric.data import Batch, Data
 
 from xsiamese.data.batches import Batches
 from xsiamese.data.connectomes import connectome_graphs, load_connectomes, read_matrix, strongest
+from xsiamese.data.division import split_classes
 from xsiamese.data.ged import from_pyg, graded, load_ged
 from xsiamese.data.graph_sets import load_graphs, read_tu
-from xsiamese.data.graphs import GradedPairs, LabelledGraphs, split_classes, split_graphs
+from xsiamese.data.graphs import GradedPairs, LabelledGraphs
+from xsiamese.data.items import split
 from xsiamese.data.molecules import molecule, read_smiles
 
 
@@ -102,7 +104,7 @@ def test_pairs_of_graphs_are_seeded_balanced_and_gathered() -> None:
 
 
 def test_splits_are_by_graph_or_by_class() -> None:
-    parts = split_graphs(labelled(), 0.1, 0.2, seed=1)
+    parts = split(labelled(), 0.1, 0.2, seed=1)
     assert [len(part) for part in parts] == [28, 4, 8]
     assert sorted(name for part in parts for name in part.names) == sorted(map(str, range(40)))
     parts = split_classes(labelled(80, 8), 0.25, 0.25, seed=1)

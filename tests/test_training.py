@@ -20,9 +20,10 @@ from xsiamese.data.batches import Apart
 from xsiamese.data.pairs import fixed_pairs
 from xsiamese.model.pair import PairModel
 from xsiamese.training import itemlosses, losses
-from xsiamese.training.evaluation import _weighted_auc, auc_interval, evaluate, ranked
+from xsiamese.training.evaluation import evaluate
 from xsiamese.training.inputs import Pixels
 from xsiamese.training.module import SiameseModule
+from xsiamese.training.quality import _weighted_auc, auc_interval, ranked
 from xsiamese.training.recipes import RECIPES
 from xsiamese.training.run import batches, fit, loaded, make_module, make_trainer, train
 from xsiamese.training.settings import Settings, sized

@@ -23,8 +23,8 @@ from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.pairs import fixed_pairs
 from xsiamese.model.pair import PairModel
 from xsiamese.pairs.calibration import equal_error_rate
-from xsiamese.training.evaluation import ranked
 from xsiamese.training.inputs import Ready
+from xsiamese.training.quality import ranked
 from xsiamese.training.ranking import rank
 from xsiamese.training.run import loaded, train
 from xsiamese.training.settings import Settings

@@ -19,8 +19,9 @@ import torch
 from lightning.pytorch import Callback
 
 from xsiamese.data import Augment, fixed_pairs, omniglot
-from xsiamese.training.evaluation import embed, pair_metrics
+from xsiamese.training.evaluation import closeness, embed
 from xsiamese.training.oneshot import one_shot_accuracy
+from xsiamese.training.quality import decisions
 from xsiamese.training.run import fit, loaded, make_module, make_trainer, train
 from xsiamese.training.settings import Settings, sized
 
@@ -96,7 +97,8 @@ def koch(work: Path, minutes: float) -> None:
     clock.write_text(str(spent))
     model = module.model.eval()
     pairs = fixed_pairs(source.test.labels, 5000)
-    found = pair_metrics(model, embed(model, source.test.images, settings.pixels, 50), pairs, 0.0)
+    z = embed(model, source.test.images, settings.pixels, 50)
+    found = decisions(closeness(model, z[pairs.a], z[pairs.b]), pairs.same, model.decision(0.0))
     accuracy = one_shot_accuracy(model, omniglot.runs(settings.data), settings.pixels)
     history = {key: values for key, values in module.history.items() if values}
     numbers = {

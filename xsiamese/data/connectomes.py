@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xsiamese.data.graphs import LabelledGraphs, split_classes, split_graphs
-from xsiamese.data.items import Source
+from xsiamese.data.division import split_classes
+from xsiamese.data.graphs import LabelledGraphs
+from xsiamese.data.items import Source, split
 
 SUFFIXES = (".mat", ".npy", ".txt", ".csv", ".tsv")
 SCAN = re.compile(r"sub-([A-Za-z0-9]+)_ses-([A-Za-z0-9]+)")
@@ -80,7 +81,7 @@ def load_connectomes(
     graphs = connectome_graphs(
         matrices, labels, classes, neighbours=neighbours, density=density, names=tuple(path.name for path in files)
     )
-    divide = split_classes if chosen == "subject" else split_graphs
+    divide = split_classes if chosen == "subject" else split
     parts = divide(graphs, valid, test, seed)
     if shared:
         number = {name: i for i, name in enumerate(graphs.names)}

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import torch
 
-from xsiamese.data.graphs import LabelledGraphs, split_graphs
+from xsiamese.data.division import Division, divided
+from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.items import Source
 
 EDITED = ("AIDS700nef", "LINUX")
@@ -38,7 +39,14 @@ MATRICES = ("pattern", "by", "neighbours", "density", "shared")
 
 
 def load_graphs(
-    dataset: str, data: Path, *, valid: float | None = None, test: float | None = None, seed: int = 0, **reading: Any
+    dataset: str,
+    data: Path,
+    *,
+    valid: float | None = None,
+    test: float | None = None,
+    seed: int = 0,
+    by: Division | None = None,
+    **reading: Any,
 ) -> Source[LabelledGraphs]:
     """Loads a set of graphs by its name or path.
 
@@ -54,6 +62,8 @@ def load_graphs(
             which graphs are for testing; of connectivity matrices see
             :func:`~xsiamese.data.connectomes.load_connectomes`.
         seed: of the split.
+        by: whether whole classes are held out, see :func:`~xsiamese.data.division.divided`; the sets with edit
+            distances and of matrices say themselves what is held out.
         reading: ``target`` of a CSV; ``pattern``, ``by``, ``neighbours``, ``density`` and ``shared`` of connectivity
             matrices.
 
@@ -62,11 +72,13 @@ def load_graphs(
     """
     kind, path = kind_of(dataset, data)
     shares: dict[str, Any] = {name: value for name, value in (("valid", valid), ("test", test)) if value is not None}
+    if by is not None and kind in ("edited", "matrices"):
+        raise ValueError(f"split={by!r} has no meaning for {dataset}: the set itself says what is held out")
     if kind == "smiles":
         from xsiamese.data.molecules import read_smiles
 
         _only(reading, ("target",), "a table of SMILES")
-        return Source(path.stem, *split_graphs(read_smiles(path, **reading), *_shares(valid, test), seed))
+        return divided(path.stem, read_smiles(path, **reading), *_shares(valid, test), seed, by)
     if kind == "edited":
         from xsiamese.data.ged import load_ged
 
@@ -86,7 +98,7 @@ def load_graphs(
     if not path.is_dir():
         _download(dataset, data)
     name = collected_name(path)
-    return Source(name, *split_graphs(read_tu(path, name), *_shares(valid, test), seed))
+    return divided(name, read_tu(path, name), *_shares(valid, test), seed, by)
 
 
 def kind_of(dataset: str, data: Path) -> tuple[Kind, Path]:

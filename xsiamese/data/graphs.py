@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xsiamese.data.items import split
 from xsiamese.data.pairs import ClassIndex, Pairs, Partners, Triplets
 
 try:
@@ -174,40 +173,6 @@ class GradedPairs:
 
     def triplets(self, anchors: Tensor, generator: torch.Generator) -> Triplets:
         raise ValueError("pairs that are labelled by how alike they are have no triplets: a loss of pairs is needed")
-
-
-def split_classes(
-    graphs: LabelledGraphs, valid: float, test: float, seed: int = 0
-) -> tuple[LabelledGraphs, LabelledGraphs, LabelledGraphs]:
-    """Training, validation and test graphs by whole classes: all scans of a person are in one of the three.
-
-    Args:
-        graphs: what is split.
-        valid, test: shares in [0, 1) of the classes, rounded, at least two classes each where the share is not 0.
-        seed: of the shuffle.
-
-    Raises:
-        ValueError: if less than two classes are left to train on.
-    """
-    if not (0 <= valid < 1 and 0 <= test < 1):
-        raise ValueError(f"valid_size={valid:g} and test_size={test:g}: shares in [0, 1) are needed")
-    count = len(graphs.classes)
-    tests, valids = (max(round(share * count), 2) if share else 0 for share in (test, valid))
-    if count - tests - valids < 2:
-        raise ValueError(
-            f"{count} classes are too few for {tests} to test and {valids} to validate on: two to train on are needed"
-        )
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    parts = order[tests + valids :], order[tests : tests + valids], order[:tests]
-    train, held, tested = (graphs.take(torch.isin(graphs.labels, part).nonzero().flatten()) for part in parts)
-    return train, held, tested
-
-
-def split_graphs(
-    graphs: LabelledGraphs, valid: float, test: float, seed: int = 0
-) -> tuple[LabelledGraphs, LabelledGraphs, LabelledGraphs]:
-    """Training, validation and test graphs, every class in the same shares."""
-    return split(graphs, valid, test, seed)
 
 
 def _plain(graph: Data) -> Data:

@@ -56,6 +56,7 @@ class Source(Generic[AnyItems]):
         name: for file names and titles.
         train, valid, test: the items; ``valid`` may be empty.
         pairs: given pairs of train, valid and test, or None where pairs are sampled.
+        seen: further items of the training classes, where ``valid`` and ``test`` hold other classes.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Source(Generic[AnyItems]):
     valid: AnyItems
     test: AnyItems
     pairs: tuple[Pairs, Pairs, Pairs] | None = None
+    seen: AnyItems | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from xsiamese.data.items import Source, split
+from xsiamese.data.division import Division, divided
+from xsiamese.data.items import Source
 from xsiamese.data.pairs import ClassIndex, Pairs
 from xsiamese.data.tabular import Columns, Missing, Table, read_table
 from xsiamese.data.targets import CloseIndex, Target, closeness_width, target_of
@@ -71,6 +72,7 @@ def load_rows(
     valid: float = 0.1,
     test: float = 0.2,
     seed: int = 0,
+    by: Division | None = None,
 ) -> tuple[Source[LabelledRows], Columns]:
     """Reads a table, splits its rows and standardises them by the training rows.
 
@@ -84,6 +86,7 @@ def load_rows(
         without: columns that are left out.
         valid, test: shares of the rows, the same in every class.
         seed: of the split.
+        by: whether whole classes are held out, see :func:`~xsiamese.data.division.divided`; numbers are split by rows.
 
     Returns:
         The rows, and the columns that made features of them.
@@ -95,18 +98,22 @@ def load_rows(
     table = read_table(path, missing, needed=target)
     found = target_of(table, target)
     features = table.without([target, *without])
-    places = [
-        part.rows[:, 0]
-        for part in split(
-            LabelledRows(torch.arange(len(table))[:, None], found.labels, found.classes), valid, test, seed
-        )
-    ]
+    if found.numbers is not None:  # its labels are tenths of the values, not classes
+        if by == "classes":
+            raise ValueError(
+                f"split='classes': the target {target!r} is a number, and there are no classes to hold out"
+            )
+        by = "items"
+    numbered = LabelledRows(torch.arange(len(table))[:, None], found.labels, found.classes)
+    name = path.name.split(".")[0]
+    parts = divided(name, numbered, valid, test, seed, by)
+    places = [part.rows[:, 0] for part in (parts.train, parts.valid, parts.test, parts.seen) if part is not None]
     columns = Columns.of_table(features.take(places[0].tolist()))
     width = 0.0 if found.numbers is None else closeness_width(found.numbers[places[0]], close)
     with warnings.catch_warnings():
         warnings.filterwarnings("once", message=".*training did not see.*")
-        train, held, tests = (_rows(features, found, columns, width, part) for part in places)
-    return Source(path.name.split(".")[0], train, held, tests), columns
+        train, held, tests, *seen = (_rows(features, found, columns, width, part) for part in places)
+    return Source(name, train, held, tests, seen=next(iter(seen), None)), columns
 
 
 def _rows(table: Table, target: Target, columns: Columns, width: float, places: Tensor) -> LabelledRows:

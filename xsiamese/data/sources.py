@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from xsiamese.data.division import Division, divided
 from xsiamese.data.items import LabelledImages, split
 from xsiamese.data.items import Source as Source
 from xsiamese.zoo.cards import Preprocessing
@@ -22,6 +23,7 @@ def load(
     test: float | None = None,
     seed: int = 0,
     same_label: str = "1",
+    by: Division | None = None,
 ) -> Source[LabelledImages]:
     """Loads a data set by its name or path.
 
@@ -35,10 +37,14 @@ def load(
         test: the share of test images of a folder (0.1).
         seed: of the split.
         same_label: the label of a same pair in a CSV.
+        by: of a folder, whether whole classes are held out, see :func:`~xsiamese.data.division.divided`.
 
     Raises:
         ValueError: for an unknown set, with the nearest names; for an empty folder; for shares that leave nothing.
     """
+    path = Path(dataset)
+    if by is not None and not path.is_dir():
+        raise ValueError(f"split={by!r} is for a folder of class folders: {dataset} itself says what is held out")
     if dataset in ("MNIST", "FashionMNIST", "KMNIST"):
         train, tests = (torchvision_set(dataset, data, part, preprocessing) for part in (True, False))
         train, held, _ = split(train, valid or 0.0, 0.0, seed)
@@ -47,7 +53,6 @@ def load(
         from xsiamese.data import omniglot
 
         return Source(dataset, *omniglot.load(data, preprocessing.size, valid=valid or 0.0, seed=seed))
-    path = Path(dataset)
     if path.suffix.lower() == ".csv" and path.is_file():
         from xsiamese.data.table import load as load_table
 
@@ -63,9 +68,8 @@ def load(
         from xsiamese.data.folders import read_folders
 
         items = read_folders(path, preprocessing)
-        return Source(
-            path.resolve().name, *split(items, 0.1 if valid is None else valid, 0.1 if test is None else test, seed)
-        )
+        shares = 0.1 if valid is None else valid, 0.1 if test is None else test
+        return divided(path.resolve().name, items, *shares, seed, by)
     near = get_close_matches(dataset, NAMES, n=2) or [n for n in NAMES if n.lower() == dataset.lower()]
     hint = (
         f"did you mean {' or '.join(near)}?"

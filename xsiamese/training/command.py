@@ -31,6 +31,8 @@ class Options:
         patience: Stop after so many epochs without a better validation loss.
         valid_size: The share of images for validation.
         test_size: The share of images for testing, of a folder or a CSV.
+        split: What is held out for validation and testing: whole classes, or images of every class; classes where
+            there are at least 10, if left out.
         dimensions: Of the embedding.
         backbone: Of livieris: MobileNet, ResNet50, any torchvision name, or timm/NAME.
         weights: Of the backbone, for example DEFAULT; none if left out.
@@ -76,6 +78,7 @@ class Options:
     patience: int | None = None
     valid_size: float | None = None
     test_size: float | None = None
+    split: Literal["classes", "items"] | None = None
     dimensions: int | None = None
     backbone: str | None = None
     weights: str | None = None
@@ -179,6 +182,7 @@ def _named(given: Options, network: str | None, dataset: str | None) -> Settings
         "schedule",
         "clip",
         "patience",
+        "split",
         "same_label",
         "animation",
         "reduction",

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xsiamese.branches.intact import intact
 from xsiamese.data.items import Items
 from xsiamese.data.pairs import Pairs, fixed_pairs
-from xsiamese.model.decision import Decision
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
-from xsiamese.pairs.calibration import calibrate, equal_error_rate
+from xsiamese.pairs.calibration import Calibration, calibrate, supported
 from xsiamese.training.inputs import Images, Ready
+from xsiamese.training.quality import auc_interval, decisions, distance_auc, neighbour_accuracy
 from xsiamese.zoo.cards import Preprocessing
 
 
@@ -35,6 +36,82 @@ def _encoded(model: Any, parts: Iterable[Any], ready: Ready) -> Tensor:
         return torch.cat([model.encode(ready(part.to(device))).flatten(1).cpu() for part in parts])
 
 
+class Scored:
+    """How close a model finds pairs of items: of a factored model every item is encoded once.
+
+    Args:
+        model: on whose comparison the threshold is set.
+        ready: makes the items the model's input.
+    """
+
+    def __init__(self, model: PairModel, ready: Ready, batch: int = 256) -> None:
+        self.model, self.ready, self.batch = model, ready, batch
+        self._encoded: dict[int, tuple[Items, Tensor]] = {}  # with the items, so that no other ones get their id
+
+    def embeddings(self, items: Items) -> Tensor:
+        """Of all items, shape (items, dimensions)."""
+        if id(items) not in self._encoded:
+            self._encoded[id(items)] = items, embeddings(self.model, items, self.ready)
+        return self._encoded[id(items)][1]
+
+    def closeness(self, items: Items, pairs: Pairs) -> Tensor:
+        """The unclamped score of pairs of items, larger for closer, shape (pairs,), on the CPU.
+
+        Raises:
+            FloatingPointError: if a score is not finite.
+        """
+        if isinstance(self.model, SiameseModel):
+            z = self.embeddings(items)
+            found = closeness(self.model, z[pairs.a], z[pairs.b])
+        else:
+            found = pair_scores(self.model, items, pairs, self.ready, self.batch)
+        if wrong := int((~torch.isfinite(found)).sum()):
+            raise FloatingPointError(
+                f"the trained network's score is not finite for {wrong} of {len(found)} pairs: its training has "
+                "diverged; try a smaller lr or gradient clipping"
+            )
+        return found
+
+    def calibrated(self, items: Items, pairs: Pairs, on: str) -> Calibration:
+        """Sets the model's threshold where both error rates of these pairs are equal."""
+        close = self.closeness(items, pairs)[:, None]
+        try:
+            found = calibrate(lambda a, b: a[:, 0], close, close, pairs.same)
+        except ValueError as error:
+            raise ValueError(f"the threshold cannot be found on {on}: {error}") from error
+        self.threshold = self.model.closeness(found.threshold)
+        if isinstance(self.model, (SiameseModel, TwoInputModel)) and self.model.comparison is not None:
+            self.model.comparison.threshold_ = self.threshold
+        return found
+
+    def metrics(self, items: Items, pairs: Pairs) -> dict[str, Any]:
+        """What the decision at the threshold, and the score, are worth on these pairs."""
+        found = decisions(self.closeness(items, pairs), pairs.same, self.model.decision(self.threshold))
+        plain = {}
+        if isinstance(self.model, SiameseModel):
+            z = self.embeddings(items)
+            plain = {"roc_auc_distance": distance_auc(z[pairs.a], z[pairs.b], pairs.same)}
+        return {"threshold": self.threshold, **found, **plain}
+
+    def interval(self, items: Items, pairs: Pairs, seed: int) -> dict[str, Any]:
+        """The interval of the ROC-AUC."""
+        if not isinstance(self.model, SiameseModel):
+            return {}
+        return {"roc_auc_interval": auc_interval(self.closeness(items, pairs), pairs, seed)}
+
+    def nearest(self, train: Items, items: Items, neighbours: int) -> dict[str, float]:
+        """The accuracy of a vote of the nearest training items."""
+        if not isinstance(self.model, SiameseModel):
+            return {}
+        z_train, z = self.embeddings(train), self.embeddings(items)
+        found = neighbour_accuracy(z_train, train.labels, z, items.labels, neighbours)
+        return {f"{neighbours}_nn_accuracy": found}
+
+    def size(self, items: Items) -> dict[str, int]:
+        """How many numbers an embedding has."""
+        return {"dimensions": self.embeddings(items).shape[1]} if isinstance(self.model, SiameseModel) else {}
+
+
 def pair_scores(model: PairModel, items: Items, pairs: Pairs, ready: Ready, batch: int = 256) -> Tensor:
     """The scores of pairs of items by a model that is not factored, larger for closer, shape (pairs,), on the CPU."""
     device = next(model.parameters()).device
@@ -48,8 +125,6 @@ def pair_scores(model: PairModel, items: Items, pairs: Pairs, ready: Ready, batc
 
 def closeness(model: SiameseModel, z_a: Tensor, z_b: Tensor) -> Tensor:
     """The unclamped score of pairs of embeddings, larger for closer."""
-    import warnings
-
     comparison = model.comparison
     device = next(iter(comparison.parameters()), z_a).device
     with torch.no_grad(), warnings.catch_warnings():
@@ -68,6 +143,7 @@ def evaluate(
     preprocessing: Preprocessing | Ready,
     *,
     calibration: Items | None = None,
+    seen: Items | None = None,
     pairs: tuple[Pairs, Pairs] | None = None,
     count: int = 20_000,
     neighbours: int = 5,
@@ -82,6 +158,8 @@ def evaluate(
         test: items that the model has not seen.
         preprocessing: of both: of images, or what makes them the model's input.
         calibration: where the threshold is found (equal error rate); the training items by default.
+        seen: where ``test`` holds classes that the model was not trained on, further items of those that it was: they
+            are measured at the same threshold.
         pairs: calibration and test pairs; ``count`` fixed ones of each, half of them same, by default.
         count: how many pairs.
         neighbours: k of the nearest-neighbour accuracy.
@@ -89,136 +167,54 @@ def evaluate(
         noun: how the items are called in the result.
 
     Returns:
-        What JSON can hold: accuracy at the threshold (the mean of both kinds of pairs, so that their numbers do not
-            matter), confusion matrix
-        (rows different, same; columns called different, same), ROC-AUC of the score and of the Euclidean distance,
-        equal error rate of the
-        test pairs, nearest-neighbour accuracy (not for a table of pairs), for at most 500 test images the 95 %
-        confidence interval of the
-        ROC-AUC, numbers of pairs and images. Without what needs an embedding for a model that is not factored.
+        What JSON can hold: whether the test classes were trained on; accuracy at the threshold (the mean of both kinds
+        of pairs, so that their numbers do not matter), false acceptance and rejection rates with their 95 % Wilson
+        intervals, confusion matrix (rows different, same; columns called different, same), ROC-AUC of the score and of
+        the Euclidean distance, equal error rate of the test pairs, nearest-neighbour accuracy (of classes that were
+        trained on, not for a table of pairs), for at most 500 test images the 95 % confidence interval of the ROC-AUC,
+        the same of ``seen``, on what the threshold stands, numbers of pairs and images. Without what needs an embedding
+        for a model that is not factored.
+
+    Raises:
+        FloatingPointError: if the model's scores are not finite: its training has diverged.
     """
     ready = Images(preprocessing) if isinstance(preprocessing, Preprocessing) else preprocessing
     held = train if calibration is None or not len(calibration) else calibration
-    chosen = pairs or (fixed_pairs(held.labels, count, seed + 1), fixed_pairs(test.labels, count, seed + 2))
-    about = {"on": f"{'training' if held is train else 'validation'} {noun}"}
-    if not isinstance(model, SiameseModel):
-        return _evaluated(model, held, test, ready, chosen, about) | {
-            f"train_{noun}": len(train),
-            f"test_{noun}": len(test),
-        }
-    z_train, z_test = (embeddings(model, part, ready) for part in (train, test))
-    z_held = z_train if held is train else embeddings(model, held, ready)
-    found = calibrate(
-        SiameseModel(nn.Identity(), model.comparison), z_held[chosen[0].a], z_held[chosen[0].b], chosen[0].same
-    )
+    first, second = pairs or (fixed_pairs(held.labels, count, seed + 1), fixed_pairs(test.labels, count, seed + 2))
+    scored = Scored(model, ready)
+    on = f"{'training' if held is train else 'validation'} {noun}"
+    found = scored.calibrated(held, first, on)
+    few = support(found, on, None if pairs else len(torch.unique(held.labels)))
+    unseen = not bool(torch.isin(test.labels, train.labels).any())
+    told = {} if pairs else {"test_classes": "not seen in training" if unseen else "seen in training"}
+    interval = pairs is None and len(test) <= 500
+    about = {**told, **scored.metrics(test, second), **(scored.interval(test, second, seed) if interval else {})}
+    if not unseen and train is not test:
+        about |= scored.nearest(train, test, neighbours)
+    if seen is not None:
+        about["seen_classes"] = scored.metrics(seen, fixed_pairs(seen.labels, count, seed + 3))
+        about["seen_classes"] |= scored.nearest(train, seen, neighbours)
     return {
-        **pair_metrics(model, z_test, chosen[1], found.threshold),
-        **(
-            {}
-            if train is test
-            else {
-                f"{neighbours}_nn_accuracy": neighbour_accuracy(z_train, train.labels, z_test, test.labels, neighbours)
-            }
-        ),
-        **(
-            {}
-            if pairs or len(test) > 500
-            else {
-                "roc_auc_interval": auc_interval(closeness(model, *(z_test[i] for i in chosen[1][:2])), chosen[1], seed)
-            }
-        ),
-        "calibration": {"eer": found.eer, "pairs": found.same + found.different, **about},
+        **about,
+        "calibration": {"eer": found.eer, "pairs": found.same + found.different, "on": on, **few},
         f"train_{noun}": len(train),
         f"test_{noun}": len(test),
-        "dimensions": z_test.shape[1],
+        **scored.size(test),
     }
 
 
-def _evaluated(
-    model: PairModel, held: Items, test: Items, ready: Ready, chosen: tuple[Pairs, Pairs], about: dict[str, str]
-) -> dict[str, Any]:
-    """Calibrates and measures a model that is not factored."""
-    scores = [
-        pair_scores(model, items, pairs, ready)[:, None] for items, pairs in zip((held, test), chosen, strict=True)
-    ]
-    found = calibrate(lambda a, b: a[:, 0], scores[0], scores[0], chosen[0].same)
-    threshold = model.closeness(found.threshold)
-    if isinstance(model, TwoInputModel) and model.comparison is not None:
-        model.comparison.threshold_ = threshold
-    calibration = {"eer": found.eer, "pairs": found.same + found.different, **about}
-    return {
-        "threshold": threshold,
-        **decisions(scores[1][:, 0], chosen[1].same, model.decision(threshold)),
-        "calibration": calibration,
-    }
-
-
-def pair_metrics(model: SiameseModel, embeddings: Tensor, pairs: Pairs, threshold: float) -> dict[str, Any]:
-    """Accuracy at the threshold, confusion matrix, ROC-AUC and equal error rate of pairs of embeddings."""
-    from torchmetrics.functional.classification import binary_auroc
-
-    z_a, z_b, same = embeddings[pairs.a], embeddings[pairs.b], pairs.same
-    found = decisions(closeness(model, z_a, z_b), same, model.decision(threshold))
-    distance = (z_a - z_b).square().sum(1).sqrt()
-    return {"threshold": threshold, **found, "roc_auc_distance": float(binary_auroc(ranked(-distance), same.int()))}
-
-
-def decisions(score: Tensor, same: Tensor, decision: Decision) -> dict[str, Any]:
-    """Accuracy, ROC-AUC, equal error rate and confusion matrix of scores, larger for closer."""
-    from torchmetrics.functional.classification import binary_auroc, binary_confusion_matrix
-
-    alike = decision.alike(score)
-    eer, _ = equal_error_rate(score, same)
-    return {
-        "accuracy": float((alike[same].double().mean() + (~alike[~same]).double().mean()) / 2),
-        "roc_auc": float(binary_auroc(ranked(score), same.int())),
-        "eer": eer,
-        "confusion": binary_confusion_matrix(alike.int(), same.int()).tolist(),
-        "test_pairs": len(same),
-    }
-
-
-def ranked(score: Tensor) -> Tensor:
-    """The ranks of scores in (0, 1): torchmetrics squeezes anything else through a sigmoid, which ties large scores."""
-    values, place = torch.unique(score.double(), return_inverse=True)
-    ranks: Tensor = (place.double() + 0.5) / len(values)
-    return ranks
-
-
-def auc_interval(
-    score: Tensor, pairs: Pairs, seed: int = 0, resamples: int = 1000, level: float = 0.95
-) -> tuple[float, float]:
-    """The bootstrap confidence interval of the ROC-AUC over images: pairs that share an image are not independent.
-
-    A resample draws as many images with replacement as there are; a pair counts as often as the product of its two
-    images' draws.
-    """
-    items = int(max(pairs.a.max(), pairs.b.max())) + 1
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(items, (resamples, items), generator=generator)
-    times = torch.zeros(resamples, items).scatter_add_(1, drawn, torch.ones(resamples, items))
-    parts = torch.split(times, 100)
-    found = torch.cat([_weighted_auc(score, pairs.same, part[:, pairs.a] * part[:, pairs.b]) for part in parts])
-    limits = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
-    low, high = torch.quantile(found[torch.isfinite(found)], limits).tolist()
-    return low, high
-
-
-def _weighted_auc(score: Tensor, same: Tensor, weights: Tensor) -> Tensor:
-    """The ROC-AUC for each row of weights of the pairs, NaN where all same or all different pairs weigh nothing."""
-    values, place = torch.unique(score, return_inverse=True)
-    weight = weights.double()
-    apart = weight.new_zeros(len(weights), len(values)).index_add_(1, place[~same], weight[:, ~same])
-    below = apart.cumsum(1) - apart / 2  # a tie counts half
-    return (weight[:, same] * below[:, place[same]]).sum(1) / (weight[:, same].sum(1) * weight[:, ~same].sum(1))
-
-
-def neighbour_accuracy(z_train: Tensor, train: Tensor, z_test: Tensor, test: Tensor, neighbours: int = 5) -> float:
-    """The share of test items whose nearest training embeddings (Euclidean) vote for their class."""
-    from sklearn.neighbors import KNeighborsClassifier
-
-    classifier = KNeighborsClassifier(min(neighbours, len(z_train))).fit(z_train.numpy(), train.numpy())
-    return float(classifier.score(z_test.numpy(), test.numpy()))
+def support(found: Calibration, on: str, classes: int | None = None) -> dict[str, Any]:
+    """What error rates the pairs behind a threshold can support, with a warning where that is more than 1 %."""
+    far, frr = supported(found.different), supported(found.same)
+    if max(far, frr) > 0.01:
+        of = "" if classes is None else f" of {classes} classes"
+        warnings.warn(
+            f"the threshold stands on {found.different} different and {found.same} same pairs ({on}{of}): "
+            f"FAR below {far:.1%} and FRR below {frr:.1%} cannot be supported",
+            stacklevel=3,
+        )
+    counted = {} if classes is None else {"classes": classes}
+    return {**counted, "least_far": far, "least_frr": frr}
 
 
 def table(metrics: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ class Training(Modality):
 
     def load(self, valid: float | None) -> Source[LabelledGraphs]:
         of = self.settings
-        return load_graphs(of.dataset, of.data, valid=valid, test=of.test, seed=of.seed, **of.reading)
+        return load_graphs(of.dataset, of.data, valid=valid, test=of.test, seed=of.seed, by=of.split, **of.reading)
 
     def ready(self) -> Ready:
         return Ready()

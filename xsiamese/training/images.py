@@ -18,7 +18,16 @@ class Training(Modality):
 
     def load(self, valid: float | None) -> Source[LabelledImages]:
         of = self.settings
-        return load(of.dataset, of.data, of.pixels, valid=valid, test=of.test, seed=of.seed, same_label=of.same_label)
+        return load(
+            of.dataset,
+            of.data,
+            of.pixels,
+            valid=valid,
+            test=of.test,
+            seed=of.seed,
+            same_label=of.same_label,
+            by=of.split,
+        )
 
     def ready(self) -> Images:
         return Images(self.settings.pixels, self.settings.recipe.augment or None)

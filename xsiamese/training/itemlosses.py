@@ -20,6 +20,10 @@ class OnItems(Loss):
 
     kind = "items"
 
+    @property
+    def of_classes(self) -> bool:
+        return any(True for _ in self.parameters())  # weights, centres or proxies of the classes
+
     @abstractmethod
     def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of embeddings, shape (items, dimensions), with their classes, shape (items,)."""

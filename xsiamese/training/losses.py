@@ -29,6 +29,11 @@ class Loss(nn.Module, ABC):
     kind: ClassVar[Kind]
     embeddings: ClassVar[bool] = True
 
+    @property
+    def of_classes(self) -> bool:
+        """Whether it knows the training classes one by one, so that items of other classes have no loss."""
+        return False
+
     @abstractmethod
     def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         """The mean loss of the batch, a scalar."""

@@ -108,6 +108,7 @@ class Modality(ABC):
             source.test,
             self.ready(),
             calibration=source.valid,
+            seen=source.seen,
             seed=seed,
             pairs=pairs,
             noun=self.noun,

@@ -78,9 +78,10 @@ def train(settings: Settings) -> Trained:
         if settings.animation and hasattr(model, "encode")
         else None
     )
-    trainer, last = make_trainer(settings, stem, latent, validated=bool(len(source.valid)))
+    validated = watched(module, source)[0] == "valid"
+    trainer, last = make_trainer(settings, stem, latent, validated=validated)
     finished = fit(trainer, module, settings, source, last if settings.resume and last.is_file() else None)
-    best = trainer.checkpoint_callback.best_model_path if len(source.valid) and trainer.checkpoint_callback else ""  # type: ignore[attr-defined]
+    best = trainer.checkpoint_callback.best_model_path if validated and trainer.checkpoint_callback else ""  # type: ignore[attr-defined]
     if finished and best:
         module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
     model.eval().cpu()
@@ -215,12 +216,21 @@ def fit(
     return not trainer.interrupted
 
 
+def watched(module: SiameseModule, source: Source[Any]) -> tuple[str, Any]:
+    """The items of the second curve, and whose they are: of a loss that knows the training classes one by one, items of
+    these.
+    """
+    if module.loss.of_classes and source.seen is not None:
+        return "seen", source.seen
+    return ("valid", source.valid) if len(source.valid) else ("test", source.test)
+
+
 def batches(module: SiameseModule, settings: Settings, source: Source[Any]) -> tuple[Batches, Batches]:
     """Training batches, and fixed ones for the second curve: of validation items, or of test items where there are
     none.
     """
     size, kind, given = settings.recipe.batch_size, module.loss.kind, source.pairs
-    second = source.valid if len(source.valid) else source.test
+    second = watched(module, source)[1]
     if given is None and settings.recipe.given_pairs and kind == "pairs":
         given = tuple(  # type: ignore[assignment]
             anchor_pairs(part.labels, settings.iterations, settings.seed + i, part.classes) if len(part) else None
@@ -267,7 +277,7 @@ def artifacts(
             {**kind.described(), "epochs": metrics["epochs"], "metrics": metrics},
         )
     ]
-    second = "valid_loss" if len(source.valid) else "test_loss"
+    second = f"{watched(module, source)[0]}_loss"
     history = {"train_loss": module.history["train_loss"], second: module.history["valid_loss"]}
     for name, text in (
         ("metrics.json", json.dumps({**metrics, "history": history}, indent=2)),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from xsiamese.data.augment import Augment
+from xsiamese.data.division import Division
 from xsiamese.model.pair import PairModel
 from xsiamese.plot.latent import Reduction
 from xsiamese.training.module import Optimizer, Schedule
@@ -34,6 +35,8 @@ class Settings:
         patience: epochs without a better validation loss before training stops, or None; ``min_delta`` is what counts
             as better.
         valid, test: shares of validation and test images.
+        split: "classes" holds out whole classes for validation and testing, "items" the same share of every class; None
+            takes "classes" where there are at least 10.
         augment: of training images.
         arguments: of the network (dimensions, backbone, weights).
         preprocessing: instead of the card's.
@@ -68,6 +71,7 @@ class Settings:
     min_delta: float = 0.0
     valid: float | None = None
     test: float | None = None
+    split: Division | None = None
     augment: Augment | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     preprocessing: Preprocessing | None = None

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from xsiamese.data.division import Division
 from xsiamese.data.rows import LabelledRows, load_rows
 from xsiamese.data.sources import Source
 from xsiamese.data.tabular import Columns, read_table
@@ -55,7 +56,7 @@ class Training(Modality):
             seed=seed,
             noun=self.noun,
         )
-        del found["5_nn_accuracy"]
+        found.pop("5_nn_accuracy", None)
         return {**found, "close_within": source.train.width, **_neighbour_error(model, source, self.ready())}
 
     def _read(self, valid: float) -> tuple[Source[LabelledRows], Columns]:
@@ -73,15 +74,22 @@ class Training(Modality):
             valid,
             0.2 if of.test is None else of.test,
             of.seed,
+            of.split,
         )
 
 
 @lru_cache(maxsize=1)
 def _loaded(
-    path: Path, changed: int, how: tuple[tuple[str, Any], ...], valid: float, test: float, seed: int
+    path: Path,
+    changed: int,
+    how: tuple[tuple[str, Any], ...],
+    valid: float,
+    test: float,
+    seed: int,
+    by: Division | None,
 ) -> tuple[Source[LabelledRows], Columns]:
     """Every part of a training asks for the same rows."""
-    return load_rows(path, **dict(how), valid=valid, test=test, seed=seed)
+    return load_rows(path, **dict(how), valid=valid, test=test, seed=seed, by=by)
 
 
 def _neighbour_error(model: SiameseModel, source: Source[LabelledRows], ready: Ready) -> dict[str, float]:
