@@ -24,7 +24,7 @@ SIDES: dict[str, int] = {"first": 0, "second": 1}
 
 
 def encoder() -> nn.Sequential:
-    """A CNN of layers that every captum algorithm knows (LRP has no rule for Flatten)."""
+    """A CNN of layers that every captum algorithm knows (captum has no rule for Flatten)."""
     with torch.random.fork_rng():
         torch.manual_seed(3)
         layers = (
@@ -66,7 +66,6 @@ INPUT_LEVEL: dict[str, tuple[type[Any], dict[str, Any], bool]] = {
     "PairDeepLiftShap": (captum.DeepLiftShap, {}, True),
     "PairGuidedBackprop": (captum.GuidedBackprop, {}, False),
     "PairDeconvolution": (captum.Deconvolution, {}, False),
-    "PairLRP": (captum.LRP, {}, False),
     "PairFeatureAblation": (captum.FeatureAblation, {}, False),
     "PairOcclusion": (captum.Occlusion, {"sliding_window_shapes": (1, 2, 2)}, False),
     "PairFeaturePermutation": (captum.FeaturePermutation, {}, False),
@@ -85,12 +84,12 @@ LAYER_LEVEL: dict[str, tuple[type[Any], dict[str, Any], bool]] = {
     "PairLayerDeepLift": (captum.LayerDeepLift, {}, False),
     "PairLayerDeepLiftShap": (captum.LayerDeepLiftShap, {}, True),
     "PairLayerGradientShap": (captum.LayerGradientShap, {"n_samples": 6, "stdevs": 0.1}, True),
-    "PairLayerLRP": (captum.LayerLRP, {}, False),
     "PairLayerFeatureAblation": (captum.LayerFeatureAblation, {"layer_mask": LAYER_MASK}, False),
     "PairLayerFeaturePermutation": (captum.LayerFeaturePermutation, {"layer_mask": LAYER_MASK}, False),
     "PairGuidedGradCam": (captum.GuidedGradCam, {}, False),
 }
 CASES = {**INPUT_LEVEL, **LAYER_LEVEL}
+OURS = ("PairLRP", "PairLayerLRP")  # captum's is not of the score: see test_captum_truth.py
 
 
 class Swapped(nn.Module):
@@ -131,7 +130,7 @@ def raw(name: str, wrt: str, a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
         call["baselines"] = SAMPLES
     if wrt != "both":
         side = SIDES[wrt]
-        held = (a, b)[1 - side].clone().requires_grad_()  # LRP hooks the held branch, too
+        held = (a, b)[1 - side].clone().requires_grad_()  # DeepLIFT hooks the held branch, too
         inputs, call["additional_forward_args"] = (a, b)[side], (held,)
         call.update({k: call[k][side] for k in ("baselines", "feature_mask") if k in call})
     if name == "PairOcclusion" and wrt == "both":
@@ -186,7 +185,7 @@ def ours(name: str, model: Any, wrt: Literal["both", "first", "second"], **more:
 def test_every_captum_explainer_is_compared() -> None:
     import xsiamese_captum
 
-    assert {cls.__name__ for cls in xsiamese_captum.EXPLAINERS} == {*CASES, "PairNoiseTunnel"}
+    assert {cls.__name__ for cls in xsiamese_captum.EXPLAINERS} == {*CASES, "PairNoiseTunnel", *OURS}
 
 
 @pytest.mark.parametrize("wrt", ["both", "first", "second"])
@@ -306,11 +305,11 @@ def test_captum_alone_explains_the_last_call_only(name: str) -> None:
     assert (found - expected(name, "both")[0]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["PairDeepLift", "PairLRP"])
+@pytest.mark.parametrize("algorithm", [captum.DeepLift, captum.LRP])
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_captum_alone_refuses(name: str) -> None:
+def test_captum_alone_refuses(algorithm: type[Any]) -> None:
     with pytest.raises((RuntimeError, AssertionError)):
-        CASES[name][0](MODELS["shared"]()).attribute(INPUTS)
+        algorithm(MODELS["shared"]()).attribute(INPUTS)
 
 
 @pytest.mark.parametrize("name", ["PairLayerIntegratedGradients", "PairLayerFeatureAblation"])
@@ -353,12 +352,6 @@ def test_create_graph_of_a_layer_matches_finite_differences(name: str) -> None:
     explainer = xsiamese.explainers()[name](SiameseModel(smooth), "1")
     a, b = (t.requires_grad_() for t in problems.images(1, size=4))
     assert torch.autograd.gradcheck(lambda *pair: explainer.attribute(pair, create_graph=True), (a, b))
-
-
-def test_lrp_at_an_activation_says_what_to_do() -> None:
-    model = SiameseModel(problems.conv_encoder(), "dot")
-    with pytest.raises(ValueError, match="LRP keeps no relevance at a ReLU: choose the layer with weights"):
-        xsiamese.explainers()["PairLayerLRP"](model, "1").attribute(problems.images())
 
 
 @pytest.mark.parametrize("joint", [False, True])

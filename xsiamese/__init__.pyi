@@ -28,7 +28,6 @@ from xsiamese_captum.gradients import PairGuidedBackprop as PairGuidedBackprop
 from xsiamese_captum.gradients import PairGuidedGradCam as PairGuidedGradCam
 from xsiamese_captum.gradients import PairInputXGradient as PairInputXGradient
 from xsiamese_captum.gradients import PairIntegratedGradients as PairIntegratedGradients
-from xsiamese_captum.gradients import PairLRP as PairLRP
 from xsiamese_captum.gradients import PairSaliency as PairSaliency
 from xsiamese_captum.layered import PairInternalInfluence as PairInternalInfluence
 from xsiamese_captum.layered import PairLayerActivation as PairLayerActivation
@@ -41,7 +40,6 @@ from xsiamese_captum.layered import PairLayerGradCam as PairLayerGradCam
 from xsiamese_captum.layered import PairLayerGradientShap as PairLayerGradientShap
 from xsiamese_captum.layered import PairLayerGradientXActivation as PairLayerGradientXActivation
 from xsiamese_captum.layered import PairLayerIntegratedGradients as PairLayerIntegratedGradients
-from xsiamese_captum.layered import PairLayerLRP as PairLayerLRP
 from xsiamese_captum.noise import PairNoiseTunnel as PairNoiseTunnel
 from xsiamese_captum.perturbation import PairFeatureAblation as PairFeatureAblation
 from xsiamese_captum.perturbation import PairFeaturePermutation as PairFeaturePermutation
@@ -50,6 +48,8 @@ from xsiamese_captum.perturbation import PairLime as PairLime
 from xsiamese_captum.perturbation import PairOcclusion as PairOcclusion
 from xsiamese_captum.perturbation import PairShapleyValueSampling as PairShapleyValueSampling
 from xsiamese_captum.perturbation import PairShapleyValues as PairShapleyValues
+from xsiamese_captum.relevance import PairLRP as PairLRP
+from xsiamese_captum.relevance import PairLayerLRP as PairLayerLRP
 from xsiamese_counterfactual.graph import PairGraphEdits as PairGraphEdits
 from xsiamese_counterfactual.maps import DecisionMaps as DecisionMaps
 from xsiamese_counterfactual.maps import PairCounterfactualMaps as PairCounterfactualMaps

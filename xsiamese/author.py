@@ -12,6 +12,8 @@ from xsiamese.branches.layers import Layout as Layout
 from xsiamese.branches.layers import Tokens as Tokens
 from xsiamese.branches.layers import as_grid as as_grid
 from xsiamese.branches.record import record as record
+from xsiamese.branches.rules import Rule as Rule
+from xsiamese.branches.rules import Rules as Rules
 from xsiamese.branches.untied import untied as untied
 from xsiamese.door.hookspecs import hookimpl as hookimpl
 from xsiamese.explain.attribution import PairAttribution as PairAttribution

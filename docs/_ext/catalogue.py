@@ -265,8 +265,7 @@ def example(cls: Explainer) -> str:
     ]
     if any("halves" in option for option in chosen):
         lines += ["halves = (torch.arange(12) // 6).expand(1, 1, 12, 12)  # left half 0, right half 1"]
-    layer = "0" if cls.name == "layer_lrp" else "1"  # LRP has no rule at an activation
-    made = f'{cls.__name__}(model, layer="{layer}")' if cls.needs_layer else f"{cls.__name__}(model)"
+    made = f'{cls.__name__}(model, layer="1")' if cls.needs_layer else f"{cls.__name__}(model)"
     lines += ["", f"map_a, map_b = {made}.attribute({', '.join(['(a, b)', *chosen])})"]
     return "\n".join(lines)
 

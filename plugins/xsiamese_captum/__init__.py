@@ -14,7 +14,6 @@ from xsiamese_captum.gradients import (
     PairGuidedGradCam,
     PairInputXGradient,
     PairIntegratedGradients,
-    PairLRP,
     PairSaliency,
 )
 from xsiamese_captum.layered import (
@@ -29,7 +28,6 @@ from xsiamese_captum.layered import (
     PairLayerGradientShap,
     PairLayerGradientXActivation,
     PairLayerIntegratedGradients,
-    PairLayerLRP,
 )
 from xsiamese_captum.noise import PairNoiseTunnel
 from xsiamese_captum.perturbation import (
@@ -41,6 +39,7 @@ from xsiamese_captum.perturbation import (
     PairShapleyValues,
     PairShapleyValueSampling,
 )
+from xsiamese_captum.relevance import PairLayerLRP, PairLRP
 
 EXPLAINERS: tuple[type[PairAttribution], ...] = (
     PairDeconvolution,

@@ -101,21 +101,6 @@ class PairDeconvolution(Adapted):
     hooks = unique = True
 
 
-class PairLRP(Adapted):
-    """Layer-wise relevance propagation with captum's epsilon rule; the relevance of each layer is that of the next,
-    redistributed.
-
-    The relevance that enters each branch is the embedding times the score's gradient. Give other rules as
-    ``module.rule``.
-    """
-
-    name, algorithm = "lrp", captum.LRP
-    formula = r"R_j = \sum_k a_j w_{jk} R_k / (\sum_j a_j w_{jk} + \epsilon)"
-    reference = ("bach2015",)
-    hooks = unique = True
-    tie = differentiable = False
-
-
 class PairGuidedGradCam(Adapted):
     """Guided backpropagation times Grad-CAM, each branch with its own."""
 

@@ -99,16 +99,6 @@ class PairLayerGradientShap(_Layered):
     differentiable = False
 
 
-class PairLayerLRP(_Layered):
-    """The relevance that arrives at the layer in each branch, with captum's epsilon rule."""
-
-    name, algorithm = "layer_lrp", captum.LayerLRP
-    formula = r"R_j = \sum_k a_j w_{jk} R_k / (\sum_j a_j w_{jk} + \epsilon)"
-    reference = ("bach2015",)
-    unique = True
-    tie = differentiable = False
-
-
 class PairLayerFeatureAblation(_Layered):
     """What the score loses when a unit of one branch's layer is replaced by its baseline; ``layer_mask=(of a, of b)``
     groups units.

@@ -12,14 +12,12 @@ from typing import Any, ClassVar
 
 import torch
 from captum._utils.common import _run_forward
-from captum.attr import GradientAttribution
+from captum.attr import LRP, GradientAttribution
 from torch import Tensor, nn
 
-from xsiamese.branches.untied import Elsewhere
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.maps import Maps
 from xsiamese.kinds.side import Side, Wrt
-from xsiamese.model.comparison import Comparison
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import LOW_PRECISION
 
@@ -46,8 +44,6 @@ _PER_TENSOR = ("sliding_window_shapes", "strides", "feature_mask", "layer_mask",
 _CHATTER = (
     r"(?s).*(Setting (forward|backward)|required_grads has been set|[Ii]nternal batch size|Multiple layers provided).*"
 )
-# captum's LRP takes every module without children for a layer and wants a rule for it; plain gradients pass these
-_WITHOUT_RULE = (Comparison, Elsewhere, nn.Flatten, nn.Identity, nn.Unflatten)
 _ROWS = 16  # pairs in one pass of a perturbation method, where the user gives no number
 # pairs of graphs in one pass of a path, where the user gives no number: all steps at once take three times as long on a
 # CPU
@@ -62,7 +58,6 @@ class Adapted(PairAttribution):
         algorithm: the captum class.
         hooks: whether it hooks the model's modules, so that the two branches must be untied.
         unique: whether it cannot bear any module that is called twice.
-        tie: whether the untied branches may share parameters; False for an algorithm that changes weights.
         joint: whether it takes the layers of both branches at once, and moves both.
         input_level: for an algorithm with a layer whose maps are of the input.
         separable: whether the map of one side does not depend on the other side's moving.
@@ -71,7 +66,6 @@ class Adapted(PairAttribution):
     algorithm: ClassVar[type[Any]]
     hooks: ClassVar[bool] = False
     unique: ClassVar[bool] = False
-    tie: ClassVar[bool] = True
     joint: ClassVar[bool] = False
     input_level: ClassVar[bool] = False
     separable: ClassVar[bool] = False
@@ -141,14 +135,6 @@ class Adapted(PairAttribution):
             if self.input_level:
                 return [torch.zeros_like(leaf) for leaf in (batch.a, batch.b)[side].leaves]
             return torch.zeros_like(_activations(batch, self.layer)[0][side])
-        except AttributeError as error:  # captum's LRP at an activation, which has no rule
-            if "relevance" not in str(error):
-                raise
-            what = type(view).__name__
-            raise ValueError(
-                f"LRP keeps no relevance at a {what}: choose the layer with weights before it, whose relevance is "
-                "the same"
-            ) from error
         if not self.input_level:
             return _single(value)
         first = len(batch.a.leaves)
@@ -162,15 +148,11 @@ class Adapted(PairAttribution):
             self.layer if layered else None,
             layered=layered,
             unique=self.unique,
-            tie=self.tie and not low,
+            tie=not low,
             ports=not of_input,
         )
         if low:
             objective.in_float32()
-        if not self.tie:
-            for module in list(objective.modules()):
-                if isinstance(module, _WITHOUT_RULE) and not list(module.children()):
-                    module.add_module("_without_rule", nn.Dropout(0.0))
         return objective, layers
 
     def _run(
@@ -181,7 +163,7 @@ class Adapted(PairAttribution):
         if self.hooks and batch.leaves[0].dtype in LOW_PRECISION:
             moved, baselines, arguments = _float32(moved), _float32(baselines), _float32(arguments)
         if self.unique and not batch.create_graph:
-            # DeepLIFT's and LRP's hooks need a graph all the way, also through the side that is held
+            # DeepLIFT's hooks need a graph all the way, also through the side that is held
             moved = tuple(leaf.detach().requires_grad_() for leaf in moved)
             arguments = tuple(
                 v.detach().requires_grad_() if isinstance(v, Tensor) and v.is_floating_point() else v for v in arguments
@@ -244,11 +226,19 @@ def adapt(algorithm: type[Any], name: str | None = None, **declaration: Any) -> 
         name: the name of the new class; "Pair" and the algorithm's own if left out.
         **declaration: class attributes of :class:`Adapted` and :class:`~xsiamese.explain.attribution.PairAttribution`.
 
+    Raises:
+        ValueError: if it is captum's LRP, which is not that of a pair's score.
+
     Example:
         >>> from captum.attr import InputXGradient
         >>> adapt(InputXGradient).__name__
         'PairInputXGradient'
     """
+    if issubclass(algorithm, LRP):
+        raise ValueError(
+            f"captum's {algorithm.__name__} starts from the score times its gradient, which is no relevance of a "
+            "comparison: take PairLRP or PairLayerLRP"
+        )
     name = name or f"Pair{algorithm.__name__}"
     needs_layer = "layer" in inspect.signature(algorithm.__init__).parameters
     attributes = {

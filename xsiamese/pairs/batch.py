@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.record import LayerPair, Recording, record, replaced
-from xsiamese.branches.untied import outputs_of, untie_repeats, untied, with_ports
+from xsiamese.branches.relevance import Relevance, propagating
+from xsiamese.branches.rules import Rules
+from xsiamese.branches.untied import Views, outputs_of, untie_repeats, untied, with_ports
 from xsiamese.kinds.catalogue import kind
 from xsiamese.kinds.places import Places
-from xsiamese.model.pair import SiameseModel, TwoInputModel
+from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.split import Split
@@ -139,11 +141,7 @@ class PairBatch(Pairs):
             tie: whether the copy shares the parameters.
             ports: whether a layer that returns more than a tensor is stood for by a module that returns its first.
         """
-        if isinstance(self.model, TwoInputModel) and not isinstance(self.model.model, nn.Module):
-            raise ValueError(
-                "this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, "
-                "or use SiameseModel"
-            )
+        self._check_modules()
         if self.split_.stacked:
             apart = self.laid_out(Split(self.split_.pairs))
             return apart.untied(layer, layered=layered, unique=unique, tie=tie, ports=ports)
@@ -170,6 +168,35 @@ class PairBatch(Pairs):
             untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
         return views.model, pairs
 
+    @contextmanager
+    def propagating(self, rules: Rules, layer: Layer = None) -> Iterator[tuple[Self, Layer, Relevance]]:
+        """These pairs on a copy of the model through which gradients are relevances over values.
+
+        What encodes the two sides propagates relevance; the comparison is differentiated, so that the relevance that
+        enters a branch is the embedding times the gradient of the score. Also ``layer`` is given as it is in the copy.
+        """
+        self._check_modules()
+        views = untied(self.model, [])
+        model = cast(PairModel, views.model)
+        here = replace(self, model=model, plans={}, split_=Split(self.split_.pairs))
+        if isinstance(model, SiameseModel):
+            roots = list(dict.fromkeys(model.encoders))
+        else:
+            shared = find_plan(self, None, layered=False).shared
+            roots = [_in_copy(module, views) for module in shared] or [
+                cast(nn.Module, cast(TwoInputModel, model).model)
+            ]
+        with propagating(roots, rules, here.moved) as relevance:
+            yield here, _in_copy(layer, views), relevance
+
+    def _check_modules(self) -> None:
+        """Refuses a model whose modules cannot be seen."""
+        if isinstance(self.model, TwoInputModel) and not isinstance(self.model.model, nn.Module):
+            raise ValueError(
+                "this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, "
+                "or use SiameseModel"
+            )
+
     def _checked_calls(self, views: Objective, layers: LayerPair, name: str) -> dict[nn.Module, list[Any]]:
         """What every module returns on one pair; refuses a layer that a branch calls never or more than once, before
         any work is done.
@@ -186,3 +213,13 @@ class PairBatch(Pairs):
                     "layer called once a branch"
                 )
         return outputs
+
+
+def _in_copy(layer: Any, views: Views) -> Any:
+    """What a layer, given in any way, is in a copy of the model."""
+    if isinstance(layer, nn.Module):
+        found = views.of((layer, layer))
+        if found is None:
+            raise ValueError(f"layer {type(layer).__name__} is not a submodule of the model: register it there")
+        return found[0]
+    return type(layer)(_in_copy(one, views) for one in layer) if isinstance(layer, (tuple, list)) else layer

@@ -1,0 +1,130 @@
+r"""Layer-wise relevance propagation as back-propagation: inside :func:`propagating` a gradient is relevance over value.
+
+Write :math:`R_k = z_k G_k` for the relevance of an output, where :math:`G_k` is what arrives by back-propagation. A
+layer whose output is :math:`p_k \lfloor z_k / p_k \rfloor`, the same value with another graph, passes back :math:`G_j =
+\sum_k (\partial p_k / \partial a_j) R_k / p_k`, and :math:`R_j = a_j G_j` is the rule of denominator :math:`p_k`. So
+what enters at the top is the derivative of whatever is differentiated (a score, or each dimension of an embedding), and
+ReLUs, pooling, sums and views need nothing done: they pass relevance on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+from xsiamese.branches.rules import Affine, Rule, Rules, affine, fused
+
+_CURVED = (nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.SELU, nn.CELU, nn.Softplus, nn.Hardswish)
+_DIFFERENTIATED = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.Embedding, nn.PReLU)
+
+
+class Relevance:
+    """What propagates relevance through a model for the time of one pass."""
+
+    def __init__(self, rules: Rules, inputs: Sequence[Tensor]) -> None:
+        self.rules = rules
+        self.inputs = inputs
+        self._boxed: set[int] = set()
+        self._sources: dict[int, tuple[Rule, Affine, Tensor, Tensor]] = {}
+
+    def maps(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+        """The relevance of each input from its gradient.
+
+        Raises:
+            ValueError: if a box is asked for and some input reaches no layer as it is.
+        """
+        if self.rules.box is None:
+            return [x * g for x, g in zip(self.inputs, gradients, strict=True)]
+        if self._boxed < {_place(x) for x in self.inputs}:
+            raise ValueError(
+                "box= is for a model whose first linear layer or convolution gets the input as it is: this one changes "
+                "it before; leave out box="
+            )
+        return list(gradients)
+
+    def hook(self, module: nn.Module, name: str) -> Any:
+        """What changes the graph of a module's output, or None where a gradient is right.
+
+        Raises:
+            ValueError: if there is no rule for a module with parameters of its own.
+        """
+        rule = self.rules.of(name)
+        if rule == "gradient":
+            return None
+        if affine(module) is not None:
+            return lambda module, inputs, output: self._affine(affine(module), inputs[0], output, rule)
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
+            return self._batch_norm
+        if isinstance(module, nn.LayerNorm):
+            return _layer_norm
+        if isinstance(module, _CURVED):
+            return lambda _, inputs, output: self.rules.passed_on(inputs[0], output)
+        if isinstance(module, (nn.MultiheadAttention, nn.RNNBase)) or (
+            not list(module.children()) and list(module.parameters()) and not isinstance(module, _DIFFERENTIATED)
+        ):
+            raise ValueError(
+                f"LRP has no rule for {name!r}, a {type(module).__name__}: rule={{{name!r}: 'gradient'}} takes its "
+                "gradient instead"
+            )
+        return None
+
+    def _affine(self, layer: Affine | None, a: Tensor, z: Tensor, rule: Rule) -> Tensor:
+        assert layer is not None
+        if self.rules.box is not None and _place(a) in {_place(x) for x in self.inputs}:
+            self._boxed.add(_place(a))
+            return self.rules.boxed(layer, a, z)
+        found = self.rules.shared_out(rule, layer, a, z)
+        self._sources[id(found)] = (rule, layer, a, found)  # holds the tensor, so that its id stays its own
+        return found
+
+    def _batch_norm(self, norm: Any, inputs: tuple[Tensor, ...], z: Tensor) -> Tensor:
+        """With the layer before it, a batch normalisation is one layer; else it is differentiated."""
+        if id(inputs[0]) not in self._sources or norm.running_mean is None:
+            return z
+        rule, layer, a, _ = self._sources[id(inputs[0])]
+        return self.rules.shared_out(rule, fused(layer, norm), a, z)
+
+
+@contextmanager
+def propagating(roots: Sequence[nn.Module], rules: Rules, inputs: Sequence[Tensor] = ()) -> Iterator[Relevance]:
+    """Inside the block, gradients through ``roots`` are relevances over values.
+
+    Args:
+        roots: the modules that propagate relevance, with all that is inside them.
+        rules: which rule each layer follows, by its dotted name below its root.
+        inputs: what enters the model, for the rule of the box.
+
+    Example:
+        >>> import torch
+        >>> layer, x = nn.Linear(2, 1, bias=False), torch.tensor([[1.0, 2.0]], requires_grad=True)
+        >>> _ = nn.init.constant_(layer.weight, 3.0)
+        >>> with propagating([layer], Rules("gamma")) as relevance:
+        ...     gradient, = torch.autograd.grad(layer(x).sum(), x)
+        >>> (x * gradient).tolist()
+        [[3.0, 6.0]]
+    """
+    relevance = Relevance(rules, inputs)
+    hooks = {module: relevance.hook(module, name) for root in roots for name, module in root.named_modules()}
+    with ExitStack() as stack:
+        for module, hook in hooks.items():
+            if hook is not None:
+                stack.callback(module.register_forward_hook(hook).remove)
+        yield relevance
+
+
+def _layer_norm(norm: nn.Module, inputs: tuple[Tensor, ...], z: Tensor) -> Tensor:
+    """Layer normalisation with its standard deviation as a constant (Ali et al. 2022)."""
+    assert isinstance(norm, nn.LayerNorm)
+    axes = tuple(range(-len(norm.normalized_shape), 0))
+    centred = inputs[0] - inputs[0].mean(axes, keepdim=True)
+    scaled = centred * (centred.detach().square().mean(axes, keepdim=True) + norm.eps).rsqrt()
+    scaled = scaled if norm.weight is None else scaled * norm.weight
+    return scaled if norm.bias is None else scaled + norm.bias
+
+
+def _place(tensor: Tensor) -> int:
+    """Where a tensor's numbers lie: the same for all views of one."""
+    return tensor.untyped_storage().data_ptr()
