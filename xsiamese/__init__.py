@@ -15,6 +15,7 @@ from xsiamese.door.hookspecs import hookimpl as hookimpl
 from xsiamese.door.registry import public_names as public_names
 from xsiamese.explain.attribution import PairAttribution as PairAttribution
 from xsiamese.explain.catalogue import explainers as explainers
+from xsiamese.explain.found import Found as Found
 from xsiamese.model.comparison import Comparison as Comparison
 from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel
@@ -25,6 +26,7 @@ from xsiamese.pairs.batch import PairBatch as PairBatch
 from xsiamese.pairs.calibration import Calibration as Calibration
 from xsiamese.pairs.calibration import calibrate as calibrate
 from xsiamese.result.explanation import PairExplanation as PairExplanation
+from xsiamese.result.explanation import load as load
 from xsiamese.result.matrix import Match as Match
 from xsiamese.result.matrix import PairMatrix as PairMatrix
 

@@ -8,6 +8,7 @@ from xsiamese.door.hookspecs import hookimpl as hookimpl
 from xsiamese.door.registry import public_names as public_names
 from xsiamese.explain.attribution import PairAttribution as PairAttribution
 from xsiamese.explain.catalogue import explainers as explainers
+from xsiamese.explain.found import Found as Found
 from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
 from xsiamese.model.comparison import Comparison as Comparison
 from xsiamese.model.decision import Decision as Decision
@@ -18,6 +19,7 @@ from xsiamese.pairs.batch import PairBatch as PairBatch
 from xsiamese.pairs.calibration import Calibration as Calibration
 from xsiamese.pairs.calibration import calibrate as calibrate
 from xsiamese.result.explanation import PairExplanation as PairExplanation
+from xsiamese.result.explanation import load as load
 from xsiamese.result.matrix import Match as Match
 from xsiamese.result.matrix import PairMatrix as PairMatrix
 from xsiamese_captum.gradients import PairDeconvolution as PairDeconvolution
@@ -50,13 +52,13 @@ from xsiamese_captum.perturbation import PairShapleyValueSampling as PairShapley
 from xsiamese_captum.perturbation import PairShapleyValues as PairShapleyValues
 from xsiamese_captum.relevance import PairLRP as PairLRP
 from xsiamese_captum.relevance import PairLayerLRP as PairLayerLRP
+from xsiamese_counterfactual.explanation import CounterfactualExplanation as CounterfactualExplanation
 from xsiamese_counterfactual.graph import PairGraphEdits as PairGraphEdits
 from xsiamese_counterfactual.maps import DecisionMaps as DecisionMaps
 from xsiamese_counterfactual.maps import PairCounterfactualMaps as PairCounterfactualMaps
 from xsiamese_counterfactual.mask import PairMinimalMask as PairMinimalMask
 from xsiamese_counterfactual.result import Counterfactual as Counterfactual
 from xsiamese_counterfactual.result import Edit as Edit
-from xsiamese_counterfactual.search import CounterfactualExplanation as CounterfactualExplanation
 from xsiamese_counterfactual.search import PairCounterfactual as PairCounterfactual
 from xsiamese_counterfactual.swap import PairRegionSwap as PairRegionSwap
 from xsiamese_counterfactual.tabular import PairTabularCounterfactual as PairTabularCounterfactual
@@ -77,6 +79,7 @@ from xsiamese_graph.occlusion import PairGraphOcclusion as PairGraphOcclusion
 from xsiamese_invariance.descent import Descent as Descent
 from xsiamese_invariance.diagnostics import Convergence as Convergence
 from xsiamese_invariance.explainer import RobustPairExplainer as RobustPairExplainer
+from xsiamese_invariance.explanation import RobustExplanation as RobustExplanation
 from xsiamese_invariance.instability import ReferenceInstability as ReferenceInstability
 from xsiamese_invariance.instability import reference_instability as reference_instability
 from xsiamese_invariance.invariance import Invariance as Invariance
@@ -97,6 +100,7 @@ __all__ = [
     "DecisionMaps",
     "Descent",
     "Edit",
+    "Found",
     "Invariance",
     "InvarianceLearner",
     "Match",
@@ -153,6 +157,7 @@ __all__ = [
     "PairTabularCounterfactual",
     "PairXGradCAM",
     "ReferenceInstability",
+    "RobustExplanation",
     "RobustPairExplainer",
     "SiameseModel",
     "Tokens",
@@ -165,6 +170,7 @@ __all__ = [
     "grid_units",
     "hookimpl",
     "leave_one_out",
+    "load",
     "public_names",
     "record",
     "reference_instability",

@@ -20,6 +20,7 @@ from xsiamese.explain.attribution import PairAttribution as PairAttribution
 from xsiamese.explain.captum import Adapted as Adapted
 from xsiamese.explain.captum import adapt as adapt
 from xsiamese.explain.catalogue import explainers as explainers
+from xsiamese.explain.found import Found as Found
 from xsiamese.explain.maps import Maps as Maps
 from xsiamese.explain.maps import join as join
 from xsiamese.kinds.catalogue import side as side
@@ -46,6 +47,8 @@ from xsiamese.pairs.deletion import values_without as values_without
 from xsiamese.pairs.objective import Objective as Objective
 from xsiamese.pairs.objective import check_fit as check_fit
 from xsiamese.result import stored as stored
+from xsiamese.result.columns import Column as Column
+from xsiamese.result.columns import Packable as Packable
 from xsiamese.result.explanation import PairExplanation as PairExplanation
 from xsiamese.result.matrix import Match as Match
 from xsiamese.result.matrix import PairMatrix as PairMatrix

@@ -78,7 +78,6 @@ class PairNoiseTunnel(PairAttribution):
             parts=batch.a.parts or None,
             **options,
         )
-        self.layer_names_ = inner.layer_names_
         first, second = (
             side.unwrapped(found, inner.of_layer) for side, found in zip((batch.a, batch.b), maps, strict=True)
         )

@@ -91,7 +91,7 @@ class Deletions:
 
 
 @dataclass(frozen=True)
-class Found:
+class Outcome:
     """The best set of deletions, in the order in which they are made, and how sure it is.
 
     Attributes:
@@ -107,7 +107,7 @@ class Found:
     tried: int
 
 
-def fewest(options: Deletions, decision: Decision, most: int, exact: int, budget: int, beam: int) -> Found:
+def fewest(options: Deletions, decision: Decision, most: int, exact: int, budget: int, beam: int) -> Outcome:
     """The smallest set that flips the decision, or else the one that comes nearest.
 
     Args:
@@ -143,8 +143,8 @@ def fewest(options: Deletions, decision: Decision, most: int, exact: int, budget
             best, reached = kept[:1], float(gained[top[0]])
         if goal.met(reached):
             chosen = best[0] if everything else pruned(options, goal, best[0])
-            return Found(ordered(options, goal, chosen), True, int(chosen.sum()) <= tried + 1, tried)
-    return Found(ordered(options, goal, best[0]), False, False, tried)
+            return Outcome(ordered(options, goal, chosen), True, int(chosen.sum()) <= tried + 1, tried)
+    return Outcome(ordered(options, goal, best[0]), False, False, tried)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -65,7 +65,7 @@ def draw_maps(found: DecisionMaps, preprocessing: Any = None) -> Figure:
     figure.set_size_inches(12, 2.2 * pairs + 0.6)
     figure.set_layout_engine("constrained")
     axes = figure.subplots(pairs, 6, squeeze=False)
-    grown = cast("DecisionMaps", found.upsample())
+    grown = found.upsample()
     published = found.form == "livieris"
     for i in range(pairs):
         parts = (grown.factual, grown.counterfactual)

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from xsiamese.author import Decision, PairBatch, Side, of_side
+from xsiamese.author import Decision, Found, PairBatch, Side, of_side
 from xsiamese_counterfactual.decision import unclamped
-from xsiamese_counterfactual.deletions import Delete, Deletions, Found, Part, fewest
+from xsiamese_counterfactual.deletions import Delete, Deletions, Outcome, Part, fewest
 from xsiamese_counterfactual.result import Counterfactual, Edit
 from xsiamese_counterfactual.search import SIDE_NAMES, PairCounterfactual, pairs_of
 
@@ -57,21 +57,18 @@ class PairGraphEdits(PairCounterfactual):
     removes: ClassVar[bool] = True
     symmetric: ClassVar[bool] = False  # of sets that do equally well the first is taken
 
-    def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Any:
-        """The closeness that each deletion takes away: on the edges, or shared between their ends where nodes are asked
-        for.
+    def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Found:
+        """What flips each decision, and the closeness that each deletion takes away: on the edges, or shared between
+        their ends where nodes are asked for.
         """
+        moving = batch.objective.moving
         with unclamped():
-            found = self.search_sides(batch, self.decision(), **options)
+            found = self.search(batch, self.decision(), moving[0] if len(moving) == 1 else EITHER, **options)
         maps = []
         for side, name in ((batch.a, "a"), (batch.b, "b")):
             rows = [spread_on(one, side.slice(i, i + 1), name) for i, one in enumerate(found)]
             maps.append(side.result([torch.cat(column) for column in zip(*rows, strict=True)]))
-        return tuple(maps)
-
-    def search_sides(self, batch: PairBatch, decision: Decision, **options: Any) -> list[Counterfactual]:
-        moving = batch.objective.moving
-        return self.search(batch, decision, moving[0] if len(moving) == 1 else EITHER, **options)
+        return Found((maps[0], maps[1]), columns={"counterfactuals": found})
 
     def search(
         self,
@@ -118,7 +115,7 @@ class PairGraphEdits(PairCounterfactual):
         return found
 
 
-def verified(options: Deletions, decision: Decision, found: Found, most: int, delete: Delete) -> Counterfactual:
+def verified(options: Deletions, decision: Decision, found: Outcome, most: int, delete: Delete) -> Counterfactual:
     """The result as the model itself sees it, on graphs built anew."""
     from torch_geometric.data import Batch
 
@@ -168,7 +165,7 @@ def spread_on(found: Counterfactual, side: Side, name: str) -> list[Tensor]:
     return graph.on(side, nodes, edges)
 
 
-def why(found: Found, most: int, count: int, delete: Delete) -> str:
+def why(found: Outcome, most: int, count: int, delete: Delete) -> str:
     """Why nothing flipped."""
     parts = {"edges": "edges", "nodes": "nodes", "both": "edges and nodes"}[delete]
     if not count:

@@ -3,148 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairBatch, PairExplanation, as_grid
-from xsiamese_counterfactual.decision import DecisionExplainer, unclamped
+from xsiamese.author import Found, PairBatch, PairExplanation, as_grid
+from xsiamese_counterfactual.decision import DecisionExplainer
 
 Form = Literal["signed", "livieris"]
 
 
-class PairCounterfactualMaps(DecisionExplainer):
-    r"""Factual and counterfactual Grad-CAM: what speaks for the decision on a pair, and what speaks against it, on both
-    images.
-
-    :meth:`attribute` gives the signed map of closeness, each side from its own activations and its own gradients.
-    :meth:`explain` splits
-    it by the decision: on a pair called alike what pulls together is factual and what pushes apart is counterfactual;
-        on a pair called
-    different it is the other way round. The two parts add up to the whole map.
-
-    ``explain(..., form="livieris")`` gives the maps of Livieris et al. 2023: with the distance d and :math:`D = \min(d,
-    1)` the factual map is
-    :math:`\mathrm{relu}` of Grad-CAM on D, the counterfactual one :math:`\mathrm{relu}` of Grad-CAM on 1 - D, each
-    divided by its maximum. The
-    published code gives the second image the first one's gradients, and divides 0 by 0 where d exceeds 1; here each
-    branch has its own
-    gradients, and d is not clamped.
-
-    Args:
-        threshold: where the decision turns, in the units of the unclamped score; None takes the comparison's calibrated
-            one.
-
-    Example:
-        >>> from xsiamese import SiameseModel
-        >>> from torch import nn
-        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        >>> maps = PairCounterfactualMaps(SiameseModel(encoder, "euclidean"), layer="1", threshold=0.5)
-        >>> found = maps.explain((torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)))
-        >>> torch.equal(found.factual[0] + found.counterfactual[0], found.maps[0])
-        True
-    """
-
-    name = "counterfactual_maps"
-    formula = (
-        r"M = \sum_k \Big(\tfrac{1}{hw} \sum_{ij} \frac{\partial s}{\partial A_{kij}}\Big) A_k, \quad M = M^{+} + M^{-}"
-    )
-    reference = ("livieris2023", "selvaraju2017")
-    modalities: ClassVar[frozenset[str]] = frozenset({"image"})
-    needs_layer: ClassVar[bool] = True
-
-    def compute(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
-        """The signed maps of closeness, (pairs, 1, h, w) or (pairs, 1, tokens)."""
-        both = batch.one_sided("both")
-        with both.record(self.layer) as recording:
-            value = both.value()
-        if len(recording.layers) != 1:
-            raise ValueError(f"{type(self).__name__} takes one layer, not {len(recording.layers)}")
-        activations, gradients = recording.activations[0], recording.gradients(value, both.create_graph)[0]
-        maps = []
-        for side in (0, 1):
-            activation, slope = as_grid(activations[side], self.layout), as_grid(gradients[side], self.layout)
-            weight = (
-                slope.flatten(2).mean(2).reshape(*slope.shape[:2], *[1] * (slope.dim() - 2))
-                if slope.dim() > 2
-                else slope
-            )
-            maps.append((weight * activation).sum(1, keepdim=True) * (side in batch.objective.moving))
-        return maps[0], maps[1]
-
-    def explain(
-        self,
-        inputs: Sequence[Any] | Mapping[str, Any],
-        target: Any = None,
-        *,
-        ids: Sequence[tuple[str, str]] | None = None,
-        form: Form = "signed",
-        **kwargs: Any,
-    ) -> DecisionMaps:
-        """The signed maps with their factual and counterfactual parts.
-
-        Args:
-            inputs: the two sides (a, b).
-            target: must be None: the maps are about the decision.
-            ids: two names for each pair.
-            form: "signed", or "livieris" as published (needs a distance, and no threshold).
-            **kwargs: see :meth:`attribute`.
-
-        Raises:
-            ValueError: if no threshold is known, a target is given, or the published form is asked for of a similarity.
-        """
-        if target is not None:
-            raise ValueError("factual and counterfactual maps are about the model's decision: leave out target")
-        if form not in get_args(Form):
-            raise ValueError(f"form={form!r}: 'signed' or 'livieris' is needed")
-        if form == "livieris" and self.model.higher_is_closer:
-            raise ValueError(
-                "form='livieris' is about a distance D and 1 - D, and this model's score is a similarity: use "
-                "form='signed'"
-            )
-        decision = None if form == "livieris" and self.threshold is None else self.decision()
-        base = super().explain(inputs, ids=ids, **kwargs)
-        alike: tuple[bool, ...] = ()
-        if decision is not None:
-            with (
-                self.prepared(inputs, additional_forward_args=kwargs.get("additional_forward_args")) as batch,
-                unclamped(),
-                torch.no_grad(),
-            ):
-                alike = tuple(decision.alike(batch.value()).tolist())
-        return DecisionMaps(
-            **{f.name: getattr(base, f.name) for f in fields(base)},
-            alike=alike,
-            threshold=decision.threshold if decision else None,
-            form=form,
-        )
-
-
-@dataclass(frozen=True)
 class DecisionMaps(PairExplanation):
-    """Signed maps with what speaks for the decision (:attr:`factual`) and against it (:attr:`counterfactual`).
+    """Signed maps with what speaks for the decision (:attr:`factual`) and against it (:attr:`counterfactual`)."""
 
-    Attributes:
-        alike: which pairs the model calls alike.
-        threshold: where the decision turns, in the units of the unclamped score.
-        form: "signed", or "livieris".
-    """
+    @property
+    def alike(self) -> tuple[bool, ...]:
+        """Which pairs the model calls alike, () where no threshold is known."""
+        return tuple(bool(one) for one in self.columns.get("alike", ()))
 
-    alike: tuple[bool, ...] = ()
-    threshold: float | None = None
-    form: Form = "signed"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "alike", tuple(self.alike))
-        super().__post_init__()
-
-    def __getitem__(self, index: int | slice) -> DecisionMaps:
-        part = super().__getitem__(index)
-        assert isinstance(part, DecisionMaps)
-        return replace(part, alike=self.alike[index if isinstance(index, slice) else slice(index, index + 1 or None)])
+    @property
+    def form(self) -> str:
+        """ "signed", or "livieris"."""
+        return str(self.parameters.get("form", "signed"))
 
     @property
     def factual(self) -> tuple[Tensor, Tensor]:
@@ -193,3 +74,98 @@ class DecisionMaps(PairExplanation):
         from xsiamese_counterfactual.drawing import draw_maps
 
         return draw_maps(self if pair is None else self[pair], options.get("preprocessing"))
+
+
+class PairCounterfactualMaps(DecisionExplainer):
+    r"""Factual and counterfactual Grad-CAM: what speaks for the decision on a pair, and what speaks against it, on both
+    images.
+
+    :meth:`attribute` gives the signed map of closeness, each side from its own activations and its own gradients.
+    :meth:`explain` splits
+    it by the decision: on a pair called alike what pulls together is factual and what pushes apart is counterfactual;
+        on a pair called
+    different it is the other way round. The two parts add up to the whole map.
+
+    ``explain(..., form="livieris")`` gives the maps of Livieris et al. 2023: with the distance d and :math:`D = \min(d,
+    1)` the factual map is
+    :math:`\mathrm{relu}` of Grad-CAM on D, the counterfactual one :math:`\mathrm{relu}` of Grad-CAM on 1 - D, each
+    divided by its maximum. The
+    published code gives the second image the first one's gradients, and divides 0 by 0 where d exceeds 1; here each
+    branch has its own
+    gradients, and d is not clamped.
+
+    Args:
+        threshold: where the decision turns, in the units of the unclamped score; None takes the comparison's calibrated
+            one.
+
+    Example:
+        >>> from xsiamese import SiameseModel
+        >>> from torch import nn
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> maps = PairCounterfactualMaps(SiameseModel(encoder, "euclidean"), layer="1", threshold=0.5)
+        >>> found = maps.explain((torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8)))
+        >>> torch.equal(found.factual[0] + found.counterfactual[0], found.maps[0])
+        True
+    """
+
+    name = "counterfactual_maps"
+    formula = (
+        r"M = \sum_k \Big(\tfrac{1}{hw} \sum_{ij} \frac{\partial s}{\partial A_{kij}}\Big) A_k, \quad M = M^{+} + M^{-}"
+    )
+    reference = ("livieris2023", "selvaraju2017")
+    modalities: ClassVar[frozenset[str]] = frozenset({"image"})
+    result: ClassVar[type[PairExplanation]] = DecisionMaps
+    needs_layer: ClassVar[bool] = True
+    takes_target: ClassVar[bool] = False
+
+    def compute(self, batch: PairBatch, *, form: Form = "signed") -> Found:
+        """The signed maps of closeness, (pairs, 1, h, w) or (pairs, 1, tokens), and which pairs are called alike.
+
+        Args:
+            batch: the pairs.
+            form: "signed", or "livieris" as published (needs a distance, and no threshold).
+
+        Raises:
+            ValueError: if no threshold is known, or the published form is asked for of a similarity.
+        """
+        if form not in get_args(Form):
+            raise ValueError(f"form={form!r}: 'signed' or 'livieris' is needed")
+        if form == "livieris" and self.model.higher_is_closer:
+            raise ValueError(
+                "form='livieris' is about a distance D and 1 - D, and this model's score is a similarity: use "
+                "form='signed'"
+            )
+        both = batch.one_sided("both")
+        with both.record(self.layer) as recording:
+            value = both.value()
+        if len(recording.layers) != 1:
+            raise ValueError(f"{type(self).__name__} takes one layer, not {len(recording.layers)}")
+        activations, gradients = recording.activations[0], recording.gradients(value, both.create_graph)[0]
+        maps = []
+        for side in (0, 1):
+            activation, slope = as_grid(activations[side], self.layout), as_grid(gradients[side], self.layout)
+            weight = (
+                slope.flatten(2).mean(2).reshape(*slope.shape[:2], *[1] * (slope.dim() - 2))
+                if slope.dim() > 2
+                else slope
+            )
+            maps.append((weight * activation).sum(1, keepdim=True) * (side in batch.objective.moving))
+        threshold = self.known_threshold()
+        columns = {} if threshold is None else {"alike": self.decision().alike(value.detach())}
+        return Found((maps[0], maps[1]), value.detach(), columns)
+
+    def explain(self, inputs: Any, target: Any = None, *, form: Form = "signed", **arguments: Any) -> PairExplanation:
+        """The signed maps with their factual and counterfactual parts.
+
+        Args:
+            inputs: the two sides (a, b).
+            target: must be None: the maps are about the decision.
+            form: "signed", or "livieris" as published (needs a distance, and no threshold).
+            **arguments: see :meth:`PairAttribution.explain <xsiamese.PairAttribution.explain>`.
+
+        Raises:
+            ValueError: if no threshold is known, a target is given, or the published form is asked for of a similarity.
+        """
+        if form == "signed" and target is None:
+            self.decision()
+        return super().explain(inputs, target, form=form, **arguments)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
-from inspect import Parameter
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from xsiamese.author import Decision, PairBatch, SiameseModel
+from xsiamese.author import Decision, Found, PairBatch, PairExplanation, SiameseModel
 from xsiamese.author import side as side_of
 from xsiamese_counterfactual.cells import LayerPlace, PixelPlace, Place, Source, composed, place_of
-from xsiamese_counterfactual.moves import Head, edited, moves
+from xsiamese_counterfactual.decision import unclamped
+from xsiamese_counterfactual.moves import Head, Moves, edited, moves
 from xsiamese_counterfactual.reach import Search, reached
 from xsiamese_counterfactual.recorded import Recorded
 from xsiamese_counterfactual.result import Counterfactual, Edit
@@ -60,21 +60,55 @@ class PairRegionSwap(PairCounterfactual):
     modalities: ClassVar[frozenset[str]] = frozenset({"image"})
     needs_layer: ClassVar[bool] = True
     needs_threshold: ClassVar[bool] = False  # of its maps
-    chunk: ClassVar[int | None] = 1
-    _kept: tuple[PairBatch | None, Recorded] | None = None
+    across_pairs: ClassVar[bool] = True  # the nearest real item may be one of another pair
 
-    def compute(self, batch: PairBatch) -> tuple[Tensor, Tensor]:
-        """The mean loss of closeness over all cells of the partner, for each cell; shape (1, 1, rows, columns), or (1,
-        1, tokens).
+    def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Found:
+        """What flips each decision, where a threshold is known, and the mean loss of closeness over all cells of the
+        partner, for each cell; shape (pairs, 1, rows, columns), or (pairs, 1, tokens).
         """
-        places = self.places(batch)
+        known: dict[tuple[int, int], Moves] = {}
+        with unclamped():
+            kept = self.recorded(batch)
+            rows = [
+                self._lost(self.places(one, None, kept.row(i)), one, i, known) for i, one in enumerate(batch.split(1))
+            ]
+            first, second = (torch.cat(side) for side in zip(*rows, strict=True))
+            if self.known_threshold() is None:
+                return Found((first, second), kept.closeness)
+            shared = (kept if options.get("patch") is None else None, known)
+            sides = [self.search(batch, self.decision(), side, *shared, **options) for side in batch.objective.moving]
+        found = [min(each, key=self.preferred) for each in zip(*sides, strict=True)]
+        wrong = [i for i, one in enumerate(found) if one.reason.startswith(WRONG)]
+        if wrong:
+            pairs = ", ".join(str(batch.first_pair + i) for i in wrong[:8])
+            raise ValueError(
+                f"{found[wrong[0]].reason} (pair {pairs}): choose one for which the decision is the opposite of the "
+                "pair's"
+            )
+        return Found((first, second), kept.closeness, {"counterfactuals": found})
+
+    def explain(self, inputs: Any, target: Any = None, **arguments: Any) -> PairExplanation:
+        """The maps and what flips each decision, as :meth:`PairAttribution.explain
+        <xsiamese.PairAttribution.explain>` says.
+
+        Raises:
+            ValueError: if no threshold is known.
+        """
+        self.decision()
+        return super().explain(inputs, target, **arguments)
+
+    def _lost(
+        self, places: tuple[Place, Place], one: PairBatch, number: int, known: dict[tuple[int, int], Moves]
+    ) -> tuple[Tensor, Tensor]:
+        """The maps of a single pair; what its moves do is added to ``known``, by the pair's number and the side."""
         maps = []
         for side, place in enumerate(places):
             shape = (1, 1, *place.grid)
-            if side not in batch.objective.moving:
+            if side not in one.objective.moving:
                 maps.append(place.raw.new_zeros(shape))
                 continue
             found = moves(place, place.cells(place.raw)[0], places[1 - side].cells(places[1 - side].raw)[0])
+            known[number, side] = found
             lost = found.value([]) - found.values([])
             lost[lost.abs() <= 1e-13 * max(1.0, abs(found.value([])))] = 0  # what is lost to rounding is not lost
             maps.append(lost.mean(1).reshape(shape).to(place.raw.dtype))
@@ -85,6 +119,8 @@ class PairRegionSwap(PairCounterfactual):
         batch: PairBatch,
         decision: Decision,
         side: int,
+        kept: Recorded | None = None,
+        known: Mapping[tuple[int, int], Moves] = MappingProxyType({}),
         *,
         patch: int | None = None,
         distractor: Tensor | None = None,
@@ -98,6 +134,8 @@ class PairRegionSwap(PairCounterfactual):
             batch: the pairs.
             decision: what is to flip.
             side: which side is edited.
+            kept: what was recorded of the batch, if it was.
+            known: what the partner's cells do in each pair on each side, where it was found out.
             patch: swaps square patches of so many pixels instead of cells of the layer.
             distractor: where cells come from instead of the partner: one row, or one a pair, shaped as the edited side.
             search: "greedy", or "exhaustive": all sets of one and two edits, then greedy for more.
@@ -115,13 +153,14 @@ class PairRegionSwap(PairCounterfactual):
             raise ValueError(f"limit={limit}: at least one edit must be allowed")
         check_items(batch, side, distractor, "distractor", (1, batch.pairs))
         check_items(batch, side, reference, "reference", None)
-        kept = self.recorded(batch, patch)
+        kept = kept or self.recorded(batch, patch)
         real = Neighbours(kept.everything() if reference is None else self._raws(batch, side, reference, patch))
         found = []
         for i, one in enumerate(pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")):
             places = self.places(one, patch, kept.row(i))
             row = None if distractor is None else distractor[i if len(distractor) > 1 else 0][None].to(places[side].raw)
-            found.append(self._swap(places, kept.closeness[i : i + 1], decision, side, row, search, limit, real))
+            own = known.get((i, side)) if row is None and patch is None else None
+            found.append(self._swap(places, kept.closeness[i : i + 1], decision, side, row, search, limit, real, own))
         return found
 
     def _swap(
@@ -134,6 +173,7 @@ class PairRegionSwap(PairCounterfactual):
         search: Search,
         limit: int | None,
         real: Neighbours,
+        known: Moves | None,
     ) -> Counterfactual:
         """One pair."""
         place = places[side]
@@ -143,7 +183,7 @@ class PairRegionSwap(PairCounterfactual):
         done, why = (
             ([], wrong)
             if wrong
-            else reached(moves(place, cells, source.cells), decision.cut, alike, limit or len(cells), search)
+            else reached(known or moves(place, cells, source.cells), decision.cut, alike, limit or len(cells), search)
         )
         path = place.values(torch.stack([edited(cells, source.cells, done[:k]) for k in range(len(done) + 1)]))
         if (
@@ -217,22 +257,6 @@ class PairRegionSwap(PairCounterfactual):
             f"{WRONG}: the model calls it {'alike' if alike else 'different'} with {kept} too" if wrong else "",
         )
 
-    @classmethod
-    def options(cls) -> dict[str, Parameter]:
-        return {}
-
-    def search_sides(self, batch: PairBatch, decision: Decision, **options: Any) -> list[Counterfactual]:
-        with self._keeping():
-            found = super().search_sides(batch, decision, **options)
-        wrong = [i for i, one in enumerate(found) if one.reason.startswith(WRONG)]
-        if wrong:
-            pairs = ", ".join(map(str, wrong[:8]))
-            raise ValueError(
-                f"{found[wrong[0]].reason} (pair {pairs}): choose one for which the decision is the opposite of the "
-                "pair's"
-            )
-        return found
-
     def preferred(self, found: Counterfactual) -> tuple[Any, ...]:
         return (found.reason.startswith(WRONG), *super().preferred(found))
 
@@ -249,22 +273,8 @@ class PairRegionSwap(PairCounterfactual):
 
     def recorded(self, batch: PairBatch, patch: int | None = None) -> Recorded:
         """One pass of all pairs: the layer's outputs (or the images), the embeddings and the closeness."""
-        if self._kept is not None and self._kept[0] is batch:
-            return self._kept[1]
         parts = [self._pass(part, patch is None) for part in batch.split(batch.rows or 64)]
-        kept = Recorded.joined(parts)
-        if self._kept is not None:
-            self._kept = (batch, kept)
-        return kept
-
-    @contextmanager
-    def _keeping(self) -> Iterator[None]:
-        """Keeps what was recorded of the batch while both sides are searched."""
-        self._kept = (None, Recorded((torch.empty(0), torch.empty(0)), None, torch.empty(0)))
-        try:
-            yield
-        finally:
-            self._kept = None
+        return Recorded.joined(parts)
 
     def _pass(self, batch: PairBatch, layered: bool = True) -> Recorded:
         both = batch.one_sided("both")

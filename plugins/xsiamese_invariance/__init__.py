@@ -8,6 +8,7 @@ from xsiamese import PairAttribution, hookimpl
 from xsiamese_invariance.descent import Descent
 from xsiamese_invariance.diagnostics import Convergence
 from xsiamese_invariance.explainer import RobustPairExplainer
+from xsiamese_invariance.explanation import RobustExplanation
 from xsiamese_invariance.instability import ReferenceInstability, reference_instability
 from xsiamese_invariance.invariance import Invariance
 from xsiamese_invariance.learner import InvarianceLearner
@@ -19,6 +20,7 @@ __all__ = [
     "Invariance",
     "InvarianceLearner",
     "ReferenceInstability",
+    "RobustExplanation",
     "RobustPairExplainer",
     "edge_units",
     "grid_units",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -125,6 +125,35 @@ class Convergence:
         which = [name for name, value in zip(self.constraints, row.tolist(), strict=True) if value >= float(row.max())]
         verdict = "cannot hold" if self.status[pair] == "infeasible" else "does not hold yet"
         return f"{', '.join(which)} {verdict}; multiplier at its bound {float(row.max()):.3g}"
+
+    def pairs(self) -> list[Convergence]:
+        """That of each pair."""
+        ones = [slice(i, i + 1) for i in range(len(self))]
+        return [
+            Convergence(
+                self.steps,
+                Diagnostics(*(getattr(self.course, f.name)[:, one] for f in fields(Diagnostics))),
+                self.status[one],
+                self.taken[one],
+                self.objective[one],
+                self.faithfulness[one],
+                self.constraints,
+            )
+            for one in ones
+        ]
+
+    def packed(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Its tensors by name, and all the rest as JSON can hold it."""
+        course = {f"course.{f.name}": getattr(self.course, f.name) for f in fields(Diagnostics)}
+        own = {name: getattr(self, name) for name in ("steps", "taken", "objective", "faithfulness")}
+        return {**own, **course}, {"status": list(self.status), "constraints": list(self.constraints)}
+
+    @classmethod
+    def unpacked(cls, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> Convergence:
+        """What :meth:`packed` took apart."""
+        course = Diagnostics(*(tensors[f"course.{f.name}"] for f in fields(Diagnostics)))
+        own = {name: tensors[name] for name in ("steps", "taken", "objective", "faithfulness")}
+        return cls(course=course, status=tuple(plain["status"]), constraints=tuple(plain["constraints"]), **own)
 
     @classmethod
     def joined(cls, parts: Iterable[Convergence]) -> Convergence:

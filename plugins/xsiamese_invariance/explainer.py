@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese.author import Comparison, PairAttribution, PairBatch, join
+from xsiamese.author import Comparison, Found, PairAttribution, PairBatch, PairExplanation, join
 from xsiamese_invariance.descent import Descent
 from xsiamese_invariance.diagnostics import Convergence
 from xsiamese_invariance.divergence import Divergence
+from xsiamese_invariance.explanation import RobustExplanation
 from xsiamese_invariance.invariance import Invariance
 from xsiamese_invariance.local import Coupling
 from xsiamese_invariance.options import local_of
@@ -57,6 +58,7 @@ class RobustPairExplainer(PairAttribution):
     reference = ("chen2021siamese",)
     modalities: ClassVar[frozenset[str]] = frozenset({"image", "tabular", "graph"})
     graph_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
+    result: ClassVar[type[PairExplanation]] = RobustExplanation
     differentiable: ClassVar[bool] = False
     stochastic = common_draws = unsigned = True
 
@@ -80,13 +82,15 @@ class RobustPairExplainer(PairAttribution):
 
         Args:
             inputs, target: see :meth:`PairAttribution.attribute <xsiamese.PairAttribution.attribute>`.
-            return_convergence: returns also a :class:`~xsiamese_invariance.diagnostics.Convergence`. Ctrl-C then ends
-                with the best masks so far.
+            return_convergence: returns also a :class:`~xsiamese_invariance.diagnostics.Convergence`, as
+                ``explain(...).convergence`` does. Ctrl-C then ends with the best masks so far.
             **options: the arguments that all explainers share, and those of :meth:`compute`.
         """
-        record: list[Convergence] = []
-        maps = super().attribute(inputs, target, **options, **({"record": record} if return_convergence else {}))
-        return (maps, Convergence.joined(record)) if return_convergence else maps
+        if not return_convergence:
+            return super().attribute(inputs, target, **options)
+        found = self.explain(inputs, target, keep_on_interrupt=True, **options)
+        assert isinstance(found, RobustExplanation)
+        return found.maps, found.convergence
 
     def compute(
         self,
@@ -107,8 +111,8 @@ class RobustPairExplainer(PairAttribution):
         divergence: Divergence = "auto",
         steps: int | None = None,
         descent: Descent | None = None,
-        record: list[Convergence] | None = None,
-    ) -> tuple[Any, Any]:
+        keep_on_interrupt: bool = False,
+    ) -> Found:
         """The masks.
 
         Args:
@@ -134,8 +138,7 @@ class RobustPairExplainer(PairAttribution):
             divergence: see :class:`~xsiamese_invariance.learner.InvarianceLearner`.
             steps: the most steps; None takes those of ``descent``.
             descent: step sizes and tolerances, :class:`~xsiamese_invariance.descent.Descent`.
-            record: a list that gets the :class:`~xsiamese_invariance.diagnostics.Convergence` of each part of the
-                batch.
+            keep_on_interrupt: whether Ctrl-C ends with the best masks so far, of the status "interrupted".
         """
         local = local_of(
             batch,
@@ -156,4 +159,7 @@ class RobustPairExplainer(PairAttribution):
         parts = tqdm(
             batch.split(chunk), total=-(-batch.pairs // chunk), desc=self.name, disable=not batch.show_progress
         )
-        return join([part.maps(local.explained(part, record)) for part in parts], create_graph=False)
+        record: list[Convergence] = []
+        maps = [part.maps(local.explained(part, record, keep_on_interrupt)) for part in parts]
+        told = [one for part in record for one in part.pairs()]
+        return Found(join(maps, create_graph=False), columns={"convergence": told})

@@ -67,14 +67,15 @@ class Local:
             batch.pairs, pairs_that_fit(first, first.start, max(first.draws, self.draws if first.draws == FEW else 0))
         )
 
-    def explained(self, batch: PairBatch, record: list[Convergence] | None) -> list[Tensor]:
-        """The masks of a batch, one for each leaf; what happened on the way is added to ``record``."""
+    def explained(self, batch: PairBatch, record: list[Convergence], keep: bool) -> list[Tensor]:
+        """The masks of a batch, one for each leaf; what happened on the way is added to ``record``. With ``keep``,
+        Ctrl-C ends with the masks so far, and what comes after is left as it begins.
+        """
         problem, draw = self.problem(batch)
         warn_of_traps(problem, batch.first_pair)
-        stopped = record is not None and bool(record) and "interrupted" in record[-1].status
-        solution = self.solve(problem, draw, batch, record is not None, stopped)
-        if record is not None:
-            record.append(solution.convergence)
+        stopped = bool(record) and "interrupted" in record[-1].status
+        solution = self.solve(problem, draw, batch, keep, stopped)
+        record.append(solution.convergence)
         mask = problem.mask(solution.theta)
         used = problem.influences(problem.start) | problem.influences(solution.theta)
         found = []

@@ -1,26 +1,27 @@
-"""The one interface of every explainer: ``attribute`` gives two maps, ``explain`` a
-:class:`~xsiamese.result.explanation.PairExplanation`.
+"""The one interface of every explainer: ``explain`` is the run and gives a
+:class:`~xsiamese.result.explanation.PairExplanation`, ``attribute`` gives its two maps.
 """
 
 from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-import torch
 from captum.attr import Attribution
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from xsiamese.branches.intact import intact, reseed
+from xsiamese.branches.intact import intact
 from xsiamese.branches.layers import Layer, Layout
-from xsiamese.explain.maps import Maps, check_map, detached, in_dtype, join, warn_identical
-from xsiamese.explain.request import BatchSize, Request, chosen_split, without_edges
+from xsiamese.explain.found import Found
+from xsiamese.explain.maps import Maps, detached, warn_identical
+from xsiamese.explain.request import BatchSize, Request, chosen_split, described, target_name, without_edges
+from xsiamese.explain.run import run, valued
+from xsiamese.explain.traits import Declared
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.kinds.inputs import Kinds, two_items, two_sides
 from xsiamese.kinds.side import Side, Wrt, row_sums
@@ -28,8 +29,8 @@ from xsiamese.model.comparison import Comparison
 from xsiamese.model.pair import pair_model
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import Objective, Target
-from xsiamese.pairs.usage import Plan
-from xsiamese.result.explanation import PairExplanation, described, target_name
+from xsiamese.result import columns
+from xsiamese.result.explanation import PairExplanation
 
 
 def _unwrappable(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,78 +43,27 @@ def _unwrappable(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-class PairAttribution(Attribution, ABC):  # type: ignore[misc]
+class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
     r"""Explains the score of a two-input model on both of its inputs.
 
-    To add an explainer, subclass this, fill in the class attributes and write :meth:`compute`. Everything else, from
-    checking the
-    inputs to leaving the model as it was, is done here, once.
+    To add an explainer, subclass this, declare its traits as class attributes
+    (:class:`~xsiamese.explain.traits.Traits`) and write :meth:`compute`. Everything else, from checking the inputs to
+    leaving the model as it was, is done here, once. A trait that is misspelt or of a wrong type is an error when the
+    class is made.
 
     Maps are about *closeness*: positive pulls the two inputs together, negative pushes them apart, whether the model's
-        score is a
-    similarity or a distance. With a ``target``, positive raises the target.
-
-    Attributes:
-        name: the name on the command line and in :func:`xsiamese.explainers`.
-        formula: what a map is, in LaTeX.
-        reference: keys of the sources in the bibliography.
-        modalities: the kinds of input that it explains, by name: "image", "row", "series", "volume", "text", "graph".
-        moves_inputs: whether the numbers of an input must be able to move, as those of an image and unlike the ids of
-            tokens; None where gradients of inputs, not of a layer, are taken.
-        graph_parts: what of a graph it explains if the user does not say; ``known_parts`` what it can explain.
-        needs_layer: whether maps are of a layer's output rather than of the input.
-        needs_threshold: whether its maps are about a decision, so that there are none without ``threshold=`` or a
-            calibrated comparison.
-        uses_gradients: whether it differentiates the model.
-        complete: whether the maps sum to the change of the value from the baselines to the inputs.
-        returns_delta: whether it can say by how much they do not.
-        differentiable: whether ``create_graph`` is supported.
-        stochastic: whether it draws random numbers. Every pair gets the same ones, so that a batch equals a loop.
-        common_draws: whether :meth:`compute` sees to that by itself, so that it may take many pairs at once.
-        across_pairs: whether a map depends on the other pairs of the batch.
-        symmetric: whether swapping the inputs of a symmetric model swaps the maps.
-        of_activations: whether a map shows the layer's activations as they are, whatever the score.
-        removes: whether parts of graphs are really taken away, so that edges can be explained of any model.
-        fitted: whether maps are weights of a regression on samples, so that what is zero is so on average only.
-        unsigned: whether maps are relevances in [0, 1] that do not say which way a feature pulls.
-        chunk: the most pairs that :meth:`compute` takes at once, or None.
-        distribution_baselines: whether a baseline tensor holds samples rather than one row a pair.
+    score is a similarity or a distance. With a ``target``, positive raises the target.
 
     Args:
         model: a :class:`~xsiamese.SiameseModel`, or any module or callable of two inputs: ``f(a, b)``, ``f((a, b))``,
             ``f({...})``.
         layer: a dotted name, a module, a tuple (layer of a, layer of b), or a list of several. None takes the last
-            spatial one, for graphs the last
-            that sends messages.
+            spatial one, for graphs the last that sends messages.
         comparison: for a model that returns the two embeddings.
         higher_is_closer: False if a callable's score is a distance.
         layout: how a layer's tokens form a grid, :class:`~xsiamese.branches.layers.Tokens` or
             :class:`~xsiamese.branches.layers.ChannelsLast`.
     """
-
-    name: ClassVar[str] = ""
-    formula: ClassVar[str] = ""
-    reference: ClassVar[tuple[str, ...]] = ()
-    modalities: ClassVar[frozenset[str]] = frozenset({"image", "row", "series", "volume", "text"})
-    moves_inputs: ClassVar[bool | None] = None
-    graph_parts: ClassVar[tuple[str, ...]] = ("nodes",)
-    known_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges", "edge_weight", "edge_attr")
-    needs_layer: ClassVar[bool] = False
-    needs_threshold: ClassVar[bool] = False
-    uses_gradients: ClassVar[bool] = True
-    complete: ClassVar[bool] = False
-    returns_delta: ClassVar[bool] = False
-    differentiable: ClassVar[bool] = True
-    stochastic: ClassVar[bool] = False
-    common_draws: ClassVar[bool] = False
-    across_pairs: ClassVar[bool] = False
-    symmetric: ClassVar[bool] = True
-    of_activations: ClassVar[bool] = False
-    removes: ClassVar[bool] = False
-    fitted: ClassVar[bool] = False
-    unsigned: ClassVar[bool] = False
-    chunk: ClassVar[int | None] = None
-    distribution_baselines: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -128,14 +78,15 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         self.layer = layer
         self.layout = layout
         self.layer_names_: list[str] = []
-        self._plans: dict[Any, Plan] = {}
+        self._plans: dict[Any, Any] = {}
         super().__init__(self._closeness)
 
     @abstractmethod
-    def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Maps:
-        """The maps of one batch of pairs, which is checked and ready; ``options`` are the explainer's own.
+    def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Maps | Found:
+        """What is found of one batch of pairs, which is checked and ready; ``options`` are the explainer's own.
 
-        Return ``batch.maps([...])`` for maps of the inputs, or a pair (map of a, map of b) for maps of a layer.
+        Return ``batch.maps([...])`` for maps of the inputs, a pair (map of a, map of b) for maps of a layer, or a
+        :class:`~xsiamese.explain.found.Found` with more than maps. Keep nothing on ``self``.
         """
 
     @_unwrappable
@@ -156,27 +107,24 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         seed: int | None = 0,
         **options: Any,
     ) -> Any:
-        """The two maps of a batch of pairs.
+        """The two maps of a batch of pairs: those of :meth:`explain`, which is the same run.
 
         Args:
             inputs: the two sides (a, b), each a tensor of shape (pairs, ...), a tuple of such tensors, or a
-                ``torch_geometric`` ``Data`` or ``Batch`` of one
-                graph a pair; or a ``PairData``.
+                ``torch_geometric`` ``Data`` or ``Batch`` of one graph a pair; or a ``PairData``.
             target: None for closeness; an index into the model's output, or one for each pair; or a callable on that
                 output.
             baselines: where the path to the inputs starts, or what replaces a removed feature: None (zeros), a number,
-                "partner" (the
-                other input), or a pair (of a, of b).
+                "partner" (the other input), or a pair (of a, of b).
             additional_forward_args: further arguments of the model.
             wrt: which sides move. "first" holds b fixed (a factored model encodes it once) and gives it a map of zeros.
             parts: what of a graph is explained: "nodes" (their features), "edges" (a gate of 1 on each edge's
-                messages), "edge_weight", "edge_attr", or
-                several of these; the nodes, or the explainer's ``graph_parts``, if left out.
+                messages), "edge_weight", "edge_attr", or several of these; the nodes, or the explainer's
+                ``graph_parts``, if left out.
             kind: what kind of input it is, or (of a, of b), where that does not show: "text" for embeddings
                 (pairs, tokens, dimensions), "series" for (pairs, times).
             internal_batch_size: the most pairs in one forward pass; "auto" measures the fastest once; None is all at
-                once, but for the steps of a path over
-                graphs, which are taken together for 256 pairs at the most.
+                once, but for the steps of a path over graphs, which are taken together for 256 pairs at the most.
             show_progress: shows a bar over the pairs.
             return_convergence_delta: returns also the pair's own delta, sum of both maps less F(a, b) - F(baselines),
                 shape (pairs,).
@@ -190,7 +138,8 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
 
         Raises:
             TypeError: if the inputs are not two, or an option is unknown.
-            ValueError: if batch sizes, shapes, dtypes, values, layers or the model's output do not fit.
+            ValueError: if batch sizes, shapes, dtypes, values, layers or the model's output do not fit, or the method
+                gives no maps.
 
         Example:
             >>> from xsiamese import PairSaliency, SiameseModel
@@ -199,34 +148,19 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
             >>> map_a, map_b
             (tensor([[3., 4.]]), tensor([[1., 2.]]))
         """
-        request = Request(
-            inputs,
-            target,
-            baselines,
-            additional_forward_args,
-            wrt,
-            parts,
-            create_graph,
-            show_progress,
-            seed,
-            options,
-            self._plans,
-            kind=kind,
-        )
-        batches = request.batch(self)
         if return_convergence_delta and not self.has_convergence_delta():
             raise ValueError(
                 f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of "
                 "scores"
             )
-        if self.uses_gradients and not (self.complete or self.unsigned):
-            warn_identical(batches)
-        with intact(batches.model, seed=seed if self.stochastic else None, freeze=not create_graph):
-            try:
-                return self._attributed(batches, internal_batch_size, options, return_convergence_delta)
-            except GateMisfit as misfit:
-                batches = replace(request, parts=without_edges(batches, misfit)).batch(self)
-                return self._attributed(batches, internal_batch_size, options, return_convergence_delta)
+        asked = Request(
+            inputs, target, baselines, additional_forward_args, wrt, parts, create_graph, show_progress, seed, options,
+            self._plans, size=internal_batch_size, kind=kind,
+        )  # fmt: skip
+        found, _ = self.__found(asked)
+        if found.maps is None:
+            raise ValueError(f"{type(self).__name__} gives no maps: use explain, whose result has what it found")
+        return (found.maps, found.columns["_delta"]) if return_convergence_delta else found.maps
 
     def explain(
         self,
@@ -234,37 +168,50 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         target: Target = None,
         *,
         ids: Sequence[tuple[str, str]] | None = None,
-        **kwargs: Any,
+        baselines: Any = None,
+        additional_forward_args: Any = None,
+        wrt: Wrt = "both",
+        parts: Sequence[str] | None = None,
+        kind: Kinds = None,
+        internal_batch_size: BatchSize = None,
+        show_progress: bool = False,
+        seed: int | None = 0,
+        **options: Any,
     ) -> PairExplanation:
-        """:meth:`attribute` with all that is needed to show, save and defend the result.
+        """Maps, scores, and all that is needed to show, save and defend the result, from one run.
 
         Args:
             inputs: the two sides (a, b).
-            target: see :meth:`attribute`.
+            target: see :meth:`attribute`, as for all that is not named here.
             ids: two names for each pair.
-            **kwargs: see :meth:`attribute`.
+
+        Returns:
+            An explanation of the type that the explainer names as its ``result``.
         """
-        kwargs.pop("return_convergence_delta", None)
-        result = self.attribute(inputs, target, return_convergence_delta=self.has_convergence_delta(), **kwargs)
-        maps, delta = result if self.has_convergence_delta() else (result, None)
-        items = tuple(two_items(inputs))
-        return PairExplanation(
-            maps=detached(maps),
-            inputs=detached(items),
-            scores=self.scores(
-                inputs,
-                target,
-                additional_forward_args=kwargs.get("additional_forward_args"),
-                kind=kwargs.get("kind"),
-            ),
+        asked = Request(
+            inputs, target, baselines, additional_forward_args, wrt, parts, False, show_progress, seed, options,
+            self._plans, size=internal_batch_size, kind=kind,
+        )  # fmt: skip
+        names = asked.names(ids)
+        found, batch = self.__found(asked)
+        more = dict(found.columns)
+        delta, value = more.pop("_delta", None), found.value
+        assert value is not None
+        assert delta is None or isinstance(delta, Tensor)
+        return self.result(
+            maps=detached(found.maps),
+            inputs=detached(tuple(two_items(inputs))),
+            scores=batch.objective.reported(value),
             method=type(self).__name__,
-            parameters=described({"layer": self.layer_names_ or None, **kwargs}),
+            parameters=described({"layer": self.layer_names(batch) or None, **asked.told()}),
             higher_is_closer=self.model.higher_is_closer if target is None else True,
             target=target_name(target),
-            ids=tuple((str(i), str(j)) for i, j in ids) if ids else None,
-            seed=kwargs.get("seed", 0),
+            ids=names,
+            seed=seed,
             delta=delta,
             unsigned=self.unsigned,
+            threshold=self.known_threshold() if target is None else None,
+            columns=columns.detached(more),
             citation=self.citation(),
         )
 
@@ -272,37 +219,23 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         self, inputs: Any, target: Target = None, *, additional_forward_args: Any = None, kind: Kinds = None
     ) -> Tensor:
         """The model's own scores of the pairs (or the target's values), shape (pairs,), without gradients."""
-        request = Request(inputs, target, extra=additional_forward_args, plans=self._plans, moving=False, kind=kind)
-        batch = request.batch(self)
-        with intact(batch.model), torch.no_grad():
-            return batch.objective.reported(batch.value())
+        asked = Request(inputs, target, extra=additional_forward_args, plans=self._plans, moving=False, kind=kind)
+        batch = asked.batch(self)
+        with intact(batch.model):
+            return batch.objective.reported(valued(batch))
 
     @contextmanager
     def prepared(
-        self,
-        inputs: Sequence[Any] | Mapping[str, Any],
-        *,
-        additional_forward_args: Any = None,
-        wrt: Wrt = "both",
-        baselines: Any = None,
-        internal_batch_size: BatchSize = None,
-        show_progress: bool = False,
-        seed: int | None = 0,
-    ) -> Iterator[PairBatch]:
-        """The checked pairs as one batch, for explainers that give more than two maps.
-
-        Inside the block the model is in evaluation mode with frozen parameters; after it everything is as it was.
+        self, inputs: Sequence[Any] | Mapping[str, Any], *, additional_forward_args: Any = None, wrt: Wrt = "both",
+        baselines: Any = None, internal_batch_size: BatchSize = None, show_progress: bool = False, seed: int | None = 0,
+    ) -> Iterator[PairBatch]:  # fmt: skip
+        """The checked pairs as one batch, to look at a model with: in evaluation mode with frozen parameters inside the
+        block, and as it was after it.
         """
         batch = Request(
-            inputs,
-            None,
-            baselines,
-            additional_forward_args,
-            wrt,
-            show_progress=show_progress,
-            seed=seed,
+            inputs, None, baselines, additional_forward_args, wrt, show_progress=show_progress, seed=seed,
             plans=self._plans,
-        ).batch(self)
+        ).batch(self)  # fmt: skip
         with intact(batch.model, seed=seed):
             yield replace(batch, rows=chosen_split(batch, internal_batch_size).pairs)
 
@@ -315,6 +248,16 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
     def of_layer(self) -> bool:
         """Whether the maps are of a layer's output."""
         return self.needs_layer
+
+    def layer_names(self, batch: PairBatch) -> list[str]:
+        """The names of the layers that a batch is explained on, [] for an explainer without any."""
+        return batch.layer_names(self.layer) if self.needs_layer or self.of_layer else []
+
+    def known_threshold(self) -> float | None:
+        """The score at which the decision turns: the explainer's own, else the one that the comparison has."""
+        own = getattr(self, "threshold", None)
+        known = getattr(getattr(self.model, "comparison", None), "threshold_", None) if own is None else own
+        return None if known is None else float(known)
 
     def has_convergence_delta(self) -> bool:
         """Whether ``return_convergence_delta`` can be asked for."""
@@ -338,51 +281,37 @@ class PairAttribution(Attribution, ABC):  # type: ignore[misc]
         shown = "".join(f", {key}={value!r}" for key, value in settings.items() if value is not None)
         return f"{type(self).__name__}({type(self.model).__name__}{shown})"
 
-    def _attributed(self, batches: PairBatch, size: BatchSize, options: Mapping[str, Any], with_delta: bool) -> Any:
-        split = chosen_split(batches, size)
-        batches = batches.laid_out(split)
-        maps = join(
-            [self._compute(part, options) for part in self._progress(batches, split.pairs)], batches.create_graph
-        )
-        result = batches.a.returned(maps[0], self.of_layer), batches.b.returned(maps[1], self.of_layer)
-        return (result, self._delta(batches, maps, split.pairs, options)) if with_delta else result
+    def __found(self, asked: Request) -> tuple[Found, PairBatch]:
+        """What one run finds of all pairs, its maps as the user gets them, and the batch that was explained."""
+        batch = asked.batch(self)
+        if self.uses_gradients and not (self.complete or self.unsigned):
+            warn_identical(batch)
+        with intact(batch.model, seed=asked.seed if self.stochastic else None, freeze=not asked.create_graph):
+            try:
+                return self.__all(batch, asked)
+            except GateMisfit as misfit:
+                if asked.parts is not None:  # an order is kept or refused; only what was nobody's wish may fall back
+                    raise
+                return self.__all(replace(asked, parts=without_edges(batch, misfit)).batch(self), asked)
 
-    def _progress(self, batch: PairBatch, size: int | None) -> Iterable[PairBatch]:
-        alone = 1 if self.stochastic and not self.common_draws else None
-        pairs = batch.pairs if self.across_pairs else min(filter(None, (size, self.chunk, alone)), default=batch.pairs)
-        parts = replace(batch, rows=size).split(pairs)
-        total = -(-batch.pairs // pairs)
-        return tqdm(parts, total=total, desc=type(self).__name__, unit="batch") if batch.show_progress else parts
+    def __all(self, batch: PairBatch, asked: Request) -> tuple[Found, PairBatch]:
+        split = chosen_split(batch, asked.size)
+        batch = replace(batch.laid_out(split), rows=split.pairs)
+        self.layer_names_ = self.layer_names(batch)  # for the user to see; nothing here reads it again
+        found = run(batch, lambda part: self.__part(part, asked.options), self.traits, type(self).__name__)
+        more, maps = dict(found.columns), found.maps
+        start = more.pop("_start", None)
+        if maps is not None and isinstance(start, Tensor) and found.value is not None:
+            total = self.total(maps, asked.options, (batch.a, batch.b))
+            more["_delta"] = total - (found.value - start)
+        if maps is not None:
+            maps = batch.a.returned(maps[0], self.of_layer), batch.b.returned(maps[1], self.of_layer)
+        return Found(maps, found.value, more), batch
 
-    def _compute(self, batch: PairBatch, options: Mapping[str, Any]) -> Maps:
-        if self.stochastic and batch.seed is not None:
-            reseed(batch.seed)
-        nothing = (
-            not batch.moved and not self.of_layer and not self.removes
-        )  # edges were asked for, and these graphs have none
-        first, second = batch.maps([]) if nothing else self.compute(batch, **options)
-        maps = in_dtype(first, batch.a.leaves[0].dtype), in_dtype(second, batch.b.leaves[0].dtype)
-        if self.needs_layer:
-            self.layer_names_ = batch.layer_names(self.layer)
-        for side in batch.objective.moving:
-            check_map(maps[side], "ab"[side], type(self).__name__)
-        return maps
-
-    def _delta(self, batches: PairBatch, maps: Maps, size: int | None, options: Mapping[str, Any]) -> Tensor:
-        """Sum of both maps less F(inputs) - F(baselines), each on the whole pair."""
-        values = []
-        with torch.no_grad():
-            for part in batches.split(size or batches.pairs):
-                rows = len(part.moved_baselines[0]) if part.distribution else 1
-                starts = [
-                    tuple(
-                        t[i : i + 1].expand_as(m) if part.distribution else t
-                        for t, m in zip(part.moved_baselines, part.moved, strict=True)
-                    )
-                    for i in range(rows)
-                ]
-                values.append(part.value() - torch.stack([part.value(*start) for start in starts]).mean(0))
-        return self.total(maps, options, (batches.a, batches.b)) - torch.cat(values)
+    def __part(self, part: PairBatch, options: Mapping[str, Any]) -> Maps | Found:
+        # edges were asked for, and these graphs have none
+        nothing = not part.moved and not self.of_layer and not self.removes
+        return part.maps([]) if nothing else self.compute(part, **options)
 
     def total(self, maps: Maps, options: Mapping[str, Any], sides: tuple[Side, Side] | None = None) -> Tensor:
         """What both maps of each pair sum to, shape (pairs,)."""

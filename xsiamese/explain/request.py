@@ -7,25 +7,39 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
+from xsiamese.explain.traits import Traits
 from xsiamese.kinds.catalogue import names
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.kinds.inputs import Kinds, baseline_leaves, how_given, two_sides, without_missing
 from xsiamese.kinds.side import SIDES, Side, Wrt
+from xsiamese.model.pair import PairModel
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.fastest import fastest_split
 from xsiamese.pairs.objective import Target, check_fit, dtype_of
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan
 
-if TYPE_CHECKING:
-    from xsiamese.explain.attribution import PairAttribution
-
 MOVES = {"a": "first", "b": "second"}
 BatchSize = int | Literal["auto"] | None
+
+
+class Explaining(Protocol):
+    """What a request asks of an explainer: :class:`~xsiamese.PairAttribution` is one."""
+
+    @property
+    def model(self) -> PairModel: ...
+    @property
+    def traits(self) -> Traits: ...
+    @classmethod
+    def options(cls) -> Mapping[str, inspect.Parameter]: ...
+    @classmethod
+    def needs_motion(cls) -> bool: ...
+    @property
+    def attribute(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,7 @@ class Request:
     Attributes:
         plans: what the explainer already knows of how its model uses its modules.
         moving: whether anything is to be explained, not only scored.
+        size: the most pairs in one forward pass.
     """
 
     inputs: Any
@@ -50,9 +65,10 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
     plans: dict[Any, Plan] = field(default_factory=dict)
     moving: bool = True
+    size: BatchSize = None
     kind: Kinds = None
 
-    def batch(self, explainer: PairAttribution) -> PairBatch:
+    def batch(self, explainer: Explaining) -> PairBatch:
         """All pairs as one batch.
 
         Raises:
@@ -60,6 +76,8 @@ class Request:
             ValueError: if a shape, a dtype or a value does not fit.
         """
         self._check_options(explainer)
+        if self.target is not None and not explainer.traits.takes_target:
+            raise ValueError(f"{type(explainer).__name__} is about the model's decision: leave out target")
         model = explainer.model
         if given := how_given(self.inputs):
             model = model.called_with(given)
@@ -67,8 +85,8 @@ class Request:
         a, b = two_sides(
             self.inputs,
             parts,
-            explainer.graph_parts if self.moving else ("nodes",),
-            self.moving and not explainer.removes,
+            explainer.traits.graph_parts if self.moving else ("nodes",),
+            self.moving and not explainer.traits.removes,
             self.kind,
         )
         for side, name in zip((a, b), SIDES, strict=True):
@@ -85,7 +103,7 @@ class Request:
             model=model,
             a=a,
             b=b,
-            baselines=baseline_leaves(baselines, a, b, distribution=explainer.distribution_baselines),
+            baselines=baseline_leaves(baselines, a, b, distribution=explainer.traits.distribution_baselines),
             extra=() if self.extra is None else self.extra if isinstance(self.extra, tuple) else (self.extra,),
             target=self.target,
             wrt=self.wrt,
@@ -93,10 +111,26 @@ class Request:
             show_progress=self.show_progress,
             seed=self.seed,
             plans=self.plans,
-            distribution=explainer.distribution_baselines,
+            distribution=explainer.traits.distribution_baselines,
         )
 
-    def _check_options(self, explainer: PairAttribution) -> None:
+    def names(self, ids: Sequence[tuple[str, str]] | None) -> tuple[tuple[str, str], ...] | None:
+        """Two names for each pair, as an explanation keeps them."""
+        return tuple((str(i), str(j)) for i, j in ids) if ids else None
+
+    def told(self) -> dict[str, Any]:
+        """What the user said, for the record: all that is not left as it is by itself, and the options."""
+        shared = {
+            "baselines": (self.baselines, None),
+            "additional_forward_args": (self.extra, None),
+            "wrt": (self.wrt, "both"),
+            "parts": (self.parts, None),
+            "kind": (self.kind, None),
+            "internal_batch_size": (self.size, None),
+        }
+        return {name: said for name, (said, usual) in shared.items() if said is not usual} | dict(self.options)
+
+    def _check_options(self, explainer: Explaining) -> None:
         known = explainer.options()
         for option in self.options:
             if option not in known:
@@ -105,15 +139,15 @@ class Request:
                 raise TypeError(f"{type(explainer).__name__}.attribute has no option {option!r}; {hint}")
         if self.wrt not in ("both", "first", "second"):
             raise ValueError(f"wrt={self.wrt!r}: 'both', 'first' or 'second' is needed")
-        if self.create_graph and not (explainer.uses_gradients and explainer.differentiable):
+        if self.create_graph and not (explainer.traits.uses_gradients and explainer.traits.differentiable):
             raise ValueError(f"{type(explainer).__name__} gives no differentiable maps: leave out create_graph")
 
 
-def _check_kind(explainer: PairAttribution, side: Side, name: str, parts: Sequence[str]) -> None:
+def _check_kind(explainer: Explaining, side: Side, name: str, parts: Sequence[str]) -> None:
     """Refuses a kind of input, or parts of graphs, that the explainer does not explain, and says which do."""
-    this, kind, known = type(explainer).__name__, side.kind, names(explainer.modalities)
+    this, kind, known = type(explainer).__name__, side.kind, names(explainer.traits.modalities)
     fits = kind in known or (kind == "tensor" and "row" in known)  # rows are numbers without any order, as it is
-    unknown = [part for part in parts if part not in explainer.known_parts]
+    unknown = [part for part in parts if part not in explainer.traits.known_parts]
     if fits and not unknown:
         return
     from xsiamese.door.registry import explainers
@@ -126,12 +160,12 @@ def _check_kind(explainer: PairAttribution, side: Side, name: str, parts: Sequen
         )
     these = ", ".join(cls for cls, one in able.items() if set(unknown) <= set(one.known_parts))
     raise ValueError(
-        f"{this} explains {' and '.join(explainer.known_parts)} of a {kind}, not {' and '.join(unknown)}; these do: "
-        f"{these}"
+        f"{this} explains {' and '.join(explainer.traits.known_parts)} of a {kind}, not {' and '.join(unknown)}; "
+        f"these do: {these}"
     )
 
 
-def _still(explainer: PairAttribution, model: nn.Module, side: Side, name: str) -> str:
+def _still(explainer: Explaining, model: nn.Module, side: Side, name: str) -> str:
     """What is said of whole numbers to a method that must move them."""
     this, dtype = type(explainer).__name__, str(next(iter(side.own)).dtype).removeprefix("torch.")
     said = f"{this} moves what it explains, and input {name} is {dtype} ({side.kind}): whole numbers cannot move"
@@ -164,3 +198,25 @@ def without_edges(batch: PairBatch, misfit: GateMisfit) -> tuple[str, ...]:
     warnings.warn(f"edges cannot be explained, and nodes are instead: {misfit}", stacklevel=4)
     asked = tuple(dict.fromkeys(part for side in (batch.a, batch.b) for part in side.parts))
     return ("nodes", *(part for part in asked if part not in ("nodes", "edges")))
+
+
+def described(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON can hold them."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, (str, int, float, bool, type(None))):
+            return value
+        if isinstance(value, Tensor):
+            return f"tensor{tuple(value.shape)}"
+        if isinstance(value, (tuple, list)):
+            return [plain(v) for v in value]
+        return getattr(value, "__name__", None) or repr(value)
+
+    return {key: plain(value) for key, value in parameters.items()}
+
+
+def target_name(target: Any) -> str:
+    """What an explanation calls its target."""
+    if target is None:
+        return "closeness"
+    return str(getattr(target, "__name__", None) or described({"t": target})["t"])

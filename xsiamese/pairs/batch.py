@@ -18,6 +18,7 @@ from xsiamese.branches.untied import Views, outputs_of, untie_repeats, untied, w
 from xsiamese.kinds.catalogue import kind
 from xsiamese.kinds.places import Places
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
+from xsiamese.pairs import embedding
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.split import Split
@@ -30,6 +31,34 @@ class PairBatch(Pairs):
     :class:`~xsiamese.pairs.pairs.Pairs`, and the model's layers on them.
     """
 
+    def embed(self, side: int, *leaves: Tensor) -> Tensor:
+        """The embeddings of items of one side, shape (rows, dimensions).
+
+        Args:
+            side: 0 for a, 1 for b.
+            leaves: what takes the place of the side's leaves, any number of copies of all pairs one after the other;
+                the items themselves if left out. At most :attr:`rows` pairs go through the encoder at once.
+
+        Raises:
+            ValueError: if the model is not factored into encoder and comparison, or the encoder gives no tensor.
+        """
+        return embedding.embed(self, side, leaves)
+
+    def closeness(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        """The value explained from rows of embeddings of a and of b, shape (rows,): higher is closer."""
+        return embedding.closeness(self, z_a, z_b)
+
+    def mixed(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        r"""How the two embeddings act together, :math:`\partial^2 s / \partial u \, \partial v^\top`.
+
+        Args:
+            z_a, z_b: rows of embeddings, shapes (rows, D_a) and (rows, D_b).
+
+        Returns:
+            Shape (rows, D_a, D_b); the identity for the inner product.
+        """
+        return embedding.mixed(self, z_a, z_b)
+
     def tail(self, layer: Layer, side: int, activation: Tensor) -> Tensor:
         """The value of a single pair as a function of a layer's output on one side (0 for a, 1 for b).
 
@@ -40,7 +69,7 @@ class PairBatch(Pairs):
         if self.pairs != 1:
             raise ValueError(f"tail() takes a single pair, not {self.pairs}: use split(1)")
         rows = len(activation)
-        one = self.one_sided("first" if side == 0 else "second")
+        one = replace(self, wrt="first" if side == 0 else "second", witness=None)  # its inputs are the pair's own
         arguments = one._repeated(rows)  # before the layer is replaced: the held side passes it too
         copies = tuple(leaf.expand(rows, *leaf.shape[1:]) for leaf in one.moved)
 

@@ -14,6 +14,7 @@ from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.split import WHOLE, Split
+from xsiamese.pairs.witness import Witness
 
 Target = int | tuple[int, ...] | Sequence[int] | Tensor | Callable[[Any], Tensor] | None
 
@@ -38,8 +39,10 @@ class Objective(nn.Module):
         wrt: Wrt = "both",
         split: Split = WHOLE,
         first_pair: int = 0,
+        witness: Witness | None = None,
     ) -> None:
         super().__init__()
+        self.witness = witness
         self.model = model
         self.target = target
         self.first_pair = first_pair
@@ -69,6 +72,7 @@ class Objective(nn.Module):
     def select(self, which: Tensor) -> Objective:
         """The value of the pairs with these numbers."""
         some = copy(self)
+        some.witness = None
         some.sides = (self.sides[0].template(which), self.sides[1].template(which))
         return some
 
@@ -97,7 +101,10 @@ class Objective(nn.Module):
             if t.dim()
         ]
         rows += [len(embedding)] if self.encodes_held else []
-        return self._value(output, extra, max(rows))
+        value = self._value(output, extra, max(rows))
+        if self.witness is not None:
+            self.witness.see(self.moved_at, tensors[:count], value)
+        return value
 
     @contextmanager
     def naming_inputs(self) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -14,6 +14,8 @@ from xsiamese.kinds.side import Leaves, Side, Wrt
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.objective import Objective, Target
 from xsiamese.pairs.split import WHOLE, Split
+from xsiamese.pairs.witness import Witness
+from xsiamese.result.columns import Column, taken
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Pairs:
         distribution: whether the baselines are samples rather than one row a pair.
         first_pair: the place of the first pair in the user's batch.
         split_: how the batch is cut and laid out.
+        witness: what sees the pairs' own value pass by.
+        prepared: what the explainer's ``prepare`` found of each pair's items, (of a, of b), in the order of the pairs.
     """
 
     model: PairModel
@@ -53,17 +57,31 @@ class Pairs:
     distribution: bool = False
     first_pair: int = 0
     split_: Split = WHOLE
+    witness: Witness | None = None
+    prepared: tuple[Mapping[str, Column], Mapping[str, Column]] = ({}, {})
 
     @property
     def pairs(self) -> int:
         """The number of pairs."""
         return self.a.pairs
 
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Both sides, (a, b)."""
+        return self.a, self.b
+
     @cached_property
     def objective(self) -> Objective:
         """The value explained, as a function ``objective(*moved, *arguments)``."""
         return Objective(
-            self.model, self.a, self.b, self.target, self.wrt, split=self.split_, first_pair=self.first_pair
+            self.model,
+            self.a,
+            self.b,
+            self.target,
+            self.wrt,
+            split=self.split_,
+            first_pair=self.first_pair,
+            witness=self.witness,
         )
 
     @cached_property
@@ -209,7 +227,18 @@ class Pairs:
             for side, leaves in zip((self.a, self.b), self.baselines, strict=True)
         )
         target = _rows(self.target, which, self.pairs) if isinstance(self.target, (Tensor, list)) else self.target
-        return replace(self, a=a, b=b, baselines=(first, second), extra=extra, target=target, first_pair=first_pair)
+        numbers = which.tolist() if any(self.prepared) else []
+        return replace(
+            self,
+            a=a,
+            b=b,
+            baselines=(first, second),
+            extra=extra,
+            target=target,
+            first_pair=first_pair,
+            witness=None,  # it watches the whole
+            prepared=(taken(self.prepared[0], numbers), taken(self.prepared[1], numbers)),
+        )
 
     def _repeated(self, copies: int) -> tuple[Any, ...]:
         """:attr:`arguments` for several copies of all pairs."""

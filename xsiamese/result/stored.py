@@ -14,11 +14,8 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], plain: Mapping[str, A
     """Writes tensors, and what JSON can hold under the header's key ``mark``."""
     from safetensors.torch import save_file
 
-    save_file(
-        {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()},
-        path,
-        {mark: json.dumps(plain)},
-    )
+    own = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
+    save_file(own, path, {mark: json.dumps(plain)})
     return Path(path)
 
 
@@ -38,10 +35,26 @@ def read(path: str | Path, mark: str, what: str, needs: str | None = None) -> tu
 
     try:
         with safe_open(path, "pt") as file:
-            header = (file.metadata() or {}).get(mark)
+            told = (file.metadata() or {}).get(mark)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
-    if header is None or (needs is not None and needs not in tensors):
+    if told is None or (needs is not None and needs not in tensors):
         raise ValueError(f"{path} is a safetensors file but no {what} that xsiamese saved")
-    return tensors, json.loads(header)
+    return tensors, _parsed(path, mark, told)
+
+
+def header(path: str | Path, mark: str) -> Any:
+    """What JSON holds under one key of a file's header, or None."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        told = (file.metadata() or {}).get(mark)
+    return None if told is None else _parsed(path, mark, told)
+
+
+def _parsed(path: str | Path, mark: str, told: str) -> Any:
+    try:
+        return json.loads(told)
+    except ValueError as error:
+        raise ValueError(f"the header {mark!r} of {path} is no JSON: {error}") from error

@@ -1,0 +1,105 @@
+"""One run over a batch of pairs: part by part, each with its value, joined, and what the maps sum to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from xsiamese.branches.intact import reseed
+from xsiamese.explain.found import Found
+from xsiamese.explain.maps import Maps, check_map, in_dtype
+from xsiamese.explain.traits import Traits
+from xsiamese.kinds.side import SIDES
+from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.witness import Witness
+
+Compute = Callable[[PairBatch], Maps | Found]
+
+
+def run(batch: PairBatch, compute: Compute, traits: Traits, name: str) -> Found:
+    """What an explainer finds of all pairs, and the value of each.
+
+    Args:
+        batch: all pairs; ``batch.rows`` is the most that go through the model at once.
+        compute: explains one part of them.
+        traits: which parts there may be.
+        name: what a progress bar and warnings call the explainer.
+    """
+    return Found.joined(
+        [_part(part, compute, traits, name) for part in _parts(batch, traits, name)], batch.create_graph
+    )
+
+
+def _parts(batch: PairBatch, traits: Traits, name: str) -> Iterable[PairBatch]:
+    alone = 1 if traits.stochastic and not traits.common_draws else None
+    most = (batch.rows, traits.chunk, alone)
+    size = batch.pairs if traits.across_pairs else min(filter(None, most), default=batch.pairs)
+    parts = batch.split(size)
+    total = -(-batch.pairs // size)
+    return tqdm(parts, total=total, desc=name, unit="batch") if batch.show_progress else parts
+
+
+def _part(part: PairBatch, compute: Compute, traits: Traits, name: str) -> Found:
+    """One part, explained and checked; its value is the one that the method met on its way, or costs a pass."""
+    if traits.stochastic and part.seed is not None:
+        reseed(part.seed)
+    watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), starts=_starts(part, traits)))
+    made = compute(watched)
+    found = made if isinstance(made, Found) else Found(maps=made)
+    maps = found.maps
+    if maps is not None:
+        maps = in_dtype(maps[0], part.a.leaves[0].dtype), in_dtype(maps[1], part.b.leaves[0].dtype)
+        for side in watched.objective.moving:
+            check_map(maps[side], "ab"[side], name)
+    seen = watched.witness
+    value = found.value if found.value is not None else None if seen is None else seen.value
+    if value is None and traits.removes:
+        part = ungated(part)
+    columns = dict(found.columns)
+    if traits.complete or traits.returns_delta:
+        columns["_start"] = _start(part) if seen is None or seen.start is None else seen.start
+    return Found(maps, (valued(part) if value is None else value).detach(), columns)
+
+
+def ungated(batch: PairBatch) -> PairBatch:
+    """The same pairs without gates on their edges: parts that are really taken away need none of the model's layers."""
+    if not batch.a.parts:
+        return batch
+    a, b = (side.explaining(("nodes",), name, moving=False) for side, name in zip(batch.sides, SIDES, strict=True))
+    return replace(batch, a=a, b=b)
+
+
+def valued(batch: PairBatch) -> Tensor:
+    """The value explained of each pair, shape (pairs,), without gradients, at most ``batch.rows`` pairs at once."""
+    with torch.no_grad():
+        return torch.cat([part.value() for part in batch.split(batch.rows or batch.pairs)])
+
+
+def _starts(part: PairBatch, traits: Traits) -> tuple[Tensor, ...] | None:
+    """The tensors of both sides where a path starts, if each pair has one start."""
+    if part.distribution or not (traits.complete or traits.returns_delta):
+        return None
+    both, places = (*part.baselines[0], *part.baselines[1]), set(part.objective.moved_at)
+    leaves = (*part.a.leaves, *part.b.leaves)
+    return tuple(start if i in places else leaf for i, (start, leaf) in enumerate(zip(both, leaves, strict=True)))
+
+
+def _start(batch: PairBatch) -> Tensor:
+    """The value where the path to each pair starts, or its mean over the baselines that are drawn from."""
+    values = []
+    with torch.no_grad():
+        for part in batch.split(batch.rows or batch.pairs):
+            if not part.distribution:
+                values.append(part.value(*part.moved_baselines))
+                continue
+            rows = range(len(part.moved_baselines[0]))
+            starts = [
+                tuple(t[i : i + 1].expand_as(m) for t, m in zip(part.moved_baselines, part.moved, strict=True))
+                for i in rows
+            ]
+            values.append(torch.stack([part.value(*start) for start in starts]).mean(0))
+    return torch.cat(values)

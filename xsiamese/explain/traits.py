@@ -1,0 +1,168 @@
+"""What an explainer says of itself: declared as class attributes, checked and frozen when the class is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any, ClassVar, get_type_hints
+
+from xsiamese.result.explanation import PairExplanation
+
+
+@dataclass(frozen=True)
+class Traits:
+    """The traits of an explainer, as ``cls.traits``.
+
+    Attributes:
+        name: the name on the command line and in :func:`xsiamese.explainers`.
+        formula: what a map is, in LaTeX.
+        reference: keys of the sources in the bibliography.
+        result: the type of what :meth:`explain` gives, a view of its columns.
+        modalities: the kinds of input that it explains, by name: "image", "row", "series", "volume", "text", "graph".
+        moves_inputs: whether the numbers of an input must be able to move, as those of an image and unlike the ids of
+            tokens; None where gradients of inputs, not of a layer, are taken.
+        graph_parts: what of a graph it explains if the user does not say.
+        known_parts: what of a graph it can explain.
+        needs_layer: whether maps are of a layer's output rather than of the input.
+        needs_threshold: whether its maps are about a decision, so that there are none without ``threshold=`` or a
+            calibrated comparison.
+        takes_target: whether something else than closeness can be explained.
+        uses_gradients: whether it differentiates the model.
+        complete: whether the maps sum to the change of the value from the baselines to the inputs.
+        returns_delta: whether it can say by how much they do not.
+        differentiable: whether ``create_graph`` is supported.
+        linear: whether the maps of a sum of two values are the sum of their maps, so that ``against=`` is exact.
+        stochastic: whether it draws random numbers. Every pair gets the same ones, so that a batch equals a loop.
+        common_draws: whether ``compute`` sees to that by itself, so that it may take many pairs at once.
+        across_pairs: whether a map depends on the other pairs of the batch.
+        symmetric: whether swapping the inputs of a symmetric model swaps the maps.
+        of_activations: whether a map shows the layer's activations as they are, whatever the score.
+        removes: whether parts of graphs are really taken away, so that edges can be explained of any model.
+        fitted: whether maps are weights of a regression on samples, so that what is zero is so on average only.
+        unsigned: whether maps are relevances in [0, 1] that do not say which way a feature pulls.
+        chunk: the most pairs that ``compute`` takes at once, or None.
+        distribution_baselines: whether a baseline tensor holds samples rather than one row a pair.
+    """
+
+    name: str = ""
+    formula: str = ""
+    reference: tuple[str, ...] = ()
+    result: type[PairExplanation] = PairExplanation
+    modalities: frozenset[str] = frozenset({"image", "row", "series", "volume", "text"})
+    moves_inputs: bool | None = None
+    graph_parts: tuple[str, ...] = ("nodes",)
+    known_parts: tuple[str, ...] = ("nodes", "edges", "edge_weight", "edge_attr")
+    needs_layer: bool = False
+    needs_threshold: bool = False
+    takes_target: bool = True
+    uses_gradients: bool = True
+    complete: bool = False
+    returns_delta: bool = False
+    differentiable: bool = True
+    linear: bool = False
+    stochastic: bool = False
+    common_draws: bool = False
+    across_pairs: bool = False
+    symmetric: bool = True
+    of_activations: bool = False
+    removes: bool = False
+    fitted: bool = False
+    unsigned: bool = False
+    chunk: int | None = None
+    distribution_baselines: bool = False
+
+
+CLAIMS = ("complete", "returns_delta", "symmetric", "differentiable", "linear")
+"""What an explainer says it can do more: the contract holds it to these."""
+
+EXEMPTIONS = ("stochastic", "across_pairs", "of_activations", "fitted", "unsigned")
+"""What an explainer says it cannot: the contract leaves points out for these, and its report names them."""
+
+_DEFAULTS = {f.name: f.default for f in fields(Traits)}
+_PLAIN = (bool, int, float, str, tuple, frozenset, list, set, type(None))
+
+
+class Declared:
+    """A class whose traits are class attributes, compiled to a checked ``traits`` for itself and every subclass."""
+
+    traits: ClassVar[Traits] = Traits()
+
+    name: ClassVar[str] = ""
+    formula: ClassVar[str] = ""
+    reference: ClassVar[tuple[str, ...]] = ()
+    result: ClassVar[type[PairExplanation]] = PairExplanation
+    modalities: ClassVar[frozenset[str]] = frozenset({"image", "row", "series", "volume", "text"})
+    moves_inputs: ClassVar[bool | None] = None
+    graph_parts: ClassVar[tuple[str, ...]] = ("nodes",)
+    known_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges", "edge_weight", "edge_attr")
+    needs_layer: ClassVar[bool] = False
+    needs_threshold: ClassVar[bool] = False
+    takes_target: ClassVar[bool] = True
+    uses_gradients: ClassVar[bool] = True
+    complete: ClassVar[bool] = False
+    returns_delta: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
+    linear: ClassVar[bool] = False
+    stochastic: ClassVar[bool] = False
+    common_draws: ClassVar[bool] = False
+    across_pairs: ClassVar[bool] = False
+    symmetric: ClassVar[bool] = True
+    of_activations: ClassVar[bool] = False
+    removes: ClassVar[bool] = False
+    fitted: ClassVar[bool] = False
+    unsigned: ClassVar[bool] = False
+    chunk: ClassVar[int | None] = None
+    distribution_baselines: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.traits = compiled(cls)
+
+
+def compiled(cls: type[Declared]) -> Traits:
+    """The traits of a class.
+
+    Raises:
+        TypeError: if a class attribute is no trait, nor declared by the class as one of its own, or has a wrong type.
+    """
+    own = {name for base in cls.__mro__ for name in vars(base).get("__annotations__", {})}
+    for name, value in vars(cls).items():
+        if name.startswith("_") or name in own or not isinstance(value, _PLAIN):
+            continue
+        near = get_close_matches(name, _DEFAULTS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"if it is the class's own, declare it: {name}: ClassVar[...]"
+        raise TypeError(f"{cls.__name__}.{name} is no trait of an explainer; {hint}")
+    values = {name: getattr(cls, name) for name in _DEFAULTS}
+    for name, wanted in _TYPES.items():
+        if isinstance(values[name], property):  # decided by the object
+            values[name] = _DEFAULTS[name]
+        if not _fits(values[name], wanted):
+            raise TypeError(f"{cls.__name__}.{name} is {values[name]!r:.80}: {_told(wanted)} is needed")
+    return Traits(**values)
+
+
+_TYPES: dict[str, Any] = get_type_hints(Traits)
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if wanted is bool or wanted == bool | None:
+        return isinstance(value, bool) or (value is None and wanted is not bool)
+    if wanted == int | None:
+        return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
+    if wanted == type[PairExplanation]:
+        return isinstance(value, type) and issubclass(value, PairExplanation)
+    if wanted == tuple[str, ...]:
+        return isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+    if wanted == frozenset[str]:
+        return isinstance(value, (frozenset, set)) and all(isinstance(one, str) for one in value)
+    return isinstance(value, wanted)
+
+
+def _told(wanted: Any) -> str:
+    known: dict[Any, str] = {bool: "True or False", str: "a string", tuple[str, ...]: "a tuple of strings"}
+    known |= {
+        frozenset[str]: "a set of strings",
+        int | None: "a positive number or None",
+        bool | None: "True, False or None",
+    }
+    return known.get(wanted, "a subclass of PairExplanation")

@@ -1,0 +1,72 @@
+"""The two halves of a factored model on a batch: items to embeddings, embeddings to the value explained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from xsiamese.kinds.graphs.gates import gated
+from xsiamese.model.pair import SiameseModel
+from xsiamese.pairs.pairs import Pairs
+
+
+def siamese(pairs: Pairs) -> SiameseModel:
+    """The model of the pairs, which must be factored.
+
+    Raises:
+        ValueError: if it is not, or a target is explained, which is no function of two embeddings.
+    """
+    if not isinstance(pairs.model, SiameseModel):
+        raise ValueError(
+            f"{type(pairs.model).__name__} is not factored into encoder and comparison, and embeddings are needed: "
+            "wrap the encoder as SiameseModel(encoder, comparison)"
+        )
+    if pairs.target is not None:
+        raise ValueError(f"target={pairs.target!r} is no function of two embeddings: leave it out to explain closeness")
+    return pairs.model
+
+
+def embed(pairs: Pairs, side: int, leaves: Sequence[Tensor] = ()) -> Tensor:
+    """See :meth:`PairBatch.embed <xsiamese.pairs.batch.PairBatch.embed>`."""
+    model, of = siamese(pairs), pairs.sides[side]
+    own = pairs.leaves[: len(pairs.a.leaves)] if side == 0 else pairs.leaves[len(pairs.a.leaves) :]
+    given = tuple(leaves) or own
+    copies = max(of.count(i, leaf) for i, leaf in enumerate(given)) // pairs.pairs
+    if not pairs.rows or copies == 1 or of.ragged:
+        return _encoded(pairs, model, side, given)
+    # whole copies of all pairs at once, so that every chunk rebuilds as the side itself does
+    at_once = max(1, pairs.rows // pairs.pairs) * pairs.pairs
+    chunks = zip(*(torch.split(leaf, at_once) for leaf in given), strict=True)
+    return torch.cat([_encoded(pairs, model, side, chunk) for chunk in chunks])
+
+
+def _encoded(pairs: Pairs, model: SiameseModel, side: int, leaves: Sequence[Tensor]) -> Tensor:
+    of = pairs.sides[side]
+    with pairs.objective.naming_inputs(), gated(model, of.gates(leaves)):
+        z = model.encode(of.rebuild(leaves), side)
+    if not isinstance(z, Tensor):
+        raise ValueError(f"the encoder returned a {type(z).__name__}: one tensor of embeddings is needed")
+    return z
+
+
+def closeness(pairs: Pairs, z_a: Tensor, z_b: Tensor) -> Tensor:
+    """See :meth:`PairBatch.closeness <xsiamese.pairs.batch.PairBatch.closeness>`."""
+    model = siamese(pairs)
+    score = model.comparison.explained(z_a, z_b)
+    return score if model.higher_is_closer else -score
+
+
+def mixed(pairs: Pairs, z_a: Tensor, z_b: Tensor) -> Tensor:
+    """See :meth:`PairBatch.mixed <xsiamese.pairs.batch.PairBatch.mixed>`."""
+    u, v = (z.detach().clone().requires_grad_() for z in (z_a, z_b))
+    with torch.enable_grad():
+        slope = torch.autograd.grad(closeness(pairs, u, v).sum(), u, create_graph=True)[0]
+        if not slope.requires_grad:  # linear in u alone: nothing acts together
+            return u.new_zeros(len(u), u.shape[1], v.shape[1])
+        columns = []
+        for d in range(slope.shape[1]):  # one dimension of u at a time: its slope's gradient with respect to all of v
+            found = torch.autograd.grad(slope[:, d].sum(), v, retain_graph=True, allow_unused=True)[0]
+            columns.append(torch.zeros_like(v) if found is None else found)
+    return torch.stack(columns, 1)

@@ -1,0 +1,120 @@
+"""Explanations as files: one safetensors file each, which says what it is and is read as that, and never executed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+from xsiamese.door.registry import explainers, installed
+from xsiamese.result import columns, items, stored
+
+T = TypeVar("T")
+FORMAT = 2  # 1 is the first edition, which did not say so
+_TENSORS = ("maps", "inputs", "scores", "delta", "columns")
+
+
+def save(explanation: Any, path: str | Path) -> Path:
+    """Writes an explanation of any type: see :meth:`PairExplanation.save <xsiamese.PairExplanation.save>`."""
+    tensors: dict[str, Tensor] = {"scores": explanation.scores}
+    shapes: dict[str, Any] = {}
+    if explanation.delta is not None:
+        tensors["delta"] = explanation.delta
+    for what, sides in (("maps", explanation.maps), ("inputs", explanation.inputs)):
+        for name, value in zip("ab", sides or (), strict=False):
+            found, shape = items.pack(f"{what}.{name}", value)
+            tensors |= found
+            shapes |= shape
+    packed, told = columns.pack(explanation.columns)
+    tensors |= {f"columns.{key}": tensor for key, tensor in packed.items()}
+    plain = {f.name: getattr(explanation, f.name) for f in fields(explanation) if f.name not in _TENSORS}
+    kind = type(explanation)
+    about = {
+        "format": FORMAT,
+        "type": kind.__name__,
+        "distribution": _distribution(kind),
+        "columns": told,
+        "_shapes": shapes,
+    }
+    return stored.write(path, tensors, {**plain, **about}, "xsiamese")
+
+
+def _distribution(kind: type[Any]) -> str:
+    """The distribution of the plugin that a type is of."""
+    package = kind.__module__.partition(".")[0]
+    found = (one.distribution for one in installed().values() if one.module.partition(".")[0] == package)
+    return next(found, package)
+
+
+def load(path: str | Path, base: type[T]) -> T:
+    """Reads an explanation of any type; ``base`` is :class:`~xsiamese.PairExplanation`, whose ``load`` this is."""
+    tensors, plain = stored.read(path, "xsiamese", "explanation", needs="scores")
+    number = plain.pop("format", 1)
+    if not isinstance(number, int) or number > FORMAT:
+        raise ValueError(
+            f"{path} is of format {number}, and this version reads up to {FORMAT}: pip install -U xsiamese"
+        )
+    if number == 1:
+        first: T = _first_edition(path, base, tensors, plain)
+        return first
+    made, distribution = plain.pop("type"), plain.pop("distribution")
+    known = results(base)
+    if made not in known:
+        warnings.warn(
+            f"{path} holds a {made} of {distribution or 'an unknown package'}, which no installed plugin brings: "
+            "it is read as a PairExplanation with its columns",
+            stacklevel=3,
+        )
+    kind: Any = known.get(made, base)
+    told = plain.pop("columns")
+    parts = {k.removeprefix("columns."): t for k, t in tensors.items() if k.startswith("columns.")}
+    found: T = _made(kind, tensors, plain, columns=columns.unpack(parts, told, kind.packables))
+    return found
+
+
+def results(base: type[T]) -> dict[str, type[T]]:
+    """Every type of result that an installed explainer gives, by its name."""
+    return {base.__name__: base, **{cls.result.__name__: cls.result for cls in explainers().values()}}
+
+
+def _made(kind: Any, tensors: Mapping[str, Tensor], plain: dict[str, Any], **more: Any) -> Any:
+    shapes = plain.pop("_shapes")
+
+    def both(what: str) -> Any:
+        if f"{what}.a" not in shapes:
+            return None
+        return tuple(items.unpack(f"{what}.{name}", tensors, shapes) for name in "ab")
+
+    plain["ids"] = tuple(map(tuple, plain["ids"])) if plain["ids"] else None
+    known = {f.name for f in fields(kind)}
+    return kind(
+        maps=both("maps"),
+        inputs=both("inputs"),
+        scores=tensors["scores"],
+        delta=tensors.get("delta"),
+        **{key: value for key, value in plain.items() if key in known},
+        **more,
+    )
+
+
+def _first_edition(path: str | Path, base: Any, tensors: Mapping[str, Tensor], plain: dict[str, Any]) -> Any:
+    """A file without a format: its type is that of its method, what its subclasses had as fields become columns."""
+    cls = explainers().get(plain["method"])
+    kind = base if cls is None else cls.result
+    found: dict[str, Any] = {}
+    headers = stored.header(path, "xsiamese_counterfactuals") or ()
+    known = {one.__name__: one for one in kind.packables}
+    if headers and "Counterfactual" in known:
+        made = known["Counterfactual"].unpacked
+        starts = [f"counterfactual.{i}." for i in range(len(headers))]
+        own = [{k.removeprefix(at): t for k, t in tensors.items() if k.startswith(at)} for at in starts]
+        found["counterfactuals"] = tuple(made(parts, told) for parts, told in zip(own, headers, strict=True))
+    if plain.get("alike"):
+        found["alike"] = tuple(plain["alike"])
+    if "form" in plain:
+        plain["parameters"] = {**plain["parameters"], "form": plain["form"]}
+    return _made(kind, tensors, plain, columns=found)
