@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from xsiamese_counterfactual.maps import DecisionMaps
-    from xsiamese_counterfactual.result import Counterfactual
+Counterfactual = DecisionMaps = Any  # both draw themselves with this file, so it cannot name them
 
 ALIKE, APART, EDIT = "#2166ac", "#b2182b", "#e08214"
 MOST = 8
