@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import Tensor
 
@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Counterfactual = DecisionMaps = Any  # both draw themselves with this file, so it cannot name them
+# both draw themselves with this file, so it cannot name them
+Counterfactual: TypeAlias = Any
+DecisionMaps: TypeAlias = Any
 
 ALIKE, APART, EDIT = "#2166ac", "#b2182b", "#e08214"
 MOST = 8
