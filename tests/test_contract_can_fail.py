@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -73,11 +74,11 @@ class CountsRows(Good):
         return first * (1 if batch.rows is None else 1 + batch.rows), second
 
 
-class LeavesAHook(Good):
-    """Registers a hook and forgets it."""
+class LeavesAMask(Good):
+    """Puts a mask on the model and forgets it."""
 
     def compute(self, batch: PairBatch) -> Maps:
-        batch.model.register_forward_hook(lambda *_: None)
+        batch.model.mask = torch.ones(1)  # type: ignore[assignment]
         return super().compute(batch)
 
 
@@ -117,6 +118,24 @@ class TouchesRandom(Good):
     def compute(self, batch: PairBatch) -> Maps:
         torch.rand(1)
         return super().compute(batch)
+
+
+class TouchesNumpy(Good):
+    """Draws from numpy's generator."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        np.random.rand()
+        return super().compute(batch)
+
+
+class TouchesBuffers(Good):
+    """Scores the pairs once more when all is put back."""
+
+    def attribute(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        found = super().attribute(inputs, *args, **kwargs)
+        with torch.no_grad():
+            self.model.comparison(torch.ones(1, 3), torch.ones(1, 3))
+        return found
 
 
 class NeedsParameters(Good):
@@ -307,7 +326,7 @@ BROKEN: list[tuple[str, type[PairAttribution], str, set[str]]] = [
         {"5 internal batch size", "12 unused input", "16 constant model"},
     ),
     ("5 internal batch size", CountsRows, "with internal_batch_size=1", set()),
-    ("6 nothing left", LeavesAHook, "hooks, masks or attributes stay on the model after attribute", set()),
+    ("6 nothing left", LeavesAMask, "hooks, masks or attributes stay on the model after attribute", set()),
     ("6 nothing left", Swallows, "swallowed", set()),
     ("7 state", TouchesGrad, r"requires_grad or .grad of a parameter changed", set()),
     (
@@ -317,6 +336,8 @@ BROKEN: list[tuple[str, type[PairAttribution], str, set[str]]] = [
         {"2 swap", "3 twin", "4 batch is loop", "5 internal batch size", "14 deterministic", "8 frozen parameters"},
     ),
     ("7 state", TouchesRandom, "state of a random generator", set()),
+    ("7 state", TouchesNumpy, "state of a random generator", set()),
+    ("7 state", TouchesBuffers, "parameters or buffers changed", set()),
     ("8 frozen parameters", NeedsParameters, "when the parameters are frozen", set()),
     (
         "9 in-place",

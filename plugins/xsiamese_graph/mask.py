@@ -98,8 +98,7 @@ class PairGNNExplainer(PairAttribution):
                 loss = ((value - goal).square() / scale).sum()
                 for regulariser, logit, mask in zip(regularisers, logits, masks, strict=True):
                     loss = loss + regulariser(logit, mask)
-            if not matters:
-                matters = _matters(value, masks)
+                matters = matters or _matters(value, masks)
             for logit, gradient in zip(logits, torch.autograd.grad(loss, logits), strict=True):
                 logit.grad = gradient
             optimiser.step()

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xsiamese.branches.lock import own
 from xsiamese.branches.record import first_tensor
 
 
@@ -149,7 +150,7 @@ def survey(
 
     with ExitStack() as stack:
         for module in dict.fromkeys(modules):
-            stack.callback(module.register_forward_hook(note).remove)
+            stack.callback(module.register_forward_hook(own(note)).remove)
         with torch.enable_grad():
             run()
     return Survey(usage, leaves, pairs)

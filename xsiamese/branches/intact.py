@@ -1,5 +1,5 @@
-"""The user's model is left exactly as it was: flags, buffers, gradients and random numbers, also after an exception or
-Ctrl-C.
+"""The user's model is left exactly as it was: flags, hooks, buffers, gradients and random numbers, also after an
+exception, after Ctrl-C however often, and with other threads at work on it.
 """
 
 from __future__ import annotations
@@ -7,50 +7,146 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xsiamese.branches.lock import locked
+from xsiamese.branches.signals import SIGNALS
 
-@contextmanager
-def intact(model: nn.Module, *, seed: int | None = None, freeze: bool = True) -> Iterator[None]:
+
+class intact:  # reads as what it does: with intact(model)
     """Puts ``model`` into evaluation mode, and everything back as it was at the end.
 
+    One thread at a time is inside the block of a model; one block inside another of the same thread sees none of its
+    hooks. Left inside the block is ``torch.inference_mode``, in which nothing can be explained. Attributes that the
+    model's own forward pass sets are its own affair, and so are buffers that it registers for the first time.
+
     Args:
+        model: the model, whole.
         seed: seeds torch, numpy (captum's GradientShap draws from it) and random; None leaves them where they are.
         freeze: takes ``requires_grad`` off the parameters, so that only what is explained has a graph.
+
+    Example:
+        >>> model = nn.Sequential(nn.Dropout()).train()
+        >>> with intact(model, seed=0):
+        ...     model.training
+        False
+        >>> model.training
+        True
     """
-    modules = list(model.modules())
-    training = [module.training for module in modules]
-    parameters = [(p, p.requires_grad) for p in _of(modules, "_parameters") if p.is_leaf]
-    buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in _of(modules, "_buffers")]
-    with ExitStack() as stack:
-        stack.enter_context(seeded(seed))
-        if any(type(module).__name__ == "OptimizedModule" for module in modules):
-            stack.enter_context(torch.compiler.set_stance("force_eager"))  # hooks do not fire in compiled code
+
+    def __init__(self, model: nn.Module, *, seed: int | None = None, freeze: bool = True) -> None:
+        self.model, self.seed, self.freeze = model, seed, freeze
+        self._undo = ExitStack()
+
+    @SIGNALS.whole
+    def __enter__(self) -> None:
         try:
-            for module in modules:
-                module.training = False
-            if freeze:
-                for parameter, _ in parameters:
-                    parameter.requires_grad_(False)
-            yield
+            SIGNALS.begin(self)
+            with ExitStack() as undo:
+                undo.enter_context(locked(self.model, seeded=self.seed is not None, waiting=SIGNALS.deliver))
+                undo.enter_context(outside_inference())
+                undo.enter_context(seeded(self.seed))
+                modules = list(self.model.modules())
+                if any(type(module).__name__ == "OptimizedModule" for module in modules):
+                    undo.enter_context(torch.compiler.set_stance("force_eager"))  # no hook fires in compiled code
+                parameters = [p for p in self.model.parameters() if p.is_leaf and not p.is_inference()]
+                for module in modules:
+                    undo.callback(_Kept(module).put_back)
+                undo.callback(_give_flags, [(p, p.requires_grad) for p in parameters])
+                _prepare(modules, parameters if self.freeze else [])
+                SIGNALS.deliver()
+                self._undo = undo.pop_all()
+        except BaseException:
+            SIGNALS.end(self)
+            raise
+
+    @SIGNALS.whole
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._undo.close()
         finally:
-            for module, flag in zip(modules, training, strict=True):
-                module.training = flag
-            for parameter, flag in parameters:
-                parameter.requires_grad_(flag)
-            with torch.no_grad():
-                for buffer, version, before in buffers:
-                    if buffer._version != version:
-                        buffer.copy_(before)
+            SIGNALS.end(self)
 
 
-def _of(modules: list[nn.Module], kind: str) -> list[Tensor]:
-    """The parameters or buffers of all modules, each once."""
-    found = {id(t): t for module in modules for t in getattr(module, kind).values() if t is not None}
-    return list(found.values())
+class _Kept:
+    """What a module is like, to be put back: its flag, its hooks and its buffers."""
+
+    _hooks_outside: WeakKeyDictionary[nn.Module, dict[str, dict[Any, Any]]] = WeakKeyDictionary()
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.training = module.training
+        self.hooks = {name: value.copy() for name, value in vars(module).items() if _hooks(name, value)}
+        self.buffers = [
+            (
+                name,
+                buffer,
+                None if buffer is None or buffer.is_inference() else (buffer._version, buffer.detach().clone()),
+            )
+            for name, buffer in module._buffers.items()
+        ]
+        self.outermost = module not in self._hooks_outside
+        if self.outermost:
+            self._hooks_outside[module] = self.hooks
+        else:  # one explanation inside another: the hooks of the outer one are not for its passes
+            _replace_hooks(module, self._hooks_outside[module])
+
+    def put_back(self) -> None:
+        self.module.training = self.training
+        _replace_hooks(self.module, self.hooks)
+        for name, buffer, before in self.buffers:
+            if self.module._buffers.get(name) is not buffer:  # forward has assigned another tensor
+                self.module._buffers[name] = buffer
+            if buffer is not None and before is not None and buffer._version != before[0]:
+                with torch.no_grad():
+                    buffer.copy_(before[1])
+        if self.outermost:
+            del self._hooks_outside[self.module]
+
+
+def _hooks(name: str, value: Any) -> bool:
+    """Whether an attribute of a module holds hooks: torch's own are dictionaries, and so are torch_geometric's."""
+    return "_hooks" in name and isinstance(value, dict)
+
+
+def _replace_hooks(module: nn.Module, wanted: dict[str, dict[Any, Any]]) -> None:
+    for name, value in vars(module).items():
+        if _hooks(name, value) and value != wanted.get(name, {}):
+            value.clear()
+            value.update(wanted.get(name, {}))
+
+
+def _prepare(modules: list[nn.Module], frozen: list[nn.Parameter]) -> None:
+    copies: dict[int, Tensor] = {}
+    for module in modules:
+        module.training = False
+        for name, buffer in module._buffers.items():
+            if buffer is not None and buffer.is_inference():  # re-assigned while the model served: bears no gradient
+                module._buffers[name] = copies.setdefault(id(buffer), buffer.clone())
+    _give_flags([(parameter, False) for parameter in frozen])
+
+
+def _give_flags(flags: list[tuple[nn.Parameter, bool]]) -> None:
+    for parameter, flag in flags:
+        parameter.requires_grad_(flag)
+
+
+@contextmanager
+def outside_inference() -> Iterator[None]:
+    """Leaves ``torch.inference_mode`` for the block, but not no_grad, which the bare switch would end, too."""
+    if not torch.is_inference_mode_enabled():
+        yield
+        return
+    with torch.inference_mode(False):
+        yield
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xsiamese.branches.lock import own
+
 LayerPair = tuple[nn.Module, nn.Module]
 
 
@@ -156,7 +158,7 @@ def record(
 
     with ExitStack() as stack:
         for module in recording.calls:
-            stack.callback(module.register_forward_hook(keep).remove)
+            stack.callback(module.register_forward_hook(own(keep)).remove)
         yield recording
 
 
@@ -180,7 +182,7 @@ def replaced(layer: nn.Module, call: int, rows: slice | None, activation: Tensor
         whole[rows] = activation
         return with_first_tensor(output, whole)
 
-    handle = layer.register_forward_hook(put)
+    handle = layer.register_forward_hook(own(put))
     try:
         yield
     finally:

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from xsiamese.branches.intact import seeded
 from xsiamese.contract.subject import ContractError, Subject, near
-from xsiamese.model.comparison import Function
+from xsiamese.model.comparison import Dot, Function
 from xsiamese.model.pair import SiameseModel
 
 
@@ -55,20 +56,43 @@ def check_nothing_left(subject: Subject) -> None:
 
 def check_state(subject: Subject) -> None:
     """Training flags, buffers, requires_grad, .grad and random numbers are as they were."""
+    with seeded(12345):  # a state that no explainer leaves by chance
+        _check_state(subject)
+
+
+class Remembers(Dot):
+    """The inner product, which counts its calls in a buffer, and keeps an average in one that it assigns anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("average", torch.zeros(1))
+        self.calls: Tensor
+        self.average: Tensor
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        score = super().forward(z_a, z_b)
+        self.calls += 1
+        self.average = self.average / 2 + score.detach().mean() / 2 + 1
+        return score
+
+
+def _check_state(subject: Subject) -> None:
     layers = subject.encoder(norm=True)
-    model = SiameseModel(layers, "dot").train()
+    model = SiameseModel(layers, Remembers()).train()
     layers[0].eval()
     first, second = (next(layers[i].parameters()) for i in (0, 3))
     second.requires_grad_(False)
     first.grad = torch.ones_like(first)
     flags = [m.training for m in model.modules()]
-    state = {k: v.clone() for k, v in model.state_dict().items()}
+    state, buffers = {k: v.clone() for k, v in model.state_dict().items()}, dict(model.named_buffers())
     grads = [(p.requires_grad, None if p.grad is None else p.grad.clone()) for p in model.parameters()]
     torch_state, numpy_state, random_state = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]
     subject.attribute(model, subject.pairs())
     if [m.training for m in model.modules()] != flags:
         raise ContractError("training flags are not as they were: they must be put back module by module")
-    if any(not torch.equal(v, state[k]) for k, v in model.state_dict().items()):
+    same_buffers = all(buffer is buffers.get(name) for name, buffer in model.named_buffers())
+    if not same_buffers or any(not torch.equal(v, state[k]) for k, v in model.state_dict().items()):
         raise ContractError("parameters or buffers changed: run the model in evaluation mode and put its weights back")
     for (flag, grad), parameter in zip(grads, model.parameters(), strict=True):
         same = (grad is None and parameter.grad is None) or (

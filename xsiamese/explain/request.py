@@ -11,11 +11,12 @@ from typing import Any, Literal, Protocol
 
 from torch import Tensor, nn
 
+from xsiamese.branches.intact import outside_inference
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.catalogue import names
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.kinds.inputs import Kinds, baseline_leaves, how_given, two_sides, without_missing
-from xsiamese.kinds.side import SIDES, Side, Wrt
+from xsiamese.kinds.side import SIDES, Side, Wrt, ordinary
 from xsiamese.model.pair import PairModel
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.fastest import fastest_split
@@ -75,6 +76,10 @@ class Request:
             TypeError: if the inputs are not two of a kind that the explainer explains, or an option is unknown.
             ValueError: if a shape, a dtype or a value does not fit.
         """
+        with outside_inference():
+            return self._batch(explainer)
+
+    def _batch(self, explainer: Explaining) -> PairBatch:
         self._check_options(explainer)
         if self.target is not None and not explainer.traits.takes_target:
             raise ValueError(f"{type(explainer).__name__} is about the model's decision: leave out target")
@@ -99,12 +104,13 @@ class Request:
             raise ValueError(
                 f"target holds {len(self.target)} indices for {a.pairs} pairs: give one each, or a single int"
             )
+        extra = () if self.extra is None else self.extra if isinstance(self.extra, tuple) else (self.extra,)
         return PairBatch(
             model=model,
             a=a,
             b=b,
             baselines=baseline_leaves(baselines, a, b, distribution=explainer.traits.distribution_baselines),
-            extra=() if self.extra is None else self.extra if isinstance(self.extra, tuple) else (self.extra,),
+            extra=tuple(map(ordinary, extra)),
             target=self.target,
             wrt=self.wrt,
             create_graph=self.create_graph,

@@ -170,6 +170,11 @@ def row_sums(value: Any) -> Tensor:
     return torch.stack([row_sums(v) for v in value]).sum(0)
 
 
+def ordinary(value: Any) -> Any:
+    """A value, or a copy of a tensor that was made inside ``torch.inference_mode``, which could carry no gradient."""
+    return value.clone() if isinstance(value, Tensor) and value.is_inference() else value
+
+
 @dataclass(frozen=True)
 class Form:
     """How a user holds the tensors of one input: one tensor, a tuple of them, or a mapping with keys.
@@ -186,8 +191,9 @@ class Form:
     def of(cls, item: Any) -> tuple[Form, Leaves]:
         """How an item holds its tensors, and the tensors."""
         if isinstance(item, Tensor):
-            return cls(single=True), (item,)
-        return (cls(tuple(item)), tuple(item.values())) if isinstance(item, Mapping) else (cls(), tuple(item))
+            return cls(single=True), (ordinary(item),)
+        form, tensors = (cls(tuple(item)), item.values()) if isinstance(item, Mapping) else (cls(), item)
+        return form, tuple(map(ordinary, tensors))
 
     def around(self, tensors: Sequence[Tensor]) -> Any:
         """Tensors as the user holds them."""

@@ -220,7 +220,15 @@ def dtype_of(model: nn.Module) -> torch.dtype:
 
 
 def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
-    """Refuses a dtype or a device that the model's parameters do not have, before any work is done."""
+    """Refuses a dtype or a device that the model's parameters do not have, and parameters that cannot carry gradients,
+    before any work is done.
+    """
+    made_inside = next((name for name, p in model.named_parameters() if p.is_inference()), None)
+    if made_inside is not None:
+        raise ValueError(
+            f"{made_inside} was made inside torch.inference_mode() and can carry no gradient: make or move the model "
+            "outside it, or explain copy.deepcopy(model) made outside it"
+        )
     parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
     if parameter is None:
         return

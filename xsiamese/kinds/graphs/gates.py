@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -56,9 +57,12 @@ def gated(model: nn.Module, gates: Sequence[Gate]) -> Iterator[None]:
 
     current: dict[nn.Module, Tensor] = {}
     seen: Counter[nn.Module] = Counter()
+    thread = get_ident()  # others may serve the same model at the same time
     names = {module: name for name, module in model.named_modules() if isinstance(module, MessagePassing)}
 
     def note(module: nn.Module, args: Any) -> None:
+        if get_ident() != thread:
+            return
         values = _lined_up(args[0], gates, seen[module])
         if values is None:
             raise GateMisfit(
@@ -68,7 +72,9 @@ def gated(model: nn.Module, gates: Sequence[Gate]) -> Iterator[None]:
         seen[module] += 1
         current[module] = values
 
-    def multiply(module: nn.Module, args: Any, output: Any) -> Tensor:
+    def multiply(module: nn.Module, args: Any, output: Any) -> Tensor | None:
+        if get_ident() != thread:
+            return None
         values = current[module]
         where = module.node_dim % output.dim() if isinstance(output, Tensor) else 0  # type: ignore[operator]
         if not isinstance(output, Tensor) or output.shape[where] != len(values):

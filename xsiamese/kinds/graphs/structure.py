@@ -11,6 +11,8 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.explain import Explanation
 
+from xsiamese.kinds.side import ordinary
+
 
 class Structure:
     """Graphs as one ``Batch``, edges grouped by graph.
@@ -158,6 +160,7 @@ def of_graphs(item: Data, name: str) -> Structure:
     Raises:
         ValueError: naming what is missing, empty, outside, or not a number.
     """
+    item = copy(item).apply(ordinary)
     x, edge_index = item.get("x"), item.get("edge_index")
     if not isinstance(x, Tensor) or x.dim() != 2:
         raise ValueError(f"input {name} needs node features x of shape (nodes, features), not {_shape(x)}")

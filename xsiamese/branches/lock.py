@@ -1,0 +1,79 @@
+"""One explanation of a model at a time: what two of them would change belongs to one thread until it is put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from threading import Lock, RLock, get_ident
+from typing import Any, ParamSpec, TypeVar
+
+from torch import nn
+from torch.utils.weak import WeakIdKeyDictionary
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WAKE = 0.1  # seconds after which a waiting thread looks whether a signal has come
+
+
+class Turn:
+    """A re-entrant lock that has its place in the one order in which all are taken, so that none waits in a circle."""
+
+    _numbers = count()
+
+    def __init__(self) -> None:
+        self.number = next(self._numbers)
+        self._lock = RLock()
+
+    @contextmanager
+    def taken(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Waits for the lock, calling ``waiting`` (which may raise) now and then, and holds it inside the block."""
+        while not self._lock.acquire(timeout=_WAKE):
+            waiting()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+GENERATORS = Turn()  # torch's, numpy's and random's are the process's own, whatever the model
+_GUARD = Lock()
+_TURNS: Any = WeakIdKeyDictionary()  # of each module and parameter, for as long as it lives
+
+
+@contextmanager
+def locked(model: nn.Module, *, seeded: bool = False, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Holds the lock of a model, and of every other that shares a module or a parameter with it, inside the block.
+
+    Args:
+        model: two wrappers around one network have one lock.
+        seeded: whether the random generators are needed, too, which no two threads can have at once.
+        waiting: called now and then while another thread has it.
+    """
+    turns = [*_turns([*model.modules(), *model.parameters()]), *([GENERATORS] if seeded else [])]
+    with ExitStack() as stack:
+        for turn in turns:
+            stack.enter_context(turn.taken(waiting))
+        yield
+
+
+def _turns(parts: Iterable[Any]) -> list[Turn]:
+    """The locks of these parts: one, unless models that had locks of their own have been put into one model."""
+    with _GUARD:
+        parts = list(parts)
+        known = {turn for part in parts if (turn := _TURNS.get(part)) is not None} or {Turn()}
+        first = min(known, key=lambda turn: turn.number)
+        for part in parts:
+            _TURNS.setdefault(part, first)
+        return sorted(known, key=lambda turn: turn.number)
+
+
+def own(hook: Callable[P, T]) -> Callable[P, T | None]:
+    """``hook`` for the calls of this thread only: others may serve the same model at the same time."""
+    thread = get_ident()
+
+    def called(*args: P.args, **kwargs: P.kwargs) -> T | None:
+        return hook(*args, **kwargs) if get_ident() == thread else None
+
+    return called
