@@ -325,4 +325,5 @@ def test_a_survey_knows_calls_order_and_stacking() -> None:
         assert seen.stacked(model.encoder) is stacked
         assert seen.shared(model) == [model.encoder]
         assert seen.order(model.encoder) == order
-        assert seen.last_grid() is model.encoder[4]
+        assert all(seen.serves(model.encoder[4], side) for side in (0, 1))
+        assert seen.serving(model, 0) == seen.serving(model, 1) == [model.encoder]

@@ -240,7 +240,7 @@ def test_tokens_and_two_encoders_and_a_plain_module() -> None:
     a, b = images(2, size=16)
     model = SiameseModel(encoder, "euclidean")
     threshold = 0.7 * float(model(a, b).min())
-    for layout, grid in ((None, (16,)), (Tokens((4, 4), prefix=0), (4, 4))):
+    for layout, grid in ((None, (4, 4)), (Tokens((4, 4), prefix=0), (4, 4)), (Tokens((1, 16), prefix=0), (1, 16))):
         found = PairRegionSwap(model, "3", threshold=threshold, layout=layout).find((a, b))
         assert [one.grid for one in found] == [grid, grid]
         assert all(one.flipped for one in found)

@@ -11,7 +11,7 @@ from torch import nn
 import xsiamese
 from tests import problems
 from xsiamese import ChannelsLast, PairGradCAM, PairLayerConductance, SiameseModel, Tokens
-from xsiamese.branches.layers import as_grid, find_layers
+from xsiamese.branches.layers import ChannelsFirst, PatchesLast, as_grid, find_layers
 
 NAMED = ("PairGradCAM", "PairAblationCAM", "PairLayerGradCam")
 
@@ -106,6 +106,8 @@ def test_layouts() -> None:
     assert Tokens(grid=(1, 5), prefix=0)(tokens).shape == (2, 3, 1, 5)
     assert torch.equal(ChannelsLast()(torch.ones(2, 4, 5, 3)), torch.ones(2, 3, 4, 5))
     assert as_grid(tokens, None).shape == (2, 3, 5)
+    assert ChannelsFirst()(torch.ones(2, 3, 4)).shape == (2, 3, 4)
+    assert torch.equal(PatchesLast((2, 2))(tokens[:, 1:].mT), grid)
     with pytest.raises(ValueError, match=r"5 tokens less 0 are not a 2 x 2 grid: give Tokens\(grid=..., prefix=...\)"):
         Tokens(prefix=0)(tokens)
     with pytest.raises(ValueError, match=r"layout Tokens needs \(N, tokens, C\), the layer's output is \(2, 3\)"):
@@ -131,13 +133,15 @@ def test_a_vision_transformer(name: str) -> None:
     cls = xsiamese.explainers()[name]
     layer = "encoder.layers.encoder_layer_1.ln_1"
     grid = cls(model, layer, layout=Tokens()).attribute(inputs)
-    tokens = cls(model, layer).attribute(inputs)
+    tokens = cls(model, layer, layout=Tokens(grid=(1, 17), prefix=0)).attribute(inputs)
+    for x, y in zip(grid, cls(model, layer).attribute(inputs), strict=True):
+        torch.testing.assert_close(x, y)  # known by itself
     for x, y in zip(grid, tokens, strict=True):
         assert x.shape == (2, 1, 4, 4)
-        assert y.shape == (2, 1, 17)
+        assert y.shape == (2, 1, 1, 17)
         assert x.any()
     if name == "PairHiResCAM":
-        torch.testing.assert_close(grid[0].flatten(1), tokens[0][:, 0, 1:])
+        torch.testing.assert_close(grid[0].flatten(1), tokens[0][:, 0, 0, 1:])
     assert cls(model, layer, layout=Tokens()).explain(inputs).upsample().maps[0].shape == (2, 1, 32, 32)
 
 

@@ -7,8 +7,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from xsiamese.branches.layers import ChannelsLast as ChannelsLast
-from xsiamese.branches.layers import Tokens as Tokens
+from xsiamese.branches.layout import ChannelsFirst as ChannelsFirst
+from xsiamese.branches.layout import ChannelsLast as ChannelsLast
+from xsiamese.branches.layout import Tokens as Tokens
 from xsiamese.branches.record import record as record
 from xsiamese.branches.untied import untied as untied
 from xsiamese.door.hookspecs import hookimpl as hookimpl

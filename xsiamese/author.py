@@ -6,11 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from xsiamese.branches.intact import intact as intact
-from xsiamese.branches.layers import ChannelsLast as ChannelsLast
 from xsiamese.branches.layers import Layer as Layer
-from xsiamese.branches.layers import Layout as Layout
-from xsiamese.branches.layers import Tokens as Tokens
 from xsiamese.branches.layers import as_grid as as_grid
+from xsiamese.branches.layout import ChannelsFirst as ChannelsFirst
+from xsiamese.branches.layout import ChannelsLast as ChannelsLast
+from xsiamese.branches.layout import Layout as Layout
+from xsiamese.branches.layout import SideLayout as SideLayout
+from xsiamese.branches.layout import Tokens as Tokens
 from xsiamese.branches.record import record as record
 from xsiamese.branches.rules import Rule as Rule
 from xsiamese.branches.rules import Rules as Rules

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from xsiamese.author import Found, PairBatch, PairExplanation, as_grid
+from xsiamese.author import Found, PairBatch, PairExplanation
 from xsiamese_counterfactual.decision import DecisionExplainer
 
 Form = Literal["signed", "livieris"]
@@ -143,7 +143,8 @@ class PairCounterfactualMaps(DecisionExplainer):
         activations, gradients = recording.activations[0], recording.gradients(value, both.create_graph)[0]
         maps = []
         for side in (0, 1):
-            activation, slope = as_grid(activations[side], self.layout), as_grid(gradients[side], self.layout)
+            places = batch.places(side, activations[side], recording.layers[0][side], self.layout)
+            activation, slope = places.first(activations[side]), places.first(gradients[side])
             weight = (
                 slope.flatten(2).mean(2).reshape(*slope.shape[:2], *[1] * (slope.dim() - 2))
                 if slope.dim() > 2

@@ -267,7 +267,8 @@ class PairRegionSwap(PairCounterfactual):
         if patch is not None:
             return PixelPlace(batch, 0, patch, others[0]), PixelPlace(batch, 1, patch, others[1])
         first, second = (
-            LayerPlace(batch, side, self.layer, kept.raws[side], self.layout, others[side]) for side in (0, 1)
+            LayerPlace(batch, side, self.layer, raw, batch.layout(self.layer, side, raw, self.layout), others[side])
+            for side, raw in enumerate(kept.raws)
         )
         return first, second
 

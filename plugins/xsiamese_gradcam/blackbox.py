@@ -46,8 +46,7 @@ class PairAblationCAM(PairBlackBoxCAM):
     def weigh(
         self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor, places: Places
     ) -> Tensor:
-        by_layout = {"Tokens": 2, "ChannelsLast": 3}  # both have their channels last
-        channel = places.channel if self.layout is None else by_layout[type(self.layout).__name__]
+        channel = places.channel
         lost = []
         for channels in torch.split(torch.arange(raw.shape[channel], device=raw.device), batch.rows or self.rows):
             without = raw.repeat(len(channels), *[1] * (raw.dim() - 1)).transpose(1, channel)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairAttribution, PairBatch, Places, as_grid
+from xsiamese.author import PairAttribution, PairBatch, Places
 
 
 class PairCAM(PairAttribution):
@@ -41,8 +41,8 @@ class PairCAM(PairAttribution):
         sides: tuple[list[Tensor], list[Tensor]] = ([], [])
         for layers, activations, gradient in zip(recording.layers, recording.activations, gradients, strict=True):
             for side in (0, 1):
-                places = batch.places(side, activations[side], layers[side])
-                activation, slope = (as_grid(one[side], self.layout, places) for one in (activations, gradient))
+                places = batch.places(side, activations[side], layers[side], self.layout)
+                activation, slope = (places.first(one[side]) for one in (activations, gradient))
                 found = (
                     self.combine(activation, slope, places)
                     if side in batch.objective.moving
@@ -78,8 +78,8 @@ class PairBlackBoxCAM(PairCAM):
         maps = []
         for side in (0, 1):
             raw = recording.activations[0][side].detach()
-            places = batch.places(side, raw, recording.layers[0][side])
-            activation = as_grid(raw, self.layout, places)
+            places = batch.places(side, raw, recording.layers[0][side], self.layout)
+            activation = places.first(raw)
             weights = (
                 self.weigh(batch, side, raw, activation, value, places)
                 if side in batch.objective.moving

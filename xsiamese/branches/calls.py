@@ -4,7 +4,7 @@ last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,17 +22,27 @@ class Usage:
 
     outputs: list[Tensor] = field(default_factory=list)
     finished: int = 0
+    given: list[Tensor | None] = field(default_factory=list)
 
 
 class Survey:
     """How a model uses its modules: which are shared by the sides, in which order, and whether the batch is stacked."""
 
     def __init__(
-        self, usage: dict[nn.Module, Usage], leaves: tuple[Sequence[Tensor], Sequence[Tensor]], pairs: int
+        self,
+        usage: dict[nn.Module, Usage],
+        leaves: tuple[Sequence[Tensor], Sequence[Tensor]],
+        pairs: int,
+        value: Tensor | None = None,
+        still: Mapping[int, Survey] | None = None,
     ) -> None:
         self.usage = usage
         self.leaves = leaves
         self.pairs = pairs
+        self.value = value
+        self._made_of: dict[Any, set[int]] = {}
+        self._moves: bool | None = None
+        self.still = dict(still or {})  # of a side whose numbers cannot move: what it is with other numbers
 
     def calls(self, module: nn.Module) -> int:
         """How often the module is called in one forward pass."""
@@ -46,7 +56,7 @@ class Survey:
         """The side (0 for a, 1 for b) of each call; the order of the calls where gradients do not tell."""
         sides = []
         for i, output in enumerate(self.usage[module].outputs):
-            seen = [self._depends(output, side) for side in (0, 1)]
+            seen = [side in self.made_of(module, i) if self.still else self._depends(output, side) for side in (0, 1)]
             sides.append(seen.index(True) if sum(seen) == 1 else i)
         return tuple(sides) if sorted(sides) == list(range(len(sides))) else tuple(range(len(sides)))
 
@@ -61,14 +71,78 @@ class Survey:
                 found += [module for module in self.shared(child) if module not in found]
         return found
 
-    def last_grid(self) -> nn.Module | None:
-        """The module that finishes last of those whose output is a grid of more than one cell (N, C, H, W)."""
-        grids = [
-            m
-            for m, u in self.usage.items()
-            if u.outputs and u.outputs[-1].dim() == 4 and u.outputs[-1].shape[2:].numel() > 1
+    def moves(self) -> bool:
+        """Whether the score moves at all with the embeddings: at a pair of equal ones it may be stationary."""
+        if self._moves is None:
+            ends = [o for u in self.usage.values() for o in u.outputs if o.requires_grad and o.dim() == 2]
+            last = ends[-4:]  # the embeddings, or what they are made of
+            slopes = torch.autograd.grad(self.value.sum(), last, retain_graph=True, allow_unused=True) if last else ()  # type: ignore[union-attr]
+            self._moves = not last or any(g is not None and bool(g.any()) for g in slopes)
+        return self._moves
+
+    def sides_of(self, output: Tensor) -> set[int]:
+        """The sides that an output is made of, by its graph."""
+        owner = {id(leaf): {side} for side in (0, 1) for leaf in self.leaves[side]}
+        waiting = [output.grad_fn]
+        while waiting:  # a node is done after all that follow it; each is visited once for all outputs
+            node = waiting[-1]
+            following = [] if node is None else [one for one, _ in node.next_functions if one is not None]
+            if node is None or node in self._made_of:
+                waiting.pop()
+            elif new := [one for one in following if one not in self._made_of]:
+                waiting += new
+            else:
+                own = owner.get(id(getattr(node, "variable", None)), set())
+                self._made_of[node] = own.union(*(self._made_of[one] for one in following))
+        return set() if output.grad_fn is None else set(self._made_of[output.grad_fn])
+
+    def made_of(self, module: nn.Module, call: int) -> set[int]:
+        """The sides that a module's output of one call is made of."""
+        output = self.usage[module].outputs[call]
+        found = self.sides_of(output) - set(self.still)
+        for side, other in self.still.items():
+            outputs = other.usage[module].outputs if module in other.usage else []
+            if call >= len(outputs) or not torch.equal(outputs[call], output):
+                found.add(side)
+        return found
+
+    def serves(self, module: nn.Module, side: int) -> bool:
+        """Whether a module sees one side only, and this one in one of its calls; or both in one stacked batch."""
+        if module not in self.usage or not self.usage[module].outputs:
+            return False
+        if self.stacked(module):
+            return True
+        made_of = [self.made_of(module, call) for call in range(self.calls(module))]
+        return all(len(sides) == 1 for sides in made_of) and {side} in made_of
+
+    def serving(self, root: nn.Module, side: int) -> list[nn.Module]:
+        """The topmost modules below ``root`` that serve a side, the one that finishes last before the others."""
+        found: list[nn.Module] = []
+        for child in root.children():
+            found += [child] if self.serves(child, side) else self.serving(child, side)
+        return sorted(dict.fromkeys(found), key=lambda module: -self.usage[module].finished)
+
+    def word_embedding(self, roots: Sequence[nn.Module], side: int) -> nn.Module | None:
+        """The embedding that gets a side's whole numbers as they are: its first ``nn.Embedding``."""
+        inside = [m for root in roots or self.usage for m in root.modules() if isinstance(m, nn.Embedding)]
+        called = [m for m in dict.fromkeys(inside) if m in self.usage and self.sides_differ(m)]
+        return min(called, key=lambda module: self.usage[module].finished, default=None)
+
+    def sides_differ(self, module: nn.Module) -> bool:
+        """Whether an embedding is given a row for each pair: positions and types of tokens are the same for all."""
+        return any(g is not None and len(g) in (self.pairs, 2 * self.pairs) for g in self.usage[module].given)
+
+    def last_spread(self, roots: Sequence[nn.Module], side: int) -> nn.Module | None:
+        """The module of one side that finishes last of those whose output has places: more dimensions than (N, C)."""
+        spread = [
+            module
+            for root in roots
+            for module in root.modules()
+            if self.serves(module, side)
+            and self.usage[module].outputs[-1].dim() > 2
+            and self.usage[module].outputs[-1].shape[2:].numel() > 1
         ]
-        return max(grids, key=lambda module: self.usage[module].finished, default=None)
+        return max(spread, key=lambda module: self.usage[module].finished, default=None)
 
     def last_of_nodes(self, nodes: tuple[int, int]) -> nn.Module | None:
         """The message-passing layer that finishes last of those with a row for each node: ``nodes`` of a, of b, or of
@@ -138,7 +212,10 @@ class Survey:
 def survey(
     run: Callable[[], Any], modules: Sequence[nn.Module], leaves: tuple[Sequence[Tensor], Sequence[Tensor]], pairs: int
 ) -> Survey:
-    """Runs the model once and notes how it uses ``modules``; the leaves should require gradients."""
+    """Runs the model once and notes how it uses ``modules``; the leaves should require gradients.
+
+    ``run`` returns the score.
+    """
     usage: dict[nn.Module, Usage] = {}
 
     def note(module: nn.Module, args: Any, output: Any) -> None:
@@ -146,11 +223,12 @@ def survey(
         if tensor is not None:
             entry = usage.setdefault(module, Usage())
             entry.outputs.append(tensor)
+            entry.given.append(first_tensor(args) if isinstance(module, nn.Embedding) else None)
             entry.finished = sum(len(u.outputs) for u in usage.values())
 
     with ExitStack() as stack:
         for module in dict.fromkeys(modules):
             stack.callback(module.register_forward_hook(own(note)).remove)
         with torch.enable_grad():
-            run()
-    return Survey(usage, leaves, pairs)
+            value = run()
+    return Survey(usage, leaves, pairs, value if isinstance(value, Tensor) else None)

@@ -2,58 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from torch import Tensor, nn
 
 from xsiamese.branches.calls import Survey
+from xsiamese.branches.layout import ChannelsFirst as ChannelsFirst
+from xsiamese.branches.layout import ChannelsLast as ChannelsLast
+from xsiamese.branches.layout import Grid, Layout
+from xsiamese.branches.layout import PatchesLast as PatchesLast
+from xsiamese.branches.layout import Tokens as Tokens
+from xsiamese.branches.probe import Taken, last_cells
 from xsiamese.branches.record import LayerPair
 from xsiamese.kinds.places import Places, of_tensor
 from xsiamese.model.pair import PairModel, SiameseModel
 
 OneLayer = str | nn.Module | tuple[str | nn.Module, str | nn.Module]
 Layer = OneLayer | Sequence[OneLayer] | None
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """A transformer's output (N, tokens, C) as a grid.
-
-    Args:
-        grid: rows and columns of the patches; None takes the square that fits.
-        prefix: how many tokens (class, registers) come before the patches.
-    """
-
-    grid: tuple[int, int] | None = None
-    prefix: int = 1
-
-    def __call__(self, activation: Tensor) -> Tensor:
-        if activation.dim() != 3:
-            raise ValueError(f"layout Tokens needs (N, tokens, C), the layer's output is {tuple(activation.shape)}")
-        patches = activation.shape[1] - self.prefix
-        rows, columns = self.grid or (int(patches**0.5), int(patches**0.5))
-        if rows * columns != patches:
-            raise ValueError(
-                f"{activation.shape[1]} tokens less {self.prefix} are not a {rows} x {columns} grid: give "
-                "Tokens(grid=..., prefix=...)"
-            )
-        return activation[:, self.prefix :].transpose(1, 2).reshape(len(activation), -1, rows, columns)
-
-
-@dataclass(frozen=True)
-class ChannelsLast:
-    """An output (N, H, W, C), as of Swin, as a grid."""
-
-    def __call__(self, activation: Tensor) -> Tensor:
-        if activation.dim() != 4:
-            raise ValueError(f"layout ChannelsLast needs (N, H, W, C), the layer's output is {tuple(activation.shape)}")
-        return activation.movedim(3, 1)
-
-
-Layout = Tokens | ChannelsLast | None
 
 
 def as_grid(activation: Tensor, layout: Layout, places: Places | None = None) -> Tensor:
@@ -86,11 +53,41 @@ def find_layers(model: PairModel, layer: Layer) -> tuple[list[LayerPair], list[s
     return pairs, names
 
 
-def default_layer(
-    model: PairModel, survey: Survey, nodes: tuple[int, int] | None = None
-) -> tuple[list[LayerPair], list[str]]:
-    """The last layer of each side whose output is a spatial grid; for graphs, the last that sends messages and has a
-    row for each of their ``nodes``.
+def default_layers(
+    model: PairModel,
+    survey: Survey,
+    images: tuple[Grid | None, Grid | None],
+    mark: Callable[[], Mapping[nn.Module, Tensor]],
+) -> tuple[list[LayerPair], list[str], tuple[Taken | None, Taken | None]]:
+    """For each side the last layer whose cells stand apart and reach the score, its name, and why it was taken.
+
+    Args:
+        model: the model.
+        survey: how it uses its modules.
+        images: height and width of each side's images; None for a side of another kind.
+        mark: see :func:`xsiamese.branches.probe.last_cells`.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found: list[nn.Module] = []
+    taken: list[Taken | None] = []
+    for side, image in enumerate(images):
+        roots = [model.encoders[side]] if isinstance(model, SiameseModel) else survey.serving(model, side)
+        one = None if image is None else last_cells(survey, roots, image, mark)
+        module = one.module if one else survey.word_embedding(roots, side) or survey.last_spread(roots, side)
+        if module is None:
+            raise ValueError(
+                "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens"
+            )
+        found.append(module)
+        taken.append(one)
+    pair = (found[0], found[1])
+    return [pair], [" / ".join(dict.fromkeys(_name(model, module) for module in pair))], (taken[0], taken[1])
+
+
+def default_of_nodes(model: PairModel, survey: Survey, nodes: tuple[int, int]) -> tuple[list[LayerPair], list[str]]:
+    """The last layer of each side that sends messages and has a row for each of the ``nodes`` of graphs.
 
     Raises:
         ValueError: if there is none.
@@ -101,12 +98,7 @@ def default_layer(
     found = []
     for root in roots:
         inside = {module: usage for module, usage in survey.usage.items() if module in set(root.modules())}
-        seen = Survey(inside, survey.leaves, survey.pairs)
-        last = seen.last_grid() if nodes is None else seen.last_of_nodes(nodes)
-        if last is None and nodes is None:
-            raise ValueError(
-                "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens"
-            )
+        last = Survey(inside, survey.leaves, survey.pairs).last_of_nodes(nodes)
         if last is None:
             raise ValueError(
                 "no MessagePassing layer of torch_geometric has one row for each node to explain on: give layer=, "

@@ -16,7 +16,8 @@ from captum.attr import Attribution
 from torch import Tensor
 
 from xsiamese.branches.intact import intact
-from xsiamese.branches.layers import Layer, Layout
+from xsiamese.branches.layers import Layer
+from xsiamese.branches.layout import SideLayout
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps, detached, warn_identical
 from xsiamese.explain.request import BatchSize, Request, chosen_split, described, target_name, without_edges
@@ -61,8 +62,8 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
             spatial one, for graphs the last that sends messages.
         comparison: for a model that returns the two embeddings.
         higher_is_closer: False if a callable's score is a distance.
-        layout: how a layer's tokens form a grid, :class:`~xsiamese.branches.layers.Tokens` or
-            :class:`~xsiamese.branches.layers.ChannelsLast`.
+        layout: how a layer's output lies, :class:`~xsiamese.Tokens`, :class:`~xsiamese.ChannelsLast` or
+            :class:`~xsiamese.ChannelsFirst`, or a pair of them; recognised if left out.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
         *,
         comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
         higher_is_closer: bool | None = None,
-        layout: Layout = None,
+        layout: SideLayout = None,
     ) -> None:
         self.model = pair_model(model, comparison, higher_is_closer)
         self.layer = layer
@@ -203,7 +204,7 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
             inputs=detached(tuple(two_items(inputs))),
             scores=batch.objective.reported(value),
             method=type(self).__name__,
-            parameters=described({"layer": self.layer_names(batch) or None, **asked.told()}),
+            parameters=described({"layer": self.layer_names(batch) or None, **self.__taken(batch), **asked.told()}),
             higher_is_closer=self.model.higher_is_closer if target is None else True,
             target=target_name(target),
             ids=names,
@@ -280,6 +281,11 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
         settings = {"layer": self.layer_names_ or self.layer, "layout": self.layout}
         shown = "".join(f", {key}={value!r}" for key, value in settings.items() if value is not None)
         return f"{type(self).__name__}({type(self.model).__name__}{shown})"
+
+    def __taken(self, batch: PairBatch) -> dict[str, str]:
+        """One line on the layer that was taken because the user named none."""
+        line = batch.layer_note(self.layer) if self.needs_layer or self.of_layer else None
+        return {"taken": line} if line else {}
 
     def __found(self, asked: Request) -> tuple[Found, PairBatch]:
         """What one run finds of all pairs, its maps as the user gets them, and the batch that was explained."""

@@ -11,18 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.layers import Layer
+from xsiamese.branches.layout import Cells, Layout, SideLayout, for_side, recognised
 from xsiamese.branches.record import LayerPair, Recording, record, replaced
 from xsiamese.branches.relevance import Relevance, propagating
 from xsiamese.branches.rules import Rules
 from xsiamese.branches.untied import Views, outputs_of, untie_repeats, untied, with_ports
 from xsiamese.kinds.catalogue import kind
 from xsiamese.kinds.places import Places
+from xsiamese.kinds.side import Side
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.pairs import embedding
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.split import Split
-from xsiamese.pairs.usage import find_plan
+from xsiamese.pairs.usage import Plan, find_plan
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,38 @@ class PairBatch(Pairs):
         """The names of the layers that ``layer`` means."""
         return find_plan(self, layer).names
 
-    def places(self, side: int, activation: Tensor, layer: nn.Module | None = None) -> Places:
-        """How the output of a layer on one side lies: which dimension holds its channels, which its places."""
+    def places(
+        self, side: int, activation: Tensor, layer: nn.Module | None = None, layout: SideLayout = None
+    ) -> Places:
+        """How the output of a layer on one side lies: which dimension holds its channels, which its places.
+
+        Args:
+            side: 0 for a, 1 for b.
+            activation: the output.
+            layer: the layer.
+            layout: the user's word, one for both sides or a pair, which goes before all else.
+        """
         one = (self.a, self.b)[side]
-        return kind(one.kind).places(activation, one, layer)
+        known = for_side(layout, side) or self._recognised(one, activation, layer)
+        return Cells(known) if known else kind(one.kind).places(activation, one, layer)
+
+    def layout(self, layer: Layer, side: int, activation: Tensor, given: SideLayout = None) -> Layout:
+        """Where the cells of an image are in the output of a layer on one side; None if it is no grid over it."""
+        module = find_plan(self, layer).layers[0][side]
+        return for_side(given, side) or self._recognised((self.a, self.b)[side], activation, module)
+
+    def layer_note(self, layer: Layer) -> str | None:
+        """One line on the layer that was taken because the user named none: its name, its layout and why."""
+        return find_plan(self, layer).note if layer is None else None
+
+    def _recognised(self, one: Side, activation: Tensor, layer: nn.Module | None) -> Layout:
+        """Where the cells of an image are: as the probe found, or as the layer's output looks."""
+        image = one.leaves[0].shape[2:]
+        if layer is None or len(image) != 2 or not one.leaves[0].is_floating_point():
+            return None
+        plans = [plan for plan in (self.plans or {}).values() if isinstance(plan, Plan)]
+        found = next((t.layout for plan in plans for t in plan.taken if t and t.module is layer), None)
+        return found or recognised(layer, activation, (int(image[0]), int(image[1])))
 
     @contextmanager
     def record(self, layer: Layer) -> Iterator[Recording]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.calls import Survey, survey
-from xsiamese.branches.layers import Layer, default_layer, find_layers
+from xsiamese.branches.layers import Layer, default_layers, default_of_nodes, find_layers
+from xsiamese.branches.layout import Grid
+from xsiamese.branches.probe import Taken, marked_patch
 from xsiamese.branches.record import LayerPair
+from xsiamese.kinds.side import Side
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.pairs import Pairs
 
@@ -25,6 +29,14 @@ class Plan:
     shared: list[nn.Module]
     stacked: list[bool]
     order: list[tuple[int, ...]]
+    taken: tuple[Taken | None, Taken | None] = (None, None)
+
+    @property
+    def note(self) -> str | None:
+        """One line that says which layers were taken by themselves, how their outputs lie, and why."""
+        names = self.names[0].split(" / ") if self.names else []
+        lines = [f"{name}: {one.why}" for name, one in zip((names * 2)[:2], self.taken, strict=False) if one]
+        return " / ".join(dict.fromkeys(lines)) or None
 
 
 def find_plan(batch: Pairs, layer: Layer, layered: bool = True) -> Plan:
@@ -61,27 +73,42 @@ def find_plan(batch: Pairs, layer: Layer, layered: bool = True) -> Plan:
     return found
 
 
-def _of_parts(model: PairModel, layers: list[LayerPair], names: list[str]) -> Plan:
+def _of_parts(
+    model: PairModel,
+    layers: list[LayerPair],
+    names: list[str],
+    taken: tuple[Taken | None, Taken | None] = (None, None),
+) -> Plan:
     """The plan of a SiameseModel, which encodes a first."""
     assert isinstance(model, SiameseModel)
     first, second = model.encoders
     shared: list[nn.Module] = [first] if first is second else []
     layer_order: list[tuple[int, ...]] = [(0, 1) if _together(pair, shared) else () for pair in layers]
-    return Plan(layers, names, layer_order, shared, [False] * len(shared), [(0, 1)] * len(shared))
+    return Plan(layers, names, layer_order, shared, [False] * len(shared), [(0, 1)] * len(shared), taken)
 
 
 def _surveyed(batch: Pairs, layers: list[LayerPair], names: list[str], find_default: bool) -> Plan:
     """The plan of any model, from watching it at work."""
-    few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(2))
+    pairs = 1 if isinstance(batch.model, SiameseModel) else 2  # whose order is known; a single pair tells none
+    few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(pairs))
     moved = tuple(leaf.requires_grad_() for leaf in few.moved)
     of_a = sum(i < len(batch.a.leaves) for i in few.objective.moved_at)
     modules = [*batch.model.modules(), *(m for pair in layers for m in pair)]
-    seen = survey(lambda: few.value(*moved), modules, (moved[:of_a], moved[of_a:]), few.pairs)
+    leaves = (moved[:of_a], moved[of_a:])
+    seen = survey(lambda: few.value(*moved), modules, leaves, few.pairs)
+    for side, one in enumerate((few.a, few.b)):
+        if one.still:  # its numbers have no gradient: what changes with them is asked
+            without = [*(t if k != side else torch.zeros_like(t) for k in (0, 1) for t in leaves[k])]
+            seen.still[side] = survey(partial(few.value, *without), modules, leaves, few.pairs)
     rows = (few.a.layer_pairs, few.b.layer_pairs)
-    if find_default:
-        layers, names = default_layer(batch.model, seen, (len(rows[0]), len(rows[1])) if batch.a.ragged else None)
+    taken: tuple[Taken | None, Taken | None] = (None, None)
+    if find_default and batch.a.ragged:
+        layers, names = default_of_nodes(batch.model, seen, (len(rows[0]), len(rows[1])))
+    elif find_default:
+        images = (_image(few.a), _image(few.b))
+        layers, names, taken = default_layers(batch.model, seen, images, cache(lambda: _marked(few, modules, images)))
     if isinstance(batch.model, SiameseModel):
-        return _of_parts(batch.model, layers, names)
+        return _of_parts(batch.model, layers, names, taken)
     shared = seen.shared(batch.model)
     layer_order = [
         (seen.order(pair[0]) if seen.calls(pair[0]) == 2 else (0, 1)) if _together(pair, shared) else ()
@@ -107,7 +134,37 @@ def _surveyed(batch: Pairs, layers: list[LayerPair], names: list[str], find_defa
                 f"{type(module).__name__} is called {len(sides)} times in one pass, which does not fit 2 branches: "
                 "it must serve each side once"
             )
-    return Plan(layers, names, layer_order, shared, stacked, order)
+    return Plan(layers, names, layer_order, shared, stacked, order, taken)
+
+
+def _image(side: Side) -> Grid | None:
+    """Height and width of a side's images."""
+    shown = side.leaves[0]
+    return (int(shown.shape[2]), int(shown.shape[3])) if shown.dim() == 4 and shown.is_floating_point() else None
+
+
+def _marked(
+    few: Pairs, modules: Sequence[nn.Module], images: tuple[Grid | None, Grid | None]
+) -> dict[nn.Module, Tensor]:
+    """What the outputs of modules change by where a patch of both images of the first pair changes."""
+    one = next(few.split(1))
+    marked = []
+    for leaf, (side, _) in zip(one.moved, (one.place(i) for i in range(len(one.moved))), strict=True):
+        image, changed = images[side is one.b], leaf.detach().clone()
+        if image is not None and tuple(leaf.shape[2:]) == image:
+            patch = changed[:, :, *marked_patch(image)]
+            stripes = torch.arange(patch.numel(), device=leaf.device, dtype=leaf.dtype).cos().reshape(patch.shape)
+            patch += 3 * leaf.std() * stripes  # not even, or a normalisation would take it away
+        marked.append(changed)
+    with torch.no_grad():
+        runs = [survey(partial(one.value, *values), modules, ((), ()), 1) for values in (one.moved, marked)]
+    found = {}
+    for module, usage in runs[0].usage.items():
+        outputs = zip(usage.outputs, runs[1].usage[module].outputs, strict=True)
+        changes = [(before - after).detach() for before, after in outputs if before.is_floating_point()]
+        if changes and all(change.shape[1:] == changes[0].shape[1:] for change in changes):
+            found[module] = torch.cat(changes)
+    return found
 
 
 def _check_order(

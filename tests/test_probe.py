@@ -1,0 +1,171 @@
+"""The layer that is taken if none is named: the last place where cells of the image stand apart and reach the score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests import problems
+from xsiamese import ChannelsLast, PairAblationCAM, PairGradCAM, PairHiResCAM, SiameseModel, Tokens
+from xsiamese.branches.layout import ChannelsFirst, PatchesLast, described, layouts
+
+Block = nn.TransformerEncoderLayer
+
+
+class Transformer(nn.Module):
+    """Patches, some tokens that are none, blocks, and a head that reads the first token or all patches."""
+
+    def __init__(self, prefix: int = 1, read: str = "class", blocks: int = 3) -> None:
+        torch.manual_seed(0)
+        super().__init__()
+        self.patches = nn.Conv2d(1, 8, 4, 4)
+        self.prefix = nn.Parameter(torch.randn(1, prefix, 8))
+        self.positions = nn.Parameter(torch.randn(1, prefix + 16, 8))
+        self.blocks = nn.ModuleList(Block(8, 2, 16, batch_first=True) for _ in range(blocks))
+        self.norm = nn.LayerNorm(8)
+        self.read = read
+        self.double().eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = torch.cat([self.prefix.expand(len(x), -1, -1), self.patches(x).flatten(2).mT], 1) + self.positions
+        for block in self.blocks:
+            tokens = block(tokens)
+        tokens = self.norm(tokens)
+        return tokens[:, 0] if self.read == "class" else tokens[:, self.prefix.shape[1] :].mean(1)
+
+
+def taken(model: Any, inputs: Any, cls: Any = PairHiResCAM) -> tuple[Any, tuple[Tensor, Tensor]]:
+    explainer = cls(model)
+    return explainer, explainer.attribute(inputs)
+
+
+@pytest.mark.parametrize("prefix", [1, 2, 5])
+def test_of_a_class_token_the_block_before_is_taken_and_it_is_said(prefix: int) -> None:
+    inputs = problems.images(2, size=16)
+    explainer, maps = taken(SiameseModel(Transformer(prefix), "dot"), inputs)
+    assert explainer.layer_names_ == ["blocks.1"]
+    assert maps[0].shape == (2, 1, 4, 4)
+    line = explainer.explain(inputs).parameters["taken"]
+    assert line.startswith(f"blocks.1: tokens of a 4 x 4 grid after {prefix} that")
+    assert "the score reads no patch" in line
+    given = PairHiResCAM(explainer.model, "blocks.1", layout=Tokens((4, 4), prefix)).attribute(inputs)
+    for x, y in zip(maps, given, strict=True):
+        torch.testing.assert_close(x, y)
+        assert y.any()
+
+
+@pytest.mark.parametrize("prefix", [1, 4])
+def test_of_a_mean_over_patches_the_last_norm_is_taken(prefix: int) -> None:
+    explainer, maps = taken(SiameseModel(Transformer(prefix, "mean"), "dot"), problems.images(2, size=16))
+    assert explainer.layer_names_ == ["norm"]
+    assert maps[0].shape == (2, 1, 4, 4)
+    assert "reads no patch" not in explainer.explain(problems.images(2, size=16)).parameters["taken"]
+
+
+def test_a_layer_that_the_user_names_says_nothing_of_what_was_taken() -> None:
+    explained = PairGradCAM(SiameseModel(Transformer()), "blocks.0").explain(problems.images(1, size=16))
+    assert "taken" not in explained.parameters
+    assert explained.maps[0].shape == (1, 1, 4, 4)  # recognised all the same
+
+
+class LastChannels(nn.Module):
+    """A network whose grids have their channels last and as many as rows: only what moves tells."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        super().__init__()
+        self.stem, self.mix = nn.Conv2d(1, 4, 4, 4), nn.Linear(4, 4)
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mix(self.stem(x).movedim(1, 3)).tanh().mean((1, 2))  # type: ignore[no-any-return]
+
+
+def test_where_the_shape_does_not_tell_a_patch_that_changes_does() -> None:
+    inputs = problems.images(2, size=16)
+    explainer, maps = taken(SiameseModel(LastChannels(), "dot"), inputs)
+    assert explainer.layer_names_ == ["mix"]
+    for x, y in zip(maps, PairHiResCAM(explainer.model, "mix", layout=ChannelsLast()).attribute(inputs), strict=True):
+        torch.testing.assert_close(x, y)
+    ablated = PairAblationCAM(explainer.model).attribute(inputs)
+    given = PairAblationCAM(explainer.model, "mix", layout=ChannelsLast()).attribute(inputs)
+    for x, y in zip(ablated, given, strict=True):
+        torch.testing.assert_close(x, y)
+
+
+class Relation(nn.Module):
+    """A shared encoder, and a network over both its outputs, which are no cells of one image."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        super().__init__()
+        self.encoder = problems.conv_encoder()[:5]
+        self.relation = nn.Sequential(nn.Conv2d(14, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(6, 1)
+        self.double()
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.head(self.relation(torch.cat([self.encoder(a), self.encoder(b)], 1)))  # type: ignore[no-any-return]
+
+
+def test_what_sees_both_sides_is_passed_by() -> None:
+    explainer, maps = taken(Relation(), problems.images(2))
+    assert explainer.layer_names_ == ["encoder"]
+    assert maps[0].shape == (2, 1, 4, 4)
+
+
+def test_two_encoders_of_one_module_have_each_their_own_layer() -> None:
+    class Towers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = problems.conv_encoder(), problems.conv_encoder(seed=1)
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            return (self.first(a) * self.second(b)).sum(1)  # type: ignore[no-any-return]
+
+    model, inputs = Towers(), problems.images(2)
+    explainer, maps = taken(model, inputs)
+    assert explainer.layer_names_ == ["first.4 / second.4"]
+    given = PairHiResCAM(SiameseModel((model.first, model.second), "dot")).attribute(inputs)
+    for x, y in zip(maps, given, strict=True):
+        torch.testing.assert_close(x, y)
+
+
+def test_a_mean_that_was_spread_over_a_grid_has_no_cells() -> None:
+    encoder = problems.conv_encoder()
+    encoder[5] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.AdaptiveAvgPool2d(4), nn.AdaptiveAvgPool2d(1))
+    explainer, _ = taken(SiameseModel(encoder, "dot"), problems.images(2))
+    assert explainer.layer_names_ == ["4"]
+
+
+def test_a_residual_block_is_taken_and_not_what_lies_in_it() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Conv2d(4, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.inner(x).relu()  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Conv2d(1, 4, 3), Residual(), Residual(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).double()
+    explainer, _ = taken(SiameseModel(encoder, "dot"), problems.images(2))
+    assert explainer.layer_names_ == ["2"]
+
+
+def test_layouts_of_shapes() -> None:
+    image = (224, 224)
+    assert layouts((2, 197, 768), image) == [Tokens((14, 14), 1)]
+    assert layouts((2, 201, 768), image) == [Tokens((14, 14), 5)]  # four registers
+    assert layouts((2, 7, 7, 768), image) == [ChannelsLast()]
+    assert layouts((2, 512, 7, 7), image) == [ChannelsFirst()]
+    assert layouts((2, 3, 197, 64), image) == []  # heads of an attention
+    assert layouts((2, 300, 49), image) == [PatchesLast((7, 7))]
+    assert layouts((2, 99, 31), (112, 224)) == [Tokens((7, 14), 1)]  # half as high as wide
+    assert layouts((2, 10), image) == []
+    assert layouts((2, 16, 5, 5), image) == [ChannelsFirst()]
+    assert layouts((2, 8, 1, 1), image) == []
+    assert described(Tokens((14, 14), 5), (2, 201, 768)) == "tokens of a 14 x 14 grid after 5 that are no patch"

@@ -1,0 +1,192 @@
+"""Where the cells of an image lie in a layer's output: (N, C, h, w), (N, h, w, C), or tokens after some prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from xsiamese.kinds.places import Places
+
+MOST_PREFIX = 17  # a class token and sixteen registers
+
+Grid = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A transformer's output (N, tokens, C) as a grid.
+
+    Args:
+        grid: rows and columns of the patches; None takes the square that fits.
+        prefix: how many tokens (class, registers) come before the patches.
+    """
+
+    grid: Grid | None = None
+    prefix: int = 1
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        if activation.dim() != 3:
+            raise ValueError(f"layout Tokens needs (N, tokens, C), the layer's output is {tuple(activation.shape)}")
+        patches = activation.shape[1] - self.prefix
+        rows, columns = self.grid or (int(patches**0.5), int(patches**0.5))
+        if rows * columns != patches:
+            raise ValueError(
+                f"{activation.shape[1]} tokens less {self.prefix} are not a {rows} x {columns} grid: give "
+                "Tokens(grid=..., prefix=...)"
+            )
+        return activation[:, self.prefix :].transpose(1, 2).reshape(len(activation), -1, rows, columns)
+
+
+@dataclass(frozen=True)
+class ChannelsLast:
+    """An output (N, H, W, C), as of Swin, as a grid."""
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        if activation.dim() != 4:
+            raise ValueError(f"layout ChannelsLast needs (N, H, W, C), the layer's output is {tuple(activation.shape)}")
+        return activation.movedim(3, 1)
+
+
+@dataclass(frozen=True)
+class ChannelsFirst:
+    """An output (N, C, ...) as it is: of convolutions over images, series and volumes."""
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        if activation.dim() < 3:
+            raise ValueError(f"layout ChannelsFirst needs (N, C, ...), the layer's output is {tuple(activation.shape)}")
+        return activation
+
+
+@dataclass(frozen=True)
+class PatchesLast:
+    """An output (N, C, tokens), with its channels first, as a grid.
+
+    Args:
+        grid: rows and columns of the patches.
+    """
+
+    grid: Grid
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        if activation.dim() != 3 or activation.shape[2] != self.grid[0] * self.grid[1]:
+            raise ValueError(f"layout {self} does not fit the layer's output, {tuple(activation.shape)}")
+        return activation.reshape(*activation.shape[:2], *self.grid)
+
+
+KnownLayout = Tokens | ChannelsLast | ChannelsFirst | PatchesLast
+Layout = KnownLayout | None
+SideLayout = Layout | tuple[Layout, Layout]
+
+
+class Cells(Places):
+    """The cells of an image, wherever they lie in a layer's output.
+
+    Args:
+        layout: how they lie.
+    """
+
+    def __init__(self, layout: KnownLayout) -> None:
+        super().__init__("cells", channel_of(layout))
+        object.__setattr__(self, "layout", layout)
+
+    layout: KnownLayout
+
+    def first(self, activation: Tensor) -> Tensor:
+        return self.layout(activation)
+
+
+def layouts(shape: Sequence[int], image: Grid, grids: Collection[Grid] = ()) -> list[KnownLayout]:
+    """Every layout in which an output of this shape is a grid over an image, the likelier first.
+
+    A grid has more than one cell, no more cells than the image has pixels, and the image's proportions.
+
+    Args:
+        shape: of the output, (N, ...).
+        image: height and width of the input.
+        grids: grids that other layers of the model have, which settle how many tokens are no patches.
+
+    Example:
+        >>> layouts((2, 197, 768), (224, 224))
+        [Tokens(grid=(14, 14), prefix=1)]
+        >>> layouts((2, 7, 7, 768), (224, 224))
+        [ChannelsLast()]
+    """
+    found: list[KnownLayout] = []
+    if len(shape) == 4:
+        if _over((shape[2], shape[3]), image):
+            found.append(ChannelsFirst())
+        if _over((shape[1], shape[2]), image):
+            found.append(ChannelsLast())
+    if len(shape) == 3:
+        if (cut := _patches(shape[1], image, grids)) is not None:
+            found.append(Tokens(*cut))
+        if (cut := _patches(shape[2], image, grids, most=0)) is not None:
+            found.append(PatchesLast(cut[0]))
+    return found
+
+
+def by_width(module: nn.Module, shape: Sequence[int], options: Sequence[KnownLayout]) -> list[KnownLayout]:
+    """The layouts whose channels are as many as the last parameters of the module, or all where these do not tell."""
+    widths = [p.shape[0] for p in module.parameters() if p.dim() >= 1][-2:]
+    fit = [one for one in options if shape[channel_of(one)] in widths]
+    return fit if fit else list(options)
+
+
+def for_side(layout: SideLayout, side: int) -> Layout:
+    """The layout of one side, where one is given for each."""
+    return layout[side] if isinstance(layout, tuple) else layout
+
+
+def channel_of(layout: Layout) -> int:
+    """The dimension of the layer's output that holds the channels."""
+    return {Tokens: 2, ChannelsLast: 3}.get(type(layout), 1)
+
+
+def recognised(module: nn.Module, activation: Tensor, image: Grid | None) -> Layout:
+    """The layout of a layer's output that the user chose, or None where it is no grid over the image."""
+    if image is None:
+        return None
+    shape = tuple(activation.shape)
+    options = by_width(module, shape, layouts(shape, image))
+    return options[0] if options else None
+
+
+def described(layout: KnownLayout, shape: Sequence[int]) -> str:
+    """A layout in words, with the size of its grid."""
+    rows, columns = layout(torch.empty(tuple(shape), device="meta")).shape[2:]
+    if isinstance(layout, Tokens):
+        prefix = (
+            f" after {layout.prefix} that {'is' if layout.prefix == 1 else 'are'} no patch" if layout.prefix else ""
+        )
+        return f"tokens of a {rows} x {columns} grid{prefix}"
+    kind = {ChannelsLast: "(N, h, w, C)", ChannelsFirst: "(N, C, h, w)", PatchesLast: "(N, C, tokens)"}[type(layout)]
+    return f"{kind}, a {rows} x {columns} grid"
+
+
+def _over(grid: Grid, image: Grid) -> bool:
+    """Whether a grid may lie over an image: of its proportions, up to a cell."""
+    h, w = grid
+    height, width = image
+    return h * w > 1 and h <= height and w <= width and abs(h * width - w * height) <= max(image)
+
+
+def _patches(tokens: int, image: Grid, grids: Collection[Grid], most: int = MOST_PREFIX) -> tuple[Grid, int] | None:
+    """The grid of the patches among some tokens, and how many come before them."""
+    cuts = []
+    for prefix in range(min(most, tokens - 2) + 1):
+        count = tokens - prefix
+        rows = round((count * image[0] / image[1]) ** 0.5)
+        near = [r for r in (rows - 1, rows, rows + 1) if r > 0 and count % r == 0 and _over((r, count // r), image)]
+        cuts += [((r, count // r), prefix) for r in near]
+    # many tokens that are no patches are believed only beside a grid that other layers have, or patches that tile
+    ranks = {cut: (cut[0] not in grids, not _tiles(cut[0], image), cut[1]) for cut in cuts}
+    sure = [cut for cut, (new, ragged, prefix) in ranks.items() if not (new and ragged and prefix > 2)]
+    return min(sure, key=ranks.__getitem__, default=None)
+
+
+def _tiles(grid: Grid, image: Grid) -> bool:
+    """Whether cells of one size in whole pixels cover the image."""
+    return image[0] % grid[0] == 0 and image[1] % grid[1] == 0
