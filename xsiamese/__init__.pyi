@@ -1,7 +1,8 @@
 # Written by tools/stub.py: do not edit.
 
-from xsiamese.branches.layers import ChannelsLast as ChannelsLast
-from xsiamese.branches.layers import Tokens as Tokens
+from xsiamese.branches.layout import ChannelsFirst as ChannelsFirst
+from xsiamese.branches.layout import ChannelsLast as ChannelsLast
+from xsiamese.branches.layout import Tokens as Tokens
 from xsiamese.branches.record import record as record
 from xsiamese.branches.untied import untied as untied
 from xsiamese.door.hookspecs import hookimpl as hookimpl
@@ -91,6 +92,7 @@ from xsiamese_invariance.units import region_units as region_units
 __all__ = [
     "Branch",
     "Calibration",
+    "ChannelsFirst",
     "ChannelsLast",
     "Comparison",
     "Convergence",
