@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test lint docs bench ship clean
+.PHONY: help demo test lint docs bench mutants ship clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -28,8 +28,8 @@ $(VENV)/.dev: pyproject.toml
 demo: $(VENV)/.demo ## install, explain a similar and a different pair of shipped images, and write the pictures
 	$(BIN)/xsiamese demo --output demo
 
-test: $(VENV)/.test ## install what the tests need, and run them all
-	$(BIN)/python -m pytest
+test: $(VENV)/.test ## install what the tests need, and run them all, on two workers of one thread each
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -40,6 +40,9 @@ docs: $(VENV)/.dev ## build the documentation, warnings are errors
 
 bench: $(VENV)/.test ## measure speed against the floor and the peers, into docs/explanation
 	$(BIN)/python tests/benchmarks/speed.py
+
+mutants: $(VENV)/.test ## break a module on purpose and see which faults no test sees: make mutants MODULE=xsiamese/x.py TESTS=tests/test_x.py
+	$(BIN)/python tools/mutants.py $(MODULE) $(TESTS) --sample $(or $(SAMPLE),0)
 
 ship: $(VENV)/.test ## make the shipped images and checkpoint again: make ship DATA=path/to/fashion_mnist
 	$(BIN)/python tools/ship_fashion.py --data $(DATA)
