@@ -38,13 +38,28 @@ def values_without(one: PairBatch, graphs: tuple[Variants, Variants], removed: t
             score = one.model.comparison.explained(
                 *(_encoded(one.model, k, graphs[k], removed[k], rows) for k in (0, 1))
             ).reshape(-1)
-            return one.model.closeness(score)
-        starts = range(0, len(removed[0][0]), rows)
-        return torch.cat(
-            [
-                _scored(one, [graphs[k].without(*(r[start : start + rows] for r in removed[k])) for k in (0, 1)])
-                for start in starts
-            ]
+            values = one.model.closeness(score)
+        else:
+            starts = range(0, len(removed[0][0]), rows)
+            sides = ([graphs[k].without(*(r[s : s + rows] for r in removed[k])) for k in (0, 1)] for s in starts)
+            values = torch.cat([_scored(one, built) for built in sides])
+        _check_whole(one, values, removed)
+    return values
+
+
+def _check_whole(one: PairBatch, values: Tensor, removed: tuple[Removed, Removed]) -> None:
+    """That graphs built anew without a removal have the model's own value: else something of them was lost."""
+    whole = ~torch.cat([mask for side in removed for mask in side], 1).any(1)
+    if not bool(whole.any()):
+        return
+    given = [side.rebuild(side.leaves) for side in (one.a, one.b)]
+    built, own = float(values[whole.to(values.device)][0]), float(_scored(one, given))
+    room = 1e-3 * max(float(values.nan_to_num().abs().max()), abs(own))
+    if abs(built - own) > room:
+        raise ValueError(
+            f"the model gives pair {one.first_pair} {own:.4g}, and {built:.4g} for the same graphs built anew, before "
+            "anything is removed: an attribute of theirs is not a tensor of nodes, edges or graphs, or the model is "
+            "random"
         )
 
 

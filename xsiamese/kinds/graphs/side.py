@@ -267,6 +267,10 @@ def _one(pair: Data, suffix: str) -> Data:
             "the batch of pairs does not say which pair a node belongs to: DataLoader(..., "
             f"follow_batch=['x_{suffix}', ...])"
         )
+    for cut in ("_slice_dict", "_inc_dict"):  # where PyG's collation has cut the pairs
+        if known := getattr(pair, cut, None):
+            ours = {key.removesuffix(f"_{suffix}"): one for key, one in known.items() if key.endswith(f"_{suffix}")}
+            setattr(graph, cut, ours)
     if (pairs := getattr(pair, "num_graphs", None)) is not None:
         graph.num_graphs_ = pairs
     return graph

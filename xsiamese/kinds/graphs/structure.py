@@ -11,6 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.explain import Explanation
 
+from xsiamese.kinds.graphs.attributes import Cut, cuts_of, dimension, starts_of
 from xsiamese.kinds.side import ordinary
 
 
@@ -87,9 +88,15 @@ class Structure:
     def ordered(self, order: Tensor) -> Structure:
         """The same graphs with their edges in another order."""
         data = copy(self.data)
-        for key, role in _roles(data).items():
-            if role == "edges":
-                data[key] = _take(data, key, order)
+        for key, cut in data._cuts.items():
+            if cut.role == "edges":
+                value = data[key]
+                rows = isinstance(value, Tensor)
+                data[key] = (
+                    value.index_select(dimension(data, key, value) or 0, order)
+                    if rows
+                    else [value[i] for i in order.tolist()]
+                )
         return Structure(data, order if self.order is None else self.order[order], self.given)
 
     def copied(self, copies: int) -> Any:
@@ -104,31 +111,16 @@ class Structure:
     def rows(self, role: str, which: Tensor) -> Tensor:
         """The "nodes" or "edges" of some of the graphs, one graph after the other."""
         starts = self.nodes if role == "nodes" else self.edges
-        sizes = torch.diff(starts)[which]
-        return (starts[which] - sizes.cumsum(0) + sizes).repeat_interleave(sizes) + torch.arange(
-            int(sizes.sum()), device=which.device
-        )
+        return Cut(starts, torch.zeros_like(starts[1:]), "graphs").rows(which)
 
     def select(self, which: Tensor) -> Structure:
         """The graphs with these numbers, in their order, some perhaps several times."""
-        rows = {"nodes": self.rows("nodes", which), "edges": self.rows("edges", which), "graphs": which}
-        sizes = {
-            "nodes": torch.diff(self.nodes)[which],
-            "edges": torch.diff(self.edges)[which],
-            "graphs": torch.ones_like(which),
-        }
-        shift = sizes["nodes"].cumsum(0) - sizes["nodes"] - self.nodes[which]
         data = copy(self.data)
-        for key, role in _roles(self.data).items():
-            if role:
-                value = _take(self.data, key, rows[role])
-                data[key] = (
-                    value + shift.repeat_interleave(sizes[role])
-                    if "index" in key and isinstance(value, Tensor)
-                    else value
-                )
-        data.batch = torch.arange(len(which), device=which.device).repeat_interleave(sizes["nodes"])
-        return Structure(_finished(data, len(which)))
+        cuts: dict[str, Cut] = self.data._cuts
+        for key, cut in cuts.items():
+            data[key] = cut.taken(self.data, key, which)
+        data.batch = torch.arange(len(which), device=which.device).repeat_interleave(torch.diff(self.nodes)[which])
+        return Structure(_finished(data, len(which), {key: cut.select(which) for key, cut in cuts.items()}))
 
     def equals(self, other: Structure) -> Tensor:
         """Which graphs have the same nodes and edges, in the same order."""
@@ -154,8 +146,13 @@ class Structure:
         return self  # never changed
 
 
-def of_graphs(item: Data, name: str) -> Structure:
+def of_graphs(item: Data, name: str, strict: bool = True) -> Structure:
     """The structure of a user's graph or batch of graphs, checked before any work is done.
+
+    Args:
+        item: the graphs.
+        name: of the input, for messages.
+        strict: whether attributes are refused of which it is not known whose they are; else every graph has them whole.
 
     Raises:
         ValueError: naming what is missing, empty, outside, or not a number.
@@ -178,7 +175,12 @@ def of_graphs(item: Data, name: str) -> Structure:
         raise ValueError(f"input {name} holds no node: x has shape {tuple(x.shape)}")
     batch = item.get("batch")
     batch = torch.zeros(len(x), dtype=torch.long, device=x.device) if batch is None else batch
-    pairs = item.num_graphs if isinstance(item, Batch) else int(item.get("num_graphs_") or batch.max() + 1)
+    counted = len(batch) and batch.dtype == torch.long  # else refused below
+    pairs = (
+        item.num_graphs
+        if isinstance(item, Batch)
+        else int(item.get("num_graphs_") or batch.max() + 1 if counted else 1)
+    )
     _check_nodes(x, batch, pairs, name)
     _check_edges(item, edge_index, x, batch, name)
     if isinstance(item, Batch):
@@ -186,11 +188,12 @@ def of_graphs(item: Data, name: str) -> Structure:
     elif item.get("batch") is None:
         data = Batch.from_data_list([item])
     else:
-        data = Batch(
-            _base_cls=type(item), **{key: value for key, value in item.to_dict().items() if key != "num_graphs_"}
-        )
+        parts = {key: value for key, value in item.to_dict().items() if key != "num_graphs_"}
+        data = Batch(_base_cls=type(item), **parts)
+        data._slice_dict, data._inc_dict = (getattr(item, known, {}) for known in ("_slice_dict", "_inc_dict"))
     data.batch = batch
-    structure = Structure(_finished(data, pairs))
+    nodes, edges = (_starts(graph, pairs) for graph in (batch, batch[edge_index[0]]))
+    structure = Structure(_finished(data, pairs, cuts_of(data, name, nodes, edges, strict)))
     if len(edge_index[0]) and bool((torch.diff(structure.edge_batch) < 0).any()):
         return structure.ordered(structure.edge_batch.argsort(stable=True))
     return structure
@@ -198,8 +201,9 @@ def of_graphs(item: Data, name: str) -> Structure:
 
 def some_graphs(item: Any, which: Tensor) -> Any:
     """Some graphs of a batch or of an explanation of one."""
-    whole = of_graphs(item, "a")
-    return graph_of(type(item).__name__, whole.select(which.to(whole.batch.device)).data.to_dict())
+    whole = of_graphs(item, "a", strict=False)
+    some = whole.select(which.to(whole.batch.device)).data
+    return some if isinstance(item, Batch) else graph_of(type(item).__name__, some.to_dict())
 
 
 def graph_of(kind: str, parts: dict[str, Any]) -> Any:
@@ -208,14 +212,14 @@ def graph_of(kind: str, parts: dict[str, Any]) -> Any:
         return Explanation(**parts)
     if "batch" not in parts:
         return Data(**parts)
-    return of_graphs(Data(**parts), "a").data
+    return of_graphs(Data(**parts), "a", strict=False).data
 
 
 def _check_nodes(x: Tensor, batch: Tensor, pairs: int, name: str) -> None:
-    if batch.shape != (len(x),) or bool((torch.diff(batch) < 0).any()):
+    if batch.shape != (len(x),) or batch.dtype != torch.long or bool((torch.diff(batch) < 0).any()) or batch[0] < 0:
         raise ValueError(
-            f"batch of input {name} must give the graph of each of {len(x)} nodes, in ascending order; make it with "
-            "Batch.from_data_list"
+            f"batch of input {name} must give the graph of each of {len(x)} nodes, in ascending order from 0, "
+            f"not {_some(batch)}; make it with Batch.from_data_list"
         )
     sizes = torch.bincount(batch, minlength=pairs)
     if not bool(sizes.all()):
@@ -266,51 +270,19 @@ def _check_finite(value: Tensor, pair: Tensor, what: str) -> None:
             )
 
 
-def _finished(data: Any, pairs: int) -> Any:
+def _finished(data: Any, pairs: int, cuts: dict[str, Cut]) -> Any:
     """A batch with all that ``Batch.from_data_list`` gives it."""
-    nodes, edges = _starts(data.batch, pairs), _starts(data.batch[data.edge_index[0]], pairs)
-    data.ptr = nodes
-    data._num_graphs = pairs
-    data._slice_dict, data._inc_dict = {}, {}
-    for key, role in _roles(data).items():
-        if role:
-            data._slice_dict[key] = {"nodes": nodes, "edges": edges, "graphs": torch.arange(pairs + 1)}[role]
-            data._inc_dict[key] = nodes[:-1] if "index" in key else torch.zeros(pairs, dtype=torch.long)
+    data.ptr = _starts(data.batch, pairs)
+    data._num_graphs, data._cuts = pairs, cuts
+    data._slice_dict = {key: cut.starts for key, cut in cuts.items()}
+    data._inc_dict = {key: starts_of(cut.step)[:-1] for key, cut in cuts.items()}
+    if "num_nodes" in data.to_dict():
+        data.num_nodes, data._num_nodes = len(data.batch), data.ptr.diff().tolist()
     return data
 
 
-def _roles(data: Any) -> dict[str, str]:
-    """What each attribute has one row for: "nodes", "edges", "graphs", or "" for none of them."""
-    nodes, edges, graphs = len(data.batch), data.edge_index.shape[1], data.batch[-1] + 1
-    roles = {}
-    for key, value in data.to_dict().items():
-        if key in ("batch", "ptr") or not (isinstance(value, list) or (isinstance(value, Tensor) and value.dim())):
-            continue
-        size = len(value) if isinstance(value, list) else value.shape[data.__cat_dim__(key, value)]
-        edge = key.startswith("edge_") and size == edges
-        roles[key] = (
-            "edges"
-            if edge
-            else "nodes"
-            if size == nodes
-            else "edges"
-            if size == edges
-            else "graphs"
-            if size == graphs
-            else ""
-        )
-    return roles
-
-
-def _take(data: Any, key: str, where: Any) -> Any:
-    value = data[key]
-    if isinstance(value, list):
-        return [value[i] for i in where.tolist()]
-    return value[..., where] if data.__cat_dim__(key, value) == -1 else value[where]
-
-
 def _starts(of: Tensor, pairs: int) -> Tensor:
-    return torch.cat([of.new_zeros(1), torch.bincount(of, minlength=pairs).cumsum(0)])
+    return starts_of(torch.bincount(of, minlength=pairs))
 
 
 def _shape(value: Any) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from xsiamese.kinds.graphs.attributes import dimension
 from xsiamese.kinds.side import Side
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ class Variants:
     Args:
         graph: a single ``torch_geometric.data.Data``.
         name: how errors call it.
+        roles: what attributes have a row for, "nodes", "edges" or "graphs", where more is known than this one graph
+            tells; PyG's own word (``is_node_attr``, ``is_edge_attr``) for the others.
 
     Attributes:
         nodes: how many nodes there are.
@@ -46,7 +50,7 @@ class Variants:
         (2, [[1, 2, 3, 4], [2, 1, 4, 3]])
     """
 
-    def __init__(self, graph: Data, name: str = "the graph") -> None:
+    def __init__(self, graph: Data, name: str = "the graph", roles: Mapping[str, str] | None = None) -> None:
         from torch_geometric.data import Batch, Data
 
         if not isinstance(graph, Data) or isinstance(graph, Batch):
@@ -56,7 +60,7 @@ class Variants:
                 f"{name} has no edge_index, so it has no edges to take away; a graph without edges has one of shape "
                 "(2, 0)"
             )
-        self.graph, self.nodes = graph, int(graph.num_nodes or 0)
+        self.graph, self.nodes, self._roles = graph, int(graph.num_nodes or 0), dict(roles or {})
         start, end = graph.edge_index
         if start.numel() and not 0 <= int(graph.edge_index.min()) <= int(graph.edge_index.max()) < self.nodes:
             raise ValueError(
@@ -153,13 +157,8 @@ class Variants:
                 made[key] = int(kept.sum())
             elif not isinstance(value, Tensor):
                 made[key], which[key] = [value] * count, slices["graphs"]
-            elif self.graph.is_node_attr(key):
-                made[key], which[key] = value.expand(count, *value.shape)[kept], slices["nodes"]
-            elif self.graph.is_edge_attr(key):
-                made[key], which[key] = value.expand(count, *value.shape)[entries], slices["entries"]
             else:
-                rows = value[None] if value.dim() == 0 else value
-                made[key], which[key] = rows.repeat(count, *(1,) * (rows.dim() - 1)), slices["graphs"] * len(rows)
+                made[key], which[key] = self._kept(key, value, kept, entries, slices)
         batch: Any = Batch(_base_cls=type(self.graph), **made)
         batch.ptr = slices["nodes"]
         batch.batch = torch.repeat_interleave(slices["graphs"][:-1], kept.sum(1))
@@ -171,6 +170,24 @@ class Variants:
         if "num_nodes" in made:
             batch._num_nodes = kept.sum(1).tolist()
         return batch
+
+    def _kept(
+        self, key: str, value: Tensor, kept: Tensor, entries: Tensor, slices: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """What is left of an attribute in all variants, and where each variant's part begins."""
+        along = dimension(self.graph, key, value) if value.dim() else None
+        if along is None:  # PyG stacks these
+            return value.expand(len(kept), *value.shape), slices["graphs"]
+        rows = value.movedim(along, 0)
+        everywhere = rows.expand(len(kept), *rows.shape)
+        role = self._roles.get(key)
+        if role == "nodes" or (role is None and self.graph.is_node_attr(key)):
+            found, starts = everywhere[kept], slices["nodes"]
+        elif role == "edges" or (role is None and self.graph.is_edge_attr(key)):
+            found, starts = everywhere[entries], slices["entries"]
+        else:
+            found, starts = everywhere.flatten(0, 1), slices["graphs"] * len(rows)
+        return found.movedim(0, along), starts
 
 
 def of_side(side: Side, name: str) -> Variants:
@@ -184,7 +201,8 @@ def of_side(side: Side, name: str) -> Variants:
         raise TypeError(
             f"input {name} is a {type(item).__name__}: parts are deleted from graphs, give a torch_geometric Batch"
         )
-    return Variants(item.to_data_list()[0], f"input {name}")
+    roles = {key: cut.role for key, cut in getattr(item, "_cuts", {}).items()}
+    return Variants(item.to_data_list()[0], f"input {name}", roles)
 
 
 def _cumulated(kept: Tensor) -> Tensor:
