@@ -12,9 +12,12 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from xsiamese.data.outputs import checked
+from xsiamese.door.faults import sentence
 from xsiamese.training.command import train
 
 Json = Annotated[bool, Parameter(name="--json", negative=())]
+PICTURES = frozenset({".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps"})
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 
 app = App(
@@ -95,8 +98,8 @@ def zoo(*, json_: Json = False) -> None:
 
 @app.command
 def explain(
-    a: Path,
-    b: Path,
+    a: str,
+    b: str,
     /,
     *,
     model: str = "fashion",
@@ -146,13 +149,17 @@ def explain(
         For --method robust on rows: a table whose rows say what of A counts whatever it is compared with. A and B are
             left out of it.
     """
+    from xsiamese.data.references import names, refer
     from xsiamese.explain.catalogue import explainer as find
     from xsiamese.zoo import open_model
 
+    if output is not None:
+        checked(output, PICTURES | {".safetensors"})
     opened = open_model(model, size=size)
     method = method or ("integrated_gradients" if opened.modality == "tabular" else "gradcam")
     cls = find(method)
     read = reader(opened)
+    references = refer(a, opened), refer(b, opened)
     inputs = read(a), read(b)
     chosen = layer or opened.layer
     made = cls(opened.model, chosen) if cls.needs_layer else cls(opened.model)
@@ -164,11 +171,11 @@ def explain(
             )
         made.threshold = threshold
     options = {
-        **({} if distractor is None else {"distractor": read(distractor)}),
+        **({} if distractor is None else {"distractor": read(str(distractor))}),
         **robust_options(made, read, inputs, pool, seed),
     }
     columns = getattr(read, "columns", None)
-    explanation = made.explain(inputs, target, ids=[(a.name or str(a), b.name or str(b))], seed=seed, **options)
+    explanation = made.explain(inputs, target, ids=[names(*references)], seed=seed, **options)
     if output is not None:
         if output.suffix == ".safetensors":
             explanation.save(output)
@@ -211,6 +218,9 @@ def demo(*, output: Path = Path("demo"), method: str = "gradcam") -> None:
         )
 
 
+OURS = frozenset(app) - {"--help", "-h", "--version"}
+
+
 def reader(opened: Any) -> Any:
     """What reads a side for the model: an image file, or a row or a graph as the model was trained on."""
     from xsiamese.data.row_files import RowReader, is_row
@@ -221,9 +231,9 @@ def reader(opened: Any) -> Any:
         from xsiamese.data.graph_files import graph_reader
 
         read = graph_reader(opened.about)
-        return lambda path: read(str(path))
+        return read
 
-    def image(path: Path) -> Any:
+    def image(path: str | Path) -> Any:
         if is_row(path):
             raise ValueError(
                 f"{path} is a row of a table, and the model takes images: give --model the checkpoint of a network "
@@ -284,21 +294,38 @@ def describe(explanation: Any, output: Path | None, features: Sequence[str] = ()
 
 
 def main() -> None:
-    """The entry point: errors are one line, without a traceback."""
-    from xsiamese.door.registry import commands
-
+    """The entry point: an error is one line and exit code 2; ``--traceback`` shows where it comes from."""
+    traceback = "--traceback" in sys.argv
+    sys.argv[:] = [word for word in sys.argv if word != "--traceback"]
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # type: ignore[assignment]
-        for name, function in commands().items():
-            app.command(function, name=name)
+        warnings.filterwarnings(
+            "ignore", message=".*torch.jit.script. is deprecated"
+        )  # torch_geometric's, not the user's
         try:
+            add_plugins()
             app()
-        except (ValueError, TypeError, ImportError, FileNotFoundError, FloatingPointError, MemoryError) as error:
-            print(f"xsiamese: {error}", file=sys.stderr)
-            sys.exit(2)
         except BrokenPipeError:  # whoever read our output has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
         except KeyboardInterrupt:
             print("xsiamese: interrupted", file=sys.stderr)
             sys.exit(130)
+        except Exception as error:  # whatever it is, a person gets one line
+            if traceback:
+                raise
+            print(f"xsiamese: {sentence(error)}", file=sys.stderr)
+            sys.exit(2)
+
+
+def add_plugins() -> None:
+    """Adds the commands that plugins bring; one that has the name of ours is named and left out."""
+    from xsiamese.door.registry import commands
+
+    for name, function in commands().items():
+        if name in OURS:
+            warnings.warn(
+                f"a plugin brings a command {name!r} of its own ({function.__module__}): left out", stacklevel=2
+            )
+        else:
+            app.command(function, name=name)

@@ -10,9 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from xsiamese.author import Decision, PairBatch, of_side, values_without
 
+AT_ONCE = 4096  # sets that are scored between two looks at the keyboard and the bar
 Delete = Literal["edges", "nodes", "both"]
 
 
@@ -99,15 +101,26 @@ class Outcome:
         flipped: whether it crosses the threshold.
         fewest: whether all smaller sets were tried, so that no fewer deletions do.
         tried: up to how many deletions all sets were tried.
+        stopped: why the search ended before its end, if it did.
     """
 
     order: list[int]
     flipped: bool
     fewest: bool
     tried: int
+    stopped: str = ""
 
 
-def fewest(options: Deletions, decision: Decision, most: int, exact: int, budget: int, beam: int) -> Outcome:
+def fewest(
+    options: Deletions,
+    decision: Decision,
+    most: int,
+    exact: int,
+    budget: int,
+    beam: int,
+    evaluations: int = 100_000,
+    show_progress: bool = False,
+) -> Outcome:
     """The smallest set that flips the decision, or else the one that comes nearest.
 
     Args:
@@ -117,34 +130,57 @@ def fewest(options: Deletions, decision: Decision, most: int, exact: int, budget
         exact: up to how many deletions all sets are tried.
         budget: how many sets the trying of all may cost.
         beam: how many sets are carried on beyond.
+        evaluations: how many sets are scored at most; the best found until then is the outcome, as after Ctrl-C.
+        show_progress: whether the bar is shown where there is no terminal, too.
     """
     count = len(options.parts)
     best = kept = torch.zeros(1, count, dtype=torch.bool)
     start = options.closeness(best)
     goal = Goal(options, decision, bool(decision.alike(start)))
-    reached, tried = float(goal.progress(best)), 0
-    for size in range(1, min(most, count) + 1):
-        everything = size <= exact and tried == size - 1 and (cost := comb(count, size)) <= budget
-        if everything:
-            sets = torch.zeros(cost, count, dtype=torch.bool).scatter_(
-                1, torch.combinations(torch.arange(count), size), True
-            )
-            budget, tried = budget - cost, size
-        else:
-            sets = torch.unique((kept[:, None] | torch.eye(count, dtype=torch.bool))[~kept], dim=0)
-        sets = options.allowed(sets)
-        if not len(sets):
-            tried = count if everything else tried
-            break
-        gained = goal.progress(sets)
-        top = gained.topk(min(beam, len(sets))).indices
-        kept = sets[top]
-        if float(gained[top[0]]) > reached:
-            best, reached = kept[:1], float(gained[top[0]])
-        if goal.met(reached):
-            chosen = best[0] if everything else pruned(options, goal, best[0])
-            return Outcome(ordered(options, goal, chosen), True, int(chosen.sum()) <= tried + 1, tried)
-    return Outcome(ordered(options, goal, best[0]), False, False, tried)
+    reached, tried, stopped = float(goal.progress(best)), 0, ""
+    bar = tqdm(
+        total=evaluations, desc="sets of deletions", unit="set", delay=2, leave=False, disable=not show_progress or None
+    )
+    with bar:
+        for size in range(1, min(most, count) + 1):
+            everything = size <= exact and tried == size - 1 and (cost := comb(count, size)) <= min(budget, evaluations)
+            if everything:
+                sets = torch.zeros(cost, count, dtype=torch.bool).scatter_(
+                    1, torch.combinations(torch.arange(count), size), True
+                )
+                budget = budget - cost
+            else:
+                sets = torch.unique((kept[:, None] | torch.eye(count, dtype=torch.bool))[~kept], dim=0)
+            sets = options.allowed(sets)
+            if not len(sets):
+                tried = count if everything else tried
+                break
+            gained, stopped = scored(goal, sets, evaluations, bar)
+            evaluations -= len(sets)
+            tried = size if everything and not stopped else tried
+            top = gained.topk(min(beam, len(sets))).indices
+            kept = sets[top]
+            if float(gained[top[0]]) > reached:
+                best, reached = kept[:1], float(gained[top[0]])
+            if goal.met(reached):
+                chosen = best[0] if everything else pruned(options, goal, best[0])
+                return Outcome(ordered(options, goal, chosen), True, int(chosen.sum()) <= tried + 1, tried)
+            if stopped:
+                break
+    return Outcome(ordered(options, goal, best[0]), False, False, tried, stopped)
+
+
+def scored(goal: Goal, sets: Tensor, room: int, bar: Any) -> tuple[Tensor, str]:
+    """How far each set gets, minus infinity for those that were not scored, and why some were not."""
+    gained = torch.full((len(sets),), -torch.inf, dtype=torch.float64)
+    try:
+        for start in range(0, min(len(sets), room), AT_ONCE):
+            rows = slice(start, min(start + AT_ONCE, room))
+            gained[rows] = goal.progress(sets[rows])
+            bar.update(len(sets[rows]))
+    except KeyboardInterrupt:
+        return gained, "it was interrupted"
+    return gained, "the evaluations were spent" if room < len(sets) else ""
 
 
 @dataclass(frozen=True)

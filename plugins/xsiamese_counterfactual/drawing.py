@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import Tensor
 
+from xsiamese.plot import captions
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -55,7 +57,7 @@ def draw(found: Counterfactual, preprocessing: Any = None) -> Figure:
     for x, (word, colour), when in ((0.2, verdicts[0], "before"), (0.57, verdicts[1], "after")):
         figure.text(x, 0.06, f"{when}: {word}", color=colour, ha="center", fontsize=11, weight="bold")
     _scores(figure.add_subplot(areas[2]), found)
-    figure.suptitle(found.summary().split("\n")[0], fontsize=10)
+    figure.suptitle(captions.text(found.summary().split("\n")[0]), fontsize=10)
     return figure
 
 
@@ -73,7 +75,7 @@ def draw_maps(found: DecisionMaps, preprocessing: Any = None) -> Figure:
         limit = max(float(m[i].abs().max()) for m in grown.maps) or 1.0
         for side in (0, 1):
             picture = _picture(found.inputs[side][i : i + 1], "ab"[side], preprocessing)
-            name = found.ids[i][side] if found.ids else "ab"[side]
+            name = captions.text(found.ids[i][side]) if found.ids else "ab"[side]
             _show(axes[i][3 * side], picture, name)
             titles = ("factual: D", "counterfactual: 1 - D") if published else ("factual", "counterfactual")
             for column, (part, title) in enumerate(zip(parts, titles, strict=True)):
@@ -105,7 +107,7 @@ def _draw_features(figure: Figure, found: Counterfactual) -> Figure:
         assert edit.after is not None
         span = abs(edit.after - edit.before) or 1.0
         left.annotate("", (1, line), (0, line), arrowprops={"arrowstyle": "-|>", "color": EDIT, "lw": 2})
-        left.text(-0.06, line, edit.name or str(edit.where[0]), ha="right", va="center", fontsize=10)
+        left.text(-0.06, line, captions.text(edit.name) or str(edit.where[0]), ha="right", va="center", fontsize=10)
         left.text(0.5, line - 0.08, f"{edit.before:.4g} to {edit.after:.4g}", ha="center", va="bottom", fontsize=9)
         if partner.shape == found.inputs[side].shape:
             where = (float(partner[0, edit.where[0]]) - edit.before) / span * (1 if edit.after >= edit.before else -1)
@@ -123,7 +125,7 @@ def _draw_features(figure: Figure, found: Counterfactual) -> Figure:
     if left.get_legend_handles_labels()[0]:
         left.legend(fontsize=8, loc="upper left", frameon=False)
     _scores(right, found)
-    figure.suptitle(found.summary().split("\n")[0], fontsize=10)
+    figure.suptitle(captions.text(found.summary().split("\n")[0]), fontsize=10)
     figure.set_layout_engine("constrained")
     return figure
 
@@ -151,7 +153,7 @@ def _draw_graphs(figure: Figure, found: Counterfactual) -> Figure:
         axis.set_xlim(*across)
         axis.set_ylim(*up)
     _scores(axes[2], found)
-    figure.suptitle(found.summary().split("\n")[0], fontsize=10)
+    figure.suptitle(captions.text(found.summary().split("\n")[0]), fontsize=10)
     return figure
 
 
@@ -216,7 +218,7 @@ def _scores(axis: Axes, found: Counterfactual) -> None:
 
 def _show(axis: Axes, picture: Tensor, title: str) -> None:
     axis.imshow(picture.squeeze(-1).numpy() if picture.dim() == 3 else picture.numpy(), cmap="gray", vmin=0, vmax=1)
-    axis.set_title(title, fontsize=9)
+    axis.set_title(captions.text(title), fontsize=9)
     axis.set_xticks([])
     axis.set_yticks([])
 
@@ -235,7 +237,7 @@ def _picture(item: Any, name: str, preprocessing: Any) -> Tensor:
 
 
 def _name(found: Counterfactual, side: int) -> str:
-    return found.ids[side] if found.ids else "ab"[side]
+    return captions.text(found.ids[side]) if found.ids else "ab"[side]
 
 
 def _verdict(alike: bool) -> tuple[str, str]:

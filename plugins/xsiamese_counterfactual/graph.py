@@ -81,6 +81,7 @@ class PairGraphEdits(PairCounterfactual):
         exact: int = 3,
         budget: int = 20_000,
         beam: int = 8,
+        evaluations: int = 100_000,
     ) -> list[Counterfactual]:
         """Deletes edges and nodes.
 
@@ -94,6 +95,8 @@ class PairGraphEdits(PairCounterfactual):
             exact: up to how many deletions all sets are tried.
             budget: how many sets that may cost for each pair; what it does not suffice for is left to the beam.
             beam: how many sets are carried on beyond.
+            evaluations: how many sets are scored at most for each pair. What is best then is the result, and so it is
+                after Ctrl-C; pairs that were not begun are left as they are.
 
         Raises:
             TypeError: if the inputs are no graphs.
@@ -101,16 +104,18 @@ class PairGraphEdits(PairCounterfactual):
         """
         if delete not in get_args(Delete):
             raise ValueError(f"delete={delete!r}: 'edges', 'nodes' or 'both' is needed")
-        if most < 1 or exact < 0 or budget < 0 or beam < 1:
+        if most < 1 or exact < 0 or budget < 0 or beam < 1 or evaluations < 0:
             raise ValueError(
-                f"most={most}, exact={exact}, budget={budget}, beam={beam}: at least one deletion and a beam of one "
-                "must be allowed"
+                f"most={most}, exact={exact}, budget={budget}, beam={beam}, evaluations={evaluations}: at least one "
+                "deletion and a beam of one must be allowed"
             )
         found = []
         batch = batch if side == EITHER else batch.one_sided("second" if side else "first")
         for one in pairs_of(batch, type(self).__name__):
             options = Deletions(one, delete)
-            best = fewest(options, decision, most, exact, budget, beam)
+            best = fewest(options, decision, most, exact, budget, beam, evaluations, batch.show_progress)
+            if "interrupted" in best.stopped:
+                evaluations = 0
             found.append(verified(options, decision, best, most, delete))
         return found
 
@@ -174,10 +179,8 @@ def why(found: Outcome, most: int, count: int, delete: Delete) -> str:
         return "the flip that the search saw is within the rounding of the model"
     if found.tried >= min(most, count):
         return f"no set of up to {min(most, count)} of the {count} {parts} does it: all were tried"
-    return (
-        f"no set of up to {min(most, count)} of the {count} {parts} was found; all sets of up to "
-        f"{found.tried} were tried"
-    )
+    told = f"no set of up to {min(most, count)} of the {count} {parts} was found; all sets of up to {found.tried} were tried"
+    return f"{told}, and then {found.stopped}" if found.stopped else told
 
 
 def edit(part: Part, score: float) -> Edit:

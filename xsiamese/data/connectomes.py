@@ -15,6 +15,7 @@ from torch import Tensor
 from xsiamese.data.division import split_classes
 from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.items import Source, split
+from xsiamese.door.files import regular
 
 SUFFIXES = (".mat", ".npy", ".txt", ".csv", ".tsv")
 SCAN = re.compile(r"sub-([A-Za-z0-9]+)_ses-([A-Za-z0-9]+)")
@@ -162,9 +163,12 @@ def read_matrix(path: Path) -> Tensor:
         ValueError: if there is no square, symmetric matrix of finite numbers in it.
     """
     try:
-        values = np.asarray(_values(path), dtype=np.float64)
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:
-        raise ValueError(f"{path} cannot be read as a matrix: {error}") from error
+        values = np.asarray(_values(regular(path, "a matrix")), dtype=np.float64)
+    except ImportError:
+        raise
+    except Exception as error:  # readers of .mat and .npy raise whatever a damaged file makes them meet
+        told = str(error).removeprefix(f"{path} cannot be read as a matrix: ") or type(error).__name__
+        raise ValueError(f"{path} cannot be read as a matrix: {told}") from error
     if values.ndim != 2 or values.shape[0] != values.shape[1]:
         raise ValueError(f"{path} has shape {values.shape}: a square matrix is needed")
     if not np.isfinite(values).all():

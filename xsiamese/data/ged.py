@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.items import Source
+from xsiamese.door.files import regular
 
 
 def load_ged(folder: Path, name: str, *, valid: float = 0.25, seed: int = 0) -> Source[LabelledGraphs]:
@@ -134,11 +135,18 @@ def graph_of(path: Path, kinds: list[str]) -> Any:
 def _read(path: Path) -> tuple[int, list[str], Tensor]:
     """The number of nodes, their labels and the edges in one direction, shape (2, edges)."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        count, labels = int(found["n"]), [str(label) for label in found["labels"] or []]
-        edges = torch.tensor(found["graph"], dtype=torch.long).reshape(-1, 2).T
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = json.loads(regular(path, "a graph").read_text(encoding="utf-8"))
+        count, labels, ends = int(found["n"]), found["labels"] or [], found["graph"]
+        if uneven := [edge for edge in ends if len(edge) != 2]:
+            raise ValueError(f"an edge has two ends, and {uneven[0]} has {len(uneven[0])}")
+        if any(label is None for label in labels):
+            raise ValueError(f"node {labels.index(None)} has the label null")
+        labels = [str(label) for label in labels]
+        edges = torch.tensor(ends, dtype=torch.long).reshape(-1, 2).T
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, OverflowError) as error:
         raise ValueError(f"{path} is no graph (n, labels, graph): {type(error).__name__}: {error}") from error
+    if not 0 < count < 2**31:
+        raise ValueError(f"{path} has n={count}: at least one node is needed")
     if labels and len(labels) != count:
         raise ValueError(f"{path} has {len(labels)} labels for {count} nodes")
     if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < count:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.graphs import LabelledGraphs
+from xsiamese.door.files import regular
 
 try:
     from rdkit import Chem, rdBase
@@ -33,8 +34,11 @@ def read_smiles(path: Path, target: str | None = None, smiles: str = "smiles", m
     Raises:
         ValueError: for missing columns, a column that has too many values for classes, or no readable molecule.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with regular(path, "a table").open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read as a table: {error}") from error
     columns = list(rows[0]) if rows else []
     if smiles not in columns:
         raise ValueError(
@@ -72,7 +76,7 @@ def molecule(smiles: str) -> Any:
     from torch_geometric.utils import from_rdmol
 
     with rdBase.BlockLogs():  # bad ones are counted and named by us
-        found = Chem.MolFromSmiles(smiles) if smiles else None
+        found = Chem.MolFromSmiles(smiles) if smiles and len(smiles.splitlines()) == 1 else None
     if found is None or not found.GetNumAtoms():
         return None
     graph = from_rdmol(found)

@@ -11,6 +11,7 @@ from torch import Tensor
 from xsiamese.data.folders import decode
 from xsiamese.data.items import LabelledImages, Source
 from xsiamese.data.pairs import Pairs
+from xsiamese.door.files import regular
 from xsiamese.zoo.cards import Preprocessing
 
 COLUMNS = ("path_a", "path_b", "label")
@@ -75,7 +76,7 @@ def read(path: Path) -> list[tuple[str, str, str]]:
     Raises:
         ValueError: for missing columns, an incomplete line (its number), or no pairs.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with regular(path, "a table").open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
             raise ValueError(

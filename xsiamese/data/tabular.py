@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import warnings
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -13,6 +14,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+from xsiamese.door.files import regular
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 Missing = Literal["refuse", "drop", "fill"]
@@ -232,13 +235,13 @@ def read_table(path: Path, missing: Missing = "refuse", needed: str | None = Non
     """
     try:
         unpack = gzip.open if path.suffix == ".gz" else open
-        with unpack(path, "rt", newline="", encoding="utf-8-sig") as file:
+        with unpack(regular(path, "a table"), "rt", newline="", encoding="utf-8-sig") as file:
             head = file.readline()
             delimiter = max(",;\t", key=head.count)
             header = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
             reader = csv.reader(file, delimiter=delimiter)
             rows = [(reader.line_num + 1, [text.strip() for text in row]) for row in reader if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise ValueError(f"{path} cannot be read as a table: {error}") from error
     if not header or not rows:
         raise ValueError(f"{path} holds no rows: a header and a line for each row are needed")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import Distribution, EntryPoint, distributions
@@ -61,8 +63,9 @@ class Registry:
         for implementation in caller.get_hookimpls():
             name = implementation.plugin_name
             try:
-                things = [(key(thing), thing) for thing in implementation.function()]
-            except Exception as error:  # a broken plugin must not break the others
+                with redirect_stdout(sys.stderr):  # --json owns the output
+                    things = [(key(thing), thing) for thing in implementation.function()]
+            except (Exception, SystemExit) as error:  # a broken plugin must not break the others
                 self._fail(name, error)
                 continue
             owner = self._owner(name)
@@ -93,9 +96,10 @@ class Registry:
                 plugin.disabled = True
                 continue
             try:
-                module = entry.load()
+                with redirect_stdout(sys.stderr):
+                    module = entry.load()
                 manager.register(module, name=name)
-            except Exception as error:  # a broken plugin must not break the others
+            except (Exception, SystemExit) as error:  # a broken plugin must not break the others
                 self._fail(name, error)
                 continue
             callers = manager.get_hookcallers(module) or ()
@@ -114,7 +118,7 @@ class Registry:
             stacklevel=5,
         )
 
-    def _fail(self, name: str, error: Exception) -> None:
+    def _fail(self, name: str, error: BaseException) -> None:
         plugin = self.plugins[name]
         plugin.failure = f"{type(error).__name__}: {error}"
         warnings.warn(

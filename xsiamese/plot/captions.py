@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xsiamese.plot.shown import Shown
+
+
+def text(name: str) -> str:
+    r"""A name that a user gave as matplotlib shows it to the letter: a $ in it begins no formula.
+
+    Example:
+        >>> print(text("left_$^$_right.png"))
+        left_\$^\$_right.png
+    """
+    return re.sub(r"(?<!\\)\$", r"\\$", name)
 
 
 def title(explanation: Shown, most: int) -> str:
@@ -17,14 +28,13 @@ def title(explanation: Shown, most: int) -> str:
 
 def score(explanation: Shown, pair: int) -> str:
     """The score of a pair, or the target by its name."""
-    return (
-        f"{'score' if explanation.target == 'closeness' else explanation.target} {float(explanation.scores[pair]):.3g}"
-    )
+    name = "score" if explanation.target == "closeness" else text(explanation.target)
+    return f"{name} {float(explanation.scores[pair]):.3g}"
 
 
 def item(explanation: Shown, pair: int, side: int) -> str:
     """What a side of a pair is called."""
-    return explanation.ids[pair][side] if explanation.ids else "ab"[side]
+    return text(explanation.ids[pair][side]) if explanation.ids else "ab"[side]
 
 
 def held(explanation: Shown) -> int | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from xsiamese.plot import captions
 from xsiamese.plot.graph import INK, new_figure
 from xsiamese.plot.scale import Scale
 
@@ -64,11 +65,11 @@ def plot_connectomes(
     for k, matrix in enumerate(values):
         order = _order(len(matrix), groups)
         draw_matrix(axes[0][k], matrix, scale, groups, order)
-        axes[0][k].set_title(titles[k], fontsize=10)
+        axes[0][k].set_title(captions.text(titles[k]), fontsize=10)
         draw_circle(axes[1][k], matrix, scale, names, groups, order, strongest)
     scale.bar(figure, axes.flatten().tolist())
     if title:
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle(captions.text(title), fontsize=11)
     return figure
 
 
@@ -136,7 +137,7 @@ def draw_circle(
     for region in named if names is not None or len(order) <= 40 else ():
         turn = float(angles[region].rad2deg())
         left = 90 < turn % 360 < 270
-        text = names[region] if names is not None else str(region)
+        text = captions.text(names[region]) if names is not None else str(region)
         place = 1.06 * spots[region]
         axis.text(
             float(place[0]),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.kinds.graphs.variants import Variants
+from xsiamese.plot import captions
 from xsiamese.plot.layout import positions
 from xsiamese.plot.scale import Scale
 
@@ -94,12 +95,19 @@ def plot_graphs(
             axis.set_ylim(*window[1])
         if i < len(scores):
             row[0].text(
-                -0.02, 0.5, scores[i], transform=row[0].transAxes, rotation=90, ha="right", va="center", fontsize=9
+                -0.02,
+                0.5,
+                captions.text(scores[i]),
+                transform=row[0].transAxes,
+                rotation=90,
+                ha="right",
+                va="center",
+                fontsize=9,
             )
         if any(part.nodes is not None or part.edges is not None for part in pair):
             scale.bar(figure, list(row))
     if title:
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle(captions.text(title), fontsize=11)
     return figure
 
 
@@ -140,7 +148,7 @@ def draw_graph(axis: Axes, shown: Coloured, spots: Tensor, scale: Scale) -> None
             x[lost], y[lost], s=1.15 * size, c="white", edgecolors="#e08214", linewidths=2.2, linestyles="--", zorder=4
         )
     _name(axis, shown, spots, scale.limit, size)
-    axis.set_title(shown.title, fontsize=10)
+    axis.set_title(captions.text(shown.title), fontsize=10)
     axis.set_aspect("equal")
     axis.set_axis_off()
 
@@ -157,7 +165,7 @@ def _name(axis: Axes, shown: Coloured, spots: Tensor, limit: float, size: float)
         axis.text(
             x,
             y,
-            label,
+            captions.text(label),
             fontsize=room,
             ha="center",
             va="center_baseline",

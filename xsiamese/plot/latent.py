@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from xsiamese.plot import captions
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -42,11 +44,11 @@ def latent_space(
         points = embeddings[labels == label]
         name = classes[label] if label < len(classes) else str(label)
         x, y = points.T.numpy()
-        axes.scatter(x, y, s=size, alpha=0.6, linewidths=0, color=colour, label=name, rasterized=True)
+        axes.scatter(x, y, s=size, alpha=0.6, linewidths=0, color=colour, label=captions.text(name), rasterized=True)
     if limits is not None:
         axes.set_xlim(float(limits[0, 0]), float(limits[1, 0]))
         axes.set_ylim(float(limits[0, 1]), float(limits[1, 1]))
-    axes.set_title(title)
+    axes.set_title(captions.text(title))
     axes.set_xlabel("$z_1$")
     axes.set_ylabel("$z_2$")
     if named:
@@ -95,7 +97,7 @@ def curves(history: Mapping[str, Sequence[float]], title: str = "") -> Figure:
             axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, label=name.replace("_", " "))
     axes.set_xlabel("epoch")
     axes.set_ylabel("loss")
-    axes.set_title(title)
+    axes.set_title(captions.text(title))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     return figure
@@ -110,7 +112,7 @@ def against(true: Tensor, found: Tensor, title: str = "") -> Figure:
     axes.plot([low, high], [low, high], color="black", linewidth=0.8)
     axes.set_xlabel("known similarity")
     axes.set_ylabel("similarity of the model")
-    axes.set_title(title, fontsize="medium")
+    axes.set_title(captions.text(title), fontsize="medium")
     return figure
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from xsiamese.plot import captions
 from xsiamese.plot.graph import new_figure
 from xsiamese.plot.scale import Scale
 
@@ -66,10 +67,10 @@ def plot_molecules(
     for axis, molecule, of_atoms, of_bonds, name in zip(axes, drawn, atoms, bonds, titles, strict=False):
         picture = _painted(molecule, of_atoms, of_bonds, scale, (900, 720), "png")
         axis.imshow(imread(io.BytesIO(picture)), interpolation="antialiased")
-        axis.set_title(name, fontsize=10)
+        axis.set_title(captions.text(name), fontsize=10)
     scale.bar(figure, axes)
     if title:
-        figure.suptitle(title, fontsize=11)
+        figure.suptitle(captions.text(title), fontsize=11)
     return figure
 
 

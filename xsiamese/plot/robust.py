@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from xsiamese.plot import captions
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -62,16 +64,18 @@ def convergence(
             ).clamp(min=FLOOR.get(key, 1e-8))
             steps = trace.steps.cpu().numpy()
             axes.fill_between(steps, low.numpy(), high.numpy(), color=colour, alpha=0.2, linewidth=0)
-            axes.plot(steps, middle.numpy(), color=colour, label=f"{name} ({values.shape[1]} pairs)".strip())
+            axes.plot(
+                steps, middle.numpy(), color=colour, label=f"{captions.text(name)} ({values.shape[1]} pairs)".strip()
+            )
         if tolerances and key in tolerances:
             axes.axhline(tolerances[key], color="0.4", linewidth=0.8, linestyle="--")
         axes.set_yscale("log")
-        axes.set_title(label, fontsize=10)
+        axes.set_title(captions.text(label), fontsize=10)
         axes.grid(alpha=0.25)
         if place >= 2:
             axes.set_xlabel("iteration")
     panels[0, 0].legend(frameon=False, fontsize="small")
-    figure.suptitle(title or "Median and quartiles over pairs", fontsize=11)
+    figure.suptitle(captions.text(title) or "Median and quartiles over pairs", fontsize=11)
     return figure
 
 
@@ -112,13 +116,16 @@ def stability(relevances: Mapping[str, Tensor], names: Sequence[str] = (), k: in
             color="#d9822b",
             linewidths=0,
         )
-        axes.set_title(f"{name}\ntop-{k} overlap {_overlap(top, units):.2f}", fontsize=10)
+        axes.set_title(f"{captions.text(name)}\ntop-{k} overlap {_overlap(top, units):.2f}", fontsize=10)
         axes.set_xticks(
-            range(units), [names[i] if i < len(names) else str(i) for i in order.tolist()], rotation=90, fontsize=7
+            range(units),
+            [captions.text(names[i]) if i < len(names) else str(i) for i in order.tolist()],
+            rotation=90,
+            fontsize=7,
         )
         axes.set_ylabel("reference")
     figure.colorbar(image, ax=figure.axes, fraction=0.02, pad=0.01, label="relevance / largest of the line")
-    figure.suptitle(title or "One query, many references", fontsize=11)
+    figure.suptitle(captions.text(title) or "One query, many references", fontsize=11)
     return figure
 
 
@@ -156,13 +163,13 @@ def invariance_table(
             range(len(mask)),
             s=18,
             color=colour,
-            label=f"{name} / its largest",
+            label=f"{captions.text(name)} / its largest",
             zorder=3,
         )
-    axes.set_yticks(range(len(mask)), labels, fontsize=8)
+    axes.set_yticks(range(len(mask)), [captions.text(label) for label in labels], fontsize=8)
     axes.set_xlim(0, 1.02)
     axes.set_xlabel("relevance")
-    axes.set_title(title or "What counts whatever the reference is", fontsize=11)
+    axes.set_title(captions.text(title) or "What counts whatever the reference is", fontsize=11)
     if others:
         axes.legend(frameon=False, fontsize="small", loc="lower right")
     _plain(axes)

@@ -78,7 +78,7 @@ def _bars(axes: Axes, values: Tensor, labels: list[str], limit: float, explanati
         linewidth=0.5,
         height=0.72,
     )
-    axes.set_yticks(range(len(values)), labels, fontsize=8)
+    axes.set_yticks(range(len(values)), [captions.text(label) for label in labels], fontsize=8)
     axes.set_xlim(1.05 * low, 1.05 * limit)
     axes.tick_params(axis="x", labelsize=8)
     axes.tick_params(axis="y", length=0)

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+from xsiamese.door.files import regular
+
 
 def write(path: str | Path, tensors: Mapping[str, Tensor], plain: Mapping[str, Any], mark: str) -> Path:
     """Writes tensors, and what JSON can hold under the header's key ``mark``."""
@@ -33,11 +35,12 @@ def read(path: str | Path, mark: str, what: str, needs: str | None = None) -> tu
     """
     from safetensors import SafetensorError, safe_open
 
+    regular(path, what)
     try:
         with safe_open(path, "pt") as file:
             told = (file.metadata() or {}).get(mark)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a safetensors file: {error}") from error
     if told is None or (needs is not None and needs not in tensors):
         raise ValueError(f"{path} is a safetensors file but no {what} that xsiamese saved")
@@ -46,15 +49,18 @@ def read(path: str | Path, mark: str, what: str, needs: str | None = None) -> tu
 
 def header(path: str | Path, mark: str) -> Any:
     """What JSON holds under one key of a file's header, or None."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(path, "pt") as file:
-        told = (file.metadata() or {}).get(mark)
+    try:
+        with safe_open(regular(path, "an explanation"), "pt") as file:
+            told = (file.metadata() or {}).get(mark)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not a safetensors file: {error}") from error
     return None if told is None else _parsed(path, mark, told)
 
 
 def _parsed(path: str | Path, mark: str, told: str) -> Any:
     try:
         return json.loads(told)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the header {mark!r} of {path} is no JSON: {error}") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from xsiamese.data.augment import Augment
+from xsiamese.door.files import regular
 from xsiamese.training.settings import Settings
 from xsiamese.zoo.cards import Preprocessing
 
@@ -117,8 +118,13 @@ def read_config(path: Path) -> Config:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
+        text = regular(path, "a config.yml").read_text(encoding="utf-8")
+        if any(
+            isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)
+        ):  # a few of them name billions of values
+            raise ValueError(f"{path} has aliases (*name), which are not read: write the values out")
+        content = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not YAML: {error}".replace("\n", " ")) from error

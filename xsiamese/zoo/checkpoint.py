@@ -11,8 +11,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from xsiamese.door.files import regular
 from xsiamese.door.registry import models
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.zoo.cards import ModelCard
@@ -64,20 +66,68 @@ def load(path: str | Path) -> Checkpoint:
         ValueError: if it is no checkpoint of xsiamese, or does not match its card, naming the first tensors that do
             not.
     """
+    tensors, described = _contents(path)
+    card = find_card(described["card"])
+    arguments = {**card.defaults, **described["arguments"]}
+    if "weights" in arguments:
+        arguments["weights"] = None  # they are in the file: what a stranger's header names is never downloaded
+    expected = _expected(path, card, arguments)
+    if expected is not None:
+        _check_match(path, card, expected, tensors)
+    model = _built(path, card, arguments)
+    if expected is None:
+        _check_match(path, card, model.state_dict(), tensors)
+    model.load_state_dict(tensors)
+    if isinstance(model, (SiameseModel, TwoInputModel)) and model.comparison is not None:
+        model.comparison.threshold_ = described.get("threshold")
+    return Checkpoint(model.eval(), card, described.get("about", {}))
+
+
+def _contents(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the header of a checkpoint."""
     from safetensors import SafetensorError, safe_open
 
+    size = regular(path, "a checkpoint").stat().st_size
     try:
         with safe_open(path, "pt") as file:
             header = (file.metadata() or {}).get("xsiamese")
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        described = None if header is None else json.loads(header)
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read as a checkpoint: {error}") from error
-    if header is None or "card" not in json.loads(header):
+    if not isinstance(described, dict) or not isinstance(described.get("card"), str):
         raise ValueError(f"{path} is a safetensors file but no checkpoint of xsiamese: its header names no card")
-    described = json.loads(header)
-    card = find_card(described["card"])
-    model = card.build(**{**card.defaults, **described["arguments"]})
-    expected = model.state_dict()
+    for key in ("arguments", "about"):
+        if not isinstance(described.setdefault(key, {}), dict):
+            raise ValueError(f"{path} is no checkpoint of xsiamese: {key!r} of its header is no mapping")
+    if not isinstance(described.get("threshold"), (int, float, type(None))):
+        raise ValueError(f"{path} is no checkpoint of xsiamese: its threshold is {described['threshold']!r}")
+    for key, value in described["arguments"].items():
+        if isinstance(value, int) and value > size:  # no network is larger than its file
+            raise ValueError(f"{path} has {key}={value} in its header, and only {size} bytes: it is damaged or made up")
+    return tensors, described
+
+
+def _expected(path: str | Path, card: ModelCard, arguments: Mapping[str, Any]) -> Mapping[str, Tensor] | None:
+    """What the card's tensors look like, without memory for them; None for a card that cannot be built so."""
+    try:
+        with torch.device("meta"):
+            return _built(path, card, arguments).state_dict()
+    except (RuntimeError, NotImplementedError):  # it looks at values, of which there are none
+        return None
+
+
+def _built(path: str | Path, card: ModelCard, arguments: Mapping[str, Any]) -> PairModel:
+    try:
+        return card.build(**arguments)
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} does not fit its card {card.name!r}: {error}") from error
+
+
+def _check_match(
+    path: str | Path, card: ModelCard, expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]
+) -> None:
+    """Refuses tensors that are not the card's, naming the first."""
     wrong = [
         f"{name}: {tuple(tensors[name].shape) if name in tensors else 'missing'} instead of "
         f"{tuple(expected[name].shape) if name in expected else 'nothing'}"
@@ -89,10 +139,6 @@ def load(path: str | Path) -> Checkpoint:
             f"{path} does not match its card {card.name!r}: {'; '.join(wrong[:3])}"
             + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
         )
-    model.load_state_dict(tensors)
-    if isinstance(model, (SiameseModel, TwoInputModel)) and model.comparison is not None:
-        model.comparison.threshold_ = described.get("threshold")
-    return Checkpoint(model.eval(), card, described.get("about", {}))
 
 
 def shipped(name: str) -> Checkpoint:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -75,12 +77,14 @@ def _with_card(model: Callable[..., Any], card: ModelCard, about: Mapping[str, A
 def _made(spec: str, size: int | None) -> OpenedModel:
     module, _, name = spec.partition(":")
     try:
-        model = getattr(import_module(module), name)()
-    except (ImportError, AttributeError) as error:
+        with _current_folder():
+            make = getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
             f"--model {spec}: {error}; package.module:factory is needed, a function without arguments that gives the "
             "model"
         ) from error
+    model = make()
     if isinstance(model, nn.Module):
         model.eval()
     preprocessing = getattr(model, "preprocessing", None)
@@ -89,3 +93,17 @@ def _made(spec: str, size: int | None) -> OpenedModel:
         None,
         preprocessing if isinstance(preprocessing, Preprocessing) else Preprocessing((size or 224, size or 224)),
     )
+
+
+@contextmanager
+def _current_folder() -> Iterator[None]:
+    """Modules of the current folder are found, as by ``python -m``, after all that is installed."""
+    place = str(Path.cwd())
+    if place in sys.path or "" in sys.path:
+        yield
+        return
+    sys.path.append(place)
+    try:
+        yield
+    finally:
+        sys.path.remove(place)
