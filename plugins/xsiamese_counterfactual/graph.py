@@ -179,7 +179,8 @@ def why(found: Outcome, most: int, count: int, delete: Delete) -> str:
         return "the flip that the search saw is within the rounding of the model"
     if found.tried >= min(most, count):
         return f"no set of up to {min(most, count)} of the {count} {parts} does it: all were tried"
-    told = f"no set of up to {min(most, count)} of the {count} {parts} was found; all sets of up to {found.tried} were tried"
+    told = f"no set of up to {min(most, count)} of the {count} {parts} was found"
+    told += f"; all sets of up to {found.tried} were tried"
     return f"{told}, and then {found.stopped}" if found.stopped else told
 
 
