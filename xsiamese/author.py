@@ -25,6 +25,10 @@ from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.explain.found import Found as Found
 from xsiamese.explain.maps import Maps as Maps
 from xsiamese.explain.maps import join as join
+from xsiamese.explain.prepare import ItemBatch as ItemBatch
+from xsiamese.explain.sample import ReadOut as ReadOut
+from xsiamese.explain.sample import Sample as Sample
+from xsiamese.explain.sample import Sampler as Sampler
 from xsiamese.kinds.catalogue import side as side
 from xsiamese.kinds.graphs.variants import of_side as of_side
 from xsiamese.kinds.kind import Kind as Kind

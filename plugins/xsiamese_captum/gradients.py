@@ -19,6 +19,7 @@ class PairSaliency(Adapted):
 class PairInputXGradient(Adapted):
     """Gradient times input. On a bias-free ReLU encoder with a dot product each side's map sums to the score."""
 
+    linear = True
     name, algorithm = "input_x_gradient", captum.InputXGradient
     formula = r"x \odot \partial s / \partial x"
     reference = ("shrikumar2016",)
@@ -32,6 +33,7 @@ class PairIntegratedGradients(Adapted):
     With ``wrt="first"`` only a moves and its map alone sums to F(a, b) - F(a0, b).
     """
 
+    linear = True
     name, algorithm = "integrated_gradients", captum.IntegratedGradients
     formula = r"(x - x_0) \odot \int_0^1 \partial s / \partial x \,(x_0 + t (x - x_0))\, dt"
     reference = ("sundararajan2017",)
@@ -62,6 +64,7 @@ class PairDeepLift(Adapted):
     not ``torch.relu``.
     """
 
+    linear = True
     name, algorithm = "deep_lift", captum.DeepLift
     formula = r"(x - x_0) \odot m, \quad m = \Delta y / \Delta x \text{ at each nonlinearity}"
     reference = ("shrikumar2017",)

@@ -26,6 +26,7 @@ class PairLayerGradCam(_Layered):
     maps faster.
     """
 
+    linear = True
     name, algorithm = "layer_gradcam", captum.LayerGradCam
     formula = r"\sum_k \overline{\partial s / \partial A_k}\, A_k"
     reference = ("selvaraju2017",)
@@ -34,6 +35,7 @@ class PairLayerGradCam(_Layered):
 class PairLayerGradientXActivation(_Layered):
     """Gradient times activation of each branch."""
 
+    linear = True
     name, algorithm = "layer_gradient_x_activation", captum.LayerGradientXActivation
     formula = r"A \odot \partial s / \partial A"
     reference = ("shrikumar2016",)
@@ -45,6 +47,7 @@ class PairLayerIntegratedGradients(_Layered):
     complete.
     """
 
+    linear = True
     name, algorithm = "layer_integrated_gradients", captum.LayerIntegratedGradients
     formula = r"(A - A_0) \odot \int_0^1 \partial s / \partial A \,(A_0 + t (A - A_0))\, dt"
     reference = ("sundararajan2017",)
@@ -55,6 +58,7 @@ class PairLayerIntegratedGradients(_Layered):
 class PairLayerConductance(_Layered):
     """How much of the integrated gradients of the inputs flows through each unit of the layer."""
 
+    linear = True
     name, algorithm = "layer_conductance", captum.LayerConductance
     formula = r"\sum_i (x_i - x_{0,i}) \int_0^1 \frac{\partial s}{\partial A} \frac{\partial A}{\partial x_i}\, dt"
     reference = ("dhamdhere2019",)
@@ -64,6 +68,7 @@ class PairLayerConductance(_Layered):
 class PairInternalInfluence(_Layered):
     """The layer's gradient averaged along the path of the inputs from the baselines."""
 
+    linear = True
     name, algorithm = "internal_influence", captum.InternalInfluence
     formula = r"\int_0^1 \partial s / \partial A \,(x_0 + t (x - x_0))\, dt"
     reference = ("leino2018",)
@@ -72,6 +77,7 @@ class PairInternalInfluence(_Layered):
 class PairLayerDeepLift(_Layered):
     """DeepLIFT's contributions of the layer's units; see :class:`PairDeepLift` for when they are complete."""
 
+    linear = True
     name, algorithm = "layer_deep_lift", captum.LayerDeepLift
     formula = r"(A - A_0) \odot m"
     reference = ("shrikumar2017",)
@@ -104,6 +110,7 @@ class PairLayerFeatureAblation(_Layered):
     groups units.
     """
 
+    linear = True
     name, algorithm = "layer_feature_ablation", captum.LayerFeatureAblation
     formula = r"s(A) - s(A_{\setminus i})"
     reference = ("zeiler2014",)

@@ -18,6 +18,7 @@ class PairFeatureAblation(Adapted):
     equal numbers on the two sides are removed one by one, or together with ``joint=True``.
     """
 
+    linear = True
     name, algorithm = "feature_ablation", captum.FeatureAblation
     formula = r"s(x) - s(x_{\setminus i})"
     reference = ("zeiler2014",)
@@ -31,6 +32,7 @@ class PairOcclusion(Adapted):
     ``sliding_window_shapes`` (channels, height, width) is one for both sides or a pair; so are ``strides``.
     """
 
+    linear = True
     name, algorithm = "occlusion", captum.Occlusion
     formula = r"\mathrm{mean}_{w \ni i}\,[s(x) - s(x_{\setminus w})]"
     reference = ("zeiler2014",)
@@ -59,6 +61,7 @@ class PairShapleyValueSampling(Adapted):
     score exactly.
     """
 
+    linear = True
     name, algorithm = "shapley_value_sampling", captum.ShapleyValueSampling
     formula = r"\mathbb{E}_\pi\,[s(x_{\pi \leq i}) - s(x_{\pi < i})]"
     reference = ("strumbelj2010",)
@@ -71,6 +74,7 @@ class PairShapleyValues(Adapted):
     ``feature_mask``.
     """
 
+    linear = True
     name, algorithm = "shapley_values", captum.ShapleyValues
     formula = r"\frac{1}{n!} \sum_\pi [s(x_{\pi \leq i}) - s(x_{\pi < i})]"
     reference = ("shapley1953",)
@@ -93,6 +97,7 @@ class PairLime(Adapted):
 class PairKernelShap(Adapted):
     """Shapley values as the weights of a weighted linear regression (needs scikit-learn)."""
 
+    linear = True
     name, algorithm = "kernel_shap", captum.KernelShap
     formula = r"\arg\min_w \sum_z \frac{n - 1}{\binom{n}{|z|} |z| (n - |z|)} (s(z) - w^\top z)^2"
     reference = ("lundberg2017",)

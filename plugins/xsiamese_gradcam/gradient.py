@@ -26,6 +26,7 @@ class PairGradCAM(PairCAM):
         torch.Size([2, 1, 6, 6])
     """
 
+    linear = True
     name = "gradcam"
     formula = r"\sum_k \Big(\tfrac{1}{hw} \sum_{ij} \frac{\partial s}{\partial A_{kij}}\Big) A_k"
     reference = ("selvaraju2017",)
@@ -37,6 +38,7 @@ class PairGradCAM(PairCAM):
 class PairHiResCAM(PairCAM):
     """HiResCAM: gradients are not averaged over places. Exact for any linear head, pooled or flattened."""
 
+    linear = True
     name = "hirescam"
     formula = r"\sum_k \frac{\partial s}{\partial A_k} \odot A_k"
     reference = ("draelos2020",)
@@ -81,6 +83,7 @@ class PairXGradCAM(PairCAM):
     HiResCAM's does.
     """
 
+    linear = True
     name = "xgradcam"
     formula = r"\sum_k \frac{\sum_{ij} g_{kij} A_{kij}}{\sum_{ij} A_{kij}} A_k"
     reference = ("fu2020",)

@@ -18,8 +18,11 @@ from torch import Tensor
 from xsiamese.branches.intact import intact
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.layout import SideLayout
+from xsiamese.door.registry import explainers
+from xsiamese.explain.foil import against as difference
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps, detached, warn_identical
+from xsiamese.explain.prepare import ItemBatch, prepared
 from xsiamese.explain.request import BatchSize, Request, chosen_split, described, target_name, without_edges
 from xsiamese.explain.run import run, valued
 from xsiamese.explain.traits import Declared
@@ -31,6 +34,7 @@ from xsiamese.model.pair import pair_model
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import Objective, Target
 from xsiamese.result import columns
+from xsiamese.result.columns import Column
 from xsiamese.result.explanation import PairExplanation
 
 
@@ -89,6 +93,14 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
         Return ``batch.maps([...])`` for maps of the inputs, a pair (map of a, map of b) for maps of a layer, or a
         :class:`~xsiamese.explain.found.Found` with more than maps. Keep nothing on ``self``.
         """
+
+    def prepare(self, items: ItemBatch, **options: Any) -> Mapping[str, Column] | None:
+        """What :meth:`compute` needs of each item, once for each different one: columns with one entry an item.
+
+        It finds them as ``batch.prepared``, (of a, of b), in the order of the pairs. What is drawn for an item must
+        come from ``items.seeds``, so that it is the same on either side.
+        """
+        return None
 
     @_unwrappable
     def attribute(
@@ -169,6 +181,7 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
         target: Target = None,
         *,
         ids: Sequence[tuple[str, str]] | None = None,
+        against: Any = None,
         baselines: Any = None,
         additional_forward_args: Any = None,
         wrt: Wrt = "both",
@@ -185,10 +198,20 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
             inputs: the two sides (a, b).
             target: see :meth:`attribute`, as for all that is not named here.
             ids: two names for each pair.
+            against: foils n, one for each pair (a, p): the value explained is then s(a, p) - s(a, n), exact by two runs
+                for the methods that are linear in the value (``cls.traits.linear``).
 
         Returns:
-            An explanation of the type that the explainer names as its ``result``.
+            An explanation of the type that the explainer names as its ``result``; with ``against``, a
+            :class:`~xsiamese.explain.foil.FoilExplanation` with maps of a, p and n.
         """
+        if against is not None:
+            shared = {
+                "target": target, "ids": ids, "baselines": baselines, "wrt": wrt, "parts": parts, "kind": kind,
+                "additional_forward_args": additional_forward_args, "internal_batch_size": internal_batch_size,
+                "show_progress": show_progress, "seed": seed,
+            }  # fmt: skip
+            return self.__against(inputs, against, **shared, **options)
         asked = Request(
             inputs, target, baselines, additional_forward_args, wrt, parts, False, show_progress, seed, options,
             self._plans, size=internal_batch_size, kind=kind,
@@ -287,6 +310,16 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
         line = batch.layer_note(self.layer) if self.needs_layer or self.of_layer else None
         return {"taken": line} if line else {}
 
+    def __against(self, inputs: Any, foil: Any, **arguments: Any) -> PairExplanation:
+        if not self.linear:
+            able = ", ".join(name for name, cls in explainers().items() if cls.traits.linear)
+            raise ValueError(
+                f"{type(self).__name__} is not linear in the value explained, so that against= would not be exact; "
+                f"these are: {able}"
+            )
+        a, positive = two_items(inputs)
+        return difference(self.explain((a, positive), **arguments), self.explain((a, foil), **arguments))
+
     def __found(self, asked: Request) -> tuple[Found, PairBatch]:
         """What one run finds of all pairs, its maps as the user gets them, and the batch that was explained."""
         batch = asked.batch(self)
@@ -304,6 +337,8 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
         split = chosen_split(batch, asked.size)
         batch = replace(batch.laid_out(split), rows=split.pairs)
         self.layer_names_ = self.layer_names(batch)  # for the user to see; nothing here reads it again
+        if type(self).prepare is not PairAttribution.prepare:
+            batch = prepared(batch, lambda items: self.prepare(items, **asked.options))
         found = run(batch, lambda part: self.__part(part, asked.options), self.traits, type(self).__name__)
         more, maps = dict(found.columns), found.maps
         start = more.pop("_start", None)

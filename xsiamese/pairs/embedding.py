@@ -34,12 +34,26 @@ def embed(pairs: Pairs, side: int, leaves: Sequence[Tensor] = ()) -> Tensor:
     own = pairs.leaves[: len(pairs.a.leaves)] if side == 0 else pairs.leaves[len(pairs.a.leaves) :]
     given = tuple(leaves) or own
     copies = max(of.count(i, leaf) for i, leaf in enumerate(given)) // pairs.pairs
-    if not pairs.rows or copies == 1 or of.ragged:
+    if not pairs.rows or pairs.rows >= copies * pairs.pairs or of.ragged:
         return _encoded(pairs, model, side, given)
+    if pairs.rows < pairs.pairs:
+        return _by_pairs(pairs, side, given, copies)
     # whole copies of all pairs at once, so that every chunk rebuilds as the side itself does
-    at_once = max(1, pairs.rows // pairs.pairs) * pairs.pairs
+    at_once = pairs.rows // pairs.pairs * pairs.pairs
     chunks = zip(*(torch.split(leaf, at_once) for leaf in given), strict=True)
     return torch.cat([_encoded(pairs, model, side, chunk) for chunk in chunks])
+
+
+def _by_pairs(pairs: Pairs, side: int, given: Sequence[Tensor], copies: int) -> Tensor:
+    """The embeddings of fewer pairs at once than there are, all copies of some pairs before those of the next."""
+    each, start = [leaf.unflatten(0, (copies, pairs.pairs)) for leaf in given], 0
+    found = []
+    for part in pairs.split(pairs.rows or pairs.pairs):
+        stop = start + part.pairs
+        z = embed(part, side, [leaf[:, start:stop].flatten(0, 1) for leaf in each])
+        found.append(z.unflatten(0, (copies, part.pairs)))
+        start = stop
+    return torch.cat(found, 1).flatten(0, 1)
 
 
 def _encoded(pairs: Pairs, model: SiameseModel, side: int, leaves: Sequence[Tensor]) -> Tensor:

@@ -1,0 +1,61 @@
+"""Why this one rather than that one: explanations of s(a, p) - s(a, n), from two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from xsiamese.result.explanation import PairExplanation
+
+
+class FoilExplanation(PairExplanation):
+    r"""Why a is nearer to p than to a foil n: :math:`s(a, p) - s(a, n)` of each triplet.
+
+    The maps are of a, where what speaks for p is positive and what speaks for n negative, and of p; the third is
+    :attr:`foil_map`. It is exact for what is linear in the value explained.
+    """
+
+    packables: ClassVar[tuple[type[Any], ...]] = ()
+
+    @property
+    def foil(self) -> Any:
+        """The foils, one for each pair."""
+        return self.columns["foil"]
+
+    @property
+    def foil_map(self) -> Any:
+        """The map of the foils: positive is what makes a nearer to p than to n."""
+        return self.columns["foil_map"]
+
+    @property
+    def foil_scores(self) -> Tensor:
+        """The model's score of a and its foil, shape (pairs,)."""
+        scores = self.columns["foil_score"]
+        assert isinstance(scores, Tensor)
+        return scores
+
+    def summary(self) -> str:
+        """One line a pair: how much nearer a is to p than to the foil."""
+        first, *rows = super().summary().split("\n")
+        gaps = (float(gap) for gap in self.scores - self.foil_scores)
+        told = [f"{row}, {gap:+.4g} against the foil" for row, gap in zip(rows, gaps, strict=True)]
+        return "\n".join([first, *told])
+
+
+def against(own: PairExplanation, foil: PairExplanation) -> FoilExplanation:
+    """The explanation of a difference, from that of the pairs (a, p) and that of the pairs (a, n).
+
+    Raises:
+        ValueError: if the maps are no tensors of one shape on a's side.
+    """
+    first, other = own.maps[0], foil.maps[0]
+    if not isinstance(first, Tensor) or not isinstance(other, Tensor) or first.shape != other.shape:
+        raise ValueError("against= needs one map of a, a tensor, from both runs: explain the two pairs one by one")
+    numbers: Mapping[str, Any] = {"foil": foil.inputs[1], "foil_map": -foil.maps[1], "foil_score": foil.scores}
+    settings = {name: value for name, value in vars(own).items() if not name.startswith("_")}
+    delta = None if own.delta is None or foil.delta is None else own.delta - foil.delta
+    made = FoilExplanation(**{**settings, "maps": (first - other, own.maps[1]), "delta": delta})
+    return replace(made, columns=dict(numbers), parameters={**own.parameters, "against": "foil"})

@@ -1,0 +1,114 @@
+"""What is done once for each different item, whatever number of pairs it is in and on whichever side it stands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from xsiamese.kinds.side import Side
+from xsiamese.model.pair import SiameseModel
+from xsiamese.pairs.batch import PairBatch
+from xsiamese.result import columns
+from xsiamese.result.columns import Column
+
+
+@dataclass(frozen=True, eq=False)
+class ItemBatch:
+    """Different items of one encoder.
+
+    Attributes:
+        pairs: the items, each paired with itself, so that all verbs of a batch are at hand.
+        place: which encoder they are for, 0 for that of a, 1 for that of b.
+        seeds: a seed of each item: what is drawn for it is the same on either side and in any batch.
+    """
+
+    pairs: PairBatch
+    place: int
+    seeds: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return self.pairs.pairs
+
+    @property
+    def side(self) -> Side:
+        """The items."""
+        return self.pairs.sides[self.place]
+
+    @property
+    def leaves(self) -> tuple[Tensor, ...]:
+        """The tensors of the items, safe from in-place changes."""
+        first = len(self.pairs.a.leaves)
+        return self.pairs.leaves[:first] if self.place == 0 else self.pairs.leaves[first:]
+
+    @property
+    def baselines(self) -> tuple[Tensor, ...]:
+        """What a removed part of each leaf is replaced by."""
+        return self.pairs.baselines[self.place]
+
+    def embed(self, *leaves: Tensor) -> Tensor:
+        """Their embeddings, or those of any number of copies of them: see :meth:`PairBatch.embed
+        <xsiamese.pairs.batch.PairBatch.embed>`.
+        """
+        return self.pairs.embed(self.place, *leaves)
+
+
+Prepare = Callable[[ItemBatch], Mapping[str, Column] | None]
+
+
+def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
+    """The same pairs with what ``prepare`` finds of their items, each different one prepared once.
+
+    Args:
+        batch: the pairs.
+        prepare: gives columns with one entry an item, or None for nothing.
+    """
+    model = batch.model
+    one_encoder = isinstance(model, SiameseModel) and model.encoders[0] is model.encoders[1]
+    keys = [_keys(side) for side in batch.sides]
+    found: list[dict[str, Column]] = []
+    where: list[dict[str, int]] = [{}, {}]
+    for place, own in enumerate(keys):
+        known = where[0] if one_encoder else where[place]
+        new = {key: i for i, key in reversed(list(enumerate(own))) if key not in known}
+        order = sorted(new.values())
+        start = len(known)
+        known.update({own[i]: start + n for n, i in enumerate(order)})
+        where[place] = known
+        if not order:
+            found.append({})
+            continue
+        columns_of = prepare(_items(batch, place, order, [own[i] for i in order]))
+        if columns_of is None:
+            return batch
+        columns.check(columns_of, len(order))
+        found.append(dict(columns_of))
+    pools = [columns.joined([f for f in found if f])] * 2 if one_encoder else found
+    sides = [columns.taken(pools[place], [where[place][key] for key in own]) for place, own in enumerate(keys)]
+    return replace(batch, prepared=(sides[0], sides[1]))
+
+
+def _items(batch: PairBatch, place: int, which: list[int], keys: list[str]) -> ItemBatch:
+    some = batch.select(torch.tensor(which, device=batch.leaves[0].device))
+    side, baseline = some.sides[place], some.baselines[place]
+    alone = replace(some, a=side, b=side, baselines=(baseline, baseline), target=None, wrt="both", first_pair=0)
+    return ItemBatch(alone, place, tuple(int(key[:15], 16) for key in keys))
+
+
+def _keys(side: Side) -> list[str]:
+    """A key of each item, equal for items with the same numbers; graphs, of no common shape, are all their own."""
+    if side.ragged:
+        return [f"{_digest(side.select(torch.tensor([i])).leaves)}{i:x}" for i in range(side.pairs)]
+    return [_digest([leaf[i] for leaf in side.leaves]) for i in range(side.pairs)]
+
+
+def _digest(tensors: tuple[Tensor, ...] | list[Tensor]) -> str:
+    made = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        own = tensor.detach().cpu().contiguous()
+        made.update(f"{tuple(own.shape)}{own.dtype}".encode())
+        made.update(own.flatten().view(torch.uint8).numpy().tobytes() if own.numel() else b"")
+    return made.hexdigest()
