@@ -46,12 +46,12 @@ def embed(pairs: Pairs, side: int, leaves: Sequence[Tensor] = ()) -> Tensor:
 
 def _by_pairs(pairs: Pairs, side: int, given: Sequence[Tensor], copies: int) -> Tensor:
     """The embeddings of fewer pairs at once than there are, all copies of some pairs before those of the next."""
-    each, start = [leaf.unflatten(0, (copies, pairs.pairs)) for leaf in given], 0
+    each, start = [leaf.reshape(copies, pairs.pairs, *leaf.shape[1:]) for leaf in given], 0
     found = []
     for part in pairs.split(pairs.rows or pairs.pairs):
         stop = start + part.pairs
         z = embed(part, side, [leaf[:, start:stop].flatten(0, 1) for leaf in each])
-        found.append(z.unflatten(0, (copies, part.pairs)))
+        found.append(z.reshape(copies, part.pairs, *z.shape[1:]))
         start = stop
     return torch.cat(found, 1).flatten(0, 1)
 
