@@ -107,9 +107,12 @@ def test_rows_are_explained_and_drawn(
         assert float(total) == pytest.approx(float(model(*found.inputs) - model(zero, zero)), abs=1e-3)
     features = columns(table).features
     for side, values in zip("ab", found.maps, strict=True):
-        strongest = said["closer"][side][0]
-        assert strongest["feature"] == features[int(values[0].argmax())]
-        assert strongest["value"] == pytest.approx(float(values[0].max()))
+        for which, signed in (("closer", values[0]), ("apart", -values[0])):
+            listed = said[which][side]
+            assert len(listed) == min(3, int((signed > 0).sum()))  # never a value of the other sign
+            if listed:
+                assert listed[0]["feature"] == features[int(signed.argmax())]
+                assert abs(listed[0]["value"]) == pytest.approx(float(signed.max()))
 
 
 def test_robust_explanations_without_and_with_a_pool(

@@ -189,7 +189,7 @@ def test_delta_is_there_where_the_method_claims_one() -> None:
 def test_summary_and_html() -> None:
     found = explained()
     text = found.summary()
-    assert text.startswith("PairGradCAM of closeness (lower is closer)\n")
+    assert text.startswith("PairGradCAM of closeness (of a distance: lower scores are closer)\n")
     assert "a1 - b1: " in text
     html = found._repr_html_()
     assert "lower is closer" in html

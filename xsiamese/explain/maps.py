@@ -41,14 +41,17 @@ def warn_identical(batch: PairBatch) -> None:
         )
 
 
-def check_map(value: Any, name: str, who: str) -> None:
+def check_map(value: Any, name: str, who: str, may_be_zero: bool = False) -> None:
+    """Warns of maps that are not finite, and of zeros, unless the method says itself why a side has none (a search that
+    edits the other side only).
+    """
     tensors = [value] if isinstance(value, Tensor) else list(value)
     if not all(bool(torch.isfinite(t.detach()).all()) for t in tensors):
         warnings.warn(
             f"{who} gave NaN or infinite values for input {name}: the model's gradients are not finite at this pair",
             stacklevel=4,
         )
-    elif not any(bool(t.detach().any()) for t in tensors):
+    elif not may_be_zero and not any(bool(t.detach().any()) for t in tensors):
         warnings.warn(f"input {name} has no effect on the value explained: its map is zero", stacklevel=4)
 
 

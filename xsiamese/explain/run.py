@@ -54,7 +54,7 @@ def _part(part: PairBatch, compute: Compute, traits: Traits, name: str) -> Found
     if maps is not None:
         maps = in_dtype(maps[0], part.a.leaves[0].dtype), in_dtype(maps[1], part.b.leaves[0].dtype)
         for side in watched.objective.moving:
-            check_map(maps[side], "ab"[side], name)
+            check_map(maps[side], "ab"[side], name, may_be_zero=found.value is None and bool(found.columns))
     seen = watched.witness
     value = found.value if found.value is not None else None if seen is None else seen.value
     if value is None and traits.removes:

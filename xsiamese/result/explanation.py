@@ -206,7 +206,11 @@ class PairExplanation:
         """One line a pair: ids, score and what it means."""
         closer = "higher" if self.higher_is_closer else "lower"
         rows = [f"{self.named(i)}: {float(score):.4g}" for i, score in enumerate(self.scores)]
-        return f"{self.method} of {self.target} ({closer} is closer)\n" + "\n".join(rows)
+        distance = self.target == "closeness" and not self.higher_is_closer
+        what = (
+            "closeness (of a distance: lower scores are closer)" if distance else f"{self.target} ({closer} is closer)"
+        )
+        return f"{self.method} of {what}\n" + "\n".join(rows)
 
     def named(self, pair: int) -> str:
         """What a pair is called."""
