@@ -52,6 +52,8 @@ def measured(faces: Path, network: str, split: str, seed: int) -> dict[str, Any]
             network,
             f"{place}/faces",
             output=Path(place, "out"),
+            valid=0.2,
+            test=0.2,
             split=split,  # type: ignore[arg-type]
             seed=seed,
             device="cpu",

@@ -13,7 +13,7 @@ from xsiamese.plot import captions
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Reduction = Literal["pca", "umap"]
+Reduction = Literal["pca", "tsne", "umap"]
 
 
 def latent_space(
@@ -67,23 +67,35 @@ def latent_space(
 
 
 def plane(embeddings: Tensor, reduction: Reduction = "pca", seed: int = 0) -> Tensor:
-    """Embeddings as points in the plane, shape (items, 2): as they are if they have two dimensions, else by PCA or
-    UMAP.
+    """Embeddings as points in the plane, shape (items, 2): as they are if they have two dimensions, else by PCA, t-SNE
+    (:cite:`vandermaaten2008`) or UMAP (:cite:`mcinnes2018`).
+
+    The last two compare neighbours, of which fewer than five points have too few: these are drawn by PCA.
     """
     z = embeddings.flatten(1).float()
-    if z.shape[1] == 2:
-        return z
-    if z.shape[1] == 1:
-        return torch.cat([z, torch.zeros_like(z)], 1)
+    if z.shape[1] <= 2:
+        return torch.cat([z, z.new_zeros(len(z), 2 - z.shape[1])], 1)
+    if reduction != "pca" and len(z) >= 5:
+        return torch.from_numpy(_neighbours(reduction, seed, len(z)).fit_transform(z.numpy()))
+    centred = z - z.mean(0)
+    axes: Tensor = torch.linalg.svd(centred[:20_000], full_matrices=False).Vh[:2]
+    points = centred @ axes.T
+    return torch.cat([points, points.new_zeros(len(z), 2 - points.shape[1])], 1)  # one item has one axis
+
+
+def _neighbours(reduction: Reduction, seed: int, items: int) -> Any:
+    """What makes points of embeddings by their neighbours."""
     if reduction == "umap":
         try:
             from umap import UMAP
         except ImportError as error:
-            raise ImportError('UMAP is needed: pip install "xsiamese[train]"') from error
-        return torch.from_numpy(UMAP(n_components=2, random_state=seed).fit_transform(z.numpy()))
-    centred = z - z.mean(0)
-    axes: Tensor = torch.linalg.svd(centred[:20_000], full_matrices=False).Vh[:2]
-    return centred @ axes.T
+            raise ImportError('umap is not installed: pip install "xsiamese[umap]"') from error
+        return UMAP(n_components=2, n_neighbors=min(15, items - 1), random_state=seed, init="pca")
+    try:
+        from sklearn.manifold import TSNE
+    except ImportError as error:
+        raise ImportError('t-SNE needs scikit-learn: pip install "xsiamese[train]"') from error
+    return TSNE(perplexity=min(30.0, (items - 1) / 3), random_state=seed, init="pca")
 
 
 def curves(history: Mapping[str, Sequence[float]], title: str = "") -> Figure:

@@ -61,7 +61,7 @@ class Options:
         seed: Of everything random.
         device: auto, cpu, cuda or mps.
         devices: How many.
-        precision: As Lightning calls it: 32-true, bf16-mixed, ...
+        precision: As Lightning calls it: 32-true, bf16-mixed or 16-mixed.
         resume: Go on from the last epoch that is in the output folder.
     """
 
@@ -99,7 +99,7 @@ class Options:
     shared: bool | None = None
     paired_augmentation: bool = False
     animation: bool = False
-    reduction: Literal["pca", "umap"] = "pca"
+    reduction: Literal["pca", "tsne", "umap"] = "pca"
     log_interval: int = 50
     logger: Literal["csv", "tensorboard"] = "csv"
     seed: int = 0

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from xsiamese.data.items import Items
 from xsiamese.plot.latent import Reduction, frame, latent_space, plane
+from xsiamese.training.engine import Callback, LightningModule, Trainer
 from xsiamese.training.evaluation import embeddings
 
 

@@ -13,13 +13,9 @@ from torch import Tensor
 
 from xsiamese.data.batches import SIDES, Apart, Batch
 from xsiamese.model.pair import PairModel
+from xsiamese.training.engine import LightningModule
 from xsiamese.training.inputs import Ready
 from xsiamese.training.losses import Loss
-
-try:
-    from lightning.pytorch import LightningModule
-except ImportError as error:
-    raise ImportError('training needs Lightning: pip install "xsiamese[train]"') from error
 
 Optimizer = Literal["SGD", "Adam", "AdamW"]
 Schedule = Literal["constant", "onecycle", "plateau"]
@@ -39,6 +35,7 @@ class SiameseModule(LightningModule):
         seed: of everything random in a step; an epoch depends on the seed and its number only.
         log_interval: batches between two reports.
         bad_batch: where a batch with a loss that is not finite is saved.
+        kept: where the network of the last whole epoch is kept, for the message.
 
     Attributes:
         history: the mean losses of each epoch so far.
@@ -58,12 +55,13 @@ class SiameseModule(LightningModule):
         seed: int = 0,
         log_interval: int = 50,
         bad_batch: Path | None = None,
+        kept: Path | None = None,
     ) -> None:
         super().__init__()
         self.model, self.loss, self.ready = model, loss, ready
         self.lr, self.optimizer_name, self.options = lr, optimizer, dict(options or {})
         self.schedule, self.plateau = schedule, dict(plateau or {})
-        self.seed, self.log_interval, self.bad_batch = seed, log_interval, bad_batch
+        self.seed, self.log_interval, self.bad_batch, self.kept = seed, log_interval, bad_batch, kept
         self.history: dict[str, list[float]] = {"train_loss": [], "valid_loss": []}
         self._sum, self._rows = torch.zeros(()), 0
 
@@ -91,6 +89,7 @@ class SiameseModule(LightningModule):
         self.log("train_loss", mean)
 
     def on_validation_epoch_start(self) -> None:
+        self.check_finite()
         self._valid_sum, self._valid_rows = torch.zeros((), device=self.device), 0
 
     def validation_step(self, batch: Batch, index: int) -> None:
@@ -132,9 +131,23 @@ class SiameseModule(LightningModule):
             save_file({name: tensor.cpu().contiguous() for name, tensor in _tensors(batch).items()}, self.bad_batch)
             where = f"; the batch is in {self.bad_batch}"
         raise FloatingPointError(
-            f"the loss is {loss} in epoch {self.current_epoch}, batch {index}{where}; "
-            f"the last good checkpoint is kept: try a smaller lr (it was {self.lr:g}) or gradient clipping"
+            f"the loss is {loss} in epoch {self.current_epoch}, batch {index}{where}; {self._so()}"
         )
+
+    def check_finite(self) -> None:
+        """Raises a FloatingPointError if the last steps of an epoch have made a weight NaN or infinite."""
+        wrong = next((name for name, value in self.model.named_parameters() if not bool(value.isfinite().all())), None)
+        if wrong is not None:
+            raise FloatingPointError(
+                f"the weights {wrong} are not finite after epoch {self.current_epoch}, although its losses were; "
+                f"{self._so()}"
+            )
+
+    def _so(self) -> str:
+        """What is kept, and what to try."""
+        there = self.kept is not None and self.kept.is_file()
+        kept = f"the network of the last good epoch is in {self.kept}: " if there else ""
+        return f"{kept}try a smaller lr (it was {self.lr:g}) or gradient clipping"
 
 
 def _tensors(batch: Batch) -> dict[str, Tensor]:

@@ -6,24 +6,27 @@ import json
 import os
 import signal
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 
 from xsiamese.data.batches import Batches
 from xsiamese.data.pairs import Pairs, anchor_pairs
 from xsiamese.data.sources import Source
 from xsiamese.model.pair import PairModel
 from xsiamese.plot.latent import curves, frame, latent_space, plane
+from xsiamese.training.engine import Callback, LightningModule, Trainer
 from xsiamese.training.evaluation import embeddings, table
 from xsiamese.training.latent import LatentSpace
-from xsiamese.training.modality import Modality, modality
+from xsiamese.training.modality import modality
 from xsiamese.training.module import SiameseModule
 from xsiamese.training.recipes import Task
+from xsiamese.training.resume import KEY, alone, continued, described
 from xsiamese.training.settings import Settings
 from xsiamese.zoo.checkpoint import save
 
@@ -46,48 +49,64 @@ class Trained:
 
 
 class Keep(Callback):
-    """Writes the model after every epoch, so that the last good one is there whatever comes."""
+    """Writes the network after every epoch beside the finished one, and into the state the settings that made it."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
-        self.path, self.settings = path, settings
+    def __init__(self, path: Path, settings: Settings, source: Source[Any]) -> None:
+        self.path, self.settings, self.described = path, settings, described(settings, source)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
+            assert isinstance(pl_module, SiameseModule)
+            pl_module.check_finite()
             about = {**modality(self.settings).described(), "epochs": trainer.current_epoch + 1}
-            keep(self.path, pl_module.model, self.settings, about)  # type: ignore[arg-type]
+            keep(self.path, pl_module.model, self.settings, about)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[KEY] = self.described
 
 
 def train(settings: Settings) -> Trained:
     """Trains a network of the zoo and writes curves, latent space, metrics and the checkpoint.
 
+    What was there before is replaced when everything is written, and by a finished training only.
+
     Raises:
         ValueError: before training, for anything that would stop it: an output that cannot be written, data without
-            pairs.
-        FloatingPointError: for a loss that is not finite; the batch is saved and the checkpoint of the last epoch kept.
+            pairs, another training there, a state to resume that was made with other settings.
+        FloatingPointError: for a loss that is not finite; the batch is saved and the network of the last epoch kept.
+        OSError: if something cannot be written, such as on a full disk; what was there before is as it was.
     """
     writable(settings.output)
-    kind = modality(settings)
     source = loaded(settings)
-    settings = settings.changed(arguments={**kind.arguments(source), **settings.arguments})
+    settings = settings.changed(arguments={**modality(settings).arguments(source), **settings.arguments})
+    stem = f"{settings.output}/{settings.network}-{source.name}"
+    with alone(stem), written(stem):
+        return _trained(settings, source, stem)
+
+
+def _trained(settings: Settings, source: Source[Any], stem: str) -> Trained:
+    resumed = continued(Path(f"{stem}-checkpoints", "last.ckpt"), settings, source)
     torch.manual_seed(settings.seed)
     model = settings.build()
-    stem = f"{settings.output}/{settings.network}-{source.name}"
-    module = make_module(model, settings, source, Path(f"{stem}-nan-batch.safetensors"))
+    last = Path(f"{stem}-last-epoch.safetensors")
+    module = make_module(model, settings, source, Path(f"{stem}-nan-batch.safetensors"), last)
     latent = (
         LatentSpace(source.test if len(source.test) else source.train)
         if settings.animation and hasattr(model, "encode")
         else None
     )
     validated = watched(module, source)[0] == "valid"
-    trainer, last = make_trainer(settings, stem, latent, validated=validated)
-    finished = fit(trainer, module, settings, source, last if settings.resume and last.is_file() else None)
+    trainer = make_trainer(settings, stem, latent, validated=validated)[0]
+    trainer.callbacks.append(Keep(last, settings, source))  # type: ignore[attr-defined]
+    finished = fit(trainer, module, settings, source, resumed)
     best = trainer.checkpoint_callback.best_model_path if validated and trainer.checkpoint_callback else ""  # type: ignore[attr-defined]
     if finished and best:
         module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
     model.eval().cpu()
     if not trainer.is_global_zero:  # one process of several evaluates and writes
         return Trained(model, {}, (), finished)
-    metrics, files = artifacts(model, module, settings, source, kind, stem, latent, finished)
+    metrics, files = artifacts(model, module, settings, source, stem, latent, finished)
+    last.unlink(missing_ok=True)
     return Trained(model, metrics, files, finished)
 
 
@@ -107,7 +126,11 @@ def loaded(settings: Settings) -> Source[Any]:
 
 
 def make_module(
-    model: PairModel, settings: Settings, source: Source[Any], bad_batch: Path | None = None
+    model: PairModel,
+    settings: Settings,
+    source: Source[Any],
+    bad_batch: Path | None = None,
+    kept: Path | None = None,
 ) -> SiameseModule:
     """The Lightning module of these settings.
 
@@ -138,6 +161,7 @@ def make_module(
         seed=settings.seed,
         log_interval=settings.log_interval,
         bad_batch=bad_batch,
+        kept=kept,
     )
 
 
@@ -145,6 +169,7 @@ def make_trainer(
     settings: Settings, stem: str, latent: LatentSpace | None = None, validated: bool = False
 ) -> tuple[Trainer, Path]:
     """Lightning's trainer and where its last state is written for ``resume``."""
+    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
     folder = Path(f"{stem}-checkpoints")
@@ -161,7 +186,6 @@ def make_trainer(
             save_on_train_epoch_end=not validated,
             **watch,
         ),
-        Keep(Path(f"{stem}.safetensors"), settings),
     ]
     if latent is not None:
         callbacks.insert(0, latent)
@@ -256,36 +280,52 @@ def artifacts(
     module: SiameseModule,
     settings: Settings,
     source: Source[Any],
-    kind: Modality,
     stem: str,
     latent: LatentSpace | None,
     finished: bool,
 ) -> tuple[dict[str, Any], tuple[Path, ...]]:
-    """Writes the checkpoint, the metrics and the pictures."""
-    title = f"{settings.network}, {source.name}"
+    """Measures, and writes the checkpoint, the metrics and the pictures; they take the places of older ones when all
+    are written. An interrupted training does not replace what a finished one gave: it writes beside it.
+    """
+    kind = modality(settings)
     metrics: dict[str, Any] = {
         **kind.measure(model, source),
         "epochs": len(module.history["train_loss"]),
         "finished": finished,
         "skipped_files": len(source.train.skipped),
     }
-    files = [
-        keep(
-            Path(f"{stem}.safetensors"),
-            model,
-            settings,
-            {**kind.described(), "epochs": metrics["epochs"], "metrics": metrics},
-        )
-    ]
     second = f"{watched(module, source)[0]}_loss"
     history = {"train_loss": module.history["train_loss"], second: module.history["valid_loss"]}
-    for name, text in (
-        ("metrics.json", json.dumps({**metrics, "history": history}, indent=2)),
-        ("metrics.txt", table(metrics)),
-    ):
-        files.append(Path(f"{stem}-{name}"))
-        files[-1].write_text(text, encoding="utf-8")
-    figures = {"stats.png": curves(history, title), **kind.figures(model, source)}
+    figures = pictures(model, settings, source, history)
+    name = Path(stem).name
+    if not finished and _is_finished(Path(f"{stem}.safetensors")):
+        name += "-interrupted"
+    with TemporaryDirectory(prefix=".xsiamese-", dir=settings.output) as place:
+        files = [Path(place, f"{name}.safetensors")]
+        keep(files[0], model, settings, {**kind.described(), "epochs": metrics["epochs"], "metrics": metrics})
+        for end, text in (
+            ("metrics.json", json.dumps({**metrics, "history": history}, indent=2)),
+            ("metrics.txt", table(metrics)),
+        ):
+            files.append(Path(place, f"{name}-{end}"))
+            files[-1].write_text(text, encoding="utf-8")
+        for end, figure in figures.items():
+            files.append(Path(place, f"{name}-{end}"))
+            frame(figure).save(files[-1])
+        if latent is not None and latent.frames:
+            path = Path(place, f"{name}-latent-space-development.gif")
+            files.append(latent.save(path, settings.reduction, f"{settings.network}, {source.name}"))
+        for path in reversed(files):  # the checkpoint last
+            os.replace(path, settings.output / path.name)
+    return metrics, tuple(settings.output / path.name for path in files)
+
+
+def pictures(
+    model: PairModel, settings: Settings, source: Source[Any], history: dict[str, list[float]]
+) -> dict[str, Any]:
+    """Curves, and the embedding of the training and the test items, by the end of the file's name."""
+    kind, title = modality(settings), f"{settings.network}, {source.name}"
+    found = {"stats.png": curves(history, title), **kind.figures(model, source)}
     embedded = (
         (("training-set-embedding.png", source.train), ("testing-set-embedding.png", source.test))
         if hasattr(model, "encode")
@@ -294,13 +334,34 @@ def artifacts(
     for name, part in embedded:
         shown = part.take(torch.linspace(0, len(part) - 1, min(10_000, len(part))).long())
         points = plane(kind.embed(model, shown), settings.reduction, settings.seed)
-        figures[name] = latent_space(points, shown.labels, shown.classes, f"{title}: {name.split('-')[0]} set")
-    for name, figure in figures.items():
-        files.append(Path(f"{stem}-{name}"))
-        frame(figure).save(files[-1])
-    if latent is not None and latent.frames:
-        files.append(latent.save(Path(f"{stem}-latent-space-development.gif"), settings.reduction, title))
-    return metrics, tuple(files)
+        found[name] = latent_space(points, shown.labels, shown.classes, f"{title}: {name.split('-')[0]} set")
+    return found
+
+
+def _is_finished(path: Path) -> bool:
+    """Whether a checkpoint is that of a training that came to its end."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {}).get("xsiamese", "{}")).get("about", {})
+    except (SafetensorError, OSError, ValueError):
+        return False
+    return bool(about.get("metrics", {}).get("finished"))
+
+
+@contextmanager
+def written(stem: str) -> Iterator[None]:
+    """Says of what cannot be written that it cannot, whoever writes it."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise OSError(
+            f"{stem}... cannot be written ({error}): make room, or give another --output; what a finished training "
+            "wrote there is as it was"
+        ) from error
 
 
 def keep(path: Path, model: PairModel, settings: Settings, about: dict[str, Any]) -> Path:
@@ -315,8 +376,11 @@ def keep(path: Path, model: PairModel, settings: Settings, about: dict[str, Any]
     }
     arguments = {k: v for k, v in settings.arguments.items() if k != "weights"}  # the checkpoint has the weights
     partial = path.with_suffix(".partial")
-    save(partial, model, settings.network, arguments, {**how, **about})
-    os.replace(partial, path)
+    try:
+        save(partial, model, settings.network, arguments, {**how, **about})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return path
 
 

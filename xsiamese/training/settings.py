@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -17,6 +19,9 @@ from xsiamese.training.module import Optimizer, Schedule
 from xsiamese.training.recipes import OLD_NAMES, Recipe, recipe
 from xsiamese.zoo.cards import ModelCard, Preprocessing
 from xsiamese.zoo.checkpoint import find_card
+
+# Inputs are made in single precision, so that weights in half or double precision do not fit them.
+PRECISIONS = ("32-true", "32", "bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True)
@@ -42,11 +47,11 @@ class Settings:
         preprocessing: instead of the card's.
         iterations: how often the pair rule of Livieris et al. goes through all images.
         animation: whether the latent space is drawn after each epoch.
-        reduction: how more than two dimensions are drawn: "pca" or "umap".
+        reduction: how more than two dimensions are drawn: "pca", "tsne" or "umap".
         log_interval: batches between two reports.
         seed: of everything random.
         device: "auto", "cpu", "cuda", "mps"; ``devices`` how many; ``precision`` as Lightning calls it ("32-true",
-            "bf16-mixed").
+            "bf16-mixed", "16-mixed").
         logger: "csv" or "tensorboard".
         reading: how data other than images are read; what there is depends on the network (see its training's
             ``reading``).
@@ -101,12 +106,21 @@ class Settings:
         for name, known in (
             ("logger", ("csv", "tensorboard")),
             ("device", ("auto", "cpu", "cuda", "gpu", "mps")),
-            ("reduction", ("pca", "umap")),
+            ("reduction", get_args(Reduction)),
+            ("precision", PRECISIONS),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r}: one of {', '.join(known)} is needed")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed={self.seed}: a whole number from 0 to {2**32 - 1} is needed")
+        for name, module in (("tensorboard", "tensorboard"), ("umap", "umap")):
+            if name in (self.logger, self.reduction) and find_spec(module) is None:
+                raise ImportError(f'{name} is not installed: pip install "xsiamese[{name}]"')
         if self.device in ("cuda", "gpu") and not torch.cuda.is_available():
             raise ValueError(f"device={self.device!r}: this machine has no CUDA device; use 'cpu' or 'auto'")
+        most = torch.cuda.device_count() if self.device in ("cuda", "gpu") else os.cpu_count() or 1
+        if isinstance(self.devices, int) and not (self.devices == -1 or 1 <= self.devices <= most):
+            raise ValueError(f"devices={self.devices}: from 1 to {most} are here (device={self.device!r})")
 
     def changed(self, **settings: Any) -> Settings:
         """These settings with others."""
@@ -156,6 +170,9 @@ class Settings:
             ValueError: if it does not take one of the arguments, or is no model of pairs.
         """
         card = self.card
+        for name in ("dimensions", "layers", "hidden"):
+            if isinstance(value := self.arguments.get(name), int) and value < 1:
+                raise ValueError(f"{name}={value}: at least 1 is needed")
         taken = signature(card.build).parameters
         if wrong := [
             name
@@ -183,6 +200,8 @@ def sized(settings: Settings, size: int | None) -> Settings:
     """
     if size is None:
         return settings
+    if size < 1:
+        raise ValueError(f"size={size}: a positive number of pixels is needed")
     base = settings.pixels
     if (
         settings.network != "livieris"

@@ -53,7 +53,9 @@ def save(
         "threshold": _threshold(model),
         "about": dict(about or {}),
     }
-    tensors: dict[str, Tensor] = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    tensors: dict[str, Tensor] = {
+        k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()
+    }  # copies: weights that share memory are refused by the format
     path = Path(path)
     save_file(tensors, path, {"xsiamese": json.dumps(header)})
     return path

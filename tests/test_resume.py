@@ -1,0 +1,207 @@
+"""Going on with a training: with the same settings only, whatever killed it, never at the cost of what was there."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.figures import bars, write_folders
+from xsiamese.training.module import SiameseModule
+from xsiamese.training.resume import alone
+from xsiamese.training.run import train
+from xsiamese.training.settings import Settings
+from xsiamese.zoo import load
+
+pytestmark = pytest.mark.filterwarnings("ignore:the threshold stands on")
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of two classes."""
+    path = tmp_path_factory.mktemp("rows") / "t.csv"
+    points = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    lines = [f"{x:.3f},{y:.3f},{z:.3f},{'ab'[int(x > 0)]}" for x, y, z in points.tolist()]
+    path.write_text("x,y,z,k\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def table(rows: Path, output: Path, **more: Any) -> Settings:
+    how = {"epochs": 3, "schedule": "constant", "progress": False, "device": "cpu", **more}
+    return Settings("siamese-mlp", str(rows), output=output, reading={"target": "k"}, valid=0.2, test=0.2, **how)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything a user keeps."""
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"lr": 0.5}, r"lr=0\.5 \(it was 0\.005\)"),
+        ({"optimizer": "SGD"}, r"optimizer=SGD \(it was AdamW\)"),
+        ({"seed": 99}, r"seed=99 \(it was 0\)"),
+        ({"epochs": 2}, "epochs=2: 3 are trained already"),
+        ({"schedule": "onecycle"}, "schedule=onecycle"),
+        ({"valid": 0.3}, r"valid=0\.3"),
+        ({"arguments": {"dimensions": 7}}, "arguments="),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_other_settings_are_one_line_and_touch_nothing(
+    rows: Path, tmp_path: Path, changed: dict[str, Any], told: str
+) -> None:
+    how = table(rows, tmp_path)
+    train(how)
+    before = files(tmp_path)
+    with pytest.raises(ValueError, match=f"--resume with .*{told}") as error:
+        train(replace(how, resume=True, **changed))
+    assert "\n" not in str(error.value)
+    assert files(tmp_path) == before
+
+
+def test_a_one_cycle_schedule_has_one_length_and_a_state_that_cannot_be_read_is_told(
+    rows: Path, tmp_path: Path
+) -> None:
+    how = table(rows, tmp_path, schedule="onecycle", epochs=1)
+    train(how)
+    before = files(tmp_path)
+    with pytest.raises(ValueError, match="one-cycle schedule was laid out for 1 epochs"):
+        train(replace(how, resume=True, epochs=2))
+    rows_of = rows.read_text()
+    other = tmp_path / "other" / rows.name
+    other.parent.mkdir()
+    other.write_text(rows_of.replace(",a\n", ",b\n", 1))
+    with pytest.raises(ValueError, match="--resume with data="):
+        train(replace(how, resume=True, dataset=str(other)))
+    last = tmp_path / "siamese-mlp-t-checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"last\.ckpt cannot be read .*leave out --resume"):
+        train(replace(how, resume=True))
+    assert files(tmp_path) == before
+
+
+def test_more_epochs_are_those_of_one_long_training(rows: Path, tmp_path: Path) -> None:
+    long = train(table(rows, tmp_path / "long", epochs=4))
+    train(table(rows, tmp_path / "parts", epochs=2))
+    free = {"log_interval": 7, "data": tmp_path, "reduction": "tsne"}
+    parts = train(table(rows, tmp_path / "parts", epochs=4, resume=True, **free))
+    assert parts.metrics == long.metrics
+    assert parts.metrics["epochs"] == 4
+    for name, value in long.model.state_dict().items():
+        assert torch.equal(value, parts.model.state_dict()[name]), name
+
+
+def test_what_a_finished_training_gave_stays_until_another_is_finished(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = table(rows, tmp_path, epochs=2)
+    first = train(how)
+    before = files(tmp_path)
+    start = SiameseModule.on_train_epoch_start
+
+    def pressed(module: SiameseModule) -> None:
+        start(module)
+        if module.current_epoch == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SiameseModule, "on_train_epoch_start", pressed)
+        stopped = train(replace(how, epochs=6, resume=True))
+    assert not stopped.finished
+    assert stopped.files[0].name == "siamese-mlp-t-interrupted.safetensors"
+    assert load(stopped.files[0]).about["epochs"] == 3
+    now = files(tmp_path)
+    assert {name: now[name] for name in before} == before
+    third = train(replace(how, epochs=6, resume=True))
+    assert third.files[0] == first.files[0]
+    assert load(third.files[0]).about["epochs"] == 6
+
+
+def test_one_training_at_a_time_and_a_dead_one_leaves_no_lock(tmp_path: Path) -> None:
+    stem = str(tmp_path / "net-data")
+    code = f"from xsiamese.training.resume import alone\nwith alone({stem!r}):\n print('has it', flush=True)\n input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "has it\n"
+        with pytest.raises(ValueError, match="another training is writing"), alone(stem):
+            pass
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait()
+    with alone(stem):
+        pass
+
+
+@pytest.mark.parametrize("limit", [0, 500, 3_000, 20_000])
+def test_a_full_disk_is_told_and_costs_nothing_that_was_there(rows: Path, tmp_path: Path, limit: int) -> None:
+    how = table(rows, tmp_path, epochs=1)
+    train(how)
+    before = files(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # every write beyond it fails, as on a full disk
+    try:
+        with pytest.raises((OSError, ValueError), match="cannot be written"):
+            train(replace(how, seed=1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {name: data for name, data in files(tmp_path).items() if "last-epoch" not in name} == before
+    assert not list(tmp_path.glob(".xsiamese-*"))
+
+
+KILLED = """
+import os, signal, sys, torch
+from pathlib import Path
+from xsiamese.training.module import SiameseModule
+from xsiamese.training.run import train
+from xsiamese.training.settings import Settings
+torch.set_num_threads(1)
+network, data, output, key, count = sys.argv[1:]
+step = SiameseModule.training_step
+steps = [0]
+def training_step(module, batch, index):
+    steps[0] += 1
+    if steps[0] == int(count):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(module, batch, index)
+SiameseModule.training_step = training_step
+how = dict(epochs=3, batch_size=8, progress=False, device="cpu", valid=0.2, test=0.2, reading=eval(key))
+train(Settings(network, data, output=Path(output), **how, resume=True))
+"""
+
+
+def smiles(path: Path) -> Path:
+    chains = ["C" * n + end for n in range(2, 14) for end in ("O", "N")]
+    path.write_text("smiles,kind\n" + "".join(f"{s},{s[-1]}\n" for s in chains))
+    return path
+
+
+@pytest.mark.parametrize("network", ["siamese-mlp", "embedding-recommended", "siamese-gcn"])
+def test_a_killed_training_ends_in_the_same_bytes(network: str, rows: Path, tmp_path: Path) -> None:
+    reading: dict[str, str] = {"siamese-mlp": {"target": "k"}, "siamese-gcn": {"target": "kind"}}.get(network, {})
+    if network == "siamese-gcn":
+        pytest.importorskip("torch_geometric")
+        pytest.importorskip("rdkit")
+        data = smiles(tmp_path / "t.csv")
+    else:
+        data = rows if network == "siamese-mlp" else write_folders(tmp_path / "t", bars(40, classes=2))
+    ended = {}
+    for name, kills in (("whole", ()), ("killed", (2, 7, 4))):
+        for count in (*kills, 0):
+            words = [network, str(data), str(tmp_path / name), repr(reading), str(count)]
+            done = subprocess.run(
+                [sys.executable, "-W", "ignore", "-c", KILLED, *words], capture_output=True, text=True
+            )
+            assert done.returncode == (-signal.SIGKILL if count else 0), done.stderr[-2000:]
+        ended[name] = (tmp_path / name / f"{network}-t.safetensors").read_bytes()
+    assert ended["whole"] == ended["killed"]
