@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -39,6 +41,21 @@ def table(rows: Path, output: Path, **more: Any) -> Settings:
     return Settings("siamese-mlp", str(rows), output=output, reading={"target": "k"}, valid=0.2, test=0.2, **how)
 
 
+@pytest.fixture(scope="module")
+def trained(rows: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a finished training left."""
+    folder = tmp_path_factory.mktemp("trained")
+    train(table(rows, folder))
+    return folder
+
+
+@pytest.fixture
+def again(rows: Path, trained: Path, tmp_path: Path) -> Settings:
+    """The settings of that training, in a copy of its folder."""
+    copytree(trained, tmp_path, dirs_exist_ok=True)
+    return table(rows, tmp_path)
+
+
 def files(folder: Path) -> dict[str, bytes]:
     """Everything a user keeps."""
     return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.is_file()}
@@ -58,13 +75,11 @@ def files(folder: Path) -> dict[str, bytes]:
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_other_settings_are_one_line_and_touch_nothing(
-    rows: Path, tmp_path: Path, changed: dict[str, Any], told: str
+    again: Settings, tmp_path: Path, changed: dict[str, Any], told: str
 ) -> None:
-    how = table(rows, tmp_path)
-    train(how)
     before = files(tmp_path)
     with pytest.raises(ValueError, match=f"--resume with .*{told}") as error:
-        train(replace(how, resume=True, **changed))
+        train(replace(again, resume=True, **changed))
     assert "\n" not in str(error.value)
     assert files(tmp_path) == before
 
@@ -90,40 +105,36 @@ def test_a_one_cycle_schedule_has_one_length_and_a_state_that_cannot_be_read_is_
     assert files(tmp_path) == before
 
 
-def test_more_epochs_are_those_of_one_long_training(rows: Path, tmp_path: Path) -> None:
-    long = train(table(rows, tmp_path / "long", epochs=4))
-    train(table(rows, tmp_path / "parts", epochs=2))
-    free = {"log_interval": 7, "data": tmp_path, "reduction": "tsne"}
-    parts = train(table(rows, tmp_path / "parts", epochs=4, resume=True, **free))
+def test_more_epochs_are_those_of_one_long_training(again: Settings, rows: Path, tmp_path: Path) -> None:
+    long = train(table(rows, tmp_path / "long", epochs=5))
+    parts = train(replace(again, epochs=5, resume=True, log_interval=7, data=tmp_path, reduction="tsne"))
     assert parts.metrics == long.metrics
-    assert parts.metrics["epochs"] == 4
+    assert parts.metrics["epochs"] == 5
     for name, value in long.model.state_dict().items():
         assert torch.equal(value, parts.model.state_dict()[name]), name
 
 
 def test_what_a_finished_training_gave_stays_until_another_is_finished(
-    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    again: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    how = table(rows, tmp_path, epochs=2)
-    first = train(how)
     before = files(tmp_path)
     start = SiameseModule.on_train_epoch_start
 
     def pressed(module: SiameseModule) -> None:
         start(module)
-        if module.current_epoch == 3:
+        if module.current_epoch == 4:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(SiameseModule, "on_train_epoch_start", pressed)
-        stopped = train(replace(how, epochs=6, resume=True))
+        stopped = train(replace(again, epochs=6, resume=True))
     assert not stopped.finished
     assert stopped.files[0].name == "siamese-mlp-t-interrupted.safetensors"
-    assert load(stopped.files[0]).about["epochs"] == 3
+    assert load(stopped.files[0]).about["epochs"] == 4
     now = files(tmp_path)
     assert {name: now[name] for name in before} == before
-    third = train(replace(how, epochs=6, resume=True))
-    assert third.files[0] == first.files[0]
+    third = train(replace(again, epochs=6, resume=True))
+    assert third.files[0].name == "siamese-mlp-t.safetensors"
     assert load(third.files[0]).about["epochs"] == 6
 
 
@@ -143,41 +154,39 @@ def test_one_training_at_a_time_and_a_dead_one_leaves_no_lock(tmp_path: Path) ->
         pass
 
 
-@pytest.mark.parametrize("limit", [0, 500, 3_000, 20_000])
-def test_a_full_disk_is_told_and_costs_nothing_that_was_there(rows: Path, tmp_path: Path, limit: int) -> None:
-    how = table(rows, tmp_path, epochs=1)
-    train(how)
+@pytest.mark.parametrize("room", [0, 500, 3_000, -1])
+def test_a_full_disk_is_told_and_costs_nothing_that_was_there(again: Settings, tmp_path: Path, room: int) -> None:
     before = files(tmp_path)
+    limit = max(map(len, before.values())) - 1 if room < 0 else room
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))  # every write beyond it fails, as on a full disk
     try:
         with pytest.raises((OSError, ValueError), match="cannot be written"):
-            train(replace(how, seed=1))
+            train(again)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert {name: data for name, data in files(tmp_path).items() if "last-epoch" not in name} == before
     assert not list(tmp_path.glob(".xsiamese-*"))
 
 
-KILLED = """
-import os, signal, sys, torch
-from pathlib import Path
-from xsiamese.training.module import SiameseModule
-from xsiamese.training.run import train
-from xsiamese.training.settings import Settings
-torch.set_num_threads(1)
-network, data, output, key, count = sys.argv[1:]
-step = SiameseModule.training_step
-steps = [0]
-def training_step(module, batch, index):
-    steps[0] += 1
-    if steps[0] == int(count):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(module, batch, index)
-SiameseModule.training_step = training_step
-how = dict(epochs=3, batch_size=8, progress=False, device="cpu", valid=0.2, test=0.2, reading=eval(key))
-train(Settings(network, data, output=Path(output), **how, resume=True))
-"""
+def killed_at(settings: Settings, step: int) -> int | None:
+    """Trains in a process that is killed when that step begins, 0 for never; its exit code."""
+
+    def body() -> None:
+        once, steps = SiameseModule.training_step, iter(range(1, 10_000))
+
+        def training_step(module: SiameseModule, batch: Any, index: int) -> torch.Tensor:
+            if next(steps) == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return once(module, batch, index)
+
+        SiameseModule.training_step = training_step  # type: ignore[method-assign]
+        train(settings)
+
+    process = multiprocessing.get_context("fork").Process(target=body)
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 def smiles(path: Path) -> Path:
@@ -195,13 +204,10 @@ def test_a_killed_training_ends_in_the_same_bytes(network: str, rows: Path, tmp_
         data = smiles(tmp_path / "t.csv")
     else:
         data = rows if network == "siamese-mlp" else write_folders(tmp_path / "t", bars(40, classes=2))
-    ended = {}
-    for name, kills in (("whole", ()), ("killed", (2, 7, 4))):
-        for count in (*kills, 0):
-            words = [network, str(data), str(tmp_path / name), repr(reading), str(count)]
-            done = subprocess.run(
-                [sys.executable, "-W", "ignore", "-c", KILLED, *words], capture_output=True, text=True
-            )
-            assert done.returncode == (-signal.SIGKILL if count else 0), done.stderr[-2000:]
-        ended[name] = (tmp_path / name / f"{network}-t.safetensors").read_bytes()
-    assert ended["whole"] == ended["killed"]
+    how = {"epochs": 3, "batch_size": 8, "progress": False, "device": "cpu", "valid": 0.2, "test": 0.2}
+    settings = Settings(network, str(data), output=tmp_path / "killed", reading=reading, resume=True, **how)  # type: ignore[arg-type]
+    for step in (2, 7, 4, 5, 0):
+        assert killed_at(settings, step) == (-signal.SIGKILL if step else 0)
+    assert killed_at(replace(settings, output=tmp_path / "whole"), 0) == 0
+    whole, killed = (tmp_path / name / f"{network}-t.safetensors" for name in ("whole", "killed"))
+    assert whole.read_bytes() == killed.read_bytes()

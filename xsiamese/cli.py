@@ -308,6 +308,9 @@ def main() -> None:
         except BrokenPipeError:  # whoever read our output has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
+        except (ValueError, TypeError, ImportError, OSError, FloatingPointError, MemoryError) as error:
+            print(f"xsiamese: {error}", file=sys.stderr)
+            sys.exit(2)
         except KeyboardInterrupt:
             print("xsiamese: interrupted", file=sys.stderr)
             sys.exit(130)

@@ -2,9 +2,10 @@
 
     python tests/benchmarks/unseen_people.py ORL_FACES [--seeds 3]
 
-Of the 40 people of the ORL faces ten are put away, another ten for each seed. The network is trained on the folder of
-the other thirty, once with every person in training and test (``split="items"``) and once with whole people held out
-(``split="classes"``, the default), and each time asked about all pairs of the ten. Writes
+Of the people in the folder (30 of the ORL faces for the numbers in the docs) ten are put away, another ten for each
+seed. The network is trained on the folder of the others, once with every person in training and test
+(``split="items"``) and once with whole people held out (``split="classes"``, the default), and each time asked about
+all pairs of the ten. Writes
 docs/measurements/unseen_people.json.
 """
 
