@@ -172,6 +172,8 @@ def ours(name: str, model: Any, wrt: Literal["both", "first", "second"], **more:
     cls: Callable[..., PairAttribution] = xsiamese.explainers()[name]
     _, options, samples = CASES[name]
     options = {**options, **({"baselines": SAMPLES} if samples else {}), **more}
+    if cls.apart and wrt == "both":
+        options.setdefault("joint", True)  # captum moves both sides at once
     if "layer_mask" in options:
         options["layer_mask"] = (LAYER_MASK, LAYER_MASK)
     explainer = (
@@ -213,7 +215,7 @@ def test_noise_tunnel_equals_captums(nt_type: str, kind: str) -> None:
     for a, b in zip(*INPUTS, strict=True):
         seeded()
         rows.append(captum.NoiseTunnel(captum.IntegratedGradients(twin())).attribute((a[None], b[None]), **options))
-    found = PairNoiseTunnel(PairIntegratedGradients(MODELS[kind]())).attribute(INPUTS, **options)
+    found = PairNoiseTunnel(PairIntegratedGradients(MODELS[kind]())).attribute(INPUTS, joint=True, **options)
     for side in (0, 1):
         torch.testing.assert_close(found[side], torch.cat([row[side] for row in rows]), atol=1e-6, rtol=1e-6)
 

@@ -17,6 +17,7 @@ from xsiamese.door.registry import public_names as public_names
 from xsiamese.explain.attribution import PairAttribution as PairAttribution
 from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.explain.found import Found as Found
+from xsiamese.kinds.pool import Pool as Pool
 from xsiamese.model.comparison import Comparison as Comparison
 from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel

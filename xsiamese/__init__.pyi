@@ -11,6 +11,7 @@ from xsiamese.explain.attribution import PairAttribution as PairAttribution
 from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.explain.found import Found as Found
 from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
+from xsiamese.kinds.pool import Pool as Pool
 from xsiamese.model.comparison import Comparison as Comparison
 from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel
@@ -158,6 +159,7 @@ __all__ = [
     "PairShapleyValues",
     "PairTabularCounterfactual",
     "PairXGradCAM",
+    "Pool",
     "ReferenceInstability",
     "RobustExplanation",
     "RobustPairExplainer",

@@ -27,16 +27,18 @@ class PairInputXGradient(Adapted):
 
 
 class PairIntegratedGradients(Adapted):
-    """The gradient along the straight path from the baselines to the pair; both maps together sum to the change of the
-    score.
+    """The gradient along the straight path of each side from its baseline to its input, the other side held.
 
-    With ``wrt="first"`` only a moves and its map alone sums to F(a, b) - F(a0, b).
+    The map of a sums to F(a, b) - F(a0, b) and that of b to F(a, b) - F(a, b0). ``joint=True`` moves both sides on one
+    path, along which both maps together sum to F(a, b) - F(a0, b0): from zeros that is a way between two identical
+    pairs, and the sign of what it finds on alike pairs is left to chance.
     """
 
     linear = True
     name, algorithm = "integrated_gradients", captum.IntegratedGradients
     formula = r"(x - x_0) \odot \int_0^1 \partial s / \partial x \,(x_0 + t (x - x_0))\, dt"
     reference = ("sundararajan2017",)
+    apart = True
     modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
     complete = True
 
@@ -47,6 +49,7 @@ class PairGradientShap(Adapted):
     name, algorithm = "gradient_shap", captum.GradientShap
     formula = r"\mathbb{E}_{x_0, t}\,[(x - x_0) \odot \partial s / \partial x\,(x_0 + t (x - x_0))]"
     reference = ("lundberg2017",)
+    apart = True
     stochastic = distribution_baselines = returns_delta = True
     differentiable = False
 
@@ -54,9 +57,8 @@ class PairGradientShap(Adapted):
 class PairDeepLift(Adapted):
     """DeepLIFT's rescale rule: differences of activations from those at the baselines, in place of gradients.
 
-    Exact for one moving side of a model that is linear in that side's embedding (dot, bilinear). The comparison itself
-    has
-    no rescale rule: captum uses its gradient at the pair, so ask for ``return_convergence_delta`` and read it.
+    Exact where the comparison is linear in the embedding of the side that moves (dot, bilinear). The comparison itself
+    has no rescale rule: captum uses its gradient at the pair, so ask for ``return_convergence_delta`` and read it.
 
     Of graphs it explains node features, through layers that are linear in them (GCN, GIN, GraphSAGE); attention is a
     product, which has no rule
@@ -68,6 +70,7 @@ class PairDeepLift(Adapted):
     name, algorithm = "deep_lift", captum.DeepLift
     formula = r"(x - x_0) \odot m, \quad m = \Delta y / \Delta x \text{ at each nonlinearity}"
     reference = ("shrikumar2017",)
+    apart = True
     hooks = unique = returns_delta = True
     differentiable = False
     modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
@@ -80,6 +83,7 @@ class PairDeepLiftShap(Adapted):
     name, algorithm = "deep_lift_shap", captum.DeepLiftShap
     formula = r"\mathbb{E}_{x_0}\,[\mathrm{DeepLIFT}(x, x_0)]"
     reference = ("lundberg2017", "shrikumar2017")
+    apart = True
     hooks = unique = returns_delta = distribution_baselines = True
     differentiable = False
 
@@ -105,10 +109,12 @@ class PairDeconvolution(Adapted):
 
 
 class PairGuidedGradCam(Adapted):
-    """Guided backpropagation times Grad-CAM, each branch with its own."""
+    """Guided backpropagation times what is positive of Grad-CAM, each branch with its own: what pushes apart is cut, as
+    in the paper.
+    """
 
     name, algorithm = "guided_gradcam", captum.GuidedGradCam
-    formula = r"\mathrm{GuidedBackprop} \odot \uparrow \mathrm{GradCAM}"
+    formula = r"\mathrm{GuidedBackprop} \odot \uparrow \mathrm{relu}(\mathrm{GradCAM})"
     reference = ("selvaraju2017",)
     needs_layer = hooks = unique = input_level = True
     differentiable = False

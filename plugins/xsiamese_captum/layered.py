@@ -39,19 +39,20 @@ class PairLayerGradientXActivation(_Layered):
     name, algorithm = "layer_gradient_x_activation", captum.LayerGradientXActivation
     formula = r"A \odot \partial s / \partial A"
     reference = ("shrikumar2016",)
-    joint = True
+    both_layers = True
 
 
 class PairLayerIntegratedGradients(_Layered):
-    """Integrated gradients from the baselines' activations to the pair's, both branches on one path; together they are
-    complete.
+    """Integrated gradients from the activations at the baseline to those of the pair, of each branch with the other one
+    held; each map is complete. ``joint=True`` takes both branches on one path.
     """
 
     linear = True
     name, algorithm = "layer_integrated_gradients", captum.LayerIntegratedGradients
     formula = r"(A - A_0) \odot \int_0^1 \partial s / \partial A \,(A_0 + t (A - A_0))\, dt"
     reference = ("sundararajan2017",)
-    joint = complete = True
+    apart = True
+    both_layers = complete = True
     differentiable = False
 
 
@@ -62,6 +63,7 @@ class PairLayerConductance(_Layered):
     name, algorithm = "layer_conductance", captum.LayerConductance
     formula = r"\sum_i (x_i - x_{0,i}) \int_0^1 \frac{\partial s}{\partial A} \frac{\partial A}{\partial x_i}\, dt"
     reference = ("dhamdhere2019",)
+    apart = True
     complete = True
 
 
@@ -72,6 +74,7 @@ class PairInternalInfluence(_Layered):
     name, algorithm = "internal_influence", captum.InternalInfluence
     formula = r"\int_0^1 \partial s / \partial A \,(x_0 + t (x - x_0))\, dt"
     reference = ("leino2018",)
+    apart = True
 
 
 class PairLayerDeepLift(_Layered):
@@ -81,6 +84,7 @@ class PairLayerDeepLift(_Layered):
     name, algorithm = "layer_deep_lift", captum.LayerDeepLift
     formula = r"(A - A_0) \odot m"
     reference = ("shrikumar2017",)
+    apart = True
     unique = returns_delta = True
     differentiable = False
 
@@ -91,6 +95,7 @@ class PairLayerDeepLiftShap(_Layered):
     name, algorithm = "layer_deep_lift_shap", captum.LayerDeepLiftShap
     formula = r"\mathbb{E}_{x_0}\,[(A - A_0) \odot m]"
     reference = ("lundberg2017", "shrikumar2017")
+    apart = True
     unique = returns_delta = distribution_baselines = True
     differentiable = False
 
@@ -101,6 +106,7 @@ class PairLayerGradientShap(_Layered):
     name, algorithm = "layer_gradient_shap", captum.LayerGradientShap
     formula = r"\mathbb{E}_{x_0, t}\,[(A - A_0) \odot \partial s / \partial A]"
     reference = ("lundberg2017",)
+    apart = True
     stochastic = distribution_baselines = returns_delta = True
     differentiable = False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import captum.attr as captum
+from captum._utils.models.linear_model import SkLearnLinearRegression
 
 from xsiamese.author import Adapted, PairBatch
 
@@ -23,7 +24,7 @@ class PairFeatureAblation(Adapted):
     formula = r"s(x) - s(x_{\setminus i})"
     reference = ("zeiler2014",)
     uses_gradients = False
-    separable = True
+    apart = separable = True
 
 
 class PairOcclusion(Adapted):
@@ -37,7 +38,7 @@ class PairOcclusion(Adapted):
     formula = r"\mathrm{mean}_{w \ni i}\,[s(x) - s(x_{\setminus w})]"
     reference = ("zeiler2014",)
     uses_gradients = False
-    separable = True
+    apart = separable = True
 
     def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
         options.setdefault("sliding_window_shapes", tuple(_window(leaf.shape[1:]) for leaf in batch.moved))
@@ -57,52 +58,81 @@ class PairFeaturePermutation(Adapted):
 
 
 class PairShapleyValueSampling(Adapted):
-    """Shapley values of all features of both sides as one game, from sampled orders; they sum to the change of the
-    score exactly.
+    """Shapley values of the features of each side, the other one held, from sampled orders; each map sums to the change
+    of the score exactly. ``joint=True`` makes one game of both sides.
     """
 
     linear = True
     name, algorithm = "shapley_value_sampling", captum.ShapleyValueSampling
     formula = r"\mathbb{E}_\pi\,[s(x_{\pi \leq i}) - s(x_{\pi < i})]"
     reference = ("strumbelj2010",)
+    apart = True
     uses_gradients = False
     complete = stochastic = True
 
 
 class PairShapleyValues(Adapted):
-    """Exact Shapley values, over all orders of the features: for a handful of features or of groups in
-    ``feature_mask``.
+    """Exact Shapley values of each side, over all orders of its features: for a handful of features or of groups in
+    ``feature_mask``. ``joint=True`` makes one game of both sides.
     """
 
     linear = True
     name, algorithm = "shapley_values", captum.ShapleyValues
     formula = r"\frac{1}{n!} \sum_\pi [s(x_{\pi \leq i}) - s(x_{\pi < i})]"
     reference = ("shapley1953",)
+    apart = True
     uses_gradients = False
     complete = True
 
 
 class PairLime(Adapted):
-    """The weights of a sparse linear model of the score around the pair, in features present or absent (needs
-    scikit-learn).
+    """The weights of a linear model of the score around the pair, in features present or absent (needs scikit-learn).
+
+    Sparsity is in units of the score, and what makes one sparse erases another: there is none unless you ask for it,
+    ``interpretable_model=SkLearnLasso(alpha=...)`` of captum. As many samples are drawn as the shap library draws,
+    2,048 and two for each feature: with some dozens the order of 24 features is left to chance. Of images, group pixels
+    with ``feature_mask``.
     """
 
     name, algorithm = "lime", captum.Lime
-    formula = r"\arg\min_w \sum_z k(z) (s(z) - w^\top z)^2 + \alpha |w|_1"
+    formula = r"\arg\min_{w, c} \sum_z k(z) (s(z) - w^\top z - c)^2"
+    apart = True
     reference = ("ribeiro2016",)
     uses_gradients = False
     stochastic = fitted = True
 
+    def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
+        options.setdefault("n_samples", _enough(batch, options))
+        options.setdefault("interpretable_model", SkLearnLinearRegression())
+        return super().compute(batch, **options)
+
 
 class PairKernelShap(Adapted):
-    """Shapley values as the weights of a weighted linear regression (needs scikit-learn)."""
+    """Shapley values as the weights of a weighted linear regression (needs scikit-learn).
+
+    2,048 samples are drawn, and two for each feature, as in the shap library: with some dozens the order of 24 features
+    is left to chance. Of images, group pixels with ``feature_mask``.
+    """
 
     linear = True
     name, algorithm = "kernel_shap", captum.KernelShap
     formula = r"\arg\min_w \sum_z \frac{n - 1}{\binom{n}{|z|} |z| (n - |z|)} (s(z) - w^\top z)^2"
+    apart = True
     reference = ("lundberg2017",)
     uses_gradients = False
     stochastic = complete = fitted = True
+
+    def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
+        options.setdefault("n_samples", _enough(batch, options))
+        return super().compute(batch, **options)
+
+
+def _enough(batch: PairBatch, options: dict[str, Any]) -> int:
+    """How many samples order the features of the larger side."""
+    masks = options.get("feature_mask")
+    if isinstance(masks, (tuple, list)):
+        return 2048 + 2 * max(len(mask.unique()) for mask in masks)
+    return 2048 + 2 * max(leaf[0].numel() for leaf in batch.moved)
 
 
 def _window(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -128,7 +128,8 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
             target: None for closeness; an index into the model's output, or one for each pair; or a callable on that
                 output.
             baselines: where the path to the inputs starts, or what replaces a removed feature: None (zeros), a number,
-                "partner" (the other input), or a pair (of a, of b).
+                "partner" (the other input), a :class:`~xsiamese.Pool` of real items to average over, or a pair (of a,
+                of b).
             additional_forward_args: further arguments of the model.
             wrt: which sides move. "first" holds b fixed (a factored model encodes it once) and gives it a map of zeros.
             parts: what of a graph is explained: "nodes" (their features), "edges" (a gate of 1 on each edge's
@@ -139,7 +140,7 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
             internal_batch_size: the most pairs in one forward pass; "auto" measures the fastest once; None is all at
                 once, but for the steps of a path over graphs, which are taken together for 256 pairs at the most.
             show_progress: shows a bar over the pairs.
-            return_convergence_delta: returns also the pair's own delta, sum of both maps less F(a, b) - F(baselines),
+            return_convergence_delta: returns also the pair's own delta, sum of both maps less what they should sum to,
                 shape (pairs,).
             create_graph: gives maps that can be differentiated again.
             seed: the seed of everything random; None takes the generators as they are.

@@ -15,9 +15,10 @@ from captum._utils.common import _run_forward
 from captum.attr import LRP, GradientAttribution
 from torch import Tensor, nn
 
+from xsiamese.branches.intact import reseed
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.maps import Maps
-from xsiamese.kinds.side import Side, Wrt
+from xsiamese.kinds.side import Side
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import LOW_PRECISION
 
@@ -58,35 +59,53 @@ class Adapted(PairAttribution):
         algorithm: the captum class.
         hooks: whether it hooks the model's modules, so that the two branches must be untied.
         unique: whether it cannot bear any module that is called twice.
-        joint: whether it takes the layers of both branches at once, and moves both.
+        both_layers: whether it takes the layers of both branches at once.
         input_level: for an algorithm with a layer whose maps are of the input.
-        separable: whether the map of one side does not depend on the other side's moving.
+        separable: whether the map of one side does not depend on the other side's moving: one part moves at a time.
     """
 
     algorithm: ClassVar[type[Any]]
     hooks: ClassVar[bool] = False
     unique: ClassVar[bool] = False
-    joint: ClassVar[bool] = False
+    both_layers: ClassVar[bool] = False
     input_level: ClassVar[bool] = False
     separable: ClassVar[bool] = False
 
     @classmethod
     def options(cls) -> dict[str, inspect.Parameter]:
         own = {**_parameters(cls.algorithm.__init__), **_parameters(cls.algorithm.attribute)}
-        if "feature_mask" in own:
+        if "feature_mask" in own or cls.apart:
             own["joint"] = inspect.Parameter("joint", inspect.Parameter.KEYWORD_ONLY, default=False)
         return {name: p for name, p in own.items() if name not in _OURS}
 
     def compute(self, batch: PairBatch, **options: Any) -> Maps:
+        if batch.wrt == "both" and not self._together(batch):
+            first = self.compute(batch.one_sided("first"), **options)[0]
+            if self.stochastic and batch.seed is not None:
+                reseed(batch.seed)  # the same draws for both sides, else a map depends on which side an item stands
+            return first, self.compute(batch.one_sided("second"), **options)[1]
+        if batch.distribution and not self.distribution_baselines:
+            mean: Maps = _mean([self.compute(one, **options) for one in batch.from_each_baseline()])
+            return mean
+        options = {name: value for name, value in options.items() if name != "joint" or batch.wrt == "both"}
         if self.needs_layer:
             return self._of_layers(batch, options)
         options = self._masks(batch, options)
-        if self.separable and batch.wrt == "both" and batch.model.factored and not options.get("joint"):
-            sides: tuple[Wrt, Wrt] = ("first", "second")
-            maps = [self._of_inputs(batch.one_sided(side), _for_side(options, i)) for i, side in enumerate(sides)]
-            return batch.maps([*maps[0], *maps[1]])
         only = {"both": None, "first": 0, "second": 1}[batch.wrt]
         return batch.maps(self._of_inputs(batch, options if only is None else _for_side(options, only)))
+
+    def _together(self, batch: PairBatch) -> bool:
+        """Whether both sides move at once.
+
+        Raises:
+            ValueError: if they are asked to on the way from (b, a) to (a, b), which is its own mirror image.
+        """
+        if self.apart and not batch.apart and not self.separable and batch.swaps():
+            raise ValueError(
+                "joint=True from the partner: the way from (b, a) to (a, b) is its own mirror image, and the map of b "
+                "is that of a with its sign turned, whatever the model: leave out joint"
+            )
+        return not batch.apart
 
     def _of_inputs(self, batch: PairBatch, options: Mapping[str, Any]) -> Sequence[Tensor]:
         objective: nn.Module = batch.objective
@@ -101,7 +120,7 @@ class Adapted(PairAttribution):
         found: list[list[Any]] = [[], []]
         for first, second in layers:
             views = (first, second)
-            if self.joint and len(moving) == 2 and (both := self._of_both(batch, objective, views, options)):
+            if self.both_layers and len(moving) == 2 and (both := self._of_both(batch, objective, views, options)):
                 for side, value in enumerate(both):
                     found[side].append(_single(value))
                 continue
@@ -199,7 +218,7 @@ class Adapted(PairAttribution):
         if not isinstance(masks, (tuple, list)) or len(masks) != 2:
             raise ValueError("feature_mask must be a pair (mask of a, mask of b)")
         masks = tuple(mask.contiguous() for mask in masks)  # captum views them flat, which an expanded mask refuses
-        if options.get("joint"):
+        if options.get("joint") or batch.wrt != "both":
             return {**options, "feature_mask": masks}
         return {**options, "feature_mask": (masks[0], masks[1] + int(masks[0].max()) + 1 - int(masks[1].min()))}
 
@@ -253,6 +272,13 @@ def adapt(algorithm: type[Any], name: str | None = None, **declaration: Any) -> 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(inspect.unwrap(function)).parameters)
+
+
+def _mean(parts: Sequence[Any]) -> Any:
+    """The mean of several pairs of maps, each tensors or nested tuples of them."""
+    if isinstance(parts[0], Tensor):
+        return torch.stack(list(parts)).mean(0)
+    return type(parts[0])(_mean(column) for column in zip(*parts, strict=True))
 
 
 def _gradient(batch: PairBatch) -> Callable[..., Sequence[Tensor]]:

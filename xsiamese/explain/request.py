@@ -15,7 +15,7 @@ from xsiamese.branches.intact import outside_inference
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.catalogue import names
 from xsiamese.kinds.graphs.gates import GateMisfit
-from xsiamese.kinds.inputs import Kinds, baseline_leaves, how_given, two_sides, without_missing
+from xsiamese.kinds.inputs import Kinds, baseline_leaves, how_given, pooled, two_sides, without_missing
 from xsiamese.kinds.side import SIDES, Side, Wrt, ordinary
 from xsiamese.model.pair import PairModel
 from xsiamese.pairs.batch import PairBatch
@@ -105,11 +105,17 @@ class Request:
                 f"target holds {len(self.target)} indices for {a.pairs} pairs: give one each, or a single int"
             )
         extra = () if self.extra is None else self.extra if isinstance(self.extra, tuple) else (self.extra,)
+        several, traits = pooled(baselines), explainer.traits
+        if several and not (traits.apart or traits.distribution_baselines):
+            raise ValueError(
+                f"{type(explainer).__name__} starts from one baseline: a Pool is averaged over by methods of a path or "
+                "a game, such as PairIntegratedGradients and PairShapleyValueSampling"
+            )
         return PairBatch(
             model=model,
             a=a,
             b=b,
-            baselines=baseline_leaves(baselines, a, b, distribution=explainer.traits.distribution_baselines),
+            baselines=baseline_leaves(baselines, a, b, distribution=traits.distribution_baselines),
             extra=tuple(map(ordinary, extra)),
             target=self.target,
             wrt=self.wrt,
@@ -117,7 +123,8 @@ class Request:
             show_progress=self.show_progress,
             seed=self.seed,
             plans=self.plans,
-            distribution=explainer.traits.distribution_baselines,
+            distribution=several or traits.distribution_baselines,
+            apart=traits.apart and not self.options.get("joint"),
         )
 
     def names(self, ids: Sequence[tuple[str, str]] | None) -> tuple[tuple[str, str], ...] | None:

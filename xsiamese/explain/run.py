@@ -81,7 +81,8 @@ def valued(batch: PairBatch) -> Tensor:
 
 def _starts(part: PairBatch, traits: Traits) -> tuple[Tensor, ...] | None:
     """The tensors of both sides where a path starts, if each pair has one start."""
-    if part.distribution or not (traits.complete or traits.returns_delta):
+    alone = part.apart and part.wrt == "both"
+    if part.distribution or alone or not (traits.complete or traits.returns_delta):
         return None
     both, places = (*part.baselines[0], *part.baselines[1]), set(part.objective.moved_at)
     leaves = (*part.a.leaves, *part.b.leaves)
@@ -89,17 +90,6 @@ def _starts(part: PairBatch, traits: Traits) -> tuple[Tensor, ...] | None:
 
 
 def _start(batch: PairBatch) -> Tensor:
-    """The value where the path to each pair starts, or its mean over the baselines that are drawn from."""
-    values = []
+    """The value that the maps of each pair are counted from."""
     with torch.no_grad():
-        for part in batch.split(batch.rows or batch.pairs):
-            if not part.distribution:
-                values.append(part.value(*part.moved_baselines))
-                continue
-            rows = range(len(part.moved_baselines[0]))
-            starts = [
-                tuple(t[i : i + 1].expand_as(m) for t, m in zip(part.moved_baselines, part.moved, strict=True))
-                for i in rows
-            ]
-            values.append(torch.stack([part.value(*start) for start in starts]).mean(0))
-    return torch.cat(values)
+        return torch.cat([part.start() for part in batch.split(batch.rows or batch.pairs)])

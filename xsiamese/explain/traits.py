@@ -42,6 +42,8 @@ class Traits:
         unsigned: whether maps are relevances in [0, 1] that do not say which way a feature pulls.
         chunk: the most pairs that ``compute`` takes at once, or None.
         distribution_baselines: whether a baseline tensor holds samples rather than one row a pair.
+        apart: whether each side moves alone from its own baseline, with the other one held, unless ``joint=True`` asks
+            for one path or one game of both; and whether a ``Pool`` of baselines can be averaged over.
     """
 
     name: str = ""
@@ -70,6 +72,7 @@ class Traits:
     unsigned: bool = False
     chunk: int | None = None
     distribution_baselines: bool = False
+    apart: bool = False
 
 
 CLAIMS = ("complete", "returns_delta", "symmetric", "differentiable", "linear")
@@ -113,6 +116,7 @@ class Declared:
     unsigned: ClassVar[bool] = False
     chunk: ClassVar[int | None] = None
     distribution_baselines: ClassVar[bool] = False
+    apart: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

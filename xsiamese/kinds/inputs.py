@@ -11,6 +11,7 @@ from torch import Tensor
 from xsiamese.kinds.catalogue import kinds
 from xsiamese.kinds.catalogue import side as side
 from xsiamese.kinds.kind import Kind
+from xsiamese.kinds.pool import Pool
 from xsiamese.kinds.side import SIDES, Leaves, Side
 
 Kinds = str | Kind | tuple[str | Kind | None, str | Kind | None] | None
@@ -107,21 +108,34 @@ def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = Fa
     """
     if isinstance(baselines, str):
         if baselines != "partner":
-            raise ValueError(f"baselines={baselines!r}: a number, a pair of tensors or 'partner' is needed")
+            raise ValueError(f"baselines={baselines!r}: a number, a Pool, a pair of tensors or 'partner' is needed")
         if not (a.aligned and b.aligned):
             raise ValueError(
                 "baselines='partner': the nodes of two graphs have no common order; give a number, or tensors (of a, "
                 "of b)"
             )
         baselines = (b.leaves if len(b.leaves) > 1 else b.leaves[0], a.leaves if len(a.leaves) > 1 else a.leaves[0])
-    if baselines is None or isinstance(baselines, numbers.Number):
+    if baselines is None or isinstance(baselines, (numbers.Number, Pool)):
         baselines = (baselines, baselines)
     if isinstance(baselines, Tensor) or not isinstance(baselines, (tuple, list)) or len(baselines) != 2:
-        raise ValueError("baselines must be None, a number, 'partner' or a pair (baseline of a, baseline of b)")
+        raise ValueError("baselines must be None, a number, 'partner', a Pool or a pair (baseline of a, baseline of b)")
+    if pooled(baselines):
+        drawn = [len(one.drawn()[0]) if isinstance(one, Pool) else None for one in baselines]
+        if len(set(drawn)) > 1:
+            raise ValueError("both baselines must be Pools, which draw the same number of items, or neither")
+        if not (a.aligned and b.aligned):
+            raise ValueError("a Pool is for tensors: the nodes of graphs and the tokens of texts have no common order")
     return _baseline(baselines[0], a, "a", distribution), _baseline(baselines[1], b, "b", distribution)
 
 
+def pooled(baselines: Any) -> bool:
+    """Whether baselines are items to average over."""
+    return any(isinstance(one, Pool) for one in (baselines if isinstance(baselines, (tuple, list)) else (baselines,)))
+
+
 def _baseline(value: Any, of: Side, name: str, distribution: bool) -> Leaves:
+    if isinstance(value, Pool):
+        value, distribution = value.drawn(), True
     values = (
         value if isinstance(value, (tuple, list)) else (value,) * (1 if isinstance(value, Tensor) else len(of.leaves))
     )

@@ -36,6 +36,7 @@ class Pairs:
         seed: the seed of everything random.
         plans: what is already known of how the model uses its modules.
         distribution: whether the baselines are samples rather than one row a pair.
+        apart: whether, where both sides move, each does so alone, from its own baseline to its input.
         first_pair: the place of the first pair in the user's batch.
         split_: how the batch is cut and laid out.
         witness: what sees the pairs' own value pass by.
@@ -55,6 +56,7 @@ class Pairs:
     seed: int | None = 0
     plans: dict[Any, Any] | None = None
     distribution: bool = False
+    apart: bool = False
     first_pair: int = 0
     split_: Split = WHOLE
     witness: Witness | None = None
@@ -120,6 +122,36 @@ class Pairs:
         """The baseline of each of :attr:`moved`."""
         both = (*self.baselines[0], *self.baselines[1])
         return tuple(both[i].clone() for i in self.objective.moved_at)
+
+    def from_each_baseline(self) -> Iterator[Self]:
+        """The same pairs for each of several baselines: one of both sides at a time."""
+        for i in range(len(self.baselines[0][0])):
+            first, second = (
+                tuple(start[i : i + 1].expand_as(leaf) for start, leaf in zip(starts, side.leaves, strict=True))
+                for starts, side in zip(self.baselines, (self.a, self.b), strict=True)
+            )
+            yield replace(self, baselines=(first, second), distribution=False)
+
+    def start(self) -> Tensor:
+        """The value that maps are counted from, shape (pairs,): at the baselines, or its mean over several. Where each
+        side moves alone it is F(a0, b) + F(a, b0) - F(a, b), so that both maps sum to F(a, b) less it.
+        """
+        if self.apart and self.wrt == "both":
+            return self.one_sided("first").start() + self.one_sided("second").start() - self.value()
+        if not self.distribution:
+            return self.value(*self.moved_baselines)
+        rows = range(len(self.moved_baselines[0]))
+        starts = [
+            [t[i : i + 1].expand_as(m) for t, m in zip(self.moved_baselines, self.moved, strict=True)] for i in rows
+        ]
+        return torch.stack([self.value(*start) for start in starts]).mean(0)
+
+    def swaps(self) -> bool:
+        """Whether each side starts from the other."""
+        starts, ends = (*self.baselines[0], *self.baselines[1]), (*self.b.leaves, *self.a.leaves)
+        return [t.shape for t in starts] == [t.shape for t in ends] and all(
+            bool((start == end).all()) for start, end in zip(starts, ends, strict=True)
+        )
 
     @cached_property
     def arguments(self) -> tuple[Any, ...]:
