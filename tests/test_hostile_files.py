@@ -336,3 +336,76 @@ def test_a_model_of_the_current_folder(tmp_path: Path, folder: Path, monkeypatch
     assert "KeyError: 'key'" in err
     assert "beside_me.py, line 6" in err
     sys.modules.pop("beside_me")
+
+
+class Entry:
+    """An entry point of a plugin that does its worst when it is loaded."""
+
+    name, value, group = "rude", "rude", "xsiamese"
+
+    def load(self) -> Any:
+        print("advertisement")
+        raise SystemExit(3)
+
+
+class Distribution:
+    metadata, version = {"Name": "rude"}, "1"
+
+
+def test_a_plugin_that_ends_the_interpreter_is_named_and_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    from xsiamese.door.registry import Registry
+
+    registry = Registry(lambda: [(Entry(), Distribution())])  # type: ignore[list-item]
+    with pytest.warns(RuntimeWarning, match="the plugin 'rude' of rude 1 is broken and left out: SystemExit: 3"):
+        assert registry.collect("xsiamese_explainers", str, "explainers") == {}
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "advertisement" in captured.err
+
+
+def test_a_plugin_takes_no_command_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xsiamese.door.registry.commands", lambda: {"explain": lambda: print("mine now")})
+    code, out, err = run("zoo", "--json")
+    assert code == 0
+    assert json.loads(out)
+    assert "a plugin brings a command 'explain' of its own" in err
+
+
+def test_a_search_of_deletions_is_bounded_and_keeps_what_it_found() -> None:
+    data = pytest.importorskip("torch_geometric.data")
+    from xsiamese import PairGraphEdits
+
+    ring = torch.tensor([[i, (i + 1) % 9] for i in range(9)]).T
+    graph = data.Batch.from_data_list([data.Data(x=torch.ones(9, 1), edge_index=ring)])
+
+    def edges(batch: Any) -> torch.Tensor:
+        return torch.bincount(batch.batch[batch.edge_index[0]], minlength=batch.num_graphs).float()
+
+    search = PairGraphEdits(lambda a, b: edges(a) + edges(b), threshold=2.5, higher_is_closer=True)
+    found = search.find((graph, graph), evaluations=200, most=18)[0]
+    assert not found.flipped
+    assert found.reason.endswith("and then the evaluations were spent")
+    assert found.score_after < found.score_before  # the best that was found is kept
+    assert search.find((graph, graph), most=18)[0].flipped
+    assert search.find((graph, graph), evaluations=0)[0].reason.endswith("the evaluations were spent")
+
+
+def test_an_interrupted_search_keeps_what_was_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    deletions = pytest.importorskip("xsiamese_counterfactual.deletions")
+    from tqdm.auto import tqdm
+
+    class Goal:
+        calls = 0
+
+        def progress(self, sets: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            if self.calls == 3:
+                raise KeyboardInterrupt
+            return sets.sum(1).double()
+
+    monkeypatch.setattr(deletions, "AT_ONCE", 2)
+    sets = torch.arange(8)[:, None] > torch.arange(8)
+    gained, stopped = deletions.scored(Goal(), sets, 100, tqdm(disable=True))
+    assert gained[:4].tolist() == [0, 1, 2, 3]
+    assert bool(gained[4:].isinf().all())
+    assert stopped == "it was interrupted"
