@@ -296,8 +296,9 @@ def test_a_loss_that_is_not_finite_stops_and_keeps(quick: Settings, monkeypatch:
 
     batch = load_file(quick.output / "siamese-contrastive-bars-nan-batch.safetensors")
     assert batch["images"].shape[1:] == (1, 28, 28)
-    kept = load(quick.output / "siamese-contrastive-bars.safetensors")
+    kept = load(quick.output / "siamese-contrastive-bars-last-epoch.safetensors")
     assert kept.about["epochs"] == 1
+    assert not (quick.output / "siamese-contrastive-bars.safetensors").exists()
 
 
 def test_early_stopping_and_the_plateau_schedule(quick: Settings) -> None:
