@@ -118,7 +118,7 @@ def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = Fa
     if baselines is None or isinstance(baselines, (numbers.Number, Pool)):
         baselines = (baselines, baselines)
     if isinstance(baselines, Tensor) or not isinstance(baselines, (tuple, list)) or len(baselines) != 2:
-        raise ValueError("baselines must be None, a number, 'partner', a Pool or a pair (baseline of a, baseline of b)")
+        raise ValueError("baselines must be None, a number, a Pool, 'partner' or a pair (baseline of a, baseline of b)")
     if pooled(baselines):
         drawn = [len(one.drawn()[0]) if isinstance(one, Pool) else None for one in baselines]
         if len(set(drawn)) > 1:
