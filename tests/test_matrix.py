@@ -134,8 +134,8 @@ def test_the_value_is_the_matrix_with_what_stands_alone() -> None:
 
 def test_packed_and_unpacked() -> None:
     matrix = random(6, 4, places=((2, 3), (4,)), constant=0.25, alone=(torch.ones(6).double(), torch.zeros(4).double()))
-    tensors, plain = matrix.pack()
-    again = PairMatrix.unpack(tensors, plain)
+    tensors, plain = matrix.packed()
+    again = PairMatrix.unpacked(tensors, plain)
     assert torch.equal(again.dense(alone=True), matrix.dense(alone=True))
     assert again.grids == matrix.grids
     assert matrix.to(torch.float32).left.dtype == torch.float32

@@ -37,6 +37,7 @@ from xsiamese.kinds.presence import PresenceSide as PresenceSide
 from xsiamese.kinds.side import Leaves as Leaves
 from xsiamese.kinds.side import Side as Side
 from xsiamese.kinds.side import Wrt as Wrt
+from xsiamese.model.comparison import Bilinear as Bilinear
 from xsiamese.model.comparison import ClampedEuclidean as ClampedEuclidean
 from xsiamese.model.comparison import Comparison as Comparison
 from xsiamese.model.comparison import Cosine as Cosine
@@ -56,6 +57,7 @@ from xsiamese.result import stored as stored
 from xsiamese.result.columns import Column as Column
 from xsiamese.result.columns import Packable as Packable
 from xsiamese.result.explanation import PairExplanation as PairExplanation
+from xsiamese.result.matrices import MatrixExplanation as MatrixExplanation
 from xsiamese.result.matrix import Match as Match
 from xsiamese.result.matrix import PairMatrix as PairMatrix
 

@@ -7,7 +7,7 @@ call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import fields, is_dataclass, replace
@@ -163,9 +163,11 @@ def record(
 
 
 @contextmanager
-def replaced(layer: nn.Module, call: int, rows: slice | None, activation: Tensor) -> Iterator[None]:
-    """Puts ``activation`` in place of the layer's output in its ``call``-th call, or in some rows of it, inside the
-    block.
+def replaced(
+    layer: nn.Module, call: int, rows: slice | None, activation: Tensor | Callable[[Tensor], Tensor]
+) -> Iterator[None]:
+    """Puts ``activation``, or what it makes of the layer's output, in place of that output in the layer's ``call``-th
+    call, or in some rows of it, inside the block.
     """
     count = -1
 
@@ -174,12 +176,13 @@ def replaced(layer: nn.Module, call: int, rows: slice | None, activation: Tensor
         count += 1
         if count != call:
             return output
-        if rows is None:
-            return with_first_tensor(output, activation)
         tensor = first_tensor(output)
         assert tensor is not None
+        put_in = activation if isinstance(activation, Tensor) else activation(tensor)
+        if rows is None:
+            return with_first_tensor(output, put_in)
         whole = tensor.clone()
-        whole[rows] = activation
+        whole[rows] = put_in
         return with_first_tensor(output, whole)
 
     handle = layer.register_forward_hook(own(put))

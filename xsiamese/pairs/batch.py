@@ -100,9 +100,22 @@ class PairBatch(Pairs):
             plans[key] = True
         return copied() if rows > 1 else once()
 
-    def tail_embedding(self, layer: Layer, side: int, activation: Tensor) -> Tensor:
+    def tail_embedding(
+        self,
+        layer: Layer,
+        side: int,
+        activation: Tensor | Callable[[Tensor], Tensor],
+        met: Callable[[], None] | None = None,
+    ) -> Tensor:
         """The embedding of one side of a single pair as a function of a layer's output there: :meth:`tail` without the
         comparison.
+
+        Args:
+            layer: the layer.
+            side: 0 for a, 1 for b.
+            activation: any number of rows in place of its output, or what makes them of the pair's own, in the same
+                pass.
+            met: called whenever the layer is met.
 
         Raises:
             ValueError: if the model is not factored into encoder and comparison.
@@ -113,14 +126,22 @@ class PairBatch(Pairs):
                 f"{type(self.model).__name__}"
             )
         one = self.one_sided("first" if side == 0 else "second")
-        model, leaves, rows = self.model, (self.a, self.b)[side].leaves, len(activation)
+        model, leaves = self.model, (self.a, self.b)[side].leaves
+
+        def put(output: Tensor) -> Tensor:
+            if met is not None:
+                met()
+            return activation if isinstance(activation, Tensor) else activation(output)
 
         def run(copies: int) -> Tensor:
             item = (self.a, self.b)[side].rebuild([leaf.expand(copies, *leaf.shape[1:]) for leaf in leaves])
-            with self._replaced(one, layer, side, activation):
+            with self._replaced(one, layer, side, put):
                 embedding: Tensor = model.encode(item, side)
             return embedding
 
+        if not isinstance(activation, Tensor):
+            return run(1)
+        rows = len(activation)
         found: Tensor = self._cheapest(("tail", side, str(layer)), rows, lambda: run(1), lambda: run(rows))
         return found
 
@@ -178,12 +199,15 @@ class PairBatch(Pairs):
             yield recording
 
     @staticmethod
-    def _replaced(one: PairBatch, layer: Layer, side: int, activation: Tensor) -> AbstractContextManager[None]:
+    def _replaced(
+        one: PairBatch, layer: Layer, side: int, activation: Tensor | Callable[[Tensor], Tensor]
+    ) -> AbstractContextManager[None]:
         """Puts ``activation`` in place of a layer's output on one side inside the block."""
         plan = find_plan(one, layer)
-        module, rows = plan.layers[0][side], len(activation)
-        if one.objective.encodes_held or not plan.layer_order[0]:
+        module = plan.layers[0][side]
+        if one.objective.encodes_held or not plan.layer_order[0] or not isinstance(activation, Tensor):
             return replaced(module, 0, None, activation)
+        rows = len(activation)
         if any(module in set(s.modules()) and stacked for s, stacked in zip(plan.shared, plan.stacked, strict=True)):
             return replaced(module, 0, slice(side * rows, (side + 1) * rows), activation)
         return replaced(module, plan.layer_order[0].index(side), None, activation)

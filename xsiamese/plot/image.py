@@ -48,7 +48,7 @@ def plot_pair(
     except ImportError as error:
         raise ImportError('plots need matplotlib: pip install "xsiamese[plot]"') from error
 
-    images = [_pixels(side, name, preprocessing) for name, side in zip("ab", explanation.inputs, strict=True)]
+    images = [pixels_of(side, name, preprocessing) for name, side in zip("ab", explanation.inputs, strict=True)]
     grown = explanation.upsample()
     rows = [
         (pair, layer, maps)
@@ -94,7 +94,12 @@ def plot_pair(
     return figure
 
 
-def _pixels(side: Any, name: str, preprocessing: Pixels | None) -> Tensor:
+def pixels_of(side: Any, name: str, preprocessing: Pixels | None) -> Tensor:
+    """The pixels of one side's images in [0, 1].
+
+    Raises:
+        ValueError: if they are no images.
+    """
     if not isinstance(side, Tensor) or side.dim() != 4 or side.shape[1] not in (1, 3):
         what = tuple(side.shape) if isinstance(side, Tensor) else type(side).__name__
         raise ValueError(f"input {name} is {what}: plot() draws images (pairs, 1 or 3 channels, h, w)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self
 
@@ -300,13 +300,13 @@ class PairMatrix:
         """This matrix without the graph of its factors."""
         return replace(self, **_attributes({key: value.detach() for key, value in self._tensors().items()}))
 
-    def pack(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The tensors, and what JSON holds, from which :meth:`unpack` makes it again."""
+    def packed(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The tensors, and what JSON holds, from which :meth:`unpacked` makes it again."""
         return self._tensors(), {"places": [list(grid) for grid in self.grids], "constant": float(self.constant)}
 
     @classmethod
-    def unpack(cls, tensors: dict[str, Tensor], plain: dict[str, Any]) -> PairMatrix:
-        """What :meth:`pack` gave."""
+    def unpacked(cls, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> Self:
+        """What :meth:`packed` gave."""
         first, second = (tuple(grid) for grid in plain["places"])
         return cls(**_attributes(tensors), places=(first, second), constant=plain["constant"])
 
@@ -317,7 +317,7 @@ class PairMatrix:
         return {key: value for key, value in known.items() if value is not None}
 
 
-def _attributes(tensors: dict[str, Tensor]) -> dict[str, Any]:
+def _attributes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     known: dict[str, Any] = {key: value for key, value in tensors.items() if not key.startswith("alone_")}
     if "alone_a" in tensors:
         known["alone"] = (tensors["alone_a"], tensors["alone_b"])

@@ -1,0 +1,176 @@
+"""Pair matrices from gradients: at the input, or at the output of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from xsiamese.author import Found, Layer, Layout, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
+from xsiamese_interactions.blackbox import BlackBoxEncoder
+from xsiamese_interactions.heads import product
+from xsiamese_interactions.items import Item, result
+from xsiamese_interactions.parts import Cells, parts_of
+from xsiamese_interactions.paths import Line, matrix
+
+Form = Literal["path", "jacobian", "hessian"]
+
+
+class PairInteraction(PairAttribution):
+    r"""Which part of a goes with which part of b, from the mixed derivative of the score.
+
+    ``form="path"`` integrates it over both paths from the references to the items; its sum is exactly what both sides
+    give together, :math:`s(x, y) - s(r, y) - s(x, r') + s(r, r')`, for the full cosine, the inner product, distances,
+    RBF and learned heads of models as they come. ``form="jacobian"`` (integrated Jacobians) takes the norms of a cosine
+    as constants; ``form="hessian"`` is the derivative at the pair alone, times both inputs.
+
+    ``matrix.constant`` is the rest of the score, which is of one side or none; :attr:`gap
+    <xsiamese.MatrixExplanation.gap>` is what the integral misses.
+
+    Example:
+        >>> from xsiamese import PairInteraction, SiameseModel
+        >>> pair = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -1.0]])
+        >>> PairInteraction(SiameseModel(torch.nn.Identity(), "dot")).explain(pair).matrix.dense()
+        tensor([[ 3.,  0.],
+                [ 0., -2.]])
+    """
+
+    name = "interaction"
+    formula = (
+        r"\Delta_i \Delta'_j \int_0^1\!\!\int_0^1 \frac{\partial^2 s}{\partial x_i\, \partial y_j}"
+        r"(r + \alpha \Delta, r' + \beta \Delta')\, d\alpha\, d\beta"
+    )
+    reference = ("moeller2023", "eberle2022", "shrikumar2017", "yang2023")
+    result: ClassVar[type[MatrixExplanation]] = MatrixExplanation
+    modalities = frozenset({"image", "tabular", "graph", "series", "volume"})
+    known_parts = ("nodes",)
+    differentiable = False
+    linear = True
+    chunk = 1
+
+    def compute(
+        self,
+        batch: PairBatch,
+        *,
+        form: Form = "path",
+        steps: int = 8,
+        rule: str = "gauss",
+        cells: Cells = None,
+    ) -> Found:
+        """The matrix.
+
+        Args:
+            batch: the pair.
+            form: the mixed integral along a "path", the integrated "jacobian", or the "hessian" times both inputs.
+            steps: how many points of the path, or steps.
+            rule: where they are: "gauss" (Gauss-Legendre: exact with few points for smooth encoders), "midpoint",
+                "left", "right"; or "secant", complete at every number of steps, for encoders of affine layers, ReLU and
+                other elementwise functions, and max pooling.
+            cells: a coarser grid of parts for images, as (28, 28).
+
+        Raises:
+            ValueError: if the model is not factored, or its embeddings carry no gradient.
+        """
+        if form not in ("path", "jacobian", "hessian"):
+            raise ValueError(f"form={form!r}: 'path', 'jacobian' or 'hessian' is needed")
+        refuse_black_box(batch, type(self).__name__)
+        lines = self._lines(batch, cells)
+        (u, _), (v, _) = (line.ends() for line in lines)
+        head = product(batch, u, v, detach_norms=form == "jacobian")
+        if form == "hessian":
+            rule, steps = "right", 1  # the one point is the item itself
+        found, more = matrix(batch, lines, head, rule, steps)
+        return self._result(batch, lines, found, more)
+
+    def _lines(self, batch: PairBatch, cells: Cells) -> tuple[Line, Line]:
+        first, second = (input_line(Item.of(batch, side, cells, type(self).__name__)) for side in (0, 1))
+        return first, second
+
+    def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: PairMatrix, more: dict[str, Tensor]) -> Found:
+        first, second = (
+            replace(Item.of(batch, side, None, type(self).__name__), parts=lines[side].parts) for side in (0, 1)
+        )
+        return result((first, second), found, **more)
+
+
+class PairLayerInteraction(PairInteraction):
+    """:class:`PairInteraction` between the places of a layer's output: its cells, tokens or nodes.
+
+    The references are the layer's outputs at the baselines. At the last convolution the rest of the encoder is nearly
+    linear, and a few points suffice.
+    """
+
+    name = "layer_interaction"
+    modalities = frozenset({"image", "graph"})
+    needs_layer = True
+
+    def _lines(self, batch: PairBatch, cells: Cells) -> tuple[Line, Line]:
+        ends, starts = recorded(batch, self.layer, False), recorded(batch, self.layer, True)
+        lines = [layer_line(batch, self.layer, side, starts[side], ends[side], self.layout, cells) for side in (0, 1)]
+        return lines[0], lines[1]
+
+    def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: PairMatrix, more: dict[str, Tensor]) -> Found:
+        return Found(layer_maps(batch, lines, found.marginals), None, {"matrix": [found], **more})
+
+
+def input_line(item: Item) -> Line:
+    """The path of one side at the input."""
+
+    def begun(tensor: Tensor, begin: Callable[[], None]) -> Tensor:
+        begin()
+        return item.embed(tensor)
+
+    return Line(begun, item.baseline.clone(), item.tensor, item.parts)
+
+
+def layer_line(
+    batch: PairBatch, layer: Layer, side: int, start: Tensor, end: Tensor, layout: Layout, cells: Cells
+) -> Line:
+    """The path of one side at the output of a layer."""
+    parts = parts_of(end, cells, layout, nodes=batch.sides[side].modality == "graph")
+
+    def begun(tensor: Tensor, begin: Callable[[], None]) -> Tensor:
+        def put(_: Tensor) -> Tensor:
+            begin()
+            return tensor
+
+        return batch.tail_embedding(layer, side, put).flatten(1)
+
+    return Line(begun, start, end, parts)
+
+
+def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[Tensor, Tensor]:
+    """The outputs of a layer for both items, or for their baselines.
+
+    Raises:
+        ValueError: if several layers are meant.
+    """
+    both = batch.one_sided("both")
+    with both.record(layer) as recording, torch.no_grad():
+        both.value(*(both.moved_baselines if at_baselines else both.moved))
+    if len(recording.layers) != 1:
+        raise ValueError(f"a pair matrix is of one layer, not of {len(recording.layers)}")
+    first, second = recording.activations[0]
+    return first.detach(), second.detach()
+
+
+def layer_maps(batch: PairBatch, lines: tuple[Line, Line], marginals: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Marginals as maps (1, 1, *grid), or (nodes, 1) for graphs; zeros for a side that is held."""
+    maps = []
+    for side, values in enumerate(marginals):
+        shown = values[:, None] if batch.sides[side].modality == "graph" else values[None, None]
+        maps.append(shown if side in batch.objective.moving else torch.zeros_like(shown))
+    return maps[0], maps[1]
+
+
+def refuse_black_box(batch: PairBatch, who: str) -> None:
+    """Refuses an encoder without gradients, and says what needs none.
+
+    Raises:
+        ValueError: if the model has one.
+    """
+    if any(isinstance(module, BlackBoxEncoder) for module in batch.model.modules()):
+        raise ValueError(f"{who} needs gradients, and this encoder only answers: use PairMaskRegression")

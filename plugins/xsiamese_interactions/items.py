@@ -1,0 +1,105 @@
+"""One side of a pair as the engines see it: the tensor whose parts are explained, and what rides along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from xsiamese.author import Found, PairBatch, PairMatrix
+from xsiamese_interactions.parts import Cells, Parts, parts_of
+
+ROOM = 2**22  # numbers of masked items in one pass, where the user gives no number of pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """One item of a single pair.
+
+    Attributes:
+        batch: the pair.
+        side: 0 for a, 1 for b.
+        leaf: the number of the tensor that is explained among the side's.
+        parts: of that tensor.
+    """
+
+    batch: PairBatch
+    side: int
+    leaf: int
+    parts: Parts
+
+    @classmethod
+    def of(cls, batch: PairBatch, side: int, cells: Cells, who: str) -> Item:
+        """The item of one side of a single pair.
+
+        Raises:
+            ValueError: if it has several tensors that move.
+        """
+        one = batch.sides[side]
+        moving = [i for i, leaf in enumerate(one.leaves) if leaf.is_floating_point()]
+        if len(moving) != 1:
+            raise ValueError(
+                f"{who} explains one tensor of each side, and {len(moving)} of {'ab'[side]} can move: "
+                "give the others inside the encoder, or as whole numbers"
+            )
+        nodes = one.modality == "graph"
+        grid = None if nodes or one.leaves[moving[0]].dim() != 4 else cells
+        return cls(batch, side, moving[0], parts_of(one.leaves[moving[0]], grid, nodes=nodes))
+
+    @property
+    def tensor(self) -> Tensor:
+        """The tensor that is explained."""
+        return self.batch.leaves[self._first + self.leaf]
+
+    @property
+    def baseline(self) -> Tensor:
+        """What the user says replaces it."""
+        return self.batch.baselines[self.side][self.leaf]
+
+    @property
+    def _first(self) -> int:
+        return len(self.batch.a.leaves) if self.side else 0
+
+    def leaves(self, tensor: Tensor, copies: int) -> list[Tensor]:
+        """All tensors of the side for several copies of it, ``tensor`` in place of the one that is explained."""
+        own = self.batch.leaves[self._first : self._first + len(self.batch.sides[self.side].leaves)]
+        return [
+            tensor if i == self.leaf else leaf.repeat(copies, *[1] * (leaf.dim() - 1)) for i, leaf in enumerate(own)
+        ]
+
+    def embed(self, tensor: Tensor) -> Tensor:
+        """The embeddings of copies of the item with other values, (copies, D)."""
+        copies = len(tensor) // len(self.tensor)
+        return self.batch.embed(self.side, *self.leaves(tensor, copies)).flatten(1)
+
+    def masked(self, keep: Tensor, fill: Tensor) -> Tensor:
+        """Copies of the item with some parts replaced, one after the other."""
+        kept = self.parts.kept(keep)
+        return (fill + kept * (self.tensor - fill)).flatten(0, 1)
+
+    def embed_masked(self, keep: Tensor, fill: Tensor, desc: str = "") -> Tensor:
+        """The embeddings of the item under each mask, (masks, D)."""
+        chunks: Iterable[Tensor] = keep.split(self.at_once)
+        if self.batch.show_progress:
+            chunks = tqdm(chunks, desc=f"{desc} of {'ab'[self.side]}", total=-(-len(keep) // self.at_once))
+        with torch.no_grad():
+            return torch.cat([self.embed(self.masked(part, fill)) for part in chunks])
+
+    @property
+    def at_once(self) -> int:
+        """How many copies go through the model at once."""
+        return max(1, min(self.batch.rows or ROOM, ROOM // max(1, self.tensor.numel())))
+
+
+def result(items: tuple[Item, Item], matrix: PairMatrix, **columns: Any) -> Found:
+    """What an engine found of a pair: its marginals spread over the inputs as maps, the matrix, and other columns, each
+    a tensor (1,) or a single entry.
+    """
+    batch = items[0].batch
+    spread = [item.parts.spread(values) for item, values in zip(items, matrix.marginals, strict=True)]
+    more = {name: value if isinstance(value, Tensor) else [value] for name, value in columns.items()}
+    return Found(batch.maps([spread[side] for side in batch.objective.moving]), None, {"matrix": [matrix], **more})

@@ -1,0 +1,165 @@
+"""Masks of an item's parts, what fills the gaps, and the regression of embeddings on them in closed form."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from itertools import product
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Filling = Literal["blur", "mean", "noise", "partner", "baseline"]
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """Masks of one item's parts.
+
+    Attributes:
+        keep: shape (masks, parts), 1 where a part stays.
+        weight: of each mask, or None where they were drawn and count alike.
+        mirrored: whether the second half are the complements of the first.
+    """
+
+    keep: Tensor
+    weight: Tensor | None = None
+    mirrored: bool = False
+
+
+def draw(parts: int, count: int, p: float, like: Tensor, generator: torch.Generator) -> Masks:
+    """Masks that keep each part with probability p; all of them, weighted, where there are no more than asked for.
+
+    For p = 0.5 half of them are the complements of the others, which takes away what is odd in the mask.
+
+    Raises:
+        ValueError: if p is not between 0 and 1.
+    """
+    if not 0 < p < 1:
+        raise ValueError(f"p={p}: a probability between 0 and 1 is needed")
+    if parts < 31 and 2**parts <= count:
+        keep = like.new_tensor(list(product((0.0, 1.0), repeat=parts)))
+        kept = keep.sum(1)
+        return Masks(keep, p**kept * (1 - p) ** (parts - kept))
+    if p != 0.5:
+        return Masks((torch.rand(count, parts, generator=generator) < p).to(like))
+    half = (torch.rand((count + 1) // 2, parts, generator=generator) < p).to(like)
+    return Masks(torch.cat([half, 1 - half]), mirrored=True)
+
+
+def generator_of(item: Tensor, seed: int | None) -> torch.Generator:
+    """A generator that belongs to an item: the same item gets the same masks, whichever side it stands on."""
+    made = torch.Generator()
+    if seed is None:
+        made.manual_seed(int(torch.randint(2**62, ())))
+        return made
+    content = item.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+    return made.manual_seed((seed * 2654435761 + zlib.crc32(content)) % 2**63)
+
+
+def filled(item: Tensor, filling: Filling, baseline: Tensor, partner: Tensor, generator: torch.Generator) -> Tensor:
+    """What shows where a part is masked, of the item's shape (1, ...).
+
+    Raises:
+        ValueError: if the filling is not known or does not fit the item.
+    """
+    if filling not in get_args(Filling):
+        raise ValueError(f"filling={filling!r}: {', '.join(map(repr, get_args(Filling)))} is needed")
+    if filling == "baseline":
+        return baseline
+    if filling == "partner":
+        if partner.shape != item.shape:
+            raise ValueError(f"filling='partner': a {tuple(item.shape)} cannot be filled from a {tuple(partner.shape)}")
+        return partner
+    if filling == "noise":
+        spread = item.std() if item.numel() > 1 else item.abs()
+        return item.mean() + spread * torch.randn(item.shape, generator=generator).to(item)
+    if filling == "mean":
+        return item.mean(tuple(range(2, item.dim())) or (1,), keepdim=True).expand_as(item)
+    if item.dim() != 4:
+        raise ValueError(f"filling='blur' is for images, and this is {tuple(item.shape)}: 'baseline' or 'mean' fit")
+    return blurred(item)
+
+
+def blurred(image: Tensor) -> Tensor:
+    """The mean over a square of two fifths of the image's smaller side."""
+    radius = max(1, min(image.shape[-2:]) // 5)
+    return functional.avg_pool2d(functional.pad(image, (radius,) * 4, mode="replicate"), 2 * radius + 1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    r"""The least squares of anything on one item's masks: :math:`Z_c^+`, of shape (parts, masks).
+
+    Attributes:
+        inverse: the pseudo-inverse, with the masks' weights in it.
+        masks: the masks.
+        leverage: how much each mask pulls its own fit to itself, (masks,).
+    """
+
+    inverse: Tensor
+    masks: Masks
+    leverage: Tensor
+
+    @classmethod
+    def of(cls, masks: Masks) -> Regression:
+        """The regression on masks.
+
+        Raises:
+            ValueError: if they cannot tell the parts apart.
+        """
+        keep = masks.keep.double()
+        count, parts = keep.shape
+        weight = torch.full((count,), 1 / count, dtype=keep.dtype, device=keep.device)
+        if masks.weight is not None:
+            weight = masks.weight.double() / masks.weight.sum()
+        root = weight.sqrt()[:, None]
+        centred = root * (keep - weight @ keep)
+        rank = int(torch.linalg.matrix_rank(centred)) if count > 1 else 0
+        if rank < parts:
+            different = len(torch.unique(keep, dim=0))
+            raise ValueError(
+                f"more than {parts} different masks are needed, got {different}"
+                if different <= parts
+                else f"{different} masks tell only {rank} of {parts} parts apart: draw more (masks=), or take fewer "
+                "parts (cells=)"
+            )
+        orthogonal, upper = torch.linalg.qr(centred)
+        inverse = torch.linalg.solve_triangular(upper, orthogonal.T, upper=True) * root.T
+        # a mask and its complement are drawn together and count as one observation, which pulls twice as much
+        leverage = orthogonal.square().sum(1) * 2 if masks.mirrored else orthogonal.square().sum(1) + weight
+        like = masks.keep
+        return cls(inverse.to(like), masks, leverage.clamp(max=1 - 1e-9).to(like))
+
+    def slopes(self, values: Tensor) -> Tensor:
+        """What each part adds to values (masks, ...), shape (parts, ...)."""
+        return self.inverse @ values
+
+    def mean(self, values: Tensor) -> Tensor:
+        """The mean of values (masks, ...) over the masks."""
+        weight = self.masks.weight
+        return values.mean(0) if weight is None else (weight / weight.sum()) @ values
+
+    @property
+    def centre(self) -> Tensor:
+        """How often each part stays, (parts,)."""
+        return self.mean(self.masks.keep)
+
+    def residuals(self, values: Tensor) -> Tensor:
+        """What the fit leaves of values (masks, D), each over 1 - leverage (HC3)."""
+        fit = self.mean(values) + (self.masks.keep - self.centre) @ self.slopes(values)
+        return (values - fit) / (1 - self.leverage)[:, None]
+
+    def variance(self, left: Tensor) -> Tensor:
+        """The variance of each slope of values whose :meth:`residuals` are ``left``, (parts, D); none if all masks were
+        taken.
+        """
+        if self.masks.weight is not None:
+            return left.new_zeros(len(self.inverse), left.shape[1])
+        if not self.masks.mirrored:
+            return self.inverse.square() @ left.square()
+        half = len(left) // 2
+        # the pseudo-inverse has opposite signs for a mask and its complement, which are one observation
+        return self.inverse[:, :half].square() @ (left[:half] - left[half:]).square()

@@ -1,0 +1,81 @@
+"""Which numbers of a tensor are one part: a cell of a grid, a token, a node, a feature."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xsiamese.author import ChannelsLast, Layout, Tokens
+
+Cells = tuple[int, ...] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The parts of one item's tensor.
+
+    Attributes:
+        number: the part of each number of the tensor, of its shape or broadcast to it.
+        grid: how the parts lie; their numbers run through it, the last dimension fastest.
+        shape: that of the tensor.
+    """
+
+    number: Tensor
+    grid: tuple[int, ...]
+    shape: torch.Size
+
+    @property
+    def count(self) -> int:
+        """How many parts there are."""
+        return math.prod(self.grid)
+
+    def summed(self, values: Tensor) -> Tensor:
+        """What values of the tensor's shape, any number of them (rows, *shape), sum to in each part, (rows, parts)."""
+        flat = values.reshape(-1, self.shape.numel())
+        number = self.number.expand(self.shape).flatten()
+        return values.new_zeros(len(flat), self.count).index_add(1, number, flat)
+
+    def kept(self, masks: Tensor) -> Tensor:
+        """Masks of the parts (rows, parts) as masks of the tensor, (rows, *broadcast shape)."""
+        return masks[:, self.number.flatten()].reshape(len(masks), *self.number.shape)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """A value for each part, shared out evenly over its numbers: a map of the tensor's shape, of the same sum."""
+        number = self.number.expand(self.shape)
+        size = torch.bincount(number.flatten(), minlength=self.count)
+        return (values.flatten() / size)[number]
+
+
+def parts_of(tensor: Tensor, cells: Cells = None, layout: Layout = None, *, nodes: bool = False) -> Parts:
+    """The parts of a tensor of one item, dimension 0 being the pair, or the node of a graph.
+
+    Args:
+        tensor: (1, channels, *grid), (1, tokens, channels), (1, features), or (nodes, features).
+        cells: a coarser grid for images; None takes every place.
+        layout: where the channels are.
+        nodes: whether the rows are nodes.
+
+    Raises:
+        ValueError: if the cells are finer than the places, or no grid.
+    """
+    shape, device = tensor.shape, tensor.device
+    if nodes:
+        places, along = shape[:1], (0,)
+    elif isinstance(layout, Tokens) or (layout is None and tensor.dim() == 3):
+        places, along = shape[1:2], (1,)
+    elif isinstance(layout, ChannelsLast):
+        places, along = shape[1:-1], tuple(range(1, tensor.dim() - 1))
+    else:
+        places, along = (shape[1:], (1,)) if tensor.dim() == 2 else (shape[2:], tuple(range(2, tensor.dim())))
+    grid = tuple(places) if cells is None else tuple(cells)
+    if len(grid) != len(places) or any(not 0 < new <= old for new, old in zip(grid, places, strict=False)):
+        raise ValueError(f"cells={cells}: a grid no finer than {tuple(places)} is needed for {tuple(shape)}")
+    number = torch.zeros((), dtype=torch.long, device=device)
+    for new, old in zip(grid, places, strict=True):
+        # place i of `old` is in cell i * new // old of `new`: cells differ in size by one at the most
+        number = number[..., None] * new + torch.arange(old, device=device) * new // old
+    broadcast = [shape[i] if i in along else 1 for i in range(tensor.dim())]
+    return Parts(number.reshape(broadcast), grid, shape)

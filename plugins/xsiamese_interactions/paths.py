@@ -1,0 +1,105 @@
+r"""The mixed path integral of a pair: its matrix from the two sides' paths and the head's second derivative.
+
+.. math:: A_{ij} = \Delta_i \Delta'_j \int_0^1\!\!\int_0^1 \frac{\partial^2 s}{\partial x_i \partial y_j}
+          \big(r + \alpha \Delta, r' + \beta \Delta'\big)\, d\alpha\, d\beta
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xsiamese.author import PairBatch, PairMatrix
+from xsiamese_interactions.heads import Product, coupling, four_terms, full_match, step_coupling
+from xsiamese_interactions.parts import Parts
+from xsiamese_interactions.secant import Begun, segments, unit_shares
+from xsiamese_interactions.tangents import jacobian, nodes
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One side's straight path from the reference to the item, at a layer or the input.
+
+    Attributes:
+        begun: the embeddings of rows of tensors there, and what is called where these come in.
+        start: the reference; ``end`` the item, (1, ...) or (nodes, features).
+        parts: of such a tensor.
+    """
+
+    begun: Begun
+    start: Tensor
+    end: Tensor
+    parts: Parts
+
+    def encode(self, tensor: Tensor) -> Tensor:
+        """The embeddings of rows of tensors."""
+        return self.begun(tensor, lambda: None)
+
+    def ends(self) -> tuple[Tensor, Tensor]:
+        """The embeddings of the item and of its reference."""
+        with torch.no_grad():
+            return self.encode(self.end).flatten(1), self.encode(self.start).flatten(1)
+
+    def slopes(self, places: Tensor, features: Callable[[Tensor], Tensor] | None) -> tuple[Tensor, Tensor]:
+        """Embeddings (points, D) and what each part moves there, (points, parts, D), at some places of the path."""
+        direction = self.end - self.start
+        encode = self.encode if features is None else (lambda h: features(self.encode(h)))
+        points = [self.start + place * direction for place in places]
+        with torch.no_grad():
+            embeddings = torch.cat([self.encode(point).flatten(1) for point in points])
+        return embeddings, torch.stack([jacobian(encode, point, direction, self.parts) for point in points])
+
+
+def matrix(
+    batch: PairBatch, lines: tuple[Line, Line], head: Product | None, rule: str, steps: int
+) -> tuple[PairMatrix, dict[str, Tensor]]:
+    """The matrix of one pair; how far its sum is from what both sides give together, and the value of a full match.
+
+    Args:
+        batch: the pair.
+        lines: the paths of a and of b.
+        head: the features of the comparison, or None.
+        rule: "secant", or where the path is looked at: "gauss", "midpoint", "left" or "right".
+        steps: how many points or steps.
+    """
+    found = (_by_secants if rule == "secant" else _by_nodes)(batch, lines, head, rule, steps)
+    u, v = (line.ends() for line in lines)
+    with torch.no_grad():
+        # what the score is apart from both sides together: with one side or none, so that value is the score
+        scores = batch.closeness(torch.cat([u[0], u[1], u[1]]), torch.cat([v[1], v[0], v[1]]))
+        gap = found.total.detach() - four_terms(batch, u, v, head)
+        reference = full_match(batch, u, v, head)
+    places = (lines[0].parts.grid, lines[1].parts.grid)
+    whole = PairMatrix(found.left, found.right, found.middle, places, float(scores[0] + scores[1] - scores[2]))
+    return whole, {"gap": gap.reshape(1), "reference": reference}
+
+
+def _by_nodes(batch: PairBatch, lines: tuple[Line, Line], head: Product | None, rule: Any, steps: int) -> PairMatrix:
+    places, weights = nodes(rule, steps, lines[0].end)
+    (u, left), (v, right) = (line.slopes(places, None if head is None else head[k]) for k, line in enumerate(lines))
+    left, right = left * weights[:, None, None], right * weights[:, None, None]
+    if head is not None:
+        return PairMatrix(left.sum(0), right.sum(0))
+    return _joined(left, coupling(batch, u, v), right)
+
+
+def _by_secants(batch: PairBatch, lines: tuple[Line, Line], head: Product | None, rule: Any, steps: int) -> PairMatrix:
+    (u, left), (v, right) = (segments(line.begun, line.start, line.end, line.parts, steps) for line in lines)
+    if head is None:
+        return _joined(left, step_coupling(batch, u, v), right)
+    if not head.linear:
+        return PairMatrix(unit_shares(u, left).sum(0), unit_shares(v, right).sum(0))
+    return PairMatrix(head.of_a(left.sum(0)), head.of_b(right.sum(0)))
+
+
+def _joined(left: Tensor, middle: Tensor, right: Tensor) -> PairMatrix:
+    """The matrix of slopes (points, parts, D) of both sides and the couplings (points, D, points, D') of them."""
+    first, second = (side.transpose(0, 1).flatten(1) for side in (left, right))  # (parts, points * D)
+    inner = middle.flatten(2).flatten(0, 1)
+    if len(first) * len(second) <= first.numel() + second.numel() + inner.numel():
+        return PairMatrix.of(first @ inner @ second.T)  # as it is, it takes less room than its factors
+    return PairMatrix(first, second, inner)

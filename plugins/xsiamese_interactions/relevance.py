@@ -1,0 +1,122 @@
+"""BiLRP: relevances of each dimension of both embeddings, multiplied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
+from xsiamese_interactions.gradients import refuse_black_box
+from xsiamese_interactions.heads import product
+from xsiamese_interactions.items import Item, result
+from xsiamese_interactions.parts import Cells
+from xsiamese_interactions.tangents import jacobian
+
+LINEAR = {functional.linear, functional.conv1d, functional.conv2d, functional.conv3d, torch.conv1d, torch.conv2d}
+STABLE = 1e-9
+
+
+class Gamma(TorchFunctionMode):
+    r"""Makes gradient times input the LRP-gamma rule: each linear layer gives :math:`\tilde z\, [z / \tilde z]`, the
+    bracket a constant, with :math:`\tilde z` of the weights :math:`w + \gamma w^+`.
+
+    Args:
+        gamma: one for all layers, or one for each in the order in which they are called.
+    """
+
+    def __init__(self, gamma: float | Sequence[float]) -> None:
+        super().__init__()
+        self.gamma = gamma
+        self.calls = 0
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        known = dict(kwargs or {})
+        if func not in LINEAR:
+            return func(*args, **known)
+        gamma, self.calls = self._next(), self.calls + 1
+        plain: Tensor = func(*args, **known)
+        names = ("input", "weight", "bias")
+        given = {**dict(zip(names, args, strict=False)), **{k: known.pop(k) for k in names if k in known}}
+        weight, bias = given["weight"], given.get("bias")
+        bent: Tensor = func(
+            given["input"],
+            weight + gamma * weight.clamp_min(0),
+            None if bias is None else bias + gamma * bias.clamp_min(0),
+            *args[3:],
+            **known,
+        )
+        stable = torch.where(bent >= 0, bent + STABLE, bent - STABLE)
+        return bent * (plain / stable).detach()
+
+    def _next(self) -> float:
+        if isinstance(self.gamma, (int, float)):
+            return float(self.gamma)
+        if self.calls >= len(self.gamma):
+            raise ValueError(f"gamma has {len(self.gamma)} values, and the encoder calls more linear layers")
+        return float(self.gamma[self.calls])
+
+
+class PairBiLRP(PairAttribution):
+    r"""BiLRP: which pixel of a goes with which of b, by layer-wise relevance of each dimension of both embeddings.
+
+    :math:`A = \sum_k \mathrm{LRP}(u_k)\, \mathrm{LRP}(v_k)^\top`, for a cosine with the norms as constants. On encoders
+    without biases it sums to the score for any gamma; what biases take is said as ``matrix.constant``. With gamma 0 and
+    no biases it is the derivative times both inputs, ``PairInteraction(form="hessian")``.
+
+    Example:
+        >>> from xsiamese import PairBiLRP, SiameseModel
+        >>> from torch import nn
+        >>> encoder = nn.Sequential(nn.Linear(4, 8, bias=False), nn.ReLU(), nn.Linear(8, 3, bias=False))
+        >>> found = PairBiLRP(SiameseModel(encoder)).explain((torch.rand(1, 4), torch.rand(1, 4)), gamma=0.5)
+        >>> bool(torch.isclose(found.matrix.total, found.scores[0], atol=1e-4))
+        True
+    """
+
+    name = "bilrp"
+    formula = r"\sum_k \mathrm{LRP}(u_k)\, \mathrm{LRP}(v_k)^\top"
+    reference = ("eberle2022", "bach2015")
+    result: ClassVar[type[MatrixExplanation]] = MatrixExplanation
+    differentiable = False
+    linear = True
+    chunk = 1
+
+    def compute(self, batch: PairBatch, *, gamma: float | Sequence[float] = 0.25, cells: Cells = None) -> Found:
+        """The matrix.
+
+        Args:
+            batch: the pair.
+            gamma: how much positive weights are favoured, one for all or one for each linear layer in order.
+            cells: a coarser grid of parts for images, as (28, 28).
+
+        Raises:
+            ValueError: if the comparison is no product of the embeddings.
+        """
+        refuse_black_box(batch, type(self).__name__)
+        items = Item.of(batch, 0, cells, type(self).__name__), Item.of(batch, 1, cells, type(self).__name__)
+        u, v = (item.embed(item.tensor) for item in items)
+        head = product(batch, u, v, detach_norms=True)
+        if head is None:
+            raise ValueError(
+                f"{type(self).__name__} needs a comparison that is a product of the embeddings (dot, cosine, squared "
+                "Euclidean, bilinear): use PairInteraction"
+            )
+
+        def relevances(item: Item) -> Tensor:
+            def bent(tensor: Tensor) -> Tensor:
+                with Gamma(gamma):
+                    return item.embed(tensor)
+
+            return jacobian(bent, item.tensor, item.tensor, item.parts)
+
+        left, right = head.of_a(relevances(items[0])), head.of_b(relevances(items[1]))
+        rest = float(batch.closeness(u, v)[0] - left.sum(0) @ right.sum(0))
+        reference = left.sum(0).norm()[None] * right.sum(0).norm()
+        places = items[0].parts.grid, items[1].parts.grid
+        return result(items, PairMatrix(left, right, None, places, rest), reference=reference)

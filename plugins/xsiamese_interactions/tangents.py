@@ -1,0 +1,101 @@
+r"""How an embedding moves with each part of an item, :math:`J_f(h)\, (d \odot 1_i)`, by whichever way is cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import jvp, vjp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from xsiamese_interactions.parts import Parts
+
+Encode = Callable[[Tensor], Tensor]
+CHUNK = 64  # tangents or cotangents in one pass
+TANGENT, COTANGENT = 1.03, 0.8  # what one of each costs in passes of the tail, measured
+
+
+def nodes(rule: str, count: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Places in [0, 1] and weights that sum to 1.
+
+    Raises:
+        ValueError: if the rule is not known or the count is not positive.
+    """
+    if count < 1:
+        raise ValueError(f"steps={count}: at least one is needed")
+    if rule == "gauss":
+        places, weights = np.polynomial.legendre.leggauss(count)
+        return like.new_tensor((places + 1) / 2), like.new_tensor(weights / 2)
+    if rule not in ("midpoint", "left", "right"):
+        raise ValueError(f"rule={rule!r}: 'gauss', 'secant', 'midpoint', 'left' or 'right' is needed")
+    shift = {"midpoint": 0.5, "left": 0.0, "right": 1.0}[rule]
+    # whole numbers first: steps of 1 / count added up miss or double a point for some counts
+    return (torch.arange(count, device=like.device, dtype=like.dtype) + shift) / count, like.new_full(
+        (count,), 1 / count
+    )
+
+
+def jacobian(encode: Encode, point: Tensor, direction: Tensor, parts: Parts, chunk: int = CHUNK) -> Tensor:
+    """The embedding's change with each part moving along ``direction``, shape (parts, dimensions).
+
+    Forward mode over the parts where these are few, else reverse mode over the dimensions; the attention kernel that
+    has no forward derivative is kept away.
+
+    Args:
+        encode: the embedding (1, D) of a tensor like ``point``.
+        point: where.
+        direction: of its shape.
+        parts: of its shape.
+        chunk: how many parts or dimensions go through in one pass.
+    """
+    with sdpa_kernel(SDPBackend.MATH):
+        dimensions = _dimensions(encode, point)
+        if TANGENT * parts.count <= COTANGENT * dimensions:
+            try:
+                return _by_parts(encode, point, direction, parts, chunk)
+            except (RuntimeError, NotImplementedError):  # an operation without a forward derivative or a batching rule
+                pass
+        try:
+            return _by_dimensions(encode, point, direction, parts, chunk)
+        except (RuntimeError, NotImplementedError):
+            return _one_by_one(encode, point, direction, parts)
+
+
+def _dimensions(encode: Encode, point: Tensor) -> int:
+    with torch.no_grad():
+        return encode(point).numel()
+
+
+def _by_parts(encode: Encode, point: Tensor, direction: Tensor, parts: Parts, chunk: int) -> Tensor:
+    def moved(part: Tensor) -> Tensor:
+        along = torch.where(parts.number == part, direction, torch.zeros_like(direction))
+        found: Tensor = jvp(encode, (point,), (along,))[1]
+        return found.flatten()
+
+    numbers = torch.arange(parts.count, device=point.device)
+    found: Tensor = vmap(moved, chunk_size=chunk)(numbers)
+    return found.detach()
+
+
+def _by_dimensions(encode: Encode, point: Tensor, direction: Tensor, parts: Parts, chunk: int) -> Tensor:
+    embedding, pull = vjp(encode, point)
+    every = torch.eye(embedding.numel(), dtype=embedding.dtype, device=point.device)
+
+    def slopes(rows: Tensor) -> Tensor:
+        found = vmap(lambda one: pull(one.reshape(embedding.shape))[0])(rows)
+        return parts.summed(found * direction)
+
+    return torch.cat([slopes(rows) for rows in every.split(chunk)]).T.detach()
+
+
+def _one_by_one(encode: Encode, point: Tensor, direction: Tensor, parts: Parts) -> Tensor:
+    point = point.detach().requires_grad_()
+    with torch.enable_grad():
+        embedding = encode(point).flatten()
+        if not embedding.requires_grad:
+            return direction.new_zeros(parts.count, len(embedding))
+        rows = [torch.autograd.grad(one, point, retain_graph=True, allow_unused=True)[0] for one in embedding]
+    found = torch.stack([torch.zeros_like(point) if row is None else row for row in rows])
+    return parts.summed(found * direction).T.detach()

@@ -1,0 +1,236 @@
+"""Mask regression is what its identities say, against games evaluated by their definitions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.pair_games import banzhaf, banzhaf_values, least_squares, shapley
+from xsiamese import BlackBoxEncoder, PairInteraction, PairMaskRegression, PairMatrix, SiameseModel, TwoInputModel
+from xsiamese.model.comparison import Bilinear, Euclidean, Function, Learned
+
+N, M = 4, 3
+
+
+def tower(width: int, seed: int) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(width, 6), nn.Tanh(), nn.Linear(6, 5)).double()
+
+
+def rbf(z_a: Tensor, z_b: Tensor) -> Tensor:
+    return torch.exp(-0.5 * (z_a - z_b).square().sum(1))
+
+
+def model(head: Any = "cosine") -> SiameseModel:
+    return SiameseModel((tower(N, 1), tower(M, 2)), Function(rbf) if head == "rbf" else head)
+
+
+def pair() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    return tuple(torch.randn(1, k, generator=generator, dtype=torch.float64) for k in (N, M))  # type: ignore[return-value]
+
+
+def game(head: Any = "cosine") -> Any:
+    scored, (a, b) = model(head), pair()
+
+    def value(of_a: Tensor, of_b: Tensor) -> Tensor:
+        with torch.no_grad():
+            score = scored(of_a * a, of_b * b)
+        return score if scored.higher_is_closer else -score
+
+    return value
+
+
+def matrix(head: Any = "cosine", **options: Any) -> PairMatrix:
+    return PairMaskRegression(model(head)).explain(pair(), **options).matrix
+
+
+def close(found: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:
+    torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("head", ["cosine", "dot", "rbf", "euclidean", "squared_euclidean"])
+def test_with_all_masks_it_is_the_banzhaf_interaction(head: str) -> None:
+    close(matrix(head).dense(), banzhaf(game(head), N, M))
+
+
+def test_at_another_probability_it_is_the_weighted_one() -> None:
+    close(matrix(p=0.8).dense(), banzhaf(game(), N, M, 0.8))
+    close(matrix(p=0.8).dense(), least_squares(game(), N, M, within=True, p=0.8))
+
+
+@pytest.mark.parametrize("within", [False, True], ids=["bilinear", "Faith-Banzhaf"])
+def test_it_is_the_cross_block_of_the_full_regression(within: bool) -> None:
+    close(matrix().dense(), least_squares(game(), N, M, within=within))
+
+
+@pytest.mark.parametrize("head", ["cosine", "dot"])
+def test_by_nodes_in_p_it_is_the_shapley_interaction(head: str) -> None:
+    close(matrix(head, index="shapley").dense(), shapley(game(head), N, M))
+
+
+@pytest.mark.parametrize("head", ["cosine", "rbf"])
+def test_what_stands_alone_are_the_effects_without_the_other_item(head: str) -> None:
+    found = matrix(head)
+    assert found.alone is not None
+    main = torch.cat([found.alone[k] + found.marginals[k] / 2 for k in (0, 1)])  # at the other's mean mask
+    close(main, banzhaf_values(game(head), N, M))
+
+
+def test_the_value_is_the_score_where_the_score_is_bilinear() -> None:
+    linear = SiameseModel((nn.Linear(N, 5).double(), nn.Linear(M, 5).double()), "dot")
+    found = PairMaskRegression(linear).explain(pair())
+    close(found.matrix.value, found.scores[0])
+
+
+def test_other_heads_than_products() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        learned = Learned(nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 1)).double())
+        bilinear = Bilinear(5).double()
+        nn.init.normal_(bilinear.weight)
+    for head in (learned, bilinear, Euclidean()):
+        close(matrix(head).dense(), banzhaf(game(head), N, M))
+
+
+def test_a_sample_comes_near_and_knows_how_near() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        encoder = nn.Sequential(nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 5)).double()
+        a, b = torch.randn(2, 1, 12, dtype=torch.float64)
+    explainer = PairMaskRegression(SiameseModel(encoder))
+    exact = explainer.explain((a, b), masks=2**12).matrix
+    few, many = (explainer.explain((a, b), masks=k).matrix for k in (100, 1600))
+    error = [(one.dense() - exact.dense()).norm() / exact.dense().norm() for one in (few, many)]
+    assert error[1] < error[0] / 2.5
+    assert exact.standard_error is None
+    assert few.standard_error is not None
+
+
+def test_intervals_cover() -> None:
+    """What 95 % intervals say, over 200 seeds: the embeddings of all masks are known, so that drawing is cheap."""
+    from xsiamese_interactions.masks import Masks, Regression, draw
+
+    parts, generator = (6, 5), torch.Generator().manual_seed(0)
+    nets = [tower(parts[0], 8), tower(parts[1], 9)]
+    every = [draw(k, 2**k, 0.5, torch.zeros(1).double(), generator) for k in parts]
+
+    def slopes(masks: list[Masks]) -> tuple[Tensor, Tensor]:
+        fits = [Regression.of(one) for one in masks]
+        with torch.no_grad():
+            z = [nn.functional.normalize(net(one.keep), dim=1) for net, one in zip(nets, masks, strict=True)]
+        left, right = (fit.slopes(one) for fit, one in zip(fits, z, strict=True))
+        variance = fits[0].variance(fits[0].residuals(z[0]) @ right.T)
+        variance = variance + fits[1].variance(fits[1].residuals(z[1]) @ left.T).T
+        return left @ right.T, variance
+
+    truth, _ = slopes(every)
+    for mirrored in (True, False):
+        inside = []
+        for seed in range(200):
+            drawing = torch.Generator().manual_seed(seed)
+            # 0.5 draws each mask with its complement, anything else by itself
+            some = [draw(k, 31 + mirrored, 0.5 if mirrored else 0.5 + 1e-9, every[0].keep, drawing) for k in parts]
+            some = [one if one.weight is None else draw(5, 30, 0.5, every[0].keep, drawing) for one in some]
+            try:
+                found, variance = slopes(some)
+            except ValueError:  # these few masks could not tell the parts apart
+                continue
+            inside.append(((found - truth).abs() < 1.96 * variance.sqrt()).double().mean())
+        assert len(inside) > 190
+        assert 0.93 <= float(torch.stack(inside).mean()) <= 0.97
+
+
+def test_it_draws_until_the_strongest_cells_are_known() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        encoder = nn.Sequential(nn.Linear(14, 8), nn.Tanh(), nn.Linear(8, 5)).double()
+        a, b = torch.randn(2, 1, 14, dtype=torch.float64)
+    found = PairMaskRegression(SiameseModel(encoder)).explain((a, b), masks=64, tolerance=0.1)
+    assert found.columns["masks"][0][0] > 64
+    assert all(1.96 * match.error <= 0.1 * abs(float(found.matrix.value)) for match in found.matrix.top(8))
+
+
+def test_masks_belong_to_the_item() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        encoder = nn.Sequential(nn.Linear(14, 8), nn.Tanh(), nn.Linear(8, 5)).double()
+        a, b = torch.randn(2, 1, 14, dtype=torch.float64)
+    explainer = PairMaskRegression(SiameseModel(encoder))
+    first, swapped, own = (explainer.explain(p, masks=64).matrix for p in ((a, b), (b, a), (a, a.clone())))
+    close(swapped.dense(), first.dense().T)
+    close(own.dense(), own.dense().T)
+    assert float(torch.linalg.eigvalsh(own.dense()).min()) > -1e-12
+
+
+def test_a_model_of_both_inputs_gives_the_same_for_more_passes() -> None:
+    scored = model()
+    joint = TwoInputModel(lambda a, b: scored(a, b))
+    with pytest.raises(ValueError, match=r"16 x 8 masks are 128 passes: confirm them by max_passes=128"):
+        PairMaskRegression(joint).explain(pair())
+    found = PairMaskRegression(joint).explain(pair(), max_passes=128).matrix
+    close(found.dense(), matrix().dense())
+
+
+def test_nothing_but_answers_is_needed() -> None:
+    inner = tower(N, 1)
+
+    def answers(items: Any) -> Any:
+        return inner(torch.as_tensor(items)).detach().numpy()
+
+    a, b = pair()[0], pair()[0] + 0.5
+    asked = PairMaskRegression(SiameseModel(BlackBoxEncoder(answers))).explain((a, b)).matrix
+    close(asked.dense(), PairMaskRegression(SiameseModel(inner)).explain((a, b)).matrix.dense())
+    with pytest.raises(ValueError, match="use PairMaskRegression"):
+        PairInteraction(SiameseModel(BlackBoxEncoder(answers))).explain((a, b))
+    with pytest.raises(ValueError, match="one row of an embedding for each"):
+        SiameseModel(BlackBoxEncoder(lambda items: items[:1]))(a.expand(2, N), b.expand(2, N))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"masks": 40, "cells": (7, 7)}, "more than 49 different masks are needed, got 40"),
+        ({"masks": 64, "cells": (7, 7)}, "64 masks tell only 32 of 49 parts apart"),
+        ({"index": "owen"}, "'banzhaf' or 'shapley' is needed"),
+        ({"filling": "grey"}, "filling='grey'"),
+        ({"p": 1.0}, "between 0 and 1"),
+        ({"cells": (9, 9)}, "no finer than"),
+    ],
+)
+def test_what_cannot_be_is_said_before_the_model_is_asked(options: dict[str, Any], said: str) -> None:
+    asked = []
+    encoder = BlackBoxEncoder(lambda items: asked.append(len(items)) or items.reshape(len(items), -1))
+    with pytest.raises(ValueError, match=said):
+        PairMaskRegression(SiameseModel(encoder)).explain((torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)), **options)
+    assert sum(asked) == 0
+
+
+@pytest.mark.parametrize("filling", ["blur", "mean", "noise", "partner", "baseline"])
+def test_every_filling_fills(filling: str) -> None:
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 4)).double()
+    a, b = torch.rand(2, 1, 1, 8, 8, dtype=torch.float64)
+    found = PairMaskRegression(SiameseModel(encoder)).explain((a, b), cells=(2, 2), filling=filling)
+    close(found.maps[0].sum(), found.matrix.total)
+    close(found.maps[1].sum(), found.matrix.total)
+
+
+def test_a_linear_model_is_recovered_from_one_mask_more_than_parts() -> None:
+    """I17's game: an additive one, exactly."""
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        encoder = nn.Linear(9, 3, bias=False).double()
+        a, b = torch.randn(2, 1, 9, dtype=torch.float64)
+    expected = (encoder.weight * a).T @ (encoder.weight * b)
+    found = PairMaskRegression(SiameseModel(encoder, "dot")).explain((a, b), masks=24).matrix
+    close(found.dense(), expected.detach(), 1e-10)
+
+
+def test_a_constant_encoder_gives_zeros() -> None:
+    encoder = BlackBoxEncoder(lambda items: items[:, :2] * 0 + 1)
+    found = PairMaskRegression(SiameseModel(encoder)).explain((torch.rand(1, 5), torch.rand(1, 5))).matrix
+    assert float(found.dense().abs().max()) < 1e-6
