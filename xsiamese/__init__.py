@@ -29,6 +29,7 @@ from xsiamese.pairs.calibration import Calibration as Calibration
 from xsiamese.pairs.calibration import calibrate as calibrate
 from xsiamese.result.explanation import PairExplanation as PairExplanation
 from xsiamese.result.explanation import load as load
+from xsiamese.result.matrices import MatrixExplanation as MatrixExplanation
 from xsiamese.result.matrix import Match as Match
 from xsiamese.result.matrix import PairMatrix as PairMatrix
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
-from xsiamese_interactions.gradients import layer_line, layer_maps
-from xsiamese_interactions.heads import product
-from xsiamese_interactions.parts import parts_of
+from xsiamese_interactions.gradients import layer_line, layer_maps, recorded
+from xsiamese_interactions.heads import joined, most
+from xsiamese_interactions.parts import Parts, channel_of, parts_of
 from xsiamese_interactions.paths import Line
 from xsiamese_interactions.tangents import jacobian
 
@@ -21,7 +22,8 @@ class PairActivationDecomposition(PairAttribution):
     Where pooling (average, maximum, flattening) and linear layers, batch norms among them, follow the layer, each
     place i of a has a share :math:`e_i` of the embedding, and the bias the rest: :math:`u = \sum_i e_i + e_0`. So has
     b, and :math:`A_{ij} = e_i \cdot e'_j`, for a cosine over both norms. Products with the bias stand in
-    ``matrix.alone`` and ``matrix.constant``, so that ``matrix.value`` is the score. One pass of the encoder a side.
+    ``matrix.alone`` and ``matrix.constant``, so that ``matrix.value`` is the score. One pass of the encoder a side. For
+    a comparison that is no product, the mixed derivative stands between the shares, and the constant takes the rest.
 
     Its marginals are Grad-CAM's maps for average pooling (:cite:`selvaraju2017`), and HiResCAM's for maximum pooling.
 
@@ -39,7 +41,8 @@ class PairActivationDecomposition(PairAttribution):
     formula = r"A_{ij} = \frac{e_i \cdot e'_j}{|u||v|}, \quad u = \sum_i e_i + e_0"
     reference = ("stylianou2019", "zhu2021")
     result: ClassVar[type[MatrixExplanation]] = MatrixExplanation
-    modalities = frozenset({"image", "graph"})
+    modalities = frozenset({"image", "series", "volume", "text", "graph"})
+    known_parts = ("nodes",)
     needs_layer = True
     differentiable = False
     linear = True
@@ -49,48 +52,38 @@ class PairActivationDecomposition(PairAttribution):
         """The matrix.
 
         Raises:
-            ValueError: if something that is neither pooling nor linear follows the layer, or the comparison is no
-                product of the two embeddings.
+            ValueError: if something that is neither pooling nor linear follows the layer.
         """
-        found = [self._shares(batch, side) for side in (0, 1)]
-        (u, left, bias_a, _), (v, right, bias_b, _) = found
-        head = product(batch, u, v, detach_norms=True)
-        if head is None:
-            raise ValueError(
-                f"{type(self).__name__} needs a comparison that is a product of the embeddings (dot, cosine, squared "
-                "Euclidean, bilinear): use PairLayerInteraction"
-            )
-        left, bias_a = head.of_a(left), head.of_a(bias_a)[0]
-        right, bias_b = head.of_b(right), head.of_b(bias_b)[0]
-        value = batch.closeness(u, v)
-        alone = left @ bias_b, right @ bias_a
-        rest = value[0] - left.sum(0) @ right.sum(0) - alone[0].sum() - alone[1].sum()
-        lines = (found[0][3], found[1][3])
-        matrix = PairMatrix(left, right, None, (lines[0].parts.grid, lines[1].parts.grid), float(rest), alone)
-        more = {"matrix": [matrix], "reference": left.sum(0).norm()[None] * right.sum(0).norm()}
-        return Found(layer_maps(batch, lines, matrix.marginals), value, more)
+        (u, shares_a, bias_a, first), (v, shares_b, bias_b, second) = (self._shares(batch, side) for side in (0, 1))
+        rows, columns, middle = joined(batch, torch.cat([shares_a, bias_a]), torch.cat([shares_b, bias_b]), u, v)
+        whole = PairMatrix(rows, columns, middle)
+        value, last = batch.closeness(u, v), (len(rows) - 1, len(columns) - 1)
+        alone = whole.column(last[1])[:-1], whole.row(last[0])[:-1]
+        inner = PairMatrix(rows[:-1], columns[:-1], middle, (first.parts.grid, second.parts.grid), alone=alone)
+        matrix = replace(inner, constant=float(value[0] - inner.value))
+        maps = layer_maps(batch, (first, second), matrix.marginals)
+        return Found(maps, value, {"matrix": [matrix], "reference": most(matrix)})
 
     def _shares(self, batch: PairBatch, side: int) -> tuple[Tensor, Tensor, Tensor, Line]:
         """The embedding (1, D), the places' shares in it (places, D), the bias's (1, D), and the layer's output."""
-        met: list[Tensor] = []
+        outputs: list[Tensor] = []
 
         def apart(output: Tensor) -> Tensor:
-            """The output as it is, none of it, and each place alone: all the encoder is asked, in one pass."""
-            met.append(output.detach())
-            if batch.sides[side].modality == "graph":
-                return output
-            parts = parts_of(output, None, self.layout)
-            every = torch.eye(parts.count, dtype=output.dtype, device=output.device)
-            return torch.cat([output, torch.zeros_like(output), parts.kept(every).flatten(0, 1) * output])
+            outputs.append(output.detach())
+            return _apart(output, self._parts(batch, side, output))
 
         with torch.no_grad():
-            rows = batch.tail_embedding(self.layer, side, apart).flatten(1)
-            line = layer_line(batch, self.layer, side, met[0], met[0], self.layout, None)
-            whole = rows[:1]
-            bias = rows[1:2] if len(rows) > 2 else line.encode(torch.zeros_like(met[0]))
-            shares = rows[2:] - bias
-        if len(rows) == 1 or not _adds_up(whole, shares, bias):  # graphs; maximum pooling, linear where it is
-            shares = jacobian(line.encode, met[0], met[0], line.parts)
+            try:
+                rows = batch.tail_embedding(self.layer, side, apart).flatten(1)
+            except (RuntimeError, ValueError):  # it reads the number of rows from its input
+                rows = torch.empty(0)
+            output = outputs[0] if outputs else recorded(batch, self.layer, False)[0][side]
+            line = layer_line(batch, self.layer, side, output, output, self._parts(batch, side, output))
+            if len(rows) != 2 + line.parts.count:  # the same, one by one: also for graphs
+                rows = torch.cat([line.encode(row) for row in (output, torch.zeros_like(output))])
+        whole, bias, shares = rows[:1], rows[1:2], rows[2:] - rows[1:2]
+        if not _adds_up(whole, shares, bias):  # maximum pooling is linear where it is
+            shares = jacobian(line.encode, output, output, line.parts)
         if not _adds_up(whole, shares, bias):
             raise ValueError(
                 f"what follows layer {', '.join(batch.layer_names(self.layer))} is not only pooling and linear: its "
@@ -98,8 +91,21 @@ class PairActivationDecomposition(PairAttribution):
             )
         return whole, shares, bias, line
 
+    def _parts(self, batch: PairBatch, side: int, output: Tensor) -> Parts:
+        return parts_of(output, None, channel_of(batch, side, output, self.layout))
+
+
+def _apart(output: Tensor, parts: Parts) -> Tensor:
+    """A layer's output as it is, none of it, and each place of it alone: all that the rest of the encoder is asked."""
+    if len(output) != 1:  # the nodes of a graph, of which there are no more in one graph
+        return output.clone()
+    every = torch.eye(parts.count, dtype=output.dtype, device=output.device)
+    return torch.cat([output, torch.zeros_like(output), parts.kept(every).flatten(0, 1) * output])
+
 
 def _adds_up(whole: Tensor, shares: Tensor, bias: Tensor) -> bool:
+    if not len(shares):
+        return False
     gap = (shares.sum(0) + bias - whole).abs().max()
     size = whole.abs().max() + bias.abs().max() + shares.abs().sum(0).max()
     return bool(gap <= 1e4 * torch.finfo(whole.dtype).eps * size)

@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from xsiamese.author import Found, Layer, Layout, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
+from xsiamese.author import Found, Layer, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
 from xsiamese_interactions.blackbox import BlackBoxEncoder
 from xsiamese_interactions.heads import product
 from xsiamese_interactions.items import Item, result
-from xsiamese_interactions.parts import Cells, parts_of
+from xsiamese_interactions.parts import Cells, Parts, channel_of, parts_of
 from xsiamese_interactions.paths import Line, matrix
 
+LayerPair = tuple[nn.Module, nn.Module]
 Form = Literal["path", "jacobian", "hessian"]
 
 
@@ -45,7 +46,7 @@ class PairInteraction(PairAttribution):
     )
     reference = ("moeller2023", "eberle2022", "shrikumar2017", "yang2023")
     result: ClassVar[type[MatrixExplanation]] = MatrixExplanation
-    modalities = frozenset({"image", "tabular", "graph", "series", "volume"})
+    modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
     known_parts = ("nodes",)
     differentiable = False
     linear = True
@@ -104,12 +105,16 @@ class PairLayerInteraction(PairInteraction):
     """
 
     name = "layer_interaction"
-    modalities = frozenset({"image", "graph"})
+    modalities = frozenset({"image", "series", "volume", "text", "graph"})
     needs_layer = True
 
     def _lines(self, batch: PairBatch, cells: Cells) -> tuple[Line, Line]:
-        ends, starts = recorded(batch, self.layer, False), recorded(batch, self.layer, True)
-        lines = [layer_line(batch, self.layer, side, starts[side], ends[side], self.layout, cells) for side in (0, 1)]
+        (ends, modules), (starts, _) = recorded(batch, self.layer, False), recorded(batch, self.layer, True)
+        lines = []
+        for side in (0, 1):
+            channel = channel_of(batch, side, ends[side], self.layout, modules[side])
+            parts = parts_of(ends[side], cells if ends[side].dim() == 4 else None, channel)
+            lines.append(layer_line(batch, self.layer, side, starts[side], ends[side], parts))
         return lines[0], lines[1]
 
     def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: PairMatrix, more: dict[str, Tensor]) -> Found:
@@ -126,24 +131,17 @@ def input_line(item: Item) -> Line:
     return Line(begun, item.baseline.clone(), item.tensor, item.parts)
 
 
-def layer_line(
-    batch: PairBatch, layer: Layer, side: int, start: Tensor, end: Tensor, layout: Layout, cells: Cells
-) -> Line:
+def layer_line(batch: PairBatch, layer: Layer, side: int, start: Tensor, end: Tensor, parts: Parts) -> Line:
     """The path of one side at the output of a layer."""
-    parts = parts_of(end, cells, layout, nodes=batch.sides[side].modality == "graph")
 
     def begun(tensor: Tensor, begin: Callable[[], None]) -> Tensor:
-        def put(_: Tensor) -> Tensor:
-            begin()
-            return tensor
-
-        return batch.tail_embedding(layer, side, put).flatten(1)
+        return batch.tail_embedding(layer, side, tensor.clone(), begin).flatten(1)
 
     return Line(begun, start, end, parts)
 
 
-def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[Tensor, Tensor]:
-    """The outputs of a layer for both items, or for their baselines.
+def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[tuple[Tensor, Tensor], LayerPair]:
+    """The outputs of a layer for both items, or for their baselines, and the layer's module on either side.
 
     Raises:
         ValueError: if several layers are meant.
@@ -154,14 +152,14 @@ def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[Tensor
     if len(recording.layers) != 1:
         raise ValueError(f"a pair matrix is of one layer, not of {len(recording.layers)}")
     first, second = recording.activations[0]
-    return first.detach(), second.detach()
+    return (first.detach(), second.detach()), recording.layers[0]
 
 
 def layer_maps(batch: PairBatch, lines: tuple[Line, Line], marginals: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Marginals as maps (1, 1, *grid), or (nodes, 1) for graphs; zeros for a side that is held."""
     maps = []
     for side, values in enumerate(marginals):
-        shown = values[:, None] if batch.sides[side].modality == "graph" else values[None, None]
+        shown = values[:, None] if batch.sides[side].kind == "graph" else values[None, None]
         maps.append(shown if side in batch.objective.moving else torch.zeros_like(shown))
     return maps[0], maps[1]
 

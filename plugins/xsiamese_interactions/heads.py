@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xsiamese.author import Bilinear, Comparison, Cosine, Dot, PairBatch, SiameseModel, SquaredEuclidean
+from xsiamese.author import Bilinear, Comparison, Cosine, Dot, PairBatch, PairMatrix, SiameseModel, SquaredEuclidean
 
 Features = Callable[[Tensor], Tensor]
 
@@ -60,6 +60,18 @@ def product(batch: PairBatch, u: Tensor, v: Tensor, *, detach_norms: bool = Fals
     return None
 
 
+def joined(batch: PairBatch, left: Tensor, right: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The factors of a pair matrix from shares of both embeddings, (rows, D) each, and what stands between them.
+
+    Where the comparison is a product of features, with the norms of a cosine as constants, that is nothing; else its
+    mixed second derivative at the pair.
+    """
+    head = product(batch, u, v, detach_norms=True)
+    if head is None:
+        return left, right, batch.mixed(u, v)[0]
+    return head.of_a(left), head.of_b(right), None
+
+
 def four_terms(batch: PairBatch, u: tuple[Tensor, Tensor], v: tuple[Tensor, Tensor], head: Product | None) -> Tensor:
     r"""What both sides give together, :math:`s(u, v) - s(u_0, v) - s(u, v_0) + s(u_0, v_0)`, with the same norms in all
     four.
@@ -83,11 +95,20 @@ def full_match(batch: PairBatch, u: tuple[Tensor, Tensor], v: tuple[Tensor, Tens
     The arguments are those of :func:`four_terms`.
     """
     if head is not None:
-        return ((head.of_a(u[0]) - head.of_a(u[1])).norm(dim=1) * (head.of_b(v[0]) - head.of_b(v[1])).norm(dim=1))[:1]
+        change: Tensor = head.of_a(u[0]) - head.of_a(u[1])
+        other: Tensor = head.of_b(v[0]) - head.of_b(v[1])
+        return (change.square().sum(1) * other.square().sum(1)).sqrt()[:1]
     if u[0].shape == v[0].shape:
         alone = four_terms(batch, u, u, None).abs() * four_terms(batch, v, v, None).abs()
         return alone.sqrt()[:1]
     return batch.closeness(u[0], v[0]).abs()[:1]
+
+
+def most(matrix: PairMatrix) -> Tensor:
+    """The most that a matrix of such factors could sum to, were its sides parallel, shape (1,)."""
+    if matrix.middle is not None:
+        return matrix.total.abs()[None]
+    return (matrix.left.sum(0).square().sum() * matrix.right.sum(0).square().sum()).sqrt()[None]
 
 
 def coupling(batch: PairBatch, u: Tensor, v: Tensor) -> Tensor:
@@ -123,7 +144,7 @@ def every_score(batch: PairBatch, u: Tensor, v: Tensor, head: Product | None, ro
     at_once = max(1, rows // len(v))
     parts = [
         batch.closeness(part.repeat_interleave(len(v), 0), v.repeat(len(part), *[1] * (v.dim() - 1)))
-        for part in u.split(at_once)
+        for part in torch.split(u, at_once)
     ]
     return torch.cat(parts).reshape(len(u), len(v))
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from xsiamese.author import Found, PairBatch, PairMatrix
-from xsiamese_interactions.parts import Cells, Parts, parts_of
+from xsiamese_interactions.parts import Cells, Parts, channel_of, parts_of
 
 ROOM = 2**22  # numbers of masked items in one pass, where the user gives no number of pairs
 
@@ -46,9 +46,9 @@ class Item:
                 f"{who} explains one tensor of each side, and {len(moving)} of {'ab'[side]} can move: "
                 "give the others inside the encoder, or as whole numbers"
             )
-        nodes = one.modality == "graph"
-        grid = None if nodes or one.leaves[moving[0]].dim() != 4 else cells
-        return cls(batch, side, moving[0], parts_of(one.leaves[moving[0]], grid, nodes=nodes))
+        tensor = one.leaves[moving[0]]
+        grid = cells if tensor.dim() == 4 else None
+        return cls(batch, side, moving[0], parts_of(tensor, grid, channel_of(batch, side, tensor)))
 
     @property
     def tensor(self) -> Tensor:
@@ -83,7 +83,7 @@ class Item:
 
     def embed_masked(self, keep: Tensor, fill: Tensor, desc: str = "") -> Tensor:
         """The embeddings of the item under each mask, (masks, D)."""
-        chunks: Iterable[Tensor] = keep.split(self.at_once)
+        chunks: Iterable[Tensor] = torch.split(keep, self.at_once)
         if self.batch.show_progress:
             chunks = tqdm(chunks, desc=f"{desc} of {'ab'[self.side]}", total=-(-len(keep) // self.at_once))
         with torch.no_grad():

@@ -31,14 +31,14 @@ def of_both(
             f"{passes} passes: confirm them by max_passes={passes}, or take fewer masks="
         )
     a, b = (item.masked(one.keep, fill) for item, one, fill in zip(items, masks, fills, strict=True))
-    lines = [_line(batch.one_sided("both"), items, row, b) for row in a.split(len(items[0].tensor))]
+    lines = [_line(batch.one_sided("both"), items, row, b) for row in torch.split(a, len(items[0].tensor))]
     return of_scores(torch.stack(lines), fits, (items[0].parts.grid, items[1].parts.grid))
 
 
 def _line(both: PairBatch, items: tuple[Item, Item], of_a: Tensor, of_b: Tensor) -> Tensor:
     """The closeness of one masked a with every masked b, (masks of b,)."""
     rows, found = len(items[1].tensor), []
-    for some in of_b.split(rows * items[1].at_once):
+    for some in torch.split(of_b, rows * items[1].at_once):
         copies = len(some) // rows
         repeated = of_a.repeat(copies, *[1] * (of_a.dim() - 1))
         leaves = (*items[0].leaves(repeated, copies), *items[1].leaves(some, copies))

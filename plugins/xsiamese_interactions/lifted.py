@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix, explainers
 from xsiamese_interactions.items import Item
 from xsiamese_interactions.masks import Filling, Regression, draw, generator_of
-from xsiamese_interactions.parts import Cells, parts_of
+from xsiamese_interactions.parts import Cells, channel_of, parts_of
 from xsiamese_interactions.regression import fills_of, grid_of
 
 
@@ -36,7 +36,7 @@ class Lift(PairAttribution):
 
     name = "lift"
     formula = r"L = (Z_c'^+\, a(x, y_{T'}))^\top"
-    reference = ("baniecki2026",)
+    reference = ("joukovsky2023",)
     result: ClassVar[type[MatrixExplanation]] = MatrixExplanation
     differentiable = False
     stochastic = True
@@ -58,7 +58,7 @@ class Lift(PairAttribution):
         cells: Cells = None,
         p: float = 0.5,
         filling: Filling | None = None,
-        **options: Any,
+        explainer_options: Mapping[str, Any] | None = None,
     ) -> Found:
         """The matrix.
 
@@ -68,26 +68,26 @@ class Lift(PairAttribution):
             cells: the grid of an image by which b is masked; None takes 7 x 7, or every pixel of smaller ones.
             p: how often a part of b stays.
             filling: what shows where a part is masked, as for :class:`PairMaskRegression`.
-            **options: those of the explainer.
+            explainer_options: those of the explainer.
         """
         who = type(self).__name__
         first, second = (Item.of(batch, side, grid_of(batch, side, cells), who) for side in (0, 1))
         fill = fills_of((first, second), filling)[1]
         drawn = draw(second.parts.count, masks, p, second.tensor, generator_of(second.tensor, batch.seed))
         fit = Regression.of(drawn)
-        maps = self._maps_of_a(batch, first, second, second.masked(drawn.keep, fill), options)
-        parts = parts_of(maps[:1], None, self.layout)
+        maps = self._maps_of_a(batch, first, second, second.masked(drawn.keep, fill), explainer_options or {})
+        parts = parts_of(maps[:1], None, channel_of(batch, 0, maps[:1], self.layout))
         slopes = fit.slopes(parts.summed(maps))
         matrix = PairMatrix.of(slopes.T, places=(parts.grid, second.parts.grid))
         spread = parts.spread(matrix.marginals[0]), second.parts.spread(matrix.marginals[1])
         return Found(spread, None, {"matrix": [matrix]})
 
     def _maps_of_a(
-        self, batch: PairBatch, first: Item, second: Item, masked: Tensor, options: dict[str, Any]
+        self, batch: PairBatch, first: Item, second: Item, masked: Tensor, options: Mapping[str, Any]
     ) -> Tensor:
         """The explainer's map of a for each masked b, (masks, ...)."""
         found = []
-        for some in masked.split(first.at_once):
+        for some in torch.split(masked, first.at_once):
             copies = len(some)
             sides = [
                 batch.a.rebuild(first.leaves(first.tensor.repeat(copies, *[1] * (first.tensor.dim() - 1)), copies)),
@@ -99,11 +99,3 @@ class Lift(PairAttribution):
                 raise ValueError(f"{type(inner).__name__} gives several maps of a: lift one with a single layer")
             found.append(maps[0])
         return torch.cat(found)
-
-    @classmethod
-    def options(cls) -> dict[str, Any]:
-        from inspect import Parameter
-
-        own = PairAttribution.options.__func__  # type: ignore[attr-defined]  # wrappers of explainers would ask in a circle
-        inner = {name for other in explainers().values() for name in own(other)}
-        return {**{name: Parameter(name, Parameter.KEYWORD_ONLY) for name in inner}, **super().options()}

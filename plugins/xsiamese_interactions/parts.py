@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from xsiamese.author import ChannelsLast, Layout, Tokens
+from xsiamese.author import ChannelsLast, Layout, PairBatch, Tokens
 
 Cells = tuple[int, ...] | None
 
@@ -49,33 +49,39 @@ class Parts:
         return (values.flatten() / size)[number]
 
 
-def parts_of(tensor: Tensor, cells: Cells = None, layout: Layout = None, *, nodes: bool = False) -> Parts:
-    """The parts of a tensor of one item, dimension 0 being the pair, or the node of a graph.
+def parts_of(tensor: Tensor, cells: Cells = None, channel: int | None = 1) -> Parts:
+    """The parts of a tensor of one item, dimension 0 being the pair; or of a graph, whose nodes are its rows.
 
     Args:
         tensor: (1, channels, *grid), (1, tokens, channels), (1, features), or (nodes, features).
         cells: a coarser grid for images; None takes every place.
-        layout: where the channels are.
-        nodes: whether the rows are nodes.
+        channel: the dimension whose numbers belong to one part; None makes every feature one, and 0 every row.
 
     Raises:
         ValueError: if the cells are finer than the places, or no grid.
     """
     shape, device = tensor.shape, tensor.device
-    if nodes:
-        places, along = shape[:1], (0,)
-    elif isinstance(layout, Tokens) or (layout is None and tensor.dim() == 3):
-        places, along = shape[1:2], (1,)
-    elif isinstance(layout, ChannelsLast):
-        places, along = shape[1:-1], tuple(range(1, tensor.dim() - 1))
-    else:
-        places, along = (shape[1:], (1,)) if tensor.dim() == 2 else (shape[2:], tuple(range(2, tensor.dim())))
-    grid = tuple(places) if cells is None else tuple(cells)
+    along = (0,) if channel == 0 else tuple(i for i in range(1, tensor.dim()) if i != channel)
+    places = tuple(shape[i] for i in along)
+    grid = places if cells is None else tuple(cells)
     if len(grid) != len(places) or any(not 0 < new <= old for new, old in zip(grid, places, strict=False)):
-        raise ValueError(f"cells={cells}: a grid no finer than {tuple(places)} is needed for {tuple(shape)}")
+        raise ValueError(f"cells={cells}: a grid no finer than {places} is needed for {tuple(shape)}")
     number = torch.zeros((), dtype=torch.long, device=device)
     for new, old in zip(grid, places, strict=True):
         # place i of `old` is in cell i * new // old of `new`: cells differ in size by one at the most
         number = number[..., None] * new + torch.arange(old, device=device) * new // old
     broadcast = [shape[i] if i in along else 1 for i in range(tensor.dim())]
     return Parts(number.reshape(broadcast), grid, shape)
+
+
+def channel_of(
+    batch: PairBatch, side: int, tensor: Tensor, layout: Layout = None, module: nn.Module | None = None
+) -> int | None:
+    """Which dimension of one side's tensor holds what belongs to one part, as :func:`parts_of` takes it."""
+    if batch.sides[side].kind == "graph":
+        return 0
+    if tensor.dim() == 2:
+        return None
+    if layout is not None:
+        return {Tokens: 2, ChannelsLast: tensor.dim() - 1}[type(layout)]
+    return batch.places(side, tensor, module).channel

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix, SiameseModel
-from xsiamese_interactions.heads import full_match, product
+from xsiamese_interactions.heads import full_match, most, product
 from xsiamese_interactions.items import Item, result
 from xsiamese_interactions.joint import of_both
 from xsiamese_interactions.masks import Filling, filled, generator_of
@@ -50,9 +50,9 @@ class PairMaskRegression(PairAttribution):
 
     name = "mask_regression"
     formula = r"A = (Z_c^+ U)(Z_c'^+ V)^\top"
-    reference = ("joukovsky2023", "baniecki2025", "tsai2023")
+    reference = ("joukovsky2023", "baniecki2025", "grabisch1999", "tsai2023")
     result: ClassVar[type[MatrixExplanation]] = MatrixExplanation
-    modalities = frozenset({"image", "tabular", "graph", "series", "volume", "text"})
+    modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
     known_parts = ("nodes",)
     uses_gradients = False
     stochastic = True
@@ -133,9 +133,8 @@ def _reference(batch: PairBatch, items: tuple[Item, Item], fills: list[Tensor], 
     """The value of a full match: the most that such factors could give, or what both items give with themselves."""
     with torch.no_grad():
         u, v = ((item.embed(item.tensor), item.embed(fill)) for item, fill in zip(items, fills, strict=True))
-        head = product(batch, u[0], v[0])
-        if head is not None:
-            return matrix.left.sum(0).norm()[None] * matrix.right.sum(0).norm()
+        if product(batch, u[0], v[0]) is not None:
+            return most(matrix)
         return torch.maximum(full_match(batch, u, v, None), matrix.total.abs()[None])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -12,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 
 from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
 from xsiamese_interactions.gradients import refuse_black_box
-from xsiamese_interactions.heads import product
+from xsiamese_interactions.heads import joined, most
 from xsiamese_interactions.items import Item, result
 from xsiamese_interactions.parts import Cells
 from xsiamese_interactions.tangents import jacobian
@@ -94,19 +95,10 @@ class PairBiLRP(PairAttribution):
             batch: the pair.
             gamma: how much positive weights are favoured, one for all or one for each linear layer in order.
             cells: a coarser grid of parts for images, as (28, 28).
-
-        Raises:
-            ValueError: if the comparison is no product of the embeddings.
         """
         refuse_black_box(batch, type(self).__name__)
         items = Item.of(batch, 0, cells, type(self).__name__), Item.of(batch, 1, cells, type(self).__name__)
         u, v = (item.embed(item.tensor) for item in items)
-        head = product(batch, u, v, detach_norms=True)
-        if head is None:
-            raise ValueError(
-                f"{type(self).__name__} needs a comparison that is a product of the embeddings (dot, cosine, squared "
-                "Euclidean, bilinear): use PairInteraction"
-            )
 
         def relevances(item: Item) -> Tensor:
             def bent(tensor: Tensor) -> Tensor:
@@ -115,8 +107,7 @@ class PairBiLRP(PairAttribution):
 
             return jacobian(bent, item.tensor, item.tensor, item.parts)
 
-        left, right = head.of_a(relevances(items[0])), head.of_b(relevances(items[1]))
-        rest = float(batch.closeness(u, v)[0] - left.sum(0) @ right.sum(0))
-        reference = left.sum(0).norm()[None] * right.sum(0).norm()
-        places = items[0].parts.grid, items[1].parts.grid
-        return result(items, PairMatrix(left, right, None, places, rest), reference=reference)
+        left, right, middle = joined(batch, relevances(items[0]), relevances(items[1]), u, v)
+        inner = PairMatrix(left, right, middle, (items[0].parts.grid, items[1].parts.grid))
+        matrix = replace(inner, constant=float(batch.closeness(u, v)[0] - inner.total))
+        return result(items, matrix, reference=most(matrix))

@@ -59,8 +59,12 @@ class Secants(TorchFunctionMode):
         self.segment = slice(None)
 
     def begin(self) -> None:
-        """Listens from here to the end of the pass."""
+        """Listens from here to the end of the pass; a pass that was broken off is forgotten."""
         self.on = True
+        if self.next is None:
+            self.kept.clear()
+        else:
+            self.next = 0
 
     def replay(self, segment: slice) -> None:
         """Uses the secants of some segments in the next pass."""

@@ -80,14 +80,14 @@ def _by_parts(encode: Encode, point: Tensor, direction: Tensor, parts: Parts, ch
 
 
 def _by_dimensions(encode: Encode, point: Tensor, direction: Tensor, parts: Parts, chunk: int) -> Tensor:
-    embedding, pull = vjp(encode, point)
+    embedding, pull, *_ = vjp(encode, point)
     every = torch.eye(embedding.numel(), dtype=embedding.dtype, device=point.device)
 
     def slopes(rows: Tensor) -> Tensor:
         found = vmap(lambda one: pull(one.reshape(embedding.shape))[0])(rows)
         return parts.summed(found * direction)
 
-    return torch.cat([slopes(rows) for rows in every.split(chunk)]).T.detach()
+    return torch.cat([slopes(rows) for rows in torch.split(every, chunk)]).T.detach()
 
 
 def _one_by_one(encode: Encode, point: Tensor, direction: Tensor, parts: Parts) -> Tensor:

@@ -54,10 +54,10 @@ class Picture:
             number = (
                 number[..., None] * new + torch.arange(old) * new // old
             )  # the cell of each pixel, as it was masked
-        shown = values.flatten()[number.long()]
-        strength = (shown.abs() / scale.limit).clamp(0, 1).sqrt().numpy()
+        cells = values.flatten()[number.long()]
+        strength = (cells.abs() / scale.limit).clamp(0, 1).sqrt().numpy()
         axes.imshow(
-            shown.numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, alpha=0.92 * strength, extent=extent
+            cells.numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, alpha=0.92 * strength, extent=extent
         )
 
     def mark(self, axes: Axes, place: Place, colour: Any, number: int) -> tuple[float, float]:
@@ -93,9 +93,10 @@ class Nodes:
         for i, j in self.ends.tolist():
             axes.plot(*self.spots[[i, j]].T.numpy(), color=PALE, linewidth=1.1, zorder=1)
         colours = ["white"] * len(self.spots) if values is None else scale.colours(values)
-        axes.scatter(*self.spots.T.numpy(), s=150, c=colours, edgecolors=INK, linewidths=0.8, zorder=2)
+        x, y = self.spots.T.numpy()
+        axes.scatter(x, y, s=150, c=colours, edgecolors=INK, linewidths=0.8, zorder=2)
         for spot, name in zip(self.spots.tolist(), self.names, strict=True):
-            axes.text(*spot, name, fontsize=7, ha="center", va="center", color=INK, zorder=3)
+            axes.text(spot[0], spot[1], name, fontsize=7, ha="center", va="center", color=INK, zorder=3)
 
     def mark(self, axes: Axes, place: Place, colour: Any, number: int) -> tuple[float, float]:
         x, y = self.spots[place[0]].tolist()
@@ -147,7 +148,8 @@ class Names:
 def label(axes: Axes, at: tuple[float, float], number: int, colour: Any) -> None:
     """The number of a match."""
     axes.text(
-        *at,
+        at[0],
+        at[1],
         str(number),
         fontsize=7.5,
         ha="center",
