@@ -61,7 +61,7 @@ class PairActivationDecomposition(PairAttribution):
         alone = whole.column(last[1])[:-1], whole.row(last[0])[:-1]
         inner = PairMatrix(rows[:-1], columns[:-1], middle, (first.parts.grid, second.parts.grid), alone=alone)
         matrix = replace(inner, constant=float(value[0] - inner.value))
-        maps = layer_maps(batch, (first, second), matrix.marginals)
+        maps = layer_maps(batch, (first, second), matrix.marginals, self.layout)
         return Found(maps, value, {"matrix": [matrix], "reference": most(matrix)})
 
     def _shares(self, batch: PairBatch, side: int) -> tuple[Tensor, Tensor, Tensor, Line]:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from xsiamese.author import Found, Layer, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
+from xsiamese.author import Found, Layer, MatrixExplanation, PairAttribution, PairBatch, PairMatrix, SideLayout
 from xsiamese_interactions.blackbox import BlackBoxEncoder
 from xsiamese_interactions.heads import product
 from xsiamese_interactions.items import Item, result
@@ -118,7 +118,7 @@ class PairLayerInteraction(PairInteraction):
         return lines[0], lines[1]
 
     def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: PairMatrix, more: dict[str, Tensor]) -> Found:
-        return Found(layer_maps(batch, lines, found.marginals), None, {"matrix": [found], **more})
+        return Found(layer_maps(batch, lines, found.marginals, self.layout), None, {"matrix": [found], **more})
 
 
 def input_line(item: Item) -> Line:
@@ -155,12 +155,19 @@ def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[tuple[
     return (first.detach(), second.detach()), recording.layers[0]
 
 
-def layer_maps(batch: PairBatch, lines: tuple[Line, Line], marginals: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def layer_maps(
+    batch: PairBatch, lines: tuple[Line, Line], marginals: tuple[Tensor, Tensor], layout: SideLayout
+) -> tuple[Tensor, Tensor]:
     """Marginals as maps (1, 1, *grid), or (nodes, 1) for graphs; zeros for a side that is held."""
     maps = []
     for side, values in enumerate(marginals):
-        shown = values[:, None] if batch.sides[side].kind == "graph" else values[None, None]
-        maps.append(shown if side in batch.objective.moving else torch.zeros_like(shown))
+        output, number = lines[side].end, lines[side].parts.number
+        # one channel, in which every place has the value of its part, shared out over the places of the part
+        size = torch.bincount(number.flatten(), minlength=values.numel())
+        shown = (values.flatten() / size)[number]
+        places = batch.places(side, output, None, layout)
+        found = shown if batch.sides[side].kind == "graph" else places.first(shown)
+        maps.append(found if side in batch.objective.moving else torch.zeros_like(found))
     return maps[0], maps[1]
 
 

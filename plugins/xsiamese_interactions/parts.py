@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xsiamese.author import ChannelsLast, Layout, PairBatch, Tokens
+from xsiamese.author import PairBatch, SideLayout
 
 Cells = tuple[int, ...] | None
 
@@ -75,13 +75,9 @@ def parts_of(tensor: Tensor, cells: Cells = None, channel: int | None = 1) -> Pa
 
 
 def channel_of(
-    batch: PairBatch, side: int, tensor: Tensor, layout: Layout = None, module: nn.Module | None = None
+    batch: PairBatch, side: int, tensor: Tensor, layout: SideLayout = None, module: nn.Module | None = None
 ) -> int | None:
     """Which dimension of one side's tensor holds what belongs to one part, as :func:`parts_of` takes it."""
     if batch.sides[side].kind == "graph":
         return 0
-    if tensor.dim() == 2:
-        return None
-    if layout is not None:
-        return {Tokens: 2, ChannelsLast: tensor.dim() - 1}[type(layout)]
-    return batch.places(side, tensor, module).channel
+    return None if tensor.dim() == 2 else batch.places(side, tensor, module, layout).channel
