@@ -22,6 +22,7 @@ from xsiamese.pairs.calibration import Calibration as Calibration
 from xsiamese.pairs.calibration import calibrate as calibrate
 from xsiamese.result.explanation import PairExplanation as PairExplanation
 from xsiamese.result.explanation import load as load
+from xsiamese.result.matrices import MatrixExplanation as MatrixExplanation
 from xsiamese.result.matrix import Match as Match
 from xsiamese.result.matrix import PairMatrix as PairMatrix
 from xsiamese_captum.gradients import PairDeconvolution as PairDeconvolution
@@ -78,6 +79,13 @@ from xsiamese_graph.leave_one_out import fingerprint_atoms as fingerprint_atoms
 from xsiamese_graph.leave_one_out import leave_one_out as leave_one_out
 from xsiamese_graph.mask import PairGNNExplainer as PairGNNExplainer
 from xsiamese_graph.occlusion import PairGraphOcclusion as PairGraphOcclusion
+from xsiamese_interactions.blackbox import BlackBoxEncoder as BlackBoxEncoder
+from xsiamese_interactions.decomposition import PairActivationDecomposition as PairActivationDecomposition
+from xsiamese_interactions.gradients import PairInteraction as PairInteraction
+from xsiamese_interactions.gradients import PairLayerInteraction as PairLayerInteraction
+from xsiamese_interactions.lifted import Lift as Lift
+from xsiamese_interactions.regression import PairMaskRegression as PairMaskRegression
+from xsiamese_interactions.relevance import PairBiLRP as PairBiLRP
 from xsiamese_invariance.descent import Descent as Descent
 from xsiamese_invariance.diagnostics import Convergence as Convergence
 from xsiamese_invariance.explainer import RobustPairExplainer as RobustPairExplainer
@@ -91,6 +99,7 @@ from xsiamese_invariance.units import grid_units as grid_units
 from xsiamese_invariance.units import region_units as region_units
 
 __all__ = [
+    "BlackBoxEncoder",
     "Branch",
     "Calibration",
     "ChannelsFirst",
@@ -106,10 +115,14 @@ __all__ = [
     "Found",
     "Invariance",
     "InvarianceLearner",
+    "Lift",
     "Match",
+    "MatrixExplanation",
     "PairAblationCAM",
+    "PairActivationDecomposition",
     "PairAttribution",
     "PairBatch",
+    "PairBiLRP",
     "PairCounterfactual",
     "PairCounterfactualMaps",
     "PairDeconvolution",
@@ -130,6 +143,7 @@ __all__ = [
     "PairHiResCAM",
     "PairInputXGradient",
     "PairIntegratedGradients",
+    "PairInteraction",
     "PairInternalInfluence",
     "PairKernelShap",
     "PairLRP",
@@ -144,9 +158,11 @@ __all__ = [
     "PairLayerGradientShap",
     "PairLayerGradientXActivation",
     "PairLayerIntegratedGradients",
+    "PairLayerInteraction",
     "PairLayerLRP",
     "PairLeaveOneOut",
     "PairLime",
+    "PairMaskRegression",
     "PairMatrix",
     "PairMinimalMask",
     "PairModel",
