@@ -61,6 +61,7 @@ class PairLayerConductance(_Layered):
 
     linear = True
     name, algorithm = "layer_conductance", captum.LayerConductance
+    moves_inputs = True
     formula = r"\sum_i (x_i - x_{0,i}) \int_0^1 \frac{\partial s}{\partial A} \frac{\partial A}{\partial x_i}\, dt"
     reference = ("dhamdhere2019",)
     apart = True
@@ -72,6 +73,7 @@ class PairInternalInfluence(_Layered):
 
     linear = True
     name, algorithm = "internal_influence", captum.InternalInfluence
+    moves_inputs = True
     formula = r"\int_0^1 \partial s / \partial A \,(x_0 + t (x - x_0))\, dt"
     reference = ("leino2018",)
     apart = True
@@ -104,6 +106,7 @@ class PairLayerGradientShap(_Layered):
     """Expected gradients of a layer, with baselines drawn from samples."""
 
     name, algorithm = "layer_gradient_shap", captum.LayerGradientShap
+    moves_inputs = True
     formula = r"\mathbb{E}_{x_0, t}\,[(A - A_0) \odot \partial s / \partial A]"
     reference = ("lundberg2017",)
     apart = True

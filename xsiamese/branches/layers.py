@@ -76,6 +76,12 @@ def default_layers(
         roots = [model.encoders[side]] if isinstance(model, SiameseModel) else survey.serving(model, side)
         one = None if image is None else last_cells(survey, roots, image, mark)
         module = one.module if one else survey.word_embedding(roots, side) or survey.last_spread(roots, side)
+        if module is None and survey.value is not None and not survey.value.requires_grad and any(survey.leaves):
+            raise ValueError(
+                "the score carries no gradient, so the layer to explain on cannot be found: the graph is cut in the "
+                "forward pass (no_grad, detach, numpy, whole numbers or a quantised layer); give layer= to a method "
+                "that needs none, such as PairAblationCAM, or use PairFeatureAblation or PairOcclusion"
+            )
         if module is None:
             raise ValueError(
                 "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens"

@@ -123,8 +123,9 @@ def layouts(shape: Sequence[int], image: Grid, grids: Collection[Grid] = ()) -> 
     if len(shape) == 3:
         if (cut := _patches(shape[1], image, grids)) is not None:
             found.append(Tokens(*cut))
-        if (cut := _patches(shape[2], image, grids, most=0)) is not None:
-            found.append(PatchesLast(cut[0]))
+        last = _patches(shape[2], image, grids, most=0)
+        if last is not None and shape[1] > 1 and last[0][0] * 4 <= image[0]:  # as many channels as that are none
+            found.append(PatchesLast(last[0]))
     return found
 
 

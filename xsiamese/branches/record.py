@@ -150,6 +150,11 @@ def record(
         tensor = first_tensor(output)
         if tensor is None:
             return output
+        if torch._C._current_graph_task_id() >= 0:
+            raise ValueError(
+                "the model checkpoints its activations: a layer is called again in the backward pass; switch it off "
+                "to explain on it, or choose a layer outside of the checkpoint"
+            )
         if detach and not tensor.requires_grad and tensor.is_floating_point():
             tensor = tensor.detach().requires_grad_()
         recording.calls[module].append(tensor)

@@ -18,6 +18,20 @@ from torch import Tensor, nn
 from xsiamese.branches.record import LayerPair, first_tensor, with_first_tensor
 
 
+def refuse_backward() -> None:
+    """Refuses a call of a shared module that is made in a backward pass: whose it is cannot be told any more.
+
+    Raises:
+        ValueError: with what to switch off.
+    """
+    if torch._C._current_graph_task_id() >= 0:
+        raise ValueError(
+            "the model checkpoints its activations: a shared module is called again in the backward pass, and for "
+            "which side cannot be told; switch it off to explain (gradient_checkpointing_disable(), "
+            "use_checkpoint=False, or without torch.utils.checkpoint), or use a method of the inputs"
+        )
+
+
 class Branches(nn.Module):
     """Sends the i-th call of a forward pass to its own view of a shared module, or the halves of a stacked batch to two
     views.
@@ -32,6 +46,7 @@ class Branches(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if self.stacked:
             return _join([view(*_part(args, i), **_part(kwargs, i)) for i, view in enumerate(self.views)])
+        refuse_backward()
         view = self.views[self.calls % len(self.views)]
         self.calls += 1
         return view(*args, **kwargs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -41,9 +41,9 @@ def warn_identical(batch: PairBatch) -> None:
         )
 
 
-def check_map(value: Any, name: str, who: str, may_be_zero: bool = False) -> None:
-    """Warns of maps that are not finite, and of zeros, unless the method says itself why a side has none (a search that
-    edits the other side only).
+def check_map(value: Any, name: str, who: str, why: Callable[[], str] | None) -> None:
+    """Warns of a map that is not finite, or zero; ``why`` says for what reason, and is None where the method says
+    itself why a side has none (a search that edits the other side only).
     """
     tensors = [value] if isinstance(value, Tensor) else list(value)
     if not all(bool(torch.isfinite(t.detach()).all()) for t in tensors):
@@ -51,8 +51,8 @@ def check_map(value: Any, name: str, who: str, may_be_zero: bool = False) -> Non
             f"{who} gave NaN or infinite values for input {name}: the model's gradients are not finite at this pair",
             stacklevel=4,
         )
-    elif not may_be_zero and not any(bool(t.detach().any()) for t in tensors):
-        warnings.warn(f"input {name} has no effect on the value explained: its map is zero", stacklevel=4)
+    elif why is not None and not any(bool(t.detach().any()) for t in tensors):
+        warnings.warn(why(), stacklevel=4)
 
 
 def detached(value: Any) -> Any:

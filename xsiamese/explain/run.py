@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from xsiamese.explain.maps import Maps, check_map, in_dtype
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.side import SIDES
 from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.silence import why_zero
 from xsiamese.pairs.witness import Witness
 
 Compute = Callable[[PairBatch], Maps | Found]
@@ -54,7 +56,9 @@ def _part(part: PairBatch, compute: Compute, traits: Traits, name: str) -> Found
     if maps is not None:
         maps = in_dtype(maps[0], part.a.leaves[0].dtype), in_dtype(maps[1], part.b.leaves[0].dtype)
         for side in watched.objective.moving:
-            check_map(maps[side], "ab"[side], name, may_be_zero=found.value is None and bool(found.columns))
+            reason = partial(why_zero, part, side, gradients=traits.uses_gradients, layered=traits.needs_layer)
+            says_itself = found.value is None and bool(found.columns)
+            check_map(maps[side], "ab"[side], name, None if says_itself else reason)
     seen = watched.witness
     value = found.value if found.value is not None else None if seen is None else seen.value
     if value is None and traits.removes:

@@ -166,7 +166,7 @@ class Side(ABC):
 def row_sums(value: Any) -> Tensor:
     """The sum of each row of one or several tensors."""
     if isinstance(value, Tensor):
-        return value.detach().flatten(1).sum(1)
+        return value.detach().reshape(len(value), -1).sum(1)
     return torch.stack([row_sums(v) for v in value]).sum(0)
 
 

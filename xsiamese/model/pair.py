@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from xsiamese.model.called import shown
 from xsiamese.model.comparison import Comparison, Function, comparison
 from xsiamese.model.decision import Decision, Score, toward_closer
 from xsiamese.model.embedding import Embedding, embedding_of
@@ -176,7 +177,7 @@ class TwoInputModel(PairModel):
         call: str | tuple[str, str] | Callable[[Any, Any], Any] | None = None,
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model = shown(model)
         self.comparison = None if comparison is None else _comparison(comparison, higher_is_closer)
         self.higher_is_closer = (
             closer(model, higher_is_closer) if self.comparison is None else self.comparison.higher_is_closer
@@ -202,15 +203,18 @@ class TwoInputModel(PairModel):
         return named
 
     def _call(self, a: Any, b: Any, *extra: Any) -> Any:
+        named: dict[str, Any] = {}
+        if extra and isinstance(extra[0], Mapping):  # arguments by name
+            named, extra = dict(extra[0]), extra[1:]
         if self.call == "two":
-            return self.model(a, b, *extra)
+            return self.model(a, b, *extra, **named)
         if self.call == "tuple":
-            return self.model((a, b), *extra)
+            return self.model((a, b), *extra, **named)
         if callable(self.call):
-            return self.model(self.call(a, b), *extra)
+            return self.model(self.call(a, b), *extra, **named)
         if isinstance(self.call, str):
             raise ValueError(f"call={self.call!r}: 'two', 'tuple' or the two keys of a dictionary are needed")
-        return self.model({self.call[0]: a, self.call[1]: b}, *extra)
+        return self.model({self.call[0]: a, self.call[1]: b}, *extra, **named)
 
 
 def pair_model(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Self, cast
 
 import torch
@@ -23,6 +24,7 @@ from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.pairs import embedding
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
+from xsiamese.pairs.refused import refuse_scripted
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan, find_plan
 
@@ -225,6 +227,7 @@ class PairBatch(Pairs):
             ports: whether a layer that returns more than a tensor is stood for by a module that returns its first.
         """
         self._check_modules()
+        refuse_scripted(self.model)
         if self.split_.stacked:
             apart = self.laid_out(Split(self.split_.pairs))
             return apart.untied(layer, layered=layered, unique=unique, tie=tie, ports=ports)
@@ -248,6 +251,7 @@ class PairBatch(Pairs):
                 )
             pairs.append(with_ports(views.model, found, outputs) if ports else found)
         if unique:
+            self._refuse_views(views.model)
             untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
         return views.model, pairs
 
@@ -279,6 +283,31 @@ class PairBatch(Pairs):
                 "this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, "
                 "or use SiameseModel"
             )
+
+    def _refuse_views(self, views: Objective) -> None:
+        """Refuses a module that gets several views of a side in one call, views first and pairs second: hooks that put
+        inputs before baselines would take the rows of one view for those of another.
+        """
+        if self.a.ragged or self.b.ragged:
+            return
+        one = next(replace(self, plans={}, witness=None).split(1))
+        starts = [m if s.shape != m.shape else s for s, m in zip(one.moved_baselines, one.moved, strict=True)]
+        both = [torch.cat(rows) for rows in zip(one.moved, starts, strict=True)]
+        repeated = one._repeated(2)
+        runs = [
+            outputs_of(views, partial(views, *moved, *arguments))
+            for moved, arguments in ((one.moved, one.arguments), (starts, one.arguments), (both, repeated))
+        ]
+        for name, module in views.named_modules():
+            for x, start, two in zip(*(run.get(module, ()) for run in runs), strict=False):
+                if any(module.children()) or not isinstance(two, Tensor) or not two.dim():
+                    continue
+                expected = torch.cat([x, start])
+                if two.shape == expected.shape and not torch.allclose(two, expected, rtol=1e-3, atol=1e-5):
+                    raise ValueError(
+                        f"{name.removeprefix('model.')} gets several views of a side in one call, so that which row "
+                        "is whose cannot be told by this method: call it once for each view"
+                    )
 
     def _checked_calls(self, views: Objective, layers: LayerPair, name: str) -> dict[nn.Module, list[Any]]:
         """What every module returns on one pair; refuses a layer that a branch calls never or more than once, before

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
 from xsiamese.model.pair import PairModel, SiameseModel
+from xsiamese.pairs.refused import misfit
 from xsiamese.pairs.split import WHOLE, Split
 from xsiamese.pairs.witness import Witness
 
@@ -114,10 +115,10 @@ class Objective(nn.Module):
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError, IndexError) as error:
-            raise ValueError(
-                "the model refused its inputs; bring them to the shape that its first layer takes "
-                f"({self.described}): {error}"
-            ) from error
+            if (said := misfit(error, self.model, self.described)) is None:
+                error.add_note(f"raised inside the model, on the pair {self.described}")
+                raise
+            raise ValueError(said) from error
 
     def _leaves(self, leaves: dict[int, Any], side: int) -> list[Tensor]:
         return [

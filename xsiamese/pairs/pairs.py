@@ -292,12 +292,16 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 
 def _repeat(value: Any, copies: int) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _repeat(one, copies) if _shape(one)[1:] else one for key, one in value.items()}
     if not isinstance(value, Tensor) or not value.dim():
         return value
     return value.expand(copies, *value.shape[1:]) if len(value) == 1 else value.repeat(copies, *[1] * (value.dim() - 1))
 
 
 def _rows(value: Any, which: Tensor, pairs: int) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rows(one, which, pairs) for key, one in value.items()}
     if isinstance(value, list):
         return [value[i] for i in which.tolist()]
     return (

@@ -17,6 +17,7 @@ from xsiamese.branches.record import LayerPair
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.pairs import Pairs
+from xsiamese.pairs.refused import refuse_scripted
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def find_plan(batch: Pairs, layer: Layer, layered: bool = True) -> Plan:
         batch.pairs > 1,
     )  # a single pair does not tell an order
     if key not in plans:
+        if layered:
+            refuse_scripted(batch.model)
         layers, names = find_layers(batch.model, layer) if layered and layer is not None else ([], [])
         known = isinstance(batch.model, SiameseModel) and (layer is not None or not layered)
         plans[key] = (

@@ -1,0 +1,178 @@
+"""Zero maps are explained: no gradient, an unused output, a flat score and no effect are four different sentences."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from tests import problems
+from xsiamese import (
+    PairAblationCAM,
+    PairDeepLift,
+    PairFeatureAblation,
+    PairGradCAM,
+    PairIntegratedGradients,
+    PairLayerConductance,
+    PairLayerGradientXActivation,
+    PairSaliency,
+    SiameseModel,
+)
+
+
+class Cut(nn.Module):
+    """An encoder whose graph is cut in its forward pass."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.inner, self.how = problems.conv_encoder(), how
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.how == "no_grad":
+            with torch.no_grad():
+                return self.inner(x)  # type: ignore[no-any-return]
+        return torch.from_numpy(self.inner(x).detach().numpy()).clone()
+
+
+@pytest.mark.parametrize("how", ["no_grad", "numpy"])
+@pytest.mark.parametrize("cls", [PairSaliency, PairIntegratedGradients, PairGradCAM])
+def test_a_score_without_a_gradient_is_an_error_that_says_so(cls: Any, how: str) -> None:
+    with pytest.raises(ValueError, match="the score carries no gradient"):
+        cls(SiameseModel(Cut(how), "dot")).attribute(problems.images(2))
+
+
+def test_where_the_graph_is_cut_is_said_and_methods_that_ask_again_are_right() -> None:
+    inputs = problems.images(2)
+    with pytest.raises(
+        ValueError, match=r"to input a, though it changes with it: the graph is cut after 'encoder.inner"
+    ):
+        PairSaliency(SiameseModel(Cut("numpy"), "dot")).attribute(inputs)
+    for cls in (PairFeatureAblation, functools.partial(PairAblationCAM, layer="inner.4")):
+        plain = functools.partial(PairAblationCAM, layer="4") if cls is not PairFeatureAblation else cls
+        for x, y in zip(
+            cls(SiameseModel(Cut("numpy"), "dot")).attribute(inputs),
+            plain(SiameseModel(problems.conv_encoder(), "dot")).attribute(inputs),
+            strict=True,
+        ):
+            torch.testing.assert_close(x, y)
+
+
+class Hidden(nn.Module):
+    """A recurrent encoder that reads the hidden state, which is not the first output of its layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(5, 4, batch_first=True).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lstm(x)[1][1][-1]  # type: ignore[no-any-return]
+
+
+def warned(run: Callable[[], Any]) -> str:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run()
+    return " ".join(str(one.message) for one in caught)
+
+
+def test_an_output_that_is_not_used_a_flat_score_and_no_effect() -> None:
+    series = tuple(
+        torch.randn(2, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(s)) for s in (0, 1)
+    )
+    said = warned(lambda: PairLayerGradientXActivation(SiameseModel(Hidden(), "dot"), "lstm").attribute(series))
+    assert "the layer's first output is not used by the score of input a" in said
+    flat = problems.Shared(problems.smooth_encoder(), lambda u, v: ((u * v).sum(1) > 0).double() + 0 * (u + v).sum(1))
+    a, b = problems.vectors(8)
+    said = warned(lambda: PairSaliency(flat).attribute((a, b)))
+    assert "the score is flat here: it changes with input a, and its gradient at this pair is zero" in said
+    said = warned(
+        lambda: PairSaliency(problems.IgnoresB(problems.smooth_encoder(), lambda u, v: u.sum(1))).attribute((a, b))
+    )
+    assert "input b has no effect on the value explained: its map is zero" in said
+    assert "input a" not in said
+
+
+def test_deeplift_refuses_several_views_in_one_call_and_checkpoints() -> None:
+    encoder = problems.conv_encoder()
+
+    class Views(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = encoder
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            z = self.encoder(torch.cat([a, a.flip(-1), b, b.flip(-1)])).chunk(4)
+            return ((z[0] + z[1]) * (z[2] + z[3])).sum(1)  # type: ignore[no-any-return]
+
+    class Checkpointed(Views):
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            z = [checkpoint(self.encoder, x, use_reentrant=False) for x in (a, b)]
+            return (z[0] * z[1]).sum(1)  # type: ignore[no-any-return]
+
+    inputs = problems.images(2)
+    with pytest.raises(ValueError, match="gets several views of a side in one call"):
+        PairDeepLift(Views()).attribute(inputs)
+    with pytest.raises(ValueError, match="the model checkpoints its activations"):
+        PairDeepLift(Checkpointed()).attribute(inputs)
+    for x, y in zip(
+        PairSaliency(Checkpointed()).attribute(inputs),
+        PairSaliency(SiameseModel(encoder, "dot")).attribute(inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(x, y)
+
+
+class Tempered(problems.Shared):
+    """A model with an argument that goes by name only."""
+
+    def forward(self, a: Tensor, b: Tensor, *, t: Any = 1.0) -> Tensor:  # type: ignore[override]
+        return super().forward(a, b) / t
+
+
+def test_partials_bound_methods_and_arguments_by_name() -> None:
+    inputs = problems.images(2)
+    model = Tempered(problems.conv_encoder(), lambda u, v: (u * v).sum(1))
+    expected = PairGradCAM(model).attribute(inputs)
+    for found in (
+        PairGradCAM(functools.partial(model, t=2.0)).attribute(inputs),
+        PairGradCAM(model).attribute(inputs, additional_forward_args={"t": 2.0}),
+        PairGradCAM(model).attribute(
+            inputs, additional_forward_args={"t": torch.tensor([2.0, 2.0])}, internal_batch_size=1
+        ),
+    ):
+        for x, y in zip(found, expected, strict=True):
+            torch.testing.assert_close(x, y / 2)
+    for x, y in zip(PairGradCAM(model.forward).attribute(inputs), expected, strict=True):
+        torch.testing.assert_close(x, y)
+    deep = PairDeepLift(model).attribute(inputs)
+    for x, y in zip(PairDeepLift(functools.partial(model, t=2.0)).attribute(inputs), deep, strict=True):
+        torch.testing.assert_close(x, y / 2)
+
+
+def test_errors_say_what_is_wrong() -> None:
+    encoder, inputs = problems.conv_encoder(), problems.images(2)
+
+    class Broken(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise RuntimeError("my own trouble")
+
+    with pytest.raises(RuntimeError, match="my own trouble") as caught:
+        PairSaliency(SiameseModel(Broken())).attribute(inputs)
+    assert caught.value.__notes__[-1].startswith("raised inside the model, on the pair a (2, 1, 8, 8) float64")
+    with pytest.raises(ValueError, match=r"Sequential takes one input and was given the pair.*SiameseModel\(encoder"):
+        PairSaliency(encoder, comparison="cosine").attribute(inputs)
+    with pytest.raises(ValueError, match=r"called with other arguments than it takes.*additional_forward_args="):
+        PairSaliency(problems.Shared(encoder, lambda u, v: (u * v).sum(1))).attribute(
+            inputs, additional_forward_args=(1, 2)
+        )
+    with pytest.raises(ValueError, match="encoder is scripted or traced, which hides its layers from hooks"):
+        PairGradCAM(SiameseModel(torch.jit.trace(encoder, inputs[0]))).attribute(inputs)
+    ids = torch.randint(1, 9, (2, 4))
+    with pytest.raises(TypeError, match="whole numbers cannot move"):
+        PairLayerConductance(SiameseModel(nn.Sequential(nn.Embedding(9, 3), nn.Flatten())), "0").attribute((ids, ids))

@@ -1,0 +1,47 @@
+"""Callables around a module: a partial or a bound method hides it from hooks, and this shows it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+
+class Called(nn.Module):
+    """A module that is called by a method of its own, or with some arguments fixed.
+
+    Args:
+        module: the module.
+        method: the name of the method; None calls the module.
+        fixed: the arguments that are fixed, by place and by name.
+    """
+
+    def __init__(self, module: nn.Module, method: str | None, fixed: tuple[tuple[Any, ...], dict[str, Any]]) -> None:
+        super().__init__()
+        self.module = module
+        self.method = method
+        self.fixed = fixed
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        function = self.module if self.method is None else getattr(self.module, self.method)
+        return function(*self.fixed[0], *args, **{**self.fixed[1], **kwargs})
+
+
+def shown(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, or a module around the one that it hides.
+
+    Example:
+        >>> type(shown(partial(nn.Linear(2, 2)))).__name__, type(shown(nn.Linear(2, 2).forward)).__name__
+        ('Called', 'Called')
+    """
+    inner, args, named = function, (), {}  # type: ignore[var-annotated]
+    while isinstance(inner, partial):
+        args, named, inner = (*inner.args, *args), {**inner.keywords, **named}, inner.func
+    owner = getattr(inner, "__self__", None)
+    if isinstance(inner, nn.Module) and inner is not function:
+        return Called(inner, None, (args, named))
+    if isinstance(owner, nn.Module):
+        return Called(owner, inner.__name__, (args, named))
+    return function
