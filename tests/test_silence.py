@@ -87,7 +87,7 @@ def test_an_output_that_is_not_used_a_flat_score_and_no_effect() -> None:
     )
     said = warned(lambda: PairLayerGradientXActivation(SiameseModel(Hidden(), "dot"), "lstm").attribute(series))
     assert "the layer's first output is not used by the score of input a" in said
-    flat = problems.Shared(problems.smooth_encoder(), lambda u, v: ((u * v).sum(1) > 0).double() + 0 * (u + v).sum(1))
+    flat = problems.Shared(problems.smooth_encoder(), lambda u, v: (10 * u * v).sum(1).round())
     a, b = problems.vectors(8)
     said = warned(lambda: PairSaliency(flat).attribute((a, b)))
     assert "the score is flat here: it changes with input a, and its gradient at this pair is zero" in said
