@@ -36,8 +36,8 @@ def last_cells(
 ) -> Taken | None:
     """The last layer in which cells of an image stand apart and reach the score.
 
-    A layer inside a residual block or an attention is passed by on the way, and is taken only if no other is there:
-    what lies around it is a better place.
+    What lies inside an attention is passed by: keys and values are no cells. A layer inside a residual block is taken
+    only if no other is there: what lies around it is a better place.
 
     Args:
         survey: what every module returned, and the score.
@@ -51,11 +51,13 @@ def last_cells(
         unread: list[nn.Module] = []
         beside: list[tuple[nn.Module, KnownLayout]] = []
         for module, layout, reaches in _from_the_end(survey, root, image, grids, mark):
+            if _in_attention(root, module):
+                continue
             if not reaches:
                 unread.append(module)
             elif _all_pass(survey, root, module):
                 return Taken(module, layout, _why(survey, module, layout, unread))
-            elif not _in_attention(root, module):
+            else:
                 beside.append((module, layout))
         for module, layout in beside:
             return Taken(module, layout, _why(survey, module, layout, unread))

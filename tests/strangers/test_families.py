@@ -1,0 +1,75 @@
+"""Families of image networks: where their cells lie is recognised, because a patch that changes moves what is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from xsiamese import PairHiResCAM, SiameseModel
+
+timm = pytest.importorskip("timm")
+
+TINY = {"window_size": 2, "depths": (1, 1, 1), "num_heads": (1, 2, 4), "embed_dim": 16}
+FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "ViT": ("vit_tiny_patch16_224", 64, {"depth": 2}),
+    "ViT with registers": ("vit_small_patch14_reg4_dinov2", 56, {"depth": 2, "embed_dim": 48, "num_heads": 3}),
+    "SigLIP": ("vit_base_patch16_siglip_224", 64, {"depth": 2, "embed_dim": 48, "num_heads": 3}),
+    "DeiT": ("deit_tiny_distilled_patch16_224", 64, {"depth": 2}),
+    "BEiT": ("beit_base_patch16_224", 64, {"depth": 2, "embed_dim": 48, "num_heads": 3}),
+    "EVA": ("eva02_tiny_patch14_224", 56, {"depth": 2}),
+    "CaiT": ("cait_xxs24_224", 64, {"depth": 2}),
+    "ConViT": ("convit_tiny", 64, {"depth": 3}),
+    "Swin": ("swin_tiny_patch4_window7_224", 64, TINY),
+    "Swin 2": ("swinv2_tiny_window8_256", 64, TINY),
+    "Hiera": ("hiera_tiny_224", 224, {"stages": (1, 1, 1, 1), "embed_dim": 24}),
+    "Mixer": ("mixer_s32_224", 128, {}),
+    "ResMLP": ("resmlp_12_224", 64, {}),
+    "gMLP": ("gmlp_ti16_224", 64, {}),
+    "XCiT": ("xcit_nano_12_p16_224", 64, {"depth": 2}),
+    "ResNet": ("resnet18", 64, {}),
+    "ConvNeXt": ("convnext_atto", 64, {}),
+    "RegNet": ("regnetx_002", 128, {}),
+    "MobileNet": ("mobilenetv3_small_050", 64, {}),
+    "EfficientNet": ("efficientnet_b0", 128, {}),
+    "GhostNet": ("ghostnet_050", 64, {}),
+    "MobileViT": ("mobilevit_xxs", 128, {}),
+    "PVT": ("pvt_v2_b0", 64, {}),
+    "PoolFormer": ("poolformer_s12", 128, {}),
+    "NesT": ("nest_tiny", 64, {}),
+    "FastViT": ("fastvit_t8", 128, {}),
+    "InceptionNeXt": ("inception_next_atto", 64, {}),
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_patch_that_changes_moves_the_cell_where_it_lies(family: str) -> None:
+    name, size, settings = FAMILIES[family]
+    torch.manual_seed(0)
+    try:
+        encoder = timm.create_model(name, img_size=size, num_classes=0, **settings).eval()
+    except TypeError:  # a network of any size
+        encoder = timm.create_model(name, num_classes=0, **settings).eval()
+    a, b = torch.randn(2, 1, 3, size, size)
+    explainer = PairHiResCAM(SiameseModel(encoder, "dot"))
+    explained = explainer.explain((a, b))
+    assert "the last place where cells stand apart and reach the score" in explained.parameters["taken"]
+    rows, columns = explained.maps[0].shape[2:]
+    batch = next(plan for plan in explainer._plans.values() if hasattr(plan, "taken"))
+    layer, layout = batch.layers[0][0], batch.taken[0].layout
+    outputs: list[Any] = []
+    handle = layer.register_forward_hook(lambda module, args, output: outputs.append(output))
+    targets = ((0, columns - 1), (rows - 1, 0))
+    with torch.no_grad():
+        encoder(a)
+        for row, column in targets:
+            marked, (h, w) = a.clone(), (size // rows, size // columns)
+            marked[:, :, row * h : (row + 1) * h, column * w : (column + 1) * w] = 2 * torch.randn(3, h, w)
+            encoder(marked)
+    handle.remove()
+    for (row, column), output in zip(targets, outputs[1:], strict=True):
+        moved = (layout(output) - layout(outputs[0])).abs().sum(1)[0]
+        peak = divmod(int(moved.argmax()), int(columns))
+        far = max(abs(peak[0] - row), abs(peak[1] - column))
+        assert far <= (0 if rows == 2 else 1), (family, explained.parameters["taken"], peak, (row, column))
