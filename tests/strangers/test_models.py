@@ -1,0 +1,164 @@
+"""Models that the library has not seen, each against its twin of two encoders, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from captum.attr import IntegratedGradients, LayerGradCam, LayerIntegratedGradients
+from torch import Tensor, nn
+
+from xsiamese import PairIntegratedGradients, PairLayerGradCam, PairLayerIntegratedGradients, SiameseModel
+from xsiamese.model.embedding import embedding_of
+
+transformers = pytest.importorskip("transformers")
+TINY = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "vocab_size": 50,
+    "attn_implementation": "eager",
+}
+TEXTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "BERT": ("Bert", TINY),
+    "RoBERTa": ("Roberta", {**TINY, "max_position_embeddings": 40}),
+    "ALBERT": ("Albert", {**TINY, "embedding_size": 8}),
+    "ELECTRA": ("Electra", {**TINY, "embedding_size": 8}),
+    "MPNet": ("MPNet", {**TINY, "max_position_embeddings": 40}),
+    "XLM-R": ("XLMRoberta", {**TINY, "max_position_embeddings": 40}),
+    "DistilBERT": ("DistilBert", {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32, "vocab_size": 50}),
+    "GPT-2": ("GPT2", {"n_embd": 16, "n_layer": 2, "n_head": 2, "vocab_size": 50, "n_positions": 40}),
+}
+PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "ViT of transformers": ("ViT", {**TINY, "image_size": 16, "patch_size": 4}),
+    "DeiT of transformers": ("DeiT", {**TINY, "image_size": 16, "patch_size": 4}),
+    "DINOv2": ("Dinov2", {**TINY, "image_size": 16, "patch_size": 4}),
+}
+
+
+class TwoEncoders(nn.Module):
+    """The same model with two encoders that share nothing."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = deepcopy(encoder), deepcopy(encoder)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return (embedding_of(self.first(a)) * embedding_of(self.second(b))).sum(1)  # type: ignore[no-any-return]
+
+
+def made(family: str, settings: dict[str, Any]) -> nn.Module:
+    torch.manual_seed(0)
+    settings = {k: v for k, v in settings.items() if k != "vocab_size" or family not in ("ViT", "DeiT", "Dinov2")}
+    config = getattr(transformers, f"{family}Config")(**settings)
+    return getattr(transformers, f"{family}Model")(config).double().eval()  # type: ignore[no-any-return]
+
+
+def close(found: Any, expected: Any) -> None:
+    for x, y in zip(found, expected, strict=True):
+        torch.testing.assert_close(x, y, rtol=1e-6, atol=1e-9)
+        assert y.any()
+
+
+def word_embedding(model: nn.Module) -> str:
+    names: Callable[[], Any] = model.named_modules
+    return next(n for n, m in names() if isinstance(m, nn.Embedding) and m.num_embeddings == 50)
+
+
+@pytest.mark.parametrize("family", TEXTS)
+def test_ids_of_tokens_are_explained_on_the_embedding_as_on_the_twin(family: str) -> None:
+    encoder = made(*TEXTS[family])
+    twin, name = TwoEncoders(encoder), word_embedding(encoder)
+    a, b = torch.randint(3, 50, (2, 2, 7))
+    layers = [twin.first.get_submodule(name), twin.second.get_submodule(name)]
+    zero = torch.zeros_like(a)
+    expected, delta = LayerIntegratedGradients(twin, layers).attribute(
+        (a, b), baselines=(zero, zero), n_steps=8, return_convergence_delta=True
+    )
+    found, ours = PairLayerIntegratedGradients(SiameseModel(encoder, "dot"), name).attribute(
+        (a, b), baselines=(0, 0), n_steps=8, return_convergence_delta=True
+    )
+    close(found, expected)
+    torch.testing.assert_close(ours.abs().max(), delta.abs().max(), rtol=1e-4, atol=1e-8)
+    default = PairLayerIntegratedGradients(SiameseModel(encoder, "dot")).attribute((a, b), baselines=(0, 0), n_steps=8)
+    close(default, expected)
+
+
+@pytest.mark.parametrize("family", PICTURES)
+def test_pictures_of_transformers(family: str) -> None:
+    encoder = made(*PICTURES[family])
+    twin = TwoEncoders(encoder)
+    a, b = torch.randn(2, 2, 3, 16, 16, dtype=torch.float64)
+    zero = torch.zeros_like(a)
+    expected = IntegratedGradients(twin).attribute((a, b), baselines=(zero, zero), n_steps=4)
+    close(PairIntegratedGradients(SiameseModel(encoder, "dot")).attribute((a, b), n_steps=4), expected)
+
+
+def recurrent(kind: type[nn.RNNBase]) -> nn.Module:
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cells = kind(5, 6, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.cells(x)[0][:, -1]  # type: ignore[no-any-return]
+
+    return Encoder()
+
+
+PLAIN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str | None]] = {
+    "LSTM": (lambda: recurrent(nn.LSTM), (9, 5), None),
+    "GRU": (lambda: recurrent(nn.GRU), (9, 5), None),
+    "RNN": (lambda: recurrent(nn.RNN), (9, 5), None),
+    "Conv1d": (
+        lambda: nn.Sequential(nn.Conv1d(2, 4, 5), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten()),
+        (2, 20),
+        "1",
+    ),
+    "Conv3d": (
+        lambda: nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool3d(1), nn.Flatten()),
+        (1, 6, 6, 6),
+        "1",
+    ),
+    "depthwise": (
+        lambda: nn.Sequential(
+            nn.Conv2d(4, 4, 3, groups=4), nn.GELU(), nn.Conv2d(4, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        ),
+        (4, 8, 8),
+        "2",
+    ),
+    "MLP": (lambda: nn.Sequential(nn.Linear(6, 8), nn.SiLU(), nn.Linear(8, 4)), (6,), None),
+    "spectral norm": (
+        lambda: nn.Sequential(
+            nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 4, 3)), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4)
+        ),
+        (3, 8, 8),
+        "1",
+    ),
+    "weight norm": (
+        lambda: nn.Sequential(
+            nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3)), nn.ReLU(), nn.Flatten(), nn.Linear(144, 4)
+        ),
+        (3, 8, 8),
+        "1",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_plain_encoders(kind: str) -> None:
+    torch.manual_seed(0)
+    make, shape, layer = PLAIN[kind]
+    encoder = make().double().eval()
+    twin = TwoEncoders(encoder)
+    a, b = torch.randn(2, 2, *shape, dtype=torch.float64)
+    zero = torch.zeros_like(a)
+    expected = IntegratedGradients(twin).attribute((a, b), baselines=(zero, zero), n_steps=4)
+    close(PairIntegratedGradients(SiameseModel(encoder, "dot")).attribute((a, b), n_steps=4), expected)
+    if layer is not None:
+        cams = [LayerGradCam(twin, side.get_submodule(layer)).attribute((a, b)) for side in (twin.first, twin.second)]
+        close(PairLayerGradCam(SiameseModel(encoder, "dot"), layer).attribute((a, b)), cams)
