@@ -69,7 +69,7 @@ def make_model() -> SiameseModel:
 def test_explain_writes_a_picture(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
     code, out, err = run("explain", *images, "-o", tmp_path / "why.png")
     assert (code, err) == (0, "")
-    assert out.startswith("PairGradCAM of closeness (higher is closer)\none.png - other.png: ")
+    assert out.startswith("PairGradCAM of closeness, higher scores are closer\none.png - other.png: ")
     assert f"written to {tmp_path / 'why.png'}" in out
     assert Image.open(tmp_path / "why.png").size[0] > 200
 

@@ -101,7 +101,7 @@ def test_rows_and_files_keep_the_decision(tmp_path: Path) -> None:
     assert isinstance(loaded, DecisionMaps)
     assert (loaded.alike, loaded.threshold, loaded.form) == (found.alike, found.threshold, found.form)
     assert torch.equal(loaded.counterfactual[0], found.counterfactual[0])
-    assert loaded.summary().count("called alike (threshold") == sum(found.alike)
+    assert loaded.summary().count(": alike: ") == sum(found.alike)
 
 
 @pytest.mark.parametrize("form", ["signed", "livieris"])

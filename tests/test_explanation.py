@@ -189,10 +189,10 @@ def test_delta_is_there_where_the_method_claims_one() -> None:
 def test_summary_and_html() -> None:
     found = explained()
     text = found.summary()
-    assert text.startswith("PairGradCAM of closeness (of a distance: lower scores are closer)\n")
+    assert text.startswith("PairGradCAM of closeness, lower scores are closer\n")
     assert "a1 - b1: " in text
     html = found._repr_html_()
-    assert "lower scores are closer" in html
+    assert "lower is closer" in html
     assert 'src="data:image/png;base64,' in html
     assert "<script>" not in made(ids=(("<script>", "b"), ("c", "d")))._repr_html_()
     assert made(inputs=(torch.ones(2, 3),) * 2, maps=(torch.ones(2, 3),) * 2)._repr_html_().startswith("<pre>")

@@ -21,13 +21,15 @@ import invariance_tables
 import robust_tables
 import shared
 import zoo_tables
-from described import CAPTUM, NOT_METHODS, OPTIONS, UNSUPPORTED
+from described import CAPTUM, NOT_METHODS, UNSUPPORTED
 from docutils import nodes
 from measured import performance
 from sphinx.application import Sphinx
 
 import xsiamese
 from xsiamese import PairAttribution, adapt
+from xsiamese.explain.options import described
+from xsiamese.explain.words import OPTIONS
 from xsiamese.result.citations import entries
 
 Explainer = type[PairAttribution]
@@ -213,22 +215,12 @@ def source(cls: Explainer) -> str:
 
 def option_rows(cls: Explainer) -> Iterator[list[str]]:
     """Name, default and meaning of each option of an explainer's own."""
-    told = described(cls)
+    told = {**OPTIONS, **described(cls)}
     for name, parameter in cls.options().items():
-        if name in told or cls.name != "noise_tunnel":
-            yield [f"``{name}``", f"``{default(parameter)}``", told.get(name) or OPTIONS.get(name, "")]
+        if name in described(cls) or cls.name != "noise_tunnel":
+            yield [f"``{name}``", f"``{default(parameter)}``", told.get(name, "")]
     if cls.name == "noise_tunnel":
         yield ["every option of the explainer within", "", "passed on to it"]
-
-
-def described(cls: Explainer) -> dict[str, str]:
-    """What the docstring of ``compute`` says of each argument, or that of ``search`` where the options are
-    a search's.
-    """
-    text = inspect.getdoc(getattr(cls, "search", cls.compute)) or ""
-    arguments = text.partition("Args:")[2].partition("\n\n")[0]
-    found = re.findall(r"^ {4}\*{0,2}(\w+): (.+(?:\n {8}.+)*)", arguments, re.MULTILINE)
-    return {name: " ".join(meaning.split()) for name, meaning in found}
 
 
 def default(parameter: inspect.Parameter) -> str:

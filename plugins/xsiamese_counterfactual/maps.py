@@ -61,14 +61,6 @@ class DecisionMaps(PairExplanation):
             )
         return heat / torch.where(top > 0, top, 1)
 
-    def summary(self) -> str:
-        """One line a pair: ids, score and verdict."""
-        first, *rows = super().summary().split("\n")
-        verdicts = [
-            f", called {'alike' if alike else 'different'} (threshold {self.threshold:.4g})" for alike in self.alike
-        ] or [""] * len(rows)
-        return "\n".join([first, *(row + verdict for row, verdict in zip(rows, verdicts, strict=True))])
-
     def plot(self, pair: int | None = None, **options: Any) -> Any:
         """Both images with both maps each; ``preprocessing=`` turns inputs back into pixels."""
         from xsiamese_counterfactual.drawing import draw_maps

@@ -60,6 +60,7 @@ class PairRegionSwap(PairCounterfactual):
     modalities: ClassVar[frozenset[str]] = frozenset({"image"})
     needs_layer: ClassVar[bool] = True
     needs_threshold: ClassVar[bool] = False  # of its maps
+    files: ClassVar[Mapping[str, str]] = {"distractor": "an image to copy regions from, instead of the partner"}
     across_pairs: ClassVar[bool] = True  # the nearest real item may be one of another pair
 
     def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Found:

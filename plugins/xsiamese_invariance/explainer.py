@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
@@ -14,6 +15,7 @@ from xsiamese_invariance.diagnostics import Convergence
 from xsiamese_invariance.divergence import Divergence
 from xsiamese_invariance.explanation import RobustExplanation
 from xsiamese_invariance.invariance import Invariance
+from xsiamese_invariance.learner import InvarianceLearner
 from xsiamese_invariance.local import Coupling
 from xsiamese_invariance.options import local_of
 from xsiamese_invariance.replacement import Kind
@@ -59,6 +61,9 @@ class RobustPairExplainer(PairAttribution):
     modalities: ClassVar[frozenset[str]] = frozenset({"image", "tabular", "graph"})
     graph_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
     result: ClassVar[type[PairExplanation]] = RobustExplanation
+    files: ClassVar[Mapping[str, str]] = {
+        "pool": "a table whose rows say what of A counts whatever it is compared with; A and B are left out of it"
+    }
     differentiable: ClassVar[bool] = False
     stochastic = common_draws = unsigned = True
 
@@ -91,6 +96,22 @@ class RobustPairExplainer(PairAttribution):
         found = self.explain(inputs, target, keep_on_interrupt=True, **options)
         assert isinstance(found, RobustExplanation)
         return found.maps, found.convergence
+
+    def from_files(
+        self, given: Mapping[str, str], read: Callable[[str], Any], inputs: tuple[Any, Any], seed: int
+    ) -> dict[str, Any]:
+        """Units of a table's columns, the values of a category as one, and the invariance of A that a pool says."""
+        columns = getattr(read, "columns", None)  # a table's reader knows them
+        if columns is None:
+            if given:
+                raise ValueError("--pool is for rows of a table: leave it out")
+            return {}
+        units = columns.column_of
+        if "pool" not in given:
+            return {"units": units}
+        pool = read.pool(Path(given["pool"]), inputs)  # type: ignore[attr-defined]
+        learned = InvarianceLearner(self.model, units=units).fit(inputs[0], pool, seed=seed)
+        return {"units": units, "invariance": learned}
 
     def compute(
         self,

@@ -22,5 +22,5 @@ class RobustExplanation(PairExplanation):
     def summary(self) -> str:
         """One line a pair: ids, score, and whether its masks are at a solution."""
         first, *rows = super().summary().split("\n")
-        status = self.convergence.status
-        return "\n".join([first, *(f"{row}, {one}" for row, one in zip(rows, status, strict=True))])
+        told = [f"{row}, masks {one}" for row, one in zip(rows, self.convergence.status, strict=False)]
+        return "\n".join([first, *told, *rows[len(self) :]])

@@ -236,6 +236,7 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
             delta=delta,
             unsigned=self.unsigned,
             threshold=self.known_threshold() if target is None else None,
+            measure=str(getattr(getattr(self.model, "comparison", None), "name", "score")),
             columns=columns.detached(more),
             citation=self.citation(),
         )
@@ -287,6 +288,26 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
     def has_convergence_delta(self) -> bool:
         """Whether ``return_convergence_delta`` can be asked for."""
         return self.complete or self.returns_delta
+
+    @classmethod
+    def settings(cls) -> dict[str, inspect.Parameter]:
+        """The arguments of its making that are this explainer's own, with their defaults."""
+        shared = inspect.signature(PairAttribution.__init__).parameters
+        own = inspect.signature(cls.__init__).parameters.values()
+        return {p.name: p for p in own if p.kind is p.KEYWORD_ONLY and p.name not in shared}
+
+    def from_files(
+        self, given: Mapping[str, str], read: Callable[[str], Any], inputs: tuple[Any, Any], seed: int
+    ) -> dict[str, Any]:
+        """The options that a command line gives as files (:attr:`files`), and what follows from what the inputs are.
+
+        Args:
+            given: what was typed for each.
+            read: reads one item as the model takes it.
+            inputs: the pair.
+            seed: the seed of everything random.
+        """
+        return {name.replace("-", "_"): read(text) for name, text in given.items()}
 
     @classmethod
     def options(cls) -> dict[str, inspect.Parameter]:

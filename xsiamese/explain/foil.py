@@ -41,8 +41,8 @@ class FoilExplanation(PairExplanation):
         """One line a pair: how much nearer a is to p than to the foil."""
         first, *rows = super().summary().split("\n")
         gaps = (float(gap) for gap in self.scores - self.foil_scores)
-        told = [f"{row}, {gap:+.4g} against the foil" for row, gap in zip(rows, gaps, strict=True)]
-        return "\n".join([first, *told])
+        told = [f"{row}, {gap:+.4g} against the foil" for row, gap in zip(rows, gaps, strict=False)]
+        return "\n".join([first, *told, *rows[len(self) :]])
 
 
 def against(own: PairExplanation, foil: PairExplanation) -> FoilExplanation:

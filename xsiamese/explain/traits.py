@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any, ClassVar, get_type_hints
 
 from xsiamese.result.explanation import PairExplanation
@@ -44,6 +46,7 @@ class Traits:
         distribution_baselines: whether a baseline tensor holds samples rather than one row a pair.
         apart: whether each side moves alone from its own baseline, with the other one held, unless ``joint=True`` asks
             for one path or one game of both; and whether a ``Pool`` of baselines can be averaged over.
+        files: options that the command line takes as files, with what each means; ``from_files`` reads them.
     """
 
     name: str = ""
@@ -73,6 +76,7 @@ class Traits:
     chunk: int | None = None
     distribution_baselines: bool = False
     apart: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 CLAIMS = ("complete", "returns_delta", "symmetric", "differentiable", "linear")
@@ -81,7 +85,7 @@ CLAIMS = ("complete", "returns_delta", "symmetric", "differentiable", "linear")
 EXEMPTIONS = ("stochastic", "across_pairs", "of_activations", "fitted", "unsigned")
 """What an explainer says it cannot: the contract leaves points out for these, and its report names them."""
 
-_DEFAULTS = {f.name: f.default for f in fields(Traits)}
+_DEFAULTS: dict[str, Any] = {f.name: getattr(Traits(), f.name) for f in fields(Traits)}
 _PLAIN = (bool, int, float, str, tuple, frozenset, list, set, type(None))
 
 
@@ -117,6 +121,7 @@ class Declared:
     chunk: ClassVar[int | None] = None
     distribution_baselines: ClassVar[bool] = False
     apart: ClassVar[bool] = False
+    files: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -159,6 +164,8 @@ def _fits(value: Any, wanted: Any) -> bool:
         return isinstance(value, tuple) and all(isinstance(one, str) for one in value)
     if wanted == frozenset[str]:
         return isinstance(value, (frozenset, set)) and all(isinstance(one, str) for one in value)
+    if wanted == Mapping[str, str]:
+        return isinstance(value, Mapping)
     return isinstance(value, wanted)
 
 

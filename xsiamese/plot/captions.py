@@ -27,7 +27,9 @@ def title(explanation: Shown, most: int) -> str:
 
 
 def score(explanation: Shown, pair: int) -> str:
-    """The score of a pair, or the target by its name."""
+    """What the model makes of a pair: its verdict where a threshold is known, else the score, or the target's value."""
+    if explanation.threshold is not None and explanation.target == "closeness":
+        return explanation.verdict(pair)
     name = "score" if explanation.target == "closeness" else text(explanation.target)
     return f"{name} {float(explanation.scores[pair]):.3g}"
 

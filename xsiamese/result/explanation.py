@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from xsiamese.model.decision import Decision
 from xsiamese.result import columns, files, items
 from xsiamese.result.cells import Cell as Cell
 from xsiamese.result.cells import Largest, grown, strongest
@@ -60,6 +61,7 @@ class PairExplanation:
             claims that.
         unsigned: whether the maps are relevances in [0, 1] instead, which do not say which way a feature pulls.
         threshold: the score at which the model's decision turns, or None where it is not known.
+        measure: what the score is called: the comparison's name, or "score".
         columns: all else, by name, one entry a pair: see :mod:`xsiamese.result.columns`.
         citation: BibTeX of the method.
         versions: of the libraries that made it.
@@ -77,6 +79,7 @@ class PairExplanation:
     delta: Tensor | None = None
     unsigned: bool = False
     threshold: float | None = None
+    measure: str = "score"
     columns: Mapping[str, Column] = field(default_factory=dict)
     citation: str = ""
     versions: Mapping[str, str] = field(default_factory=_versions)
@@ -202,14 +205,29 @@ class PairExplanation:
             raise ValueError(f"{path} holds a {type(found).__name__}, no {cls.__name__}: use xsiamese.load(path)")
         return found
 
+    @property
+    def decision(self) -> Decision | None:
+        """Where the model's decision turns, or None where no threshold is known."""
+        return None if self.threshold is None else Decision(self.threshold, self.higher_is_closer)
+
+    def verdict(self, pair: int) -> str:
+        """What the model makes of a pair: "different: cosine 0.52, alike from 0.74", or only its score."""
+        score = float(self.scores[pair])
+        told = f"{self.measure if self.target == 'closeness' else self.target} {score:.4g}"
+        decision = self.decision
+        if decision is None or self.threshold is None:
+            return told
+        alike = bool(decision.alike(decision.closeness(self.scores[pair].detach().cpu())))
+        bound = f"{'from' if self.higher_is_closer else 'up to'} {self.threshold:.4g}"
+        return f"{'alike' if alike else 'different'}: {told}, alike {bound}"
+
     def summary(self) -> str:
-        """One line a pair: ids, score and what it means."""
+        """One line a pair: ids, score, and what the model makes of it."""
         closer = "higher" if self.higher_is_closer else "lower"
-        rows = [f"{self.named(i)}: {float(score):.4g}" for i, score in enumerate(self.scores)]
-        distance = self.target == "closeness" and not self.higher_is_closer
-        what = (
-            "closeness (of a distance: lower scores are closer)" if distance else f"{self.target} ({closer} is closer)"
-        )
+        what = f"{self.target}, {closer} scores are closer" if self.target == "closeness" else self.target
+        rows = [f"{self.named(i)}: {self.verdict(i)}" for i in range(len(self))]
+        if self.threshold is None and self.target == "closeness":
+            rows.append("no threshold is known: xsiamese.calibrate(model, a, b, same) finds one on labelled pairs")
         return f"{self.method} of {what}\n" + "\n".join(rows)
 
     def named(self, pair: int) -> str:

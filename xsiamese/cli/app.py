@@ -1,0 +1,81 @@
+"""The commands, and how an error is told: in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from xsiamese.cli.demo import demo
+from xsiamese.cli.explain import explain
+from xsiamese.cli.lists import explainers, plugins, zoo
+from xsiamese.door.faults import sentence
+from xsiamese.training.command import train
+
+app = App(
+    name="xsiamese",
+    help="Explains why a two-input (Siamese) model found two things alike or different.",
+    version_flags=["--version"],
+)
+for command in (train, plugins, explainers, zoo, explain, demo):
+    app.command(command)
+
+OURS = frozenset(app) - {"--help", "-h", "--version"}
+
+
+def main() -> None:
+    """The entry point: an error is one line and exit code 2; ``--traceback`` shows where it comes from."""
+    traceback = "--traceback" in sys.argv
+    sys.argv[:] = [word for word in sys.argv if word != "--traceback"]
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # type: ignore[assignment]
+        warnings.filterwarnings(
+            "ignore", message=".*torch.jit.script. is deprecated"
+        )  # torch_geometric's, not the user's
+        try:
+            add_plugins()
+            if not method_help(sys.argv[1:]):
+                app()
+        except BrokenPipeError:  # whoever read our output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+        except KeyboardInterrupt:
+            print("xsiamese: interrupted", file=sys.stderr)
+            sys.exit(130)
+        except Exception as error:  # whatever it is, a person gets one line
+            if traceback:
+                raise
+            print(f"xsiamese: {sentence(error)}", file=sys.stderr)
+            sys.exit(2)
+
+
+def add_plugins() -> None:
+    """Adds the commands that plugins bring; one that has the name of ours is named and left out."""
+    from xsiamese.door.registry import commands
+
+    for name, function in commands().items():
+        if name in OURS:
+            warnings.warn(
+                f"a plugin brings a command {name!r} of its own ({function.__module__}): left out", stacklevel=2
+            )
+        else:
+            app.command(function, name=name)
+
+
+def method_help(words: Sequence[str]) -> bool:
+    """Prints the help of one method, for ``xsiamese explain --method M --help``; whether that was asked for."""
+    if "explain" not in words[:1] or not {"--help", "-h"} & set(words) or "--method" not in words[:-1]:
+        return False
+    from xsiamese.explain.catalogue import explainer
+    from xsiamese.explain.options import options_of
+
+    cls = explainer(words[list(words).index("--method") + 1])
+    app.help_print(["explain"])
+    own = [option for option in options_of(cls) if option.types]
+    files = [f"  --{name:<22} {text}" for name, text in cls.files.items()]
+    print(f"{cls.name}: {(cls.__doc__ or '').strip().splitlines()[0]}")
+    print("\n".join(["Its own options:", *map(str, own), *files]) if own or files else "It has no options of its own.")
+    return True

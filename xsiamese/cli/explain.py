@@ -1,0 +1,109 @@
+"""Why the model found two things alike or different, as words, JSON, pictures and files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from xsiamese.cli.told import described
+from xsiamese.data.outputs import checked
+
+PICTURES = frozenset({".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps"})
+
+
+def explain(
+    a: str,
+    b: str,
+    /,
+    *,
+    model: str = "fashion",
+    method: str | None = None,
+    layer: str | None = None,
+    target: int | None = None,
+    output: Annotated[list[Path] | None, Parameter(name=["--output", "-o"], negative=())] = None,
+    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    size: int | None = None,
+    seed: int = 0,
+    threshold: float | None = None,
+    **options: Annotated[str, Parameter(help="The method's own: xsiamese explain --method M --help lists them.")],
+) -> None:
+    """Explain why the model found two images, rows of a table or graphs alike or different.
+
+    Parameters
+    ----------
+    a
+        The first image; for a network that was trained on a table one of its rows or of another table, table.csv:3,
+        counted from 0; for one that was trained on graphs a SMILES, a file of a connectivity matrix or of a graph, or
+        the number of a graph in its set.
+    b
+        The second one.
+    model
+        A zoo name, a checkpoint of ours, or package.module:factory.
+    method
+        The explainer, see ``xsiamese explainers``; gradcam if left out, and integrated_gradients for rows of a table.
+    layer
+        The layer to explain on, for methods that have one.
+    target
+        The index of the model's output to explain; the score itself if left out.
+    output
+        Where the picture goes (.png, .pdf, .svg, ...), or the explanation itself (.safetensors), or the JSON (.json);
+        may be given several times.
+    json_
+        Print scores and the strongest places as JSON.
+    size
+        The height and width that images are brought to, for a model without a card.
+    seed
+        The seed of everything random.
+    threshold
+        The score at which the decision turns; the model's calibrated one if left out.
+    """
+    from xsiamese.cli.readers import reader
+    from xsiamese.data.references import names, refer
+    from xsiamese.explain.catalogue import explainer as find
+    from xsiamese.explain.options import parsed
+    from xsiamese.zoo import open_model
+
+    outputs = output or []
+    for path in outputs:
+        checked(path, PICTURES | {".safetensors", ".json"})
+    opened = open_model(model, size=size)
+    cls = find(method or ("integrated_gradients" if opened.modality == "tabular" else "gradcam"))
+    files = {name: text for name, text in options.items() if name.replace("-", "_") in cls.files}
+    settings, own = parsed(cls, {name: text for name, text in options.items() if name not in files})
+    if threshold is not None:
+        if not any(option == "threshold" for option in cls.settings()):
+            raise ValueError(
+                f"--threshold is for methods about the decision, and {cls.name} explains the score: leave it out, or "
+                "use --method counterfactual"
+            )
+        settings["threshold"] = threshold
+    read = reader(opened)
+    references = refer(a, opened), refer(b, opened)
+    inputs = read(a), read(b)
+    if layer is not None and not cls.needs_layer:
+        raise ValueError(
+            f"--layer is for methods that explain a layer, and {cls.name} explains the inputs: leave it out"
+        )
+    chosen = (layer or opened.layer,) if cls.needs_layer else ()
+    made = cls(opened.model, *chosen, **settings)
+    own |= made.from_files(files, read, inputs, seed)
+    explanation = made.explain(inputs, target, ids=[names(*references)], seed=seed, **own)
+    columns = getattr(read, "columns", None)
+    told = described(explanation, outputs, () if columns is None else columns.features)
+    known = {"preprocessing": opened.preprocessing, "columns": columns}
+    for path in outputs:
+        if path.suffix == ".safetensors":
+            explanation.save(path)
+        elif path.suffix == ".json":
+            path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        else:
+            shown: dict[str, Any] = {key: value for key, value in known.items() if value is not None}
+            explanation.plot(**shown).savefig(path, bbox_inches="tight")
+    if json_:
+        print(json.dumps(told, indent=2))
+    else:
+        written = f"\nwritten to {', '.join(map(str, outputs))}" if outputs else "\n(-o why.png draws it)"
+        print(explanation.summary() + written)

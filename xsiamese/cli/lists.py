@@ -1,0 +1,75 @@
+"""What is there: plugins, explainers and networks, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from cyclopts import Parameter
+
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+
+
+def plugins(*, json_: Json = False) -> None:
+    """List the installed plugins: distribution, version, hooks, and what is broken.
+
+    Parameters
+    ----------
+    json_
+        Print JSON for machines.
+    """
+    from dataclasses import asdict
+
+    from xsiamese.door.registry import installed
+
+    rows = [asdict(plugin) for plugin in installed().values()]
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        state = (
+            f"BROKEN {row['failure']}" if row["failure"] else "disabled" if row["disabled"] else ", ".join(row["hooks"])
+        )
+        print(f"{row['name']:<16} {row['distribution']} {row['version']}  ({row['module']})  {state}")
+
+
+def explainers(*, json_: Json = False) -> None:
+    """List the explainers: the name for --method, the class, and what it does.
+
+    Parameters
+    ----------
+    json_
+        Print JSON for machines.
+    """
+    from xsiamese.explain.catalogue import explainers as known
+
+    rows = [
+        {"name": cls.name, "class": key, "summary": (cls.__doc__ or "").strip().split("\n")[0]}
+        for key, cls in known().items()
+    ]
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in sorted(rows, key=lambda row: row["name"]):
+        print(f"{row['name']:<28} {row['class']:<30} {row['summary']}")
+
+
+def zoo(*, json_: Json = False) -> None:
+    """List the networks of the zoo.
+
+    Parameters
+    ----------
+    json_
+        Print JSON for machines.
+    """
+    from xsiamese.door.registry import models as brought
+    from xsiamese.zoo import CARDS
+
+    cards = {**{card.name: card for card in CARDS}, **brought()}
+    shown = ("name", "input", "embedding", "comparison", "layer", "licence", "weights", "summary")
+    rows = [{key: getattr(card, key) for key in shown} for card in cards.values()]
+    if json_:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        print(f"{row['name']:<28} {'shipped' if row['weights'] else 'untrained':<10} {row['summary']}")

@@ -1,0 +1,34 @@
+"""What captum's options mean: its own docstrings say it for one input."""
+
+from __future__ import annotations
+
+OPTIONS: dict[str, str] = {
+    "abs": "False keeps the sign of the gradient; True takes its size",
+    "attr_dim_summation": "whether the weighted channels are summed to one",
+    "attribute_to_layer_input": "explains what goes into the layer instead of what comes out",
+    "custom_attribution_func": "a function of (multipliers, inputs, baselines) in place of their product, see captum",
+    "eps": "differences smaller than this count as none: the gradient takes the multiplier's place",
+    "feature_mask": "a pair (mask of a, mask of b) of integers shaped as the inputs, or as one row; what has one "
+    "number is one feature",
+    "interpolate_mode": "how the layer's map is brought to the input's size, see ``torch.nn.functional.interpolate``",
+    "interpretable_model": "the linear model that is fitted, a captum ``Model``; a Lasso with alpha 0.01 if left out",
+    "joint": "with a feature mask: equal numbers on the two sides are one feature, removed together",
+    "layer_baselines": "what a unit of the layer is replaced by: a number, or a pair (of a, of b); zero if left out",
+    "layer_mask": "a pair (mask of a, mask of b) of integers shaped as the layer's output; what has one number is "
+    "one unit",
+    "memory_efficient": "releases activations early, see captum",
+    "method": "the quadrature of the path integral: gausslegendre, riemann_left, riemann_right, riemann_middle or "
+    "riemann_trapezoid",
+    "multiply_by_inputs": "False gives the slope rather than its product with the input's difference from the baseline",
+    "n_samples": "how many samples are drawn; more is slower and less noisy",
+    "n_steps": "how many points of the path are evaluated; more is slower and closer to complete",
+    "perm_func": "a function of (tensor, mask) that exchanges a feature among the pairs of a batch",
+    "perturb_func": "a function that draws a perturbed sample, see captum",
+    "relu_attributions": "keeps only what pulls together",
+    "similarity_func": "the kernel that weighs a sample by its nearness to the pair, see captum",
+    "sliding_window_shapes": "the window (channels, height, width) for both sides, or a pair of such; about a "
+    "quarter of each side if left out",
+    "stdevs": "the standard deviation of the noise that is added to the inputs before sampling, in their units",
+    "strides": "how far the window moves, an int or (channels, height, width), for both sides or a pair of such; 1 "
+    "if left out",
+}
