@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xsiamese.zoo import graph, image, tabular
+from xsiamese.zoo import graph, image, planted, tabular
 from xsiamese.zoo.cards import ModelCard as ModelCard
 from xsiamese.zoo.cards import Preprocessing as Preprocessing
 from xsiamese.zoo.checkpoint import Checkpoint as Checkpoint
@@ -13,4 +13,4 @@ from xsiamese.zoo.checkpoint import shipped as shipped
 from xsiamese.zoo.opened import OpenedModel as OpenedModel
 from xsiamese.zoo.opened import open_model as open_model
 
-CARDS: tuple[ModelCard, ...] = (*image.CARDS, *graph.CARDS, *tabular.CARDS)
+CARDS: tuple[ModelCard, ...] = (*image.CARDS, *graph.CARDS, *tabular.CARDS, *planted.CARDS)
