@@ -62,10 +62,17 @@ from xsiamese.result.matrix import Match as Match
 from xsiamese.result.matrix import PairMatrix as PairMatrix
 
 if TYPE_CHECKING:
+    from xsiamese.metrics.metric import Curve as Curve
+    from xsiamese.metrics.metric import Metric as Metric
     from xsiamese.zoo.cards import ModelCard as ModelCard
     from xsiamese.zoo.cards import Preprocessing as Preprocessing
 
-_ON_DEMAND = {"ModelCard": "xsiamese.zoo.cards", "Preprocessing": "xsiamese.zoo.cards"}
+_ON_DEMAND = {
+    "Curve": "xsiamese.metrics.metric",
+    "Metric": "xsiamese.metrics.metric",
+    "ModelCard": "xsiamese.zoo.cards",
+    "Preprocessing": "xsiamese.zoo.cards",
+}
 
 
 def __getattr__(name: str) -> Any:

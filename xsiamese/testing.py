@@ -1,4 +1,4 @@
-"""The contract that every explainer passes, ours and everybody's: ``check_explainer(MyExplainer)``."""
+"""The contracts of explainers and of metrics, ours and everybody's: ``check_explainer(MyExplainer)``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
-from xsiamese.contract import traces, values
+from xsiamese.contract import metrics, traces, values
 from xsiamese.contract.subject import ContractError as ContractError
 from xsiamese.contract.subject import Subject as Subject
 from xsiamese.explain.attribution import PairAttribution
+from xsiamese.metrics.metric import Metric
 
 CHECKS: dict[str, Callable[[Subject], None]] = {
     "1 two results": values.check_two_results,
@@ -89,6 +90,32 @@ def check_explainer(
     ]
     if failures:
         raise ContractError(f"{cls.__name__} breaks the contract:\n" + "\n".join(failures))
+
+
+def check_metric(metric: Metric | type[Metric]) -> None:
+    """Runs the contract of metrics on one: it describes itself, gives one number a pair within its range, the same in a
+    batch and alone and each time, and leaves the model as it was.
+
+    Args:
+        metric: the metric, or its class if it is made without arguments.
+
+    Raises:
+        ContractError: naming every check that fails, and what is wrong.
+
+    Example:
+        >>> from xsiamese.metrics.simplicity import Gini
+        >>> check_metric(Gini)
+    """
+    made = metric() if isinstance(metric, type) else metric
+    failures = []
+    for name, check in metrics.CHECKS.items():
+        try:
+            check(made)
+        except Exception as error:
+            said = str(error) if isinstance(error, ContractError) else f"{type(error).__name__}: {error}"
+            failures.append(f"{name}: {said}")
+    if failures:
+        raise ContractError(f"{type(made).__name__} breaks the contract:\n" + "\n".join(failures))
 
 
 def subjects(cls: type[PairAttribution], options: dict[str, Any]) -> list[Subject]:

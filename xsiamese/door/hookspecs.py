@@ -34,8 +34,8 @@ def xsiamese_comparisons() -> Iterable[type[Any]]:  # type: ignore[empty-body]
 
 
 @hookspec
-def xsiamese_metrics() -> Iterable[Any]:  # type: ignore[empty-body]
-    """Metrics of explanations: callables of a :class:`~xsiamese.PairExplanation`, with a ``name``."""
+def xsiamese_metrics() -> Iterable[type[Any]]:  # type: ignore[empty-body]
+    """Metrics of explanations, subclasses of :class:`xsiamese.author.Metric`, each known by its ``name``."""
 
 
 @hookspec

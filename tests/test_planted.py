@@ -1,0 +1,82 @@
+"""The planted sets: always the same, without shortcuts, and understood by the models that come with the library."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import pytest
+import torch
+from torch import Tensor
+
+from xsiamese.data.planted import SCENES, planted, scene, shortcuts
+from xsiamese.data.planted_fit import fit, quality
+from xsiamese.data.planted_rows import COUNTING
+from xsiamese.metrics.meta import meta_scores
+from xsiamese.zoo import shipped
+
+
+@pytest.fixture(autouse=True, params=list(SCENES))
+def name(request: pytest.FixtureRequest) -> str:
+    if request.param == "motifs":
+        pytest.importorskip("torch_geometric")
+    return str(request.param)
+
+
+def flat(side: object) -> Tensor:
+    return side if isinstance(side, Tensor) else side.edge_index.double()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_one_seed_gives_one_set(name: str) -> None:
+    one, same, other = planted(name, 5, seed=3), planted(name, 5, seed=3), planted(name, 5, seed=4)
+    assert torch.equal(flat(one.a), flat(same.a))
+    assert torch.equal(one.truth[0], same.truth[0])
+    assert flat(one.a).shape != flat(other.a).shape or not torch.equal(flat(one.a), flat(other.a))
+    assert torch.equal(flat(one[2:4].b), flat(one[torch.tensor([2, 3])].b))
+    assert len(one[2:4]) == 2
+
+
+def test_no_simple_statistic_tells_what_is_shared(name: str) -> None:
+    found = shortcuts(scene(name).verification(600, seed=5))
+    assert max(found.values()) < 0.6, found  # three standard errors of chance are 0.07
+
+
+def test_the_shipped_model_knows_what_is_shared(name: str) -> None:
+    assert (files("xsiamese.zoo") / "weights" / f"planted_{name}.safetensors").stat().st_size < 60_000  # type: ignore[attr-defined]
+    assert quality(shipped(f"planted-{name}").model, name, 400, seed=7)["accuracy"] > 0.95
+
+
+def test_twins_and_other_partners_share_what_they_should(name: str) -> None:
+    model = shipped(f"planted-{name}").model
+    pairs = planted(name, 40, seed=9)
+    with torch.no_grad():
+        first, twin, other = (model(pairs.a, b) for b in (pairs.b, pairs.twins, pairs.others))
+    threshold = model.comparison.threshold_
+    if name != "rows":  # there the share of both partners varies
+        assert float((twin > threshold).float().mean()) > 0.9
+        assert float((other > threshold).float().mean()) > 0.9
+    assert float((first - twin).abs().mean()) < 0.5 * float(first.std() + 0.2)
+    assert int(pairs.truth[0].ne(0).sum()) > 0
+    assert not bool(((pairs.truth[0] > 0) & (pairs.other_truth > 0)).any())
+
+
+def test_a_few_steps_of_training_are_reproducible(name: str) -> None:
+    first, second = (next(iter(fit(name, steps=2, batch=8).parameters())) for _ in range(2))
+    assert torch.equal(first, second)
+
+
+def test_the_truth_is_told_from_noise_by_metrics_of_truth(name: str) -> None:
+    scores = meta_scores(shipped(f"planted-{name}").model, planted(name, 24), ["auroc", "average_precision", "gini"])
+    assert scores["auroc"].tells
+    assert list(scores["auroc"].means) == sorted(scores["auroc"].means, reverse=True)
+    assert scores["gini"].error == "gini has no direction"
+
+
+def test_rows_agree_where_the_truth_says_so(name: str) -> None:
+    if name != "rows":
+        pytest.skip("of rows")
+    pairs = planted(name, 200)
+    apart = (pairs.a - pairs.b).abs()
+    assert float(apart[pairs.truth[0] == 1].max()) <= 0.1 + 1e-6
+    assert float(apart[pairs.truth[0] == -1].min()) >= 1 - 1e-6
+    assert sorted({int(i) for i in pairs.truth[0].nonzero()[:, 1]}) == sorted(COUNTING)
+    assert float(pairs.b.abs().max()) <= 2.1

@@ -1,0 +1,79 @@
+"""The value of pairs of which some units are taken away: each side is encoded once for all that is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from xsiamese.metrics.units import fill_in
+from xsiamese.model.pair import SiameseModel
+from xsiamese.pairs.batch import PairBatch
+
+ROWS = 1024  # items in one forward pass, where the batch does not say
+
+Keeps = Sequence[Tensor]
+
+
+def factored(batch: PairBatch) -> bool:
+    """Whether the two sides can be encoded apart and compared afterwards, in any combination."""
+    return isinstance(batch.model, SiameseModel) and batch.target is None and not batch.extra
+
+
+@torch.no_grad()
+def surface(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, seed: int = 0) -> Tensor:
+    """The value with the i-th part of a and the j-th part of b kept, shape (pairs, parts of a, parts of b).
+
+    ``len(keep[0]) + len(keep[1])`` items are encoded for each pair.
+
+    Args:
+        batch: pairs of a factored model.
+        keep: for each side the parts, each (pairs, units).
+        filling: see :func:`~xsiamese.metrics.units.fill_in`.
+        seed: of the noise.
+    """
+    z_a, z_b = (embedded(batch, side, keep[side], filling, seed) for side in (0, 1))
+    rows = [closeness(batch, one.repeat(len(z_b), 1), z_b.flatten(0, 1)).view(len(z_b), -1) for one in z_a]
+    return torch.stack(rows).permute(2, 0, 1)
+
+
+@torch.no_grad()
+def along(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, seed: int = 0) -> Tensor:
+    """The value with the i-th parts of both sides kept, shape (pairs, parts); any model."""
+    if factored(batch):
+        z_a, z_b = (embedded(batch, side, keep[side], filling, seed) for side in (0, 1))
+        return closeness(batch, z_a.flatten(0, 1), z_b.flatten(0, 1)).view(len(z_a), -1).T
+    copies = max(1, (batch.rows or ROWS) // batch.pairs)
+    values = []
+    for start in range(0, len(keep[0]), copies):
+        some = tuple(one[start : start + copies] for one in keep)
+        moved = (*fill_in(batch, 0, some[0], filling, seed), *fill_in(batch, 1, some[1], filling, seed))
+        values.append(batch.value(*moved).view(len(some[0]), -1))
+    return torch.cat(values).T
+
+
+@torch.no_grad()
+def embedded(batch: PairBatch, side: int, keep: Keeps, filling: str | float, seed: int = 0) -> Tensor:
+    """The embeddings of one side with these parts kept, shape (parts, pairs, dimensions)."""
+    copies = max(1, (batch.rows or ROWS) // batch.pairs)
+    found = []
+    for start in range(0, len(keep), copies):
+        some = keep[start : start + copies]
+        found.append(embed(batch, side, *fill_in(batch, side, some, filling, seed)).view(len(some), batch.pairs, -1))
+    return torch.cat(found)
+
+
+def embed(batch: PairBatch, side: int, *leaves: Tensor) -> Tensor:
+    """The embeddings of a side with these leaves, any number of copies of all pairs."""
+    first = 0 if side == 0 else len(batch.a.leaves)
+    with batch.objective.naming_inputs():
+        found: Tensor = batch.objective._encoded({first + i: leaf for i, leaf in enumerate(leaves)}, side)
+    return found
+
+
+def closeness(batch: PairBatch, z_a: Tensor, z_b: Tensor) -> Tensor:
+    """The value explained of pairs of embeddings, shape (pairs,)."""
+    assert isinstance(batch.model, SiameseModel)
+    score = batch.model.comparison.explained(z_a, z_b)
+    return score if batch.model.higher_is_closer else -score
