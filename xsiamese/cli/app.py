@@ -13,6 +13,7 @@ from xsiamese.cli.demo import demo
 from xsiamese.cli.explain import explain
 from xsiamese.cli.lists import explainers, plugins, zoo
 from xsiamese.door.faults import sentence
+from xsiamese.report.evaluate import evaluate
 from xsiamese.training.command import train
 
 app = App(
@@ -20,7 +21,7 @@ app = App(
     help="Explains why a two-input (Siamese) model found two things alike or different.",
     version_flags=["--version"],
 )
-for command in (train, plugins, explainers, zoo, explain, demo):
+for command in (train, plugins, explainers, zoo, explain, evaluate, demo):
     app.command(command)
 
 OURS = frozenset(app) - {"--help", "-h", "--version"}

@@ -1,0 +1,3 @@
+"""Reports: what many explanations come to, as pages and tables."""
+
+from __future__ import annotations

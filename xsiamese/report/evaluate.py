@@ -1,0 +1,295 @@
+"""Which explanation is right: every method on the same pairs, by every metric, written after each one."""
+
+from __future__ import annotations
+
+import csv
+import json
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from cyclopts import Parameter
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from xsiamese.data.planted import PlantedPairs, scene
+from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.catalogue import explainer as find
+from xsiamese.explain.catalogue import explainers
+from xsiamese.kinds.catalogue import names, side
+from xsiamese.metrics.catalogue import chosen
+from xsiamese.metrics.catalogue import metrics as known_metrics
+from xsiamese.metrics.measure import Measurement, measure
+from xsiamese.metrics.metric import Metric
+from xsiamese.report.page import page
+from xsiamese.zoo import OpenedModel, open_model
+
+FILES = ("evaluation.json", "evaluation.csv", "index.html")
+Row = dict[str, Any]
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+
+
+def evaluate(
+    *,
+    model: str,
+    pairs: str,
+    methods: str = "all",
+    metrics: str = "all",
+    output: Output = Path("report"),
+    count: int = 24,
+    seed: int = 0,
+    layer: str | None = None,
+) -> None:
+    """Compare explainers on the same pairs by metrics: which explanation is right?
+
+    Writes evaluation.json, evaluation.csv and index.html. Run again, it goes on where it was interrupted.
+
+    Parameters
+    ----------
+    model
+        A zoo name, a checkpoint of ours, or package.module:factory.
+    pairs
+        planted:NAME for pairs whose explanation is known (patches, digits, rows, series, words, motifs), or a CSV with
+        the columns a and b, and a label that is 1 for pairs that are alike; what a and b can be is what ``xsiamese
+        explain`` takes.
+    methods
+        Names of explainers with commas between them, or all that suit the model.
+    metrics
+        Names of metrics with commas between them, or all that have what they need.
+    output
+        The folder of the report.
+    count
+        How many planted pairs, or the first ones of the CSV.
+    seed
+        The seed of everything random.
+    layer
+        The layer to explain on, for methods that have one.
+    """
+    opened = open_model(model)
+    known, ids, labels = read_pairs(pairs, opened, count, seed)
+    named = list(known_metrics()) if metrics == "all" else [m.strip() for m in metrics.split(",")]
+    chosen(named)  # a misspelt one is an error before any work
+    classes = suited(known) if methods == "all" else [find(m.strip()) for m in methods.split(",")]
+    about = {
+        "model": model, "pairs": pairs, "count": len(ids), "seed": seed, "layer": layer, "metrics": named,
+        "torch": torch.__version__,
+    }  # fmt: skip
+    rows = compare(opened, known, classes, "all" if metrics == "all" else named, output, about, layer, labels)
+    rows = ordered(rows, named)
+    _written(output, {**about, "rows": rows})
+    _table(output / "evaluation.csv", rows, named)
+    (output / "index.html").write_text(page(rows, named, about), encoding="utf-8")
+    print(text(rows, named))
+    print(f"written to {output / 'index.html'}")
+
+
+def compare(
+    opened: OpenedModel,
+    pairs: PlantedPairs | tuple[Any, Any],
+    classes: Sequence[type[PairAttribution]],
+    metrics: str | Iterable[str | Metric],
+    output: Path,
+    about: Mapping[str, Any],
+    layer: str | None = None,
+    labels: Tensor | None = None,
+) -> list[Row]:
+    """A row for each method; those that a file of an earlier run with the same settings holds are not made again."""
+    output.mkdir(parents=True, exist_ok=True)
+    rows = _known(output, about)
+    done = {row["method"] for row in rows}
+    bar = tqdm([cls for cls in classes if cls.__name__ not in done], desc="evaluate", unit="method")
+    for cls in bar:
+        bar.set_postfix_str(cls.__name__)
+        rows.append(_row(cls, opened, pairs, metrics, output, layer, labels))
+        _written(output, {**about, "rows": rows})
+    return rows
+
+
+def suited(pairs: Any) -> list[type[PairAttribution]]:
+    """The explainers that explain this kind of input without being told more."""
+    inputs = pairs.inputs if isinstance(pairs, PlantedPairs) else pairs
+    kind = side(inputs[0], "a").kind
+    return [cls for _, cls in sorted(explainers().items()) if kind in names(cls.modalities) and not cls.needs_threshold]
+
+
+def read_pairs(
+    spec: str, opened: OpenedModel, count: int, seed: int = 0
+) -> tuple[PlantedPairs | tuple[Any, Any], list[tuple[str, str]], Tensor | None]:
+    """Pairs by name or from a CSV, two names for each, and which are alike where that is known.
+
+    Raises:
+        ValueError: if there are none, or the file has other columns.
+    """
+    if spec.startswith("planted:"):
+        found = scene(spec.removeprefix("planted:")).pairs(count, seed)
+        return found, [(f"a{i}", f"b{i}") for i in range(count)], None
+    path = Path(spec)
+    if not path.is_file():
+        raise ValueError(f"--pairs {spec}: there is no such file; give a CSV with columns a and b, or planted:NAME")
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))[:count]
+    if not rows or not {"a", "b"} <= set(rows[0]):
+        has = ", ".join(rows[0]) if rows else "no row"
+        raise ValueError(f"--pairs {spec} needs the columns a and b and at least one row; it has {has}")
+    read = _reader(opened)
+    sides = [[read(path.parent, row[side]) for row in rows] for side in "ab"]
+    a, b = (_joined(side) for side in sides)
+    ids = [(row["a"], row["b"]) for row in rows]
+    label = [row["label"].strip().lower() in ("1", "1.0", "true") for row in rows] if "label" in rows[0] else None
+    return (a, b), ids, None if label is None else torch.tensor(label)
+
+
+def ordered(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
+    """The best first, by the first metric that has a direction and numbers; failures last."""
+    known = known_metrics()
+    leading = next(
+        (
+            m
+            for m in metrics
+            if known[m].higher_is_better is not None and any(_mean(row, m) is not None for row in rows)
+        ),
+        None,
+    )
+    if leading is None:
+        return list(rows)
+    sign = -1 if known[leading].higher_is_better else 1
+    return sorted(
+        rows, key=lambda row: (_mean(row, leading) is None, sign * (_mean(row, leading) or 0.0), row["method"])
+    )
+
+
+def text(rows: Sequence[Row], metrics: Sequence[str], most: int = 6) -> str:
+    """A table for the terminal: the first metrics that have numbers, with their intervals."""
+    shown = [m for m in metrics if any(_mean(row, m) is not None for row in rows)][:most]
+    width = max((len(row["method"]) for row in rows), default=6)
+    lines = [f"{'method':<{width}}  {'s':>6}  " + "  ".join(f"{m:<22}" for m in shown)]
+    for row in rows:
+        cells = []
+        for m in shown:
+            one = row["metrics"].get(m, {})
+            number = _mean(row, m)
+            cells.append(
+                f"{'-':<22}" if number is None else f"{number:6.3f} [{one['low']:.3f}, {one['high']:.3f}]".ljust(22)
+            )
+        said = row["error"] or "  ".join(cells).rstrip()
+        lines.append(f"{row['method']:<{width}}  {row['seconds']:6.2f}  {said}")
+    return "\n".join(lines)
+
+
+def _row(
+    cls: type[PairAttribution],
+    opened: OpenedModel,
+    pairs: Any,
+    metrics: Any,
+    output: Path,
+    layer: str | None,
+    labels: Tensor | None,
+) -> Row:
+    row: Row = {"method": cls.__name__, "seconds": 0.0, "error": "", "metrics": {}, "picture": ""}
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            made = cls(opened.model, layer or opened.layer) if cls.needs_layer else cls(opened.model)
+            found = measure(made, pairs, metrics, labels=labels)
+            row["seconds"] = found.seconds
+        row["warnings"] = sorted({str(w.message) for w in said if w.category is UserWarning})[:3]
+        row["metrics"] = _plain(found)
+        row["picture"] = _drawn(found, output, opened)
+    except Exception as error:  # a method that fails is a row that says why; the others go on
+        row["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
+    return row
+
+
+def _plain(found: Measurement) -> dict[str, Any]:
+    return {
+        name: {
+            "mean": _number(one.mean), "low": _number(one.low), "high": _number(one.high),
+            "pairs": one.defined, "error": one.error,
+        }
+        for name, one in found.items()
+    }  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else round(value, 6)
+
+
+def _mean(row: Row, metric: str) -> float | None:
+    found: float | None = row["metrics"].get(metric, {}).get("mean")
+    return found
+
+
+def _drawn(found: Measurement, output: Path, opened: OpenedModel) -> str:
+    """The picture of the first pair, as a file beside the page, or "" where there is none to be had."""
+    try:
+        options = {} if opened.preprocessing is None else {"preprocessing": opened.preprocessing}
+        figure = found.explanation[0:1].plot(**options)
+    except (ImportError, ValueError, TypeError):
+        return ""
+    folder = output / "maps"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{found.explanation.method}.png"
+    figure.savefig(path, dpi=70, bbox_inches="tight")
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
+    return f"maps/{path.name}"
+
+
+def _known(output: Path, about: Mapping[str, Any]) -> list[Row]:
+    """The rows of an earlier run.
+
+    Raises:
+        ValueError: if that had other settings.
+    """
+    path = output / FILES[0]
+    if not path.is_file():
+        return []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    other = [key for key, value in about.items() if found.get(key) != value]
+    if other:
+        raise ValueError(f"{path} is of a run with another {' and '.join(other)}: give another --output, or remove it")
+    return [row for row in found["rows"] if not row["error"]]  # what failed is tried again
+
+
+def _written(output: Path, found: Mapping[str, Any]) -> None:
+    path = output / FILES[0]
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    new.replace(path)
+
+
+def _table(path: Path, rows: Sequence[Row], metrics: Sequence[str]) -> None:
+    shown = [m for m in metrics if any(m in row["metrics"] for row in rows)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["method", "seconds", "error", *[f"{m}{part}" for m in shown for part in ("", "_low", "_high")]]
+        )
+        for row in rows:
+            cells = [row["metrics"].get(m, {}).get(part) for m in shown for part in ("mean", "low", "high")]
+            writer.writerow([row["method"], f"{row['seconds']:.3f}", row["error"], *cells])
+
+
+def _reader(opened: OpenedModel) -> Any:
+    if opened.modality == "tabular":
+        from xsiamese.data.row_files import RowReader
+
+        read = RowReader.of(opened.about)
+        return lambda folder, item: read(folder / item)
+    if opened.modality == "graph":
+        from xsiamese.data.graph_files import graph_reader
+
+        read_graph = graph_reader(opened.about)
+        return lambda folder, item: read_graph(str(folder / item) if (folder / item).exists() else item)
+    return lambda folder, item: opened.read(folder / item)
+
+
+def _joined(items: Sequence[Any]) -> Any:
+    if isinstance(items[0], torch.Tensor):
+        return torch.cat(list(items))
+    from torch_geometric.data import Batch
+
+    return Batch.from_data_list([one[0] if hasattr(one, "num_graphs") else one for one in items])
