@@ -19,6 +19,7 @@ import graph_tables
 import graph_truth_tables
 import invariance_tables
 import robust_tables
+import scoreboard_tables
 import shared
 import zoo_tables
 from described import CAPTUM, NOT_METHODS, UNSUPPORTED
@@ -55,6 +56,7 @@ def write(app: Sphinx) -> None:
         **counterfactual_tables.tables(Path(app.srcdir, "measurements", "counterfactuals.json")),
         **graph_truth_tables.tables(Path(app.srcdir, "measurements")),
         **robust_tables.tables(Path(app.srcdir, "measurements", "robust_tables.json")),
+        **scoreboard_tables.tables(Path(app.srcdir, "measurements")),
         **invariance_tables.tables(Path(app.srcdir, "measurements")),
     }
     for path, text in pages.items():

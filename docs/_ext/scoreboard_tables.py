@@ -1,0 +1,87 @@
+"""The tables of the scoreboard, from docs/measurements/scoreboard.json, and that of the metrics, from their classes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from zoo_tables import rows
+
+from xsiamese.metrics.catalogue import metrics
+
+TITLES = {
+    "patches": "Planted patches: which of two textures two images share",
+    "digits": "Planted digits: which of two digits two images share",
+    "rows": "Planted rows: which columns agree",
+    "motifs": "Planted motifs: which of two subgraphs two graphs share",
+    "words": "Planted words: which words mean the same",
+    "series": "Planted series: which of two waves two series share",
+    "fashion": "The shipped Fashion-MNIST model, without a truth",
+}
+
+
+def tables(folder: Path) -> dict[str, str]:
+    """The text of each include file, by its name."""
+    path = folder / "scoreboard.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"sets": {}}
+    return {"scoreboard.inc": scoreboard(found["sets"]) or rows([], []), "metrics.inc": all_metrics()}
+
+
+def scoreboard(sets: dict[str, Any]) -> str:
+    """A table for each set."""
+    text = []
+    for name, title in TITLES.items():
+        if name in sets:
+            text += [f"{title}\n{'-' * len(title)}\n", one_set(sets[name], name != "fashion"), failures(sets[name])]
+    return "\n".join(text)
+
+
+def one_set(methods: dict[str, Any], truth: bool) -> str:
+    """A row for each method, and a second one where a setting is better than the defaults."""
+    head = ["Method", *(["Truth", "Specificity"] if truth else ["Top 20 % kept"]), "Faithfulness", "Sanity", "ms"]
+    leading = "auroc" if truth else "relevance_gain"
+    lines = []
+    for name, one in methods.items():
+        if "error" in one:
+            continue
+        shown = f"*{name}*" if one["peer"] else f":doc:`/reference/generated/explainers/{name}`"
+        shown = name if name.startswith("EdgeDetector") else shown
+        default = one["defaults"]
+        best = one.get("best", {})
+        leads = max(r["numbers"][leading][0] for r in (default, best) if "numbers" in r)
+        lines.append((-leads, name, 0, [shown, *_cells(default, truth)]))
+        if "numbers" in best:
+            lines.append((-leads, name, 1, [f"... {best['setting']}", *_cells(best, truth)]))
+    return rows(head, [line for *_, line in sorted(lines, key=lambda item: item[:3])])
+
+
+def failures(methods: dict[str, Any]) -> str:
+    """What gave no numbers, and why."""
+    failed = [f"{name} ({one['error']})" for name, one in sorted(methods.items()) if "error" in one]
+    return f"Without numbers: {'; '.join(failed)}.\n" if failed else ""
+
+
+def all_metrics() -> str:
+    """Every metric: its direction, range, needs, and what it says."""
+    lines = []
+    for name, metric in metrics().items():
+        good = {True: "high", False: "low", None: ""}[metric.higher_is_better]
+        low, high = ("" if abs(v) == float("inf") else f"{v:g}" for v in metric.range)
+        said = (metric.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+        needs = ", ".join(sorted(metric.needs - {"explainer"}))
+        lines.append([f"``{name}``", good, f"{low} .. {high}" if low or high else "", needs, " ".join(said.split())])
+    return rows(["Metric", "Good", "Range", "Needs", "What it says"], lines)
+
+
+def _cells(one: dict[str, Any], truth: bool) -> list[str]:
+    numbers = one["numbers"]
+    cells = [_cell(numbers[m]) for m in (("partner_sensitivity",) if truth else ("keep_top",)) if m in numbers]
+    if truth:
+        cells.insert(0, f"{_cell(numbers['auroc'])} ({numbers['pointing_game'][0]:.2f})")
+    return [*cells, _cell(numbers["relevance_gain"]), _cell(numbers["randomisation"]), f"{one['ms']:.1f}"]
+
+
+def _cell(value: list[float]) -> str:
+    mean, low, high = value
+    return "-" if mean != mean else f"{mean:.2f} ± {(high - low) / 2:.2f}"
