@@ -84,8 +84,11 @@ def chosen(metrics_: str | Iterable[str | Metric | type[Metric]] | Metric | type
     Raises:
         ValueError: if two have one name.
     """
-    one = isinstance(metrics_, (str, Metric, type))
-    specs = list(metrics()) if metrics_ == "all" else [metrics_] if one else list(metrics_)  # type: ignore[arg-type, list-item]
+    specs: list[str | Metric | type[Metric]]
+    if isinstance(metrics_, (str, Metric, type)):
+        specs = [*metrics()] if metrics_ == "all" else [metrics_]
+    else:
+        specs = list(metrics_)
     found = [made(spec) for spec in specs]
     names = [metric.name for metric in found]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -150,9 +150,8 @@ def measure(
             if metrics != "all":
                 raise
             nothing = torch.full((len(explanation),), torch.nan)
-            found[metric.name] = Measured(
-                metric, nothing, *[float("nan")] * 3, error=f"{type(error).__name__}: {error}"
-            )
+            said, nan = f"{type(error).__name__}: {error}", float("nan")
+            found[metric.name] = Measured(metric, nothing, nan, nan, nan, error=said)
     return Measurement(explanation, found, seconds)
 
 

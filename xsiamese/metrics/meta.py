@@ -61,7 +61,7 @@ class Graded(PairAttribution):
 
     def of(self, pairs: PlantedPairs, grade: int, seed: int = 0) -> Graded:
         """This explainer for these pairs, at one of the :data:`GRADES`."""
-        self._truths = [(pairs.inputs, pairs.truth)]
+        self._truths: list[tuple[Any, Any]] = [(pairs.inputs, pairs.truth)]
         if pairs.others is not None:
             nothing = torch.zeros_like(pairs.truth[1])
             self._truths.append(((pairs.a, pairs.others), (pairs.other_truth, nothing)))

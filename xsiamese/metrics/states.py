@@ -54,14 +54,17 @@ def _state() -> Callable[[Metric], Any]:
 
         def __init__(self, metric: Metric) -> None:
             super().__init__()
-            self.metric = metric
+            self._measured = (metric,)  # in a tuple: torchmetrics takes whatever is a module for one of its own
             self.add_state("numbers", default=[], dist_reduce_fx="cat")
 
         def update(self, batch: PairBatch, explanation: PairExplanation, **needs: Any) -> None:
+            measured = self._measured[0]
             with intact(batch.model):
-                self.numbers.append(number(self.metric.compute(batch, explanation, **needs)).detach().double())
+                numbers: Any = self.numbers
+                numbers.append(number(measured.compute(batch, explanation, **needs)).detach().double())
 
         def compute(self) -> torch.Tensor:
-            return torch.tensor(self.metric.reduce(dim_zero_cat(self.numbers)), dtype=torch.float64)
+            numbers: Any = self.numbers
+            return torch.tensor(self._measured[0].reduce(dim_zero_cat(numbers)), dtype=torch.float64)
 
     return OverBatches

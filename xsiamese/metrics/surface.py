@@ -51,7 +51,8 @@ class _Removal(Metric):
         numbers = torch.stack([number for _, number in found]).mean(0)
         if explanation.unsigned:
             # a relevance does not say which way: what carries the score should move it to where nothing is left
-            whole, empty = (values[(slice(None), *[i] * (values.dim() - 1))] for i in (0, -1))
+            flat = values.flatten(1)  # first and last: everything there, and nothing
+            whole, empty = flat[:, 0], flat[:, -1]
             numbers = torch.where(whole >= empty, numbers, -numbers)
         return Curve(shares, values, numbers)
 
@@ -160,7 +161,9 @@ class VerificationDeletion(_Removal):
 
 def _accuracy(scores: Tensor, same: Tensor) -> Tensor:
     """The balanced accuracy at the best threshold."""
-    right = torch.stack([((scores >= t) == same).double() for t in [*scores.unique(), scores.new_tensor(torch.inf)]])
+    right = torch.stack(
+        [((scores >= t) == same).double() for t in [*torch.unique(scores), scores.new_tensor(torch.inf)]]
+    )
     return ((right[:, same].mean(1) + right[:, ~same].mean(1)) / 2).max()
 
 

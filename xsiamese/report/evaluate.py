@@ -224,7 +224,7 @@ def _mean(row: Row, metric: str) -> float | None:
 def _drawn(found: Measurement, output: Path, opened: OpenedModel) -> str:
     """The picture of the first pair, as a file beside the page, or "" where there is none to be had."""
     try:
-        options = {} if opened.preprocessing is None else {"preprocessing": opened.preprocessing}
+        options: dict[str, Any] = {} if opened.preprocessing is None else {"preprocessing": opened.preprocessing}
         figure = found.explanation[0:1].plot(**options)
     except (ImportError, ValueError, TypeError):
         return ""
