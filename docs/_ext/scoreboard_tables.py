@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def all_metrics() -> str:
         good = {True: "high", False: "low", None: ""}[metric.higher_is_better]
         low, high = ("" if abs(v) == float("inf") else f"{v:g}" for v in metric.range)
         said = (metric.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
+        said = re.sub(r":class:`~?([\w.]+)`", r"``\1``", said)  # they stand on no page of their own
         needs = ", ".join(sorted(metric.needs - {"explainer"}))
         lines.append([f"``{name}``", good, f"{low} .. {high}" if low or high else "", needs, " ".join(said.split())])
     return rows(["Metric", "Good", "Range", "Needs", "What it says"], lines)
