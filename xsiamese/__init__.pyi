@@ -12,6 +12,7 @@ from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.explain.found import Found as Found
 from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
 from xsiamese.kinds.pool import Pool as Pool
+from xsiamese.metrics.measure import measure as measure
 from xsiamese.model.comparison import Comparison as Comparison
 from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel
@@ -191,6 +192,7 @@ __all__ = [
     "hookimpl",
     "leave_one_out",
     "load",
+    "measure",
     "public_names",
     "record",
     "reference_instability",
