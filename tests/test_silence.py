@@ -176,3 +176,13 @@ def test_errors_say_what_is_wrong() -> None:
     ids = torch.randint(1, 9, (2, 4))
     with pytest.raises(TypeError, match="whole numbers cannot move"):
         PairLayerConductance(SiameseModel(nn.Sequential(nn.Embedding(9, 3), nn.Flatten())), "0").attribute((ids, ids))
+
+
+def test_an_encoder_in_a_parallel_wrapper_is_explained_without_it_and_keeps_it() -> None:
+    encoder, inputs = problems.conv_encoder(), problems.images(2)
+    model = SiameseModel(nn.DataParallel(encoder), "dot")
+    for x, y in zip(
+        PairDeepLift(model).attribute(inputs), PairDeepLift(SiameseModel(encoder, "dot")).attribute(inputs), strict=True
+    ):
+        torch.testing.assert_close(x, y)
+    assert isinstance(model.encoder, nn.DataParallel)

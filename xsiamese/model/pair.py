@@ -231,6 +231,7 @@ def pair_model(
         model = model.module
     inner = getattr(model, "_orig_mod", model)
     if isinstance(inner, PairModel):
+        inner = _bare(inner)
         if comparison is not None:
             raise ValueError(f"{type(inner).__name__} has its own comparison: leave out comparison=")
         return inner if higher_is_closer in (None, inner.higher_is_closer) else _told(inner, higher_is_closer)
@@ -238,6 +239,18 @@ def pair_model(
     if isinstance(model, nn.Module):
         wrapped.training = model.training  # train() would reach into the user's model
     return wrapped
+
+
+def _bare(model: PairModel) -> PairModel:
+    """The same model around the encoders that parallel wrappers hold, for explaining; the user's keeps its wrappers."""
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    if not any(isinstance(module, wrappers) for module in model._modules.values()):
+        return model
+    bare = copy(model)
+    bare._modules = {
+        name: module.module if isinstance(module, wrappers) else module for name, module in model._modules.items()
+    }
+    return bare
 
 
 def _told(model: PairModel, higher_is_closer: bool | None) -> PairModel:
