@@ -391,7 +391,8 @@ def test_an_output_that_cannot_be_written_is_told_at_once(quick: Settings, tmp_p
 def test_the_misspelt_names_and_the_recipes() -> None:
     assert Settings("tripet-loss-net", "MNIST").network == "triplet-loss-net"
     assert Settings("siamese-constrastive", "MNIST").network == "siamese-contrastive"
-    assert set(RECIPES) == {card.name for card in ALL_CARDS} - {"fashion"}
+    trained = {card.name for card in ALL_CARDS if not card.name.startswith("planted-")}  # those have a script of theirs
+    assert set(RECIPES) == trained - {"fashion"}
     with pytest.raises(ValueError, match="28 x 28 only"):
         sized(Settings("triplet-loss-net", "MNIST"), 64)
     assert sized(Settings("livieris", "MNIST"), 64).pixels.size == (64, 64)
