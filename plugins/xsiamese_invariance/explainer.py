@@ -58,7 +58,7 @@ class RobustPairExplainer(PairAttribution):
         r"KL(p_M \,\|\, p_m) \le \epsilon"
     )
     reference = ("chen2021siamese",)
-    modalities: ClassVar[frozenset[str]] = frozenset({"image", "tabular", "graph"})
+    modalities: ClassVar[frozenset[str]] = frozenset({"image", "row", "series", "volume", "text", "graph"})
     graph_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
     result: ClassVar[type[PairExplanation]] = RobustExplanation
     files: ClassVar[Mapping[str, str]] = {

@@ -20,7 +20,8 @@ class PresenceSide(TensorSide):
     the baseline 0. Values in between have no meaning, so there is no gradient.
 
     Args:
-        leaves: the gate, what comes in place of each number, the numbers themselves, and what rides along (a mask).
+        leaves: the gate, what comes in place of each number, where a number is kept in any case, the numbers themselves,
+            and what rides along (a mask).
         form: how the user holds the numbers and what rides along.
         kind: the name of the kind.
     """
@@ -43,21 +44,19 @@ class PresenceSide(TensorSide):
             kept: where a number is never missing, such as a separator or padding; boolean, of the numbers' shape.
         """
         own = values[0]
-        instead = torch.full_like(own, missing)
-        if kept is not None:
-            instead = torch.where(kept, own, instead)
-        return cls((torch.ones(own.shape, device=own.device), instead, *values), form, kind)
+        kept = torch.zeros_like(own, dtype=torch.bool) if kept is None else kept
+        return cls((torch.ones(own.shape, device=own.device), torch.full_like(own, missing), kept, *values), form, kind)
 
     def rebuild(self, leaves: Sequence[Tensor]) -> Any:
-        gate, instead, own, *along = leaves
-        return self.form.around([torch.where(gate > 0.5, own, instead), *along])
+        gate, instead, kept, own, *along = leaves
+        return self.form.around([torch.where((gate > 0.5) | kept, own, instead), *along])
 
     def result(self, maps: Sequence[Tensor]) -> Any:
         return maps[0]
 
     @property
     def own(self) -> Leaves:
-        return self.leaves[2:]
+        return self.leaves[3:]
 
     def suited(self, dtype: torch.dtype) -> Self:
         return self.holding((self.leaves[0].to(dtype), *self.leaves[1:]))
@@ -66,14 +65,15 @@ class PresenceSide(TensorSide):
         return leaf == 0
 
     def names(self, name: str) -> list[str]:
-        own = super().names(name) if len(self.leaves) == 3 else [f"{name}[{i}]" for i in range(len(self.leaves) - 2)]
-        return [f"the presence of {name}", f"what {name} is without", *(own if len(self.leaves) > 3 else [name])]
+        own = [name] if len(self.own) == 1 else [f"{name}[{i}]" for i in range(len(self.own))]
+        return [f"the presence of {name}", f"what {name} is without", f"what is kept of {name}", *own]
 
     def missing(self, value: Any, name: str) -> tuple[Self, Any]:
         """This side with the user's baseline, a whole number or one for each place, in place of what is missing."""
         if value is None:
             return self, None
-        gate, instead, own, *along = self.leaves
+        gate, _, *rest = self.leaves
+        own = self.own[0]
         if isinstance(value, numbers.Number):
             value = torch.full_like(own, int(value))  # type: ignore[call-overload]
         elif not isinstance(value, Tensor) or value.is_floating_point() or value.shape[1:] != own.shape[1:]:
@@ -84,8 +84,7 @@ class PresenceSide(TensorSide):
             )
         if len(value) not in (1, len(own)):
             raise ValueError(f"the baseline of {name} has {len(value)} rows for {len(own)} pairs: 1 or one each")
-        instead = torch.where(instead == own, own, value.to(own).expand_as(own))  # what is kept stays
-        return self.holding((gate, instead, own, *along)), None
+        return self.holding((gate, value.to(own).expand_as(own), *rest)), None
 
     def equals(self, other: Any) -> Tensor:
         if not isinstance(other, PresenceSide):

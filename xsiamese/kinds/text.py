@@ -27,8 +27,8 @@ class Text(Dense):
         words: the text of an id, for pictures; its number if left out.
 
     Example:
-        >>> Text(missing=103, special=(101, 102)).side(torch.tensor([[101, 7, 8, 102]]), "a").leaves[1]
-        tensor([[101, 103, 103, 102]])
+        >>> Text(missing=103, special=(101, 102)).side(torch.tensor([[101, 7, 8, 102]]), "a").leaves[2]
+        tensor([[ True, False, False,  True]])
     """
 
     name = "text"
@@ -60,7 +60,7 @@ class Text(Dense):
     def labels(self, side: Side, pair: int) -> Sequence[str] | None:
         """The tokens of one text."""
         if isinstance(side, PresenceSide):
-            return [self.words(number) for number in side.leaves[2][pair].tolist()]
+            return [self.words(number) for number in side.own[0][pair].tolist()]
         return [str(i) for i in range(side.leaves[0].shape[1])] if isinstance(side, TensorSide) else None
 
     @staticmethod

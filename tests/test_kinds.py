@@ -1,0 +1,212 @@
+"""Kinds of input: which one an item is, what is explained of it, and that it comes back from files and in parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import xsiamese
+from xsiamese import PairFeatureAblation, PairGradCAM, PairHiResCAM, PairLayerGradCam, SiameseModel
+from xsiamese.kinds.catalogue import OURS, kind, kinds, side
+from xsiamese.kinds.inputs import two_sides
+from xsiamese.kinds.places import Nodes, Places, of_tensor
+from xsiamese.kinds.text import Text
+
+IDS = torch.tensor([[1, 5, 7, 2], [1, 6, 2, 0]])
+MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+ITEMS: dict[str, Any] = {
+    "image": torch.rand(2, 3, 4, 5),
+    "row": torch.rand(2, 6),
+    "series": torch.rand(2, 3, 20),
+    "volume": torch.rand(2, 1, 3, 4, 5),
+    "text": IDS,
+    "tensor": torch.rand(2, 1, 2, 2, 2, 2),
+}
+
+
+def graphs() -> Any:
+    data = pytest.importorskip("torch_geometric.data")
+    edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    return data.Batch.from_data_list([data.Data(x=torch.rand(3, 2), edge_index=edges) for _ in range(2)])
+
+
+@pytest.mark.parametrize("name", [*ITEMS, "graph"])
+def test_an_item_tells_its_kind_and_comes_back_in_parts_and_from_a_file(name: str) -> None:
+    item = graphs() if name == "graph" else ITEMS[name]
+    one, of = side(item, "a"), kind(name)
+    assert (one.kind, one.pairs, of.count(item)) == (name, 2, 2)
+    tensors, about = of.pack(item)
+    back, second = of.unpack(dict(tensors), about), of.take(item, torch.tensor([1]))
+    assert of.count(second) == 1
+    if name == "graph":
+        assert torch.equal(back.x, item.x)
+        assert torch.equal(back.edge_index, item.edge_index)
+        assert torch.equal(second.x, item.x[3:])
+    else:
+        assert torch.equal(back, item)
+        assert torch.equal(second, item[1:])
+
+
+@pytest.mark.parametrize("item", [(IDS, MASK), {"attention_mask": MASK, "input_ids": IDS}], ids=["tuple", "mapping"])
+def test_several_tensors_of_one_item_keep_their_form(item: Any) -> None:
+    of = kind("text")
+    assert side(item, "a").kind == "text"
+    for found in (of.unpack(*of.pack(item)), of.take(item, torch.tensor([0, 1]))):
+        assert type(found) is type(item)
+        pairs = zip(found.values(), item.values()) if isinstance(item, dict) else zip(found, item)  # noqa: B905
+        assert all(torch.equal(x, y) for x, y in pairs)
+
+
+def test_the_user_has_the_last_word() -> None:
+    assert side(torch.rand(2, 7, 4), "a", "text").kind == "text"
+    assert side(torch.rand(2, 400), "a", "series").kind == "series"
+    assert side(IDS, "a", "tabular").kind == "row"
+    a, b = two_sides((torch.rand(2, 7, 4), torch.rand(2, 3, 8, 8)), kind=("text", None))
+    assert (a.kind, b.kind) == ("text", "image")
+    with pytest.raises(ValueError, match=r"input a has shape \(2, 6\) and cannot be a volume, \(pairs, channels"):
+        side(ITEMS["row"], "a", "volume")
+    with pytest.raises(ValueError, match="no kind of input is called 'imgae'; did you mean 'image'"):
+        side(ITEMS["image"], "a", "imgae")
+    with pytest.raises(TypeError, match="input a is a Tensor, which cannot be a graph"):
+        side(ITEMS["image"], "a", "graph")
+
+
+def test_a_kind_comes_by_the_door(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Words(Text):
+        name = "words"
+
+        def side(self, item: Any, name: str, *, asked: bool = False) -> Any:
+            if not isinstance(item, list) or not isinstance(item[0], str):
+                return None
+            return super().side(torch.tensor([[len(word) for word in text.split()] for text in item]), name, asked=True)
+
+    from xsiamese.kinds import catalogue
+
+    monkeypatch.setattr(catalogue.registry, "collect", lambda *_: {"words": Words()})
+    assert list(kinds())[-1] == "words"
+    found = side(["a small cat", "the big dog"], "a")
+    assert found.kind == "words"
+    assert found.own[0].tolist() == [[1, 5, 3], [3, 3, 3]]
+    assert side(torch.rand(2, 3), "a").kind == "row"
+
+
+def test_places_by_the_layer_and_by_the_kind() -> None:
+    three = torch.rand(2, 8, 47)
+    assert of_tensor(three, nn.Conv1d(1, 8, 3), "tokens") == Places("time")
+    assert of_tensor(three, nn.Linear(3, 47), "time") == Places("tokens", 2)
+    assert of_tensor(three, nn.Sequential(nn.ReLU(), nn.LayerNorm(47)), "time") == Places("tokens", 2)
+    expected = {"series": "time", "row": "time", "image": "tokens", "text": "tokens", "volume": "tokens"}
+    for name, places in expected.items():
+        assert OURS[name].places(three, side(ITEMS[name], "a"), nn.ReLU()).name == places
+    dims = {2: "features", 4: "grid", 5: "volume"}
+    for dim, places in dims.items():
+        assert of_tensor(torch.rand(*[2] * dim), None, "tokens") == Places(places)
+    tokens = Places("tokens", 2)
+    assert torch.equal(tokens.given(tokens.first(three)), three)
+    assert torch.allclose(tokens.mean(tokens.first(three))[:, :, 0], three.mean(1))
+
+
+def test_means_over_the_nodes_of_each_graph() -> None:
+    values = torch.tensor([[1.0], [3.0], [10.0]])
+    places = Nodes(pair_of=torch.tensor([0, 0, 1]))
+    assert places.mean(values).flatten().tolist() == [2, 2, 10]
+    assert places.total(values).flatten().tolist() == [4, 4, 10]
+
+
+def conv(dims: int) -> tuple[nn.Sequential, tuple[Tensor, Tensor]]:
+    """A linear head on the mean over all places: the Grad-CAM of a dot product sums to the score."""
+    torch.manual_seed(0)
+    made = {1: nn.Conv1d, 3: nn.Conv3d}[dims](1, 4, 3)
+    pool = {1: nn.AdaptiveAvgPool1d, 3: nn.AdaptiveAvgPool3d}[dims](1)
+    size = {1: (31,), 3: (5, 6, 7)}[dims]
+    a, b = torch.randn(2, 3, 1, *size, dtype=torch.float64)
+    return nn.Sequential(made, nn.ReLU(), pool, nn.Flatten()).double(), (a, b)
+
+
+@pytest.mark.parametrize("dims", [1, 3])
+@pytest.mark.parametrize("cls", [PairGradCAM, PairHiResCAM, PairLayerGradCam])
+def test_maps_of_series_and_volumes_lie_over_their_places(cls: Any, dims: int) -> None:
+    encoder, (a, b) = conv(dims)
+    model = SiameseModel(encoder, "dot")
+    map_a, _ = cls(model, layer="1").attribute((a, b))
+    activation = encoder[:2](a)
+    assert map_a.shape == (3, 1, *activation.shape[2:])
+    # the mean of each channel times the other side's embedding, place by place
+    over = activation.shape[2:].numel()
+    other = model.encode(b, 1).reshape(3, 4, *[1] * dims)
+    assert torch.allclose(map_a, (activation * other / over).sum(1, keepdim=True))
+
+
+def bag() -> SiameseModel:
+    """The sum of the vectors of the tokens: leaving one out takes its vector's part of the score."""
+
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = nn.Embedding(9, 3).double()
+            with torch.no_grad():
+                self.words.weight[0] = 0
+
+        def forward(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+            if isinstance(ids, tuple):
+                ids, mask = ids
+            vectors = self.words(ids)
+            return (vectors if mask is None else vectors * mask[..., None]).sum(1)
+
+    torch.manual_seed(1)
+    return SiameseModel(Sum(), "dot")
+
+
+def test_a_missing_token_is_worth_its_part_of_the_score() -> None:
+    model = bag()
+    other = IDS.flip(1)
+    map_a, map_b = PairFeatureAblation(model).attribute((IDS, other))
+    vectors = model.encoders[0].words
+    assert map_a.dtype == torch.float64
+    assert torch.allclose(map_a, torch.einsum("ntd,nd->nt", vectors(IDS), vectors(other).sum(1)))
+    assert torch.allclose(map_b, torch.einsum("ntd,nd->nt", vectors(other), vectors(IDS).sum(1)))
+    # another id comes in place of what is missing
+    instead, _ = PairFeatureAblation(model).attribute((IDS, other), baselines=5)
+    lost = vectors(IDS) - vectors(torch.tensor(5))
+    assert torch.allclose(instead, torch.einsum("ntd,nd->nt", lost, vectors(other).sum(1)))
+    assert instead[0, 1] == 0
+
+
+def test_padding_and_specials_are_never_missing() -> None:
+    model = bag()
+    text = Text(missing=8, special=(1, 2))
+    inputs = ((IDS, MASK), (IDS.flip(0), MASK.flip(0)))
+    (map_a, _) = PairFeatureAblation(model).attribute(inputs, kind=text)
+    there = torch.tensor([[0, 1, 1, 0], [0, 1, 0, 0]], dtype=torch.bool)
+    assert bool((map_a[there] != 0).all())
+    assert not bool(map_a[~there].any())
+    assert torch.equal(PairFeatureAblation(model).attribute(inputs, kind=text, internal_batch_size=1)[0], map_a)
+
+
+def test_ids_cannot_move_and_the_layer_to_explain_is_named() -> None:
+    model = bag()
+    with pytest.raises(TypeError, match=r"PairSaliency moves .* a is int64 \(text\).*layer='encoder.words'"):
+        xsiamese.PairSaliency(model).attribute((IDS, IDS))
+    with pytest.raises(TypeError, match=r"a is int64 \(row\): whole numbers cannot move; give a.float\(\)"):
+        xsiamese.PairIntegratedGradients(SiameseModel(nn.Identity())).attribute((IDS, IDS), kind="row")
+    with pytest.raises(ValueError, match=r"the baseline of b is \(2, 4\) torch.float32, and its input holds whole"):
+        PairFeatureAblation(model).attribute((IDS, IDS), baselines=(0, torch.zeros(2, 4)))
+    with pytest.raises(ValueError, match="the tokens of two texts have no common order"):
+        PairFeatureAblation(model).attribute((IDS, IDS), baselines="partner")
+
+
+def test_the_embedding_layer_of_ids_is_explained_from_padding() -> None:
+    model = bag()
+    other = IDS.flip(1)
+    map_a, map_b = xsiamese.PairLayerIntegratedGradients(model, layer="words").attribute((IDS, other), n_steps=8)
+    assert map_a.shape == (2, 4, 3)
+    assert torch.allclose(map_a.flatten(1).sum(1) + map_b.flatten(1).sum(1), model(IDS, other))
+
+
+def test_an_explainer_that_does_not_explain_a_kind_says_so() -> None:
+    model = SiameseModel(nn.Flatten(), "dot")
+    with pytest.raises(TypeError, match=r"PairScoreCAM does not explain a series, .*say kind=, one of image"):
+        xsiamese.PairScoreCAM(model, layer="").attribute((ITEMS["series"], ITEMS["series"]))
