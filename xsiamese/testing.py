@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from difflib import get_close_matches
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 
 from xsiamese.contract import metrics, traces, values
+from xsiamese.contract.kinds import SUBJECTS as SUBJECTS
+from xsiamese.contract.kinds import subjects
 from xsiamese.contract.subject import ContractError as ContractError
 from xsiamese.contract.subject import Subject as Subject
 from xsiamese.explain.attribution import PairAttribution
@@ -86,6 +87,7 @@ def check_explainer(
         for name, check in CHECKS.items()
         if only in (None, name)
         for subject in subjects(cls, quick_options(cls) if options is None else options)
+        if not subject.checks or name in subject.checks
         if (said := _failure(check, subject))
     ]
     if failures:
@@ -116,20 +118,6 @@ def check_metric(metric: Metric | type[Metric]) -> None:
             failures.append(f"{name}: {said}")
     if failures:
         raise ContractError(f"{type(made).__name__} breaks the contract:\n" + "\n".join(failures))
-
-
-def subjects(cls: type[PairAttribution], options: dict[str, Any]) -> list[Subject]:
-    """What the class is tried on: images, and graphs if it explains these and torch_geometric is installed."""
-    found = [Subject(cls, options)] if cls.modalities & {"image", "tabular"} else []
-    if "graph" in cls.modalities and find_spec("torch_geometric"):
-        from xsiamese.contract.graphs import GraphSubject
-
-        found += [
-            GraphSubject(cls, options, mask)
-            for mask, part in (("node_mask", "nodes"), ("edge_mask", "edges"))
-            if part in cls.known_parts
-        ]
-    return found
 
 
 def _failure(check: Callable[[Subject], None], subject: Subject) -> str:

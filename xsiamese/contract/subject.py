@@ -22,11 +22,19 @@ class ContractError(AssertionError):
 
 @dataclass
 class Subject:
-    """An explainer class on trial, with options that keep it quick."""
+    """An explainer class on trial, with options that keep it quick: on pairs of small images.
+
+    Attributes:
+        cls: the class.
+        options: what keeps it quick.
+        kind: how failures call what it is tried on.
+        checks: the points that it is tried on; none means all.
+    """
 
     cls: type[PairAttribution]
     options: dict[str, Any] = field(default_factory=dict)
     kind: ClassVar[str] = ""
+    checks: ClassVar[frozenset[str]] = frozenset()
 
     def make(self, model: Callable[..., Any], layer: Any = "3") -> Any:
         """The explainer of a model; one that needs a threshold gets one that the contract's pairs can cross."""
@@ -43,9 +51,13 @@ class Subject:
         }
         if inputs[0].dim() != 4:
             options = {k: v for k, v in options.items() if k not in ("feature_mask", "sliding_window_shapes")}
+        return self.quietly(explainer, inputs, {**options, **kwargs})
+
+    def quietly(self, explainer: Any, inputs: tuple[Tensor, Tensor], options: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """The maps of some inputs, without warnings."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            found = explainer.attribute(self.given(inputs), **{**options, **kwargs})
+            found = explainer.attribute(self.given(inputs), **options)
         plain: tuple[Tensor, Tensor] = self.plain(found)
         return plain
 

@@ -74,6 +74,7 @@ def side(item: Any, name: str, of: str | Kind | None = None) -> Side:
         ValueError: if it cannot be explained.
 
     Example:
+        >>> import torch
         >>> side(torch.zeros(2, 3, 20), "a").kind
         'series'
     """

@@ -20,8 +20,8 @@ class PresenceSide(TensorSide):
     the baseline 0. Values in between have no meaning, so there is no gradient.
 
     Args:
-        leaves: the gate, what comes in place of each number, where a number is kept in any case, the numbers themselves,
-            and what rides along (a mask).
+        leaves: the gate, what comes in place of each number, where a number is kept in any case, the numbers
+            themselves, and what rides along (a mask).
         form: how the user holds the numbers and what rides along.
         kind: the name of the kind.
     """
