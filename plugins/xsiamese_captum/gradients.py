@@ -116,5 +116,6 @@ class PairGuidedGradCam(Adapted):
     name, algorithm = "guided_gradcam", captum.GuidedGradCam
     formula = r"\mathrm{GuidedBackprop} \odot \uparrow \mathrm{relu}(\mathrm{GradCAM})"
     reference = ("selvaraju2017",)
-    needs_layer = hooks = unique = input_level = True
+    needs_layer = hooks = unique = input_level = moves_inputs = True
+    modalities = frozenset({"image", "series", "volume"})
     differentiable = False

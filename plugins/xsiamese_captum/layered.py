@@ -65,7 +65,7 @@ class PairLayerConductance(_Layered):
     formula = r"\sum_i (x_i - x_{0,i}) \int_0^1 \frac{\partial s}{\partial A} \frac{\partial A}{\partial x_i}\, dt"
     reference = ("dhamdhere2019",)
     apart = True
-    complete = True
+    complete = moves_inputs = True
 
 
 class PairInternalInfluence(_Layered):
@@ -77,6 +77,7 @@ class PairInternalInfluence(_Layered):
     formula = r"\int_0^1 \partial s / \partial A \,(x_0 + t (x - x_0))\, dt"
     reference = ("leino2018",)
     apart = True
+    moves_inputs = True
 
 
 class PairLayerDeepLift(_Layered):

@@ -54,7 +54,7 @@ class PairFeaturePermutation(Adapted):
     formula = r"s(x) - s(x_{i \leftarrow \pi(i)})"
     reference = ("fisher2019",)
     uses_gradients = False
-    stochastic = across_pairs = True
+    stochastic = across_pairs = moves_inputs = True
 
 
 class PairShapleyValueSampling(Adapted):

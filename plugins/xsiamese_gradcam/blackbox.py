@@ -18,7 +18,7 @@ class PairEigenCAM(PairCAM):
     name = "eigencam"
     formula = r"(A - \bar A)\, v_1"
     reference = ("muhammad2020",)
-    modalities = frozenset({"image", "row", "series", "volume", "text"})
+    modalities = frozenset({"image", "series", "volume", "text"})
     uses_gradients = False
     of_activations = True
 

@@ -238,6 +238,7 @@ class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
             threshold=self.known_threshold() if target is None else None,
             measure=str(getattr(getattr(self.model, "comparison", None), "name", "score")),
             columns=columns.detached(more),
+            kinds=(batch.a.kind, batch.b.kind),
             citation=self.citation(),
         )
 

@@ -24,10 +24,13 @@ class Kind(ABC):
     Attributes:
         name: what explainers name in their ``modalities``, and what ``kind=`` takes.
         three: what the (N, ., .) output of a layer is, where the layer does not tell: "tokens" or "time".
+        between: how a coarse map (pairs, channels, ...) grows to the size of its item, a mode of
+            ``torch.nn.functional.interpolate``; None where there is nothing between two places.
     """
 
     name: ClassVar[str]
     three: ClassVar[str] = "tokens"
+    between: ClassVar[str | None] = None
 
     @abstractmethod
     def side(self, item: Any, name: str, *, asked: bool = False) -> Side | None:
@@ -72,6 +75,10 @@ class Kind(ABC):
         """The pairs with these numbers of a batch of items, or of their maps."""
         form, tensors = Form.of(item)
         return form.around([tensor[which.to(tensor.device)] for tensor in tensors])
+
+    def cells(self, found: Any) -> Sequence[Tensor]:
+        """The values of a map for each pair, a tensor each."""
+        return list(found)
 
     def pack(self, item: Any) -> Packed:
         """A batch of items, or of their maps, as tensors by name and what JSON can hold, for a file."""

@@ -10,6 +10,7 @@ class Series(Dense):
 
     name = "series"
     three = "time"
+    between = "linear"
     dims = frozenset({3})
     also = frozenset({2})
     shapes = "(pairs, channels, times)"

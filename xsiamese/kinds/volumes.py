@@ -9,6 +9,7 @@ class Volumes(Dense):
     """Volumes (pairs, channels, depth, height, width); or without channels, which must be said."""
 
     name = "volume"
+    between = "trilinear"
     dims = frozenset({5})
     also = frozenset({4})
     shapes = "(pairs, channels, depth, height, width)"

@@ -10,10 +10,13 @@ from torch import Tensor
 
 from xsiamese.plot import captions
 from xsiamese.plot.connectome import plot_connectomes
-from xsiamese.plot.graph import Coloured, plot_graphs
+from xsiamese.plot.graph import Coloured, draw_graph, plot_graphs
+from xsiamese.plot.layout import positions
 from xsiamese.plot.molecule import plot_molecules, read
+from xsiamese.plot.scale import Places, Scale
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from xsiamese.plot.shown import Shown
@@ -91,6 +94,29 @@ def plot_explained(
         ends=ends,
         unsigned=explanation.unsigned,
     )
+
+
+def draw_masks(axes: Axes, item: Any, values: Any, scale: Scale, labels: Sequence[str] | None = None) -> Places:
+    """One graph with its node and edge masks on one scale.
+
+    Args:
+        axes: where to draw.
+        item: the graph.
+        values: an explanation of it.
+        scale: of the values.
+        labels: names of the nodes.
+
+    Returns:
+        Where each (node,) stands, in the axes' units.
+    """
+    graph = item.to_data_list()[0] if hasattr(item, "to_data_list") else item
+    nodes = values.get("node_mask")
+    shown = Coloured(
+        graph, None if nodes is None else nodes.reshape(len(nodes), -1).sum(1), values.get("edge_mask"), labels
+    )
+    spots = positions(graph, graph)[0]
+    draw_graph(axes, shown, spots, scale)
+    return {(i,): (float(x), float(y)) for i, (x, y) in enumerate(spots.tolist())}
 
 
 def _coloured(one: Shown, side: int, labels: Sequence[Sequence[str]] | None) -> Coloured:

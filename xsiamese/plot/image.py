@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
-from xsiamese.plot.scale import SIGNED, UNSIGNED
+from xsiamese.plot.scale import SIGNED, UNSIGNED, Places, Scale
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from xsiamese.plot.shown import Pixels, Shown
@@ -134,3 +136,32 @@ def _map_title(explanation: Shown, layer: int, side: int) -> str:
     if captions.held(explanation) == side:
         return "held fixed"
     return f"layer {names[layer]}" if isinstance(names, list) and layer < len(names) else "map"
+
+
+def draw_image(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: Sequence[str] | None = None) -> Places:
+    """One image in grey under the colours of its values, its channels summed.
+
+    Args:
+        axes: where to draw.
+        item: the image, shape (channels, height, width) or (height, width).
+        values: of the same shape, or with one channel.
+        scale: of the values.
+        labels: not used: pixels have no names.
+
+    Returns:
+        Where each (row, column) stands, in the axes' units.
+    """
+    grey, strength = (t.detach().float().cpu().reshape(-1, *t.shape[-2:]) for t in (item, values))
+    grey = grey.mean(0)
+    overlay(axes, (grey - grey.min()) / (grey.max() - grey.min()).clamp_min(1e-12), strength.sum(0), scale)
+    rows, columns = grey.shape
+    return {(y, x): (float(x), float(y)) for y in range(rows) for x in range(columns)}
+
+
+def overlay(axes: Axes, grey: Tensor, values: Tensor, scale: Scale) -> None:
+    """A grey picture (height, width) in [0, 1], made pale, under the colours of its values."""
+    strength = (values.abs() / scale.limit).clamp(0, 1).sqrt().numpy()
+    axes.imshow(0.5 + 0.5 * grey.numpy(), cmap="gray", vmin=0, vmax=1)
+    axes.imshow(values.numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, alpha=0.9 * strength)
+    axes.set_xticks([])
+    axes.set_yticks([])

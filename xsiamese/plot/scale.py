@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
+Places = dict[tuple[int, ...], tuple[float, float]]
+"""Where the places of an item stand in a picture, in the units of its axes."""
+
 SIGNED = "RdBu"  # red pushes apart, blue pulls together; safe for colour-blind readers
 UNSIGNED = "Purples"
 

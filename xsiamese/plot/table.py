@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xsiamese.plot import captions
 from xsiamese.plot.graph import INK, new_figure
-from xsiamese.plot.scale import SIGNED, UNSIGNED
+from xsiamese.plot.scale import SIGNED, UNSIGNED, Places, Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,3 +130,28 @@ def _by_column(
         texts,
         [column.name for column in columns.columns],
     )
+
+
+def draw_row(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: Sequence[str] | None = None) -> Places:
+    """One row of a table: a bar for each of its strongest features, the strongest on top.
+
+    Args:
+        axes: where to draw.
+        item: the row, shape (features,).
+        values: of the features.
+        scale: of the values.
+        labels: the features' names; their numbers by default.
+
+    Returns:
+        Where each (feature,) that is shown stands, in the axes' units.
+    """
+    row, strength = (t.detach().double().cpu().flatten() for t in (item, values))
+    order = strength.abs().argsort(descending=True, stable=True)[:20].flip(0).tolist()  # the first bar is the lowest
+    names = [f"{i if labels is None else labels[i]} = {float(row[i]):.5g}" for i in order]
+    axes.barh(range(len(order)), strength[order].numpy(), color=scale.colours(strength[order]), edgecolor=INK)
+    axes.set_yticks(range(len(order)), names, fontsize=8)
+    axes.set_xlim(1.05 * scale.low, 1.05 * scale.limit)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    return {(i,): (float(strength[i]), float(spot)) for spot, i in enumerate(order)}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xsiamese.result import items
+from xsiamese.kinds.kind import Kind
 
 Largest = Literal["closer", "apart", "either"]
 SIGN = {"closer": 1, "apart": -1, "either": 0}
@@ -21,7 +21,7 @@ class Cell(NamedTuple):
     value: float
 
 
-def strongest(value: Any, k: int, largest: Largest) -> list[list[Cell]]:
+def strongest(value: Any, k: int, largest: Largest, kind: Kind) -> list[list[Cell]]:
     """The k strongest places of one side's map, for each pair: only those of the sign that is asked for, so perhaps
     fewer.
 
@@ -32,11 +32,9 @@ def strongest(value: Any, k: int, largest: Largest) -> list[list[Cell]]:
         raise ValueError(f"largest={largest!r}: 'closer', 'apart' or 'either' is needed")
     if k < 1:
         raise ValueError(f"k={k}: at least one place must be asked for")
-    if items.is_graph(value):
-        return [_of_one(nodes, nodes.shape, k, SIGN[largest]) for nodes in _by_graph(value)]
-    if not isinstance(value, Tensor):
+    if isinstance(value, (tuple, list)):
         raise ValueError("top() needs one map a side: this explanation has several")
-    return [_of_one(row, row.shape, k, SIGN[largest]) for row in value]
+    return [_of_one(row, row.shape, k, SIGN[largest]) for row in kind.cells(value)]
 
 
 def _of_one(values: Tensor, shape: torch.Size, k: int, sign: int) -> list[Cell]:
@@ -48,24 +46,14 @@ def _of_one(values: Tensor, shape: torch.Size, k: int, sign: int) -> list[Cell]:
     return [Cell(tuple(int(i) for i in torch.unravel_index(j, shape)), float(flat[j])) for j in order]
 
 
-def _by_graph(value: Any) -> list[Tensor]:
-    """The values of the nodes of each graph, their features summed."""
-    if value.get("node_mask") is None:
-        raise ValueError("top() of graphs names nodes: this explanation has none; explain the nodes")
-    values = value.node_mask.flatten(1).sum(1)
-    batch = value.get("batch")
-    sizes = [len(values)] if batch is None else torch.bincount(batch).tolist()
-    return list(torch.split(values, sizes))
-
-
-def grown(value: Any, item: Any, size: tuple[int, int] | None) -> Any:
-    """A grid map (pairs, channels, h, w) brought to ``size`` or to that of its item, bilinearly; others unchanged."""
+def grown(value: Any, item: Any, size: tuple[int, ...] | None, kind: Kind) -> Any:
+    """A map over the places of its item, brought to ``size`` or to that of the item; others unchanged."""
     if isinstance(value, (tuple, list)):
         each = item if isinstance(item, (tuple, list)) else [item] * len(value)
-        return tuple(grown(v, i, size) for v, i in zip(value, each, strict=True))
-    if not isinstance(value, Tensor) or value.dim() != 4:
+        return tuple(grown(v, i, size, kind) for v, i in zip(value, each, strict=True))
+    if kind.between is None or not isinstance(value, Tensor) or value.dim() != item.dim():
         return value
-    goal = size or tuple(item.shape[-2:])
-    if tuple(value.shape[-2:]) == goal:
+    goal = size or tuple(item.shape[2:])
+    if tuple(value.shape[2:]) == goal:
         return value
-    return functional.interpolate(value, goal, mode="bilinear", align_corners=False)
+    return functional.interpolate(value, goal, mode=kind.between, align_corners=False)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import torch
 from torch import Tensor
 
+from xsiamese.kinds.catalogue import kind, side
+from xsiamese.kinds.kind import Kind
 from xsiamese.model.decision import Decision
 from xsiamese.result import columns, files, items
 from xsiamese.result.cells import Cell as Cell
@@ -63,6 +65,7 @@ class PairExplanation:
         threshold: the score at which the model's decision turns, or None where it is not known.
         measure: what the score is called: the comparison's name, or "score".
         columns: all else, by name, one entry a pair: see :mod:`xsiamese.result.columns`.
+        kinds: what kind of input each side is, by name; found from the inputs where they are not given.
         citation: BibTeX of the method.
         versions: of the libraries that made it.
     """
@@ -81,6 +84,7 @@ class PairExplanation:
     threshold: float | None = None
     measure: str = "score"
     columns: Mapping[str, Column] = field(default_factory=dict)
+    kinds: tuple[str, str] = ("", "")
     citation: str = ""
     versions: Mapping[str, str] = field(default_factory=_versions)
 
@@ -88,7 +92,14 @@ class PairExplanation:
     """The types of entries that pack themselves and may stand in the columns: what a file may be made into."""
 
     def __post_init__(self) -> None:
+        if not all(self.kinds) and len(self.inputs) == 2:
+            found = tuple(side(item, name).kind for item, name in zip(self.inputs, "ab", strict=True))
+            object.__setattr__(self, "kinds", found)  # frozen for everybody else
         self.validate()
+
+    @property
+    def _kinds(self) -> tuple[Kind, Kind]:
+        return kind(self.kinds[0]), kind(self.kinds[1])
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -111,8 +122,8 @@ class PairExplanation:
                 continue
             if len(sides) != 2:
                 raise ValueError(f"an explanation has two {what}s, not {len(sides)}")
-            for name, value in zip("ab", sides, strict=True):
-                items.check(value, pairs, f"{what} of {name}")
+            for name, value, of in zip("ab", sides, self._kinds, strict=True):
+                items.check(value, pairs, f"{what} of {name}", of)
         columns.check(self.columns, pairs)
         if self.ids is not None and len(self.ids) != pairs:
             raise ValueError(f"{len(self.ids)} ids for {pairs} pairs")
@@ -125,12 +136,17 @@ class PairExplanation:
             IndexError: if there is no such pair.
         """
         which = chosen(index, len(self))
-        maps: Any = None if self.maps is None else (items.take(self.maps[0], which), items.take(self.maps[1], which))
+
+        def both(sides: SidePair) -> SidePair:
+            first, second = (items.take(value, which, of) for value, of in zip(sides, self._kinds, strict=True))
+            return first, second
+
+        maps: Any = None if self.maps is None else both(self.maps)
         rows = torch.tensor(which, dtype=torch.long, device=self.scores.device)
         return replace(
             self,
             maps=maps,
-            inputs=(items.take(self.inputs[0], which), items.take(self.inputs[1], which)),
+            inputs=both(self.inputs),
             scores=self.scores[rows],
             ids=tuple(self.ids[i] for i in which) if self.ids else None,
             delta=None if self.delta is None else self.delta[rows.to(self.delta.device)],
@@ -140,14 +156,17 @@ class PairExplanation:
     def __iter__(self) -> Iterator[Self]:
         return (self[i] for i in range(len(self)))
 
-    def upsample(self, size: tuple[int, int] | None = None) -> Self:
-        """Grid maps (pairs, channels, h, w) brought to ``size``, or each to the size of its input, bilinearly.
+    def upsample(self, size: tuple[int, ...] | None = None) -> Self:
+        """Maps over the places of images, series and volumes brought to ``size``, or each to the size of its input,
+        linearly in between.
 
         Values keep their scale: they are densities on the grid, so sums do not carry over.
         """
         if self.maps is None:
             return self
-        first, second = (grown(value, item, size) for value, item in zip(self.maps, self.inputs, strict=True))
+        first, second = (
+            grown(value, item, size, of) for value, item, of in zip(self.maps, self.inputs, self._kinds, strict=True)
+        )
         return replace(self, maps=(first, second))
 
     def top(self, k: int = 5, *, largest: Largest = "either") -> list[tuple[list[Cell], list[Cell]]]:
@@ -158,30 +177,20 @@ class PairExplanation:
             k: how many; fewer come back if fewer have the sign that is asked for.
             largest: what pulls "closer", what pushes "apart", or "either", by size.
         """
-        first, second = (strongest(value, k, largest) for value in self._maps())
+        first, second = (strongest(value, k, largest, of) for value, of in zip(self._maps(), self._kinds, strict=True))
         return list(zip(first, second, strict=True))
 
     def plot(self, pair: int | None = None, **options: Any) -> Figure:
-        """Both sides and both maps on one scale: images (:func:`~xsiamese.plot.image.plot_pair`), graphs
-        (:func:`~xsiamese.plot.explained.plot_explained`) or rows of a table (:func:`~xsiamese.plot.table.plot_rows`).
+        """Both sides and both maps on one scale, drawn as their kind is: see :func:`xsiamese.plot.picture.picture`.
 
         Args:
             pair: which pair, or None for the first ones.
-            **options: passed on.
+            **options: of the picture of that kind.
         """
-        shown = self if pair is None else self[pair]
-        maps = self._maps()
-        if items.is_graph(maps[0]):
-            from xsiamese.plot.explained import plot_explained
+        self._maps()
+        from xsiamese.plot.picture import picture
 
-            return plot_explained(shown, **options)
-        if all(isinstance(side, Tensor) and side.dim() == 2 for side in self.inputs):
-            from xsiamese.plot.table import plot_rows
-
-            return plot_rows(shown, **options)
-        from xsiamese.plot.image import plot_pair
-
-        return plot_pair(shown, **options)
+        return picture(self if pair is None else self[pair], **options)
 
     def save(self, path: str | Path) -> Path:
         """Writes tensors and metadata as one safetensors file (the metadata as JSON in its header)."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from xsiamese.door.registry import explainers, installed
+from xsiamese.kinds import catalogue as kinds
 from xsiamese.result import columns, items, stored
 
 T = TypeVar("T")
@@ -25,8 +26,8 @@ def save(explanation: Any, path: str | Path) -> Path:
     if explanation.delta is not None:
         tensors["delta"] = explanation.delta
     for what, sides in (("maps", explanation.maps), ("inputs", explanation.inputs)):
-        for name, value in zip("ab", sides or (), strict=False):
-            found, shape = items.pack(f"{what}.{name}", value)
+        for name, value, of in zip("ab", sides or (), explanation.kinds, strict=False):
+            found, shape = items.pack(f"{what}.{name}", value, kinds.kind(of))
             tensors |= found
             shapes |= shape
     packed, told = columns.pack(explanation.columns)
@@ -83,11 +84,15 @@ def results(base: type[T]) -> dict[str, type[T]]:
 
 def _made(kind: Any, tensors: Mapping[str, Tensor], plain: dict[str, Any], **more: Any) -> Any:
     shapes = plain.pop("_shapes")
+    plain["kinds"] = tuple(plain.get("kinds", ("", "")))  # files of the first edition told graphs only
 
     def both(what: str) -> Any:
         if f"{what}.a" not in shapes:
             return None
-        return tuple(items.unpack(f"{what}.{name}", tensors, shapes) for name in "ab")
+        return tuple(
+            items.unpack(f"{what}.{name}", tensors, shapes, kinds.kind(of or "graph"))
+            for name, of in zip("ab", plain["kinds"], strict=True)
+        )
 
     plain["ids"] = tuple(map(tuple, plain["ids"])) if plain["ids"] else None
     known = {f.name for f in fields(kind)}

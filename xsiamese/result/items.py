@@ -1,4 +1,4 @@
-"""The maps and the inputs of an explanation: tensors, tuples of them, or graphs, taken apart by pairs and for files."""
+"""The maps and the inputs of an explanation, taken apart by pairs and for files: tensors here, all else by its kind."""
 
 from __future__ import annotations
 
@@ -8,63 +8,54 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
-def is_graph(value: Any) -> bool:
-    return hasattr(value, "edge_index")
+from xsiamese.kinds.kind import Kind
 
 
 def parts(value: Any) -> tuple[Any, ...]:
-    """The tensors or graphs that an item or a map is made of."""
+    """The tensors, graphs or mappings that an item or a map is made of."""
     return tuple(value) if isinstance(value, (tuple, list)) else (value,)
 
 
-def check(value: Any, pairs: int, what: str) -> None:
+def check(value: Any, pairs: int, what: str, kind: Kind) -> None:
     """Refuses an item or a map that is of other than ``pairs`` pairs."""
     for item in parts(value):
-        if is_graph(item):
-            graphs = 1 if item.get("batch") is None else int(item.batch.max()) + 1
-            if graphs != pairs:
-                raise ValueError(f"the {what} is of {graphs} graphs for {pairs} scores")
-        elif item.shape[:1] != (pairs,):
-            raise ValueError(f"the {what} has shape {tuple(item.shape)} for {pairs} scores")
+        if isinstance(item, Tensor):
+            if item.shape[:1] != (pairs,):
+                raise ValueError(f"the {what} has shape {tuple(item.shape)} for {pairs} scores")
+        elif kind.count(item) != pairs:
+            raise ValueError(f"the {what} is of {kind.count(item)} {kind.name}s for {pairs} scores")
 
 
-def take(value: Any, which: Sequence[int]) -> Any:
+def take(value: Any, which: Sequence[int], kind: Kind) -> Any:
     """An item or a map of some of the pairs."""
-    if is_graph(value):
-        from xsiamese.kinds.graphs.structure import some_graphs
-
-        return some_graphs(value, torch.as_tensor(which, dtype=torch.long))
-    if isinstance(value, Tensor):
-        return value[torch.as_tensor(which, dtype=torch.long, device=value.device)]
-    return type(value)(take(item, which) for item in value) if isinstance(value, (tuple, list)) else value
+    if isinstance(value, (tuple, list)):
+        return type(value)(take(item, which, kind) for item in value)
+    rows = torch.as_tensor(which, dtype=torch.long)
+    return value[rows.to(value.device)] if isinstance(value, Tensor) else kind.take(value, rows)
 
 
-def pack(name: str, value: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def pack(name: str, value: Any, kind: Kind) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of an item or a map by name, and how it is to be put together again."""
     tensors: dict[str, Tensor] = {}
     shape: dict[str, Any] = {name: len(value) if isinstance(value, (tuple, list)) else None}
     for i, item in enumerate(parts(value)):
         key = f"{name}.{i}"
-        if is_graph(item):
-            shape[key] = type(item).__name__
-            tensors.update({f"{key}.{k}": v for k, v in item.to_dict().items() if isinstance(v, Tensor)})
-        else:
+        if isinstance(item, Tensor):
             tensors[key] = item
+            continue
+        found, shape[key] = kind.pack(item)
+        tensors.update({f"{key}.{part}": tensor for part, tensor in found.items()})
     return tensors, shape
 
 
-def unpack(name: str, tensors: Mapping[str, Tensor], shape: Mapping[str, Any]) -> Any:
+def unpack(name: str, tensors: Mapping[str, Tensor], shape: Mapping[str, Any], kind: Kind) -> Any:
     """What :func:`pack` took apart."""
 
     def item(key: str) -> Any:
         if key not in shape:
             return tensors[key]
-        from xsiamese.kinds.graphs.structure import graph_of
-
-        return graph_of(
-            shape[key], {k.removeprefix(f"{key}."): v for k, v in tensors.items() if k.startswith(f"{key}.")}
-        )
+        own = {part.removeprefix(f"{key}."): t for part, t in tensors.items() if part.startswith(f"{key}.")}
+        return kind.unpack(own, shape[key])
 
     count = shape[name]
     return item(f"{name}.0") if count is None else tuple(item(f"{name}.{i}") for i in range(count))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from xsiamese.kinds.kind import Kind, Packed
@@ -54,6 +55,14 @@ class Graphs(Kind):
         from xsiamese.kinds.graphs.structure import some_graphs
 
         return some_graphs(item, which)
+
+    def cells(self, found: Any) -> Sequence[Tensor]:
+        """The values of the nodes of each graph, their features summed."""
+        if found.get("node_mask") is None:
+            raise ValueError("top() of graphs names nodes: this explanation has none; explain the nodes")
+        values, batch = found.node_mask.flatten(1).sum(1), found.get("batch")
+        sizes = [len(values)] if batch is None else torch.bincount(batch).tolist()
+        return list(torch.split(values, sizes))
 
     def pack(self, item: Any) -> Packed:
         return {key: value for key, value in item.to_dict().items() if isinstance(value, Tensor)}, type(item).__name__

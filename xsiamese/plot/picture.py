@@ -1,0 +1,154 @@
+"""The picture that fits an explanation, by the kinds of its two inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from xsiamese.kinds.catalogue import kind
+from xsiamese.plot import captions
+from xsiamese.plot.explained import draw_masks, plot_explained
+from xsiamese.plot.graph import new_figure
+from xsiamese.plot.image import draw_image, plot_pair
+from xsiamese.plot.scale import Places, Scale
+from xsiamese.plot.series import MOST as CHANNELS
+from xsiamese.plot.series import draw_series
+from xsiamese.plot.table import draw_row, plot_rows
+from xsiamese.plot.text import LINE, draw_text, positions
+from xsiamese.plot.volume import draw_volume
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from xsiamese.plot.shown import Shown
+
+MOST = 4  # pairs in one picture
+
+
+class Drawing(Protocol):
+    """Draws one item with its map, and says where its places are in the axes' units."""
+
+    def __call__(
+        self, axes: Axes, item: Any, values: Any, scale: Scale, labels: Sequence[str] | None = None
+    ) -> Places: ...
+
+
+# by the kind's name; a plugin that brings a kind adds its own when it is imported
+DRAWINGS: dict[str, Drawing] = {
+    "image": draw_image,
+    "row": draw_row,
+    "graph": draw_masks,
+    "series": draw_series,
+    "volume": draw_volume,
+    "text": draw_text,
+}
+# kinds with a picture of their own, where both sides are of one
+PICTURES: Mapping[str, Callable[..., Figure]] = MappingProxyType(
+    {"image": plot_pair, "row": plot_rows, "graph": plot_explained}
+)
+
+
+def picture(explanation: Shown, **options: Any) -> Figure:
+    """Both sides and both maps on one scale: images, rows and graphs by :func:`~xsiamese.plot.image.plot_pair`,
+    :func:`~xsiamese.plot.table.plot_rows` and :func:`~xsiamese.plot.explained.plot_explained`, all else, and two sides
+    of different kinds, by :func:`plot_items`.
+
+    Args:
+        explanation: of any kind.
+        **options: of the picture that fits.
+    """
+    first, second = explanation.kinds
+    return (PICTURES.get(first, plot_items) if first == second else plot_items)(explanation, **options)
+
+
+def plot_items(
+    explanation: Shown,
+    *,
+    labels: tuple[Sequence[str] | None, Sequence[str] | None] | None = None,
+    quantile: float = 0.995,
+    title: str = "",
+) -> Figure:
+    """One row a pair: a with its map, b with its map, each drawn as its kind is, all of a pair on one scale.
+
+    Args:
+        explanation: with one map a side over the places of its input.
+        labels: names for the places of a and of b (words, channels), for a single pair; those that the kind knows if
+            left out.
+        quantile: which quantile of the absolute values gets the full colour.
+        title: above the picture; the method by default.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+        ValueError: if a kind has no drawing, or there are several maps a side.
+
+    Example:
+        >>> from xsiamese import PairSaliency, SiameseModel
+        >>> explainer = PairSaliency(SiameseModel(torch.nn.Flatten(), "dot"))
+        >>> figure = explainer.explain((torch.rand(1, 2, 40), torch.rand(1, 2, 40))).plot()
+    """
+    for name, of in zip("ab", explanation.kinds, strict=True):
+        if of not in DRAWINGS:
+            raise ValueError(f"input {name} is a {of}, which has no drawing: there are those of {', '.join(DRAWINGS)}")
+    if any(isinstance(found, (tuple, list)) for found in explanation.maps):
+        raise ValueError("this explanation has several maps a side: explain one layer or one tensor to draw it")
+    shown = [explanation.upsample()[i] for i in range(min(len(explanation), MOST))]
+    figure = new_figure(9.6, sum(_height(one) for one in shown) + 0.5)
+    heights = [_height(one) for one in shown]
+    lines = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for one, line in zip(shown, lines, strict=True):
+        values = torch.cat([torch.cat([v.flatten() for v in _numbers(found)]) for found in one.maps]).abs()
+        limit = float(values.quantile(quantile)) or float(values.max()) or 1.0
+        scale = Scale(limit, captions.ends(explanation), explanation.unsigned)
+        for side, axes in enumerate(line):
+            item, found = _one(one.inputs[side]), _one(one.maps[side])
+            DRAWINGS[one.kinds[side]](axes, item, found, scale, _labels(one, side, labels))
+            held = "   held fixed" if captions.held(one) == side else ""
+            axes.set_title(captions.item(one, 0, side) + held, fontsize=10)
+        line[0].text(
+            -0.06, 0.5, captions.score(one, 0), transform=line[0].transAxes, rotation=90, ha="right", va="center",
+            fontsize=9,
+        )  # fmt: skip
+        scale.bar(figure, list(line))
+    figure.suptitle(title or captions.title(explanation, MOST), fontsize=11)
+    return figure
+
+
+def _labels(one: Shown, side: int, labels: tuple[Sequence[str] | None, Sequence[str] | None] | None) -> Any:
+    if labels is not None:
+        return labels[side]
+    of = kind(one.kinds[side])
+    known = of.side(one.inputs[side], "ab"[side], asked=True)
+    return None if known is None else of.labels(known, 0)
+
+
+def _one(batch: Any) -> Any:
+    """The only item of a batch, or of several tensors the first."""
+    first = next(iter(batch.values())) if isinstance(batch, Mapping) else batch
+    first = first[0] if isinstance(first, (tuple, list)) else first
+    return first[0] if isinstance(first, Tensor) else first
+
+
+def _numbers(found: Any) -> list[Tensor]:
+    if isinstance(found, Tensor):
+        return [found.detach().double().cpu()]
+    return [value.detach().double().cpu() for key, value in found.to_dict().items() if key.endswith("_mask")]
+
+
+def _height(one: Shown) -> float:
+    """The height of the row of a pair, in inches."""
+
+    def of_side(side: int) -> float:
+        item = _one(one.inputs[side])
+        if one.kinds[side] == "series":
+            return 0.6 + 0.75 * min(CHANNELS, len(item) if item.dim() > 1 else 1)
+        if one.kinds[side] == "text":
+            words = _labels(one, side, None) or [str(i) for i in range(len(item))]
+            return 0.6 + 0.19 * (1 - positions(words)[-1][1] / LINE)
+        return 2.4
+
+    return max(of_side(0), of_side(1))
