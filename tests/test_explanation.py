@@ -83,7 +83,7 @@ def test_it_is_frozen() -> None:
         ({"inputs": (torch.zeros(1, 1), torch.zeros(2, 1))}, r"the input of a has shape \(1, 1\) for 2 scores"),
         (
             {"inputs": ((torch.zeros(2, 1), torch.zeros(4)), torch.zeros(2, 1))},
-            r"the input of a has shape \(4,\) for 2 scores",
+            r"a\[1\] has 4 rows and a\[0\] has 2",
         ),
         ({"ids": (("a", "b"),)}, "1 ids for 2 pairs"),
     ],

@@ -172,6 +172,10 @@ class Adapted(PairAttribution):
         )
         if low:
             objective.in_float32()
+        if self.unique and (batch.a.still or batch.b.still):
+            for module in objective.modules():  # hooks need a graph, and ids cannot begin one: their vectors do
+                if isinstance(module, nn.Embedding):
+                    module.register_forward_hook(_begin_graph)
         return objective, layers
 
     def _run(
@@ -308,6 +312,11 @@ def _rows_at_once(batch: PairBatch) -> int | None:
     if not batch.a.ragged:
         return batch.rows
     return max(1, (batch.rows or _GRAPHS) // batch.pairs) * len(batch.moved[0])
+
+
+def _begin_graph(module: nn.Module, args: Any, vectors: Tensor) -> Tensor:
+    """What an embedding gives, as the leaf of a graph if it has none."""
+    return vectors if vectors.requires_grad else vectors.detach().requires_grad_()
 
 
 def _float32(values: Sequence[Any]) -> tuple[Any, ...]:
