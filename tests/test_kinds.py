@@ -212,3 +212,53 @@ def test_an_explainer_that_does_not_explain_a_kind_says_so() -> None:
     model = SiameseModel(nn.Flatten(), "dot")
     with pytest.raises(TypeError, match=r"PairScoreCAM does not explain a series, .*say kind=, one of image"):
         xsiamese.PairScoreCAM(model, layer="").attribute((ITEMS["series"], ITEMS["series"]))
+
+
+@pytest.mark.parametrize("name", ["series", "volume", "text", "mixed"])
+def test_each_kind_draws_itself_and_keeps_its_kind_in_a_file(name: str, tmp_path: Any) -> None:
+    pytest.importorskip("matplotlib")
+    if name in ("series", "volume"):
+        encoder, inputs = conv({"series": 1, "volume": 3}[name])
+        explanation = PairGradCAM(SiameseModel(encoder, "dot"), layer="1").explain(inputs)
+        expected = (name, name)
+    else:
+        pixels = torch.rand(2, 1, 3, dtype=torch.float64)[..., None]
+        model = SiameseModel((nn.Flatten() if name == "mixed" else bag().encoders[0], bag().encoders[0]), "dot")
+        explanation = PairFeatureAblation(model).explain((pixels if name == "mixed" else IDS, IDS))
+        expected = ("image" if name == "mixed" else "text", "text")
+    assert explanation.kinds == expected
+    back = xsiamese.load(explanation.save(tmp_path / "why.safetensors"))
+    assert back.kinds == expected
+    assert back[1].kinds == expected
+    assert torch.equal(back[1].maps[1], explanation.maps[1][1:2])
+    figure = explanation.plot(pair=0)
+    assert len(figure.axes) >= 3  # a, b and the scale
+    if name == "text":
+        assert [word.get_text() for word in figure.axes[0].texts][:4] == ["1", "5", "7", "2"]
+    if name == "series":  # one strip under the curve, grown to the times of the input
+        assert figure.axes[0].images[0].get_array().shape == (1, inputs[0].shape[-1])
+
+
+def test_a_strip_under_each_channel_and_the_strongest_slices() -> None:
+    figures = pytest.importorskip("matplotlib.figure")
+    from xsiamese.plot.picture import DRAWINGS
+    from xsiamese.plot.scale import Scale
+
+    axes = figures.Figure().subplots()
+    spots = DRAWINGS["series"](axes, torch.rand(2, 9), torch.rand(2, 9), Scale())
+    assert len(axes.images) == 2
+    assert set(spots) == {(t,) for t in range(9)}
+    values = torch.zeros(1, 7, 2, 2)
+    values[0, 2], values[0, 5], values[0, 6] = 1, -3, 2
+    spots = DRAWINGS["volume"](figures.Figure().subplots(), torch.rand(1, 7, 2, 2), values, Scale())
+    assert {place[0] for place in spots} == {2, 5, 6}
+
+
+def test_a_kind_that_the_contract_has_no_pairs_of_is_a_failure() -> None:
+    from xsiamese.testing import check_explainer
+
+    class Ours(xsiamese.PairSaliency):
+        modalities = frozenset({"image", "smell"})
+
+    with pytest.raises(ValueError, match="Ours explains smell, and the contract has no pairs of it"):
+        check_explainer(Ours, only="1 two results")
