@@ -43,7 +43,7 @@ class Sampler(PairAttribution):
         return found
 
     @abstractmethod
-    def ask(self, batch: PairBatch, **options: Any) -> Mapping[str, Column]:
+    def ask(self, batch: PairBatch, *args: Any, **options: Any) -> Mapping[str, Column]:
         """The columns of the sample; ``options`` are the sampler's own."""
 
     def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Found:
@@ -66,7 +66,7 @@ class ReadOut(PairAttribution):
     requires: ClassVar[type[Sampler]]
 
     @abstractmethod
-    def read(self, batch: PairBatch, sample: Mapping[str, Column], **options: Any) -> Maps | Found:
+    def read(self, batch: PairBatch, sample: Mapping[str, Column], *args: Any, **options: Any) -> Maps | Found:
         """What the columns of a sample say of a batch; ``options`` are the read-out's own."""
 
     def compute(self, batch: PairBatch, *args: Any, sample: Sample | None = None, **options: Any) -> Maps | Found:

@@ -1,0 +1,177 @@
+"""Methods that read one run of masks: each weighs the masks by the scores in a way of its own."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from xsiamese.author import Column, Found, Maps, PairBatch, ReadOut
+from xsiamese_masks.run import MaskRun, movable, numbers
+
+Partner = Literal["whole", "masked"]
+
+
+class MaskReadOut(ReadOut):
+    """A map of each item from its masks M and the scores s under them; signed: positive pulls together."""
+
+    requires = MaskRun
+    modalities = frozenset({"image", "row", "series", "volume", "text"})
+    uses_gradients = False
+    stochastic = True
+    fitted = True
+    chunk = 1
+
+    def read(self, batch: PairBatch, sample: Mapping[str, Column], *, partner: Partner = "whole") -> Maps | Found:
+        """The maps.
+
+        Args:
+            batch: the pair.
+            sample: its run.
+            partner: whether a masked item is compared with the "whole" other one, or with the other one "masked" in
+                every way, which costs no pass of the encoder either.
+
+        Raises:
+            ValueError: if the partner is neither.
+        """
+        if partner not in ("whole", "masked"):
+            raise ValueError(f"partner={partner!r}: 'whole' or 'masked' is needed")
+        whole = batch.closeness(sample["whole_a"][0], sample["whole_b"][0])[0]
+        maps, more = [], {}
+        for side, name in enumerate("ab"):
+            scores = _scores(batch, sample, side, partner)
+            found, rest = self.weigh(sample[f"masks_{name}"][0], scores, whole)
+            item = batch.sides[side].leaves[movable(batch, side)]
+            number = numbers(item, tuple(sample[f"grid_{name}"][0]))
+            maps.append(_spread(found, number, item))
+            if rest is not None:
+                more[f"uncertainty_{name}"] = _spread(rest, number, item)
+        return Found(batch.maps([maps[side] for side in batch.objective.moving]), whole[None], more)
+
+    @abstractmethod
+    def weigh(self, masks: Tensor, scores: Tensor, whole: Tensor) -> tuple[Tensor, Tensor | None]:
+        """A value for each part, (parts,), and perhaps how unsure it is.
+
+        Args:
+            masks: (masks, parts), 1 where a part stays.
+            scores: the closeness under each mask, (masks,).
+            whole: that of the pair itself.
+        """
+
+
+class PairRISE(MaskReadOut):
+    """RISE for similarities: the mean score of the masks in which a part stays, over the mean of all."""
+
+    name = "rise"
+    formula = r"\frac{\sum_t s_t M_t}{\sum_t M_t} - \bar s"
+    reference = ("petsiuk2018",)
+
+    def weigh(self, masks: Tensor, scores: Tensor, whole: Tensor) -> tuple[Tensor, None]:
+        return _mean(masks, scores) - scores.mean(), None
+
+
+class PairCorrRISE(MaskReadOut):
+    """CorrRISE: the correlation, over the masks, of a part's presence with the rank of the score."""
+
+    name = "corr_rise"
+    formula = r"\mathrm{corr}_t(\mathrm{rank}(s_t), M_t)"
+    reference = ("lu2024",)
+
+    def weigh(self, masks: Tensor, scores: Tensor, whole: Tensor) -> tuple[Tensor, None]:
+        rank = _ranks(scores)
+        first, second = masks - masks.mean(0), rank - rank.mean()
+        size = first.square().sum(0).sqrt() * second.square().sum().sqrt()
+        return (second @ first) / torch.where(size > 0, size, torch.ones_like(size)), None
+
+
+class PairRELAX(MaskReadOut):
+    """RELAX: the mean score with a part, and how unsure it is, the variance of the score with it; less the mean score,
+    so that its sign says which way the part pulls. Columns ``uncertainty_a`` and ``uncertainty_b`` hold the variance.
+    """
+
+    name = "relax"
+    formula = r"\bar s_{M=1} - \bar s, \quad \mathrm{var}(s_t \mid M_t = 1)"
+    reference = ("wickstrom2023",)
+
+    def weigh(self, masks: Tensor, scores: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+        mean = _mean(masks, scores)
+        return mean - scores.mean(), _mean(masks, scores.square()) - mean.square()
+
+
+class PairSBSM(MaskReadOut):
+    """SBSM: what the score loses on average in the masks without a part. The published map drops gains of the score,
+    which are kept here as negative values.
+    """
+
+    name = "sbsm"
+    formula = r"\frac{\sum_t (s - s_t)(1 - M_t)}{\sum_t (1 - M_t)}"
+    reference = ("dong2019",)
+
+    def weigh(self, masks: Tensor, scores: Tensor, whole: Tensor) -> tuple[Tensor, None]:
+        return _mean(1 - masks, whole - scores), None
+
+
+class PairXFace(MaskReadOut):
+    """xFace: the losses of the score without a part, each over the size of what is masked with it."""
+
+    name = "xface"
+    formula = r"\frac1T \sum_t (1 - M_t) \frac{s - s_t}{\sum_i (1 - M_{ti})}"
+    reference = ("knoche2023",)
+
+    def weigh(self, masks: Tensor, scores: Tensor, whole: Tensor) -> tuple[Tensor, None]:
+        gone = 1 - masks
+        return ((whole - scores) / gone.sum(1).clamp_min(1)) @ gone / len(masks), None
+
+
+class PairDistanceExplainer(MaskReadOut):
+    """Distance Explainer: the mean of the tenth of the masks that bring the pair closest, less that of the tenth that
+    take it furthest apart.
+    """
+
+    name = "distance_explainer"
+    formula = r"\overline{M}_{\text{closest}} - \overline{M}_{\text{furthest}}"
+    reference = ("meijer2025",)
+    share: ClassVar[float] = 0.1
+
+    def weigh(self, masks: Tensor, scores: Tensor, whole: Tensor) -> tuple[Tensor, None]:
+        if not bool((scores != scores[0]).any()):  # nothing is closer than anything else
+            return torch.zeros_like(masks[0]), None
+        count = max(1, int(self.share * len(scores)))
+        order = scores.argsort(descending=True, stable=True)
+        return masks[order[:count]].mean(0) - masks[order[-count:]].mean(0), None
+
+
+def _scores(batch: PairBatch, sample: Mapping[str, Any], side: int, partner: Partner) -> Tensor:
+    """The closeness of one item under each of its masks with the other item, (masks,)."""
+    own, other = sample[f"embeddings_{'ab'[side]}"][0], "ba"[side]
+    if partner == "whole":
+        held = sample[f"whole_{other}"][0].expand(len(own), -1)
+        return batch.closeness(own, held) if side == 0 else batch.closeness(held, own)
+    others = sample[f"embeddings_{other}"][0]
+    found = []
+    for z in own:  # one mask with every mask of the other item
+        one = z.expand(len(others), -1)
+        found.append((batch.closeness(one, others) if side == 0 else batch.closeness(others, one)).mean())
+    return torch.stack(found)
+
+
+def _mean(weights: Tensor, values: Tensor) -> Tensor:
+    """The mean of values (masks,) weighted by each part's column of weights, 0 for a part that has none."""
+    total = weights.sum(0)
+    return (values @ weights) / torch.where(total > 0, total, torch.ones_like(total))
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Ranks from 0, those of equal values being their mean."""
+    _, place, count = torch.unique(values, return_inverse=True, return_counts=True)
+    last = count.cumsum(0)
+    middle: Tensor = last - (count + 1) / 2
+    return middle.to(values)[place]
+
+
+def _spread(values: Tensor, number: Tensor, item: Tensor) -> Tensor:
+    """A value for each part at every number of the item."""
+    return values[number].expand_as(item).clone()
