@@ -98,6 +98,13 @@ from xsiamese_invariance.learner import InvarianceLearner as InvarianceLearner
 from xsiamese_invariance.units import edge_units as edge_units
 from xsiamese_invariance.units import grid_units as grid_units
 from xsiamese_invariance.units import region_units as region_units
+from xsiamese_masks.readouts import PairCorrRISE as PairCorrRISE
+from xsiamese_masks.readouts import PairDistanceExplainer as PairDistanceExplainer
+from xsiamese_masks.readouts import PairRELAX as PairRELAX
+from xsiamese_masks.readouts import PairRISE as PairRISE
+from xsiamese_masks.readouts import PairSBSM as PairSBSM
+from xsiamese_masks.readouts import PairXFace as PairXFace
+from xsiamese_masks.run import MaskRun as MaskRun
 
 __all__ = [
     "BlackBoxEncoder",
@@ -117,6 +124,7 @@ __all__ = [
     "Invariance",
     "InvarianceLearner",
     "Lift",
+    "MaskRun",
     "Match",
     "MatrixExplanation",
     "PairAblationCAM",
@@ -124,11 +132,13 @@ __all__ = [
     "PairAttribution",
     "PairBatch",
     "PairBiLRP",
+    "PairCorrRISE",
     "PairCounterfactual",
     "PairCounterfactualMaps",
     "PairDeconvolution",
     "PairDeepLift",
     "PairDeepLiftShap",
+    "PairDistanceExplainer",
     "PairEigenCAM",
     "PairExplanation",
     "PairFeatureAblation",
@@ -169,12 +179,16 @@ __all__ = [
     "PairModel",
     "PairNoiseTunnel",
     "PairOcclusion",
+    "PairRELAX",
+    "PairRISE",
     "PairRegionSwap",
+    "PairSBSM",
     "PairSaliency",
     "PairScoreCAM",
     "PairShapleyValueSampling",
     "PairShapleyValues",
     "PairTabularCounterfactual",
+    "PairXFace",
     "PairXGradCAM",
     "Pool",
     "ReferenceInstability",
