@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.pairs import ClassIndex, Pairs, Partners, Triplets
+from xsiamese.kinds.graphs.attributes import keep_cuts
 
 try:
     from torch_geometric.data import Batch, Data
@@ -124,12 +125,9 @@ class LabelledGraphs:
             if value is not None
         }
         batch = Batch(**parts, batch=torch.arange(len(index)).repeat_interleave(sizes), ptr=ptr)
-        batch._num_graphs = len(index)  # what Batch.from_data_list keeps, so that the batch can be taken apart again
-        batch._slice_dict = {name: ptr if name == "x" else edges for name in parts}
-        batch._inc_dict = {
-            name: ptr[:-1] if name == "edge_index" else torch.zeros(len(index), dtype=torch.long) for name in parts
-        }
-        return batch
+        starts = {name: ptr if name == "x" else edges for name in parts}
+        whole: Batch = keep_cuts(batch, starts, {"edge_index": ptr[:-1]})
+        return whole
 
     def partners(self) -> Partners:
         """Draws pairs of one class and of two, or any pairs whose similarity is known."""

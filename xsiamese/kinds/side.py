@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -228,13 +227,3 @@ class TensorSide(Side):
 
     def slice(self, start: int, stop: int) -> Self:
         return self.holding(tuple(leaf[start:stop] for leaf in self.leaves))
-
-
-_ELSEWHERE = ("baseline_leaves", "how_given", "side", "two_items", "two_sides")
-
-
-def __getattr__(name: str) -> Any:
-    """What was here in the first edition and is one floor up now."""
-    if name in _ELSEWHERE:
-        return getattr(import_module("xsiamese.kinds.inputs"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -153,3 +154,24 @@ def _step(data: Any, key: str, nodes: Tensor, name: str) -> Tensor:
         f"{key} of input {name} counts on from graph to graph by something else than nodes (its __inc__): take it off "
         "with del"
     )
+
+
+def keep_cuts(batch: Any, starts: Mapping[str, Tensor], steps: Mapping[str, Tensor]) -> Any:
+    """Tells a batch how it is cut, as ``Batch.from_data_list`` does, so that it can be taken apart again. This is the
+    only place that writes the private attributes of torch_geometric's batches.
+
+    Args:
+        batch: the batch, with its ``ptr``.
+        starts: where the rows of each graph begin in each attribute, and the end of the last, shape (graphs + 1,).
+        steps: where the numbers in an attribute begin to count in each graph, shape (graphs,), where they count at all.
+
+    Returns:
+        The batch itself.
+    """
+    count = len(batch.ptr) - 1
+    none = torch.zeros(count, dtype=torch.long, device=batch.ptr.device)
+    batch._num_graphs, batch._slice_dict = count, dict(starts)
+    batch._inc_dict = {key: steps.get(key, none) for key in starts}
+    if "num_nodes" in batch.to_dict():
+        batch.num_nodes, batch._num_nodes = int(batch.ptr[-1]), batch.ptr.diff().tolist()
+    return batch

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.explain import Explanation
 
-from xsiamese.kinds.graphs.attributes import Cut, cuts_of, dimension, starts_of
+from xsiamese.kinds.graphs.attributes import Cut, cuts_of, dimension, keep_cuts, starts_of
 from xsiamese.kinds.side import ordinary
 
 
@@ -273,12 +273,9 @@ def _check_finite(value: Tensor, pair: Tensor, what: str) -> None:
 def _finished(data: Any, pairs: int, cuts: dict[str, Cut]) -> Any:
     """A batch with all that ``Batch.from_data_list`` gives it."""
     data.ptr = _starts(data.batch, pairs)
-    data._num_graphs, data._cuts = pairs, cuts
-    data._slice_dict = {key: cut.starts for key, cut in cuts.items()}
-    data._inc_dict = {key: starts_of(cut.step)[:-1] for key, cut in cuts.items()}
-    if "num_nodes" in data.to_dict():
-        data.num_nodes, data._num_nodes = len(data.batch), data.ptr.diff().tolist()
-    return data
+    data._cuts = cuts
+    steps = {key: starts_of(cut.step)[:-1] for key, cut in cuts.items()}
+    return keep_cuts(data, {key: cut.starts for key, cut in cuts.items()}, steps)
 
 
 def _starts(of: Tensor, pairs: int) -> Tensor:

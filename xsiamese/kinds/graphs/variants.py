@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from xsiamese.kinds.graphs.attributes import dimension
+from xsiamese.kinds.graphs.attributes import dimension, keep_cuts
 from xsiamese.kinds.side import Side
 
 if TYPE_CHECKING:
@@ -162,14 +162,8 @@ class Variants:
         batch: Any = Batch(_base_cls=type(self.graph), **made)
         batch.ptr = slices["nodes"]
         batch.batch = torch.repeat_interleave(slices["graphs"][:-1], kept.sum(1))
-        batch._num_graphs = count
-        batch._slice_dict = which
-        batch._inc_dict = {
-            key: batch.ptr[:-1] if key == "edge_index" else torch.zeros(count, dtype=torch.long) for key in which
-        }
-        if "num_nodes" in made:
-            batch._num_nodes = kept.sum(1).tolist()
-        return batch
+        kept_cuts: Batch = keep_cuts(batch, which, {"edge_index": batch.ptr[:-1]})
+        return kept_cuts
 
     def _kept(
         self, key: str, value: Tensor, kept: Tensor, entries: Tensor, slices: dict[str, Tensor]
