@@ -37,7 +37,11 @@ _install()
 
 __version__ = "0.1.0"
 
-ON_DEMAND = {"measure": "xsiamese.metrics.measure", "collate_pairs": "xsiamese.kinds.graphs.side"}
+ON_DEMAND = {
+    "collate_pairs": "xsiamese.kinds.graphs.side",
+    "compare": "xsiamese.plot.picture",
+    "measure": "xsiamese.metrics.measure",
+}
 
 
 def __getattr__(name: str) -> Any:

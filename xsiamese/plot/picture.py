@@ -101,21 +101,91 @@ def plot_items(
     heights = [_height(one) for one in shown]
     lines = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
     for one, line in zip(shown, lines, strict=True):
-        values = torch.cat([torch.cat([v.flatten() for v in _numbers(found)]) for found in one.maps]).abs()
-        limit = float(values.quantile(quantile)) or float(values.max()) or 1.0
-        scale = Scale(limit, captions.ends(explanation), explanation.unsigned)
-        for side, axes in enumerate(line):
-            item, found = _one(one.inputs[side]), _one(one.maps[side])
-            DRAWINGS[one.kinds[side]](axes, item, found, scale, _labels(one, side, labels))
-            held = "   held fixed" if captions.held(one) == side else ""
-            axes.set_title(captions.item(one, 0, side) + held, fontsize=10)
-        line[0].text(
-            -0.06, 0.5, captions.score(one, 0), transform=line[0].transAxes, rotation=90, ha="right", va="center",
-            fontsize=9,
-        )  # fmt: skip
-        scale.bar(figure, list(line))
+        draw_pair(figure, line, one, captions.score(one, 0), quantile, labels)
     figure.suptitle(title or captions.title(explanation, MOST), fontsize=11)
     return figure
+
+
+def compare(
+    explanations: Sequence[Shown],
+    pair: int = 0,
+    *,
+    labels: tuple[Sequence[str] | None, Sequence[str] | None] | None = None,
+    quantile: float = 0.995,
+) -> Figure:
+    """Several methods on one pair, side by side: a row a method, each on a scale of its own, since their units differ.
+
+    Args:
+        explanations: of the same inputs, by any methods with one map a side.
+        pair: which pair of them.
+        labels, quantile: see :func:`plot_items`.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+        ValueError: if there is none, a method gives no maps, or they are of different inputs.
+
+    Example:
+        >>> from xsiamese import PairInputXGradient, PairSaliency, SiameseModel, compare
+        >>> model, inputs = SiameseModel(torch.nn.Flatten(), "cosine"), (torch.rand(2, 3), torch.rand(2, 3))
+        >>> figure = compare([method(model).explain(inputs) for method in (PairSaliency, PairInputXGradient)])
+    """
+    if not explanations:
+        raise ValueError("there is nothing to compare: give several explanations of the same pairs")
+    first = explanations[0]
+    for one in explanations:
+        if one.maps is None:
+            raise ValueError(f"{one.method} gives no maps, and maps are what is compared")
+        if not _same(one, first, pair):
+            raise ValueError(
+                f"{one.method} explains another pair {pair} than {first.method}: give the same inputs to all"
+            )
+    shown = [one.upsample()[pair] for one in explanations]
+    heights = [_height(one) for one in shown]
+    figure = new_figure(9.6, sum(heights) + 0.5)
+    lines = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for one, line in zip(shown, lines, strict=True):
+        draw_pair(figure, line, one, one.method, quantile, labels)
+    low, high = captions.ends(first)
+    figure.suptitle(
+        f"{captions.score(shown[0], 0)}   (signed maps: {low} .. {high}; each row has its own scale)", fontsize=11
+    )
+    return figure
+
+
+def draw_pair(
+    figure: Figure,
+    line: Sequence[Axes],
+    one: Shown,
+    name: str,
+    quantile: float,
+    labels: tuple[Sequence[str] | None, Sequence[str] | None] | None,
+) -> None:
+    """Both sides of one pair on one scale, with a name on their left."""
+    values = torch.cat([torch.cat([v.flatten() for v in _numbers(found)]) for found in one.maps]).abs()
+    limit = float(values.quantile(quantile)) or float(values.max()) or 1.0
+    scale = Scale(limit, captions.ends(one), one.unsigned)
+    for side, axes in enumerate(line):
+        item, found = _one(one.inputs[side]), _one(one.maps[side])
+        DRAWINGS[one.kinds[side]](axes, item, found, scale, _labels(one, side, labels))
+        held = "   held fixed" if captions.held(one) == side else ""
+        axes.set_title(captions.item(one, 0, side) + held, fontsize=10)
+    line[0].text(
+        -0.06, 0.5, name, transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=9
+    )  # fmt: skip
+    scale.bar(figure, list(line))
+
+
+def _same(one: Shown, other: Shown, pair: int) -> bool:
+    """Whether two explanations are of the same pair."""
+    if len(one) <= pair or len(other) <= pair or one.kinds != other.kinds:
+        return False
+    for mine, theirs in zip(one[pair].inputs, other[pair].inputs, strict=True):
+        first, second = _one(mine), _one(theirs)
+        if isinstance(first, Tensor) != isinstance(second, Tensor):
+            return False
+        if isinstance(first, Tensor) and not (first.shape == second.shape and torch.equal(first, second)):
+            return False
+    return True
 
 
 def _labels(one: Shown, side: int, labels: tuple[Sequence[str] | None, Sequence[str] | None] | None) -> Any:

@@ -1,0 +1,48 @@
+"""Several methods on one pair, side by side."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from xsiamese import PairFeatureAblation, PairInputXGradient, PairSaliency, SiameseModel, compare
+from xsiamese.author import Found, PairAttribution, PairBatch
+
+pytest.importorskip("matplotlib")
+
+MODEL = SiameseModel(nn.Flatten(), "dot")
+
+
+def test_a_row_a_method_each_on_its_own_scale() -> None:
+    pair = torch.rand(2, 1, 6, 6), torch.rand(2, 1, 6, 6)
+    found = [method(MODEL).explain(pair, ids=[("p", "q"), ("r", "s")]) for method in (PairInputXGradient, PairSaliency)]
+    figure = compare(found, pair=1)
+    names = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert names == ["PairInputXGradient", "PairSaliency"]
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["r", "s", "r", "s"]
+    bars = [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
+    # gradients of a dot product are the partner: their scale is not that of gradient times input
+    assert len(bars) == 2
+    assert bars[0].get_ylim() != bars[1].get_ylim()
+
+
+class Nothing(PairAttribution):
+    """No maps."""
+
+    modalities = frozenset({"image", "row"})
+
+    def compute(self, batch: PairBatch) -> Found:
+        return Found(columns={"value": batch.value()})
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    pair = torch.rand(1, 1, 6, 6), torch.rand(1, 1, 6, 6)
+    found = PairSaliency(MODEL).explain(pair)
+    with pytest.raises(ValueError, match="nothing to compare"):
+        compare([])
+    with pytest.raises(ValueError, match="PairFeatureAblation explains another pair than PairSaliency"):
+        compare([found, PairFeatureAblation(MODEL).explain((pair[1], pair[0]))])
+    with pytest.raises(ValueError, match="Nothing gives no maps"):
+        compare([Nothing(MODEL).explain(pair)])
