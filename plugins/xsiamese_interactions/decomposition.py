@@ -83,7 +83,7 @@ class PairActivationDecomposition(PairAttribution):
                 rows = torch.cat([line.encode(row) for row in (output, torch.zeros_like(output))])
         whole, bias, shares = rows[:1], rows[1:2], rows[2:] - rows[1:2]
         if not _adds_up(whole, shares, bias):  # maximum pooling is linear where it is
-            shares = jacobian(line.encode, output, output, line.parts)
+            shares = jacobian(line.encode, output, output, line.parts)[1]
         if not _adds_up(whole, shares, bias):
             raise ValueError(
                 f"what follows layer {', '.join(batch.layer_names(self.layer))} is not only pooling and linear: its "

@@ -9,12 +9,11 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from xsiamese.author import Found, Layer, MatrixExplanation, PairAttribution, PairBatch, PairMatrix, SideLayout
+from xsiamese.author import Found, Layer, MatrixExplanation, PairAttribution, PairBatch, SideLayout
 from xsiamese_interactions.blackbox import BlackBoxEncoder
-from xsiamese_interactions.heads import product
 from xsiamese_interactions.items import Item, result
 from xsiamese_interactions.parts import Cells, Parts, channel_of, parts_of
-from xsiamese_interactions.paths import Line, matrix
+from xsiamese_interactions.paths import Integral, Line, integral
 
 LayerPair = tuple[nn.Module, nn.Module]
 Form = Literal["path", "jacobian", "hessian"]
@@ -78,23 +77,20 @@ class PairInteraction(PairAttribution):
         if form not in ("path", "jacobian", "hessian"):
             raise ValueError(f"form={form!r}: 'path', 'jacobian' or 'hessian' is needed")
         refuse_black_box(batch, type(self).__name__)
-        lines = self._lines(batch, cells)
-        (u, _), (v, _) = (line.ends() for line in lines)
-        head = product(batch, u, v, detach_norms=form == "jacobian")
         if form == "hessian":
             rule, steps = "right", 1  # the one point is the item itself
-        found, more = matrix(batch, lines, head, rule, steps)
-        return self._result(batch, lines, found, more)
+        lines = self._lines(batch, cells)
+        return self._result(batch, lines, integral(batch, lines, rule, steps, detach_norms=form == "jacobian"))
 
     def _lines(self, batch: PairBatch, cells: Cells) -> tuple[Line, Line]:
         first, second = (input_line(Item.of(batch, side, cells, type(self).__name__)) for side in (0, 1))
         return first, second
 
-    def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: PairMatrix, more: dict[str, Tensor]) -> Found:
+    def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: Integral) -> Found:
         first, second = (
             replace(Item.of(batch, side, None, type(self).__name__), parts=lines[side].parts) for side in (0, 1)
         )
-        return result((first, second), found, **more)
+        return result((first, second), found.matrix, found.value, gap=found.gap, reference=found.reference)
 
 
 class PairLayerInteraction(PairInteraction):
@@ -117,8 +113,9 @@ class PairLayerInteraction(PairInteraction):
             lines.append(layer_line(batch, self.layer, side, starts[side], ends[side], parts))
         return lines[0], lines[1]
 
-    def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: PairMatrix, more: dict[str, Tensor]) -> Found:
-        return Found(layer_maps(batch, lines, found.marginals, self.layout), None, {"matrix": [found], **more})
+    def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: Integral) -> Found:
+        maps = layer_maps(batch, lines, found.matrix.marginals, self.layout)
+        return Found(maps, found.value, {"matrix": [found.matrix], "gap": found.gap, "reference": found.reference})
 
 
 def input_line(item: Item) -> Line:

@@ -95,11 +95,16 @@ class Item:
         return max(1, min(self.batch.rows or ROOM, ROOM // max(1, self.tensor.numel())))
 
 
-def result(items: tuple[Item, Item], matrix: PairMatrix, **columns: Any) -> Found:
-    """What an engine found of a pair: its marginals spread over the inputs as maps, the matrix, and other columns, each
-    a tensor (1,) or a single entry.
+def result(items: tuple[Item, Item], matrix: PairMatrix, value: Tensor | None = None, **columns: Any) -> Found:
+    """What an engine found of a pair.
+
+    Args:
+        items: the two.
+        matrix: its marginals are spread over the inputs as maps.
+        value: the value explained, (1,).
+        **columns: others, each a tensor (1,) or a single entry.
     """
     batch = items[0].batch
     spread = [item.parts.spread(values) for item, values in zip(items, matrix.marginals, strict=True)]
     more = {name: value if isinstance(value, Tensor) else [value] for name, value in columns.items()}
-    return Found(batch.maps([spread[side] for side in batch.objective.moving]), None, {"matrix": [matrix], **more})
+    return Found(batch.maps([spread[side] for side in batch.objective.moving]), value, {"matrix": [matrix], **more})

@@ -80,7 +80,8 @@ class Lift(PairAttribution):
         slopes = fit.slopes(parts.summed(maps))
         matrix = PairMatrix.of(slopes.T, places=(parts.grid, second.parts.grid))
         spread = parts.spread(matrix.marginals[0]), second.parts.spread(matrix.marginals[1])
-        return Found(spread, None, {"matrix": [matrix]})
+        with torch.no_grad():
+            return Found(spread, batch.value(), {"matrix": [matrix]})
 
     def _maps_of_a(
         self, batch: PairBatch, first: Item, second: Item, masked: Tensor, options: Mapping[str, Any]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.author import PairBatch, PairMatrix
-from xsiamese_interactions.heads import Product, coupling, four_terms, full_match, step_coupling
+from xsiamese_interactions.heads import Product, coupling, four_terms, full_match, product, step_coupling
 from xsiamese_interactions.parts import Parts
 from xsiamese_interactions.secant import Begun, segments, unit_shares
 from xsiamese_interactions.tangents import jacobian, nodes
@@ -45,37 +45,53 @@ class Line:
             return self.encode(self.end).flatten(1), self.encode(self.start).flatten(1)
 
     def slopes(self, places: Tensor, features: Callable[[Tensor], Tensor] | None) -> tuple[Tensor, Tensor]:
-        """Embeddings (points, D) and what each part moves there, (points, parts, D), at some places of the path."""
+        """Embeddings or their features (points, D), and what each part moves there, (points, parts, D)."""
         direction = self.end - self.start
         encode = self.encode if features is None else (lambda h: features(self.encode(h)))
-        points = [self.start + place * direction for place in places]
-        with torch.no_grad():
-            embeddings = torch.cat([self.encode(point).flatten(1) for point in points])
-        return embeddings, torch.stack([jacobian(encode, point, direction, self.parts) for point in points])
+        found = [jacobian(encode, self.start + place * direction, direction, self.parts) for place in places]
+        return torch.cat([z for z, _ in found]), torch.stack([slope for _, slope in found])
 
 
-def matrix(
-    batch: PairBatch, lines: tuple[Line, Line], head: Product | None, rule: str, steps: int
-) -> tuple[PairMatrix, dict[str, Tensor]]:
-    """The matrix of one pair; how far its sum is from what both sides give together, and the value of a full match.
+@dataclass(frozen=True, eq=False)
+class Integral:
+    """A pair's matrix by its path integral.
+
+    Attributes:
+        matrix: the matrix; its constant is the score with one side or none.
+        gap: how far its sum is from what both sides give together, (1,).
+        reference: the value of a full match, (1,).
+        value: the value explained, (1,).
+    """
+
+    matrix: PairMatrix
+    gap: Tensor
+    reference: Tensor
+    value: Tensor
+
+
+def integral(
+    batch: PairBatch, lines: tuple[Line, Line], rule: str, steps: int, *, detach_norms: bool = False
+) -> Integral:
+    """The matrix of one pair.
 
     Args:
         batch: the pair.
         lines: the paths of a and of b.
-        head: the features of the comparison, or None.
         rule: "secant", or where the path is looked at: "gauss", "midpoint", "left" or "right".
         steps: how many points or steps.
+        detach_norms: whether the norms of a cosine are constants.
     """
-    found = (_by_secants if rule == "secant" else _by_nodes)(batch, lines, head, rule, steps)
     u, v = (line.ends() for line in lines)
+    head = product(batch, u[0], v[0], detach_norms=detach_norms)
+    found = (_by_secants if rule == "secant" else _by_nodes)(batch, lines, head, rule, steps)
     with torch.no_grad():
-        # what the score is apart from both sides together: with one side or none, so that value is the score
-        scores = batch.closeness(torch.cat([u[0], u[1], u[1]]), torch.cat([v[1], v[0], v[1]]))
+        scores = batch.closeness(torch.cat([u[0], u[1], u[1], u[0]]), torch.cat([v[1], v[0], v[1], v[0]]))
         gap = found.total.detach() - four_terms(batch, u, v, head)
         reference = full_match(batch, u, v, head)
     places = (lines[0].parts.grid, lines[1].parts.grid)
-    whole = PairMatrix(found.left, found.right, found.middle, places, float(scores[0] + scores[1] - scores[2]))
-    return whole, {"gap": gap.reshape(1), "reference": reference}
+    rest = float(scores[0] + scores[1] - scores[2])  # so that the value of the matrix is the score
+    whole = PairMatrix(found.left, found.right, found.middle, places, rest)
+    return Integral(whole, gap.reshape(1), reference, scores[3:])
 
 
 def _by_nodes(batch: PairBatch, lines: tuple[Line, Line], head: Product | None, rule: Any, steps: int) -> PairMatrix:

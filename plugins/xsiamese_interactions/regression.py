@@ -2,7 +2,7 @@ r"""Pair matrices from nothing but the model's answers: masks of a, masks of b, 
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -96,18 +96,29 @@ class PairMaskRegression(PairAttribution):
         items = Item.of(batch, 0, grid_of(batch, 0, cells), who), Item.of(batch, 1, grid_of(batch, 1, cells), who)
         fills = fills_of(items, filling)
         if not isinstance(batch.model, SiameseModel) or batch.target is not None:
-            return result(items, of_both(batch, items, fills, masks, p, max_passes))
+            with torch.no_grad():
+                value = batch.value()
+            return result(items, of_both(batch, items, fills, masks, p, max_passes), value)
         drawing = [generator_of(item.tensor, batch.seed) for item in items]
         if index == "shapley":
-            found = shapley(batch, items, fills, masks, drawing)
-            return result(items, found, reference=_reference(batch, items, fills, found))
+            return self._result(batch, items, fills, shapley(batch, items, fills, masks, drawing))
         sides = [sampled(item, fill, masks, p, g) for item, fill, g in zip(items, fills, drawing, strict=True)]
         found = banzhaf(batch, sides)
         while tolerance is not None and _wide(found, tolerance) and len(sides[0].masks.keep) < MOST:
             sides = [side.more(g, p) for side, g in zip(sides, drawing, strict=True)]
             found = banzhaf(batch, sides)
-        drawn = [len(side.masks.keep) for side in sides]
-        return result(items, found, masks=drawn, reference=_reference(batch, items, fills, found))
+        return self._result(batch, items, fills, found, masks=[len(side.masks.keep) for side in sides])
+
+    def _result(
+        self, batch: PairBatch, items: tuple[Item, Item], fills: list[Tensor], matrix: PairMatrix, **more: Any
+    ) -> Found:
+        """The matrix with the pair's value, and that of a full match: the most that such factors could give."""
+        with torch.no_grad():
+            u, v = ((item.embed(item.tensor), item.embed(fill)) for item, fill in zip(items, fills, strict=True))
+            reference = most(matrix)
+            if product(batch, u[0], v[0]) is None:  # what both items give with themselves, if that is more
+                reference = torch.maximum(full_match(batch, u, v, None), matrix.total.abs()[None])
+            return result(items, matrix, batch.closeness(u[0], v[0]), reference=reference, **more)
 
 
 def grid_of(batch: PairBatch, side: int, cells: Cells) -> Cells:
@@ -127,15 +138,6 @@ def fills_of(items: tuple[Item, Item], filling: Filling | None) -> list[Tensor]:
         filled(item.tensor, filling or usual(item), item.baseline, other.tensor, generator_of(item.tensor, 1))
         for item, other in zip(items, items[::-1], strict=True)
     ]
-
-
-def _reference(batch: PairBatch, items: tuple[Item, Item], fills: list[Tensor], matrix: PairMatrix) -> Tensor:
-    """The value of a full match: the most that such factors could give, or what both items give with themselves."""
-    with torch.no_grad():
-        u, v = ((item.embed(item.tensor), item.embed(fill)) for item, fill in zip(items, fills, strict=True))
-        if product(batch, u[0], v[0]) is not None:
-            return most(matrix)
-        return torch.maximum(full_match(batch, u, v, None), matrix.total.abs()[None])
 
 
 def _wide(matrix: PairMatrix, tolerance: float) -> bool:

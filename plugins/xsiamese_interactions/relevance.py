@@ -105,9 +105,10 @@ class PairBiLRP(PairAttribution):
                 with Gamma(gamma):
                     return item.embed(tensor)
 
-            return jacobian(bent, item.tensor, item.tensor, item.parts)
+            return jacobian(bent, item.tensor, item.tensor, item.parts)[1]
 
         left, right, middle = joined(batch, relevances(items[0]), relevances(items[1]), u, v)
         inner = PairMatrix(left, right, middle, (items[0].parts.grid, items[1].parts.grid))
-        matrix = replace(inner, constant=float(batch.closeness(u, v)[0] - inner.total))
-        return result(items, matrix, reference=most(matrix))
+        value = batch.closeness(u, v)
+        matrix = replace(inner, constant=float(value[0] - inner.total))
+        return result(items, matrix, value, reference=most(matrix))

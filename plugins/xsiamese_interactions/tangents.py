@@ -37,8 +37,10 @@ def nodes(rule: str, count: int, like: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def jacobian(encode: Encode, point: Tensor, direction: Tensor, parts: Parts, chunk: int = CHUNK) -> Tensor:
-    """The embedding's change with each part moving along ``direction``, shape (parts, dimensions).
+def jacobian(
+    encode: Encode, point: Tensor, direction: Tensor, parts: Parts, chunk: int = CHUNK
+) -> tuple[Tensor, Tensor]:
+    """The embedding, (1, D), and its change with each part moving along ``direction``, (parts, D).
 
     Forward mode over the parts where these are few, else reverse mode over the dimensions; the attention kernel that
     has no forward derivative is kept away.
@@ -51,21 +53,17 @@ def jacobian(encode: Encode, point: Tensor, direction: Tensor, parts: Parts, chu
         chunk: how many parts or dimensions go through in one pass.
     """
     with sdpa_kernel(SDPBackend.MATH):
-        dimensions = _dimensions(encode, point)
-        if TANGENT * parts.count <= COTANGENT * dimensions:
+        with torch.no_grad():
+            embedding = encode(point).flatten(1)
+        ways = [_by_dimensions, _one_by_one]
+        if TANGENT * parts.count <= COTANGENT * embedding.shape[1]:
+            ways = [_by_parts, *ways]
+        for way in ways[:-1]:
             try:
-                return _by_parts(encode, point, direction, parts, chunk)
-            except (RuntimeError, NotImplementedError):  # an operation without a forward derivative or a batching rule
-                pass
-        try:
-            return _by_dimensions(encode, point, direction, parts, chunk)
-        except (RuntimeError, NotImplementedError):
-            return _one_by_one(encode, point, direction, parts)
-
-
-def _dimensions(encode: Encode, point: Tensor) -> int:
-    with torch.no_grad():
-        return encode(point).numel()
+                return embedding, way(encode, point, direction, parts, chunk)
+            except (RuntimeError, NotImplementedError):  # an operation without a rule for derivatives in a batch
+                continue
+        return embedding, ways[-1](encode, point, direction, parts, chunk)
 
 
 def _by_parts(encode: Encode, point: Tensor, direction: Tensor, parts: Parts, chunk: int) -> Tensor:
@@ -90,7 +88,7 @@ def _by_dimensions(encode: Encode, point: Tensor, direction: Tensor, parts: Part
     return torch.cat([slopes(rows) for rows in torch.split(every, chunk)]).T.detach()
 
 
-def _one_by_one(encode: Encode, point: Tensor, direction: Tensor, parts: Parts) -> Tensor:
+def _one_by_one(encode: Encode, point: Tensor, direction: Tensor, parts: Parts, chunk: int) -> Tensor:
     point = point.detach().requires_grad_()
     with torch.enable_grad():
         embedding = encode(point).flatten()

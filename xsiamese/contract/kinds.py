@@ -40,7 +40,7 @@ class Dense(Subject):
 
     def __init__(self, cls: type[PairAttribution], options: dict[str, Any]) -> None:
         known = {key: value for key, value in options.items() if key != "feature_mask"}
-        if cls.fitted:
+        if cls.fitted and "n_samples" in known:
             known["n_samples"] = 16  # that what is zero is nearly so is tried on images
         if "sliding_window_shapes" in known:
             known["sliding_window_shapes"] = self.window
