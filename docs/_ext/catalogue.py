@@ -124,7 +124,7 @@ def index() -> str:
 
 
 def page(cls: Explainer) -> str:
-    """The page of one explainer: formula, source, needs, options, an example and the class itself."""
+    """The page of one explainer: formula, source, needs, options, and the class itself with its example."""
     text = [heading(cls.__name__, "="), summary(cls) + "\n"]
     if cls.formula:
         text.append(f".. math::\n\n   {cls.formula}\n")
@@ -148,8 +148,6 @@ def page(cls: Explainer) -> str:
             "None of its own: see :meth:`PairAttribution.attribute "
             "<xsiamese.explain.attribution.PairAttribution.attribute>` for those that all share.\n"
         )
-    if example(cls):
-        text += [heading("Example", "-"), ".. code-block:: python\n", _indented(example(cls)), ""]
     text += [
         heading("Class", "-"),
         f".. autoclass:: {cls.__module__}.{cls.__name__}\n   :show-inheritance:\n   :exclude-members: algorithm\n",
@@ -230,38 +228,6 @@ def default(parameter: inspect.Parameter) -> str:
     if parameter.default is inspect.Parameter.empty:
         return "see meaning"
     return str(getattr(parameter.default, "__name__", repr(parameter.default)))
-
-
-def example(cls: Explainer) -> str:
-    """A program that runs, for explainers of images whose docstring has none."""
-    if "Example:" in (cls.__doc__ or "") or not cls.modalities & {"image", "tabular"}:
-        return ""
-    options = {
-        "sliding_window_shapes": "(1, 3, 3)",
-        "feature_mask": "(halves, halves)",
-        "n_samples": "200" if cls.fitted else "10",
-    }
-    chosen = [
-        f"{name}={value}" for name, value in options.items() if name in cls.options() and cls.name != "noise_tunnel"
-    ]
-    if cls.distribution_baselines:
-        chosen.append("baselines=(torch.rand(4, 1, 12, 12), torch.rand(4, 1, 12, 12))")
-    lines = [
-        "import torch",
-        f"from xsiamese import {', '.join(sorted([cls.__name__, 'SiameseModel']))}",
-        "",
-        "encoder = torch.nn.Sequential(",
-        "    torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), "
-        "torch.nn.Linear(4, 3)",
-        ")",
-        'model = SiameseModel(encoder, comparison="cosine")',
-        "a, b = torch.rand(2, 1, 12, 12), torch.rand(2, 1, 12, 12)  # two pairs",
-    ]
-    if any("halves" in option for option in chosen):
-        lines += ["halves = (torch.arange(12) // 6).expand(1, 1, 12, 12)  # left half 0, right half 1"]
-    made = f'{cls.__name__}(model, layer="1")' if cls.needs_layer else f"{cls.__name__}(model)"
-    lines += ["", f"map_a, map_b = {made}.attribute({', '.join(['(a, b)', *chosen])})"]
-    return "\n".join(lines)
 
 
 def modules() -> list[str]:

@@ -8,7 +8,16 @@ from xsiamese.author import Adapted
 
 
 class PairSaliency(Adapted):
-    """How much the score reacts to each value: the size of its gradient (``abs=False`` keeps the sign)."""
+    """How much the score reacts to each value: the size of its gradient (``abs=False`` keeps the sign).
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairSaliency, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairSaliency(model).attribute((a, b))
+        (tensor([[3., 4.]]), tensor([[1., 2.]]))
+    """
 
     name, algorithm = "saliency", captum.Saliency
     formula = r"|\partial s / \partial x|"
@@ -17,7 +26,16 @@ class PairSaliency(Adapted):
 
 
 class PairInputXGradient(Adapted):
-    """Gradient times input. On a bias-free ReLU encoder with a dot product each side's map sums to the score."""
+    """Gradient times input. On a bias-free ReLU encoder with a dot product each side's map sums to the score.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairInputXGradient, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairInputXGradient(model).attribute((a, b))
+        (tensor([[ 3., -8.]]), tensor([[ 3., -8.]]))
+    """
 
     linear = True
     name, algorithm = "input_x_gradient", captum.InputXGradient
@@ -32,6 +50,14 @@ class PairIntegratedGradients(Adapted):
     The map of a sums to F(a, b) - F(a0, b) and that of b to F(a, b) - F(a, b0). ``joint=True`` moves both sides on one
     path, along which both maps together sum to F(a, b) - F(a0, b0): from zeros that is a way between two identical
     pairs, and the sign of what it finds on alike pairs is left to chance.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairIntegratedGradients, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairIntegratedGradients(model).attribute((a, b))
+        (tensor([[ 3., -8.]]), tensor([[ 3., -8.]]))
     """
 
     linear = True
@@ -44,7 +70,18 @@ class PairIntegratedGradients(Adapted):
 
 
 class PairGradientShap(Adapted):
-    """Expected gradients: integrated gradients from baselines drawn from samples. Each pair gets the same draws."""
+    """Expected gradients: integrated gradients from baselines drawn from samples. Each pair gets the same draws.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairGradientShap, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> samples = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+        >>> map_a, map_b = PairGradientShap(model).attribute((a, b), baselines=(samples, samples), n_samples=20)
+        >>> map_a.shape, map_b.shape
+        (torch.Size([1, 2]), torch.Size([1, 2]))
+    """
 
     name, algorithm = "gradient_shap", captum.GradientShap
     formula = r"\mathbb{E}_{x_0, t}\,[(x - x_0) \odot \partial s / \partial x\,(x_0 + t (x - x_0))]"
@@ -64,6 +101,14 @@ class PairDeepLift(Adapted):
     product, which has no rule
     either, and so is the weight of an edge times its message. captum sees activations that are modules, ``nn.ReLU`` and
     not ``torch.relu``.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairDeepLift, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairDeepLift(model).attribute((a, b))
+        (tensor([[ 3., -8.]]), tensor([[ 3., -8.]]))
     """
 
     linear = True
@@ -78,7 +123,17 @@ class PairDeepLift(Adapted):
 
 
 class PairDeepLiftShap(Adapted):
-    """DeepLIFT averaged over several baselines, given as a pair of tensors with one sample a row."""
+    """DeepLIFT averaged over several baselines, given as a pair of tensors with one sample a row.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairDeepLiftShap, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> samples = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+        >>> PairDeepLiftShap(model).attribute((a, b), baselines=(samples, samples))
+        (tensor([[ 1.5000, -6.0000]]), tensor([[ 2.5000, -9.0000]]))
+    """
 
     name, algorithm = "deep_lift_shap", captum.DeepLiftShap
     formula = r"\mathbb{E}_{x_0}\,[\mathrm{DeepLIFT}(x, x_0)]"
@@ -91,6 +146,14 @@ class PairDeepLiftShap(Adapted):
 class PairGuidedBackprop(Adapted):
     """Gradients in which every ``nn.ReLU`` passes back only what is positive, forwards and backwards. Sensitive to
     edges, less to weights.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairGuidedBackprop, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairGuidedBackprop(model).attribute((a, b))
+        (tensor([[3., 0.]]), tensor([[1., 0.]]))
     """
 
     name, algorithm = "guided_backprop", captum.GuidedBackprop
@@ -100,7 +163,16 @@ class PairGuidedBackprop(Adapted):
 
 
 class PairDeconvolution(Adapted):
-    """Gradients in which every ``nn.ReLU`` passes back what is positive, whatever it did forwards."""
+    """Gradients in which every ``nn.ReLU`` passes back what is positive, whatever it did forwards.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairDeconvolution, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairDeconvolution(model).attribute((a, b))
+        (tensor([[3., 0.]]), tensor([[1., 2.]]))
+    """
 
     name, algorithm = "deconvolution", captum.Deconvolution
     formula = r"\partial s / \partial x \text{ with } R^l = 1[R^{l+1} > 0]\, R^{l+1}"
@@ -111,6 +183,16 @@ class PairDeconvolution(Adapted):
 class PairGuidedGradCam(Adapted):
     """Guided backpropagation times what is positive of Grad-CAM, each branch with its own: what pushes apart is cut, as
     in the paper.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from xsiamese import PairGuidedGradCam, SiameseModel
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> model, pair = SiameseModel(encoder, "dot"), (torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8))
+        >>> map_a, map_b = PairGuidedGradCam(model, layer="1").attribute(pair)
+        >>> map_a.shape, map_b.shape
+        (torch.Size([2, 1, 8, 8]), torch.Size([2, 1, 8, 8]))
     """
 
     name, algorithm = "guided_gradcam", captum.GuidedGradCam

@@ -13,7 +13,16 @@ class _Layered(Adapted):
 
 
 class PairLayerActivation(_Layered):
-    """The layer's output on each side."""
+    """The layer's output on each side.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLayerActivation, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairLayerActivation(model, layer="0").attribute((a, b))
+        (tensor([[1., 2.]]), tensor([[3., 0.]]))
+    """
 
     name, algorithm = "layer_activation", captum.LayerActivation
     formula = r"A"
@@ -24,6 +33,14 @@ class PairLayerActivation(_Layered):
 class PairLayerGradCam(_Layered):
     """captum's Grad-CAM: the layer's channels weighted by their mean gradients. :class:`PairGradCAM` gives the same
     maps faster.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLayerGradCam, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairLayerGradCam(model, layer="0").attribute((a, b))
+        (tensor([[3.]]), tensor([[3.]]))
     """
 
     linear = True
@@ -33,7 +50,16 @@ class PairLayerGradCam(_Layered):
 
 
 class PairLayerGradientXActivation(_Layered):
-    """Gradient times activation of each branch."""
+    """Gradient times activation of each branch.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLayerGradientXActivation, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairLayerGradientXActivation(model, layer="0").attribute((a, b))
+        (tensor([[3., 0.]]), tensor([[3., 0.]]))
+    """
 
     linear = True
     name, algorithm = "layer_gradient_x_activation", captum.LayerGradientXActivation
@@ -45,6 +71,14 @@ class PairLayerGradientXActivation(_Layered):
 class PairLayerIntegratedGradients(_Layered):
     """Integrated gradients from the activations at the baseline to those of the pair, of each branch with the other one
     held; each map is complete. ``joint=True`` takes both branches on one path.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLayerIntegratedGradients, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairLayerIntegratedGradients(model, layer="0").attribute((a, b))
+        (tensor([[3., 0.]]), tensor([[3., 0.]]))
     """
 
     linear = True
@@ -57,7 +91,16 @@ class PairLayerIntegratedGradients(_Layered):
 
 
 class PairLayerConductance(_Layered):
-    """How much of the integrated gradients of the inputs flows through each unit of the layer."""
+    """How much of the integrated gradients of the inputs flows through each unit of the layer.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLayerConductance, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairLayerConductance(model, layer="0").attribute((a, b))
+        (tensor([[2.9967, 0.0000]]), tensor([[2.9967, 0.0000]]))
+    """
 
     linear = True
     name, algorithm = "layer_conductance", captum.LayerConductance
@@ -69,7 +112,16 @@ class PairLayerConductance(_Layered):
 
 
 class PairInternalInfluence(_Layered):
-    """The layer's gradient averaged along the path of the inputs from the baselines."""
+    """The layer's gradient averaged along the path of the inputs from the baselines.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairInternalInfluence, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairInternalInfluence(model, layer="0").attribute((a, b))
+        (tensor([[3., 0.]]), tensor([[1., 2.]]))
+    """
 
     linear = True
     name, algorithm = "internal_influence", captum.InternalInfluence
@@ -81,7 +133,16 @@ class PairInternalInfluence(_Layered):
 
 
 class PairLayerDeepLift(_Layered):
-    """DeepLIFT's contributions of the layer's units; see :class:`PairDeepLift` for when they are complete."""
+    """DeepLIFT's contributions of the layer's units; see :class:`PairDeepLift` for when they are complete.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLayerDeepLift, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairLayerDeepLift(model, layer="0").attribute((a, b))
+        (tensor([[3., 0.]]), tensor([[3., 0.]]))
+    """
 
     linear = True
     name, algorithm = "layer_deep_lift", captum.LayerDeepLift
@@ -93,7 +154,17 @@ class PairLayerDeepLift(_Layered):
 
 
 class PairLayerDeepLiftShap(_Layered):
-    """DeepLIFT of a layer averaged over several baselines."""
+    """DeepLIFT of a layer averaged over several baselines.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLayerDeepLiftShap, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> samples = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+        >>> PairLayerDeepLiftShap(model, layer="0").attribute((a, b), baselines=(samples, samples))
+        (tensor([[1.5000, 0.0000]]), tensor([[ 2.5000, -1.0000]]))
+    """
 
     name, algorithm = "layer_deep_lift_shap", captum.LayerDeepLiftShap
     formula = r"\mathbb{E}_{x_0}\,[(A - A_0) \odot m]"
@@ -104,7 +175,19 @@ class PairLayerDeepLiftShap(_Layered):
 
 
 class PairLayerGradientShap(_Layered):
-    """Expected gradients of a layer, with baselines drawn from samples."""
+    """Expected gradients of a layer, with baselines drawn from samples.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLayerGradientShap, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> samples = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+        >>> both = samples, samples  # of a, of b
+        >>> map_a, map_b = PairLayerGradientShap(model, layer="0").attribute((a, b), baselines=both)
+        >>> map_a.shape, map_b.shape
+        (torch.Size([1, 2]), torch.Size([1, 2]))
+    """
 
     name, algorithm = "layer_gradient_shap", captum.LayerGradientShap
     moves_inputs = True
@@ -118,6 +201,14 @@ class PairLayerGradientShap(_Layered):
 class PairLayerFeatureAblation(_Layered):
     """What the score loses when a unit of one branch's layer is replaced by its baseline; ``layer_mask=(of a, of b)``
     groups units.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLayerFeatureAblation, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairLayerFeatureAblation(model, layer="0").attribute((a, b))
+        (tensor([[3., 0.]]), tensor([[3., 0.]]))
     """
 
     linear = True
@@ -128,7 +219,17 @@ class PairLayerFeatureAblation(_Layered):
 
 
 class PairLayerFeaturePermutation(_Layered):
-    """What the score loses when a unit of the layer is exchanged among the pairs of the batch."""
+    """What the score loses when a unit of the layer is exchanged among the pairs of the batch.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLayerFeaturePermutation, SiameseModel
+        >>> model = SiameseModel(torch.nn.Sequential(torch.nn.ReLU()), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[3.0, -4.0], [1.0, 1.0]])  # two pairs
+        >>> map_a, map_b = PairLayerFeaturePermutation(model, layer="0").attribute((a, b))
+        >>> map_a.tolist()
+        [[3.0, 0.0], [-1.0, -2.0]]
+    """
 
     name, algorithm = "layer_feature_permutation", captum.LayerFeaturePermutation
     formula = r"s(A) - s(A_{i \leftarrow \pi(i)})"

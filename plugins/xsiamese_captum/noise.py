@@ -20,6 +20,15 @@ class PairNoiseTunnel(PairAttribution):
 
     Args:
         explainer: an explainer of ours, or a model, for which :class:`PairSaliency` is smoothed (SmoothGrad).
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairNoiseTunnel, PairSaliency, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> map_a, map_b = PairNoiseTunnel(PairSaliency(model)).attribute((a, b), nt_samples=10, stdevs=0.01)
+        >>> map_a.round(decimals=1), map_b.round(decimals=1)
+        (tensor([[3., 4.]]), tensor([[1., 2.]]))
     """
 
     name = "noise_tunnel"

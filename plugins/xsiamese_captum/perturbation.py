@@ -17,6 +17,14 @@ class PairFeatureAblation(Adapted):
     A factored model encodes the side that is not being changed once only. ``feature_mask=(mask_a, mask_b)`` groups
     features;
     equal numbers on the two sides are removed one by one, or together with ``joint=True``.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairFeatureAblation, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairFeatureAblation(model).attribute((a, b))
+        (tensor([[ 3., -8.]]), tensor([[ 3., -8.]]))
     """
 
     linear = True
@@ -31,6 +39,14 @@ class PairOcclusion(Adapted):
     """What the score loses, on average, when a sliding window covers a value.
 
     ``sliding_window_shapes`` (channels, height, width) is one for both sides or a pair; so are ``strides``.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairOcclusion, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairOcclusion(model).attribute((a, b))
+        (tensor([[ 3., -8.]]), tensor([[ 3., -8.]]))
     """
 
     linear = True
@@ -48,6 +64,15 @@ class PairOcclusion(Adapted):
 class PairFeaturePermutation(Adapted):
     """What the score loses when a feature is exchanged among the pairs of the batch. Needs several pairs; the map
     depends on all.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairFeaturePermutation, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0], [0.0, 0.0]]), torch.tensor([[3.0, -4.0], [1.0, 1.0]])  # two pairs
+        >>> map_a, map_b = PairFeaturePermutation(model).attribute((a, b))
+        >>> map_a.tolist()
+        [[3.0, -8.0], [-1.0, -2.0]]
     """
 
     name, algorithm = "feature_permutation", captum.FeaturePermutation
@@ -60,6 +85,14 @@ class PairFeaturePermutation(Adapted):
 class PairShapleyValueSampling(Adapted):
     """Shapley values of the features of each side, the other one held, from sampled orders; each map sums to the change
     of the score exactly. ``joint=True`` makes one game of both sides.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairShapleyValueSampling, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairShapleyValueSampling(model).attribute((a, b))
+        (tensor([[ 3., -8.]]), tensor([[ 3., -8.]]))
     """
 
     linear = True
@@ -74,6 +107,14 @@ class PairShapleyValueSampling(Adapted):
 class PairShapleyValues(Adapted):
     """Exact Shapley values of each side, over all orders of its features: for a handful of features or of groups in
     ``feature_mask``. ``joint=True`` makes one game of both sides.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairShapleyValues, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> PairShapleyValues(model).attribute((a, b))
+        (tensor([[ 3., -8.]]), tensor([[ 3., -8.]]))
     """
 
     linear = True
@@ -92,6 +133,15 @@ class PairLime(Adapted):
     ``interpretable_model=SkLearnLasso(alpha=...)`` of captum. As many samples are drawn as the shap library draws,
     2,048 and two for each feature: with some dozens the order of 24 features is left to chance. Of images, group pixels
     with ``feature_mask``.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairLime, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> map_a, map_b = PairLime(model).attribute((a, b), n_samples=100)
+        >>> map_a.round(decimals=2), map_b.round(decimals=2)
+        (tensor([[ 3., -8.]]), tensor([[ 3., -8.]]))
     """
 
     name, algorithm = "lime", captum.Lime
@@ -112,6 +162,15 @@ class PairKernelShap(Adapted):
 
     2,048 samples are drawn, and two for each feature, as in the shap library: with some dozens the order of 24 features
     is left to chance. Of images, group pixels with ``feature_mask``.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairKernelShap, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> map_a, map_b = PairKernelShap(model).attribute((a, b), n_samples=100)
+        >>> map_a.round(decimals=2), map_b.round(decimals=2)
+        (tensor([[ 3., -8.]]), tensor([[ 3., -8.]]))
     """
 
     linear = True

@@ -138,7 +138,7 @@ class PixelPlace(Place):
         return functional.unfold(raw, self.patch, stride=self.patch).transpose(1, 2)
 
     def made_of(self, cells: Tensor) -> Tensor:
-        return functional.fold(cells.transpose(1, 2), tuple(self.raw.shape[2:]), self.patch, stride=self.patch)  # type: ignore[arg-type]
+        return functional.fold(cells.transpose(1, 2), tuple(self.raw.shape[2:]), self.patch, stride=self.patch)
 
     def whole(self, raw: Tensor) -> Tensor:
         return self.one.value(raw)

@@ -13,6 +13,16 @@ from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM
 class PairEigenCAM(PairCAM):
     """Eigen-CAM: the activations projected on their first principal direction. Says where the features are, not which
     way they pull.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from xsiamese import PairEigenCAM, SiameseModel
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> model, pair = SiameseModel(encoder, "dot"), (torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8))
+        >>> map_a, map_b = PairEigenCAM(model, layer="1").attribute(pair)
+        >>> map_a.shape, map_b.shape
+        (torch.Size([2, 1, 6, 6]), torch.Size([2, 1, 6, 6]))
     """
 
     name = "eigencam"
@@ -37,6 +47,16 @@ class PairAblationCAM(PairBlackBoxCAM):
 
     The published weight is divided by the score, which would turn the signs of a negative one; here it stays in the
     score's units.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from xsiamese import PairAblationCAM, SiameseModel
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> model, pair = SiameseModel(encoder, "dot"), (torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8))
+        >>> map_a, map_b = PairAblationCAM(model, layer="1").attribute(pair)
+        >>> map_a.shape, map_b.shape
+        (torch.Size([2, 1, 6, 6]), torch.Size([2, 1, 6, 6]))
     """
 
     name = "ablationcam"
@@ -61,6 +81,16 @@ class PairScoreCAM(PairBlackBoxCAM):
 
     The published weights are the softmax of these (``softmax=True``): all positive, and equal where the score does not
     change.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from xsiamese import PairScoreCAM, SiameseModel
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> model, pair = SiameseModel(encoder, "dot"), (torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8))
+        >>> map_a, map_b = PairScoreCAM(model, layer="1").attribute(pair)
+        >>> map_a.shape, map_b.shape
+        (torch.Size([2, 1, 6, 6]), torch.Size([2, 1, 6, 6]))
     """
 
     name = "scorecam"

@@ -36,7 +36,18 @@ class PairGradCAM(PairCAM):
 
 
 class PairHiResCAM(PairCAM):
-    """HiResCAM: gradients are not averaged over places. Exact for any linear head, pooled or flattened."""
+    """HiResCAM: gradients are not averaged over places. Exact for any linear head, pooled or flattened.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from xsiamese import PairHiResCAM, SiameseModel
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> model, pair = SiameseModel(encoder, "dot"), (torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8))
+        >>> map_a, map_b = PairHiResCAM(model, layer="1").attribute(pair)
+        >>> torch.allclose(map_a.sum((1, 2, 3)), model(*pair), atol=1e-5)
+        True
+    """
 
     linear = True
     name = "hirescam"
@@ -48,7 +59,18 @@ class PairHiResCAM(PairCAM):
 
 
 class PairGradCAMPlusPlus(PairCAM):
-    """Grad-CAM++: positive gradients only, weighted so that several small regions count as much as a large one."""
+    """Grad-CAM++: positive gradients only, weighted so that several small regions count as much as a large one.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from xsiamese import PairGradCAMPlusPlus, SiameseModel
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> model, pair = SiameseModel(encoder, "dot"), (torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8))
+        >>> map_a, map_b = PairGradCAMPlusPlus(model, layer="1").attribute(pair)
+        >>> map_a.shape, map_b.shape
+        (torch.Size([2, 1, 6, 6]), torch.Size([2, 1, 6, 6]))
+    """
 
     name = "gradcam_plus_plus"
     formula = (
@@ -68,6 +90,16 @@ class PairGradCAMPlusPlus(PairCAM):
 class PairLayerCAM(PairCAM):
     """LayerCAM: each place counts by its own positive gradient, which sharpens early layers. (Signed, it is
     HiResCAM.)
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from xsiamese import PairLayerCAM, SiameseModel
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> model, pair = SiameseModel(encoder, "dot"), (torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8))
+        >>> map_a, map_b = PairLayerCAM(model, layer="1").attribute(pair)
+        >>> bool((map_a >= 0).all())
+        True
     """
 
     name = "layercam"
@@ -81,6 +113,16 @@ class PairLayerCAM(PairCAM):
 class PairXGradCAM(PairCAM):
     """XGrad-CAM: each channel counts by its gradients weighted with its activations; the map sums as
     HiResCAM's does.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from xsiamese import PairXGradCAM, SiameseModel
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> model, pair = SiameseModel(encoder, "dot"), (torch.rand(2, 1, 8, 8), torch.rand(2, 1, 8, 8))
+        >>> map_a, map_b = PairXGradCAM(model, layer="1").attribute(pair)
+        >>> torch.allclose(map_a.sum((1, 2, 3)), model(*pair), atol=1e-5)
+        True
     """
 
     linear = True

@@ -22,6 +22,17 @@ class PairGraphOcclusion(PairAttribution):
     shared out equally over its features), a feature is lost by all nodes of the graph (``unit="feature"``: shared out
     over the nodes), or every value is lost
     by itself (``unit="value"``). A factored model encodes the graph that stays whole once.
+
+    Example:
+        >>> import torch
+        >>> from torch_geometric.data import Data
+        >>> from torch_geometric.nn import global_add_pool
+        >>> from xsiamese import PairGraphOcclusion, TwoInputModel
+        >>> model = TwoInputModel(lambda a, b: (global_add_pool(a.x, a.batch) * global_add_pool(b.x, b.batch)).sum(1))
+        >>> graph = Data(x=torch.tensor([[1.0], [2.0]]), edge_index=torch.tensor([[0, 1], [1, 0]]))
+        >>> map_a, map_b = PairGraphOcclusion(model).attribute((graph, graph.clone()), parts=("nodes",))
+        >>> map_a.node_mask.tolist()  # the score of 9 less 6, and less 3
+        [[3.0], [6.0]]
     """
 
     name = "graph_occlusion"

@@ -98,6 +98,16 @@ class PairLayerInteraction(PairInteraction):
 
     The references are the layer's outputs at the baselines. At the last convolution the rest of the encoder is nearly
     linear, and a few points suffice.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from xsiamese import PairLayerInteraction, SiameseModel
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> pair = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)
+        >>> found = PairLayerInteraction(SiameseModel(encoder, "dot"), layer="1").explain(pair)
+        >>> found.matrix.dense().shape  # 36 cells of a, 36 of b
+        torch.Size([36, 36])
     """
 
     name = "layer_interaction"

@@ -139,7 +139,7 @@ def step_coupling(batch: PairBatch, u: Tensor, v: Tensor, count: int = 4) -> Ten
 
 def every_score(batch: PairBatch, u: Tensor, v: Tensor, head: Product | None, rows: int = 2**14) -> Tensor:
     """The closeness of every row of u with every row of v, shape (rows of u, rows of v)."""
-    if head is not None and type(batch.model.comparison) in (Cosine, Dot, Bilinear):  # type: ignore[union-attr]
+    if head is not None and type(batch.model.comparison) in (Cosine, Dot, Bilinear):
         return head.of_a(u) @ head.of_b(v).T
     at_once = max(1, rows // len(v))
     parts = [

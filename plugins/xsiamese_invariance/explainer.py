@@ -82,7 +82,7 @@ class RobustPairExplainer(PairAttribution):
         super().__init__(model, layer, comparison=comparison, higher_is_closer=higher_is_closer, layout=layout)
         self.coupling = coupling
 
-    def attribute(self, inputs: Any, target: Any = None, *, return_convergence: bool = False, **options: Any) -> Any:  # type: ignore[override]
+    def attribute(self, inputs: Any, target: Any = None, *, return_convergence: bool = False, **options: Any) -> Any:
         """The two masks of each pair.
 
         Args:

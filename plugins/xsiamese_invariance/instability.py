@@ -100,7 +100,7 @@ class ReferenceInstability:
 class _Gradient(PairAttribution):
     """Opens a batch of pairs; what is computed on it is up to the caller."""
 
-    def compute(self, batch: PairBatch) -> tuple[Any, Any]:  # type: ignore[override]
+    def compute(self, batch: PairBatch) -> tuple[Any, Any]:
         return batch.maps(batch.gradients())
 
 

@@ -32,7 +32,7 @@ def main() -> None:
     traceback = "--traceback" in sys.argv
     sys.argv[:] = [word for word in sys.argv if word != "--traceback"]
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)  # type: ignore[assignment]
+        warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
         warnings.filterwarnings(
             "ignore", message=".*torch.jit.script. is deprecated"
         )  # torch_geometric's, not the user's

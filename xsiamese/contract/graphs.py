@@ -61,7 +61,7 @@ class GraphSubject(Subject):
                 nn.Linear(6, 3),
             ]
             with torch.no_grad():
-                layers[-1].weight.mul_(4)  # type: ignore[operator, union-attr]
+                layers[-1].weight.mul_(4)
             return Encoder(*layers).double().eval()
 
     def smooth(self) -> nn.Module:

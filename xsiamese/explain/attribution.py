@@ -48,7 +48,7 @@ def _unwrappable(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-class PairAttribution(Declared, Attribution, ABC):  # type: ignore[misc]
+class PairAttribution(Declared, Attribution, ABC):
     r"""Explains the score of a two-input model on both of its inputs.
 
     To add an explainer, subclass this, declare its traits as class attributes

@@ -204,7 +204,7 @@ def make_trainer(
         gradient_clip_val=settings.clip,
         logger=made,
         callbacks=callbacks,
-        log_every_n_steps=settings.log_interval,  # type: ignore[arg-type]
+        log_every_n_steps=settings.log_interval,
         enable_model_summary=False,
         enable_progress_bar=settings.progress,
         num_sanity_val_steps=0,

@@ -86,8 +86,8 @@ def gated(model: nn.Module, gates: Sequence[Gate]) -> Iterator[None]:
 
     with ExitStack() as stack:
         for module in names:
-            stack.callback(module.register_propagate_forward_pre_hook(note).remove)  # type: ignore[operator]
-            stack.callback(module.register_message_forward_hook(multiply).remove)  # type: ignore[operator]
+            stack.callback(module.register_propagate_forward_pre_hook(note).remove)
+            stack.callback(module.register_message_forward_hook(multiply).remove)
         yield
     if not any(gate.calls for gate in gates):
         raise GateMisfit(
