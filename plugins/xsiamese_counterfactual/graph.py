@@ -35,6 +35,7 @@ class PairGraphEdits(PairCounterfactual):
 
     Example:
         >>> from torch_geometric.data import Batch, Data
+        >>> from xsiamese import PairGraphEdits
         >>> ring = torch.tensor([[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]])
         >>> square = Data(x=torch.ones(4, 1), edge_index=ring)
         >>> path = Data(x=torch.ones(4, 1), edge_index=torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]]))

@@ -91,7 +91,7 @@ class PairCounterfactualMaps(DecisionExplainer):
             one.
 
     Example:
-        >>> from xsiamese import SiameseModel
+        >>> from xsiamese import PairCounterfactualMaps, SiameseModel
         >>> from torch import nn
         >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> maps = PairCounterfactualMaps(SiameseModel(encoder, "euclidean"), layer="1", threshold=0.5)

@@ -31,7 +31,7 @@ class PairMinimalMask(PairCounterfactual):
     is that of the hard mask.
 
     Example:
-        >>> from xsiamese import SiameseModel
+        >>> from xsiamese import PairMinimalMask, SiameseModel
         >>> _ = torch.manual_seed(0)
         >>> from torch import nn
         >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())

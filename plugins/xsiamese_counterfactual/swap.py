@@ -43,7 +43,7 @@ class PairRegionSwap(PairCounterfactual):
     partner's.
 
     Example:
-        >>> from xsiamese import SiameseModel
+        >>> from xsiamese import PairRegionSwap, SiameseModel
         >>> _ = torch.manual_seed(0)
         >>> from torch import nn
         >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())

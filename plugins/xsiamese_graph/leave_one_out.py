@@ -123,6 +123,7 @@ class PairLeaveOneOut(PairAttribution):
 
     Example:
         >>> from torch_geometric.data import Batch, Data
+        >>> from xsiamese import PairLeaveOneOut
         >>> edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
         >>> path = Batch.from_data_list([Data(x=torch.ones(3, 1), edge_index=edges)])
         >>> def edges(batch):

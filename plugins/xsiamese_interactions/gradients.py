@@ -33,7 +33,7 @@ class PairInteraction(PairAttribution):
     Example:
         >>> from xsiamese import PairInteraction, SiameseModel
         >>> pair = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -1.0]])
-        >>> PairInteraction(SiameseModel(torch.nn.Identity(), "dot")).explain(pair).matrix.dense()
+        >>> PairInteraction(SiameseModel(torch.nn.Identity(), "dot")).explain(pair).matrix.dense().round()
         tensor([[ 3.,  0.],
                 [ 0., -2.]])
     """

@@ -40,7 +40,7 @@ class RobustPairExplainer(PairAttribution):
         coupling: "ball", "order", "kl" or "none".
 
     Example:
-        >>> from xsiamese import InvarianceLearner, SiameseModel
+        >>> from xsiamese import InvarianceLearner, RobustPairExplainer, SiameseModel
         >>> generator = torch.Generator().manual_seed(0)
         >>> model = SiameseModel(torch.nn.Linear(3, 2, bias=False), "dot")
         >>> model.encoder.weight.data = torch.tensor([[2.0, 0, 0], [0, 2, 0]])  # the third feature is not used

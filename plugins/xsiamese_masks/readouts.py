@@ -63,7 +63,17 @@ class MaskReadOut(ReadOut):
 
 
 class PairRISE(MaskReadOut):
-    """RISE for similarities: the mean score of the masks in which a part stays, over the mean of all."""
+    """RISE for similarities: the mean score of the masks in which a part stays, over the mean of all.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairRISE, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> map_a, map_b = PairRISE(model).attribute((a, b))
+        >>> map_a.sign(), map_b.sign()  # the second feature pushes apart
+        (tensor([[ 1., -1.]]), tensor([[ 1., -1.]]))
+    """
 
     name = "rise"
     formula = r"\frac{\sum_t s_t M_t}{\sum_t M_t} - \bar s"
@@ -74,7 +84,17 @@ class PairRISE(MaskReadOut):
 
 
 class PairCorrRISE(MaskReadOut):
-    """CorrRISE: the correlation, over the masks, of a part's presence with the rank of the score."""
+    """CorrRISE: the correlation, over the masks, of a part's presence with the rank of the score.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairCorrRISE, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> map_a, map_b = PairCorrRISE(model).attribute((a, b))
+        >>> map_a.sign(), map_b.sign()  # the second feature pushes apart
+        (tensor([[ 1., -1.]]), tensor([[ 1., -1.]]))
+    """
 
     name = "corr_rise"
     formula = r"\mathrm{corr}_t(\mathrm{rank}(s_t), M_t)"
@@ -90,6 +110,15 @@ class PairCorrRISE(MaskReadOut):
 class PairRELAX(MaskReadOut):
     """RELAX: the mean score with a part, and how unsure it is, the variance of the score with it; less the mean score,
     so that its sign says which way the part pulls. Columns ``uncertainty_a`` and ``uncertainty_b`` hold the variance.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairRELAX, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> map_a, map_b = PairRELAX(model).attribute((a, b))
+        >>> map_a.sign(), map_b.sign()  # the second feature pushes apart
+        (tensor([[ 1., -1.]]), tensor([[ 1., -1.]]))
     """
 
     name = "relax"
@@ -104,6 +133,15 @@ class PairRELAX(MaskReadOut):
 class PairSBSM(MaskReadOut):
     """SBSM: what the score loses on average in the masks without a part. The published map drops gains of the score,
     which are kept here as negative values.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairSBSM, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> map_a, map_b = PairSBSM(model).attribute((a, b))
+        >>> map_a.sign(), map_b.sign()  # not centred: without either it rises
+        (tensor([[-1., -1.]]), tensor([[-1., -1.]]))
     """
 
     name = "sbsm"
@@ -115,7 +153,17 @@ class PairSBSM(MaskReadOut):
 
 
 class PairXFace(MaskReadOut):
-    """xFace: the losses of the score without a part, each over the size of what is masked with it."""
+    """xFace: the losses of the score without a part, each over the size of what is masked with it.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairXFace, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> map_a, map_b = PairXFace(model).attribute((a, b))
+        >>> map_a.sign(), map_b.sign()  # the second feature pushes apart
+        (tensor([[ 1., -1.]]), tensor([[ 1., -1.]]))
+    """
 
     name = "xface"
     formula = r"\frac1T \sum_t (1 - M_t) \frac{s - s_t}{\sum_i (1 - M_{ti})}"
@@ -129,6 +177,15 @@ class PairXFace(MaskReadOut):
 class PairDistanceExplainer(MaskReadOut):
     """Distance Explainer: the mean of the tenth of the masks that bring the pair closest, less that of the tenth that
     take it furthest apart.
+
+    Example:
+        >>> import torch
+        >>> from xsiamese import PairDistanceExplainer, SiameseModel
+        >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
+        >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+        >>> map_a, map_b = PairDistanceExplainer(model).attribute((a, b))
+        >>> map_a.sign(), map_b.sign()  # the second feature pushes apart
+        (tensor([[ 1., -1.]]), tensor([[ 1., -1.]]))
     """
 
     name = "distance_explainer"
