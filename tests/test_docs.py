@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import importlib.util
 import inspect
 import json
 import pkgutil
@@ -16,6 +17,7 @@ import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import pytest
 
@@ -193,13 +195,34 @@ def test_plugin_page_shows_the_stranger_s_code(pages: dict[str, str]) -> None:
     )
 
 
-def test_architecture_page_names_every_room() -> None:
-    """A new room is described in docs/explanation/architecture.rst."""
+def test_architecture_page_shows_every_floor_and_every_file(catalogue: ModuleType) -> None:
+    """The picture and the list of rooms are made from pyproject.toml and from the files' own words."""
     page = (ROOT / "docs" / "explanation" / "architecture.rst").read_text()
-    files = [path.name for path in (ROOT / "xsiamese").glob("*.py") if not path.name.startswith("__")]
-    folders = [f"{path.parent.name}/" for path in (ROOT / "xsiamese").glob("*/__init__.py")]
-    unnamed = [room for room in files + folders if f"``{room}``" not in page]
-    assert not unnamed, f"say in docs/explanation/architecture.rst what {', '.join(unnamed)} is for"
+    assert "../reference/generated/floors.svg" in page
+    assert "/reference/generated/rooms.inc" in page
+    house = catalogue.house
+    outside = {"__init__", "__main__", "author", "moved"}
+    here = {path.stem for path in (ROOT / "xsiamese").glob("*.py")} - outside
+    here |= {path.parent.name for path in (ROOT / "xsiamese").glob("*/__init__.py")}
+    assert {*house.floors()} == here
+    drawn = ElementTree.fromstring(house.picture())
+    bold = [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text") if text.get("font-weight")]
+    assert bold == [*house.floors(), "plugins"]
+    told = house.rooms()
+    for path in (ROOT / "xsiamese").rglob("*.py"):
+        if path.parent != ROOT / "xsiamese" and path.name != "__init__.py":
+            assert f"``{path.relative_to(ROOT / 'xsiamese' / path.relative_to(ROOT).parts[1])}``" in told, path
+            assert house.purpose(path), f"{path} does not say what it is for"
+
+
+def test_pages_name_files_and_modules_that_exist() -> None:
+    """Paths of the repository and dotted modules in pages, README and CONTRIBUTING."""
+    for page in [*PAGES, "README.md", "CONTRIBUTING.md"]:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        paths = re.findall(r"`((?:docs|tests|plugins|xsiamese|examples|tools)/[\w./-]+\.(?:py|rst|json|bib))`", text)
+        assert not [path for path in paths if not (ROOT / path).exists()], page
+        named = re.findall(r":mod:`~?(xsiamese[\w.]*)`", text)
+        assert not [name for name in named if importlib.util.find_spec(name) is None], page
 
 
 @pytest.mark.parametrize("name", MODULES)

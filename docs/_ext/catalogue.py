@@ -17,6 +17,7 @@ import captum.attr
 import counterfactual_tables
 import graph_tables
 import graph_truth_tables
+import house
 import invariance_tables
 import robust_tables
 import scoreboard_tables
@@ -24,11 +25,12 @@ import shared
 import zoo_tables
 from described import CAPTUM, NOT_METHODS, UNSUPPORTED
 from docutils import nodes
-from measured import performance
+from measured import counted, performance
 from sphinx.application import Sphinx
 
 import xsiamese
-from xsiamese import PairAttribution, adapt
+from xsiamese import PairAttribution
+from xsiamese.explain.captum import Adapted
 from xsiamese.explain.options import described
 from xsiamese.explain.words import OPTIONS
 from xsiamese.result.citations import entries
@@ -51,6 +53,7 @@ def write(app: Sphinx) -> None:
     pages = everything() | {
         "shared.inc": table(head, shared.table(), "26 38 12 12 12"),
         "performance.inc": performance(Path(app.srcdir, "measurements", "speed.json")),
+        "house.inc": counted(Path(app.srcdir, "measurements", "house.json")),
         **zoo_tables.tables(Path(app.srcdir, "measurements")),
         **graph_tables.tables(Path(app.srcdir, "measurements")),
         **counterfactual_tables.tables(Path(app.srcdir, "measurements", "counterfactuals.json")),
@@ -79,6 +82,8 @@ def everything() -> dict[str, str]:
         "create_graph.inc": create_graph_list(),
         "commands.inc": commands(),
         "plugin.inc": plugin(),
+        "floors.svg": house.picture(),
+        "rooms.inc": house.rooms(),
     }
     pages.update({f"explainers/{cls.__name__}.rst": page(cls) for cls in known()})
     pages.update({f"modules/{name}.rst": module_page(name) for name in modules()})
@@ -306,7 +311,7 @@ def captum_classes() -> dict[str, type[Any]]:
 
 def supported() -> dict[str, str]:
     """The explainer of each captum algorithm."""
-    found = {cls.algorithm.__name__: cls.__name__ for cls in known() if issubclass(cls, adapt.Adapted)}
+    found = {cls.algorithm.__name__: cls.__name__ for cls in known() if issubclass(cls, Adapted)}
     return {**found, **CAPTUM}
 
 

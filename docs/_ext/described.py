@@ -4,7 +4,7 @@ pairs.
 
 from __future__ import annotations
 
-CAPTUM = {"NoiseTunnel": "PairNoiseTunnel"}
+CAPTUM = {"NoiseTunnel": "PairNoiseTunnel", "LRP": "PairLRP", "LayerLRP": "PairLayerLRP"}
 """Explainers that do what a captum class does without being an adaptation of it."""
 
 NOT_METHODS = {

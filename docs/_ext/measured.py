@@ -1,4 +1,4 @@
-"""The performance page's tables from docs/measurements/speed.json, which ``make bench`` writes."""
+"""The performance page's tables from what tests/benchmarks/speed.py and house.py write to docs/measurements."""
 
 from __future__ import annotations
 
@@ -43,6 +43,24 @@ def performance(path: Path) -> str:
     )
     text.append(_heading("Import"))
     text.append(f"``import xsiamese`` takes {found['import']:.2f} times as long as ``import torch, captum``.\n")
+    return "\n".join(text)
+
+
+def counted(path: Path) -> str:
+    """What docs/measurements/house.json says of one run: tests/benchmarks/house.py counts, and times nothing."""
+    if not path.exists():
+        return "Nothing has been counted in this checkout yet: ``python tests/benchmarks/house.py`` counts.\n"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    ratios = [one["ratio"] for one in found["rows"].values()]
+    text = [
+        f"Counted by ``tests/benchmarks/house.py``. Rows of the encoder in ``explain`` over those in ``attribute``, "
+        f"three pairs, two at a time: {min(ratios):.2f} to {max(ratios):.2f} for the {len(ratios)} explainers of "
+        "images. The first edition ran every search twice in ``explain``; encoder calls now:\n",
+        _rows(
+            ["Search", "find", "explain"],
+            [[name, str(one["find_calls"]), str(one["explain_calls"])] for name, one in found["searches"].items()],
+        ),
+    ]
     return "\n".join(text)
 
 

@@ -56,7 +56,7 @@ class Dense(Subject):
             torch.manual_seed(7)
             made = self.built(nn.ReLU(inplace), nn.ReLU(inplace))
             with torch.no_grad():
-                made[-1].weight.mul_(4)  # type: ignore[operator, union-attr]
+                made[-1].weight.mul_(4)  # type: ignore[operator]
         return made.double().eval()
 
     def smooth(self) -> nn.Module:

@@ -128,7 +128,7 @@ def encoder(*, inplace: bool = False, norm: bool = False) -> nn.Sequential:
             nn.Linear(6, 3),
         ]
         with torch.no_grad():
-            layers[-1].weight.mul_(4)
+            layers[-1].weight.mul_(4)  # type: ignore[operator]
         return nn.Sequential(*layers).double().eval()
 
 

@@ -47,7 +47,7 @@ def _state() -> Callable[[Metric], Any]:
     from torchmetrics import Metric as TorchMetric
     from torchmetrics.utilities import dim_zero_cat
 
-    class OverBatches(TorchMetric):  # type: ignore[misc]
+    class OverBatches(TorchMetric):
         """The numbers of all pairs so far."""
 
         full_state_update = False

@@ -1,1 +1,1 @@
-"""Training of the image zoo on Lightning."""
+"""Training of the zoo on Lightning: images, graphs and rows of tables."""
