@@ -46,6 +46,8 @@ ON_DEMAND = {
 
 def __getattr__(name: str) -> Any:
     """Modules and plugin classes are loaded when they are first asked for (PEP 562)."""
+    if name == "__all__":  # what ``from xsiamese import *`` asks for
+        return __dir__()
     if name.startswith("_"):
         raise AttributeError(name)
     if find_spec(f"xsiamese.{name}"):
@@ -66,7 +68,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(
-        {*globals(), *ON_DEMAND, *explainers(), *public_names()}
-        - {n for n in globals() if n.startswith("_") and not n.startswith("__")}
-    )
+    """The public names: classes and functions of ours, and what plugins bring; no modules and nothing of others."""
+    own = {n for n, value in globals().items() if getattr(value, "__module__", "").startswith("xsiamese.")}
+    return sorted({n for n in own if not n.startswith("_")} | {"hookimpl", *ON_DEMAND, *explainers(), *public_names()})

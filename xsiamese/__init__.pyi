@@ -1,4 +1,15 @@
 # Written by tools/stub.py: do not edit.
+# fmt: off
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, overload
+
+from torch import Tensor
+
+from xsiamese.explain.request import BatchSize as _BatchSize
+from xsiamese.kinds.inputs import Kinds as _Kinds
+from xsiamese.kinds.side import Wrt as _Wrt
+from xsiamese.pairs.objective import Target as _Target
 
 from xsiamese.branches.layout import ChannelsFirst as ChannelsFirst
 from xsiamese.branches.layout import ChannelsLast as ChannelsLast
@@ -27,36 +38,36 @@ from xsiamese.result.explanation import load as load
 from xsiamese.result.matrices import MatrixExplanation as MatrixExplanation
 from xsiamese.result.matrix import Match as Match
 from xsiamese.result.matrix import PairMatrix as PairMatrix
-from xsiamese_captum.gradients import PairDeconvolution as PairDeconvolution
-from xsiamese_captum.gradients import PairDeepLift as PairDeepLift
-from xsiamese_captum.gradients import PairDeepLiftShap as PairDeepLiftShap
-from xsiamese_captum.gradients import PairGradientShap as PairGradientShap
-from xsiamese_captum.gradients import PairGuidedBackprop as PairGuidedBackprop
-from xsiamese_captum.gradients import PairGuidedGradCam as PairGuidedGradCam
-from xsiamese_captum.gradients import PairInputXGradient as PairInputXGradient
-from xsiamese_captum.gradients import PairIntegratedGradients as PairIntegratedGradients
-from xsiamese_captum.gradients import PairSaliency as PairSaliency
-from xsiamese_captum.layered import PairInternalInfluence as PairInternalInfluence
-from xsiamese_captum.layered import PairLayerActivation as PairLayerActivation
-from xsiamese_captum.layered import PairLayerConductance as PairLayerConductance
-from xsiamese_captum.layered import PairLayerDeepLift as PairLayerDeepLift
-from xsiamese_captum.layered import PairLayerDeepLiftShap as PairLayerDeepLiftShap
-from xsiamese_captum.layered import PairLayerFeatureAblation as PairLayerFeatureAblation
-from xsiamese_captum.layered import PairLayerFeaturePermutation as PairLayerFeaturePermutation
-from xsiamese_captum.layered import PairLayerGradCam as PairLayerGradCam
-from xsiamese_captum.layered import PairLayerGradientShap as PairLayerGradientShap
-from xsiamese_captum.layered import PairLayerGradientXActivation as PairLayerGradientXActivation
-from xsiamese_captum.layered import PairLayerIntegratedGradients as PairLayerIntegratedGradients
+from xsiamese_captum.gradients import PairDeconvolution as _PairDeconvolution
+from xsiamese_captum.gradients import PairDeepLift as _PairDeepLift
+from xsiamese_captum.gradients import PairDeepLiftShap as _PairDeepLiftShap
+from xsiamese_captum.gradients import PairGradientShap as _PairGradientShap
+from xsiamese_captum.gradients import PairGuidedBackprop as _PairGuidedBackprop
+from xsiamese_captum.gradients import PairGuidedGradCam as _PairGuidedGradCam
+from xsiamese_captum.gradients import PairInputXGradient as _PairInputXGradient
+from xsiamese_captum.gradients import PairIntegratedGradients as _PairIntegratedGradients
+from xsiamese_captum.gradients import PairSaliency as _PairSaliency
+from xsiamese_captum.layered import PairInternalInfluence as _PairInternalInfluence
+from xsiamese_captum.layered import PairLayerActivation as _PairLayerActivation
+from xsiamese_captum.layered import PairLayerConductance as _PairLayerConductance
+from xsiamese_captum.layered import PairLayerDeepLift as _PairLayerDeepLift
+from xsiamese_captum.layered import PairLayerDeepLiftShap as _PairLayerDeepLiftShap
+from xsiamese_captum.layered import PairLayerFeatureAblation as _PairLayerFeatureAblation
+from xsiamese_captum.layered import PairLayerFeaturePermutation as _PairLayerFeaturePermutation
+from xsiamese_captum.layered import PairLayerGradCam as _PairLayerGradCam
+from xsiamese_captum.layered import PairLayerGradientShap as _PairLayerGradientShap
+from xsiamese_captum.layered import PairLayerGradientXActivation as _PairLayerGradientXActivation
+from xsiamese_captum.layered import PairLayerIntegratedGradients as _PairLayerIntegratedGradients
 from xsiamese_captum.noise import PairNoiseTunnel as PairNoiseTunnel
-from xsiamese_captum.perturbation import PairFeatureAblation as PairFeatureAblation
-from xsiamese_captum.perturbation import PairFeaturePermutation as PairFeaturePermutation
-from xsiamese_captum.perturbation import PairKernelShap as PairKernelShap
-from xsiamese_captum.perturbation import PairLime as PairLime
-from xsiamese_captum.perturbation import PairOcclusion as PairOcclusion
-from xsiamese_captum.perturbation import PairShapleyValueSampling as PairShapleyValueSampling
-from xsiamese_captum.perturbation import PairShapleyValues as PairShapleyValues
-from xsiamese_captum.relevance import PairLRP as PairLRP
-from xsiamese_captum.relevance import PairLayerLRP as PairLayerLRP
+from xsiamese_captum.perturbation import PairFeatureAblation as _PairFeatureAblation
+from xsiamese_captum.perturbation import PairFeaturePermutation as _PairFeaturePermutation
+from xsiamese_captum.perturbation import PairKernelShap as _PairKernelShap
+from xsiamese_captum.perturbation import PairLime as _PairLime
+from xsiamese_captum.perturbation import PairOcclusion as _PairOcclusion
+from xsiamese_captum.perturbation import PairShapleyValueSampling as _PairShapleyValueSampling
+from xsiamese_captum.perturbation import PairShapleyValues as _PairShapleyValues
+from xsiamese_captum.relevance import PairLRP as _PairLRP
+from xsiamese_captum.relevance import PairLayerLRP as _PairLayerLRP
 from xsiamese_counterfactual.explanation import CounterfactualExplanation as CounterfactualExplanation
 from xsiamese_counterfactual.graph import PairGraphEdits as PairGraphEdits
 from xsiamese_counterfactual.maps import DecisionMaps as DecisionMaps
@@ -67,27 +78,27 @@ from xsiamese_counterfactual.result import Edit as Edit
 from xsiamese_counterfactual.search import PairCounterfactual as PairCounterfactual
 from xsiamese_counterfactual.swap import PairRegionSwap as PairRegionSwap
 from xsiamese_counterfactual.tabular import PairTabularCounterfactual as PairTabularCounterfactual
-from xsiamese_gradcam.blackbox import PairAblationCAM as PairAblationCAM
-from xsiamese_gradcam.blackbox import PairEigenCAM as PairEigenCAM
-from xsiamese_gradcam.blackbox import PairScoreCAM as PairScoreCAM
-from xsiamese_gradcam.gradient import PairGradCAM as PairGradCAM
-from xsiamese_gradcam.gradient import PairGradCAMPlusPlus as PairGradCAMPlusPlus
-from xsiamese_gradcam.gradient import PairHiResCAM as PairHiResCAM
-from xsiamese_gradcam.gradient import PairLayerCAM as PairLayerCAM
-from xsiamese_gradcam.gradient import PairXGradCAM as PairXGradCAM
+from xsiamese_gradcam.blackbox import PairAblationCAM as _PairAblationCAM
+from xsiamese_gradcam.blackbox import PairEigenCAM as _PairEigenCAM
+from xsiamese_gradcam.blackbox import PairScoreCAM as _PairScoreCAM
+from xsiamese_gradcam.gradient import PairGradCAM as _PairGradCAM
+from xsiamese_gradcam.gradient import PairGradCAMPlusPlus as _PairGradCAMPlusPlus
+from xsiamese_gradcam.gradient import PairHiResCAM as _PairHiResCAM
+from xsiamese_gradcam.gradient import PairLayerCAM as _PairLayerCAM
+from xsiamese_gradcam.gradient import PairXGradCAM as _PairXGradCAM
 from xsiamese_graph.branch import Branch as Branch
-from xsiamese_graph.leave_one_out import PairLeaveOneOut as PairLeaveOneOut
+from xsiamese_graph.leave_one_out import PairLeaveOneOut as _PairLeaveOneOut
 from xsiamese_graph.leave_one_out import fingerprint_atoms as fingerprint_atoms
 from xsiamese_graph.leave_one_out import leave_one_out as leave_one_out
-from xsiamese_graph.mask import PairGNNExplainer as PairGNNExplainer
-from xsiamese_graph.occlusion import PairGraphOcclusion as PairGraphOcclusion
+from xsiamese_graph.mask import PairGNNExplainer as _PairGNNExplainer
+from xsiamese_graph.occlusion import PairGraphOcclusion as _PairGraphOcclusion
 from xsiamese_interactions.blackbox import BlackBoxEncoder as BlackBoxEncoder
-from xsiamese_interactions.decomposition import PairActivationDecomposition as PairActivationDecomposition
-from xsiamese_interactions.gradients import PairInteraction as PairInteraction
-from xsiamese_interactions.gradients import PairLayerInteraction as PairLayerInteraction
-from xsiamese_interactions.lifted import Lift as Lift
-from xsiamese_interactions.regression import PairMaskRegression as PairMaskRegression
-from xsiamese_interactions.relevance import PairBiLRP as PairBiLRP
+from xsiamese_interactions.decomposition import PairActivationDecomposition as _PairActivationDecomposition
+from xsiamese_interactions.gradients import PairInteraction as _PairInteraction
+from xsiamese_interactions.gradients import PairLayerInteraction as _PairLayerInteraction
+from xsiamese_interactions.lifted import Lift as _Lift
+from xsiamese_interactions.regression import PairMaskRegression as _PairMaskRegression
+from xsiamese_interactions.relevance import PairBiLRP as _PairBiLRP
 from xsiamese_invariance.descent import Descent as Descent
 from xsiamese_invariance.diagnostics import Convergence as Convergence
 from xsiamese_invariance.explainer import RobustPairExplainer as RobustPairExplainer
@@ -216,3 +227,417 @@ __all__ = [
     "untied",
 ]
 __version__: str
+
+class Lift(_Lift):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., masks: Any = ..., cells: Any = ..., p: Any = ..., filling: Any = ..., explainer_options: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], masks: Any = ..., cells: Any = ..., p: Any = ..., filling: Any = ..., explainer_options: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., masks: Any = ..., cells: Any = ..., p: Any = ..., filling: Any = ..., explainer_options: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., masks: Any = ..., cells: Any = ..., p: Any = ..., filling: Any = ..., explainer_options: Any = ...) -> MatrixExplanation: ...  # type: ignore[override]
+
+class PairAblationCAM(_PairAblationCAM):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., relu: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], relu: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., relu: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., relu: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairActivationDecomposition(_PairActivationDecomposition):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True]) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ...) -> MatrixExplanation: ...  # type: ignore[override]
+
+class PairBiLRP(_PairBiLRP):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., gamma: Any = ..., cells: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], gamma: Any = ..., cells: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., gamma: Any = ..., cells: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., gamma: Any = ..., cells: Any = ...) -> MatrixExplanation: ...  # type: ignore[override]
+
+class PairDeconvolution(_PairDeconvolution):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True]) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairDeepLift(_PairDeepLift):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., multiply_by_inputs: Any = ..., eps: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], multiply_by_inputs: Any = ..., eps: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., multiply_by_inputs: Any = ..., eps: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., multiply_by_inputs: Any = ..., eps: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairDeepLiftShap(_PairDeepLiftShap):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., multiply_by_inputs: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], multiply_by_inputs: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., multiply_by_inputs: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., multiply_by_inputs: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairEigenCAM(_PairEigenCAM):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., relu: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], relu: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., relu: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., relu: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairFeatureAblation(_PairFeatureAblation):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., feature_mask: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], feature_mask: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., feature_mask: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., feature_mask: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairFeaturePermutation(_PairFeaturePermutation):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., perm_func: Any = ..., feature_mask: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], perm_func: Any = ..., feature_mask: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., perm_func: Any = ..., feature_mask: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., perm_func: Any = ..., feature_mask: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairGNNExplainer(_PairGNNExplainer):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., epochs: Any = ..., lr: Any = ..., edge_size: Any = ..., edge_entropy: Any = ..., node_size: Any = ..., node_entropy: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], epochs: Any = ..., lr: Any = ..., edge_size: Any = ..., edge_entropy: Any = ..., node_size: Any = ..., node_entropy: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., epochs: Any = ..., lr: Any = ..., edge_size: Any = ..., edge_entropy: Any = ..., node_size: Any = ..., node_entropy: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., epochs: Any = ..., lr: Any = ..., edge_size: Any = ..., edge_entropy: Any = ..., node_size: Any = ..., node_entropy: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairGradCAM(_PairGradCAM):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., relu: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], relu: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., relu: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., relu: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairGradCAMPlusPlus(_PairGradCAMPlusPlus):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., relu: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], relu: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., relu: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., relu: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairGradientShap(_PairGradientShap):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., multiply_by_inputs: Any = ..., n_samples: Any = ..., stdevs: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], multiply_by_inputs: Any = ..., n_samples: Any = ..., stdevs: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., multiply_by_inputs: Any = ..., n_samples: Any = ..., stdevs: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., multiply_by_inputs: Any = ..., n_samples: Any = ..., stdevs: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairGraphOcclusion(_PairGraphOcclusion):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., unit: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], unit: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., unit: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., unit: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairGuidedBackprop(_PairGuidedBackprop):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True]) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairGuidedGradCam(_PairGuidedGradCam):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., interpolate_mode: Any = ..., attribute_to_layer_input: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], interpolate_mode: Any = ..., attribute_to_layer_input: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., interpolate_mode: Any = ..., attribute_to_layer_input: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., interpolate_mode: Any = ..., attribute_to_layer_input: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairHiResCAM(_PairHiResCAM):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., relu: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], relu: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., relu: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., relu: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairInputXGradient(_PairInputXGradient):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True]) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairIntegratedGradients(_PairIntegratedGradients):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., multiply_by_inputs: Any = ..., n_steps: Any = ..., method: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], multiply_by_inputs: Any = ..., n_steps: Any = ..., method: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., multiply_by_inputs: Any = ..., n_steps: Any = ..., method: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., multiply_by_inputs: Any = ..., n_steps: Any = ..., method: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairInteraction(_PairInteraction):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., form: Any = ..., steps: Any = ..., rule: Any = ..., cells: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], form: Any = ..., steps: Any = ..., rule: Any = ..., cells: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., form: Any = ..., steps: Any = ..., rule: Any = ..., cells: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., form: Any = ..., steps: Any = ..., rule: Any = ..., cells: Any = ...) -> MatrixExplanation: ...  # type: ignore[override]
+
+class PairInternalInfluence(_PairInternalInfluence):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairKernelShap(_PairKernelShap):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLRP(_PairLRP):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., rule: Any = ..., gamma: Any = ..., epsilon: Any = ..., box: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], rule: Any = ..., gamma: Any = ..., epsilon: Any = ..., box: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., rule: Any = ..., gamma: Any = ..., epsilon: Any = ..., box: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., rule: Any = ..., gamma: Any = ..., epsilon: Any = ..., box: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerActivation(_PairLayerActivation):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., attribute_to_layer_input: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], attribute_to_layer_input: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., attribute_to_layer_input: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., attribute_to_layer_input: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerCAM(_PairLayerCAM):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., relu: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], relu: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., relu: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., relu: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerConductance(_PairLayerConductance):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerDeepLift(_PairLayerDeepLift):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., multiply_by_inputs: Any = ..., attribute_to_layer_input: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], multiply_by_inputs: Any = ..., attribute_to_layer_input: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., multiply_by_inputs: Any = ..., attribute_to_layer_input: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., multiply_by_inputs: Any = ..., attribute_to_layer_input: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerDeepLiftShap(_PairLayerDeepLiftShap):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., multiply_by_inputs: Any = ..., attribute_to_layer_input: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], multiply_by_inputs: Any = ..., attribute_to_layer_input: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., multiply_by_inputs: Any = ..., attribute_to_layer_input: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., multiply_by_inputs: Any = ..., attribute_to_layer_input: Any = ..., custom_attribution_func: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerFeatureAblation(_PairLayerFeatureAblation):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., layer_baselines: Any = ..., layer_mask: Any = ..., attribute_to_layer_input: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], layer_baselines: Any = ..., layer_mask: Any = ..., attribute_to_layer_input: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., layer_baselines: Any = ..., layer_mask: Any = ..., attribute_to_layer_input: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., layer_baselines: Any = ..., layer_mask: Any = ..., attribute_to_layer_input: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerFeaturePermutation(_PairLayerFeaturePermutation):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., layer_mask: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], layer_mask: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., layer_mask: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., layer_mask: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerGradCam(_PairLayerGradCam):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., attribute_to_layer_input: Any = ..., relu_attributions: Any = ..., attr_dim_summation: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], attribute_to_layer_input: Any = ..., relu_attributions: Any = ..., attr_dim_summation: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., attribute_to_layer_input: Any = ..., relu_attributions: Any = ..., attr_dim_summation: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., attribute_to_layer_input: Any = ..., relu_attributions: Any = ..., attr_dim_summation: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerGradientShap(_PairLayerGradientShap):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., multiply_by_inputs: Any = ..., n_samples: Any = ..., stdevs: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], multiply_by_inputs: Any = ..., n_samples: Any = ..., stdevs: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., multiply_by_inputs: Any = ..., n_samples: Any = ..., stdevs: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., multiply_by_inputs: Any = ..., n_samples: Any = ..., stdevs: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerGradientXActivation(_PairLayerGradientXActivation):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., multiply_by_inputs: Any = ..., memory_efficient: Any = ..., attribute_to_layer_input: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], multiply_by_inputs: Any = ..., memory_efficient: Any = ..., attribute_to_layer_input: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., multiply_by_inputs: Any = ..., memory_efficient: Any = ..., attribute_to_layer_input: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., multiply_by_inputs: Any = ..., memory_efficient: Any = ..., attribute_to_layer_input: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerIntegratedGradients(_PairLayerIntegratedGradients):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., multiply_by_inputs: Any = ..., n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], multiply_by_inputs: Any = ..., n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., multiply_by_inputs: Any = ..., n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., multiply_by_inputs: Any = ..., n_steps: Any = ..., method: Any = ..., attribute_to_layer_input: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLayerInteraction(_PairLayerInteraction):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., form: Any = ..., steps: Any = ..., rule: Any = ..., cells: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], form: Any = ..., steps: Any = ..., rule: Any = ..., cells: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., form: Any = ..., steps: Any = ..., rule: Any = ..., cells: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., form: Any = ..., steps: Any = ..., rule: Any = ..., cells: Any = ...) -> MatrixExplanation: ...  # type: ignore[override]
+
+class PairLayerLRP(_PairLayerLRP):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., rule: Any = ..., gamma: Any = ..., epsilon: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], rule: Any = ..., gamma: Any = ..., epsilon: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., rule: Any = ..., gamma: Any = ..., epsilon: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., rule: Any = ..., gamma: Any = ..., epsilon: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLeaveOneOut(_PairLeaveOneOut):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True]) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairLime(_PairLime):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., interpretable_model: Any = ..., similarity_func: Any = ..., perturb_func: Any = ..., feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], interpretable_model: Any = ..., similarity_func: Any = ..., perturb_func: Any = ..., feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., interpretable_model: Any = ..., similarity_func: Any = ..., perturb_func: Any = ..., feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., interpretable_model: Any = ..., similarity_func: Any = ..., perturb_func: Any = ..., feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairMaskRegression(_PairMaskRegression):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., masks: Any = ..., cells: Any = ..., p: Any = ..., index: Any = ..., filling: Any = ..., tolerance: Any = ..., max_passes: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], masks: Any = ..., cells: Any = ..., p: Any = ..., index: Any = ..., filling: Any = ..., tolerance: Any = ..., max_passes: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., masks: Any = ..., cells: Any = ..., p: Any = ..., index: Any = ..., filling: Any = ..., tolerance: Any = ..., max_passes: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., masks: Any = ..., cells: Any = ..., p: Any = ..., index: Any = ..., filling: Any = ..., tolerance: Any = ..., max_passes: Any = ...) -> MatrixExplanation: ...  # type: ignore[override]
+
+class PairOcclusion(_PairOcclusion):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., sliding_window_shapes: Any = ..., strides: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], sliding_window_shapes: Any = ..., strides: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., sliding_window_shapes: Any = ..., strides: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., sliding_window_shapes: Any = ..., strides: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairSaliency(_PairSaliency):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., abs: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], abs: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., abs: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., abs: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairScoreCAM(_PairScoreCAM):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., relu: Any = ..., softmax: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], relu: Any = ..., softmax: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., relu: Any = ..., softmax: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., relu: Any = ..., softmax: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairShapleyValueSampling(_PairShapleyValueSampling):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., feature_mask: Any = ..., n_samples: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairShapleyValues(_PairShapleyValues):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., feature_mask: Any = ..., joint: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], feature_mask: Any = ..., joint: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., feature_mask: Any = ..., joint: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., feature_mask: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairXGradCAM(_PairXGradCAM):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., relu: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], relu: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., relu: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., relu: Any = ...) -> PairExplanation: ...  # type: ignore[override]
