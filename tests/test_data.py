@@ -189,11 +189,12 @@ def test_a_table_of_pairs(tmp_path: Path) -> None:
     ]
     table = tmp_path / "pairs.csv"
     table.write_text("path_a,path_b,label\n" + "\n".join(lines))
-    source = load(str(table), tmp_path, GREY, same_label="0")
+    with pytest.warns(UserWarning, match="items of test pairs are in training pairs too"):
+        source = load(str(table), tmp_path, GREY, same_label="0")
     assert source.pairs is not None
     assert [len(part.a) for part in source.pairs] == [64, 8, 8]
-    for part in source.pairs:
-        names = [source.train.paths[i] for i in (*part.a.tolist(), *part.b.tolist())]
+    for part, held in zip(source.pairs, (source.train, source.valid, source.test), strict=True):
+        names = [held.paths[i] for i in (*part.a.tolist(), *part.b.tolist())]
         true = items.labels[torch.tensor([int(name.removesuffix(".png")) for name in names])]
         assert torch.equal(part.same, true[: len(part.a)] == true[len(part.a) :])
 

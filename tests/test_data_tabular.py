@@ -11,8 +11,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xsiamese.data.columns import Columns
 from xsiamese.data.pairs import Pairs
-from xsiamese.data.tabular import Columns, Table, read_table
+from xsiamese.data.tabular import Table, read_table
 from xsiamese.data.targets import CloseIndex, closeness_width, target_of
 
 CSV = "size,colour,weight,kind\n1,red,10,a\n3,blue,20,b\n5,red,60,a\n"

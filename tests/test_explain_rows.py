@@ -13,8 +13,9 @@ import torch
 
 from xsiamese import PairExplanation
 from xsiamese.cli import app
+from xsiamese.data.columns import Columns
 from xsiamese.data.row_files import RowReader, is_row
-from xsiamese.data.tabular import Columns, read_table
+from xsiamese.data.tabular import read_table
 from xsiamese.zoo import load, save
 from xsiamese.zoo.tabular import siamese_mlp
 

@@ -9,7 +9,7 @@ import torch
 from matplotlib import colormaps
 
 from xsiamese import PairExplanation, PairGradCAM, PairSaliency, SiameseModel
-from xsiamese.data.tabular import Column, Columns
+from xsiamese.data.columns import Column, Columns
 from xsiamese.plot import plot_rows
 from xsiamese.zoo.tabular import mlp
 

@@ -10,8 +10,9 @@ import torch
 
 from xsiamese import PairIntegratedGradients
 from xsiamese.cli import app
+from xsiamese.data.columns import Columns
 from xsiamese.data.rows import load_rows
-from xsiamese.data.tabular import Columns, read_table
+from xsiamese.data.tabular import read_table
 from xsiamese.training.run import train
 from xsiamese.training.settings import Settings
 from xsiamese.zoo import find_card, load, open_model, save

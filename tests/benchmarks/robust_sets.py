@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from xsiamese import SiameseModel
+from xsiamese.data.columns import Columns
 from xsiamese.data.pairs import ClassIndex
-from xsiamese.data.tabular import Columns, Table
+from xsiamese.data.tabular import Table
 from xsiamese.data.targets import CloseIndex, closeness_width, target_of
 from xsiamese.zoo.tabular import siamese_mlp
 

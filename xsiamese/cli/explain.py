@@ -36,8 +36,8 @@ def explain(
     ----------
     a
         The first image; for a network that was trained on a table one of its rows or of another table, table.csv:3,
-        counted from 0; for one that was trained on graphs a SMILES, a file of a connectivity matrix or of a graph, or
-        the number of a graph in its set.
+        counted from 0, and of a table of pairs pairs.csv:3:left or pairs.csv:3:right; for one that was trained on
+        graphs a SMILES, a file of a connectivity matrix or of a graph, or the number of a graph in its set.
     b
         The second one.
     model
@@ -92,8 +92,9 @@ def explain(
     own |= made.from_files(files, read, inputs, seed)
     explanation = made.explain(inputs, target, ids=[names(*references)], seed=seed, **own)
     columns = getattr(read, "columns", None)
-    told = described(explanation, outputs, () if columns is None else columns.features)
-    known = {"preprocessing": opened.preprocessing, "columns": columns}
+    texts = None if columns is None else (read.texts(a), read.texts(b))
+    told = described(explanation, outputs, columns, texts)
+    known = {"preprocessing": opened.preprocessing, "columns": columns, "texts": texts}
     for path in outputs:
         if path.suffix == ".safetensors":
             explanation.save(path)

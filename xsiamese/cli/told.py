@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xsiamese.data.columns import Columns
 from xsiamese.result.cells import Largest
 from xsiamese.result.explanation import PairExplanation
 
 
-def described(explanation: PairExplanation, outputs: Sequence[Path], features: Sequence[str] = ()) -> dict[str, Any]:
-    """An explanation of one pair for machines; of a row the strongest features by their names."""
+def described(
+    explanation: PairExplanation,
+    outputs: Sequence[Path],
+    columns: Columns | None = None,
+    texts: tuple[Mapping[str, str], Mapping[str, str]] | None = None,
+) -> dict[str, Any]:
+    """An explanation of one pair for machines; of rows the strongest features by their names, and each column with what
+    the table says in it.
+    """
+    features = () if columns is None else columns.features
 
     def strongest(largest: Largest) -> dict[str, Any]:
         cells = explanation.top(3, largest=largest)[0]
@@ -38,7 +47,25 @@ def described(explanation: PairExplanation, outputs: Sequence[Path], features: S
         "parameters": dict(explanation.parameters),
         "seed": explanation.seed,
         **places,
+        **({} if columns is None or texts is None else by_column(explanation, columns, texts)),
         "versions": dict(explanation.versions),
         "output": [str(path) for path in outputs] or None,
         "counterfactuals": [found.packed()[1] for found in getattr(explanation, "counterfactuals", ())],
     }
+
+
+def by_column(
+    explanation: PairExplanation, columns: Columns, texts: tuple[Mapping[str, str], Mapping[str, str]]
+) -> dict[str, Any]:
+    """Every column of both rows, the strongest first: its text in the table, and its value in the map."""
+    if explanation.maps is None or any(m.shape != (1, len(columns.features)) for m in explanation.maps):
+        return {}
+    found = {}
+    for side, values, row in zip("ab", explanation.maps, texts, strict=True):
+        per = columns.by_column(values.detach(), "amax" if explanation.unsigned else "sum")[0].tolist()
+        listed = [
+            {"column": column.name, "text": row[column.name], "value": value}
+            for column, value in zip(columns.columns, per, strict=True)
+        ]
+        found[side] = sorted(listed, key=lambda one: -abs(one["value"]))
+    return {"columns": found}

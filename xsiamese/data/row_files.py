@@ -11,12 +11,15 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from xsiamese.data.tabular import Columns, Table, read_table
+from xsiamese.data.columns import Columns
+from xsiamese.data.sided import Sided, sided, stacked
+from xsiamese.data.tabular import Table, read_table
 
 
 @dataclass(frozen=True)
 class RowReader:
-    """Reads ``table.csv:3``, the row of that number, from 0, in the order of the file.
+    """Reads ``table.csv:3``, the row of that number, from 0, in the order of the file; of a table of pairs one record
+    of it, ``pairs.csv:3:left`` or ``pairs.csv:3:right``.
 
     Attributes:
         columns: what makes features of the table, as training found them.
@@ -50,27 +53,17 @@ class RowReader:
             ValueError: if the word names no row of a table; if the table lacks a column; or if the row lacks a value,
                 or has a text for a number.
         """
-        place, colon, number = str(word).rpartition(":")
-        if not colon or not Path(place).is_file():
-            if not Path(word).is_file():
-                raise ValueError(
-                    f"{word}: the model was trained on rows of a table, and there is no such table: FILE:ROW is "
-                    "needed, as in table.csv:3"
-                )
-            place, number = str(word), ""
-        table = read_table(Path(place), "fill")
-        if not number.isdecimal() or int(number) >= len(table):
-            raise ValueError(
-                f"{word}: {place} has {len(table)} rows: {place}:0 to {place}:{len(table) - 1}, in the order of the "
-                "file"
-            )
-        row = table.take([int(number)])
+        row = self._row(word)
         if lost := self._lost(row):
             raise ValueError(
                 f"{word}: the row (line {row.lines[0]}) lacks a value in column {lost[0][1]!r}, and the model was "
                 "trained on whole rows"
             )
         return self.columns(row)
+
+    def texts(self, word: str | Path) -> dict[str, str]:
+        """What the table says in this row, by the column: also of values that training did not see."""
+        return self.columns.texts(self._row(word))[0]
 
     def pool(self, path: Path, explained: Sequence[Tensor]) -> Tensor:
         """All rows of a table but those that are explained, shape (rows, features). Rows that lack a value are left out
@@ -81,6 +74,8 @@ class RowReader:
             explained: rows as this reader gave them, shape (1, features) each.
         """
         table = read_table(path, "fill")
+        if (found := self._sides(table)) is not None:
+            table = stacked(found.records(table, "left"), found.records(table, "right"))
         if lost := {i for i, _ in self._lost(table)}:
             warnings.warn(
                 f"{path}: {len(lost)} of {len(table)} rows lack a value and are left out of the pool", stacklevel=2
@@ -90,6 +85,35 @@ class RowReader:
         same = torch.stack([(rows == row).all(1) for row in explained]).any(0)
         return rows[~same]
 
+    def _row(self, word: str | Path) -> Table:
+        """The row that a word names, as it is in the table."""
+        place, number, side = _parsed(str(word))
+        if not place:
+            raise ValueError(
+                f"{word}: the model was trained on rows of a table, and there is no such table: FILE:ROW is "
+                "needed, as in table.csv:3"
+            )
+        table = read_table(Path(place), "fill")
+        if not number.isdecimal() or int(number) >= len(table):
+            raise ValueError(
+                f"{word}: {place} has {len(table)} rows: {place}:0 to {place}:{len(table) - 1}, in the order of the "
+                "file"
+            )
+        row, found = table.take([int(number)]), self._sides(table)
+        if (found is not None) != bool(side):
+            told = f"a row of {place} is a pair" if found else f"a row of {place} is one item, and no pair"
+            wanted = f"{place}:{number}:left or {place}:{number}:right" if found else f"{place}:{number}"
+            raise ValueError(f"{word}: {told}: {wanted} is needed")
+        if found is None:
+            return row
+        return found.records(row, "left" if side == "left" else "right")
+
+    def _sides(self, table: Table) -> Sided | None:
+        """The sides of a table of pairs: one that lacks the model's columns and has each twice."""
+        wanted = {column.name for column in self.columns.columns}
+        found = sided(list(table.columns))
+        return found if found is not None and not wanted <= set(table.columns) and wanted <= set(found.left) else None
+
     def _lost(self, table: Table) -> list[tuple[int, str]]:
         """Missing values in columns that count, unless they can be filled."""
         wanted = {column.name for column in self.columns.columns}
@@ -97,6 +121,15 @@ class RowReader:
 
 
 def is_row(word: str | Path) -> bool:
-    """Whether a word names a row of a table: a file, a colon and a number."""
-    place, _, number = str(word).rpartition(":")
-    return number.isdecimal() and Path(place).is_file() and not Path(word).exists()
+    """Whether a word names a row of a table: a file, a colon and a number, and for pairs a colon and a side."""
+    place, number, _ = _parsed(str(word))
+    return number.isdecimal() and bool(place) and not Path(word).exists()
+
+
+def _parsed(word: str) -> tuple[str, str, str]:
+    """The file, the number and the side that a word names; no file if there is none."""
+    side = next((side for side in ("left", "right") if word.endswith(f":{side}")), "")
+    place, _, number = word.removesuffix(f":{side}" if side else "").rpartition(":")
+    if Path(place).is_file():
+        return place, number, side
+    return (word if Path(word).is_file() else ""), "", ""

@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from xsiamese.data.columns import Columns
 from xsiamese.data.division import Division, divided
 from xsiamese.data.items import Source
 from xsiamese.data.pairs import ClassIndex, Pairs
-from xsiamese.data.tabular import Columns, Missing, Table, read_table
+from xsiamese.data.tabular import Missing, Table, read_table
 from xsiamese.data.targets import CloseIndex, Target, closeness_width, target_of
 
 

@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from xsiamese.data.folders import decode
+from xsiamese.data.given import components, cut, parted
 from xsiamese.data.items import LabelledImages, Source
 from xsiamese.data.pairs import Pairs
 from xsiamese.door.files import regular
@@ -29,8 +29,8 @@ def load(
         seed: of the split.
         same: the label of a same pair; the other one is a different pair. (Livieris et al. label a same pair 0.)
 
-    The images of the three parts are numbered by connected components of same pairs, so that an embedding can be
-    coloured by them.
+    No image of a test pair is in a training pair where that can be, see :func:`~xsiamese.data.given.cut`. The images
+    are numbered by connected components of same pairs, so that an embedding can be coloured by them.
 
     Raises:
         ValueError: for missing columns, an unknown label (its line), no pairs, or pairs of one kind only.
@@ -49,25 +49,11 @@ def load(
     if len({label for *_, label in usable}) < 2:
         raise ValueError(f"{path}: of {len(rows)} pairs {len(usable)} can be read, and they are not of both kinds")
     pairs = Pairs(*(torch.tensor(column) for column in zip(*usable, strict=True)))
-    groups = _groups(len(images), pairs)
+    groups = components(len(images), pairs.a[pairs.same], pairs.b[pairs.same])
     items = LabelledImages(
         images, groups, tuple(map(str, range(int(groups.max()) + 1))), tuple(files[i] for i in kept), tuple(skipped)
     )
-    order = torch.randperm(len(usable), generator=torch.Generator().manual_seed(seed))
-    tests, valids = max(round(test * len(usable)), 2), round(valid * len(usable))
-    cuts = order[tests + valids :], order[tests : tests + valids], order[:tests]
-    if not len(cuts[0]):
-        raise ValueError(
-            f"{path}: {len(usable)} pairs are too few to be split into training, validation and test pairs"
-        )
-    parts = tuple(Pairs(pairs.a[cut], pairs.b[cut], pairs.same[cut]) for cut in cuts)
-    for name, part in zip(("training", "validation", "test"), parts, strict=True):
-        if len(part.same) and bool((part.same == part.same[0]).all()):
-            raise ValueError(
-                f"{path}: all {len(part.same)} {name} pairs are of one kind: give more pairs or another --seed"
-            )
-    empty = items if valids else items.take([])
-    return Source(path.stem, items, empty, items, parts)  # type: ignore[arg-type]
+    return parted(path.stem, items, pairs, cut(len(images), pairs, valid, test, seed, str(path)))
 
 
 def read(path: Path) -> list[tuple[str, str, str]]:
@@ -94,16 +80,3 @@ def read(path: Path) -> list[tuple[str, str, str]]:
     if not rows:
         raise ValueError(f"{path} has no pairs")
     return rows  # type: ignore[return-value]
-
-
-def _groups(count: int, pairs: Pairs) -> Tensor:
-    """A number for each item, the same for items that same pairs connect."""
-    group = torch.arange(count)
-    a, b = pairs.a[pairs.same], pairs.b[pairs.same]
-    while True:
-        lowest = torch.minimum(group[a], group[b])
-        spread = group.scatter_reduce(0, torch.cat([a, b]), lowest.repeat(2), "amin")
-        if torch.equal(spread, group):
-            numbers: Tensor = torch.unique(group, return_inverse=True)[1]
-            return numbers
-        group = spread

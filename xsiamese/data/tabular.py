@@ -1,4 +1,4 @@
-"""Tables: the rows of a CSV as standardised features."""
+"""Tables: the rows of a CSV as they are in the file."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import csv
 import gzip
 import warnings
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from xsiamese.data.records import MARK, read_records
 from xsiamese.door.files import regular
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
@@ -75,153 +76,9 @@ class Table:
         ]
 
 
-@dataclass(frozen=True)
-class Column:
-    """How a column becomes features: a number is standardised, each value of a category is a feature of its own, 0 or
-    1.
-
-    Attributes:
-        name: of the column.
-        mean, std: of a number, on the training rows.
-        values: of a category; empty for a number.
-    """
-
-    name: str
-    mean: float = 0.0
-    std: float = 1.0
-    values: tuple[str, ...] = ()
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The names of its features."""
-        return tuple(f"{self.name}={value}" for value in self.values) or (self.name,)
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What turns a table into a model's input; found on the training rows and kept with the checkpoint.
-
-    Attributes:
-        columns: the columns in the order of the features.
-
-    Example:
-        >>> table = Table(Path("t.csv"), {"size": ("1", "3"), "colour": ("red", "blue")}, (2, 3))
-        >>> columns = Columns.of_table(table)
-        >>> columns.features, columns(table).tolist()
-        (('size', 'colour=blue', 'colour=red'), [[-1.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
-    """
-
-    columns: tuple[Column, ...]
-
-    @classmethod
-    def of_table(cls, table: Table) -> Columns:
-        """The columns of these rows. One whose values are all the same says nothing and is left out, and so is a text
-        that is different in every row.
-
-        Raises:
-            ValueError: if no column is left.
-        """
-        found, constant, names = [], [], []
-        for name, texts in table.columns.items():
-            kept = [text for text in texts if text.lower() not in MISSING]
-            values = tuple(sorted(set(kept)))
-            if len(values) < 2:
-                constant.append(name)
-            elif (numbers := numbers_of(kept)) is not None:
-                found.append(Column(name, float(numbers.mean()), float(numbers.std(correction=0))))
-            elif len(values) == len(kept) > 2:
-                names.append(name)
-            else:
-                found.append(Column(name, values=values))
-        for which, why in ((constant, "has one value"), (names, "has another text in every row")):
-            if which:
-                warnings.warn(f"{table.path}: column {', '.join(map(repr, which))} {why} and is left out", stacklevel=3)
-        if not found:
-            raise ValueError(f"{table.path} has no column that differs between rows besides the target")
-        return cls(tuple(found))
-
-    @classmethod
-    def of(cls, described: Sequence[Mapping[str, Any]]) -> Columns:
-        """From what JSON made of :meth:`described` in a checkpoint."""
-        return cls(
-            tuple(
-                Column(str(d["name"]), float(d["mean"]), float(d["std"]), tuple(map(str, d["values"])))
-                for d in described
-            )
-        )
-
-    def described(self) -> list[dict[str, Any]]:
-        """What JSON can hold."""
-        return [{"name": c.name, "mean": c.mean, "std": c.std, "values": list(c.values)} for c in self.columns]
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """The names of the features, one a number and one for each value of a category."""
-        return tuple(name for column in self.columns for name in column.features)
-
-    @property
-    def column_of(self) -> Tensor:
-        """The number of the column that each feature is of, shape (features,)."""
-        return torch.tensor([i for i, column in enumerate(self.columns) for _ in column.features])
-
-    def __call__(self, table: Table) -> Tensor:
-        """The rows as the model's input, shape (rows, features). A missing value is the mean of a number, and no value
-        of a category.
-        """
-        parts = []
-        for column in self.columns:
-            texts = table.column(column.name)
-            if not column.values:
-                numbers = numbers_of([str(column.mean) if text.lower() in MISSING else text for text in texts])
-                if numbers is None:
-                    wrong = next(
-                        i for i, text in enumerate(texts) if text.lower() not in MISSING and numbers_of([text]) is None
-                    )
-                    raise ValueError(
-                        f"{table.path}, line {table.lines[wrong]}: column {column.name!r} holds {texts[wrong]!r}: a "
-                        "number is needed"
-                    )
-                parts.append((numbers[:, None] - column.mean) / column.std)
-                continue
-            if new := sorted({text for text in texts if text not in column.values and text.lower() not in MISSING}):
-                warnings.warn(
-                    f"{table.path}: column {column.name!r} has values that training did not see, taken as none: "
-                    f"{', '.join(new[:5])}",
-                    stacklevel=2,
-                )
-            known = torch.tensor(
-                [[float(text == value) for value in column.values] for text in texts], dtype=torch.float64
-            )
-            parts.append(known.view(len(table), len(column.values)))
-        return torch.cat(parts, 1).float()
-
-    def undo(self, rows: Tensor) -> list[dict[str, float | str]]:
-        """The rows in the units of the table, for reading: a category is its strongest value, or "none" where it has
-        none.
-        """
-        found: list[dict[str, float | str]] = [{} for _ in rows]
-        for column, part in zip(
-            self.columns, torch.split(rows, [len(c.features) for c in self.columns], 1), strict=True
-        ):
-            for row, values in zip(found, part, strict=True):
-                strongest = column.values[int(values.argmax())] if column.values and float(values.max()) > 0 else "none"
-                row[column.name] = strongest if column.values else float(values[0]) * column.std + column.mean
-        return found
-
-    def by_column(self, maps: Tensor, how: Literal["sum", "amax"] = "sum") -> Tensor:
-        """Maps of features, shape (rows, features), as maps of columns, shape (rows, columns).
-
-        Args:
-            maps: of rows.
-            how: what makes the features of a category one value: their "sum", or the largest, "amax", for relevances in
-                [0, 1].
-        """
-        of = self.column_of.to(maps.device).expand_as(maps)
-        return maps.new_zeros(len(maps), len(self.columns)).scatter_reduce(1, of, maps, how)
-
-
 def read_table(path: Path, missing: Missing = "refuse", needed: str | None = None) -> Table:
-    """Reads a CSV with a header (comma, semicolon or tab between values; ``.gz`` too).
+    """Reads a CSV with a header (comma, semicolon or tab between values; ``.gz`` too), or pairs of records as lines of
+    text (:mod:`xsiamese.data.records`).
 
     Args:
         path: the file.
@@ -237,11 +94,8 @@ def read_table(path: Path, missing: Missing = "refuse", needed: str | None = Non
         unpack = gzip.open if path.suffix == ".gz" else open
         with unpack(regular(path, "a table"), "rt", newline="", encoding="utf-8-sig") as file:
             head = file.readline()
-            delimiter = max(",;\t", key=head.count)
-            header = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
-            reader = csv.reader(file, delimiter=delimiter)
-            rows = [(reader.line_num + 1, [text.strip() for text in row]) for row in reader if row]
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
+            header, rows = read_records([head, *file]) if head.startswith(MARK) else _values(head, file)
+    except (OSError, ValueError, EOFError, csv.Error, zlib.error) as error:
         raise ValueError(f"{path} cannot be read as a table: {error}") from error
     if not header or not rows:
         raise ValueError(f"{path} holds no rows: a header and a line for each row are needed")
@@ -253,7 +107,16 @@ def read_table(path: Path, missing: Missing = "refuse", needed: str | None = Non
     table = Table(
         path, {name: tuple(row[i] for _, row in rows) for i, name in enumerate(header)}, tuple(line for line, _ in rows)
     )
-    gaps = table.missing()
+    return complete(table, missing, needed)
+
+
+def complete(table: Table, missing: Missing = "refuse", needed: str | None = None) -> Table:
+    """The rows that can be used: see :func:`read_table`.
+
+    Raises:
+        ValueError: for missing values that are refused, naming where; or if no row is left.
+    """
+    path, gaps = table.path, table.missing()
     if gaps and missing == "refuse":
         where = ", ".join(f"line {table.lines[i]} column {name!r}" for i, name in sorted(gaps)[:3])
         raise ValueError(
@@ -266,6 +129,14 @@ def read_table(path: Path, missing: Missing = "refuse", needed: str | None = Non
     if lost:
         warnings.warn(f"{path}: {len(lost)} of {len(table)} rows lack a value and are left out", stacklevel=2)
     return table.take([i for i in range(len(table)) if i not in lost]) if lost else table
+
+
+def _values(head: str, file: Iterable[str]) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The header of a CSV, and its rows, each with its line."""
+    delimiter = max(",;\t", key=head.count)
+    header = [name.strip() for name in next(csv.reader([head], delimiter=delimiter), [])]
+    reader = csv.reader(file, delimiter=delimiter)
+    return header, [(reader.line_num + 1, [text.strip() for text in row]) for row in reader if row]
 
 
 def numbers_of(texts: Sequence[str]) -> Tensor | None:

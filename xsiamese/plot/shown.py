@@ -48,10 +48,12 @@ class Pixels(Protocol):
 class Column(Protocol):
     @property
     def name(self) -> str: ...
+    @property
+    def number(self) -> bool: ...
 
 
 class Table(Protocol):
-    """The columns of a table and how its rows became numbers: :class:`xsiamese.data.tabular.Columns` is one."""
+    """The columns of a table and how its rows became numbers: :class:`xsiamese.data.columns.Columns` is one."""
 
     @property
     def columns(self) -> Sequence[Column]: ...

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,10 +19,17 @@ if TYPE_CHECKING:
     from xsiamese.plot.shown import Shown, Table
 
 MOST = 4  # pairs in one picture
+Texts: TypeAlias = tuple[Mapping[str, str], Mapping[str, str]]
 
 
 def plot_rows(
-    explanation: Shown, *, columns: Table | None = None, names: Sequence[str] = (), most: int = 20, title: str = ""
+    explanation: Shown,
+    *,
+    columns: Table | None = None,
+    texts: Texts | None = None,
+    names: Sequence[str] = (),
+    most: int = 20,
+    title: str = "",
 ) -> Figure:
     """One row a pair: a bar for each column of a, the same for b, the strongest on top, all of a pair on one scale.
 
@@ -30,6 +37,8 @@ def plot_rows(
         explanation: of rows (pairs, features), its maps of the same shape.
         columns: of the table that the rows are of: a category is one bar, and values are written in the units of the
             table.
+        texts: of one pair, what the table says in the row of a and in that of b, by the column: of categories and free
+            text it is what is written, also where training did not see the value.
         names: of the features, if there are no ``columns``; their numbers by default.
         most: how many columns are shown, the strongest of each pair.
         title: above the picture; the method by default.
@@ -44,7 +53,9 @@ def plot_rows(
         >>> explanation = PairSaliency(model).explain((torch.ones(1, 3), torch.zeros(1, 3)))
         >>> figure = explanation.plot(names=["length", "width", "age"])
     """
-    maps, texts, names = _by_column(explanation, columns, names)
+    maps, values, names = _by_column(explanation, columns, names)
+    if texts is not None:
+        values = _said(values, names, texts, columns)
     pairs = min(len(explanation), MOST)
     shown = min(most, len(names))
     figure = new_figure(9.2, (0.9 + 0.26 * shown) * pairs + 0.5)
@@ -54,7 +65,7 @@ def plot_rows(
         order = strength.argsort(descending=True, stable=True)[:shown].flip(0).tolist()  # the first bar is the lowest
         limit = float(strength.max()) or 1.0
         for side, axes in enumerate(line):
-            labels = [f"{names[i]} = {texts[side][pair][i]}" if side == 0 else texts[side][pair][i] for i in order]
+            labels = [f"{names[i]} = {values[side][pair][i]}" if side == 0 else values[side][pair][i] for i in order]
             _bars(axes, maps[side][pair][order], labels, limit, explanation)
             held = "   held fixed" if captions.held(explanation) == side else ""
             axes.set_title(captions.item(explanation, pair, side) + held, fontsize=10)
@@ -62,6 +73,23 @@ def plot_rows(
     rest = f"   {shown} strongest of {len(names)} columns" if shown < len(names) else ""
     figure.suptitle(title or captions.title(explanation, MOST) + rest, fontsize=11)
     return figure
+
+
+def _said(
+    values: list[list[list[str]]], names: Sequence[str], texts: Texts, columns: Table | None
+) -> list[list[list[str]]]:
+    """The values of one pair of rows with what the table says for all that is not a number."""
+    if columns is None or any(len(side) != 1 for side in values):
+        raise ValueError("texts= are of one pair and go with columns=")
+    numbers = {column.name for column in columns.columns if column.number}
+    return [
+        [[value if name in numbers else _short(row[name]) for name, value in zip(names, side[0], strict=True)]]
+        for side, row in zip(values, texts, strict=True)
+    ]
+
+
+def _short(text: str, most: int = 32) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _bars(axes: Axes, values: Tensor, labels: list[str], limit: float, explanation: Shown) -> None:

@@ -41,6 +41,8 @@ class Options:
         target: Of a table, or a CSV of SMILES: the column that says what is alike. Texts are classes, numbers are alike
             where they are close.
         close: Of a table: the share of all pairs whose targets count as close; 0.1 if left out.
+        rows: Of a table: what a row is, a pair of records (left_NAME and right_NAME, ltable_ and rtable_, NAME_a and
+            NAME_b, and a label) or one item; found out by its columns, and asked for where they leave it open.
         missing: Of a table: what to do with rows that lack a value; "refuse" if left out, "drop" leaves them out,
             "fill" takes the mean.
         without: Of a table: a column to leave out; can be given again.
@@ -86,6 +88,7 @@ class Options:
     same_label: str = "1"
     target: str | None = None
     close: float | None = None
+    rows: Literal["pairs", "items"] | None = None
     missing: Literal["refuse", "drop", "fill"] | None = None
     without: tuple[str, ...] | None = None
     layers: int | None = None
@@ -128,10 +131,12 @@ def train(
             (path_a, path_b, label).
         Graphs: MUTAG, Mutagenicity or another TUDataset, AIDS700nef, LINUX, a CSV with a column of SMILES, or a folder
             of connectivity matrices.
-        Tables, for siamese-mlp: a CSV with a header, and --target COLUMN.
+        Tables, for siamese-mlp: a CSV with a header, and --target COLUMN; or a table of pairs of records, or a folder
+            with train, valid and test tables of pairs.
     """
     import logging
 
+    from xsiamese.training.modality import modality
     from xsiamese.training.run import train as run
 
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(
@@ -144,8 +149,7 @@ def train(
         return
     print((Path(f"{trained.files[0].with_suffix('')}-metrics.txt")).read_text(encoding="utf-8"), end="")
     print(*(f"written {path}" for path in trained.files), sep="\n")
-    pair = {"image": "A B", "tabular": f"{settings.dataset}:0 {settings.dataset}:1"}.get(settings.card.modality)
-    if pair:
+    if pair := modality(settings).example():
         print(f"xsiamese explain {pair} --model {trained.files[0]} explains pairs with it")
     if not trained.finished:
         raise KeyboardInterrupt
@@ -196,7 +200,7 @@ def _named(given: Options, network: str | None, dataset: str | None) -> Settings
     )
     building, reading = (
         ("dimensions", "backbone", "weights", "layers", "hidden", "readout", "comparison"),
-        ("target", "close", "missing", "without", "pattern", "by", "neighbours", "density", "shared"),
+        ("target", "close", "rows", "missing", "without", "pattern", "by", "neighbours", "density", "shared"),
     )
     arguments, read = (
         {name: getattr(given, name) for name in names if getattr(given, name) is not None}

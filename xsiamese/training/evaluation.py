@@ -189,7 +189,7 @@ def evaluate(
     told = {} if pairs else {"test_classes": "not seen in training" if unseen else "seen in training"}
     interval = pairs is None and len(test) <= 500
     about = {**told, **scored.metrics(test, second), **(scored.interval(test, second, seed) if interval else {})}
-    if not unseen and train is not test:
+    if not unseen and pairs is None:
         about |= scored.nearest(train, test, neighbours)
     if seen is not None:
         about["seen_classes"] = scored.metrics(seen, fixed_pairs(seen.labels, count, seed + 3))

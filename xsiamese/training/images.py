@@ -43,6 +43,9 @@ class Training(Modality):
         }
         return {"preprocessing": shown}
 
+    def example(self) -> str:
+        return "A B"
+
     def rows(self, items: Items, size: int) -> int:
         return max(size, 256 if items.gather(items.labels[:1] * 0).numel() < 20_000 else size)
 

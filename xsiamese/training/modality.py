@@ -86,6 +86,10 @@ class Modality(ABC):
         """What a checkpoint keeps of how items become its input; JSON can hold it."""
         return {}
 
+    def example(self) -> str:
+        """Two words that ``xsiamese explain`` takes, as an example, or nothing."""
+        return ""
+
     def rows(self, items: Items, size: int) -> int:
         """How many items a batch of the second curve has where training batches have ``size``."""
         return max(size, 256)

@@ -6,10 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from xsiamese.data.division import Division
+from xsiamese.data.columns import Columns
+from xsiamese.data.record_pairs import folder_of_parts, load_pairs
 from xsiamese.data.rows import LabelledRows, load_rows
+from xsiamese.data.sided import pairs_of
 from xsiamese.data.sources import Source
-from xsiamese.data.tabular import Columns, read_table
+from xsiamese.data.tabular import read_table
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.training.evaluation import embeddings, evaluate
 from xsiamese.training.inputs import Ready
@@ -20,7 +22,7 @@ class Training(Modality):
     """A CSV with a header, and the column that says what is alike: ``reading={"target": "strength"}``."""
 
     noun = "rows"
-    reading = ("target", "close", "missing", "without")
+    reading = ("target", "close", "missing", "without", "rows")
 
     def load(self, valid: float | None) -> Source[LabelledRows]:
         return self._read(0.1 if valid is None else valid)[0]
@@ -37,6 +39,14 @@ class Training(Modality):
         """
         columns = self._read(0.1 if self.settings.valid is None else self.settings.valid)[1]
         return {"columns": columns.described(), "reading": dict(self.settings.reading)}
+
+    def example(self) -> str:
+        path = Path(self.settings.dataset)
+        file = str((folder_of_parts(path) or (path,))[-1])
+        table = read_table(Path(file), "fill")
+        if pairs_of(table, self.settings.reading.get("target"), self.settings.reading.get("rows")) is None:
+            return f"{file}:0 {file}:1"
+        return f"{file}:0:left {file}:0:right"
 
     def measure(self, model: PairModel, source: Source[LabelledRows]) -> dict[str, Any]:
         """For targets that are numbers: pairs of close and distant ones, and by how much the nearest rows miss the
@@ -61,20 +71,20 @@ class Training(Modality):
 
     def _read(self, valid: float) -> tuple[Source[LabelledRows], Columns]:
         of, path = self.settings, Path(self.settings.dataset)
-        if not path.is_file():
-            raise ValueError(f"{of.network} takes a table, a CSV with a header, and there is no file {of.dataset}")
-        if "target" not in of.reading:
-            known = ", ".join(list(read_table(path, "fill").columns)[:12])
-            raise ValueError(f"--target COLUMN is needed: which column of {path} says what is alike? It has {known}")
-        how = {**of.reading, "without": tuple(of.reading.get("without", ()))}
+        files = (path,) if path.is_file() else folder_of_parts(path)
+        if files is None:
+            raise ValueError(
+                f"{of.network} takes a table, a CSV with a header, or a folder with train, valid and test tables of "
+                f"pairs, and there is no file {of.dataset}"
+            )
+        how = {**of.reading, "without": tuple(of.reading.get("without", ())), "by": of.split, "same": of.same_label}
         return _loaded(
             path,
-            path.stat().st_mtime_ns,
+            max(file.stat().st_mtime_ns for file in files),
             tuple(sorted(how.items())),
             valid,
             0.2 if of.test is None else of.test,
             of.seed,
-            of.split,
         )
 
 
@@ -86,10 +96,22 @@ def _loaded(
     valid: float,
     test: float,
     seed: int,
-    by: Division | None,
 ) -> tuple[Source[LabelledRows], Columns]:
-    """Every part of a training asks for the same rows."""
-    return load_rows(path, **dict(how), valid=valid, test=test, seed=seed, by=by)
+    """Every part of a training asks for the same rows: pairs where the table is one of pairs, else items."""
+    reading = dict(how)
+    target, rows, same, by = (reading.pop(name, None) for name in ("target", "rows", "same", "by"))
+    table = read_table((folder_of_parts(path) or (path,))[0], "fill")
+    shares: dict[str, Any] = {"valid": valid, "test": test, "seed": seed}
+    if pairs_of(table, target, rows) is not None:
+        if wrong := next((n for n, v in (("close", reading.get("close")), ("split", by)) if v is not None), ""):
+            raise ValueError(f"--{wrong} has no meaning for {path}, a table of pairs: it says itself what is the same")
+        return load_pairs(path, target, rows=rows, same=same, **reading, **shares)
+    if path.is_dir():
+        raise ValueError(f"{path}: a folder is read for its pairs, and {table.path} has no columns of two sides")
+    if target is None:
+        known = ", ".join(list(table.columns)[:12])
+        raise ValueError(f"--target COLUMN is needed: which column of {path} says what is alike? It has {known}")
+    return load_rows(path, target, **reading, **shares, by=by)
 
 
 def _neighbour_error(model: SiameseModel, source: Source[LabelledRows], ready: Ready) -> dict[str, float]:
