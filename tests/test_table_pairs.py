@@ -1,5 +1,5 @@
-"""Tables whose rows are pairs: they are recognised or asked for, their pairs are what is trained on, and no record is in
-two parts where that can be.
+"""Tables whose rows are pairs: they are recognised or asked for, their pairs are what is trained on, and no record is
+in two parts where that can be.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import data_folder
 from xsiamese.data.columns import Columns
 from xsiamese.data.given import components, cut
 from xsiamese.data.grams import grams, hashed
@@ -49,7 +48,7 @@ def test_the_pairs_and_their_labels_are_what_is_trained_on(tmp_path: Path, layou
     with pytest.warns(UserWarning, match="id numbers records and is left out"):
         source = Training(Settings("siamese-mlp", str(path))).load(0.1)
     assert source.pairs is not None
-    names = {line: row for line, row in enumerate(path.read_text().splitlines()[1:], start=2)}
+    names = dict(enumerate(path.read_text().splitlines()[1:], start=2))
     seen = []
     for part, items in zip(source.pairs, (source.train, source.valid, source.test), strict=True):
         for a, b, same in zip(*(column.tolist() for column in part), strict=True):
@@ -66,8 +65,9 @@ def test_columns_that_leave_it_open_are_asked_for(tmp_path: Path) -> None:
     kind = Settings("siamese-mlp", str(path), reading={"target": "label"})
     with pytest.raises(ValueError, match=r"is a row a pair or one item\?.*colour, country.*--rows pairs.*--rows items"):
         Training(kind).load(0.1)
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="id numbers records"):
         assert Training(kind.changed(reading={"target": "label", "rows": "pairs"})).load(0.1).pairs is not None
+    with pytest.warns(UserWarning, match="has one value and is left out"):
         assert Training(kind.changed(reading={"target": "label", "rows": "items"})).load(0.1).pairs is None
     lone = tmp_path / "lone.csv"
     lone.write_text("vitamin_a,vitamin_b,label\n" + "1,2,0\n2,4,1\n" * 20)
@@ -165,10 +165,9 @@ def test_records_as_lines_of_text(tmp_path: Path) -> None:
         read_records(["COL a VAL 1\tCOL a VAL 2\t0", "COL a VAL 1\t0"])
 
 
-def test_the_published_parts_are_kept() -> None:
-    folder = data_folder("tabular_er_magellan")
+def test_the_published_parts_are_kept(real_data: Path) -> None:
     with pytest.warns(UserWarning, match="in training pairs too"):
-        source, columns = load_pairs(folder / "Beer", missing="fill")
+        source, columns = load_pairs(real_data / "tabular_er_magellan" / "Beer", missing="fill")
     assert source.pairs is not None
     assert [(len(p.same), int(p.same.sum())) for p in source.pairs] == [(268, 40), (91, 14), (91, 14)]
     assert [column.name for column in columns.columns] == ["Beer_Name", "Brew_Factory_Name", "Style", "ABV"]
