@@ -56,9 +56,9 @@ def sided(names: Sequence[str]) -> Sided | None:
             {found[1]: name for name in names if (found := re.fullmatch(mark, name, re.IGNORECASE))} for mark in marks
         )
         if both := [stem for stem in left if stem in right]:
-            chosen = [{stem: side[stem] for stem in both} for side in (left, right)]
-            used = {*chosen[0].values(), *chosen[1].values()}
-            return Sided(*chosen, tuple(name for name in names if name not in used))
+            left, right = ({stem: side[stem] for stem in both} for side in (left, right))
+            used = {*left.values(), *right.values()}
+            return Sided(left, right, tuple(name for name in names if name not in used))
     return None
 
 
