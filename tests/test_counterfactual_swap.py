@@ -385,3 +385,16 @@ def test_prepared_puts_the_model_back_also_after_an_exception() -> None:
         fail()
     assert model.training
     assert all(p.requires_grad for p in model.parameters())
+
+
+def test_the_map_is_what_a_swapped_cell_takes_by_hand() -> None:
+    """With mean pooling and a dot product s = mean(a) mean(b): cell i of a replaced by cell j of b takes
+    (a_i - b_j)/4 mean(b), on average over j (a_i - mean(b))/4 mean(b); of b with the sides exchanged.
+    """
+    convolution = nn.Conv2d(1, 1, 1, bias=False).double()
+    nn.init.ones_(convolution.weight)
+    model = SiameseModel(nn.Sequential(convolution, nn.AdaptiveAvgPool2d(1), nn.Flatten()), "dot")
+    a, b = (torch.tensor(v, dtype=torch.float64).view(1, 1, 2, 2) for v in ([1.0, 2, 3, 6], [2.0, 0, 2, 4]))
+    map_a, map_b = PairRegionSwap(model, "0").attribute((a, b))
+    assert map_a.flatten().tolist() == pytest.approx([-0.5, 0, 0.5, 2], abs=1e-12)
+    assert map_b.flatten().tolist() == pytest.approx([-0.75, -2.25, -0.75, 0.75], abs=1e-12)
