@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import captum.attr as captum
+import warnings
+from typing import Any
 
-from xsiamese.author import Adapted
+import captum.attr as captum
+from torch import nn
+
+from xsiamese.author import Adapted, Maps, PairBatch
 
 
 class PairSaliency(Adapted):
@@ -143,7 +147,21 @@ class PairDeepLiftShap(Adapted):
     differentiable = False
 
 
-class PairGuidedBackprop(Adapted):
+class OfRectifiers(Adapted):
+    """A method that changes how ``nn.ReLU`` passes gradients back, and so is the plain gradient without one."""
+
+    def compute(self, batch: PairBatch, **options: Any) -> Maps:
+        if not any(isinstance(module, nn.ReLU) for module in batch.model.modules()):
+            warnings.warn(
+                f"{type(self).__name__} changes the gradient of nn.ReLU modules, and the model has none, so that the "
+                "maps are those of the plain gradient: use nn.ReLU modules in place of functional or other "
+                "activations, or another method",
+                stacklevel=2,
+            )
+        return super().compute(batch, **options)
+
+
+class PairGuidedBackprop(OfRectifiers):
     """Gradients in which every ``nn.ReLU`` passes back only what is positive, forwards and backwards. Sensitive to
     edges, less to weights.
 
@@ -162,7 +180,7 @@ class PairGuidedBackprop(Adapted):
     hooks = unique = True
 
 
-class PairDeconvolution(Adapted):
+class PairDeconvolution(OfRectifiers):
     """Gradients in which every ``nn.ReLU`` passes back what is positive, whatever it did forwards.
 
     Example:
@@ -180,7 +198,7 @@ class PairDeconvolution(Adapted):
     hooks = unique = True
 
 
-class PairGuidedGradCam(Adapted):
+class PairGuidedGradCam(OfRectifiers):
     """Guided backpropagation times what is positive of Grad-CAM, each branch with its own: what pushes apart is cut, as
     in the paper.
 

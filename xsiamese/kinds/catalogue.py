@@ -92,8 +92,26 @@ def side(item: Any, name: str, of: str | Kind | None = None) -> Side:
     if isinstance(item, (tuple, list, Mapping)):
         inside = item.values() if isinstance(item, Mapping) else item
         what = ", ".join(type(leaf).__name__ for leaf in inside) or "nothing"
-        raise TypeError(f"input {name} is a {_called(item)} of {what}: every part must be a tensor")
-    raise TypeError(f"input {name} is a {type(item).__name__}: a tensor or a tuple of tensors is needed")
+        raise TypeError(
+            f"input {name} is a {_called(item)} of {what}: every part must be a tensor"
+            + next((told for leaf in inside if (told := _conversion(leaf))), "")
+        )
+    raise TypeError(
+        f"input {name} is a {type(item).__name__}: a tensor or a tuple of tensors is needed{_conversion(item)}"
+    )
+
+
+def _conversion(item: Any) -> str:
+    """How an array or a picture becomes a tensor, where it is one; known by the module of its class."""
+    where = type(item).__module__.partition(".")[0]
+    if where == "numpy":
+        return "; torch.from_numpy(array) makes one, with pairs first"
+    if where == "PIL":
+        return (
+            "; torchvision.transforms.functional.to_tensor(image)[None] makes one of shape (1, channels, height, "
+            "width), and then what the model was trained with (size, mean, standard deviation)"
+        )
+    return ""
 
 
 def _called(item: Any) -> str:

@@ -14,6 +14,7 @@ _OF_SHAPES = re.compile(
     r"|index out of range|invalid combination",
     re.IGNORECASE,
 )
+_UNBATCHED = re.compile(r"\((\d+, \d+, \d+)\)")
 _OF_ARGUMENTS = re.compile(r"positional argument|keyword argument|missing \d+ required")
 
 
@@ -37,6 +38,16 @@ def misfit(error: Exception, model: PairModel, described: str) -> str | None:
         return (
             f"the model is called with other arguments than it takes ({described}): {text}; give further ones as "
             "additional_forward_args=, a tuple by place or a dictionary by name"
+        )
+    if "Guard failed" in text:
+        return (
+            "the model is a program of torch.export, which takes only batches as it was exported with; export it with "
+            f"a dynamic batch dimension, or explain the module that it was made of ({described}): {text}"
+        )
+    if (shape := _UNBATCHED.search(described)) and any(isinstance(m, nn.Conv2d) for m in model.modules()):
+        return (
+            f"the model takes batches of images, and an input has the shape {shape[0]}, without the batch dimension: "
+            f"x[None] makes it (1, {shape[1]}) ({described}): {text}"
         )
     if _OF_SHAPES.search(text):
         return f"the model refused its inputs; bring them to the shape that its first layer takes ({described}): {text}"
