@@ -453,3 +453,42 @@ def test_the_blood_brain_barrier_has_eleven_smiles_that_rdkit_does_not_take(real
         graphs = read_smiles(real_data / "molecules" / "BBBP.csv")
     assert len(graphs) == 2039
     assert len(graphs.skipped) == 11
+
+
+NUMBERS = "mol,logp,note\n" + "".join(f"{'C' * (i + 1)}O,{i / 10},n\n" for i in range(40))
+
+
+def test_numbers_are_compared_where_it_is_said_how_close(tmp_path: Path) -> None:
+    table = tmp_path / "m.csv"
+    table.write_text(NUMBERS)
+    graphs = read_smiles(table, "logp", close=0.25)
+    assert graphs.names[:2] == ("CO", "CCO")  # the column mol is known by its name
+    pairs = graphs.fixed_pairs(400, seed=1)
+    assert graphs.numbers is not None
+    gap = (graphs.numbers[pairs.a] - graphs.numbers[pairs.b]).abs()
+    assert torch.equal(pairs.same, gap <= 0.25)
+    assert 0 < int(pairs.same.sum()) < 400
+    part = graphs.take([3, 1])
+    assert part.numbers is not None
+    assert part.numbers.tolist() == [0.3, 0.1]
+    source = load_graphs(str(table), tmp_path, target="logp", close=0.25)
+    assert len(source.train) + len(source.valid) + len(source.test) == 40
+    with pytest.raises(ValueError, match="no classes to hold out"):
+        load_graphs(str(table), tmp_path, by="classes", target="logp", close=0.25)
+    with pytest.raises(ValueError, match=r"close=1 compares numbers, and column 'note' holds 'n'"):
+        read_smiles(table, "note", close=1)
+
+
+def test_the_column_of_smiles_is_chosen_or_asked_for_with_a_few_names(tmp_path: Path) -> None:
+    table = tmp_path / "m.csv"
+    many = ",".join(f"d{i}" for i in range(300))
+    table.write_text(f"drug,active,{many}\n" + "".join(f"{'C' * i}N,{i % 2},{'0,' * 299}0\n" for i in range(1, 9)))
+    with pytest.raises(
+        ValueError, match=r"--smiles COLUMN says which; RDKit reads drug; found .* and 294 more"
+    ) as told:
+        read_smiles(table, "active")
+    assert len(str(told.value)) < 400
+    assert len(read_smiles(table, "active", "drug")) == 8
+    table.write_text("mol,molecule,active\nCO,CN,0\nCC,CCN,1\n")
+    with pytest.raises(ValueError, match="RDKit reads mol, molecule"):
+        read_smiles(table, "active")

@@ -64,7 +64,8 @@ def load_graphs(
         seed: of the split.
         by: whether whole classes are held out, see :func:`~xsiamese.data.division.divided`; the sets with edit
             distances and of matrices say themselves what is held out.
-        reading: ``target`` of a CSV; ``pattern``, ``by``, ``neighbours``, ``density`` and ``shared`` of connectivity
+        reading: ``target``, ``smiles`` and ``close`` of a CSV; ``pattern``, ``by``, ``neighbours``, ``density`` and
+            ``shared`` of connectivity
             matrices.
 
     Raises:
@@ -77,8 +78,13 @@ def load_graphs(
     if kind == "smiles":
         from xsiamese.data.molecules import read_smiles
 
-        _only(reading, ("target",), "a table of SMILES")
-        return divided(path.stem, read_smiles(path, **reading), *_shares(valid, test), seed, by)
+        _only(reading, ("target", "smiles", "close"), "a table of SMILES")
+        molecules = read_smiles(path, **reading)
+        if molecules.numbers is not None:  # their labels are tenths of the values, not classes
+            if by == "classes":
+                raise ValueError("split='classes': the targets are numbers, and there are no classes to hold out")
+            by = "items"
+        return divided(path.stem, molecules, *_shares(valid, test), seed, by)
     if kind == "edited":
         from xsiamese.data.ged import load_ged
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.pairs import ClassIndex, Pairs, Partners, Triplets
+from xsiamese.data.targets import CloseIndex
 from xsiamese.kinds.graphs.attributes import keep_cuts
 
 try:
@@ -33,6 +34,8 @@ class LabelledGraphs:
         alike: how alike any two graphs are, in [0, 1], shape (known graphs, known graphs); NaN where it is not known;
             or None.
         known: which row of ``alike`` each graph is, shape (graphs,); or None.
+        numbers: the target itself where it is a number, shape (graphs,); two graphs are the same where theirs differ by
+            at most ``width``.
         names: of the graphs: files, SMILES; may be empty.
         skipped: what could not be read, each with the reason.
 
@@ -54,6 +57,8 @@ class LabelledGraphs:
     edge_attr: Tensor | None = None
     alike: Tensor | None = None
     known: Tensor | None = None
+    numbers: Tensor | None = None
+    width: float = 0.0
     names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
 
@@ -111,6 +116,7 @@ class LabelledGraphs:
             edge_weight=_at(self.edge_weight, edge),
             edge_attr=_at(self.edge_attr, edge),
             known=_at(self.known, where),
+            numbers=_at(self.numbers, where),
             names=tuple(self.names[i] for i in where.tolist()) if self.names else (),
         )
 
@@ -130,10 +136,19 @@ class LabelledGraphs:
         return whole
 
     def partners(self) -> Partners:
-        """Draws pairs of one class and of two, or any pairs whose similarity is known."""
+        """Draws pairs of one class and of two, of close and of distant targets, or any pairs whose similarity is
+        known.
+        """
+        if self.numbers is not None:
+            return CloseIndex(self.numbers, self.width)
         if self.alike is None or self.known is None:
             return ClassIndex(self.labels, self.classes)
         return GradedPairs(self.alike[self.known][:, self.known])
+
+    def fixed_pairs(self, count: int, seed: int = 0) -> Pairs:
+        """Evaluation pairs, half of them the same, always the same ones for one seed."""
+        generator = torch.Generator().manual_seed(seed)
+        return self.partners().pairs(torch.randint(len(self), (count,), generator=generator), generator)
 
 
 class GradedPairs:

@@ -40,7 +40,9 @@ class Options:
         same_label: The label of a same pair in a CSV.
         target: Of a table, or a CSV of SMILES: the column that says what is alike. Texts are classes, numbers are alike
             where they are close.
-        close: Of a table: the share of all pairs whose targets count as close; 0.1 if left out.
+        close: Of a table: the share of all pairs whose targets count as close; 0.1 if left out. Of a CSV of SMILES: how
+            much two targets, numbers, may differ to count as the same; classes if left out.
+        smiles: Of a CSV of SMILES: the column that holds them, where it is not called smiles, mol or the like.
         rows: Of a table: what a row is, a pair of records (left_NAME and right_NAME, ltable_ and rtable_, NAME_a and
             NAME_b, and a label) or one item; found out by its columns, and asked for where they leave it open.
         missing: Of a table: what to do with rows that lack a value; "refuse" if left out, "drop" leaves them out,
@@ -88,6 +90,7 @@ class Options:
     same_label: str = "1"
     target: str | None = None
     close: float | None = None
+    smiles: str | None = None
     rows: Literal["pairs", "items"] | None = None
     missing: Literal["refuse", "drop", "fill"] | None = None
     without: tuple[str, ...] | None = None
@@ -200,7 +203,7 @@ def _named(given: Options, network: str | None, dataset: str | None) -> Settings
     )
     building, reading = (
         ("dimensions", "backbone", "weights", "layers", "hidden", "readout", "comparison"),
-        ("target", "close", "rows", "missing", "without", "pattern", "by", "neighbours", "density", "shared"),
+        ("target", "close", "smiles", "rows", "missing", "without", "pattern", "by", "neighbours", "density", "shared"),
     )
     arguments, read = (
         {name: getattr(given, name) for name in names if getattr(given, name) is not None}

@@ -11,6 +11,7 @@ from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.items import Items
 from xsiamese.data.sources import Source
 from xsiamese.model.pair import PairModel
+from xsiamese.training.evaluation import evaluate
 from xsiamese.training.inputs import Ready
 from xsiamese.training.modality import Modality
 from xsiamese.training.ranking import rank, similarities
@@ -20,7 +21,7 @@ class Training(Modality):
     """TUDataset-like sets, graphs with edit distances, tables of SMILES and folders of connectivity matrices."""
 
     noun = "graphs"
-    reading = ("target", *MATRICES)
+    reading = ("target", "smiles", "close", *MATRICES)
 
     def load(self, valid: float | None) -> Source[LabelledGraphs]:
         of = self.settings
@@ -66,6 +67,8 @@ class Training(Modality):
         return max(size, 128)
 
     def measure(self, model: PairModel, source: Source[Any]) -> dict[str, Any]:
+        if source.train.numbers is not None:
+            return self._measure_close(model, source)
         if not self.graded(source):
             return super().measure(model, source)
         return {
@@ -73,6 +76,14 @@ class Training(Modality):
             "train_graphs": len(source.train),
             "valid_graphs": len(source.valid),
         }
+
+    def _measure_close(self, model: PairModel, source: Source[Any]) -> dict[str, Any]:
+        """For targets that are numbers: pairs of close and distant ones."""
+        seed, held = self.settings.seed, source.valid if len(source.valid) else source.train
+        pairs = held.fixed_pairs(20_000, seed + 1), source.test.fixed_pairs(20_000, seed + 2)
+        known: dict[str, Any] = {"calibration": source.valid, "pairs": pairs, "seed": seed, "noun": self.noun}
+        found = evaluate(model, source.train, source.test, self.ready(), **known)
+        return {**found, "close_within": source.train.width}
 
     def figures(self, model: PairModel, source: Source[Any]) -> dict[str, Any]:
         if not self.graded(source):
