@@ -192,7 +192,7 @@ def test_summary_and_html() -> None:
     assert text.startswith("PairGradCAM of closeness, lower scores are closer\n")
     assert "a1 - b1: " in text
     html = found._repr_html_()
-    assert "lower is closer" in html
+    assert "lower scores are closer" in html
     assert 'src="data:image/png;base64,' in html
     assert "<script>" not in made(ids=(("<script>", "b"), ("c", "d")))._repr_html_()
     assert made(inputs=(torch.ones(2, 3),) * 2, maps=(torch.ones(2, 3),) * 2)._repr_html_().startswith("<pre>")

@@ -16,10 +16,15 @@ import xsiamese
 from tests import graph_problems as problems
 from tests.test_graphs import BAD, masks, same, untouched  # noqa: F401
 from xsiamese import PairAttribution, SiameseModel, collate_pairs
+from xsiamese.kinds.graphs.gates import GateMisfit
 
 A, B = problems.pairs()
 EXPLAINERS = sorted(name for name, cls in xsiamese.explainers().items() if "graph" in cls.modalities)
-QUICK: dict[str, Any] = {"PairGNNExplainer": {"epochs": 3}, "PairGraphEdits": {"most": 2, "exact": 1}}
+QUICK: dict[str, Any] = {
+    "PairGNNExplainer": {"epochs": 3},
+    "RobustPairExplainer": {"steps": 3, "draws": 4},
+    "PairGraphEdits": {"most": 2, "exact": 1},
+}
 # the model itself must be asked whether it takes so many features, and whole numbers can be in a graph that only loses
 # parts
 BEFORE = [
@@ -103,12 +108,21 @@ REMOVING = ["PairLeaveOneOut", "PairGraphEdits"]
 
 
 @pytest.mark.parametrize("name", GATED)
-def test_pooling_layers_leave_the_nodes(name: str) -> None:
+def test_edges_behind_pooling_layers_are_refused_if_they_were_asked_for(name: str) -> None:
     explainer = made(name, SiameseModel(problems.Pooled(), "dot"))
+    said = r"layer 'encoder.convs.1' \(GraphConv\) .* cannot be explained: ask for parts=\('nodes',\)"
+    with pytest.raises(GateMisfit, match=said):
+        explainer.attribute((A, B), parts=("nodes", "edges"), **QUICK.get(name, {}))
+
+
+@pytest.mark.parametrize("name", ["PairGNNExplainer", "RobustPairExplainer"])
+def test_pooling_layers_leave_the_nodes_where_nothing_was_asked_for(name: str) -> None:
+    explainer = made(name, SiameseModel(problems.Pooled(), "dot"))
+    assert "edges" in explainer.graph_parts
     with pytest.warns(
         UserWarning, match=r"edges cannot be explained, and nodes are instead: layer 'encoder.convs.1' \(GraphConv\)"
     ):
-        found = explainer.attribute((A, B), parts=("nodes", "edges"), **QUICK.get(name, {}))
+        found = explainer.attribute((A, B), **QUICK.get(name, {}))
     assert all("edge_mask" not in one for one in found)
     same(found, explainer.attribute((A, B), parts="nodes", **QUICK.get(name, {})))
 

@@ -334,7 +334,7 @@ def test_a_model_of_the_current_folder(tmp_path: Path, folder: Path, monkeypatch
     code, _, err = run(*pair, "beside_me:fails")
     assert code == 2
     assert "KeyError: 'key'" in err
-    assert "beside_me.py, line 6" in err
+    assert "--model beside_me:fails: the factory raised" in err
     sys.modules.pop("beside_me")
 
 

@@ -164,7 +164,7 @@ CALLS: dict[str, tuple[Callable[[SiameseModel], Any], type[Exception], str]] = {
     "baselines": (
         lambda m: PairIntegratedGradients(m).attribute((A, B), baselines=A),
         ValueError,
-        "baselines must be None, a number, 'partner' or a pair",
+        "baselines must be None, a number, a Pool, 'partner' or a pair",
     ),
     "baseline name": (
         lambda m: PairIntegratedGradients(m).attribute((A, B), baselines="blur"),

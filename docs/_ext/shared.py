@@ -167,8 +167,10 @@ def _guided(encoder: nn.Sequential, inputs: Inputs) -> Measured:
 def _input(name: str, encoder: nn.Sequential, inputs: Inputs) -> Measured:
     algorithm, plain = getattr(captum, name), Plain(encoder)
     truths = algorithm(Twin(plain)).attribute(inputs)
-    ours = xsiamese.explainers()[f"Pair{name}"](Shared(plain)).attribute(inputs)
-    worst = max(distance(found, truth) for found, truth in zip(ours, truths, strict=True))
+    worst = None  # captum's LRP is of the score times the gradient, ours of the score: not the same on any model
+    if name != "LRP":
+        ours = xsiamese.explainers()[f"Pair{name}"](Shared(plain)).attribute(inputs, joint=True)
+        worst = max(distance(found, truth) for found, truth in zip(ours, truths, strict=True))
     try:
         found = algorithm(Shared(plain)).attribute(inputs)
     except Exception as error:
@@ -212,7 +214,8 @@ def _ours(
     name: str, model: nn.Module, inputs: Inputs, layer: nn.Module, options: dict[str, Any]
 ) -> Callable[[], tuple[Tensor, ...]]:
     cls: type[PairAttribution] = xsiamese.explainers()[name]
-    return lambda: cls(model, layer).attribute(inputs, **options)
+    both = {"joint": True} if "joint" in cls.options() else {}  # captum moves both sides at once
+    return lambda: cls(model, layer).attribute(inputs, **options, **both)
 
 
 def _measured(tool: str, run: Callable[[], Tensor], truths: tuple[Tensor, ...], ours: Callable[[], Any]) -> Measured:

@@ -80,11 +80,13 @@ def test_ids_of_tokens_are_explained_on_the_embedding_as_on_the_twin(family: str
         (a, b), baselines=(zero, zero), n_steps=8, return_convergence_delta=True
     )
     found, ours = PairLayerIntegratedGradients(SiameseModel(encoder, "dot"), name).attribute(
-        (a, b), baselines=(0, 0), n_steps=8, return_convergence_delta=True
+        (a, b), baselines=(0, 0), n_steps=8, joint=True, return_convergence_delta=True
     )
     close(found, expected)
     torch.testing.assert_close(ours.abs().max(), delta.abs().max(), rtol=1e-4, atol=1e-8)
-    default = PairLayerIntegratedGradients(SiameseModel(encoder, "dot")).attribute((a, b), baselines=(0, 0), n_steps=8)
+    default = PairLayerIntegratedGradients(SiameseModel(encoder, "dot")).attribute(
+        (a, b), baselines=(0, 0), n_steps=8, joint=True
+    )
     close(default, expected)
 
 
@@ -95,7 +97,7 @@ def test_pictures_of_transformers(family: str) -> None:
     a, b = torch.randn(2, 2, 3, 16, 16, dtype=torch.float64)
     zero = torch.zeros_like(a)
     expected = IntegratedGradients(twin).attribute((a, b), baselines=(zero, zero), n_steps=4)
-    close(PairIntegratedGradients(SiameseModel(encoder, "dot")).attribute((a, b), n_steps=4), expected)
+    close(PairIntegratedGradients(SiameseModel(encoder, "dot")).attribute((a, b), n_steps=4, joint=True), expected)
 
 
 def recurrent(kind: type[nn.RNNBase]) -> nn.Module:
@@ -158,7 +160,7 @@ def test_plain_encoders(kind: str) -> None:
     a, b = torch.randn(2, 2, *shape, dtype=torch.float64)
     zero = torch.zeros_like(a)
     expected = IntegratedGradients(twin).attribute((a, b), baselines=(zero, zero), n_steps=4)
-    close(PairIntegratedGradients(SiameseModel(encoder, "dot")).attribute((a, b), n_steps=4), expected)
+    close(PairIntegratedGradients(SiameseModel(encoder, "dot")).attribute((a, b), n_steps=4, joint=True), expected)
     if layer is not None:
         cams = [LayerGradCam(twin, side.get_submodule(layer)).attribute((a, b)) for side in (twin.first, twin.second)]
         close(PairLayerGradCam(SiameseModel(encoder, "dot"), layer).attribute((a, b)), cams)

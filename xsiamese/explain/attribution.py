@@ -353,7 +353,9 @@ class PairAttribution(Declared, Attribution, ABC):
                 return self.__all(batch, asked)
             except GateMisfit as misfit:
                 if asked.parts is not None:  # an order is kept or refused; only what was nobody's wish may fall back
-                    raise
+                    raise GateMisfit(
+                        f"{misfit}, so that its edges cannot be explained: ask for parts=('nodes',)"
+                    ) from None
                 return self.__all(replace(asked, parts=without_edges(batch, misfit)).batch(self), asked)
 
     def __all(self, batch: PairBatch, asked: Request) -> tuple[Found, PairBatch]:

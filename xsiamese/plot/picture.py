@@ -136,9 +136,7 @@ def compare(
         if one.maps is None:
             raise ValueError(f"{one.method} gives no maps, and maps are what is compared")
         if not _same(one, first, pair):
-            raise ValueError(
-                f"{one.method} explains another pair {pair} than {first.method}: give the same inputs to all"
-            )
+            raise ValueError(f"{one.method} explains another pair than {first.method}: give the same inputs to all")
     shown = [one.upsample()[pair] for one in explanations]
     heights = [_height(one) for one in shown]
     figure = new_figure(9.6, sum(heights) + 0.5)

@@ -31,10 +31,13 @@ def read(path: str | Path, mark: str, what: str, needs: str | None = None) -> tu
         needs: a tensor that must be among them.
 
     Raises:
+        FileNotFoundError: if there is no such file.
         ValueError: if the file is no safetensors file, or has no such header or tensor.
     """
     from safetensors import SafetensorError, safe_open
 
+    if not Path(path).exists():
+        raise FileNotFoundError(f"there is no file {path}")
     regular(path, what)
     try:
         with safe_open(path, "pt") as file:
