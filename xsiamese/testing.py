@@ -49,7 +49,7 @@ def quick_options(cls: type[PairAttribution]) -> dict[str, Any]:
         "n_samples": 64 if cls.name in ("kernel_shap", "lime") else 8,
         "nt_samples": 2,
         "steps": 4,
-        "masks": 31,  # fewer than all masks of five parts, so that they are drawn
+        "masks": 100,  # fewer than all masks of seven parts, so that they are drawn
         "cells": (3, 3),
         "epochs": 5,
         "feature_mask": (halves, halves),

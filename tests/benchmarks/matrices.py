@@ -1,0 +1,238 @@
+"""What pair matrices cost, beside what they are made of and beside a peer's formula.
+
+    python tests/benchmarks/matrices.py [--out docs/measurements/matrices.json]
+
+Rounds time everything once, one after the other; a ratio is the median over the rounds. One thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import resnet18, resnet50
+
+from xsiamese import (
+    MaskRun,
+    PairActivationDecomposition,
+    PairCorrRISE,
+    PairDistanceExplainer,
+    PairInteraction,
+    PairMaskRegression,
+    PairRELAX,
+    PairRISE,
+    PairSBSM,
+    SiameseModel,
+)
+from xsiamese_interactions.masks import Masks, Regression, draw
+from xsiamese_interactions.parts import parts_of
+from xsiamese_interactions.tangents import jacobian
+
+ROUNDS = 5
+
+
+def timed(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def ratio(work: Callable[[], Any], floor: Callable[[], Any], times: float = 1.0) -> dict[str, float]:
+    """The median of work over ``times`` floors, both in every round."""
+    work(), floor()
+    rounds = [(timed(work), timed(floor)) for _ in range(ROUNDS)]
+    return {
+        "seconds": round(median(w for w, _ in rounds), 4),
+        "floor_seconds": round(median(f for _, f in rounds), 4),
+        "ratio": round(median(w / (f * times) for w, f in rounds), 3),
+    }
+
+
+def tangents() -> dict[str, Any]:
+    """ResNet-18 at layer3, 112 px: 49 cells, 512 dimensions, in passes of what follows the layer."""
+    net = resnet18(weights=None).eval()
+    tail = nn.Sequential(net.layer4, net.avgpool, nn.Flatten())
+    point = torch.rand(1, 256, 7, 7)
+    parts = parts_of(point)
+
+    def passes() -> None:
+        with torch.no_grad():
+            for _ in range(parts.count):
+                tail(point)
+
+    found = ratio(lambda: jacobian(tail, point, point, parts), passes)
+    return {"cells": 49, "dimensions": 512, **found, "tail_passes_a_cell": found["ratio"]}
+
+
+def closed_form() -> dict[str, Any]:
+    """ResNet-50 at layer4, 224 px: the matrix over the forward pass of both images."""
+    net = resnet50(weights=None)
+    net.fc = nn.Identity()
+    model = SiameseModel(net).eval()
+    a, b = torch.rand(2, 1, 3, 224, 224)
+    explainer = PairActivationDecomposition(model, "layer4")
+
+    def forward() -> None:
+        with torch.no_grad():
+            model(a, b)
+
+    return ratio(lambda: explainer.explain((a, b)), forward)
+
+
+def toy(width: int, parts: int, seed: int) -> tuple[nn.Module, Tensor]:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(parts, 64), nn.Tanh(), nn.Linear(64, width)), torch.rand(parts)
+
+
+def mask_regression() -> dict[str, Any]:
+    """49 patches x 8 tokens, 1,602 encodings: the closed form, and the weighted least squares of all N M scores."""
+    (f, x), (g, y) = toy(64, 49, 0), toy(64, 8, 1)
+    generator = torch.Generator().manual_seed(0)
+
+    def embedded(net: nn.Module, item: Tensor, keep: Tensor) -> Tensor:
+        with torch.no_grad():
+            return nn.functional.normalize(net(keep * item), dim=1)
+
+    def closed(first: Masks, second: Masks) -> Tensor:
+        u, v = embedded(f, x, first.keep), embedded(g, y, second.keep)
+        return Regression.of(first).slopes(u) @ Regression.of(second).slopes(v).T
+
+    def least_squares(keep_a: Tensor, keep_b: Tensor) -> Tensor:
+        """FIxLIP's regression: every score on all parts and all pairs of parts, within a side and across."""
+        u, v = embedded(f, x, keep_a), embedded(g, y, keep_b)
+        rows = torch.cat([keep_a.repeat_interleave(len(keep_b), 0), keep_b.repeat(len(keep_a), 1)], 1)
+        i, j = torch.triu_indices(rows.shape[1], rows.shape[1], 1)
+        design = torch.cat([torch.ones(len(rows), 1), rows, rows[:, i] * rows[:, j]], 1).double()
+        target = (u @ v.T).flatten().double()
+        solved = torch.linalg.lstsq(design, target[:, None]).solution[1 + rows.shape[1] :, 0]
+        whole = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64)
+        whole[i, j] = solved
+        return whole[:49, 49:]
+
+    like = torch.zeros(1, dtype=torch.float64)
+    many = [draw(49, 40000, 0.5, like, generator), draw(8, 256, 0.5, like, generator)]
+    f, g, x, y = f.double(), g.double(), x.double(), y.double()
+    truth = closed(*many)
+    plain = [Masks((torch.rand(k, n, generator=generator) < 0.5).double()) for k, n in ((1346, 49), (48, 8))]
+    ours = [draw(49, 1346, 0.5, like, generator), draw(8, 256, 0.5, like, generator)]
+    peer = [one.keep for one in plain]
+    peer_found: list[Tensor] = []
+    seconds = timed(lambda: peer_found.append(least_squares(*peer)))
+    own_seconds = median(timed(lambda: closed(*ours)) for _ in range(ROUNDS))
+
+    def error(found: Tensor) -> float:
+        return round(float((found - truth).norm() / truth.norm()), 4)
+
+    return {
+        "scores_of_the_peer": len(peer[0]) * len(peer[1]),
+        "encodings": {"peer": len(peer[0]) + len(peer[1]), "ours": 1346 + 256},
+        "peer": {"seconds": round(seconds, 2), "error": error(peer_found[0])},
+        "ours": {"seconds": round(own_seconds, 4), "error": error(closed(*ours))},
+        "times_faster": round(seconds / own_seconds, 1),
+    }
+
+
+def gallery() -> dict[str, Any]:
+    """All 4,950 matrices of 100 images from their factors, beside the 25,600 encodings."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 8, 3, 2), nn.ReLU(), nn.Conv2d(8, 16, 3, 2), nn.ReLU(), nn.Flatten())
+    net.append(nn.Linear(16 * 6 * 6, 64))
+    images, generator = torch.rand(100, 1, 28, 28), torch.Generator().manual_seed(0)
+    parts = parts_of(images[:1], (7, 7))
+    drawn = [draw(49, 256, 0.5, images, generator) for _ in images]
+
+    def encode() -> list[Tensor]:
+        with torch.no_grad():
+            masked = (parts.kept(m.keep).flatten(0, 1) * x for m, x in zip(drawn, images, strict=True))
+            return [nn.functional.normalize(net(one), dim=1) for one in masked]
+
+    known = encode()
+
+    def matrices() -> None:
+        factors = torch.stack([Regression.of(m).slopes(u) for m, u in zip(drawn, known, strict=True)])
+        for i in range(99):
+            factors[i] @ factors[i + 1 :].transpose(1, 2)
+
+    encoding, rest = median(timed(encode) for _ in range(3)), median(timed(matrices) for _ in range(3))
+    return {
+        "encoding_seconds": round(encoding, 3),
+        "matrices_seconds": round(rest, 3),
+        "ratio": round(1 + rest / encoding, 3),
+    }
+
+
+def one_run() -> dict[str, Any]:
+    """Five black-box methods from one run of masks, over the encodings alone."""
+    torch.manual_seed(0)
+    net = resnet18(weights=None)
+    net.fc = nn.Identity()
+    model = SiameseModel(net).eval()
+    a, b = torch.rand(2, 1, 3, 64, 64)
+    options = {"masks": 200}
+
+    def all_five() -> None:
+        run = MaskRun(model).sample((a, b), internal_batch_size=32, **options)
+        for method in (PairRISE, PairCorrRISE, PairRELAX, PairSBSM, PairDistanceExplainer):
+            method(model).explain((a, b), sample=run, internal_batch_size=32, **options)
+
+    def encodings() -> None:
+        with torch.no_grad():
+            for item in (a, b):
+                for part in torch.split(torch.rand(200, 3, 64, 64) * item, 32):
+                    net(part)
+
+    return ratio(all_five, encodings)
+
+
+def input_level() -> dict[str, Any]:
+    """A 224 x 224 matrix at the input, pooled to 28 x 28: what it takes of memory."""
+    net = resnet18(weights=None)
+    net.fc = nn.Identity()
+    model = SiameseModel(net, "dot").eval()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    a, b = torch.rand(2, 1, 3, 224, 224)
+    PairInteraction(model).explain((a, b), form="hessian", cells=(28, 28))
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    return {"seconds": round(time.perf_counter() - start, 1), "peak_gib_grown": round(grown, 2)}
+
+
+def regression_on_images() -> dict[str, Any]:
+    """Mask regression as users call it, over its own encodings."""
+    net = resnet18(weights=None)
+    net.fc = nn.Identity()
+    model = SiameseModel(net).eval()
+    a, b = torch.rand(2, 1, 3, 64, 64)
+
+    def encodings() -> None:
+        with torch.no_grad():
+            for item in (a, b):
+                for part in torch.split(torch.rand(256, 3, 64, 64) * item, 64):
+                    net(part)
+
+    explainer = PairMaskRegression(model)
+    return ratio(lambda: explainer.explain((a, b), masks=256, internal_batch_size=64), encodings)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=Path("docs/measurements/matrices.json"))
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    found: dict[str, Any] = {"torch": torch.__version__, "threads": 1, "rounds": ROUNDS}
+    for part in (tangents, closed_form, mask_regression, gallery, one_run, regression_on_images, input_level):
+        found[part.__name__] = part()
+        print(part.__name__, found[part.__name__], flush=True)
+    asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
