@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
+from math import prod
 from typing import Any, ClassVar
 
 import torch
@@ -39,9 +40,13 @@ class Dense(Subject):
     checks = OF_KIND
 
     def __init__(self, cls: type[PairAttribution], options: dict[str, Any]) -> None:
-        known = {key: value for key, value in options.items() if key != "feature_mask"}
+        known = dict(options)
+        if "feature_mask" in known:
+            known["feature_mask"] = (_halves(self.shape),) * 2
         if cls.fitted and "n_samples" in known:
             known["n_samples"] = 16  # that what is zero is nearly so is tried on images
+        if isinstance(known.get("masks"), int):
+            known["masks"] = max(known["masks"], 3 * prod(self.shape))  # enough to tell all parts apart
         if "sliding_window_shapes" in known:
             known["sliding_window_shapes"] = self.window
         super().__init__(cls, known)
@@ -95,12 +100,12 @@ class Series(Dense):
 
 class Volumes(Dense):
     kind = " on volumes"
-    shape, window = (1, 3, 3, 4), (1, 2, 2, 2)
+    shape, window = (1, 2, 3, 4), (1, 2, 2, 2)
 
     def built(self, first: nn.Module, second: nn.Module) -> nn.Sequential:
         pool, flat = nn.AdaptiveAvgPool3d(1), nn.Flatten()
         return nn.Sequential(
-            nn.Conv3d(1, 4, 2), first, nn.Identity(), nn.Conv3d(4, 6, 2), second, pool, flat, nn.Linear(6, 3)
+            nn.Conv3d(1, 4, 2), first, nn.Identity(), nn.Conv3d(4, 6, (1, 2, 2)), second, pool, flat, nn.Linear(6, 3)
         )
 
 
@@ -125,6 +130,8 @@ class Texts(Dense):
         self.options["kind"] = "text"
         if self.ids and "sliding_window_shapes" in self.options:
             self.options["sliding_window_shapes"] = (2,)
+        if self.ids and "feature_mask" in self.options:
+            self.options["feature_mask"] = (_halves(self.shape[:1]),) * 2
 
     def pairs(self, count: int = PAIRS) -> tuple[Tensor, Tensor]:
         if not self.ids:
@@ -136,6 +143,13 @@ class Texts(Dense):
     def built(self, first: nn.Module, second: nn.Module) -> nn.Sequential:
         start = nn.Embedding(11, 4) if self.ids else nn.Linear(4, 4)
         return Tokens(start, first, nn.Identity(), nn.Linear(4, 6), second, nn.Linear(6, 3))
+
+
+def _halves(shape: tuple[int, ...]) -> Tensor:
+    """Two features: the first half along the last dimension, and the second."""
+    mask = torch.zeros(1, *shape, dtype=torch.long)
+    mask[..., shape[-1] // 2 :] = 1
+    return mask
 
 
 def _graphs(cls: type[PairAttribution], options: dict[str, Any]) -> Iterator[Subject]:
