@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -33,7 +34,9 @@ class RobustPairExplainer(PairAttribution):
     without an invariance. All pairs are optimised at once. After Chen et al. 2021, of which only the framework was
     available: this is a reconstruction.
 
-    A map is a relevance in [0, 1] without a sign. It sums to nothing in particular.
+    A map is a relevance in [0, 1] without a sign. It sums to nothing in particular. What is left of the score under the
+    masks is the column ``kept``, and a warning where it is far from the score. A mask that keeps the score of a pair
+    cannot tell which of two equal motifs is the shared one.
 
     Args:
         model, layer, comparison, higher_is_closer, layout: see :class:`~xsiamese.PairAttribution`.
@@ -94,8 +97,15 @@ class RobustPairExplainer(PairAttribution):
         if not return_convergence:
             return super().attribute(inputs, target, **options)
         found = self.explain(inputs, target, keep_on_interrupt=True, **options)
-        assert isinstance(found, RobustExplanation)
         return found.maps, found.convergence
+
+    def explain(
+        self, inputs: Any, target: Any = None, *, return_convergence: bool = True, **options: Any
+    ) -> RobustExplanation:
+        """The masks with all that belongs to them; the convergence always does, as ``explanation.convergence``."""
+        found = super().explain(inputs, target, **options)
+        assert isinstance(found, RobustExplanation)
+        return found
 
     def from_files(
         self, given: Mapping[str, str], read: Callable[[str], Any], inputs: tuple[Any, Any], seed: int
@@ -154,7 +164,9 @@ class RobustPairExplainer(PairAttribution):
             beta: the price of a nat of divergence from the invariance, for "kl".
             xi: the margin of the order.
             top: how many units the order is about.
-            size: the price of a unit.
+            size: the price of a unit, in nats. Of many units a nat of divergence counts more, so that at the default
+                price all of them cost no more than half of what the empty mask loses: see
+                :meth:`~xsiamese_invariance.problem.MaskProblem.balanced`.
             entropy: the price of a nat of indecision.
             divergence: see :class:`~xsiamese_invariance.learner.InvarianceLearner`.
             steps: the most steps; None takes those of ``descent``.
@@ -181,6 +193,8 @@ class RobustPairExplainer(PairAttribution):
             batch.split(chunk), total=-(-batch.pairs // chunk), desc=self.name, disable=not batch.show_progress
         )
         record: list[Convergence] = []
-        maps = [part.maps(local.explained(part, record, keep_on_interrupt)) for part in parts]
+        found = [(part, *local.explained(part, record, keep_on_interrupt)) for part in parts]
+        maps = [part.maps(masks) for part, masks, _ in found]
         told = [one for part in record for one in part.pairs()]
-        return Found(join(maps, create_graph=False), columns={"convergence": told})
+        kept = torch.cat([kept for _, _, kept in found])
+        return Found(join(maps, create_graph=False), columns={"convergence": told, "kept": kept})

@@ -28,14 +28,14 @@ from xsiamese_invariance.masked import (
     units_for,
 )
 from xsiamese_invariance.memory import FEW, pairs_that_fit
-from xsiamese_invariance.problem import MaskProblem, Penalised
+from xsiamese_invariance.problem import EMPTY, MaskProblem, Penalised
 from xsiamese_invariance.replacement import Kind
 from xsiamese_invariance.simplicity import Simplicity
 from xsiamese_invariance.stochastic import wander
 from xsiamese_invariance.units import Units
 
 Coupling = Literal["kl", "ball", "order", "none"]
-EMPTY = 0.1
+FAR = 0.25  # of the divergence of the empty mask: a score half way to what is left of it
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,10 @@ class Local:
             batch.pairs, pairs_that_fit(first, first.start, max(first.draws, self.draws if first.draws == FEW else 0))
         )
 
-    def explained(self, batch: PairBatch, record: list[Convergence], keep: bool) -> list[Tensor]:
-        """The masks of a batch, one for each leaf; what happened on the way is added to ``record``. With ``keep``,
-        Ctrl-C ends with the masks so far, and what comes after is left as it begins.
+    def explained(self, batch: PairBatch, record: list[Convergence], keep: bool) -> tuple[list[Tensor], Tensor]:
+        """The masks of a batch, one for each leaf, and the mean score of each pair under them; what happened on the way
+        is added to ``record``. With ``keep``, Ctrl-C ends with the masks so far, and what comes after is left as it
+        begins.
         """
         problem, draw = self.problem(batch)
         warn_of_traps(problem, batch.first_pair)
@@ -81,7 +82,11 @@ class Local:
         found = []
         for number, (one, where) in enumerate(zip(problem.sides, problem.where, strict=True)):
             found += one.units.expand(mask[:, where] * used[:, number : number + 1], fixed=0.0)
-        return found
+        with torch.no_grad():
+            kept = batch.objective.reported(problem.scores(mask)[0].mean(0))
+        if not stopped:
+            warn_of_loss(problem, mask, kept, batch, self.simplicity.size)
+        return found, kept
 
     def problem(self, batch: PairBatch) -> tuple[MaskProblem, Callable[[int, torch.Generator], list[Leaves]]]:
         """The problem of a batch, and what makes draws for it."""
@@ -112,7 +117,7 @@ class Local:
         problem = MaskProblem(
             batch.objective, sides, where, own, measure("kl", own), self.simplicity, arguments_of(batch), valid
         )
-        return problem.measured(self._measure(problem)), draw
+        return problem.measured(self._measure(problem)).balanced(), draw
 
     def _masked(self, batch: PairBatch) -> list[Masked]:
         """The sides that masks are laid on."""
@@ -203,6 +208,24 @@ def warn_of_traps(problem: MaskProblem, first: int) -> None:
             "or less, so that the empty mask explains it; replacements that make the two sides alike ('zeros', "
             "'shared') do this to pairs called alike: "
             "use 'mixed'",
+            stacklevel=5,
+        )
+
+
+def warn_of_loss(problem: MaskProblem, mask: Tensor, kept: Tensor, batch: PairBatch, size: float) -> None:
+    """Says whose mask does not keep the score, and what would help."""
+    lost = problem.divergence(torch.zeros_like(problem.start))
+    far = (problem.divergence(mask) > FAR * lost) & (lost >= EMPTY)
+    own = batch.objective.reported(problem.own.mean(0))
+    told = [
+        f"pair {batch.first_pair + i}: {float(kept[i]):.3g} instead of {float(own[i]):.3g}, strongest unit "
+        f"{float(mask[i].max()):.2g}"
+        for i in far.nonzero().flatten().tolist()
+    ]
+    if told:
+        warnings.warn(
+            f"the score is not kept under the mask of {'; '.join(told[:8])}{'; ...' if len(told) > 8 else ''}: such a "
+            f"mask explains nothing; lower size= (now {size:.3g}), take more steps=, or another replacement=",
             stacklevel=5,
         )
 

@@ -15,6 +15,9 @@ from xsiamese_invariance.divergence import Measure
 from xsiamese_invariance.replacement import MaskedSide
 from xsiamese_invariance.simplicity import Simplicity
 
+EMPTY = 0.1  # nats: where replacing everything changes less, the empty mask explains as well as any
+SHARE = 0.5  # of what the empty mask loses: what a full one may cost
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -46,7 +49,7 @@ class Argument:
 
 @dataclass(frozen=True)
 class MaskProblem:
-    r""":math:`J(\theta) = F(m) + \Omega(m)`, with :math:`m = \sigma(\theta)` and F the mean divergence over the draws,
+    r""":math:`J(\theta) = k F(m) + \Omega(m)`, with :math:`m = \sigma(\theta)` and F the mean divergence over the draws,
     for each pair on its own.
 
     One step needs one forward and one backward pass of the model on pairs x draws rows, and nothing more: the gradient
@@ -62,6 +65,7 @@ class MaskProblem:
         simplicity: the price of a mask.
         arguments: further arguments.
         valid: which units a pair has, shape (pairs, units), if not all have all.
+        weight: :math:`k`, what a nat of divergence counts, shape (pairs,): see :meth:`balanced`. None is 1.
     """
 
     objective: Objective
@@ -72,6 +76,7 @@ class MaskProblem:
     simplicity: Simplicity
     arguments: tuple[Argument, ...] = ()
     valid: Tensor | None = None
+    weight: Tensor | None = None
 
     @property
     def draws(self) -> int:
@@ -131,8 +136,9 @@ class MaskProblem:
         slope = torch.zeros_like(theta)
         for part, where in zip(pulled, self.where, strict=True):
             slope[:, where] += part
-        slope = slope * mask * (1 - mask) + self.simplicity.slope(theta, mask)
-        value = faithfulness + self.simplicity.value(theta, mask, self.valid)
+        weight = torch.ones_like(faithfulness) if self.weight is None else self.weight
+        slope = weight[:, None] * slope * mask * (1 - mask) + self.simplicity.slope(theta, mask)
+        value = weight * faithfulness + self.simplicity.value(theta, mask, self.valid)
         return value, slope, faithfulness
 
     def influences(self, theta: Tensor) -> Tensor:
@@ -158,11 +164,24 @@ class MaskProblem:
             measure=self.measure.select(keep),
             arguments=tuple(argument.select(keep) for argument in self.arguments),
             valid=None if self.valid is None else self.valid[keep],
+            weight=None if self.weight is None else self.weight[keep],
         )
 
     def measured(self, measure: Measure) -> MaskProblem:
         """The same problem with another divergence."""
         return replace(self, measure=measure)
+
+    def balanced(self) -> MaskProblem:
+        """The same problem with divergences that outweigh the price of many units.
+
+        A unit's price is made for few units. All of 1,568 pixels would cost 31, and losing the score altogether half a
+        nat: the empty mask would be the best one. k is what makes a full mask cost no more than half of what the empty
+        one loses, at the default price, and 1 where that is so already. The divergence grows rather than the price
+        shrinks, because step sizes and tolerances are made for prices of this size.
+        """
+        lost = self.divergence(torch.zeros_like(self.start)).clamp_min(EMPTY)
+        units = self.width if self.valid is None else self.valid.sum(1)
+        return replace(self, weight=(Simplicity().size * units / (SHARE * lost)).clamp_min(1).to(self.own))
 
     def redrawn(self, draws: Sequence[Sequence[Tensor]]) -> MaskProblem:
         """The same problem with other draws."""
