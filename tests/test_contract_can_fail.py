@@ -314,7 +314,7 @@ BROKEN: list[tuple[str, type[PairAttribution], str, set[str]]] = [
     (
         "1 two results",
         CallsItselfUnsigned,
-        r"the map of a reaches from -.* to .*, and unsigned=True says \[0, 1\]",
+        r"the map of a reaches from -.* to .*, and a relevance is in \[0, 1\]",
         set(),
     ),
     ("2 swap", PrefersB, "the map of a is off by .* when the inputs are swapped", set()),

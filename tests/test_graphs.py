@@ -32,6 +32,7 @@ from xsiamese import (
     collate_pairs,
 )
 from xsiamese.contract.traces import _traces as traces
+from xsiamese.kinds.graphs.gates import GateMisfit
 
 METHODS = [PairSaliency, PairInputXGradient, PairIntegratedGradients]
 PARTS = [None, ("nodes", "edges"), ("edges",)]
@@ -306,19 +307,17 @@ def test_a_model_that_does_not_factor(inputs: Any) -> None:
         torch.testing.assert_close(found[side].node_mask[at], (scores[0] - scores[1]) / 2e-6, rtol=1e-5, atol=1e-9)
 
 
-def test_pooling_falls_back_to_nodes_and_says_so() -> None:
+def test_edges_that_pooling_drops_are_refused() -> None:
     explainer = PairSaliency(SiameseModel(problems.Pooled(), "dot"))
     for parts in ("edges", ("nodes", "edges")):
-        with pytest.warns(
-            UserWarning,
-            match=r"nodes are instead: layer 'encoder.convs.1' \(GraphConv\) sends messages along \d+ edges that are "
-            r"not those",
+        with pytest.raises(
+            GateMisfit,
+            match=r"layer 'encoder.convs.1' \(GraphConv\) sends messages along \d+ edges that are not those",
         ):
-            found = explainer.attribute((A, B), parts=parts)
-        same(found, explainer.attribute((A, B)))
+            explainer.attribute((A, B), parts=parts)
 
 
-def test_a_later_pair_falls_back_to_nodes_and_so_does_smoothing() -> None:
+def test_a_later_pair_is_refused_and_so_is_smoothing() -> None:
     """Edges are tried by the work itself, so that it does not matter which pair, or whose explainer, meets the layer
     that drops some.
     """
@@ -333,11 +332,8 @@ def test_a_later_pair_falls_back_to_nodes_and_so_does_smoothing() -> None:
     plain = PairSaliency(SiameseModel(Choosy(), "dot"))
     for explainer, options in ((plain, {}), (xsiamese.PairNoiseTunnel(plain), {"stdevs": 0.0})):
         for size in (None, 1):
-            with pytest.warns(
-                UserWarning, match=r"nodes are instead: layer 'encoder.convs.0' \(GCNConv\) sends messages along"
-            ):
-                found = explainer.attribute((a, B), parts=("edges",), internal_batch_size=size, **options)
-            same(found, plain.attribute((a, B)))
+            with pytest.raises(GateMisfit, match=r"layer 'encoder.convs.0' \(GCNConv\) sends messages along"):
+                explainer.attribute((a, B), parts=("edges",), internal_batch_size=size, **options)
 
 
 def test_steps_of_a_path_are_taken_in_parts() -> None:
@@ -358,14 +354,13 @@ def test_steps_of_a_path_are_taken_in_parts() -> None:
     assert max(seen) == 600
 
 
-def test_a_model_without_message_passing_falls_back_to_nodes() -> None:
+def test_edges_of_a_model_without_message_passing_are_refused() -> None:
     class Dense(nn.Module):
         def forward(self, data: Any) -> Tensor:
             return global_mean_pool(data.x, data.batch)
 
-    with pytest.warns(UserWarning, match="no layer of the model is a MessagePassing layer"):
-        found, _ = PairSaliency(SiameseModel(Dense(), "dot")).attribute((A, B), parts=("edges",))
-    assert "edge_mask" not in found
+    with pytest.raises(GateMisfit, match="no layer of the model is a MessagePassing layer"):
+        PairSaliency(SiameseModel(Dense(), "dot")).attribute((A, B), parts=("edges",))
 
 
 # results
@@ -585,7 +580,7 @@ def test_a_layer_whose_loops_cannot_be_placed_is_named() -> None:
         def nodes(self, x: Tensor, edge_index: Tensor, weight: Tensor | None = None) -> Tensor:
             return super().nodes(x, torch.cat([edge_index.flip(1), edge_index[:, :1]], 1))
 
-    with pytest.warns(UserWarning, match=r"layer 'encoder.convs.0' \(GCNConv\)"):
+    with pytest.raises(GateMisfit, match=r"layer 'encoder.convs.0' \(GCNConv\)"):
         PairSaliency(SiameseModel(Doubled(), "dot")).attribute((A, B), parts=("nodes", "edges"))
 
 

@@ -325,7 +325,7 @@ def test_an_unsigned_map_is_turned_where_what_it_shows_pushes_apart() -> None:
     model = SiameseModel(nn.Identity(), "dot")
     a, b = torch.tensor([[1.0, 1.0, 0.1]]).double(), torch.tensor([[-1.0, -2.0, 0.1]]).double()
     relevance = torch.tensor([[0.5, 1.0, 0.0]]).double()
-    batch, explanation = explained(model, (relevance, relevance), (a, b), unsigned=True)
+    batch, explanation = explained(model, (relevance, relevance), (a, b), shows="relevance")
     metric = Deletion(3, filling="zero")
     _, signed = explained(model, (-relevance, -relevance), (a, b))
     assert number(metric.compute(batch, explanation)) < number(metric.compute(batch, signed)) * -1 + 2

@@ -210,7 +210,7 @@ def bars(figure: Any) -> list[Any]:
 
 def test_relevances_without_a_sign_start_at_zero_and_have_colours_of_their_own() -> None:
     values = torch.tensor([0.0, 0.5, 1.0])
-    signed, unsigned = Scale(1.0), Scale(1.0, ("", "kept"), unsigned=True)
+    signed, unsigned = Scale(1.0), Scale(1.0, ("", "kept"), shows="relevance")
     assert unsigned.share(values).tolist() == [0.0, 0.5, 1.0]
     assert signed.share(values).tolist() == [0.5, 0.75, 1.0]
     assert float(unsigned.colours([0.0])[0].min()) > 0.97  # white
@@ -218,9 +218,9 @@ def test_relevances_without_a_sign_start_at_zero_and_have_colours_of_their_own()
         assert (made.colours([1.0])[0][0] > 0.2) == kept  # dark purple has red in it, dark blue has none
     path = graph([(0, 1), (1, 2)], 3)
     figures = [
-        plot_graphs([(Coloured(path, values, torch.ones(4)), Coloured(path, values))], unsigned=True),
-        plot_molecules(["CCO", "CCN"], [values, values], unsigned=True),
-        plot_connectomes([torch.rand(8, 8)], unsigned=True, limit=2.0),
+        plot_graphs([(Coloured(path, values, torch.ones(4)), Coloured(path, values))], shows="relevance"),
+        plot_molecules(["CCO", "CCN"], [values, values], shows="relevance"),
+        plot_connectomes([torch.rand(8, 8)], shows="relevance", limit=2.0),
     ]
     for figure in figures:
         (bar,) = bars(figure)
@@ -229,8 +229,8 @@ def test_relevances_without_a_sign_start_at_zero_and_have_colours_of_their_own()
         figure.savefig("/dev/null", format="png")
     assert figures[2].axes[0].images[0].get_clim() == (0.0, 2.0)
     drawn = figures[0].axes[0].collections[-1].get_facecolors()
-    assert torch.allclose(torch.tensor(drawn), torch.tensor(Scale(2.0, unsigned=True).colours(values)), atol=1e-6)
-    assert molecule_svg("CCO", values, unsigned=True) != molecule_svg("CCO", values)
+    assert torch.allclose(torch.tensor(drawn), torch.tensor(Scale(2.0, shows="relevance").colours(values)), atol=1e-6)
+    assert molecule_svg("CCO", values, shows="relevance") != molecule_svg("CCO", values)
 
 
 def test_an_explanation_says_itself_whether_it_has_signs() -> None:

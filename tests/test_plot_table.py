@@ -48,7 +48,7 @@ def test_both_sides_have_named_bars_on_one_scale_and_a_category_is_one() -> None
 
 
 def test_relevances_without_a_sign_start_at_zero_and_a_category_has_its_largest() -> None:
-    left, right = made([0.1, 0.75, 0.5, 0.0], [0.5, 0.25, 0.25, 0.0], unsigned=True).plot(columns=COLUMNS).axes
+    left, right = made([0.1, 0.75, 0.5, 0.0], [0.5, 0.25, 0.25, 0.0], shows="relevance").plot(columns=COLUMNS).axes
     assert bars(left) == [("metal = gold", 0.75), ("size = 14", 0.1), ("age = 5", 0.0)]
     assert bars(right) == [("iron", 0.25), ("8", 0.5), ("4", 0.0)]
     assert left.get_xlim() == (0.0, pytest.approx(0.7875))

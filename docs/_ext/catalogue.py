@@ -169,7 +169,8 @@ FLAGS = {
     "random": "draws random numbers; the same seed gives the same maps",
     "across pairs": "a map depends on the other pairs of the batch",
     "of activations": "a map shows the activations themselves, whatever the score",
-    "unsigned": "maps are relevances in [0, 1] and do not say which way a feature pulls",
+    "relevance": "maps are in [0, 1] and do not say which way a feature pulls",
+    "magnitude": "maps say how much a feature counts and not which way it pulls",
     "fitted": "maps are the weights of a regression on samples, so that zero is zero on average only",
     "not symmetric": "swapping the inputs of a symmetric model does not swap the maps",
 }
@@ -184,7 +185,8 @@ def flags(cls: Explainer) -> list[str]:
         "random": cls.stochastic,
         "across pairs": cls.across_pairs,
         "of activations": cls.of_activations,
-        "unsigned": cls.unsigned,
+        "relevance": cls.traits.shows == "relevance",
+        "magnitude": cls.traits.shows == "magnitude",
         "fitted": cls.fitted,
         "not symmetric": not cls.symmetric,
     }

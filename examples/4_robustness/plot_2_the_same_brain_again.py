@@ -116,7 +116,7 @@ figure = plot_connectomes(
     strongest=40,
     limit=1.0,
     ends=("", "kept"),
-    unsigned=True,
+    shows="relevance",
 )
 
 # %%

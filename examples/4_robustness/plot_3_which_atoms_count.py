@@ -126,7 +126,7 @@ figure = plot_molecules(
     [invariance.maps.edge_mask[bonds], of_bonds.mean(0), of_bonds[closest], of_bonds[farthest]],
     limit=1.0,
     ends=("", "kept"),
-    unsigned=True,
+    shows="relevance",
     titles=["invariance", f"mean over {len(others)} references", *titles],
 )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import captum.attr as captum
 from torch import nn
 
-from xsiamese.author import Adapted, Maps, PairBatch
+from xsiamese.author import Adapted, Maps, PairBatch, Shows
 
 
 class PairSaliency(Adapted):
@@ -25,8 +26,12 @@ class PairSaliency(Adapted):
 
     name, algorithm = "saliency", captum.Saliency
     formula = r"|\partial s / \partial x|"
+    shows = "magnitude"
     reference = ("simonyan2014",)
     modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
+
+    def showing(self, options: Mapping[str, Any]) -> Shows:
+        return "magnitude" if options.get("abs", True) else "signed"
 
 
 class PairInputXGradient(Adapted):

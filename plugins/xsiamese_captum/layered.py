@@ -26,6 +26,7 @@ class PairLayerActivation(_Layered):
 
     name, algorithm = "layer_activation", captum.LayerActivation
     formula = r"A"
+    shows = "magnitude"
     uses_gradients = False
     of_activations = True
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairAttribution, PairBatch
+from xsiamese.author import PairAttribution, PairBatch, Shows
 from xsiamese_captum.gradients import PairSaliency
 
 
@@ -47,6 +47,10 @@ class PairNoiseTunnel(PairAttribution):
     @property
     def of_layer(self) -> bool:
         return self.explainer.of_layer
+
+    def showing(self, options: Mapping[str, Any]) -> Shows:
+        inner = {name: value for name, value in options.items() if name in self.explainer.options()}
+        return self.explainer.showing(inner) if options.get("nt_type", "smoothgrad") == "smoothgrad" else "magnitude"
 
     def compute(
         self,

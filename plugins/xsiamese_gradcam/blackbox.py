@@ -27,6 +27,7 @@ class PairEigenCAM(PairCAM):
 
     name = "eigencam"
     formula = r"(A - \bar A)\, v_1"
+    shows = "magnitude"
     reference = ("muhammad2020",)
     modalities = frozenset({"image", "series", "volume", "text"})
     uses_gradients = False

@@ -47,7 +47,7 @@ class PairGNNExplainer(PairAttribution):
     modalities: ClassVar[frozenset[str]] = frozenset({"graph"})
     graph_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
     differentiable = False
-    unsigned = True
+    shows = "relevance"
 
     def compute(
         self,

@@ -68,7 +68,8 @@ class RobustPairExplainer(PairAttribution):
         "pool": "a table whose rows say what of A counts whatever it is compared with; A and B are left out of it"
     }
     differentiable: ClassVar[bool] = False
-    stochastic = common_draws = unsigned = True
+    stochastic = common_draws = True
+    shows = "relevance"
 
     def __init__(
         self,

@@ -49,8 +49,8 @@ class Argument:
 
 @dataclass(frozen=True)
 class MaskProblem:
-    r""":math:`J(\theta) = k F(m) + \Omega(m)`, with :math:`m = \sigma(\theta)` and F the mean divergence over the draws,
-    for each pair on its own.
+    r""":math:`J(\theta) = k F(m) + \Omega(m)`, with :math:`m = \sigma(\theta)` and F the mean divergence over the
+    draws, for each pair on its own.
 
     One step needs one forward and one backward pass of the model on pairs x draws rows, and nothing more: the gradient
     is taken in the replaced inputs and

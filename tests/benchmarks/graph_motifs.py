@@ -209,7 +209,7 @@ def motifs(data: Path, seeds: int, count: int) -> dict[str, Any]:
                             if kind == "alike"
                             else []
                         )
-                        unsigned = name.startswith(("PyG", "random")) or on_edges()[name].unsigned
+                        unsigned = name.startswith(("PyG", "random")) or on_edges()[name].traits.unsigned
                         row[kind] = areas(values, 1 if kind == "alike" or unsigned else -1)
             except (TypeError, ValueError, RuntimeError, AttributeError) as error:
                 print(f"{name} leaves out edges: {error}")

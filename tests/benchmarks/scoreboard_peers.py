@@ -76,7 +76,7 @@ class PytorchGradCAM(_Peer):
     """pytorch-grad-cam's Grad-CAM, a branch at a time, on the last convolution."""
 
     name = "pytorch_grad_cam"
-    unsigned = True
+    shows = "relevance"
 
     def compute(self, batch: PairBatch, **options: Any) -> Any:
         from pytorch_grad_cam import GradCAM

@@ -32,8 +32,10 @@ def described(
 
     places: dict[str, Any] = {}
     if explanation.maps is not None:
-        signed = {"closer": strongest("closer"), "apart": strongest("apart")}
-        places = {"relevant": strongest("either")} if explanation.unsigned else signed
+        if explanation.shows == "signed":
+            places = {"closer": strongest("closer"), "apart": strongest("apart")}
+        else:
+            places = {{"relevance": "relevant", "magnitude": "strongest"}[explanation.shows]: strongest("either")}
     decision = explanation.decision
     return {
         "method": explanation.method,

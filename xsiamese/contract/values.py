@@ -14,7 +14,7 @@ from xsiamese.model.pair import SiameseModel
 
 def check_two_results(subject: Subject) -> None:
     """Two tensors with one row a pair, shaped as the inputs unless they are of a layer, and in [0, 1] where they are
-    called unsigned.
+    called a relevance.
     """
     inputs = subject.pairs()
     found = subject.attribute(SiameseModel(subject.encoder(), "dot"), inputs)
@@ -25,10 +25,10 @@ def check_two_results(subject: Subject) -> None:
             raise ContractError(f"the map of {side} must be {wanted}, it is {getattr(value, 'shape', value)}")
         if not bool(value.any()):
             raise ContractError(f"the map of {side} is zero for a pair that is not alike")
-        if subject.cls.unsigned and bool(((value < 0) | (value > 1)).any()):
+        if subject.cls.traits.unsigned and bool(((value < 0) | (value > 1)).any()):
             raise ContractError(
                 f"the map of {side} reaches from {float(value.min()):.3g} to {float(value.max()):.3g}, and "
-                "unsigned=True says [0, 1]"
+                "a relevance is in [0, 1]"
             )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from captum.attr import Attribution
 from torch import Tensor
@@ -33,6 +33,7 @@ from xsiamese.model.comparison import Comparison
 from xsiamese.model.pair import pair_model
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import Objective, Target
+from xsiamese.plot.shown import Shows
 from xsiamese.result import columns
 from xsiamese.result.columns import Column
 from xsiamese.result.explanation import PairExplanation
@@ -234,7 +235,7 @@ class PairAttribution(Declared, Attribution, ABC):
             ids=names,
             seed=seed,
             delta=delta,
-            unsigned=self.unsigned,
+            shows=self.showing(asked.options),
             threshold=self.known_threshold() if target is None else None,
             measure=str(getattr(getattr(self.model, "comparison", None), "name", "score")),
             columns=columns.detached(more),
@@ -279,6 +280,10 @@ class PairAttribution(Declared, Attribution, ABC):
     def layer_names(self, batch: PairBatch) -> list[str]:
         """The names of the layers that a batch is explained on, [] for an explainer without any."""
         return batch.layer_names(self.layer) if self.needs_layer or self.of_layer else []
+
+    def showing(self, options: Mapping[str, Any]) -> Shows:
+        """What maps made with these options say: the trait ``shows``, unless an explainer knows better."""
+        return cast(Shows, self.traits.shows)
 
     def known_threshold(self) -> float | None:
         """The score at which the decision turns: the explainer's own, else the one that the comparison has."""
@@ -346,7 +351,7 @@ class PairAttribution(Declared, Attribution, ABC):
     def __found(self, asked: Request) -> tuple[Found, PairBatch]:
         """What one run finds of all pairs, its maps as the user gets them, and the batch that was explained."""
         batch = asked.batch(self)
-        if self.uses_gradients and not (self.complete or self.unsigned):
+        if self.uses_gradients and not (self.complete or self.traits.unsigned):
             warn_identical(batch)
         with intact(batch.model, seed=asked.seed if self.stochastic else None, freeze=not asked.create_graph):
             try:

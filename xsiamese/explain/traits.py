@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, ClassVar, get_type_hints
+from typing import Any, ClassVar, get_args, get_type_hints
 
+from xsiamese.plot.shown import Shows
 from xsiamese.result.explanation import PairExplanation
 
 
@@ -41,7 +42,9 @@ class Traits:
         of_activations: whether a map shows the layer's activations as they are, whatever the score.
         removes: whether parts of graphs are really taken away, so that edges can be explained of any model.
         fitted: whether maps are weights of a regression on samples, so that what is zero is so on average only.
-        unsigned: whether maps are relevances in [0, 1] that do not say which way a feature pulls.
+        shows: what a map says: "signed" values pull together or push apart; a "magnitude" says how much, in a unit of
+            its own, and not which way; a "relevance" is one in [0, 1].
+        unsigned: True is the older way to say ``shows = "relevance"``.
         chunk: the most pairs that ``compute`` takes at once, or None.
         distribution_baselines: whether a baseline tensor holds samples rather than one row a pair.
         apart: whether each side moves alone from its own baseline, with the other one held, unless ``joint=True`` asks
@@ -72,6 +75,7 @@ class Traits:
     of_activations: bool = False
     removes: bool = False
     fitted: bool = False
+    shows: str = "signed"
     unsigned: bool = False
     chunk: int | None = None
     distribution_baselines: bool = False
@@ -117,6 +121,7 @@ class Declared:
     of_activations: ClassVar[bool] = False
     removes: ClassVar[bool] = False
     fitted: ClassVar[bool] = False
+    shows: ClassVar[str] = "signed"
     unsigned: ClassVar[bool] = False
     chunk: ClassVar[int | None] = None
     distribution_baselines: ClassVar[bool] = False
@@ -147,7 +152,22 @@ def compiled(cls: type[Declared]) -> Traits:
             values[name] = _DEFAULTS[name]
         if not _fits(values[name], wanted):
             raise TypeError(f"{cls.__name__}.{name} is {values[name]!r:.80}: {_told(wanted)} is needed")
+    values["shows"] = _shown(cls)
+    values["unsigned"] = values["shows"] == "relevance"
     return Traits(**values)
+
+
+def _shown(cls: type[Declared]) -> str:
+    """What the nearest class that says it shows."""
+    for base in cls.__mro__:
+        own = vars(base)
+        if own.get("unsigned") is True:
+            return "relevance"
+        if "shows" in own:
+            if own["shows"] not in get_args(Shows):
+                raise TypeError(f"{cls.__name__}.shows is {own['shows']!r}: {', '.join(get_args(Shows))} is needed")
+            return str(own["shows"])
+    return "signed"
 
 
 _TYPES: dict[str, Any] = get_type_hints(Traits)

@@ -153,7 +153,7 @@ class EdgeDetector(PairAttribution):
     reference = ("adebayo2018",)
     modalities = frozenset({"image"})
     uses_gradients = False
-    unsigned = True
+    shows = "relevance"
     of_activations = True
 
     def compute(self, batch: Any) -> Maps:

@@ -20,10 +20,13 @@ def text(name: str) -> str:
 
 
 def title(explanation: Shown, most: int) -> str:
-    """The method, which way is closer, and how many of the pairs are shown if these are more than ``most``."""
+    """The method, which way is closer or that maps have no direction, and how many of the pairs are
+    shown if these are more than ``most``.
+    """
     closer = "higher is closer" if explanation.higher_is_closer else "lower is closer"
     rest = f"   first {most} of {len(explanation)} pairs" if len(explanation) > most else ""
-    return f"{explanation.method}   ({closer}){rest}"
+    way = {"signed": closer, "magnitude": "strength, no direction", "relevance": "relevance, no direction"}
+    return f"{explanation.method}   ({way[explanation.shows]}){rest}"
 
 
 def score(explanation: Shown, pair: int) -> str:
@@ -45,5 +48,7 @@ def held(explanation: Shown) -> int | None:
 
 
 def ends(explanation: Shown) -> tuple[str, str]:
-    """What the lowest and the highest value of signed maps mean."""
+    """What the lowest and the highest value of maps mean; those without a direction begin with nothing."""
+    if explanation.shows != "signed":
+        return "", {"magnitude": "strength", "relevance": "relevance"}[explanation.shows]
     return ("apart", "together") if explanation.target == "closeness" else ("lowers", "raises")

@@ -11,6 +11,7 @@ from torch import Tensor
 from xsiamese.plot import captions
 from xsiamese.plot.graph import INK, new_figure
 from xsiamese.plot.scale import Scale
+from xsiamese.plot.shown import Shows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ def plot_connectomes(
     title: str = "",
     ends: tuple[str, str] = ("apart", "together"),
     limit: float | None = None,
-    unsigned: bool = False,
+    shows: Shows = "signed",
 ) -> Figure:
     """One column a network: its matrix of values above, its strongest connections on a circle below, all on one scale.
 
@@ -42,7 +43,7 @@ def plot_connectomes(
         title: of the picture.
         ends: what the lowest and the highest colour mean.
         limit: the value of the full colour; None takes the 0.995 quantile of all absolute values that are not zero.
-        unsigned: whether values are relevances without a sign, whose colours start at 0.
+        shows: what the values say; colours of what has no direction start at 0.
 
     Raises:
         ValueError: if a matrix is not square, or names or groups do not fit.
@@ -59,7 +60,7 @@ def plot_connectomes(
                 raise ValueError(f"{len(given)} {what} for {len(matrix)} regions")
     sizes = torch.cat([matrix.abs().flatten() for matrix in values])
     sizes = sizes[sizes > 0]
-    scale = Scale(limit or (float(sizes.quantile(0.995)) if len(sizes) else 1.0), ends, unsigned)
+    scale = Scale(limit or (float(sizes.quantile(0.995)) if len(sizes) else 1.0), ends, shows)
     figure = new_figure(4.4 * len(values) + 0.8, 9.0)
     axes = figure.subplots(2, len(values), squeeze=False)
     for k, matrix in enumerate(values):

@@ -13,7 +13,7 @@ from xsiamese.plot.connectome import plot_connectomes
 from xsiamese.plot.graph import Coloured, draw_graph, plot_graphs
 from xsiamese.plot.layout import positions
 from xsiamese.plot.molecule import plot_molecules, read
-from xsiamese.plot.scale import Places, Scale
+from xsiamese.plot.scale import Places, Scale, floored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,12 +62,19 @@ def plot_explained(
     shown = [explanation[i] for i in range(min(len(explanation), MOST))]
     rows = [tuple(_coloured(one, side, labels) for side in (0, 1)) for one in shown]
     kind = kind or _kind(shown[0], rows[0])
-    ends = ("", "effect") if explanation.unsigned else captions.ends(explanation)
+    ends = captions.ends(explanation)
     scores = [captions.score(one, 0) for one in shown]
+    limits = [_limit(one, row) for one, row in zip(shown, rows, strict=True)]
     title = title or captions.title(explanation, MOST)
     if kind == "graph":
         return plot_graphs(
-            [(a, b) for a, b in rows], match=match, title=title, scores=scores, ends=ends, unsigned=explanation.unsigned
+            [(a, b) for a, b in rows],
+            match=match,
+            title=title,
+            scores=scores,
+            ends=ends,
+            limits=limits,
+            shows=explanation.shows,
         )
     if kind == "molecule":
         both = [one for row in rows for one in row]
@@ -80,7 +87,8 @@ def plot_explained(
             titles=titles,
             title=title,
             ends=ends,
-            unsigned=explanation.unsigned,
+            limit=max(limits),
+            shows=explanation.shows,
         )
     names = None if labels is None else labels[0]
     matrices = [_matrix(explanation[0], side, one) for side, one in enumerate(rows[0])]
@@ -92,7 +100,8 @@ def plot_explained(
         titles=[one.title for one in rows[0]],
         title=f"{title}   {scores[0]}",
         ends=ends,
-        unsigned=explanation.unsigned,
+        limit=limits[0] if limits[0] > max(one.strength() for one in rows[0]) else None,
+        shows=explanation.shows,
     )
 
 
@@ -117,6 +126,12 @@ def draw_masks(axes: Axes, item: Any, values: Any, scale: Scale, labels: Sequenc
     spots = positions(graph, graph)[0]
     draw_graph(axes, shown, spots, scale)
     return {(i,): (float(x), float(y)) for i, (x, y) in enumerate(spots.tolist())}
+
+
+def _limit(one: Shown, row: Sequence[Coloured]) -> float:
+    """The value of the full colour of a single pair."""
+    maps = [value for shown in row for value in (shown.nodes, shown.edges) if value is not None]
+    return floored(max(shown.strength() for shown in row) or 1.0, maps, one, 0)
 
 
 def _coloured(one: Shown, side: int, labels: Sequence[Sequence[str]] | None) -> Coloured:

@@ -13,6 +13,7 @@ from xsiamese.kinds.graphs.variants import Variants
 from xsiamese.plot import captions
 from xsiamese.plot.layout import positions
 from xsiamese.plot.scale import Scale
+from xsiamese.plot.shown import Shows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,7 +67,8 @@ def plot_graphs(
     title: str = "",
     scores: Sequence[str] = (),
     ends: tuple[str, str] = ("apart", "together"),
-    unsigned: bool = False,
+    limits: Sequence[float] = (),
+    shows: Shows = "signed",
 ) -> Figure:
     """One row a pair: graph a and graph b, with one scale of colours for the nodes and edges of both.
 
@@ -76,7 +78,8 @@ def plot_graphs(
         title: of the picture.
         scores: a line for each pair.
         ends: what the lowest and the highest colour mean.
-        unsigned: whether values are relevances without a sign, whose colours start at 0.
+        limits: the value of the full colour of each pair; its largest one by default.
+        shows: what the values say; colours of what has no direction start at 0.
 
     Example:
         >>> from torch_geometric.data import Data
@@ -86,7 +89,8 @@ def plot_graphs(
     figure = new_figure(9.2, 3.9 * len(pairs) + 0.4)
     rows = figure.subplots(len(pairs), 2, squeeze=False)
     for i, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
-        scale = Scale(max(pair[0].strength(), pair[1].strength()) or 1.0, ends, unsigned)
+        limit = limits[i] if limits else max(pair[0].strength(), pair[1].strength()) or 1.0
+        scale = Scale(limit, ends, shows)
         places = positions(pair[0].graph, pair[1].graph, match)
         window = frame(places)
         for axis, shown, spots in zip(row, pair, places, strict=True):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
-from xsiamese.plot.scale import SIGNED, UNSIGNED, Places, Scale
+from xsiamese.plot.scale import Places, Scale, floored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,8 +44,6 @@ def plot_pair(
         >>> figure = PairGradCAM(shipped("fashion").model).explain(fashion_pair()).plot()
     """
     try:
-        from matplotlib.cm import ScalarMappable
-        from matplotlib.colors import Normalize
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError('plots need matplotlib: pip install "xsiamese[plot]"') from error
@@ -59,21 +57,22 @@ def plot_pair(
     ]
     figure = Figure(figsize=(9.2, 2.45 * len(rows) + 0.55), layout="constrained")
     axes = figure.subplots(len(rows), 4, squeeze=False)
-    colours = UNSIGNED if explanation.unsigned else SIGNED
-    everything = _scale([m for _, _, maps in rows for m in maps], quantile)
-    for line, (pair, layer, maps) in zip(axes, rows, strict=True):
-        shared = everything if norm == "global" else _scale(maps, quantile)
+    limits = [floored(_scale(maps, quantile), maps, explanation, pair) for pair, _, maps in rows]
+    everything = max(_scale([m for _, _, maps in rows for m in maps], quantile), min(limits))
+    for line, (pair, layer, maps), own in zip(axes, rows, limits, strict=True):
+        shared = everything if norm == "global" else own
+        scale = Scale(shared, captions.ends(explanation), explanation.shows)
         for side in (0, 1):
-            limit = _scale([maps[side]], quantile) if norm == "each" else shared
+            limit = floored(_scale([maps[side]], quantile), maps, explanation, pair) if norm == "each" else shared
             picture = images[side][pair].movedim(0, -1).squeeze(-1).numpy()
             grey = images[side][pair].mean(0).numpy()
             line[2 * side].imshow(picture, cmap="gray", vmin=0, vmax=1)
             line[2 * side + 1].imshow(0.5 + 0.5 * grey, cmap="gray", vmin=0, vmax=1)
             strength = (maps[side].abs() / limit).clamp(0, 1).sqrt().numpy()
             line[2 * side + 1].imshow(
-                maps[side].numpy(),
-                cmap=colours,
-                vmin=0 if explanation.unsigned else -limit,
+                scale.drawn(maps[side]).numpy(),
+                cmap=scale.map,
+                vmin=-limit if explanation.shows == "signed" else 0,
                 vmax=limit,
                 alpha=0.9 * strength,
             )
@@ -83,15 +82,7 @@ def plot_pair(
         for axis in line:
             axis.set_xticks([])
             axis.set_yticks([])
-        bar = figure.colorbar(
-            ScalarMappable(Normalize(0 if explanation.unsigned else -shared, shared), colours),
-            ax=line,
-            fraction=0.025,
-            pad=0.01,
-        )
-        if not explanation.unsigned:
-            low, high = captions.ends(explanation)
-            bar.set_ticks([-shared, 0, shared], labels=[low, "0", high])
+        scale.bar(figure, list(line), numbers=norm != "each")
     figure.suptitle(captions.title(explanation, MOST), fontsize=11)
     return figure
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from xsiamese.plot import captions
 from xsiamese.plot.graph import new_figure
 from xsiamese.plot.scale import Scale
+from xsiamese.plot.shown import Shows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ def plot_molecules(
     title: str = "",
     ends: tuple[str, str] = ("apart", "together"),
     limit: float | None = None,
-    unsigned: bool = False,
+    shows: Shows = "signed",
 ) -> Figure:
     """Pairs of molecules side by side, what the two share drawn in one orientation, with one scale of colours.
 
@@ -39,7 +40,7 @@ def plot_molecules(
         title: of the picture.
         ends: what the lowest and the highest colour mean.
         limit: the value of the full colour; None takes the largest there is.
-        unsigned: whether values are relevances without a sign, whose colours start at 0.
+        shows: what the values say; colours of what has no direction start at 0.
 
     Raises:
         ImportError: if rdkit or matplotlib is not installed.
@@ -53,7 +54,7 @@ def plot_molecules(
     from matplotlib.image import imread
 
     bonds = [*bonds, *[None] * (len(molecules) - len(bonds))]
-    scale = Scale(limit or strongest([*atoms, *bonds]), ends, unsigned, pale=True)
+    scale = Scale(limit or strongest([*atoms, *bonds]), ends, shows, pale=True)
     drawn = [
         one
         for k in range(0, len(molecules), 2)
@@ -81,7 +82,7 @@ def molecule_svg(
     *,
     limit: float | None = None,
     size: tuple[int, int] = (420, 340),
-    unsigned: bool = False,
+    shows: Shows = "signed",
 ) -> str:
     """One molecule as SVG text.
 
@@ -91,13 +92,13 @@ def molecule_svg(
         limit: the value of the full colour; None takes the largest there is. Give the same one for molecules that are
             to be compared.
         size: width and height in pixels.
-        unsigned: whether values are relevances without a sign, whose colours start at 0.
+        shows: what the values say; colours of what has no direction start at 0.
 
     Example:
         >>> molecule_svg("CCO", [0.1, 0.0, -0.4]).splitlines()[-1]
         '</svg>'
     """
-    scale = Scale(limit or strongest([atoms, bonds]), unsigned=unsigned, pale=True)
+    scale = Scale(limit or strongest([atoms, bonds]), shows=shows, pale=True)
     text: str = _painted(oriented([read(molecule)])[0], atoms, bonds, scale, size, "svg").decode()
     return text.strip()
 

@@ -14,7 +14,7 @@ from xsiamese.plot import captions
 from xsiamese.plot.explained import draw_masks, plot_explained
 from xsiamese.plot.graph import new_figure
 from xsiamese.plot.image import draw_image, plot_pair
-from xsiamese.plot.scale import Places, Scale
+from xsiamese.plot.scale import Places, Scale, floored
 from xsiamese.plot.series import MOST as CHANNELS
 from xsiamese.plot.series import draw_series
 from xsiamese.plot.table import draw_row, plot_rows
@@ -161,9 +161,9 @@ def draw_pair(
     """Both sides of one pair on one scale, with a name on their left."""
     values = torch.cat([torch.cat([v.flatten() for v in _numbers(found)]) for found in one.maps]).abs()
     limit = float(values.quantile(quantile)) or float(values.max()) or 1.0
-    scale = Scale(limit, captions.ends(one), one.unsigned)
+    scale = Scale(floored(limit, [values], one, 0), captions.ends(one), one.shows)
     for side, axes in enumerate(line):
-        item, found = _one(one.inputs[side]), _one(one.maps[side])
+        item, found = _one(one.inputs[side]), scale.drawn(_one(one.maps[side]))
         DRAWINGS[one.kinds[side]](axes, item, found, scale, _labels(one, side, labels))
         held = "   held fixed" if captions.held(one) == side else ""
         axes.set_title(captions.item(one, 0, side) + held, fontsize=10)

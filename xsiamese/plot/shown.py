@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from torch import Tensor
+
+Shows = Literal["signed", "magnitude", "relevance"]
+"""What maps say: which way a feature pulls, how much it counts, or how relevant it is in [0, 1]."""
 
 
 class Shown(Protocol):
@@ -27,6 +30,8 @@ class Shown(Protocol):
     def target(self) -> str: ...
     @property
     def ids(self) -> tuple[tuple[str, str], ...] | None: ...
+    @property
+    def shows(self) -> Shows: ...
     @property
     def unsigned(self) -> bool: ...
     @property

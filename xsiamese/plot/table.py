@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xsiamese.plot import captions
 from xsiamese.plot.graph import INK, new_figure
-from xsiamese.plot.scale import SIGNED, UNSIGNED, Places, Scale
+from xsiamese.plot.scale import Places, Scale, floored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,7 +63,7 @@ def plot_rows(
     for pair, line in enumerate(lines):
         strength = torch.stack([side[pair].abs() for side in maps]).amax(0)
         order = strength.argsort(descending=True, stable=True)[:shown].flip(0).tolist()  # the first bar is the lowest
-        limit = float(strength.max()) or 1.0
+        limit = floored(float(strength.max()), [side[pair] for side in maps], explanation, pair)
         for side, axes in enumerate(line):
             labels = [f"{names[i]} = {values[side][pair][i]}" if side == 0 else values[side][pair][i] for i in order]
             _bars(axes, maps[side][pair][order], labels, limit, explanation)
@@ -93,26 +93,23 @@ def _short(text: str, most: int = 32) -> str:
 
 
 def _bars(axes: Axes, values: Tensor, labels: list[str], limit: float, explanation: Shown) -> None:
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize
-
-    low = 0.0 if explanation.unsigned else -limit
-    scale, colours = Normalize(low, limit), colormaps[UNSIGNED if explanation.unsigned else SIGNED]
+    ends = captions.ends(explanation)
+    scale = Scale(limit, ends, explanation.shows)
+    values = scale.drawn(values)
     axes.barh(
         range(len(values)),
         values.numpy(),
-        color=colours(scale(values.numpy())),
+        color=scale.colours(values),
         edgecolor=INK,
         linewidth=0.5,
         height=0.72,
     )
     axes.set_yticks(range(len(values)), [captions.text(label) for label in labels], fontsize=8)
-    axes.set_xlim(1.05 * low, 1.05 * limit)
+    axes.set_xlim(1.05 * scale.low, 1.05 * limit)
     axes.tick_params(axis="x", labelsize=8)
     axes.tick_params(axis="y", length=0)
     axes.axvline(0, color=INK, linewidth=0.8)
-    ends = captions.ends(explanation)
-    axes.set_xlabel("relevance" if explanation.unsigned else f"← {ends[0]}          {ends[1]} →", fontsize=9)
+    axes.set_xlabel(ends[1] if explanation.unsigned else f"← {ends[0]}          {ends[1]} →", fontsize=9)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
 
@@ -153,8 +150,9 @@ def _by_column(
         [[value if isinstance(value, str) else f"{value:.5g}" for value in row.values()] for row in columns.undo(side)]
         for side in rows
     ]
+    how = "amax" if explanation.unsigned else "sum"
     return (
-        [columns.by_column(found, "amax" if explanation.unsigned else "sum") for found in maps],
+        [columns.by_column(found.abs() if explanation.shows == "magnitude" else found, how) for found in maps],
         texts,
         [column.name for column in columns.columns],
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from torch import Tensor
 from xsiamese.kinds.catalogue import kind, side
 from xsiamese.kinds.kind import Kind
 from xsiamese.model.decision import Decision
+from xsiamese.plot.shown import Shows as Shows
 from xsiamese.result import columns, files, items
 from xsiamese.result.cells import Cell as Cell
 from xsiamese.result.cells import Largest, grown, strongest
@@ -48,9 +49,8 @@ class PairExplanation:
 
     Attributes:
         maps: the maps of a and of b, each a tensor (pairs, ...), a ``torch_geometric.explain.Explanation`` of all
-            graphs, or a tuple of them (several tensors or layers); None for a method that gives none. Signed:
-            positive pulls the pair together, negative pushes it apart; the values of both sides have one unit, that
-            of the score.
+            graphs, or a tuple of them (several tensors or layers); None for a method that gives none. The values of
+            both sides have one unit.
         inputs: the two inputs that were explained.
         scores: the model's own score of each pair, shape (pairs,).
         method: the explainer's class name.
@@ -61,7 +61,8 @@ class PairExplanation:
         seed: the seed of everything random.
         delta: sum of the maps less the change of the value that they should sum to, shape (pairs,), where the method
             claims that.
-        unsigned: whether the maps are relevances in [0, 1] instead, which do not say which way a feature pulls.
+        shows: what the maps say: "signed", positive pulls the pair together and negative pushes it apart; "magnitude",
+            how much and not which way, as the size of a gradient; "relevance", the same in [0, 1].
         threshold: the score at which the model's decision turns, or None where it is not known.
         measure: what the score is called: the comparison's name, or "score".
         columns: all else, by name, one entry a pair: see :mod:`xsiamese.result.columns`.
@@ -80,7 +81,7 @@ class PairExplanation:
     ids: tuple[tuple[str, str], ...] | None = None
     seed: int | None = 0
     delta: Tensor | None = None
-    unsigned: bool = False
+    shows: Shows = "signed"
     threshold: float | None = None
     measure: str = "score"
     columns: Mapping[str, Column] = field(default_factory=dict)
@@ -117,6 +118,8 @@ class PairExplanation:
             ValueError: naming what does not fit.
         """
         pairs = len(self.scores)
+        if self.shows not in get_args(Shows):
+            raise ValueError(f"shows={self.shows!r}: {', '.join(get_args(Shows))} is needed")
         for what, sides in (("map", self.maps), ("input", self.inputs)):
             if sides is None:
                 continue
@@ -176,7 +179,15 @@ class PairExplanation:
         Args:
             k: how many; fewer come back if fewer have the sign that is asked for.
             largest: what pulls "closer", what pushes "apart", or "either", by size.
+
+        Raises:
+            ValueError: if maps that do not say which way a feature pulls are asked for it.
         """
+        if self.unsigned and largest in ("closer", "apart"):
+            raise ValueError(
+                f"largest={largest!r}: the maps of {self.method} are a {self.shows} and do not say which way a feature "
+                "pulls: 'either' is needed"
+            )
         first, second = (strongest(value, k, largest, of) for value, of in zip(self._maps(), self._kinds, strict=True))
         return list(zip(first, second, strict=True))
 
@@ -213,6 +224,11 @@ class PairExplanation:
         if not isinstance(found, cls):
             raise ValueError(f"{path} holds a {type(found).__name__}, no {cls.__name__}: use xsiamese.load(path)")
         return found
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether the maps do not say which way a feature pulls."""
+        return self.shows != "signed"
 
     @property
     def decision(self) -> Decision | None:

@@ -95,6 +95,8 @@ def _made(kind: Any, tensors: Mapping[str, Tensor], plain: dict[str, Any], **mor
         )
 
     plain["ids"] = tuple(map(tuple, plain["ids"])) if plain["ids"] else None
+    if plain.pop("unsigned", False):  # files from before there were three kinds of maps
+        plain.setdefault("shows", "relevance")
     known = {f.name for f in fields(kind)}
     return kind(
         maps=both("maps"),
