@@ -634,7 +634,7 @@ def test_a_layer_after_the_readout_has_no_nodes() -> None:
             return self.head(super().forward(data))
 
     with pytest.raises(
-        ValueError, match="the output of layer head has 3 rows for 15 nodes: choose a layer before the readout"
+        ValueError, match="the output of the layer has 3 rows for 15 nodes: choose a layer before the readout"
     ):
         xsiamese.PairGradCAM(SiameseModel(Headed()), "head").attribute((A, B))
 

@@ -4,12 +4,14 @@ removed features.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+import xsiamese
 from tests.test_invariance_descent import balls, invariant, problem
 from xsiamese import SiameseModel, edge_units, grid_units, region_units
 from xsiamese_invariance.constraints import Ball, Order, Profile, Several
@@ -216,3 +218,32 @@ def test_a_masked_side_of_some_pairs_is_theirs() -> None:
     assert isinstance(side, MaskedSide)
     assert isinstance(local, MaskProblem)
     assert side.select(keep).replaced(theta[keep, :20].sigmoid())[0].shape == (16, 20)
+
+
+def test_many_units_do_not_end_with_an_empty_mask() -> None:
+    """Five of 300 features carry the cosine: they are kept at the default price, which for all of them would be more
+    than losing the score.
+    """
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(2, 300, generator=generator, dtype=torch.float64) for _ in range(2))
+    b[:, :5] = a[:, :5]
+    weight = torch.zeros(5, 300, dtype=torch.float64)
+    weight[range(5), range(5)] = 1.0
+    encoder = torch.nn.Linear(300, 5, bias=False).double()
+    encoder.weight.data = weight
+    explainer = xsiamese.RobustPairExplainer(xsiamese.SiameseModel(encoder, "cosine"), coupling="none")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = explainer.explain((a, b), draws=32, steps=150)
+    assert found.kept is not None
+    assert bool((found.kept > 0.8 * found.scores).all())
+    assert f"under the masks {float(found.kept[0]):.4g}" in found.summary()
+    assert float(found.maps[0][:, :5].mean()) > 10 * float(found.maps[0][:, 5:].mean())
+    assert torch.equal(
+        explainer.explain((a, b), draws=32, steps=3, return_convergence=True)[1].kept,
+        explainer.explain((a, b), draws=32, steps=3)[1:].kept,
+    )
+    with pytest.warns(
+        UserWarning, match=r"not kept under the mask of pair 0: .* instead of 1, .*lower size= \(now 20\)"
+    ):
+        explainer.explain((a, b), draws=32, steps=150, size=20.0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from matplotlib import colormaps
 
-from xsiamese import PairExplanation, PairGradCAM, PairSaliency, SiameseModel
+from xsiamese import PairExplanation, PairGradCAM, PairNoiseTunnel, PairSaliency, SiameseModel
 from xsiamese.data.columns import Column, Columns
 from xsiamese.plot import plot_rows
 from xsiamese.zoo.tabular import mlp
@@ -101,3 +101,31 @@ def test_what_does_not_fit_is_said() -> None:
                 method="m",
             )
         )
+
+
+@pytest.mark.parametrize(
+    ("explainer", "options", "shows"),
+    [
+        (PairSaliency, {}, "magnitude"),
+        (PairSaliency, {"abs": False}, "signed"),
+        (PairNoiseTunnel, {"nt_type": "smoothgrad_sq"}, "magnitude"),
+        (PairNoiseTunnel, {"nt_type": "vargrad", "abs": False}, "magnitude"),
+        (PairNoiseTunnel, {"abs": False}, "signed"),
+        (PairNoiseTunnel, {}, "magnitude"),
+    ],
+)
+def test_what_has_no_direction_is_not_drawn_with_one(explainer: Any, options: Any, shows: str, tmp_path: Any) -> None:
+    torch.manual_seed(0)
+    found = explainer(SiameseModel(mlp(6), "euclidean")).explain((torch.randn(1, 6), torch.randn(1, 6)), **options)
+    assert found.shows == PairExplanation.load(found.save(tmp_path / "why.safetensors")).shows == shows
+    axes = found.plot().axes[0]
+    assert (axes.get_xlabel() == "strength") == (axes.get_xlim()[0] == 0) == (shows == "magnitude")
+    if shows == "magnitude":
+        with pytest.raises(ValueError, match="a magnitude and do not say which way"):
+            found.top(largest="closer")
+
+
+def test_next_to_nothing_is_pale() -> None:
+    strong, weak = (made([k, 0.0, 0.0, 0.0], [0.0] * 4).plot().axes[0] for k in (0.25, 0.000125))
+    assert strong.get_xlim()[1] == pytest.approx(1.05 * 0.25)
+    assert weak.get_xlim()[1] == pytest.approx(1.05 * 0.0125)  # a twentieth of the score
