@@ -348,7 +348,7 @@ def test_steps_of_a_path_are_taken_in_parts() -> None:
     explainer = PairIntegratedGradients(SiameseModel(Counting(), "dot"))
     found = explainer.attribute((A, B), n_steps=200, joint=True)
     assert max(seen) == 255  # 85 steps of 3 pairs
-    assert sum(seen) == 2 * 3 * 200
+    assert sum(seen) == 2 * 3 * (200 + 2)  # and the two ends, which the maps should sum to
     seen.clear()
     same(found, explainer.attribute((A, B), n_steps=200, internal_batch_size=600, joint=True))
     assert max(seen) == 600

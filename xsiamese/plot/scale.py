@@ -68,7 +68,7 @@ class Scale:
 
     def share(self, values: Tensor | Sequence[float]) -> Tensor:
         """How far up the scale values are, in [0, 1]."""
-        numbers = self.drawn(torch.as_tensor(values)).detach().cpu().double().flatten()
+        numbers: Tensor = self.drawn(torch.as_tensor(values)).detach().cpu().double().flatten()
         return ((numbers - self.low) / (self.limit - self.low)).clamp(0, 1)
 
     def colours(self, values: Tensor | Sequence[float]) -> Any:
