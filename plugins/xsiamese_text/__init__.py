@@ -1,1 +1,35 @@
-"""Pairs of texts: sentence encoders, token and word maps."""
+"""Pairs of texts: sentence encoders, sparse and multi-vector ones and cross-encoders, by token and by word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from xsiamese import hookimpl
+from xsiamese.author import Comparison, PairModel, Texts
+from xsiamese_text.matrix import PairTokenMatrix
+from xsiamese_text.maxsim import MaxSim
+from xsiamese_text.models import JointTextModel, TextModel
+from xsiamese_text.opening import from_sentence_transformers, from_transformers, from_wordllama, opened
+
+__all__ = [
+    "JointTextModel",
+    "MaxSim",
+    "PairTokenMatrix",
+    "TextModel",
+    "Texts",
+    "from_sentence_transformers",
+    "from_transformers",
+    "from_wordllama",
+]
+
+
+@hookimpl
+def xsiamese_comparisons() -> Iterable[type[Comparison]]:
+    """Late interaction."""
+    return (MaxSim,)
+
+
+@hookimpl
+def xsiamese_openers() -> Iterable[Callable[[str], PairModel | None]]:
+    """What opens a folder or a name on the command line."""
+    return (opened,)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from xsiamese.cli.told import described
+from xsiamese.cli.told import described, words_of
 from xsiamese.data.outputs import checked
 
 PICTURES = frozenset({".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps"})
+USUAL = {"tabular": "integrated_gradients", "text": "layer_integrated_gradients"}
 
 
 def explain(
@@ -28,22 +30,26 @@ def explain(
     size: int | None = None,
     seed: int = 0,
     threshold: float | None = None,
+    text: bool = False,
     **options: Annotated[str, Parameter(help="The method's own: xsiamese explain --method M --help lists them.")],
 ) -> None:
-    """Explain why the model found two images, rows of a table or graphs alike or different.
+    """Explain why the model found two images, texts, rows of a table or graphs alike or different.
 
     Parameters
     ----------
     a
         The first image; for a network that was trained on a table one of its rows or of another table, table.csv:3,
         counted from 0, and of a table of pairs pairs.csv:3:left or pairs.csv:3:right; for one that was trained on
-        graphs a SMILES, a file of a connectivity matrix or of a graph, or the number of a graph in its set.
+        graphs a SMILES, a file of a connectivity matrix or of a graph, or the number of a graph in its set;
+        for a model of texts the text itself, or a .txt file.
     b
         The second one.
     model
-        A zoo name, a checkpoint of ours, or package.module:factory.
+        A zoo name, a checkpoint of ours, package.module:factory, or a folder that transformers or
+        sentence-transformers saved.
     method
-        The explainer, see ``xsiamese explainers``; gradcam if left out, and integrated_gradients for rows of a table.
+        The explainer, see ``xsiamese explainers``; gradcam if left out, integrated_gradients for rows of a table
+        and layer_integrated_gradients for texts.
     layer
         The layer to explain on, for methods that have one.
     target
@@ -59,6 +65,8 @@ def explain(
         The seed of everything random.
     threshold
         The score at which the decision turns; the model's calibrated one if left out.
+    text
+        The two items are texts, for a model that takes them.
     """
     from xsiamese.cli.readers import reader
     from xsiamese.data.references import names, refer
@@ -70,7 +78,11 @@ def explain(
     for path in outputs:
         checked(path, PICTURES | {".safetensors", ".json"})
     opened = open_model(model, size=size)
-    cls = find(method or ("integrated_gradients" if opened.modality == "tabular" else "gradcam"))
+    if text and opened.modality != "text":
+        raise ValueError(
+            f"--text, and the model {model} takes no texts ({opened.modality}): give --model one that does"
+        )
+    cls = find(method or USUAL.get(opened.modality, "gradcam"))
     files = {name: text for name, text in options.items() if name.replace("-", "_") in cls.files}
     settings, own = parsed(cls, {name: text for name, text in options.items() if name not in files})
     if threshold is not None:
@@ -107,4 +119,5 @@ def explain(
         print(json.dumps(told, indent=2))
     else:
         written = f"\nwritten to {', '.join(map(str, outputs))}" if outputs else "\n(-o why.png draws it)"
-        print(explanation.summary() + written)
+        words = "".join(f"\n{line}" for line in words_of(explanation, colour=sys.stdout.isatty()))
+        print(explanation.summary() + words + written)

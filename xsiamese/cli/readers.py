@@ -6,12 +6,20 @@ from pathlib import Path
 from typing import Any
 
 
+def read_text(spec: str) -> list[str]:
+    """A text: the words themselves, or those of a .txt file."""
+    path = Path(spec)
+    return [path.read_text(encoding="utf-8") if path.suffix == ".txt" else spec]
+
+
 def reader(opened: Any) -> Any:
-    """What reads a side for the model: an image file, or a row or a graph as the model was trained on."""
+    """What reads a side for the model: an image file, a text, or a row or a graph as the model was trained on."""
     from xsiamese.data.row_files import RowReader, is_row
 
     if opened.modality == "tabular":
         return RowReader.of(opened.about)
+    if opened.modality == "text":
+        return read_text
     if opened.modality == "graph":
         from xsiamese.data.graph_files import graph_reader
 

@@ -7,8 +7,41 @@ from pathlib import Path
 from typing import Any
 
 from xsiamese.data.columns import Columns
+from xsiamese.kinds.words import Texts
 from xsiamese.result.cells import Largest
 from xsiamese.result.explanation import PairExplanation
+
+BLUE, RED = (67, 147, 195), (214, 96, 77)  # of the scale of pictures, bright enough for black letters
+
+
+def words_of(explanation: PairExplanation, *, colour: bool) -> list[str]:
+    """The words of the texts of one pair, a line a side, each on the colour of its value or with the value behind it;
+    nothing for what is no text.
+    """
+    if explanation.maps is None or not all(isinstance(item, Texts) for item in explanation.inputs):
+        return []
+    sides = [item.by_word(found)[0] for item, found in zip(explanation.inputs, explanation.maps, strict=True)]
+    limit = max(float(values.abs().max()) for _, values in sides) or 1.0
+    lines = []
+    for name, (words, values) in zip("ab", sides, strict=True):
+        shown = [
+            painted(word, value / limit) if colour else f"{word} {value:+.3f}"
+            for word, value in zip(words, values.tolist(), strict=True)
+        ]
+        lines.append(f"{name}: {(' ' if colour else ', ').join(shown)}")
+    return lines
+
+
+def painted(word: str, strength: float) -> str:
+    """A word on blue where it pulls together and on red where it pushes apart, the paler the weaker, for a terminal.
+
+    Example:
+        >>> painted("cat", 1.0)
+        '\x1b[48;2;67;147;195m\x1b[38;2;0;0;0mcat\x1b[0m'
+    """
+    full = BLUE if strength > 0 else RED
+    red, green, blue = (round(255 + (end - 255) * min(abs(strength), 1.0)) for end in full)
+    return f"\x1b[48;2;{red};{green};{blue}m\x1b[38;2;0;0;0m{word}\x1b[0m"
 
 
 def described(

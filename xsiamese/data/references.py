@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal, Protocol
 
-Kind = Literal["file", "row", "smiles", "number"]
+Kind = Literal["file", "row", "smiles", "number", "text"]
 
 
 class Opened(Protocol):
@@ -25,7 +26,8 @@ class Reference:
 
     Attributes:
         word: what was typed, to the letter.
-        kind: what it refers to: a "file", a "row" of one, a "smiles", or the "number" of a graph in its set.
+        kind: what it refers to: a "file", a "row" of one, a "smiles", the "number" of a graph in its set, or
+            a "text" of its own.
     """
 
     word: str
@@ -39,6 +41,8 @@ class Reference:
             >>> Reference("C/C=C/C", "smiles").name, Reference("photos/me.jpg", "file").name
             ('C/C=C/C', 'me.jpg')
         """
+        if self.kind == "text":
+            return shorten(self.word, 40, placeholder=" ...")
         return Path(self.word).name or self.word if self.kind in ("file", "row") else self.word
 
 
@@ -52,6 +56,8 @@ def refer(word: str, opened: Opened) -> Reference:
         raise ValueError(f"{word!r} names no item: one line of text is needed")
     if opened.modality == "tabular":
         return Reference(word, "row")
+    if opened.modality == "text":
+        return Reference(word, "file" if word.endswith(".txt") else "text")
     if opened.modality != "graph":
         return Reference(word, "file")
     kinds: dict[str, Kind] = {"smiles": "smiles", "collected": "number"}
@@ -65,7 +71,7 @@ def names(a: Reference, b: Reference) -> tuple[str, str]:
         >>> names(Reference("x/run1/me.jpg", "file"), Reference("x/run2/me.jpg", "file"))
         ('run1/me.jpg', 'run2/me.jpg')
     """
-    if a.name != b.name or a.word == b.word or "smiles" in (a.kind, b.kind):
+    if a.name != b.name or a.word == b.word or {"smiles", "text"} & {a.kind, b.kind}:
         return a.name, b.name
     parts = [Path(reference.word).parts for reference in (a, b)]
     for depth in range(2, max(map(len, parts)) + 1):

@@ -29,6 +29,13 @@ def xsiamese_models() -> Iterable[Any]:  # type: ignore[empty-body]
 
 
 @hookspec
+def xsiamese_openers() -> Iterable[Any]:  # type: ignore[empty-body]
+    """Functions that open what ``--model`` names, a folder or a name of another library's, as a
+    :class:`~xsiamese.model.pair.PairModel`; None if it is not theirs.
+    """
+
+
+@hookspec
 def xsiamese_comparisons() -> Iterable[type[Any]]:  # type: ignore[empty-body]
     """Comparisons, subclasses of :class:`~xsiamese.Comparison`, that can be named by a string."""
 

@@ -184,6 +184,13 @@ def models() -> Mapping[str, Any]:
     return MappingProxyType(registry.collect("xsiamese_models", lambda card: str(card.name), "models"))
 
 
+def openers() -> Mapping[str, Callable[[str], Any]]:
+    """What opens models of other libraries by a folder or a name, by module."""
+    return MappingProxyType(
+        registry.collect("xsiamese_openers", lambda function: str(function.__module__), "openers of models")
+    )
+
+
 def comparisons() -> Mapping[str, type[Any]]:
     """Every comparison that a plugin brings, by its name."""
     return MappingProxyType(registry.collect("xsiamese_comparisons", lambda cls: str(cls.name), "comparisons"))

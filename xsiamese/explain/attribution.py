@@ -168,6 +168,7 @@ class PairAttribution(Declared, Attribution, ABC):
                 f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of "
                 "scores"
             )
+        inputs = self.model.taken(inputs)
         asked = Request(
             inputs, target, baselines, additional_forward_args, wrt, parts, create_graph, show_progress, seed, options,
             self._plans, size=internal_batch_size, kind=kind,
@@ -214,6 +215,7 @@ class PairAttribution(Declared, Attribution, ABC):
                 "show_progress": show_progress, "seed": seed,
             }  # fmt: skip
             return self.__against(inputs, against, **shared, **options)
+        inputs = self.model.taken(inputs)
         asked = Request(
             inputs, target, baselines, additional_forward_args, wrt, parts, False, show_progress, seed, options,
             self._plans, size=internal_batch_size, kind=kind,
@@ -247,6 +249,7 @@ class PairAttribution(Declared, Attribution, ABC):
         self, inputs: Any, target: Target = None, *, additional_forward_args: Any = None, kind: Kinds = None
     ) -> Tensor:
         """The model's own scores of the pairs (or the target's values), shape (pairs,), without gradients."""
+        inputs = self.model.taken(inputs)
         asked = Request(inputs, target, extra=additional_forward_args, plans=self._plans, moving=False, kind=kind)
         batch = asked.batch(self)
         with intact(batch.model):
@@ -260,6 +263,7 @@ class PairAttribution(Declared, Attribution, ABC):
         """The checked pairs as one batch, to look at a model with: in evaluation mode with frozen parameters inside the
         block, and as it was after it.
         """
+        inputs = self.model.taken(inputs)
         batch = Request(
             inputs, None, baselines, additional_forward_args, wrt, show_progress=show_progress, seed=seed,
             plans=self._plans,

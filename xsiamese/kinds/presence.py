@@ -58,6 +58,11 @@ class PresenceSide(TensorSide):
     def own(self) -> Leaves:
         return self.leaves[3:]
 
+    @property
+    def movable(self) -> Tensor:
+        """Which of the numbers can be missing, boolean, of their shape."""
+        return ~self.leaves[2]
+
     def suited(self, dtype: torch.dtype) -> Self:
         return self.holding((self.leaves[0].to(dtype), *self.leaves[1:]))
 

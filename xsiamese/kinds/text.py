@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from xsiamese.kinds.dense import Dense
+from xsiamese.kinds.dense import Dense, check
+from xsiamese.kinds.kind import Packed
 from xsiamese.kinds.presence import PresenceSide
 from xsiamese.kinds.side import Form, Leaves, Side, TensorSide
+from xsiamese.kinds.words import Texts
+
+
+class TokenSide(PresenceSide):
+    """Ids of tokens whose texts are known.
+
+    Attributes:
+        pieces: the text of each token, one tuple a pair.
+    """
+
+    pieces: tuple[tuple[str, ...], ...] = ()
+
+    def called(self, pieces: Sequence[tuple[str, ...]]) -> Self:
+        """This side with the texts of its tokens."""
+        self.pieces = tuple(pieces)
+        return self
+
+    def select(self, which: Tensor) -> Self:
+        return super().select(which).called([self.pieces[i] for i in which.tolist()])
+
+    def slice(self, start: int, stop: int) -> Self:
+        return super().slice(start, stop).called(self.pieces[start:stop])
 
 
 class Text(Dense):
-    """Texts as ids of tokens (pairs, tokens), alone, as (ids, mask) or as a mapping with ``input_ids``; or as
-    embeddings (pairs, tokens, dimensions), which must be said, since series look the same.
+    """Texts as ids of tokens (pairs, tokens), alone, as (ids, mask) or as a mapping with ``input_ids``, of which
+    :class:`~xsiamese.kinds.words.Texts` knows its words; or as embeddings (pairs, tokens, dimensions), which must be
+    said, since series look the same.
 
     Ids are names and cannot move: a method that removes tokens explains whether each is there, and a method that needs
     a gradient explains the embedding layer. Where the mask is 0 there is nothing to remove.
@@ -43,6 +67,13 @@ class Text(Dense):
         self.special = tuple(special)
         self.words = words or str
 
+    def side(self, item: Any, name: str, *, asked: bool = False) -> Side | None:
+        if not isinstance(item, Texts):
+            return super().side(item, name, asked=asked)
+        form, leaves = Form.of(item)
+        check(form, leaves, name)
+        return TokenSide.of(leaves, form, self.name, item.missing, ~item.own).called(item.pieces)
+
     def shows(self, form: Form, leaves: Leaves, shown: Tensor) -> bool:
         if shown.is_floating_point():
             return False
@@ -59,9 +90,20 @@ class Text(Dense):
 
     def labels(self, side: Side, pair: int) -> Sequence[str] | None:
         """The tokens of one text."""
+        if isinstance(side, TokenSide):
+            return side.pieces[pair]
         if isinstance(side, PresenceSide):
             return [self.words(number) for number in side.own[0][pair].tolist()]
         return [str(i) for i in range(side.leaves[0].shape[1])] if isinstance(side, TensorSide) else None
+
+    def take(self, item: Any, which: Tensor) -> Any:
+        return item.take(which) if isinstance(item, Texts) else super().take(item, which)
+
+    def pack(self, item: Any) -> Packed:
+        return item.packed() if isinstance(item, Texts) else super().pack(item)
+
+    def unpack(self, tensors: Mapping[str, Tensor], about: Any) -> Any:
+        return Texts.unpacked(tensors, about) if "pieces" in about else super().unpack(tensors, about)
 
     @staticmethod
     def _mask(keys: tuple[str, ...], leaves: Leaves) -> Any:

@@ -22,6 +22,7 @@ Sides = tuple[Any, Any]
 class PairModel(nn.Module, ABC):
     """What every explainer sees: ``forward(a, b)`` scores pairs, ``explained(a, b)`` is the score that is explained.
 
+    ``modality`` is what the command line reads for it: image files, unless it says "text".
     ``factored`` says whether the two sides can be encoded apart from each other. If so, the core encodes a side that
     does not move
     only once, and knows which call of a shared encoder belongs to which side.
@@ -29,6 +30,7 @@ class PairModel(nn.Module, ABC):
 
     higher_is_closer: bool = True
     factored: bool = False
+    modality: str = "image"
 
     @abstractmethod
     def forward(self, a: Any, b: Any, *extra: Any) -> Any:
@@ -37,6 +39,12 @@ class PairModel(nn.Module, ABC):
     def explained(self, a: Any, b: Any, *extra: Any) -> Any:
         """The output that explanations are about: :meth:`forward`, unless that saturates."""
         return self.forward(a, b, *extra)
+
+    def taken(self, inputs: Any) -> Any:
+        """The two inputs as they are explained: as they were given, unless the model reads them first, as one of texts
+        splits strings into tokens.
+        """
+        return inputs
 
     def reported(self, explained: Tensor) -> Tensor:
         """The model's own score from the explained one."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.kinds.catalogue import kind
+from xsiamese.kinds.words import Texts
 from xsiamese.plot import captions
 from xsiamese.plot.explained import draw_masks, plot_explained
 from xsiamese.plot.graph import new_figure
@@ -18,7 +19,7 @@ from xsiamese.plot.scale import Places, Scale, floored
 from xsiamese.plot.series import MOST as CHANNELS
 from xsiamese.plot.series import draw_series
 from xsiamese.plot.table import draw_row, plot_rows
-from xsiamese.plot.text import LINE, draw_text, positions
+from xsiamese.plot.text import LINE, draw_text, positions, values_of_tokens
 from xsiamese.plot.volume import draw_volume
 
 if TYPE_CHECKING:
@@ -159,12 +160,13 @@ def draw_pair(
     labels: tuple[Sequence[str] | None, Sequence[str] | None] | None,
 ) -> None:
     """Both sides of one pair on one scale, with a name on their left."""
-    values = torch.cat([torch.cat([v.flatten() for v in _numbers(found)]) for found in one.maps]).abs()
+    parts = [_shown(one, side, labels) for side in (0, 1)]
+    values = torch.cat([torch.cat([v.flatten() for v in _numbers(found)]) for _, found, _ in parts]).abs()
     limit = float(values.quantile(quantile)) or float(values.max()) or 1.0
     scale = Scale(floored(limit, [values], one, 0), captions.ends(one), one.shows)
     for side, axes in enumerate(line):
-        item, found = _one(one.inputs[side]), scale.drawn(_one(one.maps[side]))
-        DRAWINGS[one.kinds[side]](axes, item, found, scale, _labels(one, side, labels))
+        item, found, names = parts[side]
+        DRAWINGS[one.kinds[side]](axes, item, scale.drawn(found), scale, names)
         held = "   held fixed" if captions.held(one) == side else ""
         axes.set_title(captions.item(one, 0, side) + held, fontsize=10)
     line[0].text(
@@ -184,6 +186,20 @@ def _same(one: Shown, other: Shown, pair: int) -> bool:
         if isinstance(first, Tensor) and not (first.shape == second.shape and torch.equal(first, second)):
             return False
     return True
+
+
+def _shown(
+    one: Shown, side: int, labels: tuple[Sequence[str] | None, Sequence[str] | None] | None = None
+) -> tuple[Any, Any, Any]:
+    """The item of one side, its map, and names for its places: of texts whose words are known one place a word, else
+    one a token.
+    """
+    item, found = one.inputs[side], one.maps[side]
+    if isinstance(item, Texts) and labels is None:
+        words, values = item.by_word(found)[0]
+        return torch.arange(len(words)), values, words
+    item, found = _one(item), _one(found)
+    return item, values_of_tokens(found, len(item)) if one.kinds[side] == "text" else found, _labels(one, side, labels)
 
 
 def _labels(one: Shown, side: int, labels: tuple[Sequence[str] | None, Sequence[str] | None] | None) -> Any:
@@ -211,11 +227,11 @@ def _height(one: Shown) -> float:
     """The height of the row of a pair, in inches."""
 
     def of_side(side: int) -> float:
-        item = _one(one.inputs[side])
+        item, _, words = _shown(one, side)
         if one.kinds[side] == "series":
             return 0.6 + 0.75 * min(CHANNELS, len(item) if item.dim() > 1 else 1)
         if one.kinds[side] == "text":
-            words = _labels(one, side, None) or [str(i) for i in range(len(item))]
+            words = words or [str(i) for i in range(len(item))]
             return 0.6 + 0.19 * (1 - positions(words)[-1][1] / LINE)
         return 2.4
 

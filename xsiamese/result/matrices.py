@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
+from xsiamese.kinds.words import Texts
 from xsiamese.result.explanation import PairExplanation
 from xsiamese.result.matrix import PairMatrix
 
@@ -43,6 +45,24 @@ class MatrixExplanation(PairExplanation):
             raise ValueError(f"there are {len(self)} pairs: take one, explanation[0].matrix, or .matrices")
         return self.matrices[0]
 
+    def by_word(self) -> tuple[PairMatrix, ...]:
+        """The matrix of each pair of texts by words: what their tokens give, summed; its value stays, since what tokens
+        give that are of no word is in the constant.
+
+        Raises:
+            ValueError: if the words of the inputs are not known.
+        """
+        a, b = self.inputs
+        if not (isinstance(a, Texts) and isinstance(b, Texts)):
+            raise ValueError("the words of the inputs are not known: explain a model of texts, see xsiamese_text")
+        found = []
+        for i, matrix in enumerate(self.matrices):
+            left = _summed(matrix.left, a.word_of[i], len(a.words[i]))
+            right = _summed(matrix.right, b.word_of[i], len(b.words[i]))
+            inner = PairMatrix(left, right, matrix.middle)
+            found.append(replace(inner, constant=float(matrix.value - inner.total)))
+        return tuple(found)
+
     @property
     def gap(self) -> Tensor | None:
         """How far each matrix is from what both sides give together by the model itself, shape (pairs,), where the
@@ -52,7 +72,8 @@ class MatrixExplanation(PairExplanation):
         return found if isinstance(found, Tensor) else None
 
     def plot(self, pair: int | None = None, **options: Any) -> Figure:
-        """Both items with what goes with what, and both marginals: :func:`xsiamese.plot.matrix.plot_matrix`.
+        """Both items (texts by their words) with what goes with what, and both marginals:
+        :func:`xsiamese.plot.matrix.plot_matrix`.
 
         Args:
             pair: which pair, or None for the first.
@@ -61,13 +82,31 @@ class MatrixExplanation(PairExplanation):
         from xsiamese.plot.matrix import plot_matrix
 
         one = self[pair or 0]
+        if all(isinstance(item, Texts) for item in one.inputs):
+            options.setdefault("labels", tuple(item.words[0] for item in one.inputs))
+            return plot_matrix(one, one.by_word()[0], **options)
         return plot_matrix(one, one.matrix, **options)
 
     def summary(self) -> str:
         """One line a pair: names, score, and the strongest match with its share of the score."""
         lines = super().summary().split("\n")
-        for i, (matrix, score) in enumerate(zip(self.matrices, self.scores.tolist(), strict=True)):
+        texts = all(isinstance(item, Texts) for item in self.inputs)
+        matrices = self.by_word() if texts else self.matrices
+        for i, (matrix, score) in enumerate(zip(matrices, self.scores.tolist(), strict=True)):
             best = next(iter(matrix.matches(1)), None)
             if best is not None and score:
-                lines[i + 1] += f"   {best.of_a} of a with {best.of_b} of b: {best.value:+.3g}"
+                of_a, of_b = (
+                    repr(item.words[i][place[0]]) if texts else place
+                    for item, place in zip(self.inputs, (best.of_a, best.of_b), strict=True)
+                )
+                lines[i + 1] += f"   {of_a} of a with {of_b} of b: {best.value:+.3g}"
         return "\n".join(lines)
+
+
+def _summed(factor: Tensor, word_of: Tensor, words: int) -> Tensor:
+    """The rows of a factor of tokens, (tokens, r), added up by the word that each is of; those of no word are left out:
+    they are of beginnings, ends and padding.
+    """
+    own = word_of.to(factor.device) >= 0
+    number = word_of.to(factor.device)[own]
+    return factor.new_zeros(words, factor.shape[1]).index_add(0, number, factor[own])

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from xsiamese.door.registry import openers
 from xsiamese.zoo.cards import ModelCard, Preprocessing
 from xsiamese.zoo.checkpoint import find_card, load, shipped
 from xsiamese.zoo.pixels import read_picture
@@ -27,7 +28,7 @@ class OpenedModel:
         layer: the layer to explain on, or None.
         preprocessing: of its images, or None if it takes other data.
         about: what the checkpoint says of the training.
-        modality: what it takes: "image", "graph" or "tabular".
+        modality: what it takes: "image", "graph", "tabular" or "text".
     """
 
     model: Callable[..., Any]
@@ -51,10 +52,11 @@ class OpenedModel:
 
 
 def open_model(spec: str, *, size: int | None = None) -> OpenedModel:
-    """A model by zoo name, checkpoint file or ``package.module:factory``.
+    """A model by zoo name, checkpoint file or ``package.module:factory``, or what a plugin opens: a folder that
+    transformers or sentence-transformers saved.
 
     Args:
-        spec: "fashion", "run/model.safetensors" or "my.models:make".
+        spec: "fashion", "run/model.safetensors", "my.models:make" or "models/all-MiniLM-L6-v2".
         size: the height and width of the images, for a factory: its model has no card.
 
     Raises:
@@ -67,6 +69,10 @@ def open_model(spec: str, *, size: int | None = None) -> OpenedModel:
         return replace(opened, preprocessing=Preprocessing.of(trained_on)) if trained_on else opened
     if ":" in spec:
         return _made(spec, size)
+    for opener in openers().values():
+        found = opener(spec)
+        if found is not None:
+            return OpenedModel(found, None, None, modality=found.modality)
     return _with_card(shipped(spec).model, find_card(spec))
 
 
@@ -92,6 +98,9 @@ def _made(spec: str, size: int | None) -> OpenedModel:
         raise ValueError(f"--model {spec} gives {model!r}: a model, a callable of two inputs, is needed")
     if isinstance(model, nn.Module):
         model.eval()
+    modality = getattr(model, "modality", "image")
+    if modality != "image":
+        return OpenedModel(model, None, None, modality=str(modality))
     preprocessing = getattr(model, "preprocessing", None)
     return OpenedModel(
         model,

@@ -1,0 +1,148 @@
+"""Encoders of texts: what they make of each token, and how one embedding is made of that."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+Pooling = Literal["mean", "cls", "max", "last", "splade", "tokens"]
+
+
+class TextEncoder(nn.Module, ABC):
+    """Ids of tokens to an embedding.
+
+    Attributes:
+        pooling: how the embedding is made of the tokens' vectors; None where that is not known, so that only the
+            embedding is.
+    """
+
+    pooling: Pooling | None = None
+
+    @abstractmethod
+    def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
+        """The vector of each token, shape (texts, tokens, dimensions), and which count, shape (texts, tokens)."""
+
+    def forward(self, input_ids: Tensor, **more: Tensor) -> Tensor:
+        """The embeddings, shape (texts, dimensions)."""
+        if self.pooling is None:
+            raise ValueError(f"{type(self).__name__} has no pooling")
+        return pooled(*self.states(input_ids, **more), self.pooling)
+
+
+class TransformersEncoder(TextEncoder):
+    """A model of transformers.
+
+    Args:
+        model: gives ``last_hidden_state``; for "splade" one with a masked language head, which gives ``logits``.
+        pooling: "mean", "cls" (the first token), "last", "max", "splade" or "tokens" (no pooling, for MaxSim).
+
+    Raises:
+        ValueError: if there is no such pooling.
+    """
+
+    def __init__(self, model: nn.Module, pooling: Pooling = "mean") -> None:
+        super().__init__()
+        if pooling not in get_args(Pooling):
+            raise ValueError(f"pooling={pooling!r}: {', '.join(map(repr, get_args(Pooling)))} is needed")
+        self.model = model
+        self.pooling = pooling
+
+    def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.model(input_ids=input_ids, **more)
+        name = "logits" if self.pooling == "splade" else "last_hidden_state"
+        vectors = getattr(output, name, None)
+        if not isinstance(vectors, Tensor) or vectors.dim() != 3:
+            known = ", ".join(output) if hasattr(output, "keys") else type(output).__name__
+            raise ValueError(f"the encoder returned {known}, and {self.pooling!r} pooling needs {name}")
+        return vectors, _counted(input_ids, more.get("attention_mask"), vectors)
+
+
+class SentenceEncoder(TextEncoder):
+    """A ``SentenceTransformer``, ``SparseEncoder`` or ``MultiVectorEncoder``.
+
+    Args:
+        model: the model.
+        pooling: what its modules do, see :func:`xsiamese_text.opening.pooling_of`.
+        task: "query" or "document", for a model that tells them apart.
+    """
+
+    def __init__(self, model: nn.Module, pooling: Pooling | None, task: str | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.pooling = pooling
+        self.task = task
+        self.normalises = any(type(m).__name__ == "Normalize" for m in model.children()) and pooling != "tokens"
+
+    def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
+        features: dict[str, Any] = {"input_ids": input_ids, **more}
+        for module in self.model.children():
+            if type(module).__name__ in ("Pooling", "SpladePooling", "StaticEmbedding"):
+                break
+            own = getattr(module, "forward_kwargs", ())
+            features = module(features, **({"task": self.task} if "task" in own else {}))
+        vectors = features["token_embeddings"]
+        return vectors, _counted(input_ids, features.get("attention_mask"), vectors)
+
+    def forward(self, input_ids: Tensor, **more: Tensor) -> Tensor:
+        if self.pooling in ("splade", "tokens"):  # sentence-transformers' SPLADE works in place and has no gradient
+            return super().forward(input_ids, **more)
+        found: Tensor = self.model({"input_ids": input_ids, **more})["sentence_embedding"]
+        return found
+
+
+class StaticEncoder(TextEncoder):
+    """One vector for each token, whatever is around it: the mean over the text.
+
+    Args:
+        vectors: shape (vocabulary, dimensions).
+
+    Example:
+        >>> encoder = StaticEncoder(torch.eye(3))
+        >>> encoder(torch.tensor([[0, 2]]), attention_mask=torch.tensor([[1, 1]]))
+        tensor([[0.5000, 0.0000, 0.5000]])
+    """
+
+    pooling: Pooling | None = "mean"
+
+    def __init__(self, vectors: Tensor) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(*vectors.shape, _weight=vectors, _freeze=True)
+
+    def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
+        vectors = self.embedding(input_ids)
+        return vectors, _counted(input_ids, more.get("attention_mask"), vectors)
+
+
+def pooled(vectors: Tensor, counted: Tensor, pooling: Pooling) -> Tensor:
+    """One embedding a text, shape (texts, dimensions); for "tokens" their vectors with a last channel that says which
+    count, (texts, tokens, dimensions + 1).
+
+    Args:
+        vectors: of the tokens, shape (texts, tokens, dimensions).
+        counted: 1 where a token counts, shape (texts, tokens).
+        pooling: how.
+    """
+    kept = counted[..., None]
+    if pooling == "mean":
+        return (vectors * kept).sum(1) / kept.sum(1).clamp(min=1)
+    if pooling == "tokens":
+        return torch.cat([vectors * kept, kept], -1)
+    if pooling == "splade":
+        return (weights(vectors) * kept).amax(1)
+    if pooling == "max":
+        return vectors.masked_fill(kept == 0, -torch.inf).amax(1)
+    # argmax gives the first of equal values: the first token that counts, or with the order turned the last
+    place = counted.argmax(1) if pooling == "cls" else counted.shape[1] - 1 - counted.flip(1).argmax(1)
+    return vectors[torch.arange(len(vectors), device=vectors.device), place]
+
+
+def weights(logits: Tensor) -> Tensor:
+    """The weight that a token gives to each word of the vocabulary, log(1 + relu(x))."""
+    return torch.log1p(torch.relu(logits))
+
+
+def _counted(ids: Tensor, mask: Tensor | None, like: Tensor) -> Tensor:
+    return torch.ones_like(ids).to(like) if mask is None else mask.to(like)

@@ -1,0 +1,225 @@
+"""Models of transformers, of sentence-transformers and of wordllama as pair models of texts."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from xsiamese.author import Comparison, PairModel
+from xsiamese_text.encoders import Pooling, SentenceEncoder, StaticEncoder, TransformersEncoder
+from xsiamese_text.maxsim import MaxSim
+from xsiamese_text.models import JointTextModel, TextModel
+from xsiamese_text.reading import Reader
+
+_KINDS = ("SentenceTransformer", "SparseEncoder", "MultiVectorEncoder", "CrossEncoder")
+_COMPARISONS: dict[str, Callable[[], str | Comparison]] = {
+    "cosine": lambda: "cosine",
+    "dot": lambda: "dot",
+    "euclidean": lambda: "euclidean",
+    "maxsim": MaxSim,
+    "meanmaxsim": partial(MaxSim, mean=True),
+}
+
+
+def from_transformers(
+    model: nn.Module,
+    tokenizer: Any,
+    pooling: Pooling = "mean",
+    comparison: str | Comparison | None = None,
+    *,
+    missing: int | None = None,
+    longest: int | None = None,
+) -> PairModel:
+    """A model of transformers as a pair model of texts.
+
+    Args:
+        model: an encoder, or a cross-encoder (``...ForSequenceClassification``), which reads both texts at once.
+        tokenizer: the model's own.
+        pooling: how the embedding is made of tokens: "mean" over those that are no padding, "cls" (the first), "last",
+            "max", "splade" (of a masked language model) or "tokens" (none; MaxSim compares them).
+        comparison: of the embeddings; None takes the cosine, the inner product for "splade", MaxSim for "tokens".
+        missing: the id that stands for a missing token; the tokenizer's padding if left out. Where positions are
+            counted from what is no padding (RoBERTa, MPNet) the mask token is better.
+        longest: the most tokens of a text; the tokenizer's if left out.
+
+    Raises:
+        ValueError: if the tokenizer is of another model, or there is no such pooling.
+    """
+    name = type(model).__name__
+    vocabulary = getattr(getattr(model, "config", None), "vocab_size", None)
+    takes = tuple(key for key in ("input_ids", "attention_mask", "token_type_ids") if key in _arguments(model))
+    if name.endswith("ForSequenceClassification"):
+        return _joint(model, tokenizer, vocabulary, missing, longest)
+    reader = Reader(tokenizer, vocabulary, longest, takes=takes, missing=missing)
+    usual = {"splade": "dot", "tokens": "maxsim"}.get(pooling, "cosine")
+    chosen = _COMPARISONS[usual]() if comparison is None else comparison
+    made = TextModel(TransformersEncoder(model, pooling), chosen, (reader, reader))
+    made.train(model.training)
+    return made
+
+
+def from_sentence_transformers(model: nn.Module, *, missing: int | None = None) -> PairModel:
+    """A model of sentence-transformers as a pair model of texts: a ``SentenceTransformer``, a ``SparseEncoder``, a
+    ``MultiVectorEncoder`` (a is the query, b the document) or a ``CrossEncoder``.
+
+    Args:
+        model: the model.
+        missing: see :func:`from_transformers`.
+
+    Raises:
+        ValueError: if the model's similarity is not known, or queries are expanded.
+    """
+    kind = next((c.__name__ for c in type(model).__mro__ if c.__name__ in _KINDS), None)
+    if kind is None:
+        raise ValueError(
+            f"a {type(model).__name__} is no model of sentence-transformers: there are {', '.join(_KINDS)}"
+        )
+    known: Any = model
+    tokenizer, longest = known.tokenizer, known.max_seq_length
+    if kind == "CrossEncoder":
+        inner = next(m for m in model.modules() if type(m).__name__.endswith("ForSequenceClassification"))
+        return _joint(inner, tokenizer, getattr(inner.config, "vocab_size", None), missing, longest)
+    similarity = str(known.similarity_fn_name)
+    if similarity not in _COMPARISONS:
+        raise ValueError(f"similarity {similarity!r} is not known: there are {', '.join(_COMPARISONS)}")
+    tasks = ("query", "document") if kind == "MultiVectorEncoder" else (None, None)
+    readers = tuple(_reader(known, tokenizer, longest, missing, task) for task in tasks)
+    pooling = pooling_of(model)
+    encoders = [SentenceEncoder(model, pooling, task) for task in tasks]
+    made = TextModel(
+        encoders[0] if tasks[0] is None else (encoders[0], encoders[1]),
+        _COMPARISONS[similarity](),
+        (readers[0], readers[1]),
+    )
+    made.train(model.training)
+    return made
+
+
+def from_wordllama(llama: Any = None) -> PairModel:
+    """A ``WordLlama`` as a pair model of texts: static vectors, their mean, the cosine.
+
+    Args:
+        llama: what ``WordLlama.load()`` gives; the one inside the package, which needs no download, if left out.
+    """
+    if llama is None:
+        import wordllama
+
+        # its loader looks for the tokenizer that it ships in another folder than it ships it in, but in a cache rightly
+        llama = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=llama.tokenizer, pad_token="<|pad|>"
+    )
+    vectors = torch.tensor(llama.embedding)
+    if len(tokenizer) > len(vectors):  # the id of padding, which no text has
+        vectors = torch.cat([vectors, vectors.new_zeros(len(tokenizer) - len(vectors), vectors.shape[1])])
+    takes = ("input_ids", "attention_mask")
+    reader = Reader(tokenizer, len(vectors), takes=takes, specials=False)
+    return TextModel(StaticEncoder(vectors), "cosine", (reader, reader)).eval()
+
+
+def pooling_of(model: nn.Module) -> Pooling | None:
+    """How a model of sentence-transformers makes an embedding of its tokens, or None where a layer comes after it.
+
+    Raises:
+        ValueError: if the embedding depends on where a prompt ends.
+    """
+    modules = list(model.children())
+    names = [type(module).__name__ for module in modules]
+    pooling: Any = next((m for m in modules if type(m).__name__ in ("Pooling", "SpladePooling")), None)
+    if pooling is None:
+        return "mean" if names == ["StaticEmbedding"] else "tokens" if _of_tokens(model) else None
+    if not getattr(pooling, "include_prompt", True) and any(getattr(model, "prompts", {}).values()):
+        raise ValueError("the model leaves its prompt out of the pooling (include_prompt=False), which is not known")
+    if type(pooling).__name__ == "SpladePooling":
+        known = pooling.pooling_strategy == "max" and pooling.activation_function == "relu"
+        return "splade" if known else None
+    rest = names[names.index("Pooling") + 1 :]
+    plain = all(name in ("Normalize", "Dropout") for name in rest)
+    modes: dict[Any, Pooling] = {"mean": "mean", "cls": "cls", "max": "max", "lasttoken": "last"}
+    return modes.get(pooling.pooling_mode) if plain else None
+
+
+def opened(spec: str) -> PairModel | None:
+    """The model of a folder or of a name on the command line: "wordllama", or what sentence-transformers or
+    transformers saved; None if it is none of these.
+
+    Raises:
+        ImportError: if the library that reads it is not installed.
+    """
+    folder = Path(spec)
+    if spec == "wordllama":
+        return from_wordllama()
+    if (folder / "modules.json").is_file():
+        return from_sentence_transformers(_sentence_transformer(folder)).eval()
+    if not (folder / "config.json").is_file():
+        return None
+    try:
+        import transformers
+    except ImportError as error:
+        raise ImportError(f'{spec} is a model of transformers: pip install "xsiamese[text]"') from error
+    config = transformers.AutoConfig.from_pretrained(spec)
+    joint = any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
+    auto = transformers.AutoModelForSequenceClassification if joint else transformers.AutoModel
+    return from_transformers(auto.from_pretrained(spec), transformers.AutoTokenizer.from_pretrained(spec)).eval()
+
+
+def _sentence_transformer(folder: Path) -> nn.Module:
+    try:
+        import sentence_transformers as library
+    except ImportError as error:
+        raise ImportError(f'{folder} is a model of sentence-transformers: pip install "xsiamese[text]"') from error
+    about = folder / "config_sentence_transformers.json"
+    told = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    name = told.get("model_type", "SentenceTransformer")
+    made: nn.Module = getattr(library, name if name in _KINDS else "SentenceTransformer")(
+        str(folder), local_files_only=True
+    )
+    return made
+
+
+def _of_tokens(model: nn.Module) -> bool:
+    return any(c.__name__ == "MultiVectorEncoder" for c in type(model).__mro__)
+
+
+def _reader(model: Any, tokenizer: Any, longest: int | None, missing: int | None, task: str | None) -> Reader:
+    prompts, default = getattr(model, "prompts", {}), getattr(model, "default_prompt_name", None)
+    prompt = prompts.get(task or default) or ""
+
+    def features(texts: list[str]) -> Any:
+        return model.preprocess(texts, **({"prompt": prompt} if prompt else {}), **({"task": task} if task else {}))
+
+    table = next((m for m in model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))), None)
+    vocabulary = None if table is None else table.num_embeddings
+    takes = ("input_ids", "attention_mask", "token_type_ids", "query_expansion_positions")
+    return Reader(tokenizer, vocabulary, longest, takes=takes, missing=missing, features=features, prompt=prompt)
+
+
+def _joint(model: Any, tokenizer: Any, vocabulary: int | None, missing: int | None, longest: int | None) -> PairModel:
+    """A cross-encoder, with the ids that its tokenizer puts before, between and after two texts."""
+    both = tokenizer("a", "b")
+    if not tokenizer.is_fast:
+        raise ValueError("a cross-encoder needs a fast tokenizer, which says where its special tokens stand")
+    ids, sides = both["input_ids"], both.sequence_ids()
+    first, last = sides.index(0), len(sides) - sides[::-1].index(1)
+    middle = slice(len(sides) - sides[::-1].index(0), sides.index(1))
+    frame = ids[:first], ids[middle], ids[last:]
+    limit = longest or (tokenizer.model_max_length if tokenizer.model_max_length < 10**6 else None)
+    each = None if limit is None else (limit - sum(map(len, frame))) // 2
+    reader = Reader(tokenizer, vocabulary, each, takes=("input_ids", "attention_mask"), missing=missing, specials=False)
+    types = "token_type_ids" in both and "token_type_ids" in _arguments(model)
+    made = JointTextModel(model, reader, frame, types)
+    made.train(model.training)
+    return made
+
+
+def _arguments(model: nn.Module) -> Collection[str]:
+    return inspect.signature(model.forward).parameters

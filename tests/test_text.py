@@ -1,0 +1,330 @@
+"""Pairs of texts: tokens and words, models of transformers and sentence-transformers, and exact matrices."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from captum.attr import LayerIntegratedGradients
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+import xsiamese
+from xsiamese import PairFeatureAblation, PairLayerGradientXActivation, PairLayerIntegratedGradients, PairMaskRegression
+
+transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
+from xsiamese_text import PairTokenMatrix, from_sentence_transformers, from_transformers, from_wordllama  # noqa: E402
+from xsiamese_text.opening import opened  # noqa: E402
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = ["a", "the", "cat", "cats", "dog", "sat", "on", "mat", "slept", "house", "big", "small", "red", "blue", "ran"]
+WORDS += ["!", ".", "##s", "##y", "sleep", "[Q]", "[D]"]
+TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": 27}
+T5 = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2, "vocab_size": 27}
+MODERN = {**TINY, "reference_compile": False, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3,
+          "cls_token_id": 2, "sep_token_id": 3}  # fmt: skip
+FAMILIES: dict[str, dict[str, Any]] = {
+    "Bert": TINY,
+    "MPNet": {**TINY, "max_position_embeddings": 40, "pad_token_id": 0},
+    "ModernBert": MODERN,
+    "T5Encoder": T5,
+}
+PAIR = ["The cats sat on a mat.", "sleepy dog"], ["a big red dog slept", "the house ran!"]
+
+
+def tokenizer(longest: int = 16) -> Any:
+    model = tokenizers.models.WordPiece({w: i for i, w in enumerate([*SPECIAL, *WORDS])}, unk_token="[UNK]")
+    made = tokenizers.Tokenizer(model)
+    made.normalizer = tokenizers.normalizers.Lowercase()
+    made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=longest, **names)
+
+
+def encoder(family: str = "Bert") -> Any:
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{family.removesuffix('Encoder')}Config")(**FAMILIES[family])
+    return getattr(transformers, f"{family}Model")(config).double().eval()
+
+
+def model(family: str = "Bert", pooling: Any = "mean") -> Any:
+    return from_transformers(encoder(family), tokenizer(), pooling)
+
+
+class Twin(nn.Module):
+    """The same model with two encoders that share nothing, its pooling written out."""
+
+    def __init__(self, one: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = deepcopy(one), deepcopy(one)
+
+    def forward(self, a: Tensor, b: Tensor, mask_a: Tensor, mask_b: Tensor) -> Tensor:
+        means = []
+        for side, ids, mask in ((self.first, a, mask_a), (self.second, b, mask_b)):
+            hidden = side(input_ids=ids, attention_mask=mask).last_hidden_state
+            means.append((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
+        return cosine_similarity(*means)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_embedding_layer_is_explained_as_captum_does_on_the_twin(family: str) -> None:
+    one, split = encoder(family), tokenizer()
+    a, b = (split(texts, padding=True, return_tensors="pt") for texts in PAIR)
+    twin = Twin(one)
+    name = [n for n, m in one.named_modules() if isinstance(m, nn.Embedding) and m.num_embeddings == 27][-1]
+    found = PairLayerIntegratedGradients(from_transformers(one, split)).explain(PAIR, n_steps=8)
+    for side, texts in enumerate((a, b)):
+        ids = texts["input_ids"]
+        kept = (ids == 2) | (ids == 3)  # beginnings and ends stay in the baseline, and all else is padding, id 0
+
+        def moved(x: Tensor, side: int = side) -> Tensor:
+            masks = a["attention_mask"].repeat(len(x) // 2, 1), b["attention_mask"].repeat(len(x) // 2, 1)
+            other = (b, a)[side]["input_ids"].repeat(len(x) // 2, 1)
+            return twin(x, other, *masks) if side == 0 else twin(other, x, *masks)
+
+        layer = (twin.first, twin.second)[side].get_submodule(name)
+        expected = LayerIntegratedGradients(moved, layer).attribute(ids, baselines=ids * kept, n_steps=8)
+        torch.testing.assert_close(found.maps[side], expected, rtol=1e-6, atol=1e-9)
+        assert expected.any()
+
+
+def test_words_sum_to_tokens_and_specials_have_nothing() -> None:
+    found = PairLayerGradientXActivation(model()).explain(PAIR)
+    for item, values in zip(found.inputs, found.maps, strict=True):
+        by_token = item.by_token(values)
+        for (words, sums), row in zip(item.by_word(values), by_token, strict=True):
+            assert len(words) == len(sums)
+            torch.testing.assert_close(sums.sum(), row.sum(), rtol=1e-12, atol=1e-12)
+        special = (item["input_ids"] <= 3) & (item["input_ids"] != 1)
+        assert not by_token[special].any()
+        assert by_token[~special].all()
+        assert values[:, 0].any()  # the map itself has something at the beginning
+    assert found.inputs[0].by_word(found.maps[0])[1][0] == ("sleepy", "dog")  # of sleep, ##y, dog
+    torch.testing.assert_close(found.inputs[0].by_word(found.maps[0])[1][1][0], found.maps[0][1, 1:3].sum())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_padding_never_matters(family: str) -> None:
+    made = model(family)
+    for cls, options in (
+        (PairLayerIntegratedGradients, {"n_steps": 4}),
+        (PairFeatureAblation, {}),
+        (PairTokenMatrix, {}),
+    ):
+        together = cls(made).explain(PAIR, **options)
+        alone = cls(made).explain((["sleepy dog"], ["the house ran!"]), **options)
+        torch.testing.assert_close(together.scores[1:], alone.scores, rtol=1e-9, atol=1e-12)
+        for item, whole, short in zip(together.inputs, together.maps, alone.maps, strict=True):
+            torch.testing.assert_close(whole[1:, : short.shape[1]], short, rtol=1e-6, atol=1e-9)
+            assert not item.by_token(whole)[1, short.shape[1] :].any()
+
+
+def test_tokens_are_replaced_by_padding_where_a_method_removes() -> None:
+    made, ids = model(), tokenizer()(["the cat sat"], return_tensors="pt")
+    found = PairFeatureAblation(made).explain((["the cat sat"], ["a dog"]))
+    for place in range(1, 4):
+        without = ids["input_ids"].clone()
+        without[0, place] = 0
+        lost = made(["the cat sat"], ["a dog"]) - made({**ids, "input_ids": without}, ["a dog"])
+        torch.testing.assert_close(found.maps[0][0, place], lost[0])
+    assert found.maps[0][0, [0, 4]].tolist() == [0, 0]
+
+
+def test_encodings_and_ids_are_the_texts_they_are_of() -> None:
+    made, split = model(), tokenizer()
+    expected = PairLayerIntegratedGradients(made).attribute(PAIR, n_steps=2)
+    encoded = tuple(split(texts, padding=True, return_tensors="pt") for texts in PAIR)
+    lists = tuple(split(texts)["input_ids"] for texts in PAIR)
+    for given in (encoded, tuple(dict(one) for one in encoded), lists):
+        for x, y in zip(PairLayerIntegratedGradients(made).attribute(given, n_steps=2), expected, strict=True):
+            torch.testing.assert_close(x, y)
+
+
+def test_the_matrix_of_mean_pooling_is_the_score() -> None:
+    made = model()
+    found = PairTokenMatrix(made).explain(PAIR)
+    with torch.no_grad():
+        hidden = [made.encoder.states(**item) for item in found.inputs]
+    for pair, matrix in enumerate(found.matrices):
+        torch.testing.assert_close(matrix.value, found.scores[pair])
+        (h, n), (k, m) = ((x[pair][c[pair] > 0], c[pair].sum()) for x, c in hidden)
+        u, v = h.mean(0), k.mean(0)
+        expected = torch.tensor([[float(x @ y) for y in k] for x in h]) / (n * m * u.norm() * v.norm())
+        inner = expected[1:-1, 1:-1].double()  # without beginning and end
+        dense = matrix.dense()[1 : 1 + inner.shape[0], 1 : 1 + inner.shape[1]]
+        torch.testing.assert_close(dense, inner, rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(matrix.total, inner.sum(), rtol=1e-6, atol=1e-8)
+    by_word = found.by_word()[1].dense()  # sleep ##y dog against the house ran !
+    torch.testing.assert_close(by_word[0], found.matrices[1].dense()[1:3, 1:5].sum(0))
+    assert "'sleepy' of a" in found.summary() or "'dog' of a" in found.summary()
+
+
+def test_the_matrix_of_splade_is_the_score_by_brute_force() -> None:
+    torch.manual_seed(0)
+    one = transformers.BertForMaskedLM(transformers.BertConfig(**TINY)).double().eval()
+    made = from_transformers(one, tokenizer(), "splade")
+    found = PairTokenMatrix(made).explain((PAIR[0][:1], PAIR[1][:1]))
+    a, b = (torch.log1p(one(**dict(item)).logits[0].relu()) for item in found.inputs)
+    expected = torch.zeros(len(a), len(b), dtype=torch.float64)
+    for word in range(27):
+        i, j = int(a[:, word].argmax()), int(b[:, word].argmax())
+        expected[i, j] += (a[i, word] * b[j, word]).detach()
+    torch.testing.assert_close(found.matrix.dense()[1:-1, 1:-1], expected[1:-1, 1:-1])
+    torch.testing.assert_close(found.matrix.value, found.scores[0])
+    torch.testing.assert_close(found.scores[0], (a.amax(0) * b.amax(0)).sum().detach())
+    assert PairLayerIntegratedGradients(made).explain(PAIR, n_steps=4).maps[0].any()
+
+
+def test_the_matrix_of_late_interaction_is_the_score_by_brute_force() -> None:
+    made = model(pooling="tokens")
+    found = PairTokenMatrix(made).explain(PAIR)
+    for pair, matrix in enumerate(found.matrices):
+        q, d = (one.last_hidden_state[pair] for one in (made.encoder.model(**dict(item)) for item in found.inputs))
+        q, d = (x[item["attention_mask"][pair] > 0] for x, item in zip((q, d), found.inputs, strict=True))
+        best = [max(range(len(d)), key=lambda j: float(row @ d[j])) for row in q]
+        torch.testing.assert_close(found.scores[pair], sum(row @ d[j] for row, j in zip(q, best, strict=True)).detach())
+        torch.testing.assert_close(matrix.value, found.scores[pair])
+        dense = matrix.dense()
+        for i, (row, j) in enumerate(zip(q, best, strict=True)):
+            if 0 < i < len(q) - 1 and 0 < j < len(d) - 1:
+                torch.testing.assert_close(dense[i, j], (row @ d[j]).detach())
+                assert int((dense[i] != 0).sum()) == 1
+
+
+def test_a_cross_encoder_reads_both_texts_as_its_tokenizer_joins_them() -> None:
+    torch.manual_seed(0)
+    one = transformers.BertForSequenceClassification(transformers.BertConfig(**TINY, num_labels=1)).double().eval()
+    split = tokenizer(32)
+    made = from_transformers(one, split)
+    expected = one(**split(*PAIR, padding=True, return_tensors="pt")).logits[:, 0]
+    torch.testing.assert_close(made(*PAIR), expected)
+    found = PairFeatureAblation(made).explain(PAIR)
+    torch.testing.assert_close(found.scores, expected.detach())
+    assert found.maps[0][0].all()
+    assert [words for words, _ in found.inputs[0].by_word(found.maps[0])][1] == ("sleepy", "dog")
+
+
+def sentence_model(kind: str, folder: Path) -> Any:
+    library = pytest.importorskip("sentence_transformers")
+    from sentence_transformers.base.modules import Transformer
+
+    one = encoder() if kind != "SparseEncoder" else transformers.BertForMaskedLM(transformers.BertConfig(**TINY)).eval()
+    (one.float() if kind == "SparseEncoder" else one).save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    task = {"SparseEncoder": "fill-mask"}.get(kind, "feature-extraction")
+    first = Transformer(str(folder), transformer_task=task)
+    if kind == "SparseEncoder":
+        from sentence_transformers.sparse_encoder.modules import SpladePooling
+
+        return library.SparseEncoder(modules=[first, SpladePooling()], device="cpu").eval()
+    if kind == "MultiVectorEncoder":
+        from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+
+        return library.MultiVectorEncoder(modules=[first, MultiVectorMask()], device="cpu").eval()
+    from sentence_transformers.sentence_transformer.modules import Pooling
+
+    return library.SentenceTransformer(modules=[first, Pooling(16)], device="cpu").eval()
+
+
+@pytest.mark.parametrize("kind", ["SentenceTransformer", "SparseEncoder", "MultiVectorEncoder"])
+def test_models_of_sentence_transformers_score_as_they_do_themselves(kind: str, tmp_path: Path) -> None:
+    own = sentence_model(kind, tmp_path)
+    made = from_sentence_transformers(own)
+    queries, documents = (own.encode_query(PAIR[0]), own.encode_document(PAIR[1]))
+    expected = torch.as_tensor(own.similarity_pairwise(queries, documents)).double()
+    found = PairTokenMatrix(made).explain(PAIR)
+    torch.testing.assert_close(found.scores.double(), expected, rtol=1e-4, atol=1e-5)
+    for matrix, score in zip(found.matrices, found.scores, strict=True):
+        torch.testing.assert_close(matrix.value, score, rtol=1e-4, atol=1e-5)
+    explained = PairLayerIntegratedGradients(made).explain(PAIR, n_steps=8)
+    assert explained.maps[0].any()
+    assert explained.delta is not None
+
+
+def test_texts_come_back_from_a_file_and_are_drawn(tmp_path: Path) -> None:
+    found = PairMaskRegression(model()).explain(PAIR, masks=64)
+    again = xsiamese.load(found.save(tmp_path / "why.safetensors"))
+    assert again.inputs[0].words == found.inputs[0].words
+    assert again[1].inputs[1].pieces == found.inputs[1].pieces[1:]
+    figure = PairLayerIntegratedGradients(model()).explain(PAIR, n_steps=2).plot()
+    shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert {"sleepy", "cats", "house"} <= set(shown)
+    assert not {"[CLS]", "[PAD]", "##y"} & set(shown)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((["a cat", " "], ["a", "a"]), "text 1 of a is empty"),
+        ((["a cat"], ["[CLS] [SEP]"]), "text 0 of b holds no token of its own"),
+        (
+            (torch.rand(2, 3, 8, 8), ["a", "a"]),
+            "input a is a tensor of shape (2, 3, 8, 8), float32: this model takes texts",
+        ),
+        (([], []), "input a holds no text"),
+        (([["a", "cat"]], [["a"]]), "input a is a list of list: this model takes texts"),
+        ((["a"],), "inputs must be the two sides of the pairs"),
+        ((torch.tensor([[2, 99, 3]]), torch.tensor([[2, 7, 3]])), "the id 99: the model knows those from 0 to 26"),
+        ((["a", "cat"], ["a"]), "a holds 2 items"),
+    ],
+)
+def test_what_is_no_text_is_refused_before_any_work(given: Any, said: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as error:
+        PairFeatureAblation(model()).explain(given)
+    assert said in str(error.value)
+
+
+def test_a_cut_text_is_told_with_its_number_of_tokens() -> None:
+    made = from_transformers(encoder(), tokenizer(longest=6))
+    with pytest.warns(UserWarning, match=r"reads 6 tokens, and texts of a are longer: 0 \(2 cut\)"):
+        assert PairFeatureAblation(made).explain((["the cats sat on a mat"], ["a"])).maps[0].shape == (1, 6)
+
+
+def test_a_foreign_tokenizer_and_an_unknown_embedding_are_named() -> None:
+    small = transformers.BertModel(transformers.BertConfig(**{**TINY, "vocab_size": 20}))
+    with pytest.raises(ValueError, match="tokenizer knows 27 tokens and the model 20"):
+        from_transformers(small, tokenizer())
+    with pytest.warns(UserWarning, match="tokenizer knows 27 tokens and the model 90"):
+        from_transformers(transformers.BertModel(transformers.BertConfig(**{**TINY, "vocab_size": 90})), tokenizer())
+    with pytest.raises(ValueError, match=r"returned .*last_hidden_state.*'splade' pooling needs logits"):
+        model(pooling="splade")(*PAIR)
+    with pytest.raises(ValueError, match="pooling='median'"):
+        model(pooling="median")
+
+
+def test_the_command_line_explains_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from xsiamese.cli.explain import explain
+
+    encoder().save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    assert opened(str(tmp_path / "none")) is None
+    explain("the cats sat", "a sleepy dog", model=str(tmp_path), text=True, n_steps="4", output=[tmp_path / "why.png"])
+    told = capsys.readouterr().out
+    assert "cosine" in told
+    assert "b: a " in told
+    assert "sleepy " in told
+    assert (tmp_path / "why.png").stat().st_size > 1000
+    with pytest.raises(ValueError, match="--text, and the model fashion takes no texts"):
+        explain("a", "b", text=True)
+
+
+@pytest.mark.slow
+def test_static_vectors_of_real_texts_have_an_exact_matrix() -> None:
+    wordllama = pytest.importorskip("wordllama")
+    llama = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
+    made = from_wordllama()
+    a, b = "A cat sat on the mat.", "The kitten slept on a rug."
+    found = PairTokenMatrix(made).explain(([a], [b]))
+    assert float(found.scores) == pytest.approx(float(llama.similarity(a, b)), abs=1e-5)
+    assert float(found.matrix.value) == pytest.approx(float(found.scores), abs=1e-5)
+    (of_a,), (of_b,) = (item.words for item in found.inputs)
+    matched = {(of_a[match.of_a[0]], of_b[match.of_b[0]]) for match in found.by_word()[0].matches(8)}
+    assert {("cat", "kitten"), (".", ".")} <= matched
+    assert found.inputs[0].words[0] == ("A", "cat", "sat", "on", "the", "mat", ".")
