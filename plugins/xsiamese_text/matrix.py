@@ -62,14 +62,16 @@ class PairTokenMatrix(PairAttribution):
         """
         own = [_own(batch, side) for side in (0, 1)]
         with torch.no_grad():
-            dense, value = _matrices(batch)
+            dense, value, most = _matrices(batch)
         matrices = [_parted(*one) for one in zip(dense, *own, strict=True)]
         rows, columns = zip(*(matrix.marginals for matrix in matrices), strict=True)
-        return Found((torch.stack(rows), torch.stack(columns)), value, {"matrix": matrices})
+        return Found((torch.stack(rows), torch.stack(columns)), value, {"matrix": matrices, "reference": most})
 
 
-def _matrices(batch: PairBatch) -> tuple[Tensor, Tensor]:
-    """What all tokens give, shape (pairs, tokens of a, tokens of b), and the values explained."""
+def _matrices(batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """What all tokens give, shape (pairs, tokens of a, tokens of b), the values explained, and those of full matches:
+    of the same direction, and in late interaction of a with itself.
+    """
     first, second = _encoders(batch)
     comparison = batch.model.comparison
     (h, n), (k, m) = (
@@ -80,15 +82,17 @@ def _matrices(batch: PairBatch) -> tuple[Tensor, Tensor]:
     u, v = pooled(h, n, pooling), pooled(k, m, pooling)
     if isinstance(comparison, MaxSim):
         found = comparison.matrix(u, v)
-    elif pooling == "splade":
+        return found, found.sum((1, 2)), comparison(u, u)
+    if pooling == "splade":
         found = _by_word(weights(h) * n[..., None], weights(k) * m[..., None])
     else:
         shares = [x * c[..., None] / c.sum(1)[:, None, None].clamp(min=1) for x, c in ((h, n), (k, m))]
         found = shares[0] @ shares[1].transpose(1, 2)
+    norms = u.norm(dim=1) * v.norm(dim=1)
     if isinstance(comparison, Cosine) or (isinstance(first, SentenceEncoder) and first.normalises):
-        norms = u.norm(dim=1) * v.norm(dim=1)
         found = found / torch.where(norms > 0, norms, 1)[:, None, None]
-    return found, found.sum((1, 2))
+        norms = torch.ones_like(norms)
+    return found, found.sum((1, 2)), norms
 
 
 def _states(encoder: TextEncoder, item: Any) -> tuple[Tensor, Tensor]:

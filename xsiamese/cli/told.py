@@ -33,7 +33,7 @@ def words_of(explanation: PairExplanation, *, colour: bool) -> list[str]:
 
 
 def painted(word: str, strength: float) -> str:
-    """A word on blue where it pulls together and on red where it pushes apart, the paler the weaker, for a terminal.
+    r"""A word on blue where it pulls together and on red where it pushes apart, the paler the weaker, for a terminal.
 
     Example:
         >>> painted("cat", 1.0)

@@ -127,7 +127,7 @@ class Names:
             axes.set_yticks([])
             for number, at in self.line.items():
                 axes.text(
-                    1 - self.side, at, self.names[number], fontsize=9, va="center", ha="left" if self.side else "right"
+                    self._edge, at, self.names[number], fontsize=9, va="center", ha="left" if self.side else "right"
                 )
             return
         chosen = values.flatten()[list(self.line)]
@@ -141,8 +141,14 @@ class Names:
 
     def mark(self, axes: Axes, place: Place, colour: Any, number: int) -> tuple[float, float]:
         at = self.line[place[0]]
-        axes.scatter([1 - self.side], [at], s=26, color=[colour], zorder=4, clip_on=False)
-        return 1 - self.side, at
+        end = self._edge + 0.04 * (1 - 2 * self.side)  # beside the name, where the line begins
+        axes.scatter([end], [at], s=26, color=[colour], zorder=4, clip_on=False)
+        return end, at
+
+    @property
+    def _edge(self) -> float:
+        """Where names end that have their lines to the right, or begin that have them to the left: lines need room."""
+        return 0.3 if self.side else 0.7
 
 
 def label(axes: Axes, at: tuple[float, float], number: int, colour: Any) -> None:
