@@ -186,7 +186,9 @@ def test_the_matrix_of_late_interaction_is_the_score_by_brute_force() -> None:
     made = model(pooling="tokens")
     found = PairTokenMatrix(made).explain(PAIR)
     for pair, matrix in enumerate(found.matrices):
-        q, d = (one.last_hidden_state[pair] for one in (made.encoder.model(**dict(item)) for item in found.inputs))
+        q, d = (
+            one.last_hidden_state[pair].detach() for one in (made.encoder.model(**dict(item)) for item in found.inputs)
+        )
         q, d = (x[item["attention_mask"][pair] > 0] for x, item in zip((q, d), found.inputs, strict=True))
         best = [max(range(len(d)), key=lambda j: float(row @ d[j])) for row in q]
         torch.testing.assert_close(found.scores[pair], sum(row @ d[j] for row, j in zip(q, best, strict=True)).detach())

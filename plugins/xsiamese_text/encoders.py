@@ -109,7 +109,7 @@ class StaticEncoder(TextEncoder):
 
     def __init__(self, vectors: Tensor) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(*vectors.shape, _weight=vectors, _freeze=True)
+        self.embedding = nn.Embedding(vectors.shape[0], vectors.shape[1], _weight=vectors, _freeze=True)
 
     def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
         vectors = self.embedding(input_ids)
