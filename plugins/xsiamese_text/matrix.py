@@ -36,7 +36,8 @@ class PairTokenMatrix(PairAttribution):
 
     Example:
         >>> import torch
-        >>> from xsiamese_text import PairTokenMatrix, StaticEncoder
+        >>> from xsiamese_text import PairTokenMatrix
+        >>> from xsiamese_text.encoders import StaticEncoder
         >>> from xsiamese import SiameseModel
         >>> model = SiameseModel(StaticEncoder(torch.eye(4)), "dot")
         >>> found = PairTokenMatrix(model).explain((torch.tensor([[1, 2]]), torch.tensor([[2, 3]])))
