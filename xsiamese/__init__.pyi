@@ -23,6 +23,7 @@ from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.explain.found import Found as Found
 from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
 from xsiamese.kinds.pool import Pool as Pool
+from xsiamese.kinds.words import Texts as Texts
 from xsiamese.metrics.measure import measure as measure
 from xsiamese.model.comparison import Comparison as Comparison
 from xsiamese.model.decision import Decision as Decision
@@ -117,6 +118,13 @@ from xsiamese_masks.readouts import PairRISE as PairRISE
 from xsiamese_masks.readouts import PairSBSM as PairSBSM
 from xsiamese_masks.readouts import PairXFace as PairXFace
 from xsiamese_masks.run import MaskRun as MaskRun
+from xsiamese_text.matrix import PairTokenMatrix as PairTokenMatrix
+from xsiamese_text.maxsim import MaxSim as MaxSim
+from xsiamese_text.models import JointTextModel as JointTextModel
+from xsiamese_text.models import TextModel as TextModel
+from xsiamese_text.opening import from_sentence_transformers as from_sentence_transformers
+from xsiamese_text.opening import from_transformers as from_transformers
+from xsiamese_text.opening import from_wordllama as from_wordllama
 
 __all__ = [
     "BlackBoxEncoder",
@@ -135,10 +143,12 @@ __all__ = [
     "Found",
     "Invariance",
     "InvarianceLearner",
+    "JointTextModel",
     "Lift",
     "MaskRun",
     "Match",
     "MatrixExplanation",
+    "MaxSim",
     "PairAblationCAM",
     "PairActivationDecomposition",
     "PairAttribution",
@@ -200,6 +210,7 @@ __all__ = [
     "PairShapleyValueSampling",
     "PairShapleyValues",
     "PairTabularCounterfactual",
+    "PairTokenMatrix",
     "PairXFace",
     "PairXGradCAM",
     "Pool",
@@ -207,6 +218,8 @@ __all__ = [
     "RobustExplanation",
     "RobustPairExplainer",
     "SiameseModel",
+    "TextModel",
+    "Texts",
     "Tokens",
     "TwoInputModel",
     "calibrate",
@@ -215,6 +228,9 @@ __all__ = [
     "edge_units",
     "explainers",
     "fingerprint_atoms",
+    "from_sentence_transformers",
+    "from_transformers",
+    "from_wordllama",
     "grid_units",
     "hookimpl",
     "leave_one_out",
