@@ -55,6 +55,7 @@ from xsiamese.pairs.batch import PairBatch as PairBatch
 from xsiamese.pairs.deletion import values_without as values_without
 from xsiamese.pairs.objective import Objective as Objective
 from xsiamese.pairs.objective import check_fit as check_fit
+from xsiamese.pairs.refused import Unsuited as Unsuited
 from xsiamese.plot.shown import Shows as Shows
 from xsiamese.result import stored as stored
 from xsiamese.result.columns import Column as Column

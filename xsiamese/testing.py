@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import torch
 
-from xsiamese.contract import metrics, traces, values
+from xsiamese.contract import metrics, parts, runs, traces, values
 from xsiamese.contract.kinds import SUBJECTS as SUBJECTS
 from xsiamese.contract.kinds import subjects
+from xsiamese.contract.report import Point, Report
+from xsiamese.contract.subject import NO_MAPS, LeftOut
 from xsiamese.contract.subject import ContractError as ContractError
 from xsiamese.contract.subject import Subject as Subject
 from xsiamese.explain.attribution import PairAttribution
+from xsiamese.kinds.kind import Kind
 from xsiamese.metrics.metric import Metric
+from xsiamese.model.comparison import Comparison
+from xsiamese.pairs.refused import Unsuited
+from xsiamese.zoo.cards import ModelCard
 
-CHECKS: dict[str, Callable[[Subject], None]] = {
-    "1 two results": values.check_two_results,
-    "2 swap": values.check_swap,
-    "3 twin": values.check_twin,
-    "4 batch is loop": values.check_batch_is_loop,
-    "5 internal batch size": values.check_internal_batch_size,
-    "6 nothing left": traces.check_nothing_left,
-    "7 state": traces.check_state,
-    "8 frozen parameters": traces.check_frozen,
-    "9 in-place": traces.check_inplace,
-    "10 inputs kept": traces.check_inputs_kept,
-    "11 identical pair": values.check_identical_pair,
-    "12 unused input": values.check_unused_input,
-    "13 device and dtype": traces.check_dtype,
-    "14 deterministic": traces.check_deterministic,
-    "15 complete": values.check_complete,
-    "16 constant model": values.check_constant_model,
-    "17 memory": traces.check_memory,
-    "18 differentiable": values.check_differentiable,
-    "19 relabelling": values.check_relabelling,
-    "described": traces.check_described,
+CHECKS: dict[str, Point] = {
+    "1 two results": Point(values.check_two_results),
+    "2 swap": Point(values.check_swap, claims=("symmetric",), exempt=("stochastic",)),
+    "3 twin": Point(values.check_twin),
+    "4 batch is loop": Point(values.check_batch_is_loop, exempt=("across_pairs",)),
+    "5 internal batch size": Point(values.check_internal_batch_size),
+    "6 nothing left": Point(traces.check_nothing_left),
+    "7 state": Point(traces.check_state),
+    "8 frozen parameters": Point(traces.check_frozen),
+    "9 in-place": Point(traces.check_inplace),
+    "10 inputs kept": Point(traces.check_inputs_kept),
+    "11 identical pair": Point(values.check_identical_pair),
+    "12 unused input": Point(values.check_unused_input, exempt=("of_activations", "fitted")),
+    "13 device and dtype": Point(traces.check_dtype),
+    "14 deterministic": Point(traces.check_deterministic),
+    "15 complete": Point(values.check_complete, claims=("complete",)),
+    "16 constant model": Point(values.check_constant_model, exempt=("of_activations",)),
+    "17 memory": Point(traces.check_memory),
+    "18 differentiable": Point(values.check_differentiable, claims=("uses_gradients", "differentiable")),
+    "19 relabelling": Point(values.check_relabelling, exempt=("stochastic", "across_pairs")),
+    "20 one run": Point(runs.check_one_run),
+    "21 from a file": Point(runs.check_from_file),
+    "22 two at once": Point(runs.check_two_at_once),
+    "23 options": Point(runs.check_options),
+    "24 linear": Point(runs.check_linear, claims=("linear",)),
+    "25 of this model": Point(runs.check_of_this_model),
+    "described": Point(traces.check_described),
 }
+
+
+WITHOUT_A_RUN = frozenset({"23 options", "described"})
+"""The points that never explain anything."""
 
 
 def quick_options(cls: type[PairAttribution]) -> dict[str, Any]:
@@ -60,13 +76,19 @@ def quick_options(cls: type[PairAttribution]) -> dict[str, Any]:
 
 def check_explainer(
     cls: type[PairAttribution], *, only: str | None = None, options: dict[str, Any] | None = None
-) -> None:
+) -> Report:
     """Runs the contract on an explainer class.
+
+    A point that the class's own traits leave out, such as "4 batch is loop" by ``across_pairs=True``, is counted and
+    not tried. A model that it refuses with :class:`xsiamese.author.Unsuited` is counted too; one must suit.
 
     Args:
         cls: the class; it is made as ``cls(model)`` or ``cls(model, layer)``.
         only: the name of a single check, of ``xsiamese.testing.CHECKS``.
         options: options for ``attribute`` that keep it quick; sensible ones are found if left out.
+
+    Returns:
+        What held, and what was left out by which claim.
 
     Raises:
         ContractError: naming every check that fails, and what is wrong.
@@ -74,7 +96,8 @@ def check_explainer(
 
     Example:
         >>> from xsiamese import PairGradCAM
-        >>> check_explainer(PairGradCAM, only="3 twin")
+        >>> print(check_explainer(PairGradCAM, only="3 twin"))
+        PairGradCAM: 1 held, 0 left out, 0 unsuited
     """
     if only is not None and only not in CHECKS:
         near = get_close_matches(only, CHECKS, n=1)
@@ -82,16 +105,27 @@ def check_explainer(
             f"no check is called {only!r}; "
             + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(CHECKS)}")
         )
-    failures = [
-        f"{name}{subject.kind}: {said}"
-        for name, check in CHECKS.items()
-        if only in (None, name)
-        for subject in subjects(cls, quick_options(cls) if options is None else options)
-        if not subject.checks or name in subject.checks
-        if (said := _failure(check, subject))
-    ]
-    if failures:
-        raise ContractError(f"{cls.__name__} breaks the contract:\n" + "\n".join(failures))
+    report = tried(cls, subjects(cls, quick_options(cls) if options is None else options), only)
+    if report.failed:
+        broken = "\n".join(f"{point}: {said}" for point, said in report.failed.items())
+        raise ContractError(f"{cls.__name__} breaks the contract:\n{broken}")
+    return report
+
+
+def tried(cls: type[PairAttribution], trials: Sequence[Subject], only: str | None = None) -> Report:
+    """How a class fares on some subjects, whatever comes of it."""
+    found: dict[str, dict[str, str]] = {"held": {}, "left_out": {}, "unsuited": {}, "failed": {}}
+    for name, point in CHECKS.items():
+        for subject in trials:
+            if only in (None, name) and (not subject.checks or name in subject.checks):
+                outcome, said = _outcome(point, subject)
+                found[outcome][f"{name}{subject.kind}"] = said
+    if not trials:
+        found["failed"]["on trial"] = 'it explains no kind of input that is installed: pip install "xsiamese[graph]"'
+    elif only is None and found["unsuited"] and not found["failed"] and not found["held"].keys() - WITHOUT_A_RUN:
+        said = next(iter(found["unsuited"].values()))
+        found["failed"]["on trial"] = f"no model of the contract suits it, and one must: {said}"
+    return Report(cls.__name__, tuple(found["held"]), found["left_out"], found["unsuited"], found["failed"])
 
 
 def check_metric(metric: Metric | type[Metric]) -> None:
@@ -120,11 +154,66 @@ def check_metric(metric: Metric | type[Metric]) -> None:
         raise ContractError(f"{type(made).__name__} breaks the contract:\n" + "\n".join(failures))
 
 
-def _failure(check: Callable[[Subject], None], subject: Subject) -> str:
+def check_comparison(made: Comparison | type[Comparison]) -> None:
+    """Runs the contract of comparisons: one score a pair, of that pair alone, finite gradients at equal embeddings.
+
+    Args:
+        made: the comparison, or its class if it is made without arguments; for embeddings of three dimensions.
+
+    Raises:
+        ContractError: saying what is wrong.
+
+    Example:
+        >>> from xsiamese.model.comparison import Euclidean
+        >>> check_comparison(Euclidean)
+    """
+    parts.comparison(made() if isinstance(made, type) else made)
+
+
+def check_card(card: ModelCard) -> None:
+    """Runs the contract of model cards: the model that it builds, or whose weights it ships, is as it says.
+
+    Args:
+        card: of an installed plugin, if it ships weights.
+
+    Raises:
+        ContractError: saying what is wrong.
+
+    Example:
+        >>> from xsiamese.zoo import find_card
+        >>> check_card(find_card("fashion"))
+    """
+    parts.card(card)
+
+
+def check_kind(kind: Kind, item: Any) -> None:
+    """Runs the contract of kinds of input on one batch of items: sides, parts and files give the model the same.
+
+    Args:
+        kind: the kind.
+        item: what a user gives for one side, of two pairs or more.
+
+    Raises:
+        ContractError: saying what is wrong.
+
+    Example:
+        >>> from xsiamese.kinds.series import Series
+        >>> check_kind(Series(), torch.rand(2, 3, 20))
+    """
+    parts.kind(kind, item)
+
+
+def _outcome(point: Point, subject: Subject) -> tuple[str, str]:
     try:
-        check(subject)
+        point(subject)
     except ContractError as error:
-        return str(error)
+        return "failed", str(error)
+    except LeftOut as error:
+        return "left_out", str(error)
+    except Unsuited as error:
+        return "unsuited", str(error)
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return ""
+        if NO_MAPS in str(error):
+            return "left_out", "it gives no maps"
+        return "failed", f"{type(error).__name__}: {error}"
+    return "held", ""

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import author_names
 import captum.attr
 import counterfactual_tables
 import graph_tables
@@ -81,6 +82,7 @@ def everything() -> dict[str, str]:
         "captum.inc": captum_table(),
         "create_graph.inc": create_graph_list(),
         "commands.inc": commands(),
+        "author.inc": author_tables(),
         "plugin.inc": plugin(),
         "floors.svg": house.picture(),
         "rooms.inc": house.rooms(),
@@ -284,6 +286,14 @@ def module_page(name: str) -> str:
     if own:
         text.append("Explainers: " + ", ".join(f":doc:`../explainers/{cls}`" for cls in own) + "\n")
     return "\n".join([*text, ""])
+
+
+def author_tables() -> str:
+    """What a plugin may use, a table for each thing that it is for."""
+    return "\n".join(
+        heading(title, "-") + "\n" + table(["Name", "What it is"], [list(row) for row in rows], "25 75")
+        for title, rows in author_names.groups().items()
+    )
 
 
 def captum_table() -> str:

@@ -69,7 +69,7 @@ def zoo(*, json_: Json = False) -> None:
     shown = ("name", "input", "embedding", "comparison", "layer", "licence", "weights", "summary")
     rows = [{key: getattr(card, key) for key in shown} for card in cards.values()]
     if json_:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(rows, indent=2, default=str))  # a plugin's weights are a path
         return
     for row in rows:
         print(f"{row['name']:<28} {'shipped' if row['weights'] else 'untrained':<10} {row['summary']}")

@@ -112,8 +112,6 @@ class GraphSubject(Subject):
         )
 
     def check_relabelling(self) -> None:
-        if self.cls.stochastic or self.cls.across_pairs:
-            return
         model, (a, b) = SiameseModel(self.encoder(), "dot"), self.given(self.one(self.pairs(), 1))
         nodes = torch.tensor([2, 0, 4, 1, 3])
         edges = torch.arange(a.edge_index.shape[1]).flip(0)

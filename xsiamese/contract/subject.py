@@ -10,10 +10,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from xsiamese.contract.numbers import Numbers
 from xsiamese.explain.attribution import PairAttribution
+from xsiamese.result.explanation import PairExplanation
 
 PAIRS = 3
 THRESHOLD = 0.25
+NO_MAPS = "gives no maps: use explain"  # what attribute says of a method without any
+
+
+class LeftOut(Exception):
+    """A point says nothing of what is on trial; the message says why."""
 
 
 class ContractError(AssertionError):
@@ -29,16 +36,18 @@ class Subject:
         options: what keeps it quick.
         kind: how failures call what it is tried on.
         checks: the points that it is tried on; none means all.
+        mapless: whether it was found to give no maps: then its columns are looked at.
     """
 
     cls: type[PairAttribution]
     options: dict[str, Any] = field(default_factory=dict)
     kind: ClassVar[str] = ""
     checks: ClassVar[frozenset[str]] = frozenset()
+    mapless: bool = field(default=False, init=False)
 
     def make(self, model: Callable[..., Any], layer: Any = "3") -> Any:
         """The explainer of a model; one that needs a threshold gets one that the contract's pairs can cross."""
-        options: dict[str, Any] = {"threshold": THRESHOLD} if self.cls.needs_threshold else {}
+        options: dict[str, Any] = {"threshold": THRESHOLD} if "threshold" in self.cls.settings() else {}
         return self.cls(model, layer, **options) if self.cls.needs_layer else self.cls(model, **options)
 
     def attribute(
@@ -54,12 +63,28 @@ class Subject:
         return self.quietly(explainer, inputs, {**options, **kwargs})
 
     def quietly(self, explainer: Any, inputs: tuple[Tensor, Tensor], options: dict[str, Any]) -> tuple[Tensor, Tensor]:
-        """The maps of some inputs, without warnings."""
+        """The maps of some inputs, without warnings; of a method without maps the numbers of its columns."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            found = explainer.attribute(self.given(inputs), **options)
+            if self.mapless:
+                asked = {name: value for name, value in options.items() if name != "create_graph"}
+                return Numbers(explainer.explain(self.given(inputs), **asked).columns)  # type: ignore[return-value]
+            try:
+                found = explainer.attribute(self.given(inputs), **options)
+            except ValueError as error:
+                if NO_MAPS not in str(error):
+                    raise
+                self.mapless = True
+                return self.quietly(explainer, inputs, options)
         plain: tuple[Tensor, Tensor] = self.plain(found)
         return plain
+
+    def explain(self, explainer: Any, inputs: tuple[Tensor, Tensor], **options: Any) -> PairExplanation:
+        """The whole result, without warnings."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            found: PairExplanation = explainer.explain(self.given(inputs), **{**self.options, **options})
+        return found
 
     def encoder(self, *, inplace: bool = False, norm: bool = False) -> nn.Sequential:
         """The encoder on trial, always with the same weights; its layer "3" is a convolution."""
@@ -102,7 +127,8 @@ class Subject:
         return sums
 
     def check_relabelling(self) -> None:
-        """Nothing to do for inputs whose rows have no order of their own."""
+        """Inputs whose rows have no order of their own have none to change."""
+        raise LeftOut("its parts have an order of their own")
 
     def mirrors(self, value: Any, leaf: Tensor) -> str:
         """What a map should have been, or nothing if it is."""
@@ -140,7 +166,14 @@ def pairs(count: int = PAIRS) -> tuple[Tensor, Tensor]:
 
 
 def near(found: Any, expected: Any, what: str, tolerance: float = 1e-7) -> None:
-    for side, x, y in zip("ab", found, expected, strict=True):
-        worst = float((x - y).abs().max())
-        if not worst <= tolerance * (1 + float(y.abs().max())):
-            raise ContractError(f"the map of {side} is off by {worst:.2g} {what}")
+    for name, x, y in zip(names_of(found), found, expected, strict=True):
+        if x.shape != y.shape:
+            raise ContractError(f"{name} has shape {tuple(x.shape)}, not {tuple(y.shape)}, {what}")
+        worst = float((x - y).abs().max()) if x.numel() else 0.0
+        if not worst <= tolerance * (1 + float(y.abs().max()) if y.numel() else 1):
+            raise ContractError(f"{name} is off by {worst:.2g} {what}")
+
+
+def names_of(found: Any) -> tuple[str, ...]:
+    """What failures call the parts of what was found."""
+    return found.names if isinstance(found, Numbers) else ("the map of a", "the map of b")

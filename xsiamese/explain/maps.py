@@ -15,6 +15,8 @@ Maps = tuple[Any, Any]
 
 
 def join(parts: list[Maps], create_graph: bool) -> Maps:
+    """The maps of several parts of a batch, one after the other."""
+
     def cat(items: Sequence[Any]) -> Any:
         if isinstance(items[0], Tensor):
             whole = items[0] if len(items) == 1 else torch.cat(list(items))

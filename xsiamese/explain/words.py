@@ -16,6 +16,7 @@ OPTIONS: dict[str, str] = {
     "layer_baselines": "what a unit of the layer is replaced by: a number, or a pair (of a, of b); zero if left out",
     "layer_mask": "a pair (mask of a, mask of b) of integers shaped as the layer's output; what has one number is "
     "one unit",
+    "masks": "how many masks are drawn; more is slower and less noisy",
     "memory_efficient": "releases activations early, see captum",
     "method": "the quadrature of the path integral: gausslegendre, riemann_left, riemann_right, riemann_middle or "
     "riemann_trapezoid",
@@ -31,4 +32,5 @@ OPTIONS: dict[str, str] = {
     "stdevs": "the standard deviation of the noise that is added to the inputs before sampling, in their units",
     "strides": "how far the window moves, an int or (channels, height, width), for both sides or a pair of such; 1 "
     "if left out",
+    "threshold": "the score at which the decision turns; the one that the comparison was calibrated to if left out",
 }

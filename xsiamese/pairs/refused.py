@@ -8,6 +8,18 @@ from torch import jit, nn
 
 from xsiamese.model.pair import PairModel, TwoInputModel
 
+
+class Unsuited(ValueError):
+    """The method is not for this model: said by an explainer that is for some models only, such as those with one score
+    a token.
+
+    Example:
+        >>> raise Unsuited("PairTokenMap needs a model that compares tokens")
+        Traceback (most recent call last):
+        xsiamese.pairs.refused.Unsuited: PairTokenMap needs a model that compares tokens
+    """
+
+
 # what torch says of inputs that do not fit a layer
 _OF_SHAPES = re.compile(
     r"shape|size|channel|dimension|mat1|dtype|same type|scalar type|device|expected .*input|Expected .* tensor"

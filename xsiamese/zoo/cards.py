@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -78,7 +79,8 @@ class ModelCard:
         licence: of the shipped weights, or of the code where none are shipped.
         paper: keys of the sources in the bibliography.
         modality: "image", "graph" or "tabular".
-        weights: the file name of the shipped checkpoint, or None.
+        weights: the checkpoint that comes with it, or None: a path, as ``Path(__file__).with_name("a.safetensors")``;
+            (package, file) of a file inside an installed package; or the name of one of ours.
         defaults: arguments of ``build`` that the name implies.
     """
 
@@ -93,5 +95,5 @@ class ModelCard:
     licence: str = "BSD-3-Clause"
     paper: tuple[str, ...] = ()
     modality: str = "image"
-    weights: str | None = None
+    weights: str | tuple[str, str] | Path | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict)

@@ -144,7 +144,7 @@ def _check_match(
 
 
 def shipped(name: str) -> Checkpoint:
-    """The trained model that comes with the library under this card's name.
+    """The trained model that comes with the library, or with the plugin of the card, under this card's name.
 
     Raises:
         ValueError: if the card has no weights.
@@ -152,7 +152,10 @@ def shipped(name: str) -> Checkpoint:
     card = find_card(name)
     if card.weights is None:
         raise ValueError(f"{name!r} comes without weights: train it, or give a checkpoint")
-    with as_file(files("xsiamese.zoo").joinpath("weights", card.weights)) as path:
+    if isinstance(card.weights, Path):
+        return load(card.weights)
+    package, *parts = card.weights if isinstance(card.weights, tuple) else ("xsiamese.zoo", "weights", card.weights)
+    with as_file(files(package).joinpath(*parts)) as path:
         return load(path)
 
 
