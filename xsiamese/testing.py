@@ -96,7 +96,7 @@ def check_explainer(
 
     Example:
         >>> from xsiamese import PairGradCAM
-        >>> print(check_explainer(PairGradCAM, only="3 twin"))
+        >>> print(check_explainer(PairGradCAM, only="22 two at once"))
         PairGradCAM: 1 held, 0 left out, 0 unsuited
     """
     if only is not None and only not in CHECKS:
