@@ -97,7 +97,7 @@ def check_explainer(
     Example:
         >>> from xsiamese import PairGradCAM
         >>> print(check_explainer(PairGradCAM, only="22 two at once"))
-        PairGradCAM: 1 held, 0 left out, 0 unsuited
+        PairGradCAM: 2 held, 0 left out, 0 unsuited
     """
     if only is not None and only not in CHECKS:
         near = get_close_matches(only, CHECKS, n=1)

@@ -74,8 +74,9 @@ def options_of(cls: type[PairAttribution]) -> list[Option]:
 def described(cls: type[PairAttribution]) -> dict[str, str]:
     """What the docstring of the function that takes the options says of each of them."""
     found: dict[str, str] = {}
-    for name in ("compute", "read", "ask", "search"):
-        found |= _arguments(inspect.getdoc(getattr(cls, name, None)))
+    for one in (getattr(cls, "requires", None), cls):  # a read-out takes the options of its sampler, too
+        for name in ("compute", "read", "ask", "search"):
+            found |= _arguments(inspect.getdoc(getattr(one, name, None)))
     return found
 
 
@@ -114,6 +115,7 @@ def _hints(cls: type[PairAttribution]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     algorithm = getattr(cls, "algorithm", None)
     functions = [getattr(algorithm, "__init__", None), getattr(algorithm, "attribute", None)]
+    functions += [getattr(getattr(cls, "requires", None), "ask", None)]
     functions += [getattr(cls, name, None) for name in ("__init__", "compute", "read", "ask", "search")]
     for function in functions:
         if function is None:

@@ -16,7 +16,6 @@ OPTIONS: dict[str, str] = {
     "layer_baselines": "what a unit of the layer is replaced by: a number, or a pair (of a, of b); zero if left out",
     "layer_mask": "a pair (mask of a, mask of b) of integers shaped as the layer's output; what has one number is "
     "one unit",
-    "masks": "how many masks are drawn; more is slower and less noisy",
     "memory_efficient": "releases activations early, see captum",
     "method": "the quadrature of the path integral: gausslegendre, riemann_left, riemann_right, riemann_middle or "
     "riemann_trapezoid",
