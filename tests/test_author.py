@@ -10,7 +10,7 @@ NAMES = """
 Adapted Bilinear ChannelsFirst ChannelsLast ClampedEuclidean Column Comparison Cosine Curve Decision Dot Euclidean
 Found ItemBatch Kind Layer Layout Leaves Maps Match MatrixExplanation Metric ModelCard Objective Packable
 PairAttribution PairBatch PairExplanation PairMatrix PairModel Places Preprocessing PresenceSide ReadOut Rule Rules
-Sample Sampler SiameseModel Side SideLayout SquaredEuclidean Tokens TwoInputModel Unsuited Wrt adapt as_grid
+Sample Sampler Shows SiameseModel Side SideLayout SquaredEuclidean Tokens TwoInputModel Unsuited Wrt adapt as_grid
 check_fit explainers hookimpl intact join of_side pair_model record side stored untied values_without
 """
 

@@ -27,12 +27,13 @@ TYPES = {
     "Leaves": "The tensors of one side.",
     "Maps": "The map of a and the map of b.",
     "Rule": "The name of a rule of relevance propagation.",
+    "Shows": 'What a map says: "signed", "magnitude" or "relevance".',
     "SideLayout": "One layout for both sides, or a pair of them.",
     "Wrt": 'Which sides move: "both", "first" or "second".',
 }
 HOMES = {
     "Layer": "branches", "Layout": "branches", "SideLayout": "branches", "Column": "result", "Leaves": "kinds",
-    "Maps": "explain", "Rule": "branches", "Wrt": "kinds",
+    "Maps": "explain", "Rule": "branches", "Shows": "explain", "Wrt": "kinds",
 }  # fmt: skip
 
 
