@@ -197,11 +197,11 @@ def test_the_block_fit_of_the_true_matrix_is_one() -> None:
     model, (a, b) = linear(5), rows(3, 5)
     matrix = a[:, :, None] * b[:, None] * (model.encoder.weight.T @ model.encoder.weight).detach()
     batch, explanation = explained(model, (a, b), (a, b))
-    object.__setattr__(explanation, "matrix", list(matrix))
+    object.__setattr__(explanation, "columns", {"matrix": list(matrix)})
     fit = made("block_fit")
     fit.filling = "zero"  # type: ignore[attr-defined]
     assert number(fit.compute(batch, explanation)) == pytest.approx(torch.ones(3), abs=1e-12)
-    object.__setattr__(explanation, "matrix", list(torch.zeros_like(matrix)))
+    object.__setattr__(explanation, "columns", {"matrix": list(torch.zeros_like(matrix))})
     assert number(fit.compute(batch, explanation)) == pytest.approx(torch.zeros(3), abs=1e-12)
 
 
@@ -210,9 +210,9 @@ def test_matrices_against_known_matches() -> None:
     right = (truth[:, :, None] * truth.flip(0)[:, None]).double()
     batch, explanation = explained(linear(4), (truth.double(), truth.double()), rows(2, 4))
     for name in ("matrix_hit", "matrix_auroc", "one_to_one"):
-        object.__setattr__(explanation, "matrix", list(right))
+        object.__setattr__(explanation, "columns", {"matrix": list(right)})
         assert number(made(name).compute(batch, explanation, truth=(truth, truth.flip(0)))).tolist() == [1, 1]
-        object.__setattr__(explanation, "matrix", list(-right))
+        object.__setattr__(explanation, "columns", {"matrix": list(-right)})
         assert number(made(name).compute(batch, explanation, truth=(truth, truth.flip(0)))).max() == 0
 
 

@@ -135,7 +135,7 @@ class BlockFit(Metric):
 
 def has_matrix(explanation: PairExplanation) -> bool:
     """Whether an explanation holds matrices of parts by parts."""
-    return hasattr(explanation, "matrix") or "matrix" in getattr(explanation, "columns", {})
+    return "matrix" in explanation.columns
 
 
 def dense(explanation: PairExplanation) -> list[Tensor]:
@@ -146,7 +146,7 @@ def dense(explanation: PairExplanation) -> list[Tensor]:
     """
     if not has_matrix(explanation):
         raise ValueError(f"{explanation.method} gives maps and no matrix of parts by parts")
-    found: Any = explanation.matrix if hasattr(explanation, "matrix") else explanation.columns["matrix"]
+    found: Any = explanation.columns["matrix"]
     return [one if isinstance(one, Tensor) else one.dense() for one in found]
 
 
