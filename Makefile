@@ -25,7 +25,7 @@ $(VENV)/.dev: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	@touch $@ $(VENV)/.test $(VENV)/.demo
 
-demo: $(VENV)/.demo ## install, explain a similar and a different pair of shipped images, and write the pictures
+demo: $(VENV)/.demo ## install, explain three pairs of shipped images, and write the pictures
 	$(BIN)/xsiamese demo --output demo
 
 test: $(VENV)/.test ## install what the tests need, and run them all, on two workers of one thread each

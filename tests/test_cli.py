@@ -69,7 +69,8 @@ def make_model() -> SiameseModel:
 def test_explain_writes_a_picture(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
     code, out, err = run("explain", *images, "-o", tmp_path / "why.png")
     assert (code, err) == (0, "")
-    assert out.startswith("PairGradCAM of closeness, higher scores are closer\none.png - other.png: ")
+    assert out.startswith("PairMaskRegression of closeness, higher scores are closer\none.png - other.png: ")
+    assert "\nchosen: PairMaskRegression for image input, budget normal: " in out
     assert f"written to {tmp_path / 'why.png'}" in out
     assert Image.open(tmp_path / "why.png").size[0] > 200
 
@@ -151,7 +152,7 @@ def test_errors_are_one_line_and_exit_code_2(run: Run, images: tuple[Path, Path]
         ((one, truncated), "truncated.png cannot be read as an image"),
         ((text, other), "text.png cannot be read as an image"),
         ((one, other, "--method", "gradcan"), "no explainer is called 'gradcan'; did you mean 'gradcam'"),
-        ((one, other, "--layer", "77"), "no layer is called '77'; did you mean"),
+        ((one, other, "--method", "gradcam", "--layer", "77"), "no layer is called '77'; did you mean"),
         ((one, other, "--model", "fasion"), "no model is called 'fasion'; did you mean 'fashion'"),
         ((one, other, "--model", foreign), "cannot be read as a checkpoint"),
         ((one, other, "--model", tmp_path / "missing.safetensors"), "missing.safetensors"),

@@ -97,10 +97,14 @@ def test_rows_are_explained_and_drawn(
     call("explain", a, b, "--model", checkpoint, "--json", "-o", tmp_path / "why.png")
     said = json.loads(capsys.readouterr().out)
     assert (tmp_path / "why.png").stat().st_size > 5000
-    assert said["method"] == "PairIntegratedGradients"
+    assert said["method"] == "PairFeatureAblation"
+    assert said["parameters"]["chosen"].startswith("PairFeatureAblation for row input, budget normal: ")
     assert said["ids"] == ["bars.csv:3", "bars.csv:17"]
-    call("explain", a, b, "--model", checkpoint, "--method", "integrated_gradients", "-o", tmp_path / "why.safetensors")
+    named = ("explain", a, b, "--model", checkpoint, "--method", "integrated_gradients")
+    call(*named, "-o", tmp_path / "why.safetensors")
     assert "bars.csv:3 - bars.csv:17: " in capsys.readouterr().out
+    call(*named, "--json")
+    said = json.loads(capsys.readouterr().out)
     found, model = PairExplanation.load(tmp_path / "why.safetensors"), load(checkpoint).model
     zero = torch.zeros(1, 5)
     total = found.maps[0].sum() + found.maps[1].sum()

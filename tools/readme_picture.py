@@ -1,22 +1,25 @@
-"""Makes docs/_static/demo.png, the README's picture: a similar and a different pair of shipped images, explained."""
+"""Makes docs/_static/demo.png, the README's picture: the pictures of ``xsiamese demo`` in one."""
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
-import torch
+from PIL import Image
 
-from xsiamese import PairGradCAM
-from xsiamese.data import fashion_pair
+from xsiamese.cli.demo import PICTURES
 from xsiamese.zoo import shipped
 
 checkpoint = shipped("fashion")
-classes = [("sneaker", "sneaker"), ("sneaker", "bag")]
-pairs = [fashion_pair(*both, number=2) for both in classes]
-inputs = torch.cat([a for a, _ in pairs]), torch.cat([b for _, b in pairs])
-figure = (
-    PairGradCAM(checkpoint.model, checkpoint.card.layer)
-    .explain(inputs, ids=classes)
-    .plot(preprocessing=checkpoint.card.preprocessing)
-)
-figure.savefig(Path(__file__).parents[1] / "docs" / "_static" / "demo.png", dpi=90)
+images = {}
+for name, tell in PICTURES.items():
+    file = BytesIO()
+    tell(checkpoint)[1].savefig(file, dpi=76, bbox_inches="tight")
+    images[name] = Image.open(file).convert("RGB")
+alike, different, sleeves = (images[name] for name in ("alike", "different", "sleeves"))
+width, gap = alike.width + different.width + 24, 16
+whole = Image.new("RGB", (width, max(alike.height, different.height) + gap + sleeves.height), "white")
+whole.paste(alike, (0, 0))
+whole.paste(different, (alike.width + 24, 0))
+whole.paste(sleeves, ((width - sleeves.width) // 2, whole.height - sleeves.height))
+whole.save(Path(__file__).parents[1] / "docs" / "_static" / "demo.png", optimize=True)

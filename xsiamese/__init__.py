@@ -38,6 +38,7 @@ _install()
 __version__ = "0.1.0"
 
 ON_DEMAND = {
+    "auto": "xsiamese.explain.auto",
     "collate_pairs": "xsiamese.kinds.graphs.side",
     "compare": "xsiamese.plot.picture",
     "measure": "xsiamese.metrics.measure",

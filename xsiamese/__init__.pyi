@@ -19,6 +19,7 @@ from xsiamese.branches.untied import untied as untied
 from xsiamese.door.hookspecs import hookimpl as hookimpl
 from xsiamese.door.registry import public_names as public_names
 from xsiamese.explain.attribution import PairAttribution as PairAttribution
+from xsiamese.explain.auto import auto as auto
 from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.explain.found import Found as Found
 from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
@@ -222,6 +223,7 @@ __all__ = [
     "Texts",
     "Tokens",
     "TwoInputModel",
+    "auto",
     "calibrate",
     "collate_pairs",
     "compare",

@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo_tables import rows
 
+from xsiamese.explain.auto import table
 from xsiamese.metrics.catalogue import metrics
 
 TITLES = {
@@ -26,7 +27,20 @@ def tables(folder: Path) -> dict[str, str]:
     """The text of each include file, by its name."""
     path = folder / "scoreboard.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"sets": {}}
-    return {"scoreboard.inc": scoreboard(found["sets"]) or rows([], []), "metrics.inc": all_metrics()}
+    text = {"scoreboard.inc": scoreboard(found["sets"]) or rows([], []), "metrics.inc": all_metrics()}
+    return text | {"defaults.inc": defaults()}
+
+
+def defaults() -> str:
+    """What is taken for each kind of input and budget if nobody names a method, and why."""
+    lines = []
+    for kind, budgets in table().items():
+        for budget, one in budgets.items():
+            more = ", norms detached" if one.get("detach_norms") else ""
+            more += "".join(f", ``{name}={value}``" for name, value in one.get("options", {}).items())
+            shown = f":doc:`/reference/generated/explainers/{one['method']}`{more}"
+            lines.append([kind, budget, shown, one["reason"]])
+    return rows(["Input", "Budget", "Method", "Why"], lines)
 
 
 def scoreboard(sets: dict[str, Any]) -> str:

@@ -79,6 +79,8 @@ def settings(name: str, cls: type[PairAttribution]) -> dict[str, dict[str, Any]]
     if "sliding_window_shapes" in known and name in ("patches", "digits", "fashion"):
         window = {"sliding_window_shapes": (1, 6, 6), "strides": (1, 2, 2)}
         found["6 x 6 windows"] = {key: value for key, value in window.items() if key in known}
+    if {"cells", "filling"} <= set(known) and name in ("patches", "digits"):
+        found["8 x 8 cells, filled with the mean"] = {"cells": (8, 8), "filling": "mean"}
     if "n_samples" in known:
         found["512 samples"] = {"n_samples": 512}
     if name == "rows" and not cls.needs_layer:
@@ -152,6 +154,7 @@ def methods(name: str) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sets", nargs="*", default=list(SETS))
+    parser.add_argument("--methods", nargs="*", help="these only")
     parser.add_argument("--pairs", type=int, default=16)
     parser.add_argument("--limit", type=int, default=40, help="seconds that a method may take for one measurement")
     parser.add_argument("--no-settings", action="store_true", help="defaults only")
@@ -163,7 +166,7 @@ def main() -> None:
         for method, cls in methods(name).items():
             known = json.loads(OUT.read_text()) if OUT.exists() else {"sets": {}}
             rows = known["sets"].setdefault(name, {})
-            if method in rows:
+            if method in rows or method not in (options.methods or [method]):
                 continue
             rows[method] = row(name, method, cls, options.pairs, options.limit, not options.no_settings)
             rows[method]["peer"] = method in PEERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,7 +13,6 @@ from xsiamese.cli.told import described, words_of
 from xsiamese.data.outputs import checked
 
 PICTURES = frozenset({".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps"})
-USUAL = {"tabular": "integrated_gradients", "text": "layer_integrated_gradients"}
 
 
 def explain(
@@ -23,6 +22,7 @@ def explain(
     *,
     model: str = "fashion",
     method: str | None = None,
+    budget: Literal["fast", "normal", "thorough"] = "normal",
     layer: str | None = None,
     target: int | None = None,
     output: Annotated[list[Path] | None, Parameter(name=["--output", "-o"], negative=())] = None,
@@ -48,8 +48,9 @@ def explain(
         A zoo name, a checkpoint of ours, package.module:factory, or a folder that transformers or
         sentence-transformers saved.
     method
-        The explainer, see ``xsiamese explainers``; gradcam if left out, integrated_gradients for rows of a table
-        and layer_integrated_gradients for texts.
+        The explainer, see ``xsiamese explainers``; if left out, what the scoreboard chose for the kind of input.
+    budget
+        What that choice may cost: fast (one pass), normal or thorough.
     layer
         The layer to explain on, for methods that have one.
     target
@@ -70,6 +71,7 @@ def explain(
     """
     from xsiamese.cli.readers import reader
     from xsiamese.data.references import names, refer
+    from xsiamese.explain.auto import auto
     from xsiamese.explain.catalogue import explainer as find
     from xsiamese.explain.options import parsed
     from xsiamese.zoo import open_model
@@ -82,7 +84,8 @@ def explain(
         raise ValueError(
             f"--text, and the model {model} takes no texts ({opened.modality}): give --model one that does"
         )
-    cls = find(method or USUAL.get(opened.modality, "gradcam"))
+    chosen = None if method else auto(opened.model, budget, kind=opened.modality, layer=layer or opened.layer)
+    cls = type(chosen.explainer) if chosen else find(method or "")
     files = {name: text for name, text in options.items() if name.replace("-", "_") in cls.files}
     settings, own = parsed(cls, {name: text for name, text in options.items() if name not in files})
     if threshold is not None:
@@ -99,9 +102,9 @@ def explain(
         raise ValueError(
             f"--layer is for methods that explain a layer, and {cls.name} explains the inputs: leave it out"
         )
-    chosen = (layer or opened.layer,) if cls.needs_layer else ()
-    made = cls(opened.model, *chosen, **settings)
-    own |= made.from_files(files, read, inputs, seed)
+    layers = (layer or opened.layer,) if cls.needs_layer else ()
+    made = chosen or cls(opened.model, *layers, **settings)
+    own |= getattr(made, "explainer", made).from_files(files, read, inputs, seed)
     explanation = made.explain(inputs, target, ids=[names(*references)], seed=seed, **own)
     columns = getattr(read, "columns", None)
     texts = None if columns is None else (read.texts(a), read.texts(b))
@@ -120,4 +123,5 @@ def explain(
     else:
         written = f"\nwritten to {', '.join(map(str, outputs))}" if outputs else "\n(-o why.png draws it)"
         words = "".join(f"\n{line}" for line in words_of(explanation, colour=sys.stdout.isatty()))
-        print(explanation.summary() + words + written)
+        why = f"\nchosen: {chosen}" if chosen else ""
+        print(explanation.summary() + words + why + written)

@@ -1,0 +1,170 @@
+"""What is taken when nobody names a method, why, and the pictures that one sees first."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import xsiamese
+from xsiamese import PairSaliency, SiameseModel, auto
+from xsiamese.explain.auto import table
+
+ROOT = Path(__file__).parents[1]
+
+
+def tool() -> Any:
+    spec = importlib.util.spec_from_file_location("choose_defaults", ROOT / "tools" / "choose_defaults.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def images() -> SiameseModel:
+    torch.manual_seed(0)
+    return SiameseModel(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3)), "cosine")
+
+
+def numbers(auroc: float | None, gain: tuple[float, float, float]) -> dict[str, Any]:
+    truth = {} if auroc is None else {"auroc": [auroc] * 3, "partner_sensitivity": [1.0] * 3}
+    return {"defaults": {"numbers": {**truth, "relevance_gain": list(gain)}, "ms": 5.0, "pairs": 12}, "peer": False}
+
+
+def test_the_shipped_choices_are_those_of_the_scoreboard() -> None:
+    chooser = tool()
+    sets = json.loads(chooser.SCOREBOARD.read_text())["sets"]
+    assert json.loads(chooser.TABLE.read_text()) == chooser.defaults(sets), "run python tools/choose_defaults.py"
+
+
+def test_the_best_that_beats_chance_everywhere_wins() -> None:
+    chooser = tool()
+    sure, none = (0.2, 0.1, 0.3), (0.01, -0.04, 0.05)
+    good, best = numbers(0.9, sure), numbers(0.99, sure)
+    sets = {"patches": {"PairGradCAM": good, "PairHiResCAM": best, "PairSaliency": numbers(0.6, sure)}}
+    assert chooser.choice(sets, "image", "normal")["method"] == "PairHiResCAM"
+    sets["patches"]["a peer"] = {**numbers(1.0, sure), "peer": True}
+    assert chooser.choice(sets, "image", "normal")["method"] == "PairHiResCAM"
+    sets["fashion"] = {"PairGradCAM": numbers(None, sure), "PairHiResCAM": numbers(None, none)}
+    assert chooser.choice(sets, "image", "normal")["method"] == "PairGradCAM"
+    sets["fashion"]["PairGradCAM"] = numbers(None, none)
+    found = chooser.choice(sets, "image", "normal")
+    assert found["method"] == "PairMaskRegression"
+    assert "no method is better than chance" in found["reason"]
+    assert chooser.choice({}, "row", "normal")["method"] == "PairFeatureAblation"
+
+
+def test_every_choice_can_be_made_and_says_why() -> None:
+    known = xsiamese.explainers()
+    for kind, budgets in table().items():
+        for budget, row in budgets.items():
+            cls = known[row["method"]]
+            assert set(row.get("options", {})) <= set(cls.options()), (kind, budget)
+            assert len(row["reason"]) > 20
+            assert kind in {*cls.modalities, "tensor"}, (kind, budget)
+
+
+def test_a_result_says_what_was_chosen_and_why() -> None:
+    chosen = auto(images(), "fast")
+    pair = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)
+    found = chosen.explain(pair, seed=3)
+    assert chosen.kind == "image"
+    assert found.parameters["chosen"] == str(chosen)
+    assert chosen.reason in str(chosen)
+    assert found.seed == 3
+    assert torch.equal(chosen.attribute(pair)[0], found.maps[0])
+
+
+def test_norms_are_detached_in_a_model_of_its_own() -> None:
+    model = images()
+    model.comparison.threshold_ = 0.5
+    fast = auto(model, "fast").explainer.model
+    assert fast.comparison.detach_norms  # type: ignore[attr-defined]
+    assert fast.comparison.threshold_ == 0.5  # type: ignore[attr-defined]
+    assert not model.comparison.detach_norms  # type: ignore[attr-defined]
+    assert fast.encoder is model.encoder  # type: ignore[attr-defined]
+
+
+def test_the_kind_is_read_off_the_layers_or_asked_for() -> None:
+    assert auto(images()).kind == "image"
+    assert auto(SiameseModel(nn.Linear(4, 2))).kind == "row"
+    assert auto(SiameseModel(nn.Conv1d(1, 2, 3))).kind == "series"
+    assert auto(SiameseModel(nn.Embedding(5, 2)), kind="row").kind == "row"
+    with pytest.raises(ValueError, match="give kind="):
+        auto(SiameseModel(nn.Identity()))
+    with pytest.raises(ValueError, match="budget='cheap': 'fast', 'normal', 'thorough'"):
+        auto(images(), "cheap")  # type: ignore[arg-type]
+
+
+def test_a_model_of_both_inputs_at_once_is_asked_part_by_part() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.Conv2d(2, 1, 3)
+
+        def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+            return self.mix(torch.cat([a, b], 1)).flatten(1).sum(1)
+
+    chosen = auto(Both())
+    assert chosen.explainer.name == "occlusion"
+    assert "both inputs at once" in chosen.reason
+
+
+def test_what_the_demo_shows_is_better_than_chance_or_says_that_it_is_not() -> None:
+    pytest.importorskip("matplotlib")
+    from xsiamese.cli import demo
+    from xsiamese.report.chance import against_chance
+    from xsiamese.zoo import shipped
+
+    checkpoint = shipped("fashion")
+    found, _, _ = demo.alike(checkpoint)
+    kept = against_chance(checkpoint.model, found, "kept")
+    assert kept.score > kept.high > kept.mean
+    apart, figure, said = demo.sleeves(checkpoint)
+    for question in ("a changed", "b changed"):
+        changed = against_chance(checkpoint.model, apart, question)  # type: ignore[arg-type]
+        assert changed.score > changed.high
+        assert changed.score > float(apart.scores)
+        assert f"{changed.score:.2f}" in said
+    assert "reddest" in figure.get_supxlabel()
+    little, figure, said = demo.different(checkpoint)
+    alone = against_chance(checkpoint.model, little, "kept")
+    assert alone.score < alone.high
+    assert "no more than a random 20 %" in said
+    assert said[:30] in figure.get_supxlabel()
+    # pale: the strongest part of a different pair has less than half of what that of a like pair has
+    assert _strongest(little) < 0.6 * _strongest(found)
+
+
+def _strongest(found: Any) -> float:
+    return max(float(m.max()) for m in found.matrix.marginals) / float(found.columns["reference"][0])
+
+
+def test_a_map_in_random_order_is_no_better_than_chance() -> None:
+    from xsiamese.data import fashion_pair
+    from xsiamese.report.chance import against_chance
+    from xsiamese.zoo import shipped
+
+    model = shipped("fashion").model
+    found = PairSaliency(model).explain(fashion_pair("shirt", "shirt"))
+    again, other = (against_chance(model, found, draws=40, seed=seed) for seed in (0, 0))
+    assert torch.equal(again.drawn, other.drawn)
+    assert again.drawn.std() > 0
+    assert 0.025 <= float((again.drawn > again.high).double().mean()) <= 0.06
+
+
+def test_the_readme_runs_as_it_stands_on_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    image = pytest.importorskip("PIL.Image")
+    for name, grey in (("a.png", 40), ("b.png", 200)):
+        image.linear_gradient("L").point(lambda x, grey=grey: (x + grey) % 256).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    block = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    exec(block, {})
+    assert (tmp_path / "why.png").stat().st_size > 5000

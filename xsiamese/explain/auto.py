@@ -1,0 +1,137 @@
+"""The explainer that the scoreboard chose for a kind of input, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, get_args
+
+from torch import nn
+
+from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.catalogue import explainer
+from xsiamese.kinds.catalogue import kind as kind_named
+from xsiamese.model.pair import PairModel, SiameseModel, pair_model
+from xsiamese.result.explanation import PairExplanation
+
+Budget = Literal["fast", "normal", "thorough"]
+
+# what a layer of a model shows of its input, in the order in which they are asked
+_BUILT_OF: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
+    ("text", (nn.Embedding, nn.EmbeddingBag)),
+    ("volume", (nn.Conv3d,)),
+    ("image", (nn.Conv2d,)),
+    ("series", (nn.Conv1d, nn.RNNBase)),
+    ("row", (nn.Linear,)),
+)
+
+
+@dataclass(frozen=True)
+class Auto:
+    """An explainer with the options that were chosen for it.
+
+    Attributes:
+        explainer: the explainer, with its model.
+        kind: of input that it was chosen for.
+        budget: "fast", "normal" or "thorough".
+        reason: why it was chosen; results keep it as ``parameters["chosen"]``.
+        options: of its :meth:`explain`.
+    """
+
+    explainer: PairAttribution
+    kind: str
+    budget: Budget
+    reason: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def explain(self, *inputs: Any, **options: Any) -> PairExplanation:
+        """What the explainer's own ``explain`` gives; options that are given go before those that were chosen."""
+        found = self.explainer.explain(*inputs, **{**self.options, **options})
+        return replace(found, parameters={**found.parameters, "chosen": str(self)})
+
+    def attribute(self, *inputs: Any, **options: Any) -> Any:
+        """The two maps: the explainer's own ``attribute`` with the options that were chosen."""
+        return self.explainer.attribute(*inputs, **{**self.options, **options})
+
+    def __str__(self) -> str:
+        return f"{type(self.explainer).__name__} for {self.kind} input, budget {self.budget}: {self.reason}"
+
+
+def auto(
+    model: Callable[..., Any], budget: Budget = "normal", *, kind: str | None = None, layer: Any = None, **settings: Any
+) -> Auto:
+    """The explainer that was best of the scoreboard on the kind of input that a model takes.
+
+    The choices are made by ``tools/choose_defaults.py`` from ``docs/measurements/scoreboard.json``; where that does not
+    decide, a rule does, and the reason says so.
+
+    Args:
+        model: of two inputs.
+        budget: "fast" is one pass, "normal" about a second on a small network, "thorough" whatever was best.
+        kind: of the inputs: "image", "row", "series", "volume", "text" or "graph"; read off the model's layers if left
+            out.
+        layer: the layer to explain on, for a method that has one.
+        **settings: further arguments of the explainer, as ``higher_is_closer``.
+
+    Raises:
+        ValueError: if the budget or the kind is unknown, or the layers do not show the kind.
+
+    Example:
+        >>> from xsiamese import auto
+        >>> from xsiamese.data import fashion_pair
+        >>> from xsiamese.zoo import shipped
+        >>> chosen = auto(shipped("fashion").model, "fast")
+        >>> chosen.kind, chosen.explain(fashion_pair()).parameters["chosen"] == str(chosen)
+        ('image', True)
+    """
+    if budget not in get_args(Budget):
+        raise ValueError(f"budget={budget!r}: {', '.join(map(repr, get_args(Budget)))} is needed")
+    made = {key: settings.pop(key) for key in ("comparison", "higher_is_closer") if key in settings}
+    pair = pair_model(model, **made)
+    kind = kind_of(pair) if kind is None else kind_named(kind).name
+    row = table().get(kind, table()["tensor"])[budget]
+    cls, reason, options = explainer(row["method"]), row["reason"], row.get("options", {})
+    if cls.fitted and not isinstance(pair, SiameseModel):
+        # masks of a times masks of b: a model of both inputs at once would be asked hundreds of thousands of times
+        cls, options = explainer("PairOcclusion"), {}
+        reason = "part by part: a model that takes both inputs at once has no embeddings to regress on masks"
+    if row.get("detach_norms") and isinstance(pair, SiameseModel) and hasattr(pair.comparison, "detach_norms"):
+        pair, reason = detached(pair), f"{reason}; norms detached"
+    chosen = (layer,) if cls.needs_layer else ()
+    return Auto(cls(pair, *chosen, **settings), kind, budget, reason, options)
+
+
+@cache
+def table() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
+    """The choices: by kind of input and budget the method, its options, and the reason."""
+    text = files("xsiamese.explain").joinpath("defaults.json").read_text(encoding="utf-8")
+    found: dict[str, dict[str, dict[str, Any]]] = json.loads(text)
+    return found
+
+
+def kind_of(model: PairModel) -> str:
+    """The kind of input that a model takes, as its layers show it.
+
+    Raises:
+        ValueError: if they do not.
+    """
+    layers = list(model.modules()) if isinstance(model, nn.Module) else []
+    if any(hasattr(layer, "propagate") for layer in layers):  # torch_geometric's, which need not be installed
+        return "graph"
+    for kind, types in _BUILT_OF:
+        if any(isinstance(layer, types) for layer in layers):
+            return kind
+    raise ValueError("the model's layers do not show what it takes: give kind=, as kind='image'")
+
+
+def detached(model: SiameseModel) -> SiameseModel:
+    """The same model, of whose comparison the norms are constants."""
+    other = copy(model)
+    comparison: Any = copy(model.comparison)
+    comparison.detach_norms = True
+    other._modules = {**model._modules, "comparison": comparison}
+    return other
