@@ -187,5 +187,7 @@ def test_a_table_is_for_networks_of_tables(tmp_path: Path) -> None:
         ValueError, match="target='kind' says how other data are read than siamese-contrastive's images"
     ):
         call("train", "siamese-contrastive", str(path), "--target", "kind", "--output", str(tmp_path / "out"))
-    with pytest.raises(ValueError, match="takes a table, a CSV with a header, and there is no file MNIST"):
+    with pytest.raises(
+        ValueError, match=r"takes a table, a CSV with a header, or a folder .*, and there is no file MNIST"
+    ):
         call("train", "siamese-mlp", "MNIST", "--target", "kind", "--output", str(tmp_path / "out"))
