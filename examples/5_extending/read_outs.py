@@ -35,14 +35,20 @@ class PairMasked(Sampler):
             batch: the pairs.
             masks: how many.
         """
-        keep = [torch.rand(masks, leaf.shape[1]).to(leaf).round() for leaf in batch.moved]
-        with torch.no_grad():
-            values = [
-                batch.value(*(leaf * kept[t] for leaf, kept in zip(batch.moved, keep, strict=True)))
-                for t in range(masks)
-            ]
-        every = torch.cat(keep, 1).expand(batch.pairs, -1, -1)
-        return {"keep": every, "values": torch.stack(values, 1)}
+        keep, embedded = [], []
+        for i, side in enumerate(batch.sides):
+            leaf = side.leaves[0]
+            kept = torch.rand(masks, leaf.shape[1]).to(leaf).round()
+            if i in batch.objective.moving:
+                keep.append(kept)
+            # row t * pairs + p is pair p under mask t; a side that is held stays whole
+            copies = (leaf * kept[:, None] if i in batch.objective.moving else leaf.expand(masks, *leaf.shape)).flatten(
+                0, 1
+            )
+            with torch.no_grad():
+                embedded.append(batch.embed(i, copies))
+        values = batch.closeness(*embedded).detach().reshape(masks, batch.pairs).T
+        return {"keep": torch.cat(keep, 1).expand(batch.pairs, -1, -1), "values": values}
 
 
 class Reads(ReadOut):
