@@ -103,9 +103,13 @@ def explain(
             f"--layer is for methods that explain a layer, and {cls.name} explains the inputs: leave it out"
         )
     layers = (layer or opened.layer,) if cls.needs_layer else ()
-    made = chosen or cls(opened.model, *layers, **settings)
-    own |= getattr(made, "explainer", made).from_files(files, read, inputs, seed)
-    explanation = made.explain(inputs, target, ids=[names(*references)], seed=seed, **own)
+    if chosen and settings:
+        raise ValueError(
+            f"--{next(iter(settings)).replace('_', '-')} is a setting of one method: say which by --method"
+        )
+    explainer = chosen.explainer if chosen else cls(opened.model, *layers, **settings)
+    own |= explainer.from_files(files, read, inputs, seed)
+    explanation = (chosen or explainer).explain(inputs, target, ids=[names(*references)], seed=seed, **own)
     columns = getattr(read, "columns", None)
     texts = None if columns is None else (read.texts(a), read.texts(b))
     told = described(explanation, outputs, columns, texts)
