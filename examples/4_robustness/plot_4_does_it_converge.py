@@ -3,10 +3,10 @@ Does gradient descent-ascent converge?
 ======================================
 
 A mask under a constraint is a game: the logits :math:`\\theta` of the mask go down on the Lagrangian, the multipliers
-    :math:`\\lambda` go up,
+:math:`\\lambda` go up,
 
 .. math:: \\min_\\theta \\max_{0 \\le \\lambda \\le \\Lambda} F(\\theta) + \\Omega(\\theta) + \\lambda \\cdot g(\\theta)
-- \\tfrac{\\mu}{2} |\\lambda|^2 .
+   - \\tfrac{\\mu}{2} |\\lambda|^2 .
 
 On a network whose decisive features are known this can be watched. Everything here is made on the spot.
 """

@@ -75,7 +75,7 @@ class PairCounterfactualMaps(DecisionExplainer):
     :meth:`attribute` gives the signed map of closeness, each side from its own activations and its own gradients.
     :meth:`explain` splits
     it by the decision: on a pair called alike what pulls together is factual and what pushes apart is counterfactual;
-        on a pair called
+    on a pair called
     different it is the other way round. The two parts add up to the whole map.
 
     ``explain(..., form="livieris")`` gives the maps of Livieris et al. 2023: with the distance d and :math:`D = \min(d,

@@ -23,7 +23,7 @@ class PairTabularCounterfactual(PairCounterfactual):
     decision.
 
     Every feature has a list of values it may take: its range in its steps, or in ``levels`` even parts, and the
-        partner's value if that is allowed.
+    partner's value if that is allowed.
     All sets of one, two, ... features are tried with all their values as long as ``budget`` allows, which is exact on
     these values;
     beyond that the best single change is made again and again, and changes that turn out to be needless are taken back.

@@ -28,7 +28,7 @@ def leave_one_out(
     .. math:: w_i = s(a, b) - s(a \setminus i, b), \qquad v_j = s(a, b) - s(a, b \setminus j)
 
     The similarity is a black box: any function of two items. Nothing is differentiated, and the parts need not be parts
-        of a graph.
+    of a graph.
 
     Args:
         score: a number for two views of items.
@@ -115,7 +115,7 @@ class PairLeaveOneOut(PairAttribution):
     With ``parts="nodes"`` a node is taken away with all its edges, with ``parts="edges"`` an edge with both of its
     directions, each of which gets half of the
     value. The graph really lacks the part: nothing is set to zero, and the model may be any function of two batches of
-        graphs. All variants of a pair
+    graphs. All variants of a pair
     are one batch, and a factored model encodes each only once.
 
     It is exact for what it asks, and blind for what has a substitute: where either of two parts is enough, leaving out

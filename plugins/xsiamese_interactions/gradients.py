@@ -165,7 +165,7 @@ def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[tuple[
 def layer_maps(
     batch: PairBatch, lines: tuple[Line, Line], marginals: tuple[Tensor, Tensor], layout: SideLayout
 ) -> tuple[Tensor, Tensor]:
-    """Marginals as maps (1, 1, *grid), or (nodes, 1) for graphs; zeros for a side that is held."""
+    """Marginals as maps (1, 1, ...), or (nodes, 1) for graphs; zeros for a side that is held."""
     maps = []
     for side, values in enumerate(marginals):
         output, number = lines[side].end, lines[side].parts.number

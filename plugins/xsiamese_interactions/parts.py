@@ -33,13 +33,13 @@ class Parts:
         return math.prod(self.grid)
 
     def summed(self, values: Tensor) -> Tensor:
-        """What values of the tensor's shape, any number of them (rows, *shape), sum to in each part, (rows, parts)."""
+        """What values of the tensor's shape, any number of them (rows, ...), sum to in each part, (rows, parts)."""
         flat = values.reshape(-1, self.shape.numel())
         number = self.number.expand(self.shape).flatten()
         return values.new_zeros(len(flat), self.count).index_add(1, number, flat)
 
     def kept(self, masks: Tensor) -> Tensor:
-        """Masks of the parts (rows, parts) as masks of the tensor, (rows, *broadcast shape)."""
+        """Masks of the parts (rows, parts) as masks of the tensor, (rows, ...)."""
         return masks[:, self.number.flatten()].reshape(len(masks), *self.number.shape)
 
     def spread(self, values: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def parts_of(tensor: Tensor, cells: Cells = None, channel: int | None = 1) -> Pa
     """The parts of a tensor of one item, dimension 0 being the pair; or of a graph, whose nodes are its rows.
 
     Args:
-        tensor: (1, channels, *grid), (1, tokens, channels), (1, features), or (nodes, features).
+        tensor: (1, channels, ...), (1, tokens, channels), (1, features), or (nodes, features).
         cells: a coarser grid for images; None takes every place.
         channel: the dimension whose numbers belong to one part; None makes every feature one, and 0 every row.
 

@@ -89,7 +89,7 @@ def descend(
     r"""Alternates descent in :math:`\theta` and ascent in :math:`\lambda` on
 
     .. math:: L(\theta, \lambda) = J(\theta) + \lambda \cdot g(\theta) - \tfrac{\mu}{2} \|\lambda\|^2, \quad \lambda \in
-    [0, \Lambda]^C,
+       [0, \Lambda]^C,
 
     for each pair on its own. A pair that has settled twice in a row is taken out: the others' steps become cheaper, and
     its result is the

@@ -28,7 +28,7 @@ class RobustPairExplainer(PairAttribution):
     The masks :math:`m = \sigma(\theta)` of each pair minimise the divergence of the score with features replaced from
     the pair's own, plus the masks' price,
     held to an invariance M in one of three ways: "ball" keeps the divergence of their profiles below ``eps``, "order"
-        keeps the order around the ``top``
+    keeps the order around the ``top``
     units (both by gradient descent-ascent), "kl" pays ``beta`` for the divergence (by stochastic gradient descent).
     "none" is the same
     without an invariance. All pairs are optimised at once. After Chen et al. 2021, of which only the framework was

@@ -137,7 +137,7 @@ def record(
     ``order`` says for each layer which side its calls belong to, in their order; () if each side has a layer of its
     own.
     With ``detach`` the graph starts at the first recorded layer: what comes before it costs no more than a pass without
-        gradients.
+    gradients.
     """
     recording = Recording(
         layers,

@@ -26,7 +26,7 @@ class Objective(nn.Module):
     """What an explainer differentiates or perturbs: ``objective(*moved, *held, *extra)`` gives one value per pair.
 
     Without a target the value is *closeness*: the model's score, negated if it is a distance. With one it is what the
-        target picks.
+    target picks.
     ``split`` may ask to run both sides through a shared encoder in one call.
     When one side of a factored model moves, the other side's embedding is held, so it is encoded once only.
     """

@@ -100,7 +100,7 @@ class Neighbours(OnItems):
     of its class by :math:`\mathrm{softmax}_j(-|z_i - z_j|^2)`.
 
     In logarithms throughout: pytorch-metric-learning's NCALoss drops the items whose chance underflows, which are those
-        to be learned.
+    to be learned.
     """
 
     def of(self, embeddings: Tensor, labels: Tensor) -> Tensor:

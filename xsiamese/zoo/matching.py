@@ -29,7 +29,7 @@ class SimGNN(PairModel):
     it. The score is the sigmoid of what is explained.
 
     As published, the histogram only counts: no gradient goes through it. Attributions by gradients see what the tensor
-        network sees;
+    network sees;
     perturbations see both. The tensor network treats its two inputs differently, so that swapping them changes the
     score.
 
@@ -47,9 +47,8 @@ class SimGNN(PairModel):
         bins: of the histogram; 0 leaves it out, and gradients see all there is.
         mean: of the similarities to learn; the score starts there.
         standardise: the node features before each ReLU over the nodes of a batch, which the paper does not. For graphs
-            whose nodes all have the same
-            features: what a graph's form adds to them is small beside what all nodes share, and little but the numbers
-                of nodes is learned.
+            whose nodes all have the same features: what a graph's form adds to them is small beside what all nodes
+            share, and little but the numbers of nodes is learned.
 
     Raises:
         ValueError: if ``mean`` is not between 0 and 1.
