@@ -12,6 +12,7 @@ import captum.attr as captum
 import numpy as np
 import pytest
 import torch
+from captum._utils.models.linear_model import SkLearnLinearRegression
 from captum.metrics import infidelity, sensitivity_max
 from torch import Tensor, nn
 
@@ -20,6 +21,13 @@ from tests import problems
 from xsiamese import PairAttribution, SiameseModel
 
 LAYER = "3"
+
+
+def lime(model: nn.Module) -> captum.Lime:
+    """LIME with the linear model that ours fits by itself, without captum's Lasso."""
+    return captum.Lime(model, interpretable_model=SkLearnLinearRegression())
+
+
 SIDES: dict[str, int] = {"first": 0, "second": 1}
 
 
@@ -71,7 +79,7 @@ INPUT_LEVEL: dict[str, tuple[type[Any], dict[str, Any], bool]] = {
     "PairFeaturePermutation": (captum.FeaturePermutation, {}, False),
     "PairShapleyValueSampling": (captum.ShapleyValueSampling, {"n_samples": 4, "feature_mask": MASKS}, False),
     "PairShapleyValues": (captum.ShapleyValues, {"feature_mask": MASKS}, False),
-    "PairLime": (captum.Lime, {"n_samples": 20, "feature_mask": MASKS}, False),
+    "PairLime": (lime, {"n_samples": 20, "feature_mask": MASKS}, False),
     "PairKernelShap": (captum.KernelShap, {"n_samples": 20, "feature_mask": MASKS}, False),
 }
 LAYER_LEVEL: dict[str, tuple[type[Any], dict[str, Any], bool]] = {

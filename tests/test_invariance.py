@@ -228,6 +228,7 @@ def test_contract_with_invariances(check: str) -> None:
         """With an invariance for each side."""
 
         name = "held"
+        modalities = frozenset({"image"})  # the invariance has the units of one image
 
     held = Invariance(torch.linspace(0.1, 0.9, 36)[None], "dataset", xsiamese_units(), True, torch.zeros(1, 1))
     check_explainer(PairHeld, only=check, options={"invariance": (held, held), "steps": 6, "draws": 8})

@@ -283,7 +283,10 @@ class PairAttribution(Declared, Attribution, ABC):
 
     def layer_names(self, batch: PairBatch) -> list[str]:
         """The names of the layers that a batch is explained on, [] for an explainer without any."""
-        return batch.layer_names(self.layer) if self.needs_layer or self.of_layer else []
+        some = next(
+            batch.split(batch.rows or batch.pairs)
+        )  # as many as are explained at once: more may not be in order
+        return some.layer_names(self.layer) if self.needs_layer or self.of_layer else []
 
     def showing(self, options: Mapping[str, Any]) -> Shows:
         """What maps made with these options say: the trait ``shows``, unless an explainer knows better."""
@@ -339,7 +342,8 @@ class PairAttribution(Declared, Attribution, ABC):
 
     def __taken(self, batch: PairBatch) -> dict[str, str]:
         """One line on the layer that was taken because the user named none."""
-        line = batch.layer_note(self.layer) if self.needs_layer or self.of_layer else None
+        some = next(batch.split(batch.rows or batch.pairs))
+        line = some.layer_note(self.layer) if self.needs_layer or self.of_layer else None
         return {"taken": line} if line else {}
 
     def __against(self, inputs: Any, foil: Any, **arguments: Any) -> PairExplanation:
