@@ -44,7 +44,8 @@ class Options:
             much two targets, numbers, may differ to count as the same; classes if left out.
         smiles: Of a CSV of SMILES: the column that holds them, where it is not called smiles, mol or the like.
         rows: Of a table: what a row is, a pair of records (left_NAME and right_NAME, ``ltable_`` and ``rtable_``,
-            NAME_a and NAME_b, and a label) or one item; found out by its columns, and asked for where they leave it open.
+            NAME_a and NAME_b, and a label) or one item; found out by its columns, and asked for where they leave it
+            open.
         missing: Of a table: what to do with rows that lack a value; "refuse" if left out, "drop" leaves them out,
             "fill" takes the mean.
         without: Of a table: a column to leave out; can be given again.
