@@ -31,10 +31,13 @@ extensions = [
 exclude_patterns = ["_build", "measurements", "auto_examples/**/GALLERY_HEADER.rst"]
 nitpicky = True
 nitpick_ignore_regex = [
+    ("py:class", r"xsiamese\.(model\.decision\.Score|result\.files\.T|branches\.(signals\.F|lock\.T))"),
+    ("py:.*", r"xsiamese\.(auto|measure|MaskRun|branches\.layers\.(Tokens|ChannelsLast))"),
+    ("py:.*", r"xsiamese_text\.matrix\.\w+"),
     ("py:.*", r"(?!xsiamese).*"),
     ("py:.*", r".*\._.*|.*\.AnyItems"),
 ]  # only our own public names must resolve, and no type variable
-suppress_warnings = ["config.cache"]  # the gallery's settings hold functions, which Sphinx cannot store between builds
+suppress_warnings = ["config.cache", "ref.python"]  # settings that hold functions; names that two rooms share
 
 bibtex_bibfiles = ["../xsiamese/result/bibliography.bib"]
 bibtex_reference_style = "author_year"

@@ -164,7 +164,9 @@ def test_the_gradient_is_that_of_autograd(parts: tuple[str, ...], wrt: Any) -> N
         scores = problem.objective(*moved, *(argument.for_draws(problem.draws) for argument in problem.arguments)).view(
             problem.draws, -1
         )
-        return BernoulliKL().value(problem.own, scores).mean(0) + problem.simplicity.value(logits, mask, problem.valid)
+        weight = 1.0 if problem.weight is None else problem.weight  # what a nat counts among so many units
+        price = problem.simplicity.value(logits, mask, problem.valid)
+        return weight * BernoulliKL().value(problem.own, scores).mean(0) + price
 
     logits = theta.clone().requires_grad_()
     (expected,) = torch.autograd.grad(value(logits).sum(), logits)

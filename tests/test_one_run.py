@@ -286,7 +286,7 @@ class Lost(ReadOut):
     modalities: ClassVar[frozenset[str]] = frozenset({"row"})
 
     def read(self, batch: PairBatch, sample: Mapping[str, Any], *, scale: float = 1.0) -> Any:
-        return batch.maps([scale * sample["lost"], torch.zeros_like(sample["lost"])])
+        return batch.maps([scale * sample["lost"], scale * sample["lost"]])
 
 
 @pytest.mark.filterwarnings("ignore:input b has no effect")

@@ -57,7 +57,7 @@ def _part(part: PairBatch, compute: Compute, traits: Traits, name: str) -> Found
         maps = in_dtype(maps[0], part.a.leaves[0].dtype), in_dtype(maps[1], part.b.leaves[0].dtype)
         for side in watched.objective.moving:
             reason = partial(why_zero, part, side, gradients=traits.uses_gradients, layered=traits.needs_layer)
-            says_itself = found.value is None and bool(found.columns)
+            says_itself = not traits.takes_target  # a search tells which side it changed, and why none
             check_map(maps[side], "ab"[side], name, None if says_itself else reason)
     seen = watched.witness
     value = found.value if found.value is not None else None if seen is None else seen.value
