@@ -195,7 +195,7 @@ def test_nothing_but_answers_is_needed() -> None:
     ("options", "said"),
     [
         ({"masks": 40, "cells": (7, 7)}, "more than 49 different masks are needed, got 40"),
-        ({"masks": 64, "cells": (7, 7)}, "64 masks tell only 32 of 49 parts apart"),
+        ({"masks": 64, "cells": (7, 7)}, "64 masks do not tell 49 parts apart"),
         ({"index": "owen"}, "'banzhaf' or 'shapley' is needed"),
         ({"filling": "grey"}, "filling='grey'"),
         ({"p": 1.0}, "between 0 and 1"),

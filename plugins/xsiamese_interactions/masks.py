@@ -117,16 +117,16 @@ class Regression:
             weight = masks.weight.double() / masks.weight.sum()
         root = weight.sqrt()[:, None]
         centred = root * (keep - weight @ keep)
-        rank = int(torch.linalg.matrix_rank(centred)) if count > 1 else 0
+        orthogonal, upper = torch.linalg.qr(centred)
+        pivots = upper.diagonal().abs()
+        rank = int((pivots > 1e-10 * pivots.max()).sum()) if count > parts else min(count - 1, parts - 1)
         if rank < parts:
             different = len(torch.unique(keep, dim=0))
             raise ValueError(
                 f"more than {parts} different masks are needed, got {different}"
                 if different <= parts
-                else f"{different} masks tell only {rank} of {parts} parts apart: draw more (masks=), or take fewer "
-                "parts (cells=)"
+                else f"{different} masks do not tell {parts} parts apart: draw more (masks=), or take fewer (cells=)"
             )
-        orthogonal, upper = torch.linalg.qr(centred)
         inverse = torch.linalg.solve_triangular(upper, orthogonal.T, upper=True) * root.T
         # a mask and its complement are drawn together and count as one observation, which pulls twice as much
         leverage = orthogonal.square().sum(1) * 2 if masks.mirrored else orthogonal.square().sum(1) + weight
