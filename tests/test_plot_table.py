@@ -56,14 +56,14 @@ def test_relevances_without_a_sign_start_at_zero_and_a_category_has_its_largest(
     assert left.patches[2].get_facecolor() == pytest.approx(colormaps["Purples"](1.0))
 
 
-@pytest.mark.xfail(reason="the title's words have changed: to be mended")
 def test_the_strongest_columns_of_each_pair_and_at_most_four_pairs() -> None:
     torch.manual_seed(0)
     model = SiameseModel(mlp(30), "euclidean")
     found = PairSaliency(model).explain((torch.randn(6, 30), torch.randn(6, 30)), wrt="first")
     figure = found.plot(names=[f"x{i}" for i in range(30)])
     assert len(figure.axes) == 8
-    assert figure.get_suptitle() == "PairSaliency   (lower is closer)   first 4 of 6 pairs   20 strongest of 30 columns"
+    said = "PairSaliency   (strength, no direction)   first 4 of 6 pairs   20 strongest of 30 columns"
+    assert figure.get_suptitle() == said
     for pair in range(4):
         strongest = found.maps[0][pair].abs().argsort(descending=True)[:20].tolist()
         assert [label.split(" = ")[0] for label, _ in bars(figure.axes[2 * pair])] == [f"x{i}" for i in strongest]

@@ -223,7 +223,19 @@ def test_hook_xsiamese_commands(plugin: Made, monkeypatch: pytest.MonkeyPatch) -
     assert plugins.commands() == {"say-hello": say_hello}
 
 
-@pytest.mark.xfail(reason="hooks of kinds and openers are tested elsewhere: to be mended")
+def test_hook_xsiamese_openers(plugin: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_folder(name: str) -> None:
+        """Opens nothing."""
+
+    def by_name(name: str) -> None:
+        """Opens nothing either."""
+
+    monkeypatch.setattr(
+        plugins, "registry", Registry(find=lambda: [plugin("mine", xsiamese_openers=lambda: [by_folder, by_name])])
+    )
+    assert list(plugins.openers().values()) == [by_folder, by_name]  # two of one module are two
+
+
 def test_every_hook_has_a_test_and_a_docstring() -> None:
     assert HOOKS
     assert {name for name in globals() if name.startswith("test_hook_")} == {f"test_hook_{hook}" for hook in HOOKS}

@@ -185,10 +185,12 @@ def models() -> Mapping[str, Any]:
 
 
 def openers() -> Mapping[str, Callable[[str], Any]]:
-    """What opens models of other libraries by a folder or a name, by module."""
-    return MappingProxyType(
-        registry.collect("xsiamese_openers", lambda function: str(function.__module__), "openers of models")
-    )
+    """What opens models of other libraries by a folder or a name, by where the function stands."""
+
+    def place(function: Callable[..., Any]) -> str:
+        return f"{function.__module__}.{function.__qualname__}"
+
+    return MappingProxyType(registry.collect("xsiamese_openers", place, "openers of models"))
 
 
 def comparisons() -> Mapping[str, type[Any]]:
