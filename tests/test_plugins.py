@@ -18,6 +18,9 @@ from xsiamese.door import hookspecs
 from xsiamese.door import registry as plugins
 from xsiamese.door.registry import Registry
 from xsiamese.explain import catalogue
+from xsiamese.kinds import catalogue as kind_catalogue
+from xsiamese.kinds.kind import Kind
+from xsiamese.kinds.side import Side
 from xsiamese.model.comparison import Cosine, Dot
 
 HOOKS = sorted(name for name, value in vars(hookspecs).items() if hasattr(value, "xsiamese_spec"))
@@ -221,6 +224,24 @@ def test_hook_xsiamese_commands(plugin: Made, monkeypatch: pytest.MonkeyPatch) -
         plugins, "registry", Registry(find=lambda: [plugin("mine", xsiamese_commands=lambda: [say_hello])])
     )
     assert plugins.commands() == {"say-hello": say_hello}
+
+
+def test_hook_xsiamese_kinds(plugin: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sound(Kind):
+        """A kind of input of a plugin."""
+
+        name = "sound"
+
+        def side(self, item: Any, name: str, *, asked: bool = False) -> Side | None:
+            return None
+
+    sound = Sound()
+    monkeypatch.setattr(
+        kind_catalogue, "registry", Registry(find=lambda: [plugin("mine", xsiamese_kinds=lambda: [sound])])
+    )
+    assert kind_catalogue.kinds()["sound"] is sound
+    assert kind_catalogue.kind("sound") is sound
+    assert "image" in kind_catalogue.kinds()  # ours stay
 
 
 def test_hook_xsiamese_openers(plugin: Made, monkeypatch: pytest.MonkeyPatch) -> None:
