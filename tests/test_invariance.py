@@ -384,7 +384,6 @@ def test_an_explanation_knows_that_it_has_no_sign(learned: Any) -> None:
     assert "Invariance(query" in str(explanation.parameters)
 
 
-@pytest.mark.xfail(reason="a pair after the interrupted ones runs on since prices are balanced: to be mended")
 def test_ctrl_c_ends_with_the_masks_so_far_only_when_the_convergence_is_asked_for() -> None:
     model, (a, b, _), invariance = net()
     calls = 0

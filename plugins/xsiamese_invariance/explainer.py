@@ -17,7 +17,7 @@ from xsiamese_invariance.divergence import Divergence
 from xsiamese_invariance.explanation import RobustExplanation
 from xsiamese_invariance.invariance import Invariance
 from xsiamese_invariance.learner import InvarianceLearner
-from xsiamese_invariance.local import Coupling
+from xsiamese_invariance.local import Coupling, Interruptible
 from xsiamese_invariance.options import local_of
 from xsiamese_invariance.replacement import Kind
 
@@ -101,9 +101,17 @@ class RobustPairExplainer(PairAttribution):
         return found.maps, found.convergence
 
     def explain(
-        self, inputs: Any, target: Any = None, *, return_convergence: bool = True, **options: Any
+        self,
+        inputs: Any,
+        target: Any = None,
+        *,
+        return_convergence: bool = True,
+        keep_on_interrupt: bool = False,
+        **options: Any,
     ) -> RobustExplanation:
         """The masks with all that belongs to them; the convergence always does, as ``explanation.convergence``."""
+        if keep_on_interrupt:  # one for all parts of the batch: those after Ctrl-C are not begun
+            options["keep_on_interrupt"] = Interruptible()
         found = super().explain(inputs, target, **options)
         assert isinstance(found, RobustExplanation)
         return found
@@ -143,7 +151,7 @@ class RobustPairExplainer(PairAttribution):
         divergence: Divergence = "auto",
         steps: int | None = None,
         descent: Descent | None = None,
-        keep_on_interrupt: bool = False,
+        keep_on_interrupt: bool | Interruptible = False,
     ) -> Found:
         """The masks.
 
@@ -194,7 +202,8 @@ class RobustPairExplainer(PairAttribution):
             batch.split(chunk), total=-(-batch.pairs // chunk), desc=self.name, disable=not batch.show_progress
         )
         record: list[Convergence] = []
-        found = [(part, *local.explained(part, record, keep_on_interrupt)) for part in parts]
+        keep = Interruptible() if keep_on_interrupt is True else keep_on_interrupt or None
+        found = [(part, *local.explained(part, record, keep)) for part in parts]
         maps = [part.maps(masks) for part, masks, _ in found]
         told = [one for part in record for one in part.pairs()]
         kept = torch.cat([kept for _, _, kept in found])

@@ -38,6 +38,15 @@ Coupling = Literal["kl", "ball", "order", "none"]
 FAR = 0.25  # of the divergence of the empty mask: a score half way to what is left of it
 
 
+class Interruptible:
+    """That Ctrl-C ends a run with the masks so far, and whether it came: one for all parts of a batch."""
+
+    happened = False
+
+    def __repr__(self) -> str:
+        return "True"  # what the record of a run's parameters says of it
+
+
 @dataclass(frozen=True)
 class Local:
     """How local problems are made and solved; the fields are the options of
@@ -67,16 +76,20 @@ class Local:
             batch.pairs, pairs_that_fit(first, first.start, max(first.draws, self.draws if first.draws == FEW else 0))
         )
 
-    def explained(self, batch: PairBatch, record: list[Convergence], keep: bool) -> tuple[list[Tensor], Tensor]:
+    def explained(
+        self, batch: PairBatch, record: list[Convergence], keep: Interruptible | None
+    ) -> tuple[list[Tensor], Tensor]:
         """The masks of a batch, one for each leaf, and the mean score of each pair under them; what happened on the way
         is added to ``record``. With ``keep``, Ctrl-C ends with the masks so far, and what comes after is left as it
         begins.
         """
         problem, draw = self.problem(batch)
         warn_of_traps(problem, batch.first_pair)
-        stopped = bool(record) and "interrupted" in record[-1].status
-        solution = self.solve(problem, draw, batch, keep, stopped)
+        stopped = keep is not None and keep.happened
+        solution = self.solve(problem, draw, batch, keep is not None, stopped)
         record.append(solution.convergence)
+        if keep is not None and "interrupted" in solution.convergence.status:
+            keep.happened = True
         mask = problem.mask(solution.theta)
         used = problem.influences(problem.start) | problem.influences(solution.theta)
         found = []

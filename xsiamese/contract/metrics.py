@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -113,9 +114,8 @@ def _numbers(metric: Metric, pairs: PlantedPairs, explaining: Any = None) -> Ten
     if "matrix" in metric.needs:
         sizes = [t[0].numel() for t in pairs.truth]
         drawn = torch.randn(PAIRS, *sizes, generator=generator, dtype=torch.float64)
-        object.__setattr__(
-            explanation, "matrix", [drawn[int(pairs.a[i].sum() * 1e3) % PAIRS] for i in range(len(pairs))]
-        )
+        matrices = tuple(drawn[int(pairs.a[i].sum() * 1e3) % PAIRS] for i in range(len(pairs)))
+        explanation = replace(explanation, columns={**explanation.columns, "matrix": matrices})
     known = {
         "truth": pairs.truth,
         "partners": pairs.others,

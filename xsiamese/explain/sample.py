@@ -83,8 +83,7 @@ class ReadOut(PairAttribution):
         asked = {name: value for name, value in options.items() if name in known}
         own = {name: value for name, value in options.items() if name not in known}
         if sample is None:
-            found: Mapping[str, Column] = self.requires(self.model).compute(batch, **asked).columns
-            return self.read(batch, found, **own)
+            return self.read(batch, self.requires(self.model).ask(batch, **asked), **own)
         which = range(batch.first_pair, batch.first_pair + batch.pairs)
         told = sample.columns.get(FINGERPRINT, ())
         if len(told) < which.stop or [told[i] for i in which] != fingerprints(batch, asked):
