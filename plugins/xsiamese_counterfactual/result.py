@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -14,6 +11,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.author import Decision, stored
+from xsiamese.plot.notebook import as_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -223,14 +221,4 @@ class Counterfactual:
         return cls(**plain, distractor=tensors.get("distractor"), mask=tensors.get("mask"))
 
     def _repr_html_(self) -> str:
-        text = f"<pre>{escape(self.summary())}</pre>"
-        try:
-            figure = self.plot()
-        except (ImportError, ValueError):  # no matplotlib, or nothing that can be drawn: the text says it all
-            return text
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=80)
-        return (
-            f'{text}<img alt="counterfactual" '
-            f'src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
-        )
+        return as_html(self.summary(), self.plot, "counterfactual")

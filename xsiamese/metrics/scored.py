@@ -34,7 +34,7 @@ def surface(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, s
         seed: of the noise.
     """
     z_a, z_b = (embedded(batch, side, keep[side], filling, seed) for side in (0, 1))
-    rows = [closeness(batch, one.repeat(len(z_b), 1), z_b.flatten(0, 1)).view(len(z_b), -1) for one in z_a]
+    rows = [batch.closeness(one.repeat(len(z_b), 1), z_b.flatten(0, 1)).view(len(z_b), -1) for one in z_a]
     return torch.stack(rows).permute(2, 0, 1)
 
 
@@ -43,7 +43,7 @@ def along(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, see
     """The value with the i-th parts of both sides kept, shape (pairs, parts); any model."""
     if factored(batch):
         z_a, z_b = (embedded(batch, side, keep[side], filling, seed) for side in (0, 1))
-        return closeness(batch, z_a.flatten(0, 1), z_b.flatten(0, 1)).view(len(z_a), -1).T
+        return batch.closeness(z_a.flatten(0, 1), z_b.flatten(0, 1)).view(len(z_a), -1).T
     copies = max(1, (batch.rows or ROWS) // batch.pairs)
     values = []
     for start in range(0, len(keep[0]), copies):
@@ -60,20 +60,5 @@ def embedded(batch: PairBatch, side: int, keep: Keeps, filling: str | float, see
     found = []
     for start in range(0, len(keep), copies):
         some = keep[start : start + copies]
-        found.append(embed(batch, side, *fill_in(batch, side, some, filling, seed)).view(len(some), batch.pairs, -1))
+        found.append(batch.embed(side, *fill_in(batch, side, some, filling, seed)).view(len(some), batch.pairs, -1))
     return torch.cat(found)
-
-
-def embed(batch: PairBatch, side: int, *leaves: Tensor) -> Tensor:
-    """The embeddings of a side with these leaves, any number of copies of all pairs."""
-    first = 0 if side == 0 else len(batch.a.leaves)
-    with batch.objective.naming_inputs():
-        found: Tensor = batch.objective._encoded({first + i: leaf for i, leaf in enumerate(leaves)}, side)
-    return found
-
-
-def closeness(batch: PairBatch, z_a: Tensor, z_b: Tensor) -> Tensor:
-    """The value explained of pairs of embeddings, shape (pairs,)."""
-    assert isinstance(batch.model, SiameseModel)
-    score = batch.model.comparison.explained(z_a, z_b)
-    return score if batch.model.higher_is_closer else -score

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
@@ -17,6 +14,7 @@ from torch import Tensor
 from xsiamese.kinds.catalogue import kind, side
 from xsiamese.kinds.kind import Kind
 from xsiamese.model.decision import Decision
+from xsiamese.plot.notebook import as_html
 from xsiamese.plot.shown import Shows as Shows
 from xsiamese.result import columns, files, items
 from xsiamese.result.cells import Cell as Cell
@@ -265,17 +263,7 @@ class PairExplanation:
         return self.maps
 
     def _repr_html_(self) -> str:
-        text = f"<pre>{escape(self.summary())}</pre>"
-        try:
-            figure = self.plot()
-        except (ImportError, ValueError):  # no matplotlib, or nothing that can be drawn: the text says it all
-            return text
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=80)
-        return (
-            f'{text}<img alt="{escape(self.method)}" '
-            f'src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
-        )
+        return as_html(self.summary(), self.plot, self.method)
 
 
 def load(path: str | Path) -> PairExplanation:
