@@ -306,10 +306,38 @@ def test_a_sample_is_read_many_times_for_nothing_and_only_on_its_own_pairs() -> 
             Lost(model).explain((a, b), sample=sample, **other)
     with pytest.raises(ValueError, match="the sample is of other pairs"):
         Lost(model).explain((b, a), sample=sample, fill=1.0)
+    with pytest.raises(ValueError, match="the sample is of other pairs"):
+        Lost(model).explain((a, b), sample=sample, fill=1.0, baselines=1)
     with torch.no_grad():
         encoder.weight[0, 0] += 1
     with pytest.raises(ValueError, match="the sample is of other pairs"):
         Lost(model).explain((a, b), sample=sample, fill=1.0)
+
+
+def test_graphs_of_the_same_nodes_and_other_edges_are_told_apart() -> None:
+    pytest.importorskip("torch_geometric")
+    from torch_geometric.data import Data
+    from torch_geometric.nn import GCNConv
+
+    from xsiamese.explain.sample import fingerprints
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = GCNConv(2, 3)
+
+        def forward(self, data: Any) -> Tensor:
+            return self.conv(data.x, data.edge_index).mean(0, keepdim=True)
+
+    x = torch.ones(3, 2)
+    first = Data(x=x, edge_index=torch.tensor([[0, 1], [1, 2]]))
+    other = Data(x=x, edge_index=torch.tensor([[0, 0], [1, 2]]))
+    explainer = xsiamese.PairInputXGradient(SiameseModel(Network(), "dot"))
+    found = []
+    for graph in (first, first, other):
+        with explainer.prepared((graph, first)) as batch:
+            found += fingerprints(batch, {})
+    assert found[0] == found[1] != found[2]
 
 
 def test_against_a_foil_is_the_gradient_of_the_difference() -> None:

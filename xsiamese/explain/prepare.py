@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from xsiamese.explain.digest import digest, tensors_of
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.batch import PairBatch
@@ -101,14 +101,5 @@ def _items(batch: PairBatch, place: int, which: list[int], keys: list[str]) -> I
 def _keys(side: Side) -> list[str]:
     """A key of each item, equal for items with the same numbers; graphs, of no common shape, are all their own."""
     if side.ragged:
-        return [f"{_digest(side.select(torch.tensor([i])).leaves)}{i:x}" for i in range(side.pairs)]
-    return [_digest([leaf[i] for leaf in side.leaves]) for i in range(side.pairs)]
-
-
-def _digest(tensors: tuple[Tensor, ...] | list[Tensor]) -> str:
-    made = hashlib.blake2b(digest_size=16)
-    for tensor in tensors:
-        own = tensor.detach().cpu().contiguous()
-        made.update(f"{tuple(own.shape)}{own.dtype}".encode())
-        made.update(own.flatten().view(torch.uint8).numpy().tobytes() if own.numel() else b"")
-    return made.hexdigest()
+        return [f"{digest(tensors_of(side.select(torch.tensor([i])))).hexdigest()}{i:x}" for i in range(side.pairs)]
+    return [digest(leaf[i] for leaf in side.leaves).hexdigest() for i in range(side.pairs)]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
-from torch import nn
+from torch import Tensor
 
 from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.digest import digest, tensors_of
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps
 from xsiamese.pairs.batch import PairBatch
@@ -105,21 +104,15 @@ class ReadOut(PairAttribution):
 
 
 def fingerprints(batch: PairBatch, options: Mapping[str, Any]) -> list[str]:
-    """What tells a run on each pair from any other: weights, both items, options and seed."""
-    shared = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(_state(batch.model).items()):
-        shared.update(f"{name}{tuple(tensor.shape)}".encode())
-        shared.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    shared.update(repr((sorted((k, repr(v)) for k, v in options.items()), batch.seed)).encode())
+    """What tells a run on each pair from any other: weights, both items, baselines, what else was asked, and seed."""
+    weights = batch.model.state_dict()
+    told = [(name, value) for name, value in sorted(options.items()) if not isinstance(value, Tensor)]
+    asked = (list(weights), told, batch.wrt, str(batch.target), batch.seed)
+    shared = digest([*weights.values(), *(value for _, value in sorted(options.items()) if isinstance(value, Tensor))])
+    shared.update(repr(asked).encode())
     found = []
     for one in batch.split(1):
-        made = shared.copy()
-        for leaf in (*one.a.leaves, *one.b.leaves):
-            made.update(f"{tuple(leaf.shape)}{leaf.dtype}".encode())
-            made.update(leaf.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        found.append(made.hexdigest())
+        extra = [value for value in one.extra if isinstance(value, Tensor)]
+        own = [*tensors_of(one.a), *tensors_of(one.b), *one.baselines[0], *one.baselines[1], *extra]
+        found.append(digest(own, shared).hexdigest())
     return found
-
-
-def _state(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: value for name, value in model.state_dict().items() if value.numel()}
