@@ -291,6 +291,18 @@ def test_tangents_cotangents_and_loops_agree() -> None:
     close(ways[2], ways[0])
 
 
+def test_a_large_point_takes_fewer_tangents_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import xsiamese_interactions.tangents as module
+    from xsiamese_interactions.parts import parts_of
+
+    encoder, (a, _) = net(), pair()
+    monkeypatch.setattr(module, "ROOM", 2 * a.numel())
+    passes: list[int] = []
+    encoder[8].register_forward_hook(lambda *_: passes.append(1))
+    module.jacobian(encoder, a, a, parts_of(a, (1, 3)))
+    assert len(passes) == 1 + 2  # the embedding; two tangents of three, and the third
+
+
 def test_attention_has_forward_derivatives_here() -> None:
     """The fused kernel has none on the CPU; its plain form has."""
 

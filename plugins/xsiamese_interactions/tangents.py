@@ -14,6 +14,7 @@ from xsiamese_interactions.parts import Parts
 
 Encode = Callable[[Tensor], Tensor]
 CHUNK = 64  # tangents or cotangents in one pass
+ROOM = 2**20  # numbers at most of them together: each is as large as the point, and so is all that it meets on its way
 TANGENT, COTANGENT = 1.03, 0.8  # what one of each costs in passes of the tail, measured
 
 
@@ -50,8 +51,9 @@ def jacobian(
         point: where.
         direction: of its shape.
         parts: of its shape.
-        chunk: how many parts or dimensions go through in one pass.
+        chunk: how many parts or dimensions go through in one pass, fewer of a large point.
     """
+    chunk = max(1, min(chunk, ROOM // max(1, point.numel())))
     with sdpa_kernel(SDPBackend.MATH):
         with torch.no_grad():
             embedding = encode(point).flatten(1)
