@@ -123,6 +123,12 @@ def test_the_tables(run: Run) -> None:
     out = run("explainers")[1]
     assert [line for line in out.splitlines() if line.startswith("gradcam ") and "PairGradCAM" in line]
     assert {row["class"] for row in json.loads(run("explainers", "--json")[1])} == set(xsiamese.explainers())
+    of_graphs = {row["class"] for row in json.loads(run("explainers", "--kind", "graph", "--json")[1])}
+    assert "PairGraphOcclusion" in of_graphs
+    assert "PairLime" not in of_graphs
+    code, _, err = run("explainers", "--kind", "grph")
+    assert code == 2
+    assert "graph" in err
     assert "fashion" in run("zoo")[1]
     assert json.loads(run("zoo", "--json")[1])[0]["weights"]
 

@@ -113,5 +113,5 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
 
 
 def test_images_are_needed() -> None:
-    with pytest.raises(ValueError, match=r"a mask needs an image"):
+    with pytest.raises(TypeError, match=r"PairMinimalMask does not explain a row, and input a is one"):
         PairMinimalMask(SiameseModel(nn.Identity()), threshold=0.5).find((torch.zeros(1, 3), torch.ones(1, 3)))

@@ -156,7 +156,7 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
 
 
 def test_rows_are_needed() -> None:
-    with pytest.raises(ValueError, match="rows of features"):
+    with pytest.raises(TypeError, match="PairTabularCounterfactual does not explain an image, and input a is one"):
         PairTabularCounterfactual(SiameseModel(nn.Flatten()), threshold=0.5).find(
             (torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)), ranges=(0, 1)
         )

@@ -12,7 +12,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.nn import MessagePassing
 
 from tests.problems import images
-from xsiamese import PairSaliency, SiameseModel
+from xsiamese import PairInputXGradient, PairSaliency, SiameseModel
 from xsiamese.kinds.graphs.gates import Gate, gated
 from xsiamese.kinds.graphs.structure import of_graphs
 from xsiamese.model.decision import Decision
@@ -90,7 +90,7 @@ def test_of_changes_of_as_many_features_the_smallest_is_taken() -> None:
 def test_what_shares_a_scale_of_colours(norm: Any, limits: list[list[float]]) -> None:
     from xsiamese.plot.image import plot_pair
 
-    explanation = PairSaliency(SiameseModel(nn.Flatten(), "dot")).explain(images(2, size=4))
+    explanation = PairInputXGradient(SiameseModel(nn.Flatten(), "dot")).explain(images(2, size=4))
     ones = torch.ones(1, 4, 4, dtype=torch.float64)
     explanation.maps[0].copy_(torch.stack([1 * ones, 4 * ones]))
     explanation.maps[1].copy_(torch.stack([-2 * ones, 8 * ones]))

@@ -337,7 +337,7 @@ def test_graphs_are_explained_from_the_command_line(
     assert "CCO - c1ccccc1O: " in capsys.readouterr().out
     call("explain", *scans, "--model", str(model), "--method", "saliency", "--json")
     printed = json.loads(capsys.readouterr().out)
-    assert [len(printed["closer"][side]) for side in "ab"] == [3, 3]
+    assert [len(printed["strongest"][side]) for side in "ab"] == [3, 3]  # saliency has no direction
     assert printed["ids"] == ["sub-00_ses-0.txt", "sub-03_ses-1.txt"]
 
 

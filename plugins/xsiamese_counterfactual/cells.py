@@ -123,11 +123,8 @@ class PixelPlace(Place):
         super().__init__(batch, side, other)
         self.one = batch.one_sided("second" if side else "first")
         leaves = (batch.b if side else batch.a).leaves
-        if len(leaves) != 1 or leaves[0].dim() != 4:
-            raise ValueError(
-                f"patch= swaps pixels of an image (pairs, channels, height, width); input {'ab'[side]} is "
-                f"{tuple(leaves[0].shape)}"
-            )
+        if len(leaves) != 1:
+            raise ValueError(f"patch= swaps pixels of one image a side; input {'ab'[side]} is {len(leaves)} tensors")
         self.raw, self.patch = leaves[0], patch
         height, width = self.raw.shape[2:]
         if patch < 1 or height % patch or width % patch:

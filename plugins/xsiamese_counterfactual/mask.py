@@ -91,10 +91,9 @@ class PairMinimalMask(PairCounterfactual):
             ValueError: if an input is not one image, or an option does not fit.
         """
         leaves = (batch.a, batch.b)[side].leaves
-        if len(leaves) != 1 or leaves[0].dim() != 4:
+        if len(leaves) != 1:
             raise ValueError(
-                f"a mask needs an image (pairs, channels, height, width); input {'ab'[side]} is "
-                f"{tuple(leaves[0].shape)}"
+                f"a mask covers one image (pairs, channels, height, width); input {'ab'[side]} is {len(leaves)} tensors"
             )
         if replacement not in get_args(Replacement):
             raise ValueError(f"replacement={replacement!r}: one of {', '.join(get_args(Replacement))} is needed")

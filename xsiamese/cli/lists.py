@@ -33,25 +33,42 @@ def plugins(*, json_: Json = False) -> None:
         print(f"{row['name']:<16} {row['distribution']} {row['version']}  ({row['module']})  {state}")
 
 
-def explainers(*, json_: Json = False) -> None:
-    """List the explainers: the name for --method, the class, and what it does.
+def explainers(*, kind: str = "", json_: Json = False) -> None:
+    """List the explainers: the name for --method, the class, and what it does; first those that take gradients.
 
     Parameters
     ----------
+    kind
+        Only those that explain this kind of input: image, row, graph, series, volume or text.
     json_
         Print JSON for machines.
     """
     from xsiamese.explain.catalogue import explainers as known
+    from xsiamese.kinds.catalogue import kind as kind_named
 
+    if kind:
+        kind_named(kind)  # an unknown one is refused with the nearest
     rows = [
-        {"name": cls.name, "class": key, "summary": (cls.__doc__ or "").strip().split("\n")[0]}
+        {
+            "name": cls.name,
+            "class": key,
+            "summary": (cls.__doc__ or "").strip().split("\n")[0],
+            "kinds": sorted(cls.traits.modalities),
+            "gradients": cls.traits.uses_gradients,
+        }
         for key, cls in known().items()
+        if not kind or kind in cls.traits.modalities
     ]
     if json_:
         print(json.dumps(rows, indent=2))
         return
-    for row in sorted(rows, key=lambda row: row["name"]):
-        print(f"{row['name']:<28} {row['class']:<30} {row['summary']}")
+    for gradients, title in (
+        (True, "by gradients: a pass or a few"),
+        (False, "by the model's answers alone: many passes, any model"),
+    ):
+        print(f"# {title}")
+        for row in sorted((row for row in rows if row["gradients"] is gradients), key=lambda row: str(row["name"])):
+            print(f"{row['name']:<28} {row['class']:<30} {row['summary']}")
 
 
 def zoo(*, json_: Json = False) -> None:

@@ -25,6 +25,7 @@ from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan
 
 MOVES = {"a": "first", "b": "second"}
+_GENERAL = ("PairIntegratedGradients", "PairSaliency", "PairGraphOcclusion", "PairFeatureAblation", "PairGradCAM")
 BatchSize = int | Literal["auto"] | None
 
 
@@ -168,14 +169,26 @@ def _check_kind(explainer: Explaining, side: Side, name: str, parts: Sequence[st
     able = {cls: one for cls, one in explainers().items() if kind in names(one.modalities)}
     if not fits:
         raise TypeError(
-            f"{this} does not explain a {kind}, and input {name} is one; these do: {', '.join(able)}"
+            f"{this} does not explain {_a(kind)}, and input {name} is one; {_some(list(able), kind)}"
             + ("" if side.ragged else f"; if it is no {kind}, say kind=, one of {', '.join(sorted(known))}")
         )
-    these = ", ".join(cls for cls, one in able.items() if set(unknown) <= set(one.known_parts))
+    these = [cls for cls, one in able.items() if set(unknown) <= set(one.known_parts)]
     raise ValueError(
-        f"{this} explains {' and '.join(explainer.traits.known_parts)} of a {kind}, not {' and '.join(unknown)}; "
-        f"these do: {these}"
+        f"{this} explains {' and '.join(explainer.traits.known_parts)} of {_a(kind)}, not {' and '.join(unknown)}; "
+        f"{_some(these, kind)}"
     )
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+
+
+def _some(able: Sequence[str], kind: str) -> str:
+    """Up to five explainers that do, the cheap and general ones first, and where to find the rest."""
+    first = [one for one in _GENERAL if one in able]
+    shown = [*first, *(one for one in able if one not in first)][:5]
+    rest = f" and {len(able) - 5} more (xsiamese explainers --kind {kind})" if len(able) > 5 else ""
+    return f"these do: {', '.join(shown)}{rest}" if shown else "no explainer that is installed does"
 
 
 def _still(explainer: Explaining, model: nn.Module, side: Side, name: str) -> str:
