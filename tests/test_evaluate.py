@@ -61,7 +61,7 @@ def test_a_method_that_fails_is_a_row_with_its_error(tmp_path: Path) -> None:
             raise RuntimeError("no luck")
 
     opened = open_model("planted-patches")
-    rows = compare(opened, planted("patches", 2), [Failing, PairGradCAM], ["auroc"], tmp_path, {})
+    rows = compare(opened, planted("patches", 2), [Failing, PairGradCAM], ["auroc"], output=tmp_path, about={})
     assert rows[0]["error"] == "RuntimeError: no luck"
     assert (tmp_path / rows[1]["picture"]).stat().st_size > 1000
     assert [row["method"] for row in ordered(rows, ["auroc"])] == ["PairGradCAM", "Failing"]

@@ -148,7 +148,19 @@ def test_the_gradient_is_that_of_autograd(parts: tuple[str, ...], wrt: Any) -> N
     with torch.random.fork_rng():
         checked = Request((a, b), wrt=wrt, parts=parts).batch(explainer)
         local = local_of(
-            checked, "none", None, None, None, False, "mixed", 8, (0.02, 0.01), "auto", (0.1, 0.2, 0.05, 2), None, None
+            checked,
+            "none",
+            None,
+            None,
+            pool=None,
+            shared=False,
+            replacement="mixed",
+            draws=8,
+            prices=(0.02, 0.01),
+            divergence="auto",
+            held=(0.1, 0.2, 0.05, 2),
+            steps=None,
+            rule=None,
         )
         problem, _ = local.problem(checked)
     theta = torch.randn(problem.start.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

@@ -71,7 +71,7 @@ def test_the_fewest_are_claimed_only_where_all_smaller_sets_were_tried(
         allowed=lambda sets: sets,
         closeness=lambda sets: 1 - sets.double() @ torch.tensor(gains, dtype=torch.float64),
     )
-    found = deletions.fewest(options, Decision(0.0), 3, exactly, 1000, 2)
+    found = deletions.fewest(options, Decision(0.0), 3, exactly, budget=1000, beam=2)
     assert (found.flipped, len(found.order), found.fewest) == (True, size, claimed)
 
 
@@ -79,7 +79,7 @@ def test_of_changes_of_as_many_features_the_smallest_is_taken() -> None:
     row = torch.zeros(1, 2, dtype=torch.float64)
     values = {0: torch.tensor([1.0, 3.0, 9.0]).double(), 1: torch.tensor([2.0, 8.0]).double()}
     space: Any = SimpleNamespace(width=torch.tensor([1.0, 4.0]).double())
-    found = exact(row, values, space, lambda rows: rows.sum(1) > 1.5, 2, 100)
+    found = exact(row, values, space, lambda rows: rows.sum(1) > 1.5, most=2, budget=100)
     assert found is not None
     assert found.tolist() == [0.0, 2.0]  # half a width; 3 would be three of them
 

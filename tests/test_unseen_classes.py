@@ -40,7 +40,7 @@ def persons(items: LabelledImages | None) -> set[int]:
 @pytest.mark.parametrize("seed", range(5))
 def test_whole_classes_are_held_out_from_ten_on(seed: int) -> None:
     items = images([1, 6, 6, 6, 6, 6, 6, 6, 6, 6, 2, 3])
-    found = divided("people", items, 0.1, 0.2, seed)
+    found = divided("people", items, 0.1, 0.2, seed=seed)
     parts = (found.train, found.valid, found.test, found.seen)
     assert sum(map(len, map(numbers, parts))) == len(items)
     assert set.union(*map(numbers, parts)) == numbers(items)
@@ -53,7 +53,7 @@ def test_whole_classes_are_held_out_from_ten_on(seed: int) -> None:
     for part in (found.valid, found.test, found.seen):
         assert part is not None
         assert bool((torch.bincount(part.labels)[part.labels] > 1).all())
-    again = divided("people", items, 0.1, 0.2, seed)
+    again = divided("people", items, 0.1, 0.2, seed=seed)
     assert numbers(again.test) == numbers(found.test)
 
 

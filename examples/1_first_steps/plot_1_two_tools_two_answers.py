@@ -121,7 +121,7 @@ print(
 images = [find_card("fashion").preprocessing.undo(side)[0, 0] for side in (a, b)]
 
 
-def draw(axis, image, found, title, wrong, limit=None):
+def draw(axis, image, found, title, *, wrong, limit=None):
     axis.imshow(0.5 + 0.5 * image, cmap="gray", vmin=0, vmax=1)
     if found is not None:
         grown = functional.interpolate(found, image.shape, mode="bilinear")[0, 0]

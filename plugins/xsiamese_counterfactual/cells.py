@@ -82,7 +82,14 @@ class LayerPlace(Place):
     """The cells of a layer's output."""
 
     def __init__(
-        self, batch: PairBatch, side: int, layer: Layer, raw: Tensor, layout: Layout = None, other: Tensor | None = None
+        self,
+        batch: PairBatch,
+        side: int,
+        layer: Layer,
+        *,
+        raw: Tensor,
+        layout: Layout = None,
+        other: Tensor | None = None,
     ) -> None:
         super().__init__(batch, side, other)
         self.where, self.raw, self.layout = layer, raw, layout

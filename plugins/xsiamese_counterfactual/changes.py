@@ -80,12 +80,12 @@ def changes_of(place: Place, cells: Tensor, source: Tensor) -> tuple[Changes | N
         and float((swapped.mean(0) - probed).abs().max()) <= tolerance * scale
     ):
         return Pooled(own / count, theirs / count), start
-    change = _linear_changes(place, cells, source, start, probed, probe, tolerance)
+    change = _linear_changes(place, cells, source, start, probed=probed, probe=probe, tolerance=tolerance)
     return None if change is None else Placed(change), start
 
 
 def _linear_changes(
-    place: Place, cells: Tensor, source: Tensor, start: Tensor, probed: Tensor, probe: Tensor, tolerance: float
+    place: Place, cells: Tensor, source: Tensor, start: Tensor, *, probed: Tensor, probe: Tensor, tolerance: float
 ) -> Tensor | None:
     """The same for a head that is linear in the cells but not alike in all places: by its Jacobian, which is then
     checked.

@@ -116,6 +116,7 @@ def fewest(
     decision: Decision,
     most: int,
     exact: int,
+    *,
     budget: int,
     beam: int,
     evaluations: int = 100_000,

@@ -50,7 +50,7 @@ def draw(found: Counterfactual, preprocessing: Any = None) -> Figure:
     _show(kept, shown, "cells come from" if shown is donor and found.distractor is not None else _name(found, 1 - side))
     _show(changed, after[side], f"{_name(found, side)}, edited")
     if found.kind == "swap":
-        _arrows(figure, found, changed, kept, after[side], shown)
+        _arrows(figure, found, changed, kept, edited=after[side], source=shown)
     elif found.mask is not None:
         changed.contour(found.mask[0, 0].float().cpu().numpy(), levels=[0.5], colors=EDIT, linewidths=1.5)
     verdicts = [_verdict(found.alike_before), _verdict(found.alike_before != found.flipped)]
@@ -157,7 +157,9 @@ def _draw_graphs(figure: Figure, found: Counterfactual) -> Figure:
     return figure
 
 
-def _arrows(figure: Figure, found: Counterfactual, changed: Axes, donor: Axes, edited: Tensor, source: Tensor) -> None:
+def _arrows(
+    figure: Figure, found: Counterfactual, changed: Axes, donor: Axes, *, edited: Tensor, source: Tensor
+) -> None:
     """Frames around swapped cells, and an arrow from each source cell to where it went."""
     from matplotlib.patches import ConnectionPatch, Rectangle
 

@@ -114,7 +114,16 @@ class PairGraphEdits(PairCounterfactual):
         batch = batch if side == EITHER else batch.one_sided("second" if side else "first")
         for one in pairs_of(batch, type(self).__name__):
             options = Deletions(one, delete)
-            best = fewest(options, decision, most, exact, budget, beam, evaluations, batch.show_progress)
+            best = fewest(
+                options,
+                decision,
+                most,
+                exact,
+                budget=budget,
+                beam=beam,
+                evaluations=evaluations,
+                show_progress=batch.show_progress,
+            )
             if "interrupted" in best.stopped:
                 evaluations = 0
             found.append(verified(options, decision, best, most, delete))

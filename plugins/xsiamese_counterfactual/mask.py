@@ -114,11 +114,20 @@ class PairMinimalMask(PairCounterfactual):
         for part in (
             tqdm(parts, total=-(-batch.pairs // rows), desc=type(self).__name__) if batch.show_progress else parts
         ):
-            found += self._masks(part, decision, side, replacement, _Prices(grid, steps, l1, tv, rate), real)
+            found += self._masks(
+                part, decision, side, replacement=replacement, prices=_Prices(grid, steps, l1, tv, rate), real=real
+            )
         return found
 
     def _masks(
-        self, one: PairBatch, decision: Decision, side: int, replacement: Replacement, prices: _Prices, real: Neighbours
+        self,
+        one: PairBatch,
+        decision: Decision,
+        side: int,
+        *,
+        replacement: Replacement,
+        prices: _Prices,
+        real: Neighbours,
     ) -> list[Counterfactual]:
         """The masks of one batch of pairs."""
         image = one.moved[0].detach()
@@ -131,17 +140,29 @@ class PairMinimalMask(PairCounterfactual):
         with torch.no_grad():
             before = closeness(image)
         alike = decision.alike(before)
-        filling = _replacement(one, side, replacement, decision, alike, closeness)
+        filling = _replacement(one, side, replacement, decision, alike=alike, closeness=closeness)
         mask, smallest = torch.zeros_like(image[:, :1], dtype=torch.bool), torch.full_like(before, torch.inf)
-        for soft in relaxed(image, filling, alike, decision, closeness, before, prices):
-            hard, cost = hardened(soft, image, filling, alike, decision, closeness)
+        for soft in relaxed(image, filling, alike, decision, closeness=closeness, before=before, prices=prices):
+            hard, cost = hardened(soft, image, filling, alike, decision=decision, closeness=closeness)
             better = cost < smallest
             mask, smallest = torch.where(better[:, None, None, None], hard, mask), torch.where(better, cost, smallest)
         changed = torch.where(mask, filling, image)
         with torch.no_grad():
             after = closeness(changed)
         return [
-            self._result(one, i, decision, side, mask, changed, before, after, alike, real) for i in range(len(image))
+            self._result(
+                one,
+                i,
+                decision,
+                side=side,
+                mask=mask,
+                changed=changed,
+                before=before,
+                after=after,
+                alike=alike,
+                real=real,
+            )
+            for i in range(len(image))
         ]
 
     def _result(
@@ -149,6 +170,7 @@ class PairMinimalMask(PairCounterfactual):
         one: PairBatch,
         i: int,
         decision: Decision,
+        *,
         side: int,
         mask: Tensor,
         changed: Tensor,
@@ -193,7 +215,14 @@ class _Prices:
 
 
 def relaxed(
-    image: Tensor, filling: Tensor, alike: Tensor, decision: Decision, closeness: Any, before: Tensor, prices: _Prices
+    image: Tensor,
+    filling: Tensor,
+    alike: Tensor,
+    decision: Decision,
+    *,
+    closeness: Any,
+    before: Tensor,
+    prices: _Prices,
 ) -> list[Tensor]:
     """Soft masks in [0, 1], (pairs, 1, height, width), half-way and at the end of gradient descent."""
     size = tuple(image.shape[2:])
@@ -221,7 +250,7 @@ def relaxed(
 
 
 def hardened(
-    soft: Tensor, image: Tensor, filling: Tensor, alike: Tensor, decision: Decision, closeness: Any
+    soft: Tensor, image: Tensor, filling: Tensor, alike: Tensor, *, decision: Decision, closeness: Any
 ) -> tuple[Tensor, Tensor]:
     """The smallest cut through each soft mask that flips the decision, or that comes closest to it, and what it costs.
 
@@ -289,7 +318,7 @@ def blurred(image: Tensor) -> Tensor:
 
 
 def _replacement(
-    one: PairBatch, side: int, kind: Replacement, decision: Decision, alike: Tensor, closeness: Any
+    one: PairBatch, side: int, kind: Replacement, decision: Decision, *, alike: Tensor, closeness: Any
 ) -> Tensor:
     """What comes in place of masked pixels, shaped as the images."""
     image = one.moved[0].detach()

@@ -29,7 +29,7 @@ def reached(options: Moves, cut: float, alike: bool, limit: int, search: Search)
         two, value = options.best_two(sign)
         if crossed(value):
             return two, ""
-    done, value, why = greedy(options, sign, crossed, values, start, limit)
+    done, value, why = greedy(options, sign, crossed, values, value=start, limit=limit)
     if not crossed(value) and limit >= options.targets == options.sources:
         whole = [(i, i) for i in range(options.targets)]
         if crossed(sign * options.value(whole)):
@@ -40,7 +40,7 @@ def reached(options: Moves, cut: float, alike: bool, limit: int, search: Search)
 
 
 def greedy(
-    options: Moves, sign: float, crossed: Callable[[float], bool], values: Tensor, value: float, limit: int
+    options: Moves, sign: float, crossed: Callable[[float], bool], values: Tensor, *, value: float, limit: int
 ) -> tuple[list[Move], float, str]:
     """One best edit after the other, each cell once, until the cut is crossed or no edit helps."""
     done: list[Move] = []

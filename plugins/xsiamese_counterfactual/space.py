@@ -61,6 +61,7 @@ def allowed(
     ranges: Any,
     steps: Any,
     immutable: Sequence[Feature],
+    *,
     names: Sequence[str] | None,
     reference: Tensor | None,
 ) -> Space:

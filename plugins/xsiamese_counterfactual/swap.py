@@ -161,7 +161,19 @@ class PairRegionSwap(PairCounterfactual):
             places = self.places(one, patch, kept.row(i))
             row = None if distractor is None else distractor[i if len(distractor) > 1 else 0][None].to(places[side].raw)
             own = known.get((i, side)) if row is None and patch is None else None
-            found.append(self._swap(places, kept.closeness[i : i + 1], decision, side, row, search, limit, real, own))
+            found.append(
+                self._swap(
+                    places,
+                    kept.closeness[i : i + 1],
+                    decision,
+                    side=side,
+                    distractor=row,
+                    search=search,
+                    limit=limit,
+                    real=real,
+                    known=own,
+                )
+            )
         return found
 
     def _swap(
@@ -169,6 +181,7 @@ class PairRegionSwap(PairCounterfactual):
         places: tuple[Place, Place],
         before: Tensor,
         decision: Decision,
+        *,
         side: int,
         distractor: Tensor | None,
         search: Search,
@@ -268,7 +281,14 @@ class PairRegionSwap(PairCounterfactual):
         if patch is not None:
             return PixelPlace(batch, 0, patch, others[0]), PixelPlace(batch, 1, patch, others[1])
         first, second = (
-            LayerPlace(batch, side, self.layer, raw, batch.layout(self.layer, side, raw, self.layout), others[side])
+            LayerPlace(
+                batch,
+                side,
+                self.layer,
+                raw=raw,
+                layout=batch.layout(self.layer, side, raw, self.layout),
+                other=others[side],
+            )
             for side, raw in enumerate(kept.raws)
         )
         return first, second

@@ -98,7 +98,7 @@ class PairTabularCounterfactual(PairCounterfactual):
                 f"a tabular counterfactual needs rows of features (pairs, features); input {'ab'[side]} is "
                 f"{tuple(leaves[0].shape)}"
             )
-        space = allowed(leaves[0], ranges, steps, immutable, names, reference)
+        space = allowed(leaves[0], ranges, steps, immutable, names=names, reference=reference)
         if levels < 2 or budget < 0 or (most is not None and most < 1):
             raise ValueError(
                 f"levels={levels}, budget={budget}, most={most}: two levels, and at least one change, must be allowed"
@@ -109,7 +109,7 @@ class PairTabularCounterfactual(PairCounterfactual):
         real = Neighbours((rows if reference is None else reference.to(leaves[0])) / space.width)
         most = min(most or len(space.free), len(space.free))
         return [
-            self._one(one, decision, side, space, levels, most, budget, real)
+            self._one(one, decision, side, space=space, levels=levels, most=most, budget=budget, real=real)
             for one in pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")
         ]
 
@@ -118,6 +118,7 @@ class PairTabularCounterfactual(PairCounterfactual):
         one: PairBatch,
         decision: Decision,
         side: int,
+        *,
         space: Space,
         levels: int,
         most: int,
@@ -136,7 +137,7 @@ class PairTabularCounterfactual(PairCounterfactual):
         def flips(rows: Tensor) -> Tensor:
             return decision.flipped(self._ask(moved, rows), alike)
 
-        best = exact(row, values, space, flips, most, budget)
+        best = exact(row, values, space, flips, most=most, budget=budget)
         if best is None:
             best = greedy(row, values, progress, flips, most)
         if bool(flips(best[None])):
@@ -178,7 +179,9 @@ class PairTabularCounterfactual(PairCounterfactual):
             return torch.cat([one.value(part) for part in torch.split(rows, one.rows or CHUNK)])
 
 
-def exact(row: Tensor, values: Mapping[int, Tensor], space: Space, flips: Any, most: int, budget: int) -> Tensor | None:
+def exact(
+    row: Tensor, values: Mapping[int, Tensor], space: Space, flips: Any, *, most: int, budget: int
+) -> Tensor | None:
     """The smallest change of the fewest features, by trying all sets of one, two, ... as long as the budget allows;
     None if it ends first.
     """

@@ -65,7 +65,7 @@ class PairAblationCAM(PairBlackBoxCAM):
     reference = ("ramaswamy2020",)
 
     def weigh(
-        self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor, places: Places
+        self, batch: PairBatch, side: int, raw: Tensor, *, activation: Tensor, value: Tensor, places: Places
     ) -> Tensor:
         channel = places.channel
         lost = []
@@ -111,7 +111,7 @@ class PairScoreCAM(PairBlackBoxCAM):
         return super().compute(batch, relu=relu)
 
     def weigh(
-        self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor, places: Places
+        self, batch: PairBatch, side: int, raw: Tensor, *, activation: Tensor, value: Tensor, places: Places
     ) -> Tensor:
         one = batch.one_sided("first" if side == 0 else "second")
         image = one.moved[0]

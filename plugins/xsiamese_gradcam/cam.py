@@ -81,7 +81,7 @@ class PairBlackBoxCAM(PairCAM):
             places = batch.places(side, raw, recording.layers[0][side], self.layout)
             activation = places.first(raw)
             weights = (
-                self.weigh(batch, side, raw, activation, value, places)
+                self.weigh(batch, side, raw, activation=activation, value=value, places=places)
                 if side in batch.objective.moving
                 else activation.new_zeros(activation.shape[1])
             )
@@ -94,7 +94,7 @@ class PairBlackBoxCAM(PairCAM):
 
     @abstractmethod
     def weigh(
-        self, batch: PairBatch, side: int, raw: Tensor, activation: Tensor, value: Tensor, places: Places
+        self, batch: PairBatch, side: int, raw: Tensor, *, activation: Tensor, value: Tensor, places: Places
     ) -> Tensor:
         """The weight of each channel of one side, shape (channels,).
 

@@ -78,7 +78,7 @@ class PairActivationDecomposition(PairAttribution):
             except (RuntimeError, ValueError):  # it reads the number of rows from its input
                 rows = torch.empty(0)
             output = outputs[0] if outputs else recorded(batch, self.layer, False)[0][side]
-            line = layer_line(batch, self.layer, side, output, output, self._parts(batch, side, output))
+            line = layer_line(batch, self.layer, side, output, end=output, parts=self._parts(batch, side, output))
             if len(rows) != 2 + line.parts.count:  # the same, one by one: also for graphs
                 rows = torch.cat([line.encode(row) for row in (output, torch.zeros_like(output))])
         whole, bias, shares = rows[:1], rows[1:2], rows[2:] - rows[1:2]

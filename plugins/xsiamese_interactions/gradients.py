@@ -120,7 +120,7 @@ class PairLayerInteraction(PairInteraction):
         for side in (0, 1):
             channel = channel_of(batch, side, ends[side], self.layout, modules[side])
             parts = parts_of(ends[side], cells if ends[side].dim() == 4 else None, channel)
-            lines.append(layer_line(batch, self.layer, side, starts[side], ends[side], parts))
+            lines.append(layer_line(batch, self.layer, side, starts[side], end=ends[side], parts=parts))
         return lines[0], lines[1]
 
     def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: Integral) -> Found:
@@ -138,7 +138,7 @@ def input_line(item: Item) -> Line:
     return Line(begun, item.baseline.clone(), item.tensor, item.parts)
 
 
-def layer_line(batch: PairBatch, layer: Layer, side: int, start: Tensor, end: Tensor, parts: Parts) -> Line:
+def layer_line(batch: PairBatch, layer: Layer, side: int, start: Tensor, *, end: Tensor, parts: Parts) -> Line:
     """The path of one side at the output of a layer."""
 
     def begun(tensor: Tensor, begin: Callable[[], None]) -> Tensor:

@@ -14,7 +14,7 @@ from xsiamese_interactions.surrogate import of_scores
 
 
 def of_both(
-    batch: PairBatch, items: tuple[Item, Item], fills: list[Tensor], count: int, p: float, max_passes: int | None
+    batch: PairBatch, items: tuple[Item, Item], fills: list[Tensor], count: int, *, p: float, max_passes: int | None
 ) -> PairMatrix:
     """The matrix of a model that takes both inputs at once.
 

@@ -104,7 +104,7 @@ def _by_nodes(batch: PairBatch, lines: tuple[Line, Line], head: Product | None, 
 
 
 def _by_secants(batch: PairBatch, lines: tuple[Line, Line], head: Product | None, rule: Any, steps: int) -> PairMatrix:
-    (u, left), (v, right) = (segments(line.begun, line.start, line.end, line.parts, steps) for line in lines)
+    (u, left), (v, right) = (segments(line.begun, line.start, line.end, line.parts, steps=steps) for line in lines)
     if head is None:
         return _joined(left, step_coupling(batch, u, v), right)
     if not head.linear:

@@ -98,7 +98,7 @@ class PairMaskRegression(PairAttribution):
         if not isinstance(batch.model, SiameseModel) or batch.target is not None:
             with torch.no_grad():
                 value = batch.value()
-            return result(items, of_both(batch, items, fills, masks, p, max_passes), value)
+            return result(items, of_both(batch, items, fills, masks, p=p, max_passes=max_passes), value)
         drawing = [generator_of(item.tensor, batch.seed) for item in items]
         if index == "shapley":
             return self._result(batch, items, fills, shapley(batch, items, fills, masks, drawing))

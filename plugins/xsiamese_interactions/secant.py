@@ -120,7 +120,7 @@ class Secants(TorchFunctionMode):
 
 
 def segments(
-    encode: Begun, start: Tensor, end: Tensor, parts: Parts, steps: int, chunk: int = CHUNK
+    encode: Begun, start: Tensor, end: Tensor, parts: Parts, *, steps: int, chunk: int = CHUNK
 ) -> tuple[Tensor, Tensor]:
     """The embeddings along the straight path, and each part's share of every step.
 

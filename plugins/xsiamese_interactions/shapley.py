@@ -28,7 +28,7 @@ def shapley(
     nodes = nodes if len(few) == 2 and all(few) else min(nodes, NODES)
     places, weights = np.polynomial.legendre.leggauss(nodes)
     sides = [
-        _at_every_p(item, fill, count, ((places + 1) / 2).tolist(), head[k], drawing[k])
+        _at_every_p(item, fill, count, ((places + 1) / 2).tolist(), features=head[k], generator=drawing[k])
         for k, (item, fill) in enumerate(zip(items, fills, strict=True))
     ]
     root = torch.as_tensor(weights / 2).sqrt().to(sides[0][0])
@@ -37,7 +37,7 @@ def shapley(
 
 
 def _at_every_p(
-    item: Item, fill: Tensor, count: int, places: list[float], features: Features, generator: torch.Generator
+    item: Item, fill: Tensor, count: int, places: list[float], *, features: Features, generator: torch.Generator
 ) -> list[Tensor]:
     """The slopes (parts, D) of one item's features for masks that keep each part with each of several probabilities."""
     found: list[Tensor] = []

@@ -64,7 +64,15 @@ def banzhaf(batch: PairBatch, sides: list[Sampled]) -> PairMatrix:
     left, right = fits[0].slopes(u), fits[1].slopes(v)
     mean_u, mean_v = fits[0].mean(u), fits[1].mean(v)
     variance = fits[0].variance(fits[0].residuals(u) @ right.T) + fits[1].variance(fits[1].residuals(v) @ left.T).T
-    return _settled(left, right, (left @ mean_v, right @ mean_u), float(mean_u @ mean_v), fits, places, variance)
+    return _settled(
+        left,
+        right,
+        (left @ mean_v, right @ mean_u),
+        float(mean_u @ mean_v),
+        fits=fits,
+        places=places,
+        variance=variance,
+    )
 
 
 def of_scores(scores: Tensor, fits: list[Regression], places: Grids) -> PairMatrix:
@@ -76,7 +84,9 @@ def of_scores(scores: Tensor, fits: list[Regression], places: Grids) -> PairMatr
     variance = fits[0].variance(fits[0].residuals(by_a)) + fits[1].variance(fits[1].residuals(by_b)).T
     whole = PairMatrix.of(left)
     main = (fits[0].slopes(mean_a), fits[1].slopes(mean_b))
-    return _settled(whole.left, whole.right, main, float(fits[0].mean(mean_a)), fits, places, variance)
+    return _settled(
+        whole.left, whole.right, main, float(fits[0].mean(mean_a)), fits=fits, places=places, variance=variance
+    )
 
 
 def _settled(
@@ -84,6 +94,7 @@ def _settled(
     right: Tensor,
     main: tuple[Tensor, Tensor],
     mean: float,
+    *,
     fits: list[Regression],
     places: Grids,
     variance: Tensor,

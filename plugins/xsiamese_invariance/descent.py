@@ -193,7 +193,13 @@ class _Run:
         """Takes down the diagnostics, and takes out the pairs that have settled; which rows stay, if any went."""
         lagrangian_slope = slope + self.constraints.pull(self.theta, self.multipliers)
         now, best_response = diagnose(
-            self.constraints, self.theta, self.multipliers, self.g, slope, lagrangian_slope, self.rule
+            self.constraints,
+            self.theta,
+            self.multipliers,
+            self.g,
+            slope=slope,
+            lagrangian_slope=lagrangian_slope,
+            rule=self.rule,
         )
         if not bool(torch.isfinite(now.stationarity).all()):
             bad = self.live[~torch.isfinite(now.stationarity)].tolist()
@@ -263,6 +269,7 @@ def diagnose(
     theta: Tensor,
     multipliers: Tensor,
     g: Tensor,
+    *,
     slope: Tensor,
     lagrangian_slope: Tensor,
     rule: Descent,

@@ -44,6 +44,7 @@ class Fit:
         learner: Learner,
         unlabeled: Unlabeled,
         aligned: bool,
+        *,
         units: Units | GraphUnits,
         pool: Leaves,
         groups: list[Tensor],

@@ -152,7 +152,7 @@ class InvarianceLearner:
         with intact(self.model):
             unlabeled = Unlabeled.of(self.model, *sides)
             scale = float(unlabeled.scores.std()) if unlabeled.scores.numel() > 1 else 1.0
-            run = Fit(self, unlabeled, aligned, units, rows, groups, scale)
+            run = Fit(self, unlabeled, aligned, units=units, pool=rows, groups=groups, scale=scale)
             theta, trace = run.learned(seed, show_progress)
         own = (
             units

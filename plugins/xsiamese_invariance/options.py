@@ -26,6 +26,7 @@ def local_of(
     coupling: Coupling,
     invariance: Any,
     units: Any,
+    *,
     pool: Any,
     shared: bool,
     replacement: Kind,

@@ -93,7 +93,7 @@ def evaluated(
     found = [problem.redrawn(part).value_and_slope(theta) for part in parts]
     values, slopes, faithful = (torch.stack(column) for column in zip(*found, strict=True))
     none, slope = theta.new_zeros(len(theta), 0), slopes.mean(0)
-    now = diagnose(Several(), theta, none, none, slope, slope, rule)[0]
+    now = diagnose(Several(), theta, none, none, slope=slope, lagrangian_slope=slope, rule=rule)[0]
     noise = slopes.var(0).sum(1) / len(slopes) if len(slopes) > 1 else torch.zeros_like(now.stationarity)
     norm = (now.stationarity.square() - noise).clamp_min(0).sqrt()
     return replace(now, stationarity=norm, envelope=norm), values.mean(0), faithful.mean(0)

@@ -75,11 +75,11 @@ class Batches:
         items: Items,
         kind: Kind,
         size: int,
+        *,
         seed: int = 0,
         fixed: Pairs | None = None,
         shuffle: bool = True,
         per_class: int = 1,
-        *,
         rounds: int = 1,
         apart: bool = False,
     ) -> None:

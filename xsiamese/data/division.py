@@ -14,7 +14,7 @@ ENOUGH = 10  # classes, from which on whole ones are held out
 
 
 def divided(
-    name: str, items: AnyItems, valid: float, test: float, seed: int = 0, by: Division | None = None
+    name: str, items: AnyItems, valid: float, test: float, *, seed: int = 0, by: Division | None = None
 ) -> Source[AnyItems]:
     """The parts of a set of items: a verification model will meet people that it was not trained on, so it is
     calibrated and tested on such.

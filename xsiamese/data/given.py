@@ -31,7 +31,7 @@ def components(count: int, a: Tensor, b: Tensor) -> Tensor:
         group = spread
 
 
-def cut(count: int, pairs: Pairs, valid: float, test: float, seed: int = 0, what: str = "the table") -> list[Tensor]:
+def cut(count: int, pairs: Pairs, valid: float, test: float, *, seed: int = 0, what: str = "the table") -> list[Tensor]:
     """Which pairs are for training, validation and testing, as three tensors of indices.
 
     Items that pairs connect, whether the same or different, go together into one part, so that no item of a test pair

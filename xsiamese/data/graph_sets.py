@@ -84,7 +84,7 @@ def load_graphs(
             if by == "classes":
                 raise ValueError("split='classes': the targets are numbers, and there are no classes to hold out")
             by = "items"
-        return divided(path.stem, molecules, *_shares(valid, test), seed, by)
+        return divided(path.stem, molecules, *_shares(valid, test), seed=seed, by=by)
     if kind == "edited":
         from xsiamese.data.ged import load_ged
 
@@ -104,7 +104,7 @@ def load_graphs(
     if not path.is_dir():
         _download(dataset, data)
     name = collected_name(path)
-    return divided(name, read_tu(path, name), *_shares(valid, test), seed, by)
+    return divided(name, read_tu(path, name), *_shares(valid, test), seed=seed, by=by)
 
 
 def kind_of(dataset: str, data: Path) -> tuple[Kind, Path]:

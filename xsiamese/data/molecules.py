@@ -71,13 +71,13 @@ def read_smiles(
     more = {"names": tuple(row[smiles].strip() for row in kept), "skipped": tuple(skipped)}
     texts = tuple(row[chosen].strip() for row in kept)
     if close is not None:
-        return _compared(path, chosen, texts, close, graphs, more)
+        return _compared(path, chosen, texts, close, graphs=graphs, more=more)
     classes = tuple(sorted(set(texts)))
     return LabelledGraphs.of(graphs, torch.tensor([classes.index(text) for text in texts]), classes, **more)
 
 
 def _compared(
-    path: Path, chosen: str, texts: tuple[str, ...], close: float, graphs: list[Any], more: dict[str, Any]
+    path: Path, chosen: str, texts: tuple[str, ...], close: float, *, graphs: list[Any], more: dict[str, Any]
 ) -> LabelledGraphs:
     """Molecules whose targets are numbers."""
     if not 0 <= close < float("inf"):

@@ -74,7 +74,7 @@ def load_pairs(
         parts = [torch.arange(low, high) for low, high in pairwise(ends)]
         say_shared(pairs, parts, str(path))
     else:
-        parts = cut(len(both), pairs, valid, test, seed, str(path))
+        parts = cut(len(both), pairs, valid, test, seed=seed, what=str(path))
     trained = torch.unique(torch.cat([pairs.a[parts[0]], pairs.b[parts[0]]]))
     columns = Columns.of_table(both.take(trained.tolist()), keys=False)
     groups = components(len(both), pairs.a[pairs.same], pairs.b[pairs.same])

@@ -107,7 +107,7 @@ def load_rows(
         by = "items"
     numbered = LabelledRows(torch.arange(len(table))[:, None], found.labels, found.classes)
     name = path.name.split(".")[0]
-    parts = divided(name, numbered, valid, test, seed, by)
+    parts = divided(name, numbered, valid, test, seed=seed, by=by)
     places = [part.rows[:, 0] for part in (parts.train, parts.valid, parts.test, parts.seen) if part is not None]
     columns = Columns.of_table(features.take(places[0].tolist()))
     width = 0.0 if found.numbers is None else closeness_width(found.numbers[places[0]], close)

@@ -69,7 +69,7 @@ def load(
 
         items = read_folders(path, preprocessing)
         shares = 0.1 if valid is None else valid, 0.1 if test is None else test
-        return divided(path.resolve().name, items, *shares, seed, by)
+        return divided(path.resolve().name, items, *shares, seed=seed, by=by)
     near = get_close_matches(dataset, NAMES, n=2) or [n for n in NAMES if n.lower() == dataset.lower()]
     hint = (
         f"did you mean {' or '.join(near)}?"

@@ -53,7 +53,7 @@ def load(
     items = LabelledImages(
         images, groups, tuple(map(str, range(int(groups.max()) + 1))), tuple(files[i] for i in kept), tuple(skipped)
     )
-    return parted(path.stem, items, pairs, cut(len(images), pairs, valid, test, seed, str(path)))
+    return parted(path.stem, items, pairs, cut(len(images), pairs, valid, test, seed=seed, what=str(path)))
 
 
 def read(path: Path) -> list[tuple[str, str, str]]:

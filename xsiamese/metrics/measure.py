@@ -145,7 +145,7 @@ def measure(
                 continue
             raise ValueError(said)
         try:
-            found[metric.name] = measured(metric, batch, explanation, given, resamples, seed)
+            found[metric.name] = measured(metric, batch, explanation, given, resamples=resamples, seed=seed)
         except (ValueError, TypeError, RuntimeError, ImportError) as error:
             if metrics != "all":
                 raise
@@ -160,6 +160,7 @@ def measured(
     batch: PairBatch,
     explanation: PairExplanation,
     given: Mapping[str, Any],
+    *,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Measured:

@@ -36,6 +36,7 @@ class Objective(nn.Module):
         model: PairModel,
         a: Side,
         b: Side,
+        *,
         target: Target = None,
         wrt: Wrt = "both",
         split: Split = WHOLE,

@@ -67,7 +67,7 @@ def plot_connectomes(
         order = _order(len(matrix), groups)
         draw_matrix(axes[0][k], matrix, scale, groups, order)
         axes[0][k].set_title(captions.text(titles[k]), fontsize=10)
-        draw_circle(axes[1][k], matrix, scale, names, groups, order, strongest)
+        draw_circle(axes[1][k], matrix, scale, names, groups=groups, order=order, strongest=strongest)
     scale.bar(figure, axes.flatten().tolist())
     if title:
         figure.suptitle(captions.text(title), fontsize=11)
@@ -94,6 +94,7 @@ def draw_circle(
     matrix: Tensor,
     scale: Scale,
     names: Sequence[str] | None,
+    *,
     groups: Sequence[str] | None,
     order: list[int],
     strongest: int,

@@ -21,6 +21,7 @@ def latent_space(
     labels: Tensor,
     classes: Sequence[str] = (),
     title: str = "",
+    *,
     limits: Tensor | None = None,
     legend: bool = True,
 ) -> Figure:

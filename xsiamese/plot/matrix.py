@@ -93,7 +93,7 @@ def plot_matrix(
         axes[0, side].set_title(captions.item(explanation, 0, side), fontsize=11)
         axes[1, side].set_title("what of it goes with the other", fontsize=9)
     for number, (match, colour) in enumerate(zip(shown, COLOURS, strict=False), start=1):
-        _join(figure, axes[0], items, match, colour, number, full, scale.limit)
+        _join(figure, axes[0], items, match, colour=colour, number=number, full=full, limit=scale.limit)
     bar = scale.bar(figure, list(axes[1]))
     bar.set_ticks(
         [scale.low, 0, scale.limit],
@@ -133,6 +133,7 @@ def _join(
     axes: Any,
     items: tuple[Item, Item],
     match: Match,
+    *,
     colour: str,
     number: int,
     full: float,

@@ -66,7 +66,7 @@ def plot_molecules(
     for axis in axes:
         axis.set_axis_off()
     for axis, molecule, of_atoms, of_bonds, name in zip(axes, drawn, atoms, bonds, titles, strict=False):
-        picture = _painted(molecule, of_atoms, of_bonds, scale, (900, 720), "png")
+        picture = _painted(molecule, of_atoms, of_bonds, scale, size=(900, 720), kind="png")
         axis.imshow(imread(io.BytesIO(picture)), interpolation="antialiased")
         axis.set_title(captions.text(name), fontsize=10)
     scale.bar(figure, axes)
@@ -99,7 +99,7 @@ def molecule_svg(
         '</svg>'
     """
     scale = Scale(limit or strongest([atoms, bonds]), shows=shows, pale=True)
-    text: str = _painted(oriented([read(molecule)])[0], atoms, bonds, scale, size, "svg").decode()
+    text: str = _painted(oriented([read(molecule)])[0], atoms, bonds, scale, size=size, kind="svg").decode()
     return text.strip()
 
 
@@ -148,7 +148,7 @@ def strongest(values: Sequence[Values]) -> float:
     return max(sizes, default=0.0) or 1.0
 
 
-def _painted(molecule: Any, atoms: Values, bonds: Values, scale: Scale, size: tuple[int, int], kind: str) -> bytes:
+def _painted(molecule: Any, atoms: Values, bonds: Values, scale: Scale, *, size: tuple[int, int], kind: str) -> bytes:
     """The bytes of a picture."""
     from rdkit.Chem.Draw import rdMolDraw2D
 

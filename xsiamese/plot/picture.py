@@ -102,7 +102,7 @@ def plot_items(
     heights = [_height(one) for one in shown]
     lines = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
     for one, line in zip(shown, lines, strict=True):
-        draw_pair(figure, line, one, captions.score(one, 0), quantile, labels)
+        draw_pair(figure, line, one, captions.score(one, 0), quantile=quantile, labels=labels)
     figure.suptitle(title or captions.title(explanation, MOST), fontsize=11)
     return figure
 
@@ -143,7 +143,7 @@ def compare(
     figure = new_figure(9.6, sum(heights) + 0.5)
     lines = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
     for one, line in zip(shown, lines, strict=True):
-        draw_pair(figure, line, one, one.method, quantile, labels)
+        draw_pair(figure, line, one, one.method, quantile=quantile, labels=labels)
     low, high = captions.ends(first)
     figure.suptitle(
         f"{captions.score(shown[0], 0)}   (signed maps: {low} .. {high}; each row has its own scale)", fontsize=11
@@ -156,6 +156,7 @@ def draw_pair(
     line: Sequence[Axes],
     one: Shown,
     name: str,
+    *,
     quantile: float,
     labels: tuple[Sequence[str] | None, Sequence[str] | None] | None,
 ) -> None:

@@ -76,7 +76,16 @@ def evaluate(
         "model": model, "pairs": pairs, "count": len(ids), "seed": seed, "layer": layer, "metrics": named,
         "torch": torch.__version__,
     }  # fmt: skip
-    rows = compare(opened, known, classes, "all" if metrics == "all" else named, output, about, layer, labels)
+    rows = compare(
+        opened,
+        known,
+        classes,
+        "all" if metrics == "all" else named,
+        output=output,
+        about=about,
+        layer=layer,
+        labels=labels,
+    )
     rows = ordered(rows, named)
     _written(output, {**about, "rows": rows})
     _table(output / "evaluation.csv", rows, named)
@@ -90,6 +99,7 @@ def compare(
     pairs: PlantedPairs | tuple[Any, Any],
     classes: Sequence[type[PairAttribution]],
     metrics: str | Iterable[str | Metric],
+    *,
     output: Path,
     about: Mapping[str, Any],
     layer: str | None = None,
@@ -102,7 +112,7 @@ def compare(
     bar = tqdm([cls for cls in classes if cls.__name__ not in done], desc="evaluate", unit="method")
     for cls in bar:
         bar.set_postfix_str(cls.__name__)
-        rows.append(_row(cls, opened, pairs, metrics, output, layer, labels))
+        rows.append(_row(cls, opened, pairs, metrics, output=output, layer=layer, labels=labels))
         _written(output, {**about, "rows": rows})
     return rows
 
@@ -183,6 +193,7 @@ def _row(
     opened: OpenedModel,
     pairs: Any,
     metrics: Any,
+    *,
     output: Path,
     layer: str | None,
     labels: Tensor | None,

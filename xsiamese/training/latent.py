@@ -49,7 +49,7 @@ class LatentSpace(Callback):
         margin = 0.15 * (corners[1] - corners[0])
         limits = torch.stack([corners[0] - margin, corners[1] + margin])
         images = [
-            frame(latent_space(p, self.items.labels, self.items.classes, f"{title}: epoch {epoch}", limits))
+            frame(latent_space(p, self.items.labels, self.items.classes, f"{title}: epoch {epoch}", limits=limits))
             for epoch, p in enumerate(points)
         ]
         images[0].save(path, save_all=True, append_images=images[1:], duration=int(1000 * seconds), loop=0)

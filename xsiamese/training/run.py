@@ -105,7 +105,7 @@ def _trained(settings: Settings, source: Source[Any], stem: str) -> Trained:
     model.eval().cpu()
     if not trainer.is_global_zero:  # one process of several evaluates and writes
         return Trained(model, {}, (), finished)
-    metrics, files = artifacts(model, module, settings, source, stem, latent, finished)
+    metrics, files = artifacts(model, module, settings, source, stem=stem, latent=latent, finished=finished)
     last.unlink(missing_ok=True)
     return Trained(model, metrics, files, finished)
 
@@ -270,8 +270,10 @@ def batches(module: SiameseModule, settings: Settings, source: Source[Any]) -> t
         not module.model.factored,
     )
     return (
-        Batches(source.train, kind, size, settings.seed, pairs[0], per_class=groups, rounds=rounds, apart=apart),
-        Batches(second, kind, rows, settings.seed, pairs[1], False, groups, apart=apart),
+        Batches(
+            source.train, kind, size, seed=settings.seed, fixed=pairs[0], per_class=groups, rounds=rounds, apart=apart
+        ),
+        Batches(second, kind, rows, seed=settings.seed, fixed=pairs[1], shuffle=False, per_class=groups, apart=apart),
     )
 
 
@@ -280,6 +282,7 @@ def artifacts(
     module: SiameseModule,
     settings: Settings,
     source: Source[Any],
+    *,
     stem: str,
     latent: LatentSpace | None,
     finished: bool,

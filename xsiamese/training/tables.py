@@ -83,8 +83,8 @@ class Training(Modality):
             max(file.stat().st_mtime_ns for file in files),
             tuple(sorted(how.items())),
             valid,
-            0.2 if of.test is None else of.test,
-            of.seed,
+            test=0.2 if of.test is None else of.test,
+            seed=of.seed,
         )
 
 
@@ -94,6 +94,7 @@ def _loaded(
     changed: int,
     how: tuple[tuple[str, Any], ...],
     valid: float,
+    *,
     test: float,
     seed: int,
 ) -> tuple[Source[LabelledRows], Columns]:

@@ -44,6 +44,7 @@ class GraphEncoder(nn.Module):
         inputs: int,
         conv: Conv = "gcn",
         hidden: int = 64,
+        *,
         dimensions: int = 64,
         layers: int = 3,
         readout: Readout = "mean",

@@ -17,6 +17,7 @@ def siamese_gnn(
     conv: Any = "gcn",
     hidden: int = 64,
     dimensions: int = 64,
+    *,
     layers: int = 3,
     readout: Any = "mean",
     comparison: str = "cosine",
@@ -36,7 +37,9 @@ def siamese_gnn(
     from xsiamese.zoo.encoders import GraphEncoder
 
     chosen: str | Comparison = weighted_l1(dimensions) if comparison == "learned" else comparison
-    return SiameseModel(GraphEncoder(inputs, conv, hidden, dimensions, layers, readout), chosen)
+    return SiameseModel(
+        GraphEncoder(inputs, conv, hidden, dimensions=dimensions, layers=layers, readout=readout), chosen
+    )
 
 
 def brain_gcn(inputs: int = 116, regions: int = 116, hidden: int = 32, order: int = 3, layers: int = 2) -> SiameseModel:
@@ -64,6 +67,7 @@ def graph_matching(
     attributes: int = 0,
     hidden: int = 32,
     dimensions: int = 64,
+    *,
     layers: int = 3,
     comparison: str = "euclidean",
 ) -> PairModel:
