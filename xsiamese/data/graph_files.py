@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,18 @@ def _edited(word: str, place: Path) -> Any:
 
 
 def _collected(word: str, place: Path) -> Any:
-    from xsiamese.data.graph_sets import collected_name, read_tu
-
-    graphs = read_tu(place, collected_name(place))
+    graphs = _collection(place)
     if not word.isdigit() or int(word) >= len(graphs):
         raise ValueError(f"{word!r}: the number of a graph of {place}, 0 to {len(graphs) - 1}, is needed")
     return graphs.gather(torch.tensor([int(word)]))
+
+
+@lru_cache(maxsize=1)
+def _collection(place: Path) -> LabelledGraphs:
+    """A set that is read once for all graphs that are asked of it."""
+    from xsiamese.data.graph_sets import collected_name, read_tu
+
+    return read_tu(place, collected_name(place))
 
 
 def _one(graph: Any) -> Any:

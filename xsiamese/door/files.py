@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -36,6 +38,27 @@ def regular(path: str | Path, what: str = "a file") -> Path:
             "of memory of this machine"
         )
     return path
+
+
+@contextmanager
+def locked(path: Path, taken: str) -> Iterator[None]:
+    """Holds a lock for as long as this process lives: one of the operating system, which ends with the process however
+    that ends, whether or not its file stays.
+
+    Args:
+        path: of the file that is locked, in a folder that exists.
+        taken: what the error says if another process holds it.
+
+    Raises:
+        ValueError: if another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout as error:
+        raise ValueError(taken) from error
 
 
 def memory() -> int:

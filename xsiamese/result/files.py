@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xsiamese.door.registry import explainers, installed
 from xsiamese.kinds import catalogue as kinds
+from xsiamese.kinds.kind import Kind
 from xsiamese.result import columns, items, stored
 
 T = TypeVar("T")
@@ -19,8 +20,19 @@ FORMAT = 2  # 1 is the first edition, which did not say so
 _TENSORS = ("maps", "inputs", "scores", "delta", "columns")
 
 
+Cut = Callable[[str, Any, Kind], Any]
+
+
 def save(explanation: Any, path: str | Path) -> Path:
     """Writes an explanation of any type: see :meth:`PairExplanation.save <xsiamese.PairExplanation.save>`."""
+    return stored.write(path, *packed(explanation), "xsiamese")
+
+
+def packed(explanation: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """An explanation of any type as tensors by name and what JSON can hold; :func:`unpacked` makes it again.
+
+    ``scores``, ``delta`` and the tensors of maps and inputs that are tensors, ``maps.a.0``, have pairs first.
+    """
     tensors: dict[str, Tensor] = {"scores": explanation.scores}
     shapes: dict[str, Any] = {}
     if explanation.delta is not None:
@@ -30,8 +42,8 @@ def save(explanation: Any, path: str | Path) -> Path:
             found, shape = items.pack(f"{what}.{name}", value, kinds.kind(of))
             tensors |= found
             shapes |= shape
-    packed, told = columns.pack(explanation.columns)
-    tensors |= {f"columns.{key}": tensor for key, tensor in packed.items()}
+    own, told = columns.pack(explanation.columns)
+    tensors |= {f"columns.{key}": tensor for key, tensor in own.items()}
     plain = {f.name: getattr(explanation, f.name) for f in fields(explanation) if f.name not in _TENSORS}
     kind = type(explanation)
     about = {
@@ -41,7 +53,7 @@ def save(explanation: Any, path: str | Path) -> Path:
         "columns": told,
         "_shapes": shapes,
     }
-    return stored.write(path, tensors, {**plain, **about}, "xsiamese")
+    return tensors, {**plain, **about}
 
 
 def _distribution(kind: type[Any]) -> str:
@@ -54,26 +66,47 @@ def _distribution(kind: type[Any]) -> str:
 def load(path: str | Path, base: type[T]) -> T:
     """Reads an explanation of any type; ``base`` is :class:`~xsiamese.PairExplanation`, whose ``load`` this is."""
     tensors, plain = stored.read(path, "xsiamese", "explanation", needs="scores")
-    number = plain.pop("format", 1)
+    if plain.get("format", 1) == 1:
+        plain.pop("format", None)
+        first: T = _first_edition(path, base, tensors, plain)
+        return first
+    return unpacked(path, tensors, plain, base)
+
+
+def unpacked(
+    path: str | Path, tensors: Mapping[str, Tensor], plain: Mapping[str, Any], base: type[T], cut: Cut | None = None
+) -> T:
+    """What :func:`packed` took apart.
+
+    Args:
+        path: where it comes from, for messages.
+        tensors: by their names.
+        plain: what JSON held.
+        base: :class:`~xsiamese.PairExplanation`.
+        cut: called with the name (``maps.a``), the value and the kind of each map and input, gives the part of it that
+            is wanted, where the tensors are of some of the pairs only.
+
+    Raises:
+        ValueError: if it is of a newer format.
+    """
+    plain = dict(plain)
+    number = plain.pop("format")
     if not isinstance(number, int) or number > FORMAT:
         raise ValueError(
             f"{path} is of format {number}, and this version reads up to {FORMAT}: pip install -U xsiamese"
         )
-    if number == 1:
-        first: T = _first_edition(path, base, tensors, plain)
-        return first
     made, distribution = plain.pop("type"), plain.pop("distribution")
     known = results(base)
     if made not in known:
         warnings.warn(
             f"{path} holds a {made} of {distribution or 'an unknown package'}, which no installed plugin brings: "
             "it is read as a PairExplanation with its columns",
-            stacklevel=3,
+            stacklevel=4,
         )
     kind: Any = known.get(made, base)
     told = plain.pop("columns")
     parts = {k.removeprefix("columns."): t for k, t in tensors.items() if k.startswith("columns.")}
-    found: T = _made(kind, tensors, plain, columns=columns.unpack(parts, told, kind.packables))
+    found: T = _made(kind, tensors, plain, cut, columns=columns.unpack(parts, told, kind.packables))
     return found
 
 
@@ -82,17 +115,19 @@ def results(base: type[T]) -> dict[str, type[T]]:
     return {base.__name__: base, **{cls.result.__name__: cls.result for cls in explainers().values()}}
 
 
-def _made(kind: Any, tensors: Mapping[str, Tensor], plain: dict[str, Any], **more: Any) -> Any:
+def _made(kind: Any, tensors: Mapping[str, Tensor], plain: dict[str, Any], cut: Cut | None = None, **more: Any) -> Any:
     shapes = plain.pop("_shapes")
     plain["kinds"] = tuple(plain.get("kinds", ("", "")))  # files of the first edition told graphs only
 
     def both(what: str) -> Any:
         if f"{what}.a" not in shapes:
             return None
-        return tuple(
-            items.unpack(f"{what}.{name}", tensors, shapes, kinds.kind(of or "graph"))
-            for name, of in zip("ab", plain["kinds"], strict=True)
-        )
+        found = []
+        for name, of in zip("ab", plain["kinds"], strict=True):
+            own, called = kinds.kind(of or "graph"), f"{what}.{name}"
+            value = items.unpack(called, tensors, shapes, own)
+            found.append(value if cut is None else cut(called, value, own))
+        return tuple(found)
 
     plain["ids"] = tuple(map(tuple, plain["ids"])) if plain["ids"] else None
     if plain.pop("unsigned", False):  # files from before there were three kinds of maps

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from xsiamese.data.items import Source
+from xsiamese.door.files import locked
 
 if TYPE_CHECKING:
     from xsiamese.training.settings import Settings
@@ -79,15 +80,11 @@ def alone(stem: str) -> Iterator[None]:
     Raises:
         ValueError: if another training has them.
     """
-    from filelock import FileLock, Timeout
-
     if int(os.environ.get("LOCAL_RANK", "0")):  # one of several processes of a training that has the lock
         yield
         return
     folder = Path(f"{stem}-checkpoints")
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "training.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise ValueError(f"another training is writing {stem}...: wait for it, or give another --output") from error
+    taken = f"another training is writing {stem}...: wait for it, or give another --output"
+    with locked(folder / "training.lock", taken):
+        yield
