@@ -69,8 +69,8 @@ def explain(
     text
         The two items are texts, for a model that takes them.
     """
-    from xsiamese.cli.readers import reader
-    from xsiamese.data.references import names, refer
+    from xsiamese.data.readers import reader
+    from xsiamese.data.references import names
     from xsiamese.explain.auto import auto
     from xsiamese.explain.catalogue import explainer as find
     from xsiamese.explain.options import parsed
@@ -96,7 +96,7 @@ def explain(
             )
         settings["threshold"] = threshold
     read = reader(opened)
-    references = refer(a, opened), refer(b, opened)
+    references = read.refer(a), read.refer(b)
     inputs = read(a), read(b)
     if layer is not None and not cls.needs_layer:
         raise ValueError(
@@ -110,7 +110,7 @@ def explain(
     explainer = chosen.explainer if chosen else cls(opened.model, *layers, **settings)
     own |= explainer.from_files(files, read, inputs, seed)
     explanation = (chosen or explainer).explain(inputs, target, ids=[names(*references)], seed=seed, **own)
-    columns = getattr(read, "columns", None)
+    columns = read.columns
     texts = None if columns is None else (read.texts(a), read.texts(b))
     told = described(explanation, outputs, columns, texts)
     known = {"preprocessing": opened.preprocessing, "columns": columns, "texts": texts}

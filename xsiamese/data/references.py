@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
+
+import torch
 
 Kind = Literal["file", "row", "smiles", "number", "text"]
-
-
-class Opened(Protocol):
-    """An opened model, as far as references know it."""
-
-    @property
-    def modality(self) -> str: ...
-    @property
-    def about(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -46,22 +40,45 @@ class Reference:
         return Path(self.word).name or self.word if self.kind in ("file", "row") else self.word
 
 
-def refer(word: str, opened: Opened) -> Reference:
-    """The reference that a word is for a model.
+class Reader(ABC):
+    """Reads the items of a model from words."""
 
-    Raises:
-        ValueError: for an empty word, or one that holds a line break or a zero byte.
-    """
-    if not word.strip() or any(mark in word for mark in "\n\r\0"):
-        raise ValueError(f"{word!r} names no item: one line of text is needed")
-    if opened.modality == "tabular":
-        return Reference(word, "row")
-    if opened.modality == "text":
-        return Reference(word, "file" if word.endswith(".txt") else "text")
-    if opened.modality != "graph":
-        return Reference(word, "file")
-    kinds: dict[str, Kind] = {"smiles": "smiles", "collected": "number"}
-    return Reference(word, kinds.get((opened.about.get("graphs") or {}).get("kind", ""), "file"))
+    columns: Any = None
+    """What makes features of a table, where the model was trained on one."""
+
+    @abstractmethod
+    def __call__(self, word: str | Path) -> Any:
+        """The item as the model takes it, one pair in front.
+
+        Raises:
+            ValueError: if it is missing, unreadable, or none of the model's.
+        """
+
+    def kind(self, word: str) -> Kind:
+        """What a word refers to."""
+        return "file"
+
+    def texts(self, word: str) -> dict[str, str]:
+        """What a table says of the item, by the column; nothing of what stands in none."""
+        return {}
+
+    def together(self, items: Sequence[Any]) -> Any:
+        """Items that were read one by one as one batch."""
+        return torch.cat(list(items))
+
+    def placed(self, word: str, folder: Path) -> str:
+        """The word as it is read from elsewhere, of a word in a table that lies in a folder."""
+        return str(folder / word) if (folder / word).exists() else word
+
+    def refer(self, word: str) -> Reference:
+        """The reference that a word is.
+
+        Raises:
+            ValueError: for an empty word, or one that holds a line break or a zero byte.
+        """
+        if not word.strip() or any(mark in word for mark in "\n\r\0"):
+            raise ValueError(f"{word!r} names no item: one line of text is needed")
+        return Reference(word, self.kind(word))
 
 
 def names(a: Reference, b: Reference) -> tuple[str, str]:

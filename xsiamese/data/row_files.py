@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.columns import Columns
+from xsiamese.data.references import Kind, Reader
 from xsiamese.data.sided import Sided, sided, stacked
 from xsiamese.data.tabular import Table, read_table
 
 
 @dataclass(frozen=True)
-class RowReader:
+class RowReader(Reader):
     """Reads ``table.csv:3``, the row of that number, from 0, in the order of the file; of a table of pairs one record
     of it, ``pairs.csv:3:left`` or ``pairs.csv:3:right``.
 
@@ -61,9 +62,15 @@ class RowReader:
             )
         return self.columns(row)
 
-    def texts(self, word: str | Path) -> dict[str, str]:
+    def texts(self, word: str) -> dict[str, str]:
         """What the table says in this row, by the column: also of values that training did not see."""
         return self.columns.texts(self._row(word))[0]
+
+    def kind(self, word: str) -> Kind:
+        return "row"
+
+    def placed(self, word: str, folder: Path) -> str:
+        return str(folder / word)  # the number of the row stands in the file's name
 
     def pool(self, path: Path, explained: Sequence[Tensor]) -> Tensor:
         """All rows of a table but those that are explained, shape (rows, features). Rows that lack a value are left out

@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from xsiamese.data.planted import PlantedPairs, scene
+from xsiamese.data.readers import reader
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.catalogue import explainer as find
 from xsiamese.explain.catalogue import explainers
@@ -143,9 +144,9 @@ def read_pairs(
     if not rows or not {"a", "b"} <= set(rows[0]):
         has = ", ".join(rows[0]) if rows else "no row"
         raise ValueError(f"--pairs {spec} needs the columns a and b and at least one row; it has {has}")
-    read = _reader(opened)
-    sides = [[read(path.parent, row[side]) for row in rows] for side in "ab"]
-    a, b = (_joined(side) for side in sides)
+    read = reader(opened)
+    sides = [[read(read.placed(row[side], path.parent)) for row in rows] for side in "ab"]
+    a, b = (read.together(side) for side in sides)
     ids = [(row["a"], row["b"]) for row in rows]
     label = [row["label"].strip().lower() in ("1", "1.0", "true") for row in rows] if "label" in rows[0] else None
     return (a, b), ids, None if label is None else torch.tensor(label)
@@ -282,25 +283,3 @@ def _table(path: Path, rows: Sequence[Row], metrics: Sequence[str]) -> None:
         for row in rows:
             cells = [row["metrics"].get(m, {}).get(part) for m in shown for part in ("mean", "low", "high")]
             writer.writerow([row["method"], f"{row['seconds']:.3f}", row["error"], *cells])
-
-
-def _reader(opened: OpenedModel) -> Any:
-    if opened.modality == "tabular":
-        from xsiamese.data.row_files import RowReader
-
-        read = RowReader.of(opened.about)
-        return lambda folder, item: read(folder / item)
-    if opened.modality == "graph":
-        from xsiamese.data.graph_files import graph_reader
-
-        read_graph = graph_reader(opened.about)
-        return lambda folder, item: read_graph(str(folder / item) if (folder / item).exists() else item)
-    return lambda folder, item: opened.read(folder / item)
-
-
-def _joined(items: Sequence[Any]) -> Any:
-    if isinstance(items[0], torch.Tensor):
-        return torch.cat(list(items))
-    from torch_geometric.data import Batch
-
-    return Batch.from_data_list([one[0] if hasattr(one, "num_graphs") else one for one in items])

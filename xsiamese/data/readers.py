@@ -1,0 +1,108 @@
+"""What reads an item from the word that a person types, by what the model takes: a command line, a table of pairs and a
+job read alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from xsiamese.data.references import Kind, Reader
+
+
+class Opened(Protocol):
+    """An opened model, as far as readers know it."""
+
+    @property
+    def modality(self) -> str: ...
+    @property
+    def about(self) -> Mapping[str, Any]: ...
+    def read(self, path: str | Path) -> Any: ...
+
+
+class ImageReader(Reader):
+    """Image files, as an opened model reads them."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    def __call__(self, word: str | Path) -> Any:
+        from xsiamese.data.row_files import is_row
+
+        if is_row(word):
+            raise ValueError(
+                f"{word} is a row of a table, and the model takes images: give --model the checkpoint of a network "
+                "that was trained on a table"
+            )
+        return self._opened.read(word)
+
+    def placed(self, word: str, folder: Path) -> str:
+        return str(folder / word)
+
+
+class GraphReader(Reader):
+    """Graphs as a network was trained on them: molecules as SMILES, files, or numbers in a set."""
+
+    def __init__(self, opened: Opened) -> None:
+        from xsiamese.data.graph_files import graph_reader
+
+        kinds: dict[str, Kind] = {"smiles": "smiles", "collected": "number"}
+        self._kind = kinds.get((opened.about.get("graphs") or {}).get("kind", ""), "file")
+        self._read = graph_reader(opened.about)
+
+    def __call__(self, word: str | Path) -> Any:
+        return self._read(str(word))
+
+    def kind(self, word: str) -> Kind:
+        return self._kind
+
+    def together(self, items: Sequence[Any]) -> Any:
+        from torch_geometric.data import Batch
+
+        return Batch.from_data_list([graph for item in items for graph in _graphs(item)])
+
+
+def _graphs(item: Any) -> list[Any]:
+    """The graphs of a batch, or one that is none."""
+    return list(item.to_data_list()) if hasattr(item, "num_graphs") else [item]
+
+
+class TextReader(Reader):
+    """A text: the words themselves, or those of a .txt file."""
+
+    def __call__(self, word: str | Path) -> list[str]:
+        path = Path(word)
+        return [path.read_text(encoding="utf-8") if path.suffix == ".txt" else str(word)]
+
+    def kind(self, word: str) -> Kind:
+        return "file" if word.endswith(".txt") else "text"
+
+    def together(self, items: Sequence[Any]) -> list[str]:
+        return [text for item in items for text in item]
+
+
+def _rows(opened: Opened) -> Reader:
+    from xsiamese.data.row_files import RowReader
+
+    return RowReader.of(opened.about)
+
+
+READERS: Mapping[str, Callable[[Opened], Reader]] = MappingProxyType(
+    {"image": ImageReader, "tabular": _rows, "graph": GraphReader, "text": lambda opened: TextReader()}
+)
+"""What makes the reader of a model, by the model's ``modality``."""
+
+
+def reader(opened: Opened) -> Reader:
+    """What reads an item for an opened model: an image file, a text, a row or a graph as the model was trained on.
+
+    Raises:
+        ValueError: if the checkpoint does not say how its data were read; or if items of its kind have no words.
+    """
+    if opened.modality not in READERS:
+        raise ValueError(
+            f"items of a model of {opened.modality} data cannot be read: those of {', '.join(READERS)} can"
+        )
+    return READERS[opened.modality](opened)
