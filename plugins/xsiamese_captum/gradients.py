@@ -107,9 +107,8 @@ class PairDeepLift(Adapted):
     has no rescale rule: captum uses its gradient at the pair, so ask for ``return_convergence_delta`` and read it.
 
     Of graphs it explains node features, through layers that are linear in them (GCN, GIN, GraphSAGE); attention is a
-    product, which has no rule
-    either, and so is the weight of an edge times its message. captum sees activations that are modules, ``nn.ReLU`` and
-    not ``torch.relu``.
+    product, which has no rule either, and so is the weight of an edge times its message. captum sees activations that
+    are modules, ``nn.ReLU`` and not ``torch.relu``.
 
     Example:
         >>> import torch

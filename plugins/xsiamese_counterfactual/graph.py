@@ -21,17 +21,13 @@ class PairGraphEdits(PairCounterfactual):
     r"""Counterfactual by deletion: the fewest edges or nodes without which the decision on two graphs is another.
 
     All sets of one, two and three deletions are tried as long as ``budget`` allows, which is exact: no fewer flip the
-    decision. Beyond that the
-    ``beam`` best sets are extended by one deletion after the other, and deletions that turn out to be needless are
-    undone. The candidates of
-    a step are one batch; a factored model encodes each different variant of each graph once. The edited graphs are then
-    built anew and scored
-    by the model itself.
+    decision. Beyond that the ``beam`` best sets are extended by one deletion after the other, and deletions that turn
+    out to be needless are undone. The candidates of a step are one batch; a factored model encodes each different
+    variant of each graph once. The edited graphs are then built anew and scored by the model itself.
 
     Unlike the other counterfactuals, with ``wrt="both"`` deletions may be spread over both graphs: an edge that b has
-    too little is one that a
-    has too much. For graphs without labels the fewest deletions (``delete="both"``) that make two graphs the same are
-    their edit distance.
+    too little is one that a has too much. For graphs without labels the fewest deletions (``delete="both"``) that make
+    two graphs the same are their edit distance.
 
     Example:
         >>> from torch_geometric.data import Batch, Data

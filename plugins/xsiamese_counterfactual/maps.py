@@ -73,18 +73,14 @@ class PairCounterfactualMaps(DecisionExplainer):
     images.
 
     :meth:`attribute` gives the signed map of closeness, each side from its own activations and its own gradients.
-    :meth:`explain` splits
-    it by the decision: on a pair called alike what pulls together is factual and what pushes apart is counterfactual;
-    on a pair called
-    different it is the other way round. The two parts add up to the whole map.
+    :meth:`explain` splits it by the decision: on a pair called alike what pulls together is factual and what pushes
+    apart is counterfactual; on a pair called different it is the other way round. The two parts add up to the whole
+    map.
 
     ``explain(..., form="livieris")`` gives the maps of Livieris et al. 2023: with the distance d and :math:`D = \min(d,
-    1)` the factual map is
-    :math:`\mathrm{relu}` of Grad-CAM on D, the counterfactual one :math:`\mathrm{relu}` of Grad-CAM on 1 - D, each
-    divided by its maximum. The
-    published code gives the second image the first one's gradients, and divides 0 by 0 where d exceeds 1; here each
-    branch has its own
-    gradients, and d is not clamped.
+    1)` the factual map is :math:`\mathrm{relu}` of Grad-CAM on D, the counterfactual one :math:`\mathrm{relu}` of
+    Grad-CAM on 1 - D, each divided by its maximum. The published code gives the second image the first one's gradients,
+    and divides 0 by 0 where d exceeds 1; here each branch has its own gradients, and d is not clamped.
 
     Args:
         threshold: where the decision turns, in the units of the unclamped score; None takes the comparison's calibrated

@@ -23,12 +23,9 @@ class PairMinimalMask(PairCounterfactual):
     r"""Counterfactual by removal: the smallest smooth mask whose content, replaced, flips the decision.
 
     Minimises :math:`\lambda_1 \bar m + \lambda_2 TV(m)` under the condition that the pair with :math:`(1 - m) \odot x +
-    m \odot r` is decided
-    otherwise, for all pairs as one batch, with one weight of the condition for each pair that follows whether it is
-    met. m lives on a coarse grid
-    and is brought to the image bilinearly. The result is a hard mask, the smallest cut through m that flips the model;
-    the score reported
-    is that of the hard mask.
+    m \odot r` is decided otherwise, for all pairs as one batch, with one weight of the condition for each pair that
+    follows whether it is met. m lives on a coarse grid and is brought to the image bilinearly. The result is a hard
+    mask, the smallest cut through m that flips the model; the score reported is that of the hard mask.
 
     Example:
         >>> from xsiamese import PairMinimalMask, SiameseModel
@@ -76,9 +73,8 @@ class PairMinimalMask(PairCounterfactual):
             decision: what is to flip.
             side: which side is masked.
             replacement: what comes in place of the masked pixels: the "blur" of the image, its "mean", the "partner",
-                or "noise". "auto" takes the
-                partner for a pair called different, and for one called alike the first of blur, mean and noise that
-                flips it as a whole.
+                or "noise". "auto" takes the partner for a pair called different, and for one called alike the first of
+                blur, mean and noise that flips it as a whole.
             grid: rows and columns that the mask is made of; None takes a quarter of the image's size, 14 at most.
             steps: how many steps of gradient descent.
             l1: the price of the masked area.

@@ -81,9 +81,8 @@ class Algebra(Moves):
     products and no forward pass.
 
     With global pooling :math:`\delta_{ij} = (e(c_j) - e(c_i))/n`, where :math:`e(c)` is the embedding of a map that
-    holds the cell c
-    everywhere: n + m rows through the head tell all n m edits. With a flattened linear head :math:`\delta_{ij} = W_i
-    (c_j - c_i)`.
+    holds the cell c everywhere: n + m rows through the head tell all n m edits. With a flattened linear head
+    :math:`\delta_{ij} = W_i (c_j - c_i)`.
 
     Args:
         start: z, (dimensions,).

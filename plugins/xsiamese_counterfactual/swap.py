@@ -28,12 +28,9 @@ class PairRegionSwap(PairCounterfactual):
     the decision flips.
 
     Goyal et al. 2019 for pairs. Cells are those of a layer's grid, or patches of pixels; any cell may be copied to any
-    place. Each step takes
-    the edit that moves the closeness furthest; all edits of a step are one batch through the head, or a few matrix
-    products if the head
-    adds up over cells (global pooling, linear). At the end edits that turned out to be needless are taken back, and the
-    model itself
-    is asked once more.
+    place. Each step takes the edit that moves the closeness furthest; all edits of a step are one batch through the
+    head, or a few matrix products if the head adds up over cells (global pooling, linear). At the end edits that turned
+    out to be needless are taken back, and the model itself is asked once more.
 
     A pair called different is made alike with cells of the partner. A pair called alike usually needs a ``distractor``
     to be made different:

@@ -23,14 +23,11 @@ class PairTabularCounterfactual(PairCounterfactual):
     decision.
 
     Every feature has a list of values it may take: its range in its steps, or in ``levels`` even parts, and the
-    partner's value if that is allowed.
-    All sets of one, two, ... features are tried with all their values as long as ``budget`` allows, which is exact on
-    these values;
-    beyond that the best single change is made again and again, and changes that turn out to be needless are taken back.
-    Of the answers with
-    the fewest features the one with the smallest change is taken, in parts of the ranges, and each of its changes is
-    then made as small as
-    the decision allows.
+    partner's value if that is allowed. All sets of one, two, ... features are tried with all their values as long as
+    ``budget`` allows, which is exact on these values; beyond that the best single change is made again and again, and
+    changes that turn out to be needless are taken back. Of the answers with the fewest features the one with the
+    smallest change is taken, in parts of the ranges, and each of its changes is then made as small as the decision
+    allows.
 
     Example:
         >>> from xsiamese import SiameseModel
@@ -78,8 +75,7 @@ class PairTabularCounterfactual(PairCounterfactual):
             decision: what is to flip.
             side: which side is changed.
             ranges: the least and the greatest value of each feature: one (low, high) for all, a mapping from a name or
-                an index, or a tensor
-                (features, 2). None takes those of the ``reference``.
+                an index, or a tensor (features, 2). None takes those of the ``reference``.
             steps: the step of each feature within its range: one number, or a mapping. A feature without one is
                 continuous.
             immutable: features that must stay, by name or index.

@@ -16,9 +16,8 @@ class Branch(nn.Module):
     .. math:: \big(0,\; \pm (s(G, z) - \tau)\big)
 
     With it ``torch_geometric.explain.metric`` measures our explanations, one side at a time. Its tools take masks in
-    [0, 1]: cut a signed one off first with
-    ``Explanation.threshold("topk_hard", k)``. The masks that they set on the encoder cannot reach the held side, which
-    is not run again.
+    [0, 1]: cut a signed one off first with ``Explanation.threshold("topk_hard", k)``. The masks that they set on the
+    encoder cannot reach the held side, which is not run again.
 
     Args:
         model: a factored model.

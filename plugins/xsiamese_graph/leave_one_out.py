@@ -34,8 +34,7 @@ def leave_one_out(
         score: a number for two views of items.
         items: a and b.
         without: ``without(item, i)`` is the view of an item that lacks its part i, ``without(item, -1)`` that of the
-            whole item; the convention
-            of RDKit's fingerprint functions. Two functions if the sides differ.
+            whole item; the convention of RDKit's fingerprint functions. Two functions if the sides differ.
         parts: how many parts an item has.
         higher_is_closer: False if the score is a distance; values are about closeness, as everywhere.
         show_progress: shows a bar over the parts.
@@ -73,8 +72,7 @@ def fingerprint_atoms(
     Args:
         a, b: RDKit molecules.
         fingerprint: a function of a molecule and the atom to leave out, -1 for none, such as those of
-            ``rdkit.Chem.Draw.SimilarityMaps``; None
-            takes its Morgan fingerprint of radius 2 and 2,048 bits.
+            ``rdkit.Chem.Draw.SimilarityMaps``; None takes its Morgan fingerprint of radius 2 and 2,048 bits.
         similarity: of two fingerprints; None takes Tanimoto's.
 
     Returns:
@@ -113,10 +111,9 @@ class PairLeaveOneOut(PairAttribution):
     .. math:: w_v = s(G_a, G_b) - s(G_a \setminus v, G_b)
 
     With ``parts="nodes"`` a node is taken away with all its edges, with ``parts="edges"`` an edge with both of its
-    directions, each of which gets half of the
-    value. The graph really lacks the part: nothing is set to zero, and the model may be any function of two batches of
-    graphs. All variants of a pair
-    are one batch, and a factored model encodes each only once.
+    directions, each of which gets half of the value. The graph really lacks the part: nothing is set to zero, and the
+    model may be any function of two batches of graphs. All variants of a pair are one batch, and a factored model
+    encodes each only once.
 
     It is exact for what it asks, and blind for what has a substitute: where either of two parts is enough, leaving out
     one changes nothing.

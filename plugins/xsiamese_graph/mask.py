@@ -19,10 +19,8 @@ class PairGNNExplainer(PairAttribution):
     score and is small and decided.
 
     Each pair has a loss of its own, :math:`\big((s(m) - s) / (s - s_0)\big)^2` plus the size and the entropy of its
-    masks, where :math:`s_0` is the
-    score of the fully masked pair; all are optimised in one Adam run, in which they do not touch each other. What the
-    score does not depend on is zero.
-    The masks say what matters, not which way it pulls.
+    masks, where :math:`s_0` is the score of the fully masked pair; all are optimised in one Adam run, in which they do
+    not touch each other. What the score does not depend on is zero. The masks say what matters, not which way it pulls.
 
     Example:
         >>> import torch

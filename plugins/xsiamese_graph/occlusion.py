@@ -18,10 +18,9 @@ class PairGraphOcclusion(PairAttribution):
     """What the score loses when one node, edge or feature is replaced by its baseline, one at a time.
 
     An edge is removed by its gate, or its weight or attributes are replaced. A node keeps its edges and loses all its
-    features (``unit="node"``: its loss is
-    shared out equally over its features), a feature is lost by all nodes of the graph (``unit="feature"``: shared out
-    over the nodes), or every value is lost
-    by itself (``unit="value"``). A factored model encodes the graph that stays whole once.
+    features (``unit="node"``: its loss is shared out equally over its features), a feature is lost by all nodes of the
+    graph (``unit="feature"``: shared out over the nodes), or every value is lost by itself (``unit="value"``). A
+    factored model encodes the graph that stays whole once.
 
     Example:
         >>> import torch

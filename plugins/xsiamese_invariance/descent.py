@@ -92,8 +92,7 @@ def descend(
        [0, \Lambda]^C,
 
     for each pair on its own. A pair that has settled twice in a row is taken out: the others' steps become cheaper, and
-    its result is the
-    one that it has alone.
+    its result is the one that it has alone.
 
     Args:
         problem: the objective J.

@@ -26,8 +26,7 @@ class Diagnostics:
         complementarity: :math:`\max_c |\lambda_c g_c|`.
         dual_residual: :math:`\|\lambda - \mathrm{clip}(\lambda + g - \mu \lambda, 0, \Lambda)\|`.
         dual_gap: :math:`\max_{\lambda'} L(\theta, \lambda') - L(\theta, \lambda) \ge 0`, in closed form. It is no
-            primal-dual gap, which
-            cannot be computed here.
+            primal-dual gap, which cannot be computed here.
         at_cap: how many multipliers are at their bound :math:`\Lambda`.
         envelope: :math:`\|\nabla \max_\lambda L(\theta, \lambda)\|`, the quantity that the theorems bound.
         multipliers: :math:`\lambda`, shape (pairs, constraints).
@@ -70,8 +69,7 @@ class Convergence:
         course: the seven diagnostics and the multipliers at these, shapes (records, pairs) and (records, pairs,
             constraints).
         status: of each pair: "converged", "infeasible" (settled with a violated constraint whose multiplier is at its
-            bound), "max_iter"
-            (neither, by the last step) or "interrupted".
+            bound), "max_iter" (neither, by the last step) or "interrupted".
         taken: how many steps each pair took, shape (pairs,).
         objective: faithfulness plus simplicity (plus the price of the divergence) at the end, shape (pairs,).
         faithfulness: the divergence alone at the end, shape (pairs,).

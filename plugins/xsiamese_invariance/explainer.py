@@ -26,13 +26,11 @@ class RobustPairExplainer(PairAttribution):
     r"""Masks of both inputs that keep the score, are simple, and respect an invariance.
 
     The masks :math:`m = \sigma(\theta)` of each pair minimise the divergence of the score with features replaced from
-    the pair's own, plus the masks' price,
-    held to an invariance M in one of three ways: "ball" keeps the divergence of their profiles below ``eps``, "order"
-    keeps the order around the ``top``
-    units (both by gradient descent-ascent), "kl" pays ``beta`` for the divergence (by stochastic gradient descent).
-    "none" is the same
-    without an invariance. All pairs are optimised at once. After Chen et al. 2021, of which only the framework was
-    available: this is a reconstruction.
+    the pair's own, plus the masks' price, held to an invariance M in one of three ways: "ball" keeps the divergence of
+    their profiles below ``eps``, "order" keeps the order around the ``top`` units (both by gradient descent-ascent),
+    "kl" pays ``beta`` for the divergence (by stochastic gradient descent). "none" is the same without an invariance.
+    All pairs are optimised at once. After Chen et al. 2021, of which only the framework was available: this is a
+    reconstruction.
 
     A map is a relevance in [0, 1] without a sign. It sums to nothing in particular. What is left of the score under the
     masks is the column ``kept``, and a warning where it is far from the score. A mask that keeps the score of a pair
@@ -160,8 +158,7 @@ class RobustPairExplainer(PairAttribution):
             invariance: what a's mask is held to, or a pair (for a's, for b's), either of which may be None. One row
                 holds all pairs, else a row a pair.
             units: which unit each number belongs to, see :func:`~xsiamese_invariance.units.units_of`; one for both
-                sides or a pair. None takes the
-                invariance's. Units of graphs are their nodes and undirected edges.
+                sides or a pair. None takes the invariance's. Units of graphs are their nodes and undirected edges.
             pool: items to draw replacements from, for both sides or a pair. None takes the invariance's, else standard
                 normal numbers.
             masks: "separate" ones of a and of b, or one "shared" by both, for items whose units mean the same.

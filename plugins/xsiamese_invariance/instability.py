@@ -21,9 +21,8 @@ class ReferenceInstability:
     r"""The gradients of one query's closeness to many references, and where their differences come from.
 
     With an encoder :math:`\phi` and a comparison :math:`\psi` the gradient is :math:`g_r = J^\top \psi_1(\phi_q,
-    \phi_r)`, J the Jacobian of the encoder at
-    the query. J does not depend on the reference; :math:`\psi_1` does, so that :math:`g_r` changes even where the
-    encoder is linear.
+    \phi_r)`, J the Jacobian of the encoder at the query. J does not depend on the reference; :math:`\psi_1` does, so
+    that :math:`g_r` changes even where the encoder is linear.
 
     Attributes:
         gradients: of the query, one row a reference, shape (references, features); an input of several tensors, or of
@@ -122,8 +121,7 @@ def reference_instability(
             of.
 
     The two terms of the bound are the largest values found at these inputs, not certificates over all inputs. With a
-    linear encoder and a squared distance
-    they are exact.
+    linear encoder and a squared distance they are exact.
 
     Example:
         >>> from xsiamese import reference_instability

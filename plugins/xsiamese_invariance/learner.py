@@ -33,9 +33,8 @@ class InvarianceLearner:
     .. math:: \mathbb{E}_u\, w_u F(M; x_q, x_u) + \Omega(M),
 
     where F is the divergence of the score with features replaced from the model's own score of the pair. After Chen et
-    al. 2021
-    (:cite:`chen2021siamese`), of which only the framework was available: objective and settings are a reconstruction,
-    see the page on robust explanations.
+    al. 2021 (:cite:`chen2021siamese`), of which only the framework was available: objective and settings are a
+    reconstruction, see the page on robust explanations.
 
     Args:
         model: see :class:`~xsiamese.PairAttribution`.
@@ -43,8 +42,7 @@ class InvarianceLearner:
             units that mean the same in all queries.
         replacement: what comes in place of removed features, see :class:`~xsiamese_invariance.replacement.Replacement`.
         aligned: whether the mask is laid on both items of a pair, because their units mean the same. None says yes for
-            rows of features
-            and matrices of one shape, no for images.
+            rows of features and matrices of one shape, no for images.
         units: which unit each number of an item belongs to, see :func:`~xsiamese_invariance.units.units_of`. Those of a
             graph are its nodes and edges.
         parts: what of graphs is masked, any of "nodes", "edges", "edge_weight" and "edge_attr"; None takes nodes and
@@ -52,8 +50,7 @@ class InvarianceLearner:
         divergence: "kl" if scores are logits, "probability" if they are probabilities, "squared" for distances; "auto"
             decides by the comparison.
         weights: "balanced" draws references that the model calls alike and different equally often; "confident" draws
-            those
-            of which it is sure; "uniform" draws all alike.
+            those of which it is sure; "uniform" draws all alike.
         confidence: the least :math:`|2 f - 1|` of a confident pair.
         size: the price of a unit.
         entropy: the price of a nat of indecision.

@@ -53,8 +53,7 @@ class MaskProblem:
     draws, for each pair on its own.
 
     One step needs one forward and one backward pass of the model on pairs x draws rows, and nothing more: the gradient
-    is taken in the replaced inputs and
-    brought to the mask by hand.
+    is taken in the replaced inputs and brought to the mask by hand.
 
     Attributes:
         objective: the closeness of the pairs, once for each draw, ``objective(*moved, *arguments)``.

@@ -22,17 +22,15 @@ class Replacement:
     r"""Draws values for what a mask removes.
 
     A comparison makes the choice decisive. If both sides lose a feature and get the same value for it, they become
-    alike, so that "alike" is
-    explained by the empty mask; if they get different values they become different, so that "different" is. "mixed"
-    does each in half of the
-    draws, so that neither verdict is free. Where only one side is masked, "the same value" is the other side's own, if
-    the two have one shape.
+    alike, so that "alike" is explained by the empty mask; if they get different values they become different, so that
+    "different" is. "mixed" does each in half of the draws, so that neither verdict is free. Where only one side is
+    masked, "the same value" is the other side's own, if the two have one shape.
 
     Different values come as (z, z') and (z', z), so that swapping the sides swaps the masks.
 
     What a mask removes of the edges of a graph is deleted, and nothing is drawn. There "shared" deletes on both sides,
-    which makes them alike, and
-    "independent" on one side and then on the other, which makes them differ. All removed nodes of a graph get one row.
+    which makes them alike, and "independent" on one side and then on the other, which makes them differ. All removed
+    nodes of a graph get one row.
 
     Attributes:
         kind: "mixed", "shared", "independent" or "zeros".

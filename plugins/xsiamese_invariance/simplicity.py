@@ -14,8 +14,7 @@ class Simplicity:
     in nats.
 
     The entropy is computed from the logits, as :math:`\mathrm{softplus}(-\theta) + (1 - m)\,\theta`: the form with
-    logarithms of m is
-    NaN in float32 where a mask saturates.
+    logarithms of m is NaN in float32 where a mask saturates.
 
     Attributes:
         size: :math:`a_1`, the price of a unit that is kept.

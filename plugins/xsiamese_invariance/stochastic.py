@@ -32,8 +32,8 @@ def wander(
     where a mask saturates.
 
     The gradient is looked at at the end, on ``evaluation`` draws, and before if there are many steps, on a quarter of
-    them that is the same each time: that
-    of a step's few draws would only measure their noise. What is returned is the mean of the logits over the last half.
+    them that is the same each time: that of a step's few draws would only measure their noise. What is returned is the
+    mean of the logits over the last half.
 
     Args:
         problem: the objective; its own draws are not used.
@@ -87,8 +87,7 @@ def evaluated(
     none.
 
     The mean of finitely many draws has a gradient where the expectation has none. Its expected square, the variance of
-    that mean, is known from how the
-    parts differ, and is taken off the square of the norm.
+    that mean, is known from how the parts differ, and is taken off the square of the norm.
     """
     found = [problem.redrawn(part).value_and_slope(theta) for part in parts]
     values, slopes, faithful = (torch.stack(column) for column in zip(*found, strict=True))

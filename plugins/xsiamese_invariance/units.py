@@ -20,8 +20,7 @@ class Units:
     Attributes:
         shapes: of one row of each tensor of the item.
         index: the unit of each number, all tensors one after another, shape (1 or pairs, numbers); ``count`` for a
-            number that is
-            never removed. None makes each number a unit.
+            number that is never removed. None makes each number a unit.
         count: how many units there are, the most of any pair.
         valid: which units a pair has, shape (pairs, count), if not all have all.
     """
@@ -92,10 +91,8 @@ def units_of(leaves: Sequence[Tensor], index: Any = None, name: str = "units", l
     Args:
         leaves: each of shape (pairs, ...).
         index: the unit of each number: integers that broadcast to the shape of a row, the same for all pairs, or of all
-            rows, (pairs, ...), as for
-            superpixels; -1 where nothing may be removed. A tuple has one for each tensor. None makes every number a
-            unit, and every pixel
-            of an image, with all its channels.
+            rows, (pairs, ...), as for superpixels; -1 where nothing may be removed. A tuple has one for each tensor.
+            None makes every number a unit, and every pixel of an image, with all its channels.
         name: how errors call it.
         least: how many units there are at least, where each row has a map of its own.
 

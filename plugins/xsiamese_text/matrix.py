@@ -26,9 +26,9 @@ class PairTokenMatrix(PairAttribution):
     r"""The score of two texts as a sum over pairs of their tokens, as the last layer sees them: exact.
 
     For the mean over tokens, :math:`A_{ij} = h_i \cdot k_j / (n m |u| |v|)`, without the norms for an inner product;
-    for SPLADE, each word of the vocabulary at the two tokens that give it its weight,
-    :math:`A_{ij} = \sum_v w_{iv} w'_{jv}\,[i = \arg\max_i w_{iv}]\,[j = \arg\max_j w'_{jv}]`; for late interaction,
-    :math:`A_{ij} = q_i \cdot d_j\,[j = \arg\max_j q_i \cdot d_j]`. One pass of the encoder a side, no gradient.
+    for SPLADE, each word of the vocabulary at the two tokens that give it its weight, :math:`A_{ij} = \sum_v w_{iv}
+    w'_{jv}\,[i = \arg\max_i w_{iv}]\,[j = \arg\max_j w'_{jv}]`; for late interaction, :math:`A_{ij} = q_i \cdot d_j\,[j
+    = \arg\max_j q_i \cdot d_j]`. One pass of the encoder a side, no gradient.
 
     What tokens give that are none of the text's own (beginnings, ends) stands in ``matrix.alone`` and
     ``matrix.constant``, so that ``matrix.value`` is the score. A vector of the last layer has seen its whole text: what

@@ -40,10 +40,8 @@ def load_connectomes(
         folder: with .mat, .npy, .txt, .csv or .tsv files at any depth.
         pattern: which file names, for example "*NORM*".
         by: what two scans must share to be the same: "subject" (``sub-XXXX_ses-Y`` in the name; whole subjects are held
-            out for validation
-            and testing) or "folder" (the name of the file's folder, a diagnosis; every folder is split in the same
-            shares). None takes
-            "subject" where some subject has two sessions.
+            out for validation and testing) or "folder" (the name of the file's folder, a diagnosis; every folder is
+            split in the same shares). None takes "subject" where some subject has two sessions.
         neighbours, density, shared: of the edges, see :func:`connectome_graphs`. The shared graph is that of the mean
             training matrix.
         valid, test: shares of subjects, or of the scans of each folder.
@@ -103,9 +101,8 @@ def connectome_graphs(
     """Graphs of connectivity matrices.
 
     A node is a region; its features are its row of the matrix (:cite:`ktena2018`), without the diagonal; of matrices
-    without negative values
-    (streamlines) as log(1 + w / m), with m the median of the subject's positive ones. An edge's weight is the absolute
-    value.
+    without negative values (streamlines) as log(1 + w / m), with m the median of the subject's positive ones. An edge's
+    weight is the absolute value.
 
     Args:
         matrices: symmetric, shape (graphs, regions, regions).

@@ -17,9 +17,8 @@ def graph_reader(about: Mapping[str, Any]) -> Callable[[str], Any]:
 
     Args:
         about: what its checkpoint says of its training. After SMILES a graph is a SMILES; after connectivity matrices a
-            file with one; after
-            edit distances a JSON file (n, labels, graph) or the stem of one of the set; after a TUDataset the number of
-            a graph, from 0.
+            file with one; after edit distances a JSON file (n, labels, graph) or the stem of one of the set; after a
+            TUDataset the number of a graph, from 0.
 
     Raises:
         ValueError: by the reader, if there is no such graph; or if the checkpoint does not say what graphs it was

@@ -52,21 +52,17 @@ def load_graphs(
 
     Args:
         dataset: AIDS700nef or LINUX (graphs with edit distances); MUTAG, Mutagenicity or another TUDataset; a CSV with
-            a column ``smiles``; a
-            folder in the layout of one of these; or a folder of connectivity matrices.
+            a column ``smiles``; a folder in the layout of one of these; or a folder of connectivity matrices.
         data: where a named set lies, at most two folders deep; a TUDataset that is not there is downloaded to it by
-            PyG. Nothing is
-            written beside files that are there.
+            PyG. Nothing is written beside files that are there.
         valid, test: shares of the graphs (0.1 each); of edit distances, ``valid`` is the share of the training graphs
-            (0.25), and the set says
-            which graphs are for testing; of connectivity matrices see
+            (0.25), and the set says which graphs are for testing; of connectivity matrices see
             :func:`~xsiamese.data.connectomes.load_connectomes`.
         seed: of the split.
         by: whether whole classes are held out, see :func:`~xsiamese.data.division.divided`; the sets with edit
             distances and of matrices say themselves what is held out.
         reading: ``target``, ``smiles`` and ``close`` of a CSV; ``pattern``, ``by``, ``neighbours``, ``density`` and
-            ``shared`` of connectivity
-            matrices.
+            ``shared`` of connectivity matrices.
 
     Raises:
         ValueError: for an unknown set, with the nearest names; for what its reader says.

@@ -80,8 +80,7 @@ def load_rows(
     Args:
         path: the CSV.
         target: its column; texts and a few whole numbers are classes (two rows are the same if they are of one class),
-            other numbers are
-            compared (two rows are the same if their targets are close).
+            other numbers are compared (two rows are the same if their targets are close).
         close: the share of all pairs of training rows that count as close.
         missing: what is done with rows that lack a value: "refuse", "drop" or "fill".
         without: columns that are left out.

@@ -102,8 +102,7 @@ def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = Fa
 
     Args:
         baselines: None (zeros), a number, "partner" (the other side's own values), or a pair of baselines, each None, a
-            number,
-            a tensor of one row or one row a pair, or a tuple of those for a side of several tensors.
+            number, a tensor of one row or one row a pair, or a tuple of those for a side of several tensors.
         distribution: whether a tensor holds samples to draw from, any number of rows, rather than one row a pair.
     """
     if isinstance(baselines, str):

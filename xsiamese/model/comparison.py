@@ -61,9 +61,8 @@ class Cosine(Comparison):
     r"""Cosine similarity :math:`u \cdot v / (|u| |v|)`, 0 where an embedding is zero.
 
     It does not change with the norms, so :math:`\sum x \odot \partial s/\partial x = 0` on a bias-free encoder: half of
-    such a
-    map is positive and half negative by construction. ``detach_norms=True`` takes the norms as constants, and the sum
-    is the score.
+    such a map is positive and half negative by construction. ``detach_norms=True`` takes the norms as constants, and
+    the sum is the score.
     """
 
     name = "cosine"
@@ -116,8 +115,7 @@ class ClampedEuclidean(Euclidean):
     r"""The distance :math:`\min(|u - v|, limit)` of Livieris et al. 2023 (:cite:`livieris2023`), explained unclamped.
 
     Beyond the limit the clamped distance is constant and every gradient is zero. Explanations are therefore about the
-    unclamped
-    distance, with a warning; ``explain_clamped=True`` explains the saturated score as published.
+    unclamped distance, with a warning; ``explain_clamped=True`` explains the saturated score as published.
     """
 
     name = "clamped_euclidean"

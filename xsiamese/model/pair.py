@@ -22,10 +22,9 @@ Sides = tuple[Any, Any]
 class PairModel(nn.Module, ABC):
     """What every explainer sees: ``forward(a, b)`` scores pairs, ``explained(a, b)`` is the score that is explained.
 
-    ``modality`` is what the command line reads for it: image files, unless it says "text".
-    ``factored`` says whether the two sides can be encoded apart from each other. If so, the core encodes a side that
-    does not move
-    only once, and knows which call of a shared encoder belongs to which side.
+    ``modality`` is what the command line reads for it: image files, unless it says "text". ``factored`` says whether
+    the two sides can be encoded apart from each other. If so, the core encodes a side that does not move only once, and
+    knows which call of a shared encoder belongs to which side.
     """
 
     higher_is_closer: bool = True
@@ -168,12 +167,10 @@ class TwoInputModel(PairModel):
         higher_is_closer: False if the score is a distance. Defaults to the comparison's, the model's own
             ``higher_is_closer``, or True.
         call: "two" arguments, one "tuple", the two keys of a dictionary, or a function that makes one argument of the
-            two inputs. Defaults to
-            what the signature says.
+            two inputs. Defaults to what the signature says.
 
     What cannot be had from a model that is not factored into encoder and comparison: a side that stays fixed is encoded
-    again
-    in every pass.
+    again in every pass.
     """
 
     def __init__(

@@ -67,8 +67,7 @@ class PairBatch(Pairs):
         """The value of a single pair as a function of a layer's output on one side (0 for a, 1 for b).
 
         ``activation`` may have any number of rows, and that many values come back. A factored model runs what comes
-        before the layer
-        on one row only.
+        before the layer on one row only.
         """
         if self.pairs != 1:
             raise ValueError(f"tail() takes a single pair, not {self.pairs}: use split(1)")

@@ -78,10 +78,8 @@ def calibrate(
     ``model.comparison.threshold_``.
 
     A pair is called alike if :math:`s \ge \tau` for a similarity and :math:`s \le \tau` for a distance. The score is
-    the unclamped one, that
-    explanations and counterfactuals are about. :math:`\tau` lies midway between two neighbouring scores, in the widest
-    gap where several do
-    equally well. Checkpoints keep it.
+    the unclamped one, that explanations and counterfactuals are about. :math:`\tau` lies midway between two
+    neighbouring scores, in the widest gap where several do equally well. Checkpoints keep it.
 
     Args:
         model: a :class:`~xsiamese.SiameseModel`, or any two-input module or callable. A callable has no comparison to
@@ -90,8 +88,7 @@ def calibrate(
         a, b: the two sides of the pairs, as every explainer takes them.
         same: which pairs are the same, shape (pairs,), boolean or 0 and 1.
         method: "eer" makes both error rates equal; "far" keeps the false acceptance rate at or below ``far`` and
-            accepts as many same pairs as
-            that allows; "accuracy" calls the most pairs right.
+            accepts as many same pairs as that allows; "accuracy" calls the most pairs right.
         far: the share of different pairs that may be called alike, in [0, 1), for ``method="far"``.
         internal_batch_size: the most pairs in one forward pass.
 

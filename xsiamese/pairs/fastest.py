@@ -23,8 +23,7 @@ def fastest_split(batch: Pairs) -> Split:
     device.
 
     On two cores the same 16 images through ResNet-50 cost up to twice as much in one batch as in small ones, which stay
-    in the
-    cache. On a GPU a batch is taken whole, and halved until it fits into memory.
+    in the cache. On a GPU a batch is taken whole, and halved until it fits into memory.
     """
     leaves = (*batch.a.leaves, *batch.b.leaves)
     known = _MEASURED.setdefault(batch.model, {})

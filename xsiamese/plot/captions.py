@@ -20,8 +20,8 @@ def text(name: str) -> str:
 
 
 def title(explanation: Shown, most: int) -> str:
-    """The method, which way is closer or that maps have no direction, and how many of the pairs are
-    shown if these are more than ``most``.
+    """The method, which way is closer or that maps have no direction, and how many of the pairs are shown if these are
+    more than ``most``.
     """
     closer = "higher is closer" if explanation.higher_is_closer else "lower is closer"
     rest = f"   first {most} of {len(explanation)} pairs" if len(explanation) > most else ""

@@ -45,8 +45,8 @@ def plot_explained(
     Args:
         explanation: of graphs.
         kind: how they are drawn. None takes molecules for graphs with ``smiles``; connectomes (the first pair only) for
-            networks with as many nodes
-            on both sides, dense ones or such whose nodes have the rows of a matrix as features; and else graphs.
+            networks with as many nodes on both sides, dense ones or such whose nodes have the rows of a matrix as
+            features; and else graphs.
         labels: the names of the nodes of a and of b, for a single pair.
         match: for graphs, which node of a is which of b; see :func:`xsiamese.plot.layout.positions`.
         groups: for connectomes, the group of each region.

@@ -21,10 +21,9 @@ def positions(a: Data, b: Data, match: Tensor | None = None) -> tuple[Tensor, Te
     """Places of the nodes of two graphs, shapes (nodes, 2), such that matched nodes are near each other in both.
 
     A graph with ``pos`` keeps it. Otherwise the distances in the picture follow the distances in the graph
-    (:cite:t:`kamada1989`). Two graphs that share
-    most of their edges are laid out as one, so that matched nodes are in the very same place; of others each has a
-    layout of its own, and b is turned and
-    mirrored onto a. The same graphs always get the same places.
+    (:cite:t:`kamada1989`). Two graphs that share most of their edges are laid out as one, so that matched nodes are in
+    the very same place; of others each has a layout of its own, and b is turned and mirrored onto a. The same graphs
+    always get the same places.
 
     Args:
         a, b: two graphs.

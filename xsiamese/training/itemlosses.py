@@ -40,10 +40,9 @@ class Classification(OnItems):
         dimensions: of the embedding.
         classes: how many.
         radius: starts the weights of the classes as evenly spread directions in the first two dimensions, of this
-            length, and the biases at zero.
-            Short weights need long embeddings, and while those grow, distances along a ray are as large as those
-            between classes; long ones let the
-            embedding settle soon. None starts as PyTorch does.
+            length, and the biases at zero. Short weights need long embeddings, and while those grow, distances along a
+            ray are as large as those between classes; long ones let the embedding settle soon. None starts as PyTorch
+            does.
         order: the classes around the circle, best so that neighbours look alike; a random order if left out.
     """
 

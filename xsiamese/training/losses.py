@@ -17,8 +17,7 @@ class Loss(nn.Module, ABC):
     """What training minimises.
 
     A loss gets the model, the sides of a batch below each other (all a, then all b), the labels, and the class of every
-    image where
-    it is known. It may have parameters of its own, which are trained with the model's.
+    image where it is known. It may have parameters of its own, which are trained with the model's.
 
     Attributes:
         kind: the batches that it needs: "items", "pairs" or "triplets".
@@ -50,8 +49,8 @@ class Contrastive(Loss):
         margin: m, in the units of the distance.
         factor: 1/2 as published, 1 for Livieris et al. 2023.
         within: compares every image of a batch with every other one, same and different pairs in equal weight, where
-            classes are known: the
-            encoder does the same work, and n pairs become n (2 n - 1). False takes the given pairs only.
+            classes are known: the encoder does the same work, and n pairs become n (2 n - 1). False takes the given
+            pairs only.
 
     Example:
         >>> loss = Contrastive(margin=2.0)
@@ -101,8 +100,7 @@ class Logistic(Loss):
     any two-input model.
 
     Where classes are known and the model encodes its sides one by one, all items of a batch are compared with each
-    other, same and different
-    pairs in equal weight. w and c are left behind: the threshold is calibrated.
+    other, same and different pairs in equal weight. w and c are left behind: the threshold is calibrated.
     """
 
     kind = "pairs"
@@ -169,10 +167,8 @@ class Triplet(Loss):
     Args:
         margin: m, in the units of the distance.
         within: takes all triplets that the images of a batch make, where classes are known, as the paper does, which
-            forms triplets in the batch: the
-            encoder does the same work. Larger batches are taken in groups of 32 rows, because triplets grow with the
-            third power. False takes the
-            given triplets only.
+            forms triplets in the batch: the encoder does the same work. Larger batches are taken in groups of 32 rows,
+            because triplets grow with the third power. False takes the given triplets only.
     """
 
     kind = "triplets"

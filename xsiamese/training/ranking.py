@@ -22,12 +22,9 @@ def rank(
 ) -> dict[str, Any]:
     r"""Measures the similarities of each query to each graph of the base, as Bai et al. 2019 (:cite:`bai2019`).
 
-    Returns:
-        Mean squared error of the similarity (their unit is 1e-3); Spearman's rho, Kendall's tau and precision at 10 and
-        20, each found for
-        every query and averaged over the queries; Spearman's rho of all pairs at once; numbers of graphs. A query of
-        which some similarity is
-        not known counts with those that are.
+    Returns: Mean squared error of the similarity (their unit is 1e-3); Spearman's rho, Kendall's tau and precision at
+        10 and 20, each found for every query and averaged over the queries; Spearman's rho of all pairs at once;
+        numbers of graphs. A query of which some similarity is not known counts with those that are.
     """
     from scipy.stats import kendalltau, spearmanr
 

@@ -79,9 +79,8 @@ class BrainGCN(nn.Module):
     regions of a brain, all of them kept.
 
     The embedding is the features of all regions, one region after the other; the regions of two brains are compared one
-    by one. Every feature
-    is standardised over the brains of the training, which the paper does not do: what all brains share is then no
-    likeness.
+    by one. Every feature is standardised over the brains of the training, which the paper does not do: what all brains
+    share is then no likeness.
 
     Args:
         inputs: features of a region.

@@ -47,8 +47,7 @@ def brain_gcn(inputs: int = 116, regions: int = 116, hidden: int = 32, order: in
     brains' regions.
 
     The paper's graph is shared by all subjects, and its filters are of order 9; a graph of each subject's own, as in Ma
-    et al. 2019
-    (:cite:`ma2019`), works as well: the data decide.
+    et al. 2019 (:cite:`ma2019`), works as well: the data decide.
     """
     from xsiamese.zoo.encoders import BrainGCN, RegionProduct
 

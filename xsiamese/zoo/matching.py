@@ -23,10 +23,8 @@ class SimGNN(PairModel):
     r"""SimGNN (:cite:`bai2019`): the similarity :math:`e^{-2 \mathrm{GED} / (n_1 + n_2)}` of two graphs, in (0, 1).
 
     Three graph convolutions; a graph's embedding is the sum of its nodes', each weighted by the sigmoid of its product
-    with a context vector. A
-    neural tensor network compares the two embeddings; a histogram of all products of a node of one graph with a node of
-    the other is added to
-    it. The score is the sigmoid of what is explained.
+    with a context vector. A neural tensor network compares the two embeddings; a histogram of all products of a node of
+    one graph with a node of the other is added to it. The score is the sigmoid of what is explained.
 
     As published, the histogram only counts: no gradient goes through it. Attributions by gradients see what the tensor
     network sees;
@@ -34,11 +32,9 @@ class SimGNN(PairModel):
     score.
 
     Weights start as Glorot and Bengio say (:cite:`glorot2010`) and biases at 0, as in the authors' program, and the
-    last bias so that the score is near
-    ``mean``. From PyTorch's own start the score hardly depends on the pair; from another mean all weights move together
-    at first. Either can leave no
-    unit of the narrow layers of ReLU alive, and then all pairs get one score. ReLU is leaky (slope 0.01) in the layers
-    after the tensor network.
+    last bias so that the score is near ``mean``. From PyTorch's own start the score hardly depends on the pair; from
+    another mean all weights move together at first. Either can leave no unit of the narrow layers of ReLU alive, and
+    then all pairs get one score. ReLU is leaky (slope 0.01) in the layers after the tensor network.
 
     Args:
         inputs: node features.
@@ -173,9 +169,8 @@ class GraphMatching(nn.Module):
 
     In each layer a node hears its neighbours' messages and :math:`h_i - \sum_j a_{j \to i} h_j`, where the attention
     :math:`a_{j \to i} = \mathrm{softmax}_j(h_i \cdot h_j)` is over the nodes j of the other graph: what of it has no
-    match there. A gated
-    sum over the nodes is the embedding of a graph in the light of the other. Compare the two by their Euclidean
-    distance.
+    match there. A gated sum over the nodes is the embedding of a graph in the light of the other. Compare the two by
+    their Euclidean distance.
 
     Args:
         inputs: node features.

@@ -42,10 +42,8 @@ def gated(model: nn.Module, gates: Sequence[Gate]) -> Iterator[None]:
     stays on the model.
 
     Which gate belongs to a call is told by the edges that the layer is given, so that one layer may serve several
-    branches, or both
-    at once (the edges of a and then those of b). Self-loops that a layer adds are its own and are not gated; a loop of
-    the graph that the layer
-    replaces by its own has no gate either.
+    branches, or both at once (the edges of a and then those of b). Self-loops that a layer adds are its own and are not
+    gated; a loop of the graph that the layer replaces by its own has no gate either.
 
     Raises:
         GateMisfit: from within the block, if a layer is given other edges, as after a pooling layer that drops nodes.

@@ -32,8 +32,7 @@ class GraphSide(Side):
     Args:
         structure: the graphs.
         parts: any of "nodes" (the features ``x``), "edges" (a gate of 1 on every edge, which multiplies its messages in
-            all layers), and, where the
-            graphs have them, "edge_weight" and "edge_attr".
+            all layers), and, where the graphs have them, "edge_weight" and "edge_attr".
         leaves: their values.
     """
 

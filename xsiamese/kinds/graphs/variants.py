@@ -21,8 +21,7 @@ class Variants:
     """One graph, and copies of it that lack some of its parts.
 
     An undirected edge is one part, though it has two entries in ``edge_index``; so are parallel edges. A graph counts
-    as undirected if every entry
-    has its reverse.
+    as undirected if every entry has its reverse.
 
     Args:
         graph: a single ``torch_geometric.data.Data``.
@@ -102,8 +101,7 @@ class Variants:
         """Values of nodes and edges as the maps that a side asks for, their sum kept.
 
         Where only nodes are asked for, an edge's value is shared by its ends, where only edges are, a node's by its
-        edges. Both entries of an
-        undirected edge have half of its value.
+        edges. Both entries of an undirected edge have half of its value.
 
         Args:
             side: the side whose one graph this is.
