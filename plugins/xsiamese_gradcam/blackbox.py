@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xsiamese.author import PairBatch, Places
+from xsiamese.author import Column, Found, ItemBatch, PairBatch, Places
 from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM
 
 
@@ -32,6 +34,35 @@ class PairEigenCAM(PairCAM):
     modalities = frozenset({"image", "series", "volume", "text"})
     uses_gradients = False
     of_activations = True
+    shares = "kept"
+
+    def prepare(self, items: ItemBatch, *, relu: bool = False) -> dict[str, Column]:
+        """The maps of the items, which are of no pair."""
+        found, embeddings = items.recorded(self.layer)
+        columns: dict[str, Column] = {"embedding": embeddings.detach()}
+        for i, (output, layer) in enumerate(found):
+            places = items.pairs.places(items.place, output, layer, self.layout)
+            activation = places.first(output.detach())
+            made = self.combine(activation, activation, places)
+            columns[f"map_{i}"] = made.relu() if relu else made
+        return columns
+
+    def compute(self, batch: PairBatch, *, relu: bool = False) -> tuple[Any, Any] | Found:
+        """The maps.
+
+        Args:
+            batch: the pairs.
+            relu: keeps only what pulls together.
+        """
+        if not batch.prepared[0]:
+            return super().compute(batch, relu=relu)
+        z_a, z_b = (cast(Tensor, side["embedding"]) for side in batch.prepared)
+        sides = [
+            tuple(cast(Tensor, column) for name, column in side.items() if name.startswith("map_"))
+            for side in batch.prepared
+        ]
+        first, second = (maps[0] if len(maps) == 1 else maps for maps in sides)
+        return Found((first, second), batch.closeness(z_a, z_b))
 
     def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
         cells = activation.flatten(2).transpose(1, 2)
@@ -99,7 +130,7 @@ class PairScoreCAM(PairBlackBoxCAM):
     reference = ("wang2020",)
     modalities = frozenset({"image"})
 
-    def compute(self, batch: PairBatch, *, relu: bool = False, softmax: bool = False) -> tuple[Tensor, Tensor]:
+    def compute(self, batch: PairBatch, *, relu: bool = False, softmax: bool = False) -> tuple[Any, Any]:
         """The maps.
 
         Args:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairAttribution, PairBatch, Places
+from xsiamese.author import Found, PairAttribution, PairBatch, Places
 
 
 class PairCAM(PairAttribution):
@@ -27,7 +27,7 @@ class PairCAM(PairAttribution):
     known_parts: ClassVar[tuple[str, ...]] = ("nodes",)
     needs_layer: ClassVar[bool] = True
 
-    def compute(self, batch: PairBatch, *, relu: bool = False) -> tuple[Any, Any]:
+    def compute(self, batch: PairBatch, *, relu: bool = False) -> tuple[Any, Any] | Found:
         """The maps.
 
         Args:

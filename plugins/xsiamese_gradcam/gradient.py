@@ -7,9 +7,10 @@ from torch import Tensor
 
 from xsiamese.author import Places
 from xsiamese_gradcam.cam import PairCAM
+from xsiamese_gradcam.linear import PairLinearCAM
 
 
-class PairGradCAM(PairCAM):
+class PairGradCAM(PairLinearCAM):
     """Grad-CAM: each channel counts by its mean gradient. With global average pooling and a dot product a side's map
     sums to the score.
 
@@ -26,7 +27,6 @@ class PairGradCAM(PairCAM):
         torch.Size([2, 1, 6, 6])
     """
 
-    linear = True
     name = "gradcam"
     formula = r"\sum_k \Big(\tfrac{1}{hw} \sum_{ij} \frac{\partial s}{\partial A_{kij}}\Big) A_k"
     reference = ("selvaraju2017",)
@@ -35,7 +35,7 @@ class PairGradCAM(PairCAM):
         return (places.mean(gradient) * activation).sum(1, keepdim=True)
 
 
-class PairHiResCAM(PairCAM):
+class PairHiResCAM(PairLinearCAM):
     """HiResCAM: gradients are not averaged over places. Exact for any linear head, pooled or flattened.
 
     Example:
@@ -49,7 +49,6 @@ class PairHiResCAM(PairCAM):
         True
     """
 
-    linear = True
     name = "hirescam"
     formula = r"\sum_k \frac{\partial s}{\partial A_k} \odot A_k"
     reference = ("draelos2020",)
@@ -110,7 +109,7 @@ class PairLayerCAM(PairCAM):
         return (gradient.relu() * activation).sum(1, keepdim=True)
 
 
-class PairXGradCAM(PairCAM):
+class PairXGradCAM(PairLinearCAM):
     """XGrad-CAM: each channel counts by its gradients weighted with its activations; the map sums as
     HiResCAM's does.
 
@@ -125,7 +124,6 @@ class PairXGradCAM(PairCAM):
         True
     """
 
-    linear = True
     name = "xgradcam"
     formula = r"\sum_k \frac{\sum_{ij} g_{kij} A_{kij}}{\sum_{ij} A_{kij}} A_k"
     reference = ("fu2020",)

@@ -95,13 +95,22 @@ class PairAttribution(Declared, Attribution, ABC):
         :class:`~xsiamese.explain.found.Found` with more than maps. Keep nothing on ``self``.
         """
 
-    def prepare(self, items: ItemBatch, **options: Any) -> Mapping[str, Column] | None:
+    def prepare(self, items: ItemBatch, *args: Any, **options: Any) -> Mapping[str, Column] | None:
         """What :meth:`compute` needs of each item, once for each different one: columns with one entry an item.
 
         It finds them as ``batch.prepared``, (of a, of b), in the order of the pairs. What is drawn for an item must
-        come from ``items.seeds``, so that it is the same on either side.
+        come from ``items.seeds``, so that it is the same on either side. A column called "embedding" is what a gallery
+        searches by; the entries of a list are the items' own, the same object in all of an item's pairs.
+
+        With the trait ``shares = "kept"`` only a gallery asks, which keeps what it gets; otherwise every run does. None
+        says that nothing can be prepared of this model.
         """
         return None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "prepare" in vars(cls) and "shares" not in vars(cls):
+            cls.shares = "always"
+        super().__init_subclass__(**kwargs)
 
     @_unwrappable
     def attribute(
@@ -222,20 +231,46 @@ class PairAttribution(Declared, Attribution, ABC):
         )  # fmt: skip
         names = asked.names(ids)
         found, batch = self.__found(asked)
-        more = dict(found.columns)
+        return self.__outcome(found, batch, asked, two_items(inputs), names)
+
+    def of_prepared(
+        self, batch: PairBatch, asked: Request, inputs: tuple[Any, Any], ids: tuple[tuple[str, str], ...] | None
+    ) -> PairExplanation:
+        """The explanation of pairs whose items were prepared before, as a gallery keeps them.
+
+        Args:
+            batch: the pairs, with what is :attr:`prepared <xsiamese.pairs.pairs.Pairs.prepared>` of their items.
+            asked: how the items were asked about.
+            inputs: the two sides as the user holds them.
+            ids: two names for each pair.
+        """
+        with intact(batch.model, seed=asked.seed if self.stochastic else None):
+            found = self.__computed(batch, asked.options)
+        return self.__outcome(found, batch, asked, inputs, ids)
+
+    def __outcome(
+        self,
+        found: Found,
+        batch: PairBatch,
+        asked: Request,
+        inputs: Sequence[Any],
+        ids: tuple[tuple[str, str], ...] | None,
+    ) -> PairExplanation:
+        """All that was found of a batch, with what is needed to show, save and defend it."""
+        target, more = asked.target, dict(found.columns)
         delta, value = more.pop("_delta", None), found.value
         assert value is not None
         assert delta is None or isinstance(delta, Tensor)
         return self.result(
             maps=detached(found.maps),
-            inputs=detached(tuple(two_items(inputs))),
+            inputs=detached(tuple(inputs)),
             scores=batch.objective.reported(value),
             method=type(self).__name__,
             parameters=described({"layer": self.layer_names(batch) or None, **self.__taken(batch), **asked.told()}),
             higher_is_closer=self.model.higher_is_closer if target is None else True,
             target=target_name(target),
-            ids=names,
-            seed=seed,
+            ids=ids,
+            seed=asked.seed,
             delta=delta,
             shows=self.showing(asked.options),
             threshold=self.known_threshold() if target is None else None,
@@ -375,17 +410,21 @@ class PairAttribution(Declared, Attribution, ABC):
         split = chosen_split(batch, asked.size)
         batch = replace(batch.laid_out(split), rows=split.pairs)
         self.layer_names_ = self.layer_names(batch)  # for the user to see; nothing here reads it again
-        if type(self).prepare is not PairAttribution.prepare:
+        if self.traits.shares == "always":
             batch = prepared(batch, lambda items: self.prepare(items, **asked.options))
-        found = run(batch, lambda part: self.__part(part, asked.options), self.traits, type(self).__name__)
+        return self.__computed(batch, asked.options), batch
+
+    def __computed(self, batch: PairBatch, options: Mapping[str, Any]) -> Found:
+        """What one run finds of all pairs of a batch, its maps as the user gets them."""
+        found = run(batch, lambda part: self.__part(part, options), self.traits, type(self).__name__)
         more, maps = dict(found.columns), found.maps
         start = more.pop("_start", None)
         if maps is not None and isinstance(start, Tensor) and found.value is not None:
-            total = self.total(maps, asked.options, (batch.a, batch.b))
+            total = self.total(maps, options, (batch.a, batch.b))
             more["_delta"] = total - (found.value - start)
         if maps is not None:
             maps = batch.a.returned(maps[0], self.of_layer), batch.b.returned(maps[1], self.of_layer)
-        return Found(maps, found.value, more), batch
+        return Found(maps, found.value, more)
 
     def __part(self, part: PairBatch, options: Mapping[str, Any]) -> Maps | Found:
         # edges were asked for, and these graphs have none

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from xsiamese.branches.layers import Layer
+from xsiamese.branches.record import record
 from xsiamese.explain.digest import digest, tensors_of
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.usage import find_plan
 from xsiamese.result import columns
 from xsiamese.result.columns import Column
 
@@ -55,6 +59,26 @@ class ItemBatch:
         """
         return self.pairs.embed(self.place, *leaves)
 
+    def recorded(self, layer: Layer) -> tuple[list[Recorded], Tensor]:
+        """What some layers give of the items, and their embeddings, from one pass with a graph from the layers on.
+
+        Args:
+            layer: as an explainer takes it.
+        """
+        plan = find_plan(self.pairs, layer)
+        modules = [both[self.place] for both in plan.layers]
+        # one side is encoded alone, so that each layer is called once: whose call it is is no question
+        with torch.enable_grad(), record([(m, m) for m in modules], plan.names, 0, order=[()] * len(modules)) as seen:
+            embeddings = self.embed()
+        return [Recorded(one, module) for (one, _), module in zip(seen.activations, modules, strict=True)], embeddings
+
+
+class Recorded(NamedTuple):
+    """The output of a layer, a tensor with a row for each item (or node), and the layer."""
+
+    activation: Tensor
+    layer: nn.Module
+
 
 Prepare = Callable[[ItemBatch], Mapping[str, Column] | None]
 
@@ -68,7 +92,7 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
     """
     model = batch.model
     one_encoder = isinstance(model, SiameseModel) and model.encoders[0] is model.encoders[1]
-    keys = [_keys(side) for side in batch.sides]
+    keys = [keys_of(side) for side in batch.sides]
     found: list[dict[str, Column]] = []
     where: list[dict[str, int]] = [{}, {}]
     for place, own in enumerate(keys):
@@ -81,7 +105,7 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
         if not order:
             found.append({})
             continue
-        columns_of = prepare(_items(batch, place, order, [own[i] for i in order]))
+        columns_of = prepare(items_of(batch, place, order, [own[i] for i in order]))
         if columns_of is None:
             return batch
         columns.check(columns_of, len(order))
@@ -91,14 +115,15 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
     return replace(batch, prepared=(sides[0], sides[1]))
 
 
-def _items(batch: PairBatch, place: int, which: list[int], keys: list[str]) -> ItemBatch:
+def items_of(batch: PairBatch, place: int, which: list[int], keys: list[str]) -> ItemBatch:
+    """Some items of one side of a batch (0 for a, 1 for b), with the keys of these."""
     some = batch.select(torch.tensor(which, device=batch.leaves[0].device))
     side, baseline = some.sides[place], some.baselines[place]
     alone = replace(some, a=side, b=side, baselines=(baseline, baseline), target=None, wrt="both", first_pair=0)
     return ItemBatch(alone, place, tuple(int(key[:15], 16) for key in keys))
 
 
-def _keys(side: Side) -> list[str]:
+def keys_of(side: Side) -> list[str]:
     """A key of each item, equal for items with the same numbers; graphs, of no common shape, are all their own."""
     if side.ragged:
         return [f"{digest(tensors_of(side.select(torch.tensor([i])))).hexdigest()}{i:x}" for i in range(side.pairs)]

@@ -49,6 +49,9 @@ class Traits:
         distribution_baselines: whether a baseline tensor holds samples rather than one row a pair.
         apart: whether each side moves alone from its own baseline, with the other one held, unless ``joint=True`` asks
             for one path or one game of both; and whether a ``Pool`` of baselines can be averaged over.
+        shares: whether what it needs of an item is prepared once for each, whatever number of pairs it is in: "always"
+            (by every run; so it is where there is a ``prepare``), "kept" (only for a gallery, which keeps it, since for
+            a single run it costs more than it saves) or "never".
         files: options that the command line takes as files, with what each means; ``from_files`` reads them.
     """
 
@@ -80,6 +83,7 @@ class Traits:
     chunk: int | None = None
     distribution_baselines: bool = False
     apart: bool = False
+    shares: str = "never"
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -88,6 +92,8 @@ CLAIMS = ("complete", "returns_delta", "symmetric", "differentiable", "linear")
 
 EXEMPTIONS = ("stochastic", "across_pairs", "of_activations", "fitted", "unsigned")
 """What an explainer says it cannot: the contract leaves points out for these, and its report names them."""
+
+SHARES = ("never", "kept", "always")
 
 _DEFAULTS: dict[str, Any] = {f.name: getattr(Traits(), f.name) for f in fields(Traits)}
 _PLAIN = (bool, int, float, str, tuple, frozenset, list, set, type(None))
@@ -126,6 +132,7 @@ class Declared:
     chunk: ClassVar[int | None] = None
     distribution_baselines: ClassVar[bool] = False
     apart: ClassVar[bool] = False
+    shares: ClassVar[str] = "never"
     files: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -152,6 +159,8 @@ def compiled(cls: type[Declared]) -> Traits:
             values[name] = _DEFAULTS[name]
         if not _fits(values[name], wanted):
             raise TypeError(f"{cls.__name__}.{name} is {values[name]!r:.80}: {_told(wanted)} is needed")
+    if values["shares"] not in SHARES:
+        raise TypeError(f"{cls.__name__}.shares is {values['shares']!r}: {', '.join(SHARES)} is needed")
     values["shows"] = _shown(cls)
     values["unsigned"] = values["shows"] == "relevance"
     return Traits(**values)

@@ -237,7 +237,7 @@ class Pairs:
         for start in range(0, self.pairs, size):
             stop = min(start + size, self.pairs)
             yield self._of(
-                torch.arange(start, stop, device=self.leaves[0].device),
+                torch.arange(start, stop, device=self.a.leaves[0].device),
                 self.a.slice(start, stop),
                 self.b.slice(start, stop),
                 self.first_pair + start,

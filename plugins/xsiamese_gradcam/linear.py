@@ -1,0 +1,189 @@
+r"""Maps that are linear in the score's gradient: what of one belongs to the item alone.
+
+Such a map is :math:`L\, \partial s / \partial z` with a factor :math:`L`, places by dimensions of the embedding z, that
+is the item's own. A gallery keeps the factors, and a pair then costs two products of a matrix and a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor
+
+from xsiamese.author import Column, Found, ItemBatch, PairBatch, Places
+from xsiamese_gradcam.cam import PairCAM
+
+MOST = 256  # tangents or cotangents of an item: more would cost more than the pairs of a usual gallery save
+ROOM = 2**24  # numbers of a layer's output that move at once
+ALIKE = 64.0  # rounding errors by which gradients may differ that are one
+
+
+class PairLinearCAM(PairCAM):
+    """A class activation map that is linear in the gradient, for constant gradients the channels weighted by these."""
+
+    linear: ClassVar[bool] = True
+    shares: ClassVar[str] = "kept"
+
+    def prepare(self, items: ItemBatch, *, relu: bool = False) -> dict[str, Column] | None:
+        """The embedding of each item, and for each layer its factor, (*grid, D)."""
+        outputs, embeddings = items.recorded(self.layer)
+        if embeddings.dim() != 2 or not embeddings.requires_grad:
+            return None
+        columns: dict[str, Column] = {"embedding": embeddings.detach()}
+        for i, (output, layer) in enumerate(outputs):
+            places = items.pairs.places(items.place, output, layer, self.layout)
+            activation = places.first(output.detach())
+
+            def pulled(cotangents: Tensor, graph: bool = False, output: Tensor = output, of: Places = places) -> Tensor:
+                return of.first(_pulled(embeddings, output, cotangents, graph))
+
+            def mapped(gradient: Tensor, activation: Tensor = activation, of: Places = places) -> Tensor:
+                return self.combine(activation, gradient, of)
+
+            owner = items.side.layer_pairs if items.side.ragged else None
+            found = None if owner is not None else _of_constant(activation, embeddings, pulled)
+            if found is None:
+                found = _factors(embeddings, pulled, mapped, owner)
+            if found is None:
+                return None
+            columns[f"factor_{i}"] = found
+        return columns
+
+    def compute(self, batch: PairBatch, *, relu: bool = False) -> tuple[Any, Any] | Found:
+        """The maps.
+
+        Args:
+            batch: the pairs.
+            relu: keeps only what pulls together.
+        """
+        if not batch.prepared[0]:
+            return super().compute(batch, relu=relu)
+        z_a, z_b = (cast(Tensor, side["embedding"]).detach().requires_grad_() for side in batch.prepared)
+        with torch.enable_grad():
+            value = batch.closeness(z_a, z_b)
+        slopes = batch.differentiate(value, (z_a, z_b))
+        sides = []
+        for side, slope in enumerate(slopes):
+            factors = [column for name, column in batch.prepared[side].items() if name.startswith("factor_")]
+            found = [_maps(cast(Sequence[Tensor], one), slope, batch.sides[side].ragged) for one in factors]
+            found = [one.relu() if relu else one for one in found]
+            if side not in batch.objective.moving:
+                found = [torch.zeros_like(one) for one in found]
+            sides.append(found[0] if len(found) == 1 else tuple(found))
+        return Found((sides[0], sides[1]), value.detach())
+
+
+def _pulled(embeddings: Tensor, output: Tensor, cotangents: Tensor, graph: bool = False) -> Tensor:
+    """The gradient of ``(embeddings * cotangents).sum()`` with respect to a layer's output."""
+    found = torch.autograd.grad(
+        embeddings, output, cotangents, retain_graph=True, create_graph=graph, allow_unused=True
+    )[0]
+    return torch.zeros_like(output) if found is None else found
+
+
+def _of_constant(activation: Tensor, embeddings: Tensor, pulled: Callable[[Tensor], Tensor]) -> list[Tensor] | None:
+    """The factors where one matrix maps the mean activation to the embedding, as global average pooling and linear
+    layers do: gradients are then the same at all places of all items. None where a random one is not.
+    """
+    count, dimensions = embeddings.shape
+    generator = torch.Generator().manual_seed(0)
+    probe = torch.randn(dimensions, generator=generator, dtype=torch.float64).to(embeddings)
+    found = _flat(pulled(probe.expand_as(embeddings)))
+    if not found.numel() or not _alike(found, found[:1, :, :1].expand_as(found)):
+        return None
+    cells = activation.movedim(1, -1)
+    slope = found[0, :, 0]
+    if slope.shape == probe.shape:
+        scale = (slope @ probe) / (probe @ probe)
+        if _alike(slope, scale * probe):  # pooling, and nothing after it
+            return list(cells * scale)
+    if dimensions > MOST * count:
+        return None
+    each = torch.eye(dimensions).to(embeddings)  # one dimension an item, since all items have one matrix
+    padded = torch.cat([each, each.new_zeros(-dimensions % count, dimensions)])
+    rows = torch.cat([_flat(pulled(some))[:, :, 0] for some in torch.split(padded, count)])
+    return list(cells @ rows[:dimensions].T)
+
+
+def _flat(output: Tensor) -> Tensor:
+    """A layer's output as (items, channels, places)."""
+    return output.reshape(*output.shape[:2], -1)
+
+
+def _alike(found: Tensor, expected: Tensor) -> bool:
+    return bool((found - expected).abs().max() <= ALIKE * torch.finfo(found.dtype).eps * found.abs().max())
+
+
+def _factors(
+    embeddings: Tensor, pulled: Callable[..., Tensor], mapped: Callable[[Tensor], Tensor], owner: Tensor | None
+) -> list[Tensor] | None:
+    """The factors of any encoder: a cell of all items at a time, or a dimension where these are fewer.
+
+    Args:
+        embeddings: (items, D).
+        pulled: cotangents of the embeddings to gradients at the layer, (items, channels, ...).
+        mapped: such gradients to maps.
+        owner: the graph of each node, where the layer's output has nodes for rows.
+    """
+    at = torch.zeros_like(embeddings, requires_grad=True)
+    with torch.enable_grad():
+        try:
+            gradient = pulled(at, True)
+            maps = mapped(gradient)
+        except RuntimeError:  # an operation that has no second derivative
+            return _by_dimensions(embeddings, pulled, mapped, owner)
+    if not maps.requires_grad:  # the layer has no say in the embedding
+        return _by_dimensions(embeddings, pulled, mapped, owner)
+    number = _numbers(maps, owner)
+    cells = int(number.max()) + 1
+    if cells > min(MOST, embeddings.shape[1]):
+        return _by_dimensions(embeddings, pulled, mapped, owner)
+    picked = number.expand_as(maps) == torch.arange(cells, device=maps.device).reshape(-1, *[1] * maps.dim())
+    at_once = max(1, ROOM // gradient.numel())
+    found = [
+        torch.autograd.grad(maps, at, some.to(maps.dtype), retain_graph=True, is_grads_batched=True)[0]
+        for some in torch.split(picked, at_once)
+    ]
+    rows = torch.cat(found).transpose(0, 1)  # (items, cells, D)
+    if owner is None:
+        return list(rows.reshape(len(rows), *maps.shape[2:], -1))
+    sizes = torch.bincount(owner, minlength=len(embeddings)).tolist()
+    return [own[:size] for own, size in zip(rows, sizes, strict=True)]
+
+
+def _by_dimensions(
+    embeddings: Tensor, pulled: Callable[..., Tensor], mapped: Callable[[Tensor], Tensor], owner: Tensor | None
+) -> list[Tensor] | None:
+    """The same, with as many backward passes as the embedding has dimensions."""
+    if embeddings.shape[1] > MOST:
+        return None
+    each = torch.eye(embeddings.shape[1]).to(embeddings)
+    found = torch.stack([mapped(pulled(one.expand_as(embeddings))).detach()[:, 0] for one in each], -1)
+    return list(found) if owner is None else list(torch.split(found, torch.bincount(owner).tolist()))
+
+
+def _numbers(maps: Tensor, owner: Tensor | None) -> Tensor:
+    """The number of each place among those of its item, of the shape of the maps or broadcast to it."""
+    if owner is None:
+        return torch.arange(maps[0].numel(), device=maps.device).reshape(maps[:1].shape)
+    starts = torch.searchsorted(owner, owner)  # the first node of each node's graph
+    return (torch.arange(len(owner), device=maps.device) - starts)[:, None]
+
+
+def _maps(factors: Sequence[Tensor], slopes: Tensor, ragged: bool) -> Tensor:
+    """The maps of some pairs: each pair's factor times its slope, those of one item in one product."""
+    if ragged:
+        return torch.cat([factor @ slope for factor, slope in zip(factors, slopes, strict=True)])[:, None]
+    grid = factors[0].shape[:-1]
+    pairs_of: dict[int, list[int]] = {}
+    for pair, factor in enumerate(factors):
+        pairs_of.setdefault(id(factor), []).append(pair)
+    if len(pairs_of) == len(factors):
+        stacked = torch.stack(list(factors)).reshape(len(factors), -1, slopes.shape[1])
+        return torch.einsum("pcd,pd->pc", stacked, slopes).reshape(-1, 1, *grid)
+    found = slopes.new_empty(len(factors), grid.numel())
+    for pairs in pairs_of.values():
+        found[pairs] = slopes[pairs] @ factors[pairs[0]].reshape(-1, slopes.shape[1]).T
+    return found.reshape(-1, 1, *grid)
