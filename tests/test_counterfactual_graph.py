@@ -64,7 +64,7 @@ def test_no_fewer_deletions_flip(seed: int, share: float, sides: str, wrt: Any, 
     a, b = random_graph(5, 6, seed), random_graph(4, 4, seed + 10)
     threshold = share * float(model(one(a), one(b)).detach())
     found = PairGraphEdits(model, threshold=threshold).find((one(a), one(b)), wrt=wrt, delete=delete)[0]
-    optimum = fewest(model, a, b, threshold, budget=delete, beam=sides)
+    optimum = fewest(model, a, b, threshold, delete, sides)
     if optimum is None:
         assert not found.flipped or found.count > 3
         return

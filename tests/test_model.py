@@ -15,6 +15,7 @@ from tests import problems
 from xsiamese import (
     PairFeatureAblation,
     PairGradCAM,
+    PairInputXGradient,
     PairIntegratedGradients,
     PairSaliency,
     SiameseModel,
@@ -390,3 +391,13 @@ def test_images_of_two_sizes() -> None:
     maps = PairGradCAM(model).attribute((a, b))
     assert [tuple(m.shape) for m in maps] == [(2, 1, 4, 4), (2, 1, 6, 6)]
     assert [m.shape for m in PairSaliency(model).attribute((a, b))] == [a.shape, b.shape]
+
+
+def test_a_function_is_an_encoder_and_what_is_none_is_refused() -> None:
+    model = SiameseModel(lambda images: images.flatten(1), "dot")
+    a, b = torch.rand(2, 1, 2, 2), torch.rand(2, 1, 2, 2)
+    assert torch.equal(PairInputXGradient(model).attribute((a, b))[0], a * b)
+    with pytest.raises(TypeError, match="the encoder is 'resnet18': a module that makes embeddings"):
+        SiameseModel("resnet18")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="3 encoders are given: one for both sides, or a tuple of two"):
+        SiameseModel((nn.Identity(), nn.Identity(), nn.Identity()))  # type: ignore[arg-type]

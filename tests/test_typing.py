@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,17 @@ def test_a_user_s_script_is_checked(tmp_path: Path) -> None:
     assert revealed[0].endswith("Tensor")
     assert revealed[1].endswith("Tensor")
     assert revealed[2].endswith("PairExplanation")
+
+
+@pytest.mark.slow
+def test_pyright_finds_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("pyright", reason='pip install "xsiamese[dev]"')
+    (tmp_path / "script.py").write_text(SCRIPT)
+    asked = [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, "script.py"]
+    told = subprocess.run(asked, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    found = json.loads(told)["generalDiagnostics"]
+    wrong = {one["range"]["start"]["line"] + 1 for one in found if one["severity"] == "error"}
+    assert wrong == {14, 15, 16}, told
 
 
 def test_star_brings_the_explainers_and_dir_shows_public_names_only() -> None:

@@ -29,6 +29,33 @@ class Called(nn.Module):
         return function(*self.fixed[0], *args, **{**self.fixed[1], **kwargs})
 
 
+class Plain(nn.Module):
+    """A function without any module, as one."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+def module_of(encoder: Callable[..., Any]) -> nn.Module:
+    """An encoder as a module, whatever callable it is.
+
+    Raises:
+        TypeError: if it cannot be called.
+
+    Example:
+        >>> module_of(lambda images: images.flatten(1))(torch.ones(2, 3, 4)).shape
+        torch.Size([2, 12])
+    """
+    if not callable(encoder):
+        raise TypeError(f"the encoder is {encoder!r}: a module that makes embeddings, or a tuple of two, is needed")
+    found = shown(encoder)
+    return found if isinstance(found, nn.Module) else Plain(found)
+
+
 def shown(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, or a module around the one that it hides.
 

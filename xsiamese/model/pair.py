@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xsiamese.model.called import shown
+from xsiamese.model.called import module_of, shown
 from xsiamese.model.comparison import Comparison, Function, comparison
 from xsiamese.model.decision import Decision, Score, toward_closer
 from xsiamese.model.embedding import Embedding, embedding_of
@@ -86,7 +86,7 @@ class SiameseModel(PairModel):
 
     Args:
         encoder: maps a batch of items to embeddings (pairs, dimensions). One module is shared by both sides; a tuple of
-            two modules gives a pseudo-Siamese model (two towers), one encoder a side. An item may be a tuple of
+            two modules gives a pseudo-Siamese model (two towers), one encoder a side; a function serves too. An item may be a tuple of
             tensors, ``encoder(*item)``, or a mapping, ``encoder(**item)``.
         comparison: a name ("cosine", "euclidean", ...), a :class:`~xsiamese.model.comparison.Comparison`, or a function
             or module of two embeddings.
@@ -106,7 +106,7 @@ class SiameseModel(PairModel):
 
     def __init__(
         self,
-        encoder: nn.Module | tuple[nn.Module, nn.Module],
+        encoder: Callable[..., Any] | tuple[Callable[..., Any], Callable[..., Any]],
         comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] = "cosine",
         *,
         higher_is_closer: bool | None = None,
@@ -114,9 +114,11 @@ class SiameseModel(PairModel):
     ) -> None:
         super().__init__()
         if isinstance(encoder, (tuple, list)):
-            self.encoder_a, self.encoder_b = encoder
+            if len(encoder) != 2:
+                raise ValueError(f"{len(encoder)} encoders are given: one for both sides, or a tuple of two")
+            self.encoder_a, self.encoder_b = map(module_of, encoder)
         else:
-            self.encoder = encoder
+            self.encoder = module_of(encoder)
         self.comparison = _comparison(comparison, higher_is_closer)
         self.embedding = embedding if isinstance(embedding, tuple) else (embedding, embedding)
 
