@@ -86,8 +86,8 @@ class SiameseModel(PairModel):
 
     Args:
         encoder: maps a batch of items to embeddings (pairs, dimensions). One module is shared by both sides; a tuple of
-            two modules gives a pseudo-Siamese model (two towers), one encoder a side; a function serves too. An item may be a tuple of
-            tensors, ``encoder(*item)``, or a mapping, ``encoder(**item)``.
+            two modules gives a pseudo-Siamese model (two towers), one encoder a side; a function serves too. An item
+            may be a tuple of tensors, ``encoder(*item)``, or a mapping, ``encoder(**item)``.
         comparison: a name ("cosine", "euclidean", ...), a :class:`~xsiamese.model.comparison.Comparison`, or a function
             or module of two embeddings.
         higher_is_closer: False if such a function is a distance; those of PyTorch and of pytorch-metric-learning are
