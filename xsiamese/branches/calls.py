@@ -169,6 +169,7 @@ class Survey:
         output, pair_of = self.usage[module].outputs[0], torch.cat(rows)
         if self.calls(module) != 1 or len(output) != len(pair_of) or not output.requires_grad:
             return False
+        # # a stacked call holds the rows of a, then those of b
         side_of = torch.arange(2, device=pair_of.device).repeat_interleave(
             torch.tensor([len(one) for one in rows], device=pair_of.device)
         )

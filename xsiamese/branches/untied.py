@@ -47,6 +47,7 @@ class Branches(nn.Module):
         if self.stacked:
             return _join([view(*_part(args, i), **_part(kwargs, i)) for i, view in enumerate(self.views)])
         refuse_backward()
+        # # branches take turns: call k is of view k, and a second round begins after the last
         view = self.views[self.calls % len(self.views)]
         self.calls += 1
         return view(*args, **kwargs)
