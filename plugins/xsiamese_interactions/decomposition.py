@@ -99,8 +99,12 @@ def _apart(output: Tensor, parts: Parts) -> Tensor:
     """A layer's output as it is, none of it, and each place of it alone: all that the rest of the encoder is asked."""
     if len(output) != 1:  # the nodes of a graph, of which there are no more in one graph
         return output.clone()
-    every = torch.eye(parts.count, dtype=output.dtype, device=output.device)
-    return torch.cat([output, torch.zeros_like(output), parts.kept(every).flatten(0, 1) * output])
+    flat = output.reshape(1, -1)
+    made = output.new_zeros(2 + parts.count, flat.numel())
+    made[0] = flat
+    # number k of the output stands in the row of its own part and in no other: nothing else is written
+    made[2:].scatter_(0, parts.number.expand(output.shape).reshape(1, -1), flat)
+    return made.reshape(-1, *output.shape[1:])
 
 
 def _adds_up(whole: Tensor, shares: Tensor, bias: Tensor) -> bool:

@@ -117,10 +117,11 @@ class Regression:
             weight = masks.weight.double() / masks.weight.sum()
         root = weight.sqrt()[:, None]
         centred = root * (keep - weight @ keep)
+        if masks.mirrored:  # a mask and its complement are one observation, of opposite signs around the centre
+            centred, root = centred[: count // 2], root[: count // 2]
         orthogonal, upper = torch.linalg.qr(centred)
         pivots = upper.diagonal().abs()
-        rank = int((pivots > 1e-10 * pivots.max()).sum()) if count > parts else min(count - 1, parts - 1)
-        if rank < parts:
+        if count <= parts or len(pivots) < parts or bool((pivots <= 1e-10 * pivots.max()).any()):
             different = len(torch.unique(keep, dim=0))
             raise ValueError(
                 f"more than {parts} different masks are needed, got {different}"
@@ -128,8 +129,11 @@ class Regression:
                 else f"{different} masks do not tell {parts} parts apart: draw more (masks=), or take fewer (cells=)"
             )
         inverse = torch.linalg.solve_triangular(upper, orthogonal.T, upper=True) * root.T
-        # a mask and its complement are drawn together and count as one observation, which pulls twice as much
-        leverage = orthogonal.square().sum(1) * 2 if masks.mirrored else orthogonal.square().sum(1) + weight
+        leverage = orthogonal.square().sum(1)
+        if masks.mirrored:
+            inverse, leverage = torch.cat([inverse, -inverse], 1) / 2, leverage.repeat(2)
+        else:
+            leverage = leverage + weight
         like = masks.keep
         return cls(inverse.to(like), masks, leverage.clamp(max=1 - 1e-9).to(like))
 

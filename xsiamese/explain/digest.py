@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,10 +24,21 @@ def digest(tensors: Iterable[Tensor], of: hashlib.blake2b | None = None) -> hash
     """
     made = hashlib.blake2b(digest_size=16) if of is None else of.copy()
     for tensor in tensors:
-        own = tensor.detach().cpu().contiguous()
-        made.update(f"{tuple(own.shape)}{own.dtype}".encode())
-        made.update(own.flatten().view(torch.uint8).numpy().tobytes() if own.numel() else b"")
+        made.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+        made.update(_bytes(tensor))
     return made
+
+
+def checksum(tensor: Tensor) -> int:
+    """A number that tells the same weights from others, 32 bits: five times as fast as a hash, which reads a network's
+    weights about as long as the network takes for a few small images.
+    """
+    return zlib.crc32(_bytes(tensor))
+
+
+def _bytes(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    found: np.ndarray[Any, np.dtype[np.uint8]] = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    return found
 
 
 def tensors_of(side: Side) -> list[Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, get_args
@@ -28,14 +29,16 @@ if TYPE_CHECKING:
 SidePair = tuple[Any, Any]
 
 
-def _versions() -> dict[str, str]:
-    def of(name: str) -> str:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return "not installed"
+@cache  # reading a distribution's metadata takes as long as a small network's pass
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
-    return {name: of(name) for name in ("xsiamese", "torch", "captum")}
+
+def _versions() -> dict[str, str]:
+    return {name: _version(name) for name in ("xsiamese", "torch", "captum")}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
