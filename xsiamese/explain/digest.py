@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,9 +34,8 @@ def checksum(tensor: Tensor) -> int:
     return zlib.crc32(_bytes(tensor))
 
 
-def _bytes(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    found: np.ndarray[Any, np.dtype[np.uint8]] = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-    return found
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data
 
 
 def tensors_of(side: Side) -> list[Tensor]:
