@@ -11,7 +11,7 @@ from torch import nn
 import xsiamese
 from tests import problems
 from xsiamese import ChannelsLast, PairGradCAM, PairLayerConductance, SiameseModel, Tokens
-from xsiamese.branches.layers import ChannelsFirst, PatchesLast, as_grid, find_layers
+from xsiamese.branches.layers import ChannelsFirst, PatchesLast, as_grid, find_layers, names_of
 
 NAMED = ("PairGradCAM", "PairAblationCAM", "PairLayerGradCam")
 
@@ -93,8 +93,8 @@ def test_a_vector_layer_has_one_place() -> None:
 
 def test_names_of_a_list() -> None:
     model = SiameseModel(named())
-    pairs, names = find_layers(model, ["act1", ("pool", "layer4")])
-    assert names == ["act1", "pool / layer4"]
+    pairs = find_layers(model, ["act1", ("pool", "layer4")])
+    assert names_of(model, pairs) == ["act1", "pool / layer4"]
     assert pairs[1] == (model.encoder.pool, model.encoder.layer4)
 
 

@@ -119,6 +119,7 @@ from xsiamese_masks.readouts import PairRISE as PairRISE
 from xsiamese_masks.readouts import PairSBSM as PairSBSM
 from xsiamese_masks.readouts import PairXFace as PairXFace
 from xsiamese_masks.run import MaskRun as MaskRun
+from xsiamese_text.clip import from_clip as from_clip
 from xsiamese_text.matrix import PairTokenMatrix as PairTokenMatrix
 from xsiamese_text.maxsim import MaxSim as MaxSim
 from xsiamese_text.models import JointTextModel as JointTextModel
@@ -230,6 +231,7 @@ __all__ = [
     "edge_units",
     "explainers",
     "fingerprint_atoms",
+    "from_clip",
     "from_sentence_transformers",
     "from_transformers",
     "from_wordllama",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from xsiamese import hookimpl
 from xsiamese.author import Comparison, PairModel, Texts
+from xsiamese_text.clip import from_clip
 from xsiamese_text.matrix import PairTokenMatrix
 from xsiamese_text.maxsim import MaxSim
 from xsiamese_text.models import JointTextModel, TextModel
@@ -17,6 +18,7 @@ __all__ = [
     "PairTokenMatrix",
     "TextModel",
     "Texts",
+    "from_clip",
     "from_sentence_transformers",
     "from_transformers",
     "from_wordllama",

@@ -43,7 +43,7 @@ class TextModel(SiameseModel):
 
     def encode(self, item: Any, side: int = 0) -> Any:
         if isinstance(item, str) or (isinstance(item, (list, tuple)) and item and isinstance(item[0], str)):
-            item = _moved(self.readers[side](item, "ab"[side]), self)
+            item = moved(self.readers[side](item, "ab"[side]), self)
         return super().encode(item, side)
 
 
@@ -106,11 +106,11 @@ def _both(inputs: Any, readers: tuple[Reader, Reader], model: nn.Module) -> tupl
     if isinstance(two, str) or not isinstance(two, (tuple, list)) or len(two) != 2:
         what = f"a {type(inputs).__name__}" + (f" of {len(two)}" if isinstance(two, (tuple, list)) else "")
         raise TypeError(f"inputs must be the two sides of the pairs, (texts of a, texts of b); got {what}")
-    a, b = (_moved(reader(item, name), model) for reader, item, name in zip(readers, two, "ab", strict=True))
+    a, b = (moved(reader(item, name), model) for reader, item, name in zip(readers, two, "ab", strict=True))
     return a, b
 
 
-def _moved(tokens: Texts, model: nn.Module) -> Texts:
+def moved(tokens: Texts, model: nn.Module) -> Texts:
     """The tokens on the device of the model."""
     found = next(model.parameters(), None)
     if found is None or found.device == tokens.word_of.device:

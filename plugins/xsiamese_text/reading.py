@@ -28,6 +28,7 @@ class Reader:
         features: gives a model's inputs for texts, where they are more than the tokenizer's.
         specials: whether beginnings and ends are added.
         prompt: what the model is told before each text; its tokens are none of the text's own.
+        filled: whether every text is filled up to the longest that the model reads.
 
     Raises:
         ValueError: if the tokenizer is of another model.
@@ -44,6 +45,7 @@ class Reader:
         features: Callable[[list[str]], Mapping[str, Any]] | None = None,
         specials: bool = True,
         prompt: str = "",
+        filled: bool = False,
     ) -> None:
         known = len(tokenizer)
         if vocabulary is not None and known > vocabulary:
@@ -65,6 +67,7 @@ class Reader:
         self.features = features
         self.specials = specials
         self.prompt = prompt
+        self.filled = filled
 
     def __call__(self, item: Any, name: str) -> Texts:
         """The tokens of a batch of texts.
@@ -102,7 +105,8 @@ class Reader:
                 raise ValueError(f"text {number} of {name} is empty: {text!r}")
         whole = [self.prompt + text for text in texts]
         found = self.tokenizer(
-            whole, padding=True, truncation=self.longest is not None, max_length=self.longest, return_tensors="pt",
+            whole, padding="max_length" if self.filled else True, truncation=self.longest is not None,
+            max_length=self.longest, return_tensors="pt",
             return_special_tokens_mask=True, add_special_tokens=self.specials,
             return_offsets_mapping=bool(self.tokenizer.is_fast),
         )  # fmt: skip

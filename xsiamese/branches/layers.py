@@ -21,6 +21,7 @@ from xsiamese.model.pair import PairModel, SiameseModel
 
 OneLayer = str | nn.Module | tuple[str | nn.Module, str | nn.Module]
 Layer = OneLayer | Sequence[OneLayer] | None
+SomeLayers = tuple[nn.Module | None, nn.Module | None]
 
 
 def as_grid(activation: Tensor, layout: Layout, places: Places | None = None) -> Tensor:
@@ -36,21 +37,27 @@ def as_grid(activation: Tensor, layout: Layout, places: Places | None = None) ->
     return (places or of_tensor(activation, None, "tokens")).first(activation)
 
 
-def find_layers(model: PairModel, layer: Layer) -> tuple[list[LayerPair], list[str]]:
-    """The modules that ``layer`` means, one pair (side a, side b) for each layer, and their names.
+def find_layers(model: PairModel, layer: Layer) -> list[SomeLayers]:
+    """The modules that ``layer`` means, one pair (side a, side b) for each layer; None for a side whose encoder is
+    another one and has no such layer.
 
     Raises:
         ValueError: if no layer has that name, with the nearest names.
     """
-    wanted = layer if isinstance(layer, list) else [layer]
-    pairs: list[LayerPair] = []
-    names: list[str] = []
-    for one in wanted:
+    pairs: list[SomeLayers] = []
+    for one in layer if isinstance(layer, list) else [layer]:
+        if (side := _only_tower(model, one)) is not None:
+            module = _find(model, one, side)
+            pairs.append((module, None) if side == 0 else (None, module))
+            continue
         first, second = one if isinstance(one, tuple) else (one, one)
-        pair = _find(model, first, 0), _find(model, second, 1)
-        pairs.append(pair)
-        names.append(" / ".join(dict.fromkeys(_name(model, module) for module in pair)))
-    return pairs, names
+        pairs.append((_find(model, first, 0), _find(model, second, 1)))
+    return pairs
+
+
+def names_of(model: PairModel, pairs: Sequence[SomeLayers]) -> list[str]:
+    """The dotted names of layers, of both sides where they differ."""
+    return [" / ".join(dict.fromkeys(_name(model, m) for m in pair if m is not None)) for pair in pairs]
 
 
 def default_layers(
@@ -58,8 +65,9 @@ def default_layers(
     survey: Survey,
     images: tuple[Grid | None, Grid | None],
     mark: Callable[[], Mapping[nn.Module, Tensor]],
-) -> tuple[list[LayerPair], list[str], tuple[Taken | None, Taken | None]]:
-    """For each side the last layer whose cells stand apart and reach the score, its name, and why it was taken.
+) -> tuple[SomeLayers, tuple[Taken | None, Taken | None]]:
+    """For each side the last layer whose cells stand apart and reach the score, and why it was taken; None for a side
+    that has none, beside one that has.
 
     Args:
         model: the model.
@@ -70,7 +78,7 @@ def default_layers(
     Raises:
         ValueError: if there is none.
     """
-    found: list[nn.Module] = []
+    found: list[nn.Module | None] = []
     taken: list[Taken | None] = []
     for side, image in enumerate(images):
         roots = [model.encoders[side]] if isinstance(model, SiameseModel) else survey.serving(model, side)
@@ -82,17 +90,19 @@ def default_layers(
                 "forward pass (no_grad, detach, numpy, whole numbers or a quantised layer); give layer= to a method "
                 "that needs none, such as PairAblationCAM, or use PairFeatureAblation or PairOcclusion"
             )
-        if module is None:
-            raise ValueError(
-                "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens"
-            )
         found.append(module)
         taken.append(one)
-    pair = (found[0], found[1])
-    return [pair], [" / ".join(dict.fromkeys(_name(model, module) for module in pair))], (taken[0], taken[1])
+    if not any(found) or not (all(found) or has_two_towers(model)):
+        raise ValueError("no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens")
+    return (found[0], found[1]), (taken[0], taken[1])
 
 
-def default_of_nodes(model: PairModel, survey: Survey, nodes: tuple[int, int]) -> tuple[list[LayerPair], list[str]]:
+def has_two_towers(model: PairModel) -> bool:
+    """Whether each side has an encoder of its own."""
+    return isinstance(model, SiameseModel) and model.encoders[0] is not model.encoders[1]
+
+
+def default_of_nodes(model: PairModel, survey: Survey, nodes: tuple[int, int]) -> LayerPair:
     """The last layer of each side that sends messages and has a row for each of the ``nodes`` of graphs.
 
     Raises:
@@ -111,8 +121,20 @@ def default_of_nodes(model: PairModel, survey: Survey, nodes: tuple[int, int]) -
                 "one before the readout"
             )
         found.append(last)
-    pair = (found[0], found[-1])
-    return [pair], [" / ".join(dict.fromkeys(_name(model, module) for module in pair))]
+    return found[0], found[-1]
+
+
+def _only_tower(model: PairModel, layer: Any) -> int | None:
+    """The only side whose encoder has a layer, where each side has an encoder of its own; None if it is not one."""
+    if not has_two_towers(model) or not isinstance(layer, (str, nn.Module)):
+        return None
+    assert isinstance(model, SiameseModel)
+    inside = []
+    for side, encoder in enumerate(model.encoders):
+        known = {f"{'encoder_a' if side == 0 else 'encoder_b'}.{name}" for name, _ in encoder.named_modules()}
+        known |= {name for name, _ in encoder.named_modules()}
+        inside.append(layer in known if isinstance(layer, str) else any(m is layer for m in encoder.modules()))
+    return inside.index(True) if sum(inside) == 1 else None
 
 
 def _find(model: PairModel, layer: Any, side: int) -> nn.Module:

@@ -17,7 +17,7 @@ from xsiamese.kinds.catalogue import names
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.kinds.inputs import Kinds, baseline_leaves, how_given, pooled, two_sides, without_missing
 from xsiamese.kinds.side import SIDES, Side, Wrt, ordinary
-from xsiamese.model.pair import PairModel
+from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.fastest import fastest_split
 from xsiamese.pairs.objective import Target, check_fit, dtype_of
@@ -195,12 +195,23 @@ def _still(explainer: Explaining, model: nn.Module, side: Side, name: str) -> st
     """What is said of whole numbers to a method that must move them."""
     this, dtype = type(explainer).__name__, str(next(iter(side.own)).dtype).removeprefix("torch.")
     said = f"{this} moves what it explains, and input {name} is {dtype} ({side.kind}): whole numbers cannot move"
-    found = next((one for one, module in model.named_modules() if isinstance(module, nn.Embedding)), None)
+    towers = isinstance(model, SiameseModel) and model.encoders[0] is not model.encoders[1]
+    encoder = model.encoders["ab".index(name)] if isinstance(model, SiameseModel) and towers else model
+    tables = {one: module for one, module in encoder.named_modules() if isinstance(module, nn.Embedding)}
+    # that of positions or of types is a smaller one
+    found = max(tables, key=lambda one: tables[one].num_embeddings, default=None)
     if found is None:
         return f"{said}; give {name}.float(), or use a method that removes and asks again, such as PairFeatureAblation"
+    explained = f"PairLayerIntegratedGradients(model, layer={found!r})"
+    if towers:
+        held = MOVES["ba"["ab".index(name)]]
+        explained = (
+            f"PairLayerIntegratedGradients(model, layer=(of a, of b)) with {found!r} for {name}, or hold {name} with "
+            f"wrt={held!r}"
+        )
     return (
-        f"{said}; explain the layer that makes vectors of them, PairLayerIntegratedGradients(model, layer={found!r}), "
-        "or use a method that removes and asks again, such as PairFeatureAblation"
+        f"{said}; explain the layer that makes vectors of them, {explained}, or use a method that removes and asks "
+        "again, such as PairFeatureAblation"
     )
 
 

@@ -147,8 +147,20 @@ class PairBatch(Pairs):
         return found
 
     def layer_names(self, layer: Layer) -> list[str]:
-        """The names of the layers that ``layer`` means."""
-        return find_plan(self, layer).names
+        """The names of the layers that ``layer`` means.
+
+        Raises:
+            ValueError: if a side that moves has no such layer.
+        """
+        plan = find_plan(self, layer)
+        missing = next((side for side in self.objective.moving if plan.alone is not None and side != plan.alone), None)
+        if missing is not None:
+            own, other, wrt = (("b", "a", "second"), ("a", "b", "first"))[missing]
+            raise ValueError(
+                f"the layer {plan.names[0].split(' / ')[1 - missing]!r} is of the encoder of {own} only, and "
+                f"{other} is encoded by another: give layer=(of a, of b), or hold {other} with wrt={wrt!r}"
+            )
+        return plan.names
 
     def places(
         self, side: int, activation: Tensor, layer: nn.Module | None = None, layout: SideLayout = None

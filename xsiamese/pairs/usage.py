@@ -10,7 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.calls import Survey, survey
-from xsiamese.branches.layers import Layer, default_layers, default_of_nodes, find_layers
+from xsiamese.branches.layers import (
+    Layer,
+    SomeLayers,
+    default_layers,
+    default_of_nodes,
+    find_layers,
+    names_of,
+)
 from xsiamese.branches.layout import Grid
 from xsiamese.branches.probe import Taken, marked_patch
 from xsiamese.branches.record import LayerPair
@@ -22,7 +29,18 @@ from xsiamese.pairs.refused import refuse_scripted
 
 @dataclass(frozen=True)
 class Plan:
-    """Which modules serve both sides, and how: found out once for a model and a shape of inputs."""
+    """Which modules serve both sides, and how: found out once for a model and a shape of inputs.
+
+    Attributes:
+        layers: to explain on, (of a, of b).
+        names: what they are called.
+        layer_order: the side of each call of a layer that both sides pass; () where each has its own.
+        shared: the modules that serve both sides.
+        stacked: whether such a one gets both in one call.
+        order: the side of each of its calls.
+        taken: the layers that were taken by themselves, and why.
+        alone: the only side that a layer was given or found for; the other one can only be held.
+    """
 
     layers: list[LayerPair]
     names: list[str]
@@ -31,6 +49,7 @@ class Plan:
     stacked: list[bool]
     order: list[tuple[int, ...]]
     taken: tuple[Taken | None, Taken | None] = (None, None)
+    alone: int | None = None
 
     @property
     def note(self) -> str | None:
@@ -65,38 +84,41 @@ def find_plan(batch: Pairs, layer: Layer, layered: bool = True) -> Plan:
     if key not in plans:
         if layered:
             refuse_scripted(batch.model)
-        layers, names = find_layers(batch.model, layer) if layered and layer is not None else ([], [])
-        known = isinstance(batch.model, SiameseModel) and (layer is not None or not layered)
-        plans[key] = (
-            _of_parts(batch.model, layers, names)
-            if known
-            else _surveyed(batch, layers, names, find_default=layered and layer is None)
-        )
+        given = find_layers(batch.model, layer) if layered and layer is not None else []
+        whole = all(None not in pair for pair in given)
+        known = isinstance(batch.model, SiameseModel) and whole and (layer is not None or not layered)
+        find_default = not whole or (layered and layer is None)
+        plans[key] = _of_parts(batch.model, given) if known else _surveyed(batch, given, find_default)
     found: Plan = plans[key]
     return found
 
 
 def _of_parts(
     model: PairModel,
-    layers: list[LayerPair],
-    names: list[str],
+    given: Sequence[SomeLayers],
     taken: tuple[Taken | None, Taken | None] = (None, None),
+    alone: int | None = None,
 ) -> Plan:
-    """The plan of a SiameseModel, which encodes a first."""
+    """The plan of a SiameseModel, which encodes a first; a side without a layer has its encoder in the layer's place,
+    so that it can be held.
+    """
     assert isinstance(model, SiameseModel)
     first, second = model.encoders
+    layers = [(a or first, b or second) for a, b in given]
     shared: list[nn.Module] = [first] if first is second else []
     layer_order: list[tuple[int, ...]] = [(0, 1) if _together(pair, shared) else () for pair in layers]
-    return Plan(layers, names, layer_order, shared, [False] * len(shared), [(0, 1)] * len(shared), taken)
+    names = names_of(model, layers)
+    order: list[tuple[int, ...]] = [(0, 1)] * len(shared)
+    return Plan(layers, names, layer_order, shared, [False] * len(shared), order, taken, alone)
 
 
-def _surveyed(batch: Pairs, layers: list[LayerPair], names: list[str], find_default: bool) -> Plan:
+def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> Plan:
     """The plan of any model, from watching it at work."""
     pairs = 1 if isinstance(batch.model, SiameseModel) else 2  # whose order is known; a single pair tells none
     few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(pairs))
     moved = tuple(leaf.requires_grad_() for leaf in few.moved)
     of_a = sum(i < len(batch.a.leaves) for i in few.objective.moved_at)
-    modules = [*batch.model.modules(), *(m for pair in layers for m in pair)]
+    modules = [*batch.model.modules(), *(m for pair in given for m in pair if m is not None)]
     leaves = (moved[:of_a], moved[of_a:])
     seen = survey(lambda: few.value(*moved), modules, leaves, few.pairs)
     for side, one in enumerate((few.a, few.b)):
@@ -105,13 +127,18 @@ def _surveyed(batch: Pairs, layers: list[LayerPair], names: list[str], find_defa
             seen.still[side] = survey(partial(few.value, *without), modules, leaves, few.pairs)
     rows = (few.a.layer_pairs, few.b.layer_pairs)
     taken: tuple[Taken | None, Taken | None] = (None, None)
+    alone: int | None = None
     if find_default and batch.a.ragged:
-        layers, names = default_of_nodes(batch.model, seen, (len(rows[0]), len(rows[1])))
+        given = [default_of_nodes(batch.model, seen, (len(rows[0]), len(rows[1])))]
     elif find_default:
         images = (_image(few.a), _image(few.b))
-        layers, names, taken = default_layers(batch.model, seen, images, cache(lambda: _marked(few, modules, images)))
+        pair, taken = default_layers(batch.model, seen, images, cache(lambda: _marked(few, modules, images)))
+        alone = next((pair.index(None) for pair in given or [pair] if None in pair), None)
+        given = [(a or pair[0], b or pair[1]) for a, b in given] or [pair]
     if isinstance(batch.model, SiameseModel):
-        return _of_parts(batch.model, layers, names, taken)
+        return _of_parts(batch.model, given, taken, None if alone is None else 1 - alone)
+    layers = [(a, b) for a, b in given if a is not None and b is not None]
+    names = names_of(batch.model, layers)
     shared = seen.shared(batch.model)
     layer_order = [
         (seen.order(pair[0]) if seen.calls(pair[0]) == 2 else (0, 1)) if _together(pair, shared) else ()

@@ -1,0 +1,214 @@
+"""Two towers, an image and words: CLIP and SigLIP of transformers and of open_clip, against captum on their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import FeatureAblation, LayerGradCam, LayerIntegratedGradients
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+from tests.test_text import tokenizer
+from xsiamese import (
+    PairFeatureAblation,
+    PairGradCAM,
+    PairIntegratedGradients,
+    PairLayerGradCam,
+    PairLayerIntegratedGradients,
+    PairMaskRegression,
+    SiameseModel,
+    Tokens,
+)
+
+transformers = pytest.importorskip("transformers")
+from xsiamese_text import from_clip  # noqa: E402
+
+VISION = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+TEXT = {**VISION, "vocab_size": 27, "max_position_embeddings": 12, "eos_token_id": 3, "pad_token_id": 0}
+Encoder = Callable[..., Tensor]
+WORDS = ["The cats sat on a mat.", "sleepy dog"]
+
+
+def images() -> Tensor:
+    return torch.randn(2, 3, 16, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+
+
+def processor(size: int = 16) -> Any:
+    pixels = transformers.CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+    return SimpleNamespace(tokenizer=tokenizer(12), image_processor=pixels)
+
+
+def clip(kind: str = "CLIP") -> Any:
+    torch.manual_seed(0)
+    own = {"text_config": TEXT, "vision_config": {**VISION, "image_size": 16, "patch_size": 4}}
+    if kind == "CLIP":
+        made = transformers.CLIPModel(transformers.CLIPConfig(**own, projection_dim=8))
+    else:
+        made = transformers.SiglipModel(transformers.SiglipConfig(**own))
+    return made.double().eval()
+
+
+def open_clip_model(custom: bool) -> tuple[Any, Any]:
+    library = pytest.importorskip("open_clip")
+    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg, CustomTextCLIP
+
+    torch.manual_seed(0)
+    split = library.tokenizer.SimpleTokenizer(context_length=12)
+    text = CLIPTextCfg(context_length=12, vocab_size=split.vocab_size, width=16, heads=2, layers=2)
+    made = (CustomTextCLIP if custom else CLIP)(
+        8, CLIPVisionCfg(layers=2, width=16, head_width=8, patch_size=4, image_size=16), text
+    )
+    return made.double().eval(), split
+
+
+def parts(kind: str) -> tuple[Any, Any, Encoder, Encoder, str, str]:
+    """The pair model, its parts, its two encoders as its own code has them, the name of a block and of the words'."""
+    if kind.startswith("open"):
+        model, split = open_clip_model("custom" in kind)
+        names = "visual.transformer.resblocks.0", "text.token_embedding"
+        return from_clip(model, (None, split)), model, model.encode_image, lambda ids, _: model.encode_text(ids), *names
+    model = clip(kind)
+
+    def words(ids: Tensor, given: Tensor) -> Tensor:
+        mask = {"attention_mask": (given != 0).long().repeat(len(ids) // 2, 1)} if kind == "CLIP" else {}
+        return model.get_text_features(ids, **mask).pooler_output  # type: ignore[no-any-return]
+
+    def pixels(x: Tensor) -> Tensor:
+        return model.get_image_features(x).pooler_output  # type: ignore[no-any-return]
+
+    names = "vision_model.encoder.layers.0", "text_model.embeddings.token_embedding"
+    return from_clip(model, processor()), model, pixels, words, *names
+
+
+KINDS = ("CLIP", "SigLIP", "open_clip", "open_clip, custom texts")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_and_words_are_explained_as_captum_does_on_the_towers(kind: str) -> None:
+    made, model, pixels, words, block, text = parts(kind)
+    a, texts = images(), made.taken((images(), WORDS))[1]
+    given = texts["input_ids"]
+    torch.testing.assert_close(made(a, WORDS), cosine_similarity(pixels(a), words(given, given)))
+    found = PairLayerIntegratedGradients(made, (block, text)).explain((a, WORDS), n_steps=8)
+    layers = [next(m for n, m in model.named_modules() if n.endswith(name)) for name in (block, text.split(".", 1)[1])]
+    z_a, z_b = pixels(a).detach(), words(given, given).detach()
+    of_image = LayerIntegratedGradients(lambda x: cosine_similarity(pixels(x), repeated(z_b, x)), layers[0])
+    of_words = LayerIntegratedGradients(lambda i: cosine_similarity(repeated(z_a, i), words(i, given)), layers[1])
+    start = torch.where(texts.own, texts.missing, given)
+    close(found.maps[0], of_image.attribute(a, n_steps=8))
+    close(found.maps[1], of_words.attribute(given, baselines=start, n_steps=8))
+    assert found.kinds == ("image", "text")
+    removed = PairFeatureAblation(made).attribute((a, WORDS), wrt="second")[1]
+    gate = FeatureAblation(lambda g: cosine_similarity(z_a, words(torch.where(g > 0, given, start), given)))
+    close(removed, gate.attribute(torch.ones_like(given, dtype=torch.float64)))
+
+
+def repeated(z: Tensor, like: Tensor) -> Tensor:
+    return z.repeat(len(like) // len(z), 1)
+
+
+def close(found: Any, expected: Any) -> None:
+    expected = expected[0] if isinstance(expected, tuple) else expected
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+    assert expected.any()
+
+
+def test_grad_cam_takes_a_layer_and_a_layout_for_each_side_and_finds_both_by_itself() -> None:
+    made, model, pixels, words, _, text = parts("CLIP")
+    a, given = images(), made.taken((images(), WORDS))[1]["input_ids"]
+    names = "vision_model.encoder.layers.0", "text_model.encoder.layers.1"
+    found = PairGradCAM(made, names, layout=(Tokens((4, 4)), None)).attribute((a, WORDS))
+    block = model.vision_model.encoder.layers[0]
+    grown: list[Tensor] = []
+    handle = block.register_forward_hook(lambda m, x, y: grown.append(y.requires_grad_()))
+    slopes = torch.autograd.grad(cosine_similarity(pixels(a), words(given, given)).sum(), grown)[0]
+    handle.remove()
+    grid, slope = (x[:, 1:].transpose(1, 2).reshape(2, 16, 4, 4) for x in (grown[0].detach(), slopes))
+    close(found[0], (slope.mean((2, 3), keepdim=True) * grid).sum(1, keepdim=True))
+    explained = PairGradCAM(made).explain((a, WORDS))
+    assert explained.parameters["layer"] == [f"vision_model.encoder.layers.0 / {text}"]
+    close(explained.maps[0], found[0])
+    assert explained.maps[1].shape == (2, 1, 9)
+    assert explained.plot() is not None
+
+
+def test_pictures_and_arrays_are_prepared_by_the_processor() -> None:
+    made = parts("CLIP")[0]
+    array = np.random.default_rng(0).integers(0, 255, (2, 20, 24, 3), dtype=np.uint8)
+    expected = processor().image_processor(list(array), return_tensors="pt")["pixel_values"].double()
+    found = PairMaskRegression(made).explain((list(array), WORDS), masks=128)
+    torch.testing.assert_close(found.inputs[0], expected)
+    assert len(found.matrices) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((WORDS, images()), "input a is a text: this model takes images"),
+        ((images()[0], WORDS[:1]), r"input a is a tensor of shape \(3, 16, 16\): this model takes images"),
+        ((images(), images()), "input b is a tensor of shape .*: this model takes texts"),
+        ((images(), ["a", " "]), "text 1 of b is empty"),
+        ((images(), ["a"]), "a holds 2 items"),
+        ((images(),), r"inputs must be \(images, texts\)"),
+    ],
+)
+def test_what_is_on_the_wrong_side_is_named(given: Any, said: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=said):
+        PairGradCAM(parts("CLIP")[0]).attribute(given)
+
+
+def test_a_method_of_the_inputs_names_the_layer_of_words() -> None:
+    made = parts("CLIP")[0]
+    with pytest.raises(TypeError, match=r"b is int64 \(text\).*'text_model.embeddings.token_embedding'.*wrt='first'"):
+        PairIntegratedGradients(made).attribute((images(), WORDS))
+    alone = PairIntegratedGradients(made).attribute((images(), WORDS), wrt="first", n_steps=4)
+    assert alone[0].any()
+    assert not alone[1].any()
+
+
+def test_models_without_towers_and_foreign_tokenizers_are_named() -> None:
+    with pytest.raises(ValueError, match="a Linear has no towers for images and texts"):
+        from_clip(nn.Linear(2, 2), None)
+    small = transformers.CLIPModel(
+        transformers.CLIPConfig(text_config={**TEXT, "vocab_size": 20}, vision_config=VISION)
+    )
+    with pytest.raises(ValueError, match="tokenizer knows 27 tokens and the model 20"):
+        from_clip(small, processor())
+    model, split = open_clip_model(False)
+    with pytest.raises(ValueError, match=r"open_clip needs \(preprocess, tokenizer\)"):
+        from_clip(model, split)
+    made = from_clip(model, (None, split))
+    with pytest.warns(UserWarning, match=r"reads 12 tokens, and texts of b are longer: 0 \(4 cut\)"):
+        made.taken((images(), ["a cat and a dog and a cat and a dog and a cat"]))
+    assert made.taken((images(), ["Über cats", "sleepyhead."]))[1].words == (("über", "cats"), ("sleepyhead", "."))
+
+
+def test_a_layer_of_one_tower_is_enough_where_the_other_side_is_held() -> None:
+    made, _, pixels, words, name, _ = parts("CLIP")
+    ids = made.taken((images(), WORDS))[1]["input_ids"]
+    layer = made.encoders[0].get_submodule(name)
+    expected = LayerGradCam(lambda x: cosine_similarity(pixels(x), words(ids, ids)), layer).attribute(images())
+    for given in (name, f"encoder_a.{name}", layer):
+        found = PairLayerGradCam(made, given).explain((images(), WORDS), wrt="first")
+        close(found.maps[0], expected)
+        assert not found.inputs[1].by_token(found.maps[1]).any()
+        for size in (None, 1):
+            grid = PairGradCAM(made, given).attribute((images(), WORDS), wrt="first", internal_batch_size=size)
+            assert grid[0].any()
+            assert not grid[1].any()
+        for wrt in ("both", "second"):
+            with pytest.raises(ValueError, match=f"{name!r} is of the encoder of a only.*hold b with wrt='first'"):
+                PairGradCAM(made, given).attribute((images(), WORDS), wrt=wrt)
+    rows = SiameseModel((nn.Conv2d(3, 4, 3), nn.Linear(5, 4)), "dot").double()
+    rows.encoder_a = nn.Sequential(rows.encoder_a, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    inputs = images(), torch.randn(2, 5, dtype=torch.float64)
+    close(
+        PairGradCAM(rows).attribute(inputs, wrt="first")[0], PairGradCAM(rows, ("1", "encoder_b")).attribute(inputs)[0]
+    )
+    with pytest.raises(ValueError, match="is of the encoder of a only"):
+        PairGradCAM(rows).attribute(inputs)
