@@ -41,7 +41,9 @@ ON_DEMAND = {
     "auto": "xsiamese.explain.auto",
     "collate_pairs": "xsiamese.kinds.graphs.side",
     "compare": "xsiamese.plot.picture",
+    "explain_pairs": "xsiamese.jobs.job",
     "measure": "xsiamese.metrics.measure",
+    "open_explanations": "xsiamese.jobs.explanations",
 }
 
 

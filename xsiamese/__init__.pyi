@@ -22,6 +22,8 @@ from xsiamese.explain.attribution import PairAttribution as PairAttribution
 from xsiamese.explain.auto import auto as auto
 from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.explain.found import Found as Found
+from xsiamese.jobs.explanations import open_explanations as open_explanations
+from xsiamese.jobs.job import explain_pairs as explain_pairs
 from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
 from xsiamese.kinds.pool import Pool as Pool
 from xsiamese.kinds.words import Texts as Texts
@@ -229,6 +231,7 @@ __all__ = [
     "collate_pairs",
     "compare",
     "edge_units",
+    "explain_pairs",
     "explainers",
     "fingerprint_atoms",
     "from_clip",
@@ -240,6 +243,7 @@ __all__ = [
     "leave_one_out",
     "load",
     "measure",
+    "open_explanations",
     "public_names",
     "record",
     "reference_instability",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -34,16 +35,28 @@ def strongest(value: Any, k: int, largest: Largest, kind: Kind) -> list[list[Cel
         raise ValueError(f"k={k}: at least one place must be asked for")
     if isinstance(value, (tuple, list)):
         raise ValueError("top() needs one map a side: this explanation has several")
-    return [_of_one(row, row.shape, k, SIGN[largest]) for row in kind.cells(value)]
+    cells = kind.cells(value)
+    if len({row.shape for row in cells}) == 1:
+        return _of_all(torch.stack(list(cells)), k, SIGN[largest])
+    return [_of_all(row[None], k, SIGN[largest])[0] for row in cells]
 
 
-def _of_one(values: Tensor, shape: torch.Size, k: int, sign: int) -> list[Cell]:
-    flat = values.flatten()
+def _of_all(values: Tensor, k: int, sign: int) -> list[list[Cell]]:
+    """The strongest cells of each of some maps of one shape."""
+    flat = values.detach().flatten(1)
     strength = flat * sign if sign else flat.abs()
-    order = strength.topk(min(k, len(flat))).indices
-    if sign:
-        order = order[strength[order] > 0]  # what pulls the other way is no weak pull this way
-    return [Cell(tuple(int(i) for i in torch.unravel_index(j, shape)), float(flat[j])) for j in order]
+    order = strength.topk(min(k, flat.shape[1])).indices
+    own = flat.gather(1, order)
+    # the number of a cell in its flattened map as its place: one array for each dimension
+    places = np.stack(np.unravel_index(order.cpu().numpy(), tuple(values.shape[1:])), -1).tolist()
+    return [
+        [
+            Cell(tuple(place), value)
+            for place, value in zip(*both, strict=True)
+            if not sign or value * sign > 0  # what pulls the other way is no weak pull this way
+        ]
+        for both in zip(places, own.tolist(), strict=True)
+    ]
 
 
 def grown(value: Any, item: Any, size: tuple[int, ...] | None, kind: Kind) -> Any:

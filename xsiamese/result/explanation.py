@@ -37,7 +37,8 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """The versions of the libraries that make an explanation."""
     return {name: _version(name) for name in ("xsiamese", "torch", "captum")}
 
 
@@ -88,7 +89,7 @@ class PairExplanation:
     columns: Mapping[str, Column] = field(default_factory=dict)
     kinds: tuple[str, str] = ("", "")
     citation: str = ""
-    versions: Mapping[str, str] = field(default_factory=_versions)
+    versions: Mapping[str, str] = field(default_factory=installed_versions)
 
     packables: ClassVar[tuple[type[Any], ...]] = ()
     """The types of entries that pack themselves and may stand in the columns: what a file may be made into."""

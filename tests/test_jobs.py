@@ -1,0 +1,264 @@
+"""Jobs: what they find is what an explainer finds, whatever the items are, however they are cut, on any engine."""
+
+# ruff: noqa: E402
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+pytest.importorskip("zarr", reason='jobs are tested with pip install "xsiamese[jobs]"')
+pa = pytest.importorskip("pyarrow", reason='jobs are tested with pip install "xsiamese[jobs]"')
+pc = pytest.importorskip("pyarrow.compute")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+import xsiamese
+from tests import jobs
+from tests.jobs import PAIRS, UNITS, contents, explainer, items, job, pairs, same
+from xsiamese import PairFeatureAblation, PairMaskRegression, PairSaliency, SiameseModel, open_explanations
+from xsiamese.jobs.table import PairTable
+
+
+def test_what_is_found_is_what_the_explainer_finds(tmp_path: Path) -> None:
+    """Every pair by itself, explained outside of any job, is what the job's folder holds of it."""
+    found = job(tmp_path / "out")
+    rows = open_explanations(tmp_path / "out").table().to_pylist()
+    assert [row["pair"] for row in rows] == list(range(PAIRS))
+    for i, (a, b) in enumerate(pairs().tolist()):
+        alone = explainer().explain((items()[a : a + 1], items()[b : b + 1]), n_steps=5)
+        one, row = found[i], rows[i]
+        torch.testing.assert_close(one.maps, alone.maps, rtol=0, atol=1e-12)
+        torch.testing.assert_close(one.inputs, alone.inputs, rtol=0, atol=0)
+        assert one.ids == ((str(a), str(b)),)
+        assert (row["a"], row["b"], row["status"], row["error"], row["seed"]) == (str(a), str(b), "ok", None, 0)
+        assert row["score"] == pytest.approx(float(alone.scores), abs=1e-12)
+        assert row["delta"] == pytest.approx(float(alone.delta), abs=1e-12)  # type: ignore[arg-type]
+        assert row["alike"] == (float(alone.scores) >= 0.25)
+        best = alone.maps[0].abs().argmax()
+        assert row["top"][0] == {"a": [int(best)], "b": None, "value": pytest.approx(float(alone.maps[0][0, best]))}
+        assert row["versions"].startswith(
+            f"xsiamese {xsiamese.__version__}, torch {torch.__version__.partition('+')[0]}"
+        )
+
+
+def test_some_of_the_pairs(tmp_path: Path) -> None:
+    found = job(tmp_path / "out")
+    scores = np.array(found.table(["score"])["score"])
+    high = found.filter(pc.field("score") > 0.0)
+    assert len(high) == (scores > 0).sum()
+    assert [float(one.scores) for one in high] == pytest.approx(scores[scores > 0])
+    alike = high.filter(pc.field("alike"))
+    assert len(alike) == (scores >= 0.25).sum()
+    assert float(alike[-1].scores) == pytest.approx(scores[scores >= 0.25][-1])
+    assert sum(len(batch) for batch in found.batches()) == PAIRS
+    with pytest.raises(IndexError, match="there is no pair 10: there are 10"):
+        found[PAIRS]
+    with pytest.raises(ValueError, match="there is no column 'skore': pair, a, b"):
+        found.table(["skore"])
+
+
+@pytest.mark.parametrize("changed", [{"unit": 3}, {"unit": 100, "batch": 1}])
+def test_units_change_nothing(changed: dict[str, Any], tmp_path: Path) -> None:
+    usual, other = job(tmp_path / "usual"), job(tmp_path / "other", **changed)
+    for i in range(PAIRS):
+        torch.testing.assert_close(usual[i].maps, other[i].maps, rtol=0, atol=1e-12)
+
+
+def test_two_workers_write_what_one_writes(tmp_path: Path) -> None:
+    """And one of the two dies on the way: its unit is done again."""
+    dying = jobs.Dying(items(), tmp_path / "died")
+    job(tmp_path / "two", workers=2, items=dying)
+    assert (tmp_path / "died").exists()
+    job(tmp_path / "one", items=jobs.Dying(items(), tmp_path / "died"))
+    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+    assert one.pop("named") == two.pop("named") == list(range(UNITS))
+    assert same(one, two)
+
+
+def test_shards_are_one_job(tmp_path: Path) -> None:
+    job(tmp_path / "whole")
+    for shard in ("2/3", "1/3"):
+        found = job(tmp_path / "out", shard=shard)
+    assert repr(found).startswith("Explanations(8 of 10 pairs by PairIntegratedGradients, 0 with an error")
+    job(tmp_path / "out", shard="3/3")
+    assert same(contents(tmp_path / "out"), contents(tmp_path / "whole"))
+
+
+def test_the_first_rows_only(tmp_path: Path) -> None:
+    assert len(job(tmp_path / "out", limit=5)) == 5
+
+
+def test_half_precision(tmp_path: Path) -> None:
+    """16 bits of the largest value of a unit: 2**-11 of it, whatever its size; what is exact stays exact."""
+    full, half = job(tmp_path / "full"), job(tmp_path / "half", precision="half")
+    for start in range(0, PAIRS, 4):
+        which = range(start, min(start + 4, PAIRS))
+        largest = max(float(full[i].maps[0].abs().max()) for i in which)
+        for i in which:
+            assert float((half[i].maps[0] - full[i].maps[0]).abs().max()) <= largest * 2**-11
+            assert half[i].maps[0].dtype == torch.float64
+            assert torch.equal(half[i].inputs[0], full[i].inputs[0])
+    assert half.table(["score", "delta"]) == full.table(["score", "delta"])
+
+
+def test_an_item_of_many_pairs_is_kept_once(tmp_path: Path) -> None:
+    job(tmp_path / "out", pairs=[(0, 1), (0, 2), (0, 3)])
+    arrays = contents(tmp_path / "out")
+    assert len(arrays["000000/inputs.a.0"]) == 1
+    assert len(arrays["000000/inputs.b.0"]) == 3
+
+
+def test_pair_matrices(tmp_path: Path) -> None:
+    model = SiameseModel(nn.Linear(4, 3, bias=False).double(), "dot")
+    found = job(tmp_path / "out", explainer=PairMaskRegression(model), n_steps=None, seed=3)
+    weight = model.encoders[0].weight  # type: ignore[union-attr]
+    for i in (1, 6):
+        a, b = (items()[n] for n in pairs()[i].tolist())
+        exact = (weight * a).T @ (weight * b)  # of a linear model: x_i w_i . w_j y_j
+        matrix = found[i].matrix  # type: ignore[attr-defined]
+        torch.testing.assert_close(matrix.dense(), exact.detach(), rtol=0, atol=1e-10)
+        (row,) = found.filter(pc.field("pair") == i).table(["top"]).to_pylist()
+        best = max(row["top"], key=lambda one: abs(one["value"]))
+        assert abs(best["value"]) == pytest.approx(float(exact.detach().abs().max()))
+
+
+def test_texts(tmp_path: Path) -> None:
+    """Strings, of which no two have the same number of words: ids, pieces and words come back as they were."""
+    from tests.jobs import Spelled
+
+    texts = ["a cat", "one small cat", "dogs"]
+    found = job(tmp_path / "out", pairs=[(0, 1), (1, 2), (2, 0)], items=texts, explainer=PairFeatureAblation(Spelled()),
+                n_steps=None)  # fmt: skip
+    alone = PairFeatureAblation(Spelled()).explain((["one small cat"], ["dogs"]))
+    assert [side.words for side in found[1].inputs] == [(("one", "small", "cat"),), (("dogs",),)]
+    words = [one.inputs[0].by_word(one.maps[0])[0][1] for one in (found[1], alone)]
+    torch.testing.assert_close(*words)
+
+
+def test_graphs(tmp_path: Path) -> None:
+    data = pytest.importorskip("torch_geometric.data", reason='graphs need pip install "xsiamese[graph]"')
+    from tests.jobs import summed
+
+    graphs = [data.Data(x=torch.randn(n, 2).double(), edge_index=torch.tensor([[0], [1]])) for n in (2, 5, 3)]
+    found = job(tmp_path / "out", pairs=[(0, 1), (1, 2), (2, 0)], items=graphs, explainer=PairSaliency(summed()),
+                n_steps=None)  # fmt: skip
+    for one, (a, b) in zip(found, [(0, 1), (1, 2), (2, 0)], strict=True):
+        alone = PairSaliency(summed()).explain((graphs[a], graphs[b]))
+        torch.testing.assert_close(one.maps[0].node_mask, alone.maps[0].node_mask)
+        assert torch.equal(one.inputs[1].x, graphs[b].x)
+
+
+def test_bad_pairs_are_rows(tmp_path: Path) -> None:
+    """A number that is none, one of no item, an item that is NaN, and a model that breaks on one pair of many."""
+    broken = items().clone()
+    broken[3, 1] = float("nan")
+    broken[4, 0] = 99.0  # what the model chokes on
+    asked = [(0, 1), ("x", 1), (1, 17), (2, 3), (5, 6), (4, 7), (8, 9)]
+    chokes = PairSaliency(SiameseModel(jobs.Choking(), "dot"))
+    found = job(tmp_path / "out", pairs=asked, items=broken, explainer=chokes, n_steps=None, unit=7)
+    rows = found.table().to_pylist()
+    assert [row["status"] for row in rows] == ["ok", "error", "error", "error", "ok", "error", "ok"]
+    assert [row["row"] for row in rows] == [0, None, None, None, 1, None, 2]
+    assert [row["error"] for row in rows if row["error"]] == [
+        "a: 'x': the number of an item, 0 to 9, is needed",
+        "b: '17': the number of an item, 0 to 9, is needed",
+        "b: 3 holds NaN or infinite values",
+        "a row of 99 is too much",
+    ]
+    assert rows[1]["score"] is None
+    assert [one.ids for one in found] == [(("0", "1"),), (("5", "6"),), (("8", "9"),)]
+    alone = chokes.explain((broken[8:9], broken[9:10]))
+    torch.testing.assert_close(found[6].maps, alone.maps)
+    with pytest.raises(ValueError, match="pair 5 could not be explained: a row of 99 is too much"):
+        found[5]
+    assert len(found.filter(pc.field("status") == "error")) == 4
+
+
+def test_nothing_but_bad_pairs(tmp_path: Path) -> None:
+    found = job(tmp_path / "out", pairs=[("x", "y"), ("y", "x")])
+    assert found.table(["status"]).to_pylist() == [{"status": "error"}] * 2
+    assert list(found) == []
+    assert same(contents(tmp_path / "out"), contents(tmp_path / "out"))
+
+
+def test_what_fits_no_pair_is_an_error_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="mat1 and mat2 shapes cannot be multiplied"):
+        job(tmp_path / "out", items=torch.zeros(10, 7, dtype=torch.float64))
+    assert not (tmp_path / "out").exists()
+
+
+def test_tables(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("who,first_a,first_b\nx,left.png,right.png\n")
+    parquet.write_table(pa.table({"b": [2, 3], "a": [0, 1]}), tmp_path / "p.parquet")
+    assert PairTable.of(tmp_path / "p.csv").both(0, 1) == (["left.png"], ["right.png"])
+    assert PairTable.of(tmp_path / "p.csv", ("who", "first_b")).both(0, 1) == (["x"], ["right.png"])
+    assert PairTable.of(tmp_path / "p.parquet").both(0, 2) == (["0", "1"], ["2", "3"])
+    (tmp_path / "r.csv").write_text("left_name,right_name,label\nx,y,1\n")
+    assert PairTable.of(tmp_path / "r.csv").both(0, 1) == (["r.csv:0:left"], ["r.csv:0:right"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("x,y\n1,2\n", "p.csv has no columns a and b: it has x, y; --columns FIRST,SECOND says which two"),
+        ("a,b\n", "p.csv holds no rows"),
+        ("", "p.csv holds no rows"),
+        ("a,b\n1,2,3\n", "p.csv, line 2: 3 values for 2 columns"),
+        (None, "cannot be read as a table"),
+    ],
+)
+def test_bad_tables(text: str | None, said: str, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        job(tmp_path / "out", pairs=tmp_path / "p.csv")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"pairs": []}, "there are no pairs to explain"),
+        ({"pairs": ["ab"]}, "'ab' is no pair: two items are needed"),
+        ({"pairs": [(1, 2, 3)]}, r"\(1, 2, 3\) is no pair"),
+        ({"unit": 0}, "--unit 0: at least 1 is needed"),
+        ({"workers": 0}, "--workers 0: at least 1 is needed"),
+        ({"shard": "4/3"}, "--shard 4/3: i/n with i from 1 to n is needed"),
+        ({"items": None}, "give model= by name, or items="),
+        ({"items": "gone.npy"}, "gone.npy cannot be read as an array of items"),
+        ({"n_stepz": 3}, "has no option 'n_stepz'; did you mean 'n_steps'"),
+    ],
+)
+def test_bad_arguments(changed: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises((ValueError, TypeError), match=said):
+        job(tmp_path / "out", **changed)
+    assert not (tmp_path / "out").exists()
+
+
+def test_rows_that_repeat_others_are_said(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="pairs: 1 of 3 rows repeat an earlier one: each is explained"):
+        assert len(job(tmp_path / "out", pairs=[(0, 1), (2, 1), (0, 1)])) == 3
+
+
+def test_items_by_their_ids(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("id,item\nx,0\ny,1\nx,2\n")
+    with pytest.raises(ValueError, match="two items with the id 'x'"):
+        job(tmp_path / "out", pairs=[("x", "y")], items=tmp_path / "items.csv")
+
+
+def test_a_mapped_array_is_not_copied(tmp_path: Path) -> None:
+    import pickle
+
+    from xsiamese.jobs.source import Rows
+
+    np.save(tmp_path / "items.npy", items().numpy())
+    source = Rows(tmp_path / "items.npy")
+    assert torch.equal(source("3"), items()[3:4])
+    assert isinstance(source.array, np.memmap)
+    assert len(pickle.dumps(source)) < 500
+    assert len(job(tmp_path / "out", items=tmp_path / "items.npy")) == PAIRS

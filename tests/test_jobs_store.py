@@ -1,0 +1,259 @@
+"""What a job writes is whole or not there: killed at every step, at random moments, on a full disk, damaged."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import re
+import resource
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("zarr", reason='jobs are tested with pip install "xsiamese[jobs]"')
+pytest.importorskip("pyarrow", reason='jobs are tested with pip install "xsiamese[jobs]"')
+
+from tests.jobs import PAIRS, UNITS, contents, forked, job, same
+from xsiamese import open_explanations
+from xsiamese.jobs import store
+from xsiamese.jobs.store import Entry, Shard, Store, held
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What is in the folder of a job that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("jobs") / "whole"
+    job(folder)
+    return contents(folder)
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Does something when a step is reached for the n-th time."""
+
+    def set_(step: str, time: int, act: Any) -> None:
+        left = [time]
+
+        def reached(now: str) -> None:
+            if now == step:
+                left[0] -= 1
+                if left[0] == 0:
+                    act()
+
+        monkeypatch.setattr(store, "reached", reached)
+
+    return set_
+
+
+def test_every_step_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(store, "reached", seen.append)
+    job(tmp_path / "out", workers=1)
+    assert set(seen) == set(store.STEPS)
+    assert all(seen.count(step) == UNITS for step in store.STEPS)
+
+
+@pytest.mark.parametrize("step", store.STEPS)
+def test_killed_at_a_step(step: str, tmp_path: Path, at: Any, whole: dict[str, Any]) -> None:
+    """The second unit dies there; the job that goes on gives what an uninterrupted one gives, and nothing more."""
+    folder = tmp_path / "out"
+
+    def die() -> None:
+        at(step, 2, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        job(folder)
+
+    assert forked(die) == -signal.SIGKILL
+    named = contents(folder)["named"]
+    assert named == sorted(set(named))
+    assert len(named) in ((2,) if step == "named" else (0, 1))  # the one before is named while this one is written
+    job(folder)
+    assert same(contents(folder), whole)
+    assert not list(folder.rglob("*.tmp-*"))
+
+
+def test_killed_at_random_moments(tmp_path: Path, whole: dict[str, Any]) -> None:
+    """Three kills of one job, each somewhere between its first file and its end."""
+    folder, moments = tmp_path / "out", random.Random(0)
+    start = time.monotonic()
+    job(tmp_path / "timed")
+    lasts = time.monotonic() - start
+    for _ in range(3):
+        assert forked(lambda: job(folder), kill_after=moments.uniform(0.1, 0.9) * lasts) in (-signal.SIGKILL, 0)
+    job(folder)
+    assert same(contents(folder), whole)
+
+
+@pytest.mark.parametrize("step", ["begun", "arrays", "rows", "arrays renamed"])
+def test_full_disk_at_a_step(step: str, tmp_path: Path, at: Any, whole: dict[str, Any]) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder = tmp_path / "out"
+    at(step, 2, full)
+    with pytest.raises(
+        OSError, match=r"out cannot be written \(No space left on device\): make room .* pairs are kept"
+    ):
+        job(folder)
+    at("never", 1, full)
+    assert not list(folder.rglob("*.tmp-*"))  # what is half written gives its room back
+    job(folder)
+    assert same(contents(folder), whole)
+
+
+def test_files_that_may_not_grow(tmp_path: Path, whole: dict[str, Any]) -> None:
+    """The operating system refuses the writes themselves, of any file, from any library."""
+    folder = tmp_path / "out"
+
+    def limited() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2500, 2500))
+        try:
+            job(folder)
+        except OSError as error:
+            (tmp_path / "said").write_text(str(error))
+
+    assert forked(limited) == 0
+    assert re.search(r"out cannot be written \(.*File too large\): make room", (tmp_path / "said").read_text())
+    job(folder)
+    assert same(contents(folder), whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("arrays.zarr/000001/maps.a.0/c.0.0", "short"),
+        ("arrays.zarr/000001/maps.a.0/c.0.0", "other"),
+        ("arrays.zarr/000001/zarr.json", "gone"),
+        ("pairs/000001.parquet", "other"),
+    ],
+)
+def test_what_cannot_be_read_is_done_again(name: str, how: str, tmp_path: Path, whole: dict[str, Any]) -> None:
+    folder = tmp_path / "out"
+    job(folder)
+    path = folder / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(data[:-1] if how == "short" else data)
+    job(folder)
+    again = contents(folder)
+    assert again.pop("named") == sorted([*range(UNITS), 1])  # named a second time; nothing else was touched
+    assert same(again, {key: value for key, value in whole.items() if key != "named"})
+
+
+def test_nothing_is_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job(tmp_path / "out")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    monkeypatch.setattr(Store, "write", None)
+    job(tmp_path / "out")
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_line_that_was_not_ended(tmp_path: Path, whole: dict[str, Any]) -> None:
+    folder = tmp_path / "out"
+    job(folder)
+    path = folder / "manifest.jsonl"
+    text = path.read_bytes()
+    path.write_bytes(text[: text.rindex(b"\n", 0, -1) + 30])  # the last line ends in its middle
+    assert len(open_explanations(folder)) == PAIRS - 2
+    job(folder)
+    assert same(contents(folder), whole)
+
+
+def test_two_jobs_in_one_folder(tmp_path: Path) -> None:
+    """The lock of a job that lives is respected, that of one that was killed is gone."""
+    folder, ready = tmp_path / "out", tmp_path / "ready"
+    job(folder)
+    about = {key: value for key, value in json.loads((folder / "job.json").read_text()).items() if key != "format"}
+    child = os.fork()
+    if not child:
+        with held(folder, about, Shard()):
+            ready.touch()
+            time.sleep(60)
+        os._exit(0)
+    while not ready.exists():
+        time.sleep(0.01)
+    with pytest.raises(ValueError, match=r"another job is writing .*out: wait for it, or give another -o"):
+        job(folder)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    job(folder)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"seed": 1}, r"another seed=1 \(it was 0\)"),
+        ({"unit": 8}, r"another unit=8 \(it was 4\)"),
+        ({"n_steps": 6}, r"another options=.*6.*it was .*5"),
+        ({"limit": 5}, r"another pairs=5 \(it was 10\)"),
+        ({"precision": "half"}, r"another precision=half \(it was full\)"),
+        ({"shard": "1/2"}, r"another shards=2 \(it was 1\)"),
+        ({"items": [[0.0] * 4] * 10}, None),
+    ],
+)
+def test_another_job_in_the_folder(changed: dict[str, Any], said: str | None, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    job(folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    if said is None:
+        import torch
+
+        changed, said = {"items": torch.tensor(changed["items"], dtype=torch.float64)}, "another items="
+    with pytest.raises(ValueError, match=f"{folder} holds a job with {said}"):
+        job(folder, **changed)
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_other_weights_are_another_job(tmp_path: Path) -> None:
+    from tests.jobs import explainer
+
+    job(tmp_path / "out")
+    other = explainer()
+    next(other.model.parameters()).data[0, 0] += 1e-9
+    with pytest.raises(ValueError, match="holds a job with another weights="):
+        job(tmp_path / "out", explainer=other)
+
+
+def test_a_folder_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("all I have")
+    with pytest.raises(ValueError, match="holds other files and no job: give a new folder"):
+        job(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(ValueError, match="cannot be written: "):
+        job(tmp_path / "thesis.tex" / "out")
+    with pytest.raises(ValueError, match="is no folder of a job"):
+        open_explanations(tmp_path)
+
+
+def test_an_attempt_that_overtakes_another(tmp_path: Path, at: Any) -> None:
+    """Two attempts at one unit, as after a machine that was thought dead: either one's files are whole."""
+    from tests import jobs
+    from xsiamese.jobs.recipe import Given
+    from xsiamese.jobs.source import Rows
+    from xsiamese.jobs.table import PairTable
+    from xsiamese.jobs.task import Task
+    from xsiamese.jobs.unit import Unit
+
+    job(tmp_path / "out", limit=4)
+    task = Task(
+        PairTable.of(jobs.pairs()),
+        Rows(jobs.items()),
+        Given(jobs.explainer(), {"n_steps": 5}),
+        Store(tmp_path / "out"),
+        3,
+    )
+    found: list[Entry] = []
+    at("synchronised", 1, lambda: found.append(task.done(Unit(0, 0, 4))))
+    found.append(task.done(Unit(0, 0, 4)))
+    assert len(found) == 2
+    assert found[0] == found[1]
+    assert Store(tmp_path / "out").readable(found[0])
+    assert not list((tmp_path / "out").rglob(".0*"))

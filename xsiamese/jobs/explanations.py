@@ -1,0 +1,139 @@
+"""What a job found, read from its folder as it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import zarr
+from pyarrow import dataset
+from pyarrow.compute import Expression
+
+from xsiamese.jobs import arrays
+from xsiamese.jobs.rows import SCHEMA
+from xsiamese.jobs.store import Entry, Manifest, Shard, Store, about_of
+from xsiamese.result.explanation import PairExplanation
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanations:
+    """The pairs of a job, or some of them. Nothing but their numbers is in memory.
+
+    Attributes:
+        folder: of the job.
+        about: what the job is: method, model, options, seed, ...
+        parts: what is done, by the number of the unit.
+        chosen: which pairs, as an expression of the columns of :meth:`table`; None for all.
+
+    Example:
+        >>> import pyarrow.compute as pc
+        >>> found = open_explanations(folder)                                      # doctest: +SKIP
+        >>> [one.ids for one in found.filter((pc.field("score") > 0.9) & ~pc.field("alike"))]    # doctest: +SKIP
+    """
+
+    folder: Path
+    about: Mapping[str, Any]
+    parts: Mapping[int, Entry]
+    chosen: Expression | None = None
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of the pairs, in the order of the job's table.
+
+        Args:
+            columns: which; all if left out: ``pair`` (the row of the job's table), ``a``, ``b``, ``status`` ("ok" or
+                "error"), ``error``, ``score``, ``alike``, ``delta``, ``seed``, ``versions``, ``top`` (the strongest
+                places of a and of b, or matches of both), ``unit`` and ``row``.
+
+        Raises:
+            ValueError: if there is no such column.
+        """
+        for name in columns or ():
+            if name not in SCHEMA.names:
+                raise ValueError(f"there is no column {name!r}: {', '.join(SCHEMA.names)} are known")
+        return self._dataset.to_table(columns=list(columns) if columns else None, filter=self.chosen)
+
+    def filter(self, expression: Expression) -> Explanations:
+        """The pairs of which an expression of pyarrow is true, such as ``pc.field("score") > 0.9``.
+
+        Example:
+            >>> import pyarrow.compute as pc
+            >>> bad = pc.field("status") == "error"
+        """
+        both = expression if self.chosen is None else self.chosen & expression
+        return replace(self, chosen=both)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> PairExplanation:
+        """The explanation of one pair, of the type that the method gives.
+
+        Raises:
+            IndexError: if there is no such pair.
+            ValueError: if it could not be explained, with its error.
+        """
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there is no pair {index}: there are {len(self)}")
+        (place,) = self._places.slice(index % len(self), 1).to_pylist()
+        if place["row"] is None:
+            raise ValueError(f"pair {place['pair']} could not be explained: {place['error']}")
+        return self._read(place["unit"], [place["row"]])
+
+    def __iter__(self) -> Iterator[PairExplanation]:
+        """The pairs one by one, those left out that could not be explained."""
+        return (one for batch in self.batches() for one in batch)
+
+    def batches(self) -> Iterator[PairExplanation]:
+        """The pairs unit by unit, each an explanation of many, those left out that could not be explained."""
+        rows: dict[int, list[int]] = {}
+        for unit, row in zip(self._places["unit"].to_pylist(), self._places["row"].to_pylist(), strict=True):
+            if row is not None:
+                rows.setdefault(unit, []).append(row)
+        return (self._read(unit, some) for unit, some in rows.items())
+
+    def __repr__(self) -> str:
+        errors = sum(entry.errors for entry in self.parts.values())
+        done = sum(entry.stop - entry.start for entry in self.parts.values())
+        some = "" if self.chosen is None else f", those with {self.chosen}"
+        return (
+            f"Explanations({done} of {self.about['pairs']} pairs by {self.about['method']}, {errors} with an error"
+            f"{some}: {self.folder})"
+        )
+
+    @cached_property
+    def _dataset(self) -> dataset.Dataset:
+        store = Store(self.folder)
+        return dataset.dataset(
+            [str(store.place(unit)[1]) for unit in sorted(self.parts)], schema=SCHEMA, format="parquet"
+        )
+
+    @cached_property
+    def _places(self) -> pa.Table:
+        return self.table(["pair", "unit", "row", "error"])
+
+    def _read(self, unit: int, rows: Sequence[int]) -> PairExplanation:
+        return arrays.read(zarr.open_group(str(Store(self.folder).place(unit)[0]), mode="r"), rows)
+
+
+def open_explanations(path: str | Path) -> Explanations:
+    """What a job found so far, also of one that is still at work.
+
+    Args:
+        path: its folder.
+
+    Raises:
+        ValueError: if it is none, or nothing is done yet.
+
+    Example:
+        >>> from xsiamese import open_explanations
+        >>> open_explanations("out")[3].plot()                                              # doctest: +SKIP
+    """
+    folder = Path(path)
+    about = about_of(folder)
+    shards = (Shard(i, about["shards"]) for i in range(about["shards"]))
+    parts = {number: entry for shard in shards for number, entry in Manifest(folder, shard).entries().items()}
+    return Explanations(folder, about, parts)

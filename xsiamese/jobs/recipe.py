@@ -1,0 +1,125 @@
+"""What explains the pairs of a job, such that every process can make it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+import torch
+
+from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.auto import Auto, Budget, auto
+from xsiamese.explain.catalogue import explainer as find
+from xsiamese.explain.digest import digest
+from xsiamese.explain.options import parsed
+from xsiamese.explain.request import described
+from xsiamese.zoo import OpenedModel, open_model
+
+Precision = Literal["full", "half"]
+
+
+@dataclass(frozen=True)
+class Made:
+    """An explainer that is ready.
+
+    Attributes:
+        explains: it, or the choice that holds it.
+        options: of its ``explain``.
+        opened: the model that was opened for it, if it was opened by name.
+    """
+
+    explains: PairAttribution | Auto
+    options: Mapping[str, Any]
+    opened: OpenedModel | None = None
+
+    @property
+    def explainer(self) -> PairAttribution:
+        """The explainer itself."""
+        return self.explains.explainer if isinstance(self.explains, Auto) else self.explains
+
+    def described(self) -> dict[str, Any]:
+        """What decides what it says of a pair, as JSON can hold it: the method, how it is called, and the weights."""
+        own = self.explainer
+        chosen: Mapping[str, Any] = {} if isinstance(self.explains, PairAttribution) else self.explains.options
+        settings = {name: getattr(own, name, None) for name in type(own).settings()}
+        options = {key: value for key, value in {**chosen, **self.options}.items() if value is not None}
+        return {
+            "method": type(own).__name__,
+            "layer": None if own.layer is None else str(own.layer),
+            "settings": described(settings),
+            "options": described(options),
+            "threshold": own.known_threshold(),
+            "weights": digest(own.model.state_dict().values()).hexdigest(),
+        }
+
+
+class Recipe(Protocol):
+    """What makes the explainer."""
+
+    @property
+    def made(self) -> Made: ...
+
+
+@dataclass(frozen=True)
+class Given:
+    """An explainer of Python, with the options of its ``explain``."""
+
+    explains: PairAttribution | Auto
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def made(self) -> Made:
+        """The explainer as it is."""
+        return Made(self.explains, self.options)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A model and a method by name, as on the command line.
+
+    Attributes:
+        model: a zoo name, a checkpoint, package.module:factory or a folder.
+        method: the name of the explainer; the scoreboard's choice for the ``budget`` if None.
+        layer: the layer to explain on; the model's own if None.
+        size: the height and width of images, for a model without a card.
+        words: the explainer's own options, each as it is typed.
+        device: where the model runs.
+    """
+
+    model: str
+    method: str | None = None
+    budget: Budget = "normal"
+    layer: str | None = None
+    size: int | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+
+    @cached_property
+    def made(self) -> Made:
+        """The explainer, of a model that is opened once a process.
+
+        Raises:
+            ValueError: if there is no such model, method or option.
+        """
+        opened = open_model(self.model, size=self.size)
+        if isinstance(opened.model, torch.nn.Module):
+            opened.model.to(self.device)
+        if self.method is None:
+            if self.words:
+                first = next(iter(self.words)).replace("_", "-")
+                raise ValueError(f"--{first} is a setting of one method: say which by --method")
+            layer = self.layer or opened.layer
+            return Made(auto(opened.model, self.budget, kind=opened.modality, layer=layer), {}, opened)
+        cls = find(self.method)
+        if files := [name for name in self.words if name.replace("-", "_") in cls.files]:
+            raise ValueError(f"--{files[0]} belongs to one pair and cannot be given for many: use xsiamese explain")
+        if self.layer is not None and not cls.needs_layer:
+            raise ValueError(f"--layer is for methods that explain a layer, and {cls.name} explains the inputs")
+        settings, own = parsed(cls, self.words)
+        layers = (self.layer or opened.layer,) if cls.needs_layer else ()
+        return Made(cls(opened.model, *layers, **settings), own, opened)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "made"}

@@ -1,0 +1,79 @@
+"""What a process needs to do any unit of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from xsiamese.jobs.recipe import Recipe
+from xsiamese.jobs.source import Source
+from xsiamese.jobs.store import Entry, Store
+from xsiamese.jobs.table import PairTable
+from xsiamese.jobs.unit import Decoded, Explained, Unit, decode, explained
+
+TRIED = 4  # pairs that are explained before the work, so that what fits none is an error and no table of errors
+LOOKED = 64  # rows among which these are looked for
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is done with any unit.
+
+    Attributes:
+        table: the pairs.
+        source: of their items.
+        recipe: what explains them.
+        store: where results go.
+        batch: the most pairs in one pass of the model.
+        threads: of PyTorch, in each process that explains: the same for any number of them, so that numbers are too.
+        device: where the model is.
+    """
+
+    table: PairTable
+    source: Source
+    recipe: Recipe
+    store: Store
+    batch: int = 64
+    threads: int = 1
+    device: str = "cpu"
+
+    def decoded(self, unit: Unit) -> Decoded:
+        """A unit with its items."""
+        return decode(unit, self.table, self.source)
+
+    def explained(self, decoded: Decoded) -> Explained:
+        """A unit with what was found of it."""
+        made = self.recipe.made
+        return explained(decoded, made, batch=self.batch, seed=self.store.seed, device=self.device)
+
+    def done(self, unit: Unit) -> Entry:
+        """A unit, decoded, explained and written.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        return self.store.write(self.explained(self.decoded(unit)))
+
+    def try_first(self) -> None:
+        """Explains the first pairs that can be read, until one of them can be explained.
+
+        Raises:
+            ValueError: what the first one says, if none can be.
+        """
+        each = (self.decoded(Unit(i, i, i + 1)) for i in range(min(len(self.table), LOOKED)))
+        tried = (self.explained(one) for one in islice((one for one in each if one.good), TRIED))
+        why = ""
+        for one in tried:
+            if one.good:
+                return
+            why = why or one.errors[0]
+        if why:
+            raise ValueError(why)
+
+
+class Engine(Protocol):
+    """Does units in any order, and gives what was written of each as soon as it is on the disk."""
+
+    def __call__(self, task: Task, units: Sequence[Unit], /) -> Iterable[Entry]: ...
