@@ -124,9 +124,8 @@ def test_intervals_cover() -> None:
         with torch.no_grad():
             z = [nn.functional.normalize(net(one.keep), dim=1) for net, one in zip(nets, masks, strict=True)]
         left, right = (fit.slopes(one) for fit, one in zip(fits, z, strict=True))
-        variance = fits[0].variance(fits[0].residuals(z[0]) @ right.T)
-        variance = variance + fits[1].variance(fits[1].residuals(z[1]) @ left.T).T
-        return left @ right.T, variance
+        variance = fits[0].spread @ (fits[0].residuals(z[0]) @ right.T).square()
+        return left @ right.T, variance + (fits[1].spread @ (fits[1].residuals(z[1]) @ left.T).square()).T
 
     truth, _ = slopes(every)
     for mirrored in (True, False):
@@ -165,6 +164,53 @@ def test_masks_belong_to_the_item() -> None:
     close(swapped.dense(), first.dense().T)
     close(own.dense(), own.dense().T)
     assert float(torch.linalg.eigvalsh(own.dense()).min()) > -1e-12
+
+
+FIRST, SECOND = zip(*((i, j) for i in range(6) for j in range(i)), strict=True)  # all pairs of six items
+
+
+@pytest.mark.parametrize("head", ["cosine", "bilinear", "squared_euclidean", "rbf"])
+def test_all_pairs_of_six_items_are_six_runs_of_masks(head: str) -> None:
+    encoder, items = tower(14, 5), torch.randn(6, 14, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    made = {"rbf": lambda: Function(rbf), "bilinear": lambda: Bilinear(5).double()}.get(head, lambda: head)()
+    explainer, rows = PairMaskRegression(SiameseModel(encoder, made)), []
+    encoder.register_forward_hook(lambda module, args, output: rows.append(len(output)))
+    found = explainer.explain((items[list(FIRST)], items[list(SECOND)]), masks=64)
+    assert sum(rows) == 6 * (64 + 2)
+    for k in (0, 7, 14):  # by itself, and by the way of a pair of which nothing is shared
+        alone = items[FIRST[k], None], items[SECOND[k], None]
+        one = explainer.explain(alone, masks=64, tolerance=1e9)
+        close(found[k].matrix.dense(alone=True), one.matrix.dense(alone=True))
+        close(found[k].matrix.standard_error, one.matrix.standard_error)
+        close(found[k].columns["reference"], one.columns["reference"])
+        close(found[k].scores, one.scores)
+
+
+def test_less_is_kept_without_errors_and_pair_by_pair_if_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, items = tower(14, 5), torch.randn(6, 14, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    explainer, pairs = PairMaskRegression(SiameseModel(encoder)), (items[list(FIRST)], items[list(SECOND)])
+    whole = explainer.explain(pairs, masks=64)
+    bare = explainer.explain(pairs, masks=64, errors=False)
+    monkeypatch.setattr("xsiamese_interactions.regression.ROOM", 1)
+    by_pair = explainer.explain(pairs, masks=64)
+    for k in range(len(FIRST)):
+        assert bare[k].matrix.standard_error is None
+        close(bare[k].matrix.dense(alone=True), whole[k].matrix.dense(alone=True))
+        close(by_pair[k].matrix.standard_error, whole[k].matrix.standard_error)
+
+
+def test_an_item_with_another_baseline_is_another_item() -> None:
+    encoder, (a, b, c) = tower(5, 5), torch.randn(3, 1, 5, dtype=torch.float64)
+    explainer, pairs = PairMaskRegression(SiameseModel(encoder)), (torch.cat([a, a]), torch.cat([b, c]))
+    for baselines in ("partner", (torch.cat([b, c]), 0.0)):
+        both = explainer.explain(pairs, baselines=baselines, filling="baseline")
+        for k, other in enumerate((b, c)):
+            starts = baselines if isinstance(baselines, str) else (other, 0.0)
+            one = explainer.explain((a, other), baselines=starts, filling="baseline")
+            close(both[k].matrix.dense(), one.matrix.dense())
+    swapped = explainer.explain((torch.cat([a, b]), torch.cat([b, a])), baselines=(0.0, 0.5))
+    one = explainer.explain((b, a), baselines=(0.0, 0.5))
+    close(swapped[1].matrix.dense(), one.matrix.dense())
 
 
 def test_a_model_of_both_inputs_gives_the_same_for_more_passes() -> None:

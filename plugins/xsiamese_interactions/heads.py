@@ -33,6 +33,15 @@ class Product:
     def __getitem__(self, side: int) -> Features:
         return self.of_b if side else self.of_a
 
+    @property
+    def own(self) -> Features:
+        """What of the features belongs to an item, on whichever side it stands."""
+        return _same if self.linear else self.of_a
+
+    def after(self, side: int) -> Features:
+        """What is left to be done to :attr:`own` on one side: linear."""
+        return self[side] if self.linear else _same
+
 
 def product(batch: PairBatch, u: Tensor, v: Tensor, *, detach_norms: bool = False) -> Product | None:
     """The features of a batch's comparison, in closeness, or None if it is no product of features.

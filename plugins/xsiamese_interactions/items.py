@@ -81,7 +81,13 @@ class Item:
         kept = self.parts.kept(keep)
         return (fill + kept * (self.tensor - fill)).flatten(0, 1)
 
-    def embed_masked(self, keep: Tensor, fill: Tensor, desc: str = "") -> Tensor:
+    def ends(self, fill: Tensor) -> tuple[Tensor, Tensor]:
+        """The embeddings of the item as it is and of what shows where all of it is masked, (1, D) each."""
+        with torch.no_grad():
+            first, second = self.embed(torch.cat([self.tensor, fill])).chunk(2)
+        return first, second
+
+    def embed_masked(self, keep: Tensor, fill: Tensor, desc: str = "masks") -> Tensor:
         """The embeddings of the item under each mask, (masks, D)."""
         chunks: Iterable[Tensor] = torch.split(keep, self.at_once)
         if self.batch.show_progress:
@@ -93,6 +99,11 @@ class Item:
     def at_once(self) -> int:
         """How many copies go through the model at once."""
         return max(1, min(self.batch.rows or ROOM, ROOM // max(1, self.tensor.numel())))
+
+
+def places_of(items: tuple[Item, Item]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """How the parts of both items lie."""
+    return items[0].parts.grid, items[1].parts.grid
 
 
 def result(items: tuple[Item, Item], matrix: PairMatrix, value: Tensor | None = None, **columns: Any) -> Found:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.author import PairBatch, PairMatrix
-from xsiamese_interactions.items import Item
+from xsiamese_interactions.items import Item, places_of
 from xsiamese_interactions.masks import Regression, draw, generator_of
 from xsiamese_interactions.surrogate import of_scores
 
@@ -32,7 +32,7 @@ def of_both(
         )
     a, b = (item.masked(one.keep, fill) for item, one, fill in zip(items, masks, fills, strict=True))
     lines = [_line(batch.one_sided("both"), items, row, b) for row in torch.split(a, len(items[0].tensor))]
-    return of_scores(torch.stack(lines), fits, (items[0].parts.grid, items[1].parts.grid))
+    return of_scores(torch.stack(lines), fits, places_of(items))
 
 
 def _line(both: PairBatch, items: tuple[Item, Item], of_a: Tensor, of_b: Tensor) -> Tensor:

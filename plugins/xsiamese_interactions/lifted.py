@@ -12,7 +12,7 @@ from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch
 from xsiamese_interactions.items import Item
 from xsiamese_interactions.masks import Filling, Regression, draw, generator_of
 from xsiamese_interactions.parts import Cells, channel_of, parts_of
-from xsiamese_interactions.regression import fills_of, grid_of
+from xsiamese_interactions.regression import fill_of, grid_of
 
 
 class Lift(PairAttribution):
@@ -72,7 +72,7 @@ class Lift(PairAttribution):
         """
         who = type(self).__name__
         first, second = (Item.of(batch, side, grid_of(batch, side, cells), who) for side in (0, 1))
-        fill = fills_of((first, second), filling)[1]
+        fill = fill_of(second, filling, first.tensor)
         drawn = draw(second.parts.count, masks, p, second.tensor, generator_of(second.tensor, batch.seed))
         fit = Regression.of(drawn)
         maps = self._maps_of_a(batch, first, second, second.masked(drawn.keep, fill), explainer_options or {})

@@ -152,18 +152,20 @@ class Regression:
         return self.mean(self.masks.keep)
 
     def residuals(self, values: Tensor) -> Tensor:
-        """What the fit leaves of values (masks, D), each over 1 - leverage (HC3)."""
-        fit = self.mean(values) + (self.masks.keep - self.centre) @ self.slopes(values)
-        return (values - fit) / (1 - self.leverage)[:, None]
-
-    def variance(self, left: Tensor) -> Tensor:
-        """The variance of each slope of values whose :meth:`residuals` are ``left``, (parts, D); none if all masks were
-        taken.
+        """What the fit leaves of values (masks, D), each over 1 - leverage (HC3), as (draws, D): a mask and its
+        complement are one draw, and where all masks were taken there is none.
         """
         if self.masks.weight is not None:
-            return left.new_zeros(len(self.inverse), left.shape[1])
-        if not self.masks.mirrored:
-            return self.inverse.square() @ left.square()
-        half = len(left) // 2
-        # the pseudo-inverse has opposite signs for a mask and its complement, which are one observation
-        return self.inverse[:, :half].square() @ (left[:half] - left[half:]).square()
+            return values.new_zeros(0, values.shape[1])
+        fit = self.mean(values) + (self.masks.keep - self.centre) @ self.slopes(values)
+        left = (values - fit) / (1 - self.leverage)[:, None]
+        return left if not self.masks.mirrored else left[: len(left) // 2] - left[len(left) // 2 :]
+
+    @property
+    def spread(self) -> Tensor:
+        """The squared weight of each draw in each slope, (parts, draws): of squared :meth:`residuals` it makes the
+        variance of the slopes.
+        """
+        draws = len(self.masks.keep) if self.masks.weight is None else 0
+        # the pseudo-inverse has opposite signs for a mask and its complement
+        return self.inverse[:, : draws // 2 if self.masks.mirrored else draws].square()

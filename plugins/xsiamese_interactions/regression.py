@@ -2,24 +2,37 @@ r"""Pair matrices from nothing but the model's answers: masks of a, masks of b, 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
-from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix, SiameseModel
+from xsiamese.author import (
+    Column,
+    Found,
+    ItemBatch,
+    MatrixExplanation,
+    PairAttribution,
+    PairBatch,
+    PairMatrix,
+    SiameseModel,
+)
 from xsiamese_interactions.heads import full_match, most, product
-from xsiamese_interactions.items import Item, result
+from xsiamese_interactions.items import Item, places_of, result
 from xsiamese_interactions.joint import of_both
 from xsiamese_interactions.masks import Filling, filled, generator_of
 from xsiamese_interactions.parts import Cells
 from xsiamese_interactions.shapley import shapley
-from xsiamese_interactions.surrogate import banzhaf, sampled
+from xsiamese_interactions.surrogate import Fitted, Sampled, banzhaf, factored, of_factors
 
 Index = Literal["banzhaf", "shapley"]
 SURE = 1.959964  # standard errors to either side of a 95 % interval
 TOP = 8  # cells whose intervals decide whether to draw more
 MOST = 2**14  # masks of an item
+ROOM = 2**31  # bytes that are kept of all items of a run at most
 
 
 class PairMaskRegression(PairAttribution):
@@ -70,6 +83,7 @@ class PairMaskRegression(PairAttribution):
         index: Index = "banzhaf",
         filling: Filling | None = None,
         tolerance: float | None = None,
+        errors: bool = True,
         max_passes: int | None = None,
     ) -> Found:
         """The matrix.
@@ -84,6 +98,8 @@ class PairMaskRegression(PairAttribution):
                 "partner"'s pixels, or the "baseline". None takes the blur for images of 16 pixels and more.
             tolerance: draws more masks, up to 16,384, until the strongest cells are known to this share of the score
                 (half of their 95 % intervals).
+            errors: whether each cell gets its standard error. What is kept of an item for all its pairs is several
+                times smaller without.
             max_passes: for a model that takes both inputs at once: how many passes it may cost, masks of a times masks
                 of b.
 
@@ -92,33 +108,57 @@ class PairMaskRegression(PairAttribution):
         """
         if index not in ("banzhaf", "shapley"):
             raise ValueError(f"index={index!r}: 'banzhaf' or 'shapley' is needed")
-        who = type(self).__name__
-        items = Item.of(batch, 0, grid_of(batch, 0, cells), who), Item.of(batch, 1, grid_of(batch, 1, cells), who)
-        fills = fills_of(items, filling)
+        items = self._item(batch, 0, cells), self._item(batch, 1, cells)
+        if batch.prepared[0]:
+            return _compared(batch, items, *(_read(columns) for columns in batch.prepared), errors=errors)
+        fills = [fill_of(items[k], filling, items[1 - k].tensor) for k in (0, 1)]
         if not isinstance(batch.model, SiameseModel) or batch.target is not None:
             with torch.no_grad():
                 value = batch.value()
             return result(items, of_both(batch, items, fills, masks, p=p, max_passes=max_passes), value)
         drawing = [generator_of(item.tensor, batch.seed) for item in items]
         if index == "shapley":
-            return self._result(batch, items, fills, shapley(batch, items, fills, masks, drawing))
-        sides = [sampled(item, fill, masks, p, g) for item, fill, g in zip(items, fills, drawing, strict=True)]
-        found = banzhaf(batch, sides)
-        while tolerance is not None and _wide(found, tolerance) and len(sides[0].masks.keep) < MOST:
-            sides = [side.more(g, p) for side, g in zip(sides, drawing, strict=True)]
-            found = banzhaf(batch, sides)
-        return self._result(batch, items, fills, found, masks=[len(side.masks.keep) for side in sides])
+            ends = [item.ends(fill) for item, fill in zip(items, fills, strict=True)]
+            return _told(batch, items, shapley(batch, items, fills, masks, drawing), ends)
+        a, b = (Sampled.of(items[k], fills[k], masks, p, drawing[k]) for k in (0, 1))
+        while tolerance is not None and _wide(banzhaf(batch, a, b, places_of(items)), tolerance):
+            if max(len(a.embeddings), len(b.embeddings)) >= MOST:
+                break
+            a, b = (one.more(items[k], fills[k], p, drawing[k]) for k, one in enumerate((a, b)))
+        found = _compared(batch, items, a, b, errors=errors)
+        return replace(found, columns={**found.columns, "masks": [[len(a.embeddings), len(b.embeddings)]]})
 
-    def _result(
-        self, batch: PairBatch, items: tuple[Item, Item], fills: list[Tensor], matrix: PairMatrix, **more: Any
-    ) -> Found:
-        """The matrix with the pair's value, and that of a full match: the most that such factors could give."""
-        with torch.no_grad():
-            u, v = ((item.embed(item.tensor), item.embed(fill)) for item, fill in zip(items, fills, strict=True))
-            reference = most(matrix)
-            if product(batch, u[0], v[0]) is None:  # what both items give with themselves, if that is more
-                reference = torch.maximum(full_match(batch, u, v, None), matrix.total.abs()[None])
-            return result(items, matrix, batch.closeness(u[0], v[0]), reference=reference, **more)
+    def prepare(
+        self,
+        items: ItemBatch,
+        *,
+        masks: int = 512,
+        cells: Cells = None,
+        p: float = 0.5,
+        index: Index = "banzhaf",
+        filling: Filling | None = None,
+        tolerance: float | None = None,
+        errors: bool = True,
+        max_passes: int | None = None,
+    ) -> dict[str, Column] | None:
+        """The run of masks of each item, and what is fitted to it; None where that is a matter of the pair."""
+        alone = isinstance(items.pairs.model, SiameseModel) and index == "banzhaf"
+        if not alone or filling == "partner" or tolerance is not None:
+            return None
+        found = []
+        for one in _each(items):
+            item = self._item(one, items.place, cells)
+            fill = fill_of(item, filling, item.tensor)
+            sample = Sampled.of(item, fill, masks, p, generator_of(item.tensor, one.seed))
+            head = factored(one, sample.embedding, sample.embedding)
+            found.append(sample.columns() if head is None else sample.fitted(head.own, errors=errors)._asdict())
+            if len(found) == 1 and len(items) * sum(map(_bytes, found[0].values())) > ROOM:
+                return None  # all of it would not fit beside the results: pair by pair, then
+        columns: dict[str, Column] = {name: [one[name] for one in found] for name in found[0]}
+        return {**columns, "embedding": torch.cat([one["embedding"] for one in found])}
+
+    def _item(self, batch: PairBatch, side: int, cells: Cells) -> Item:
+        return Item.of(batch, side, grid_of(batch, side, cells), type(self).__name__)
 
 
 def grid_of(batch: PairBatch, side: int, cells: Cells) -> Cells:
@@ -127,17 +167,61 @@ def grid_of(batch: PairBatch, side: int, cells: Cells) -> Cells:
     return tuple(min(7, size) for size in places) if cells is None else cells
 
 
-def fills_of(items: tuple[Item, Item], filling: Filling | None) -> list[Tensor]:
-    """What shows where parts of either item are masked."""
+def fill_of(item: Item, filling: Filling | None, partner: Tensor) -> Tensor:
+    """What shows where parts of an item are masked."""
+    image = item.tensor.dim() == 4 and min(item.tensor.shape[-2:]) >= 16
+    usual: Filling = "blur" if image else "baseline"
+    return filled(item.tensor, filling or usual, item.baseline, partner, generator_of(item.tensor, 1))
 
-    def usual(item: Item) -> Filling:
-        image = item.tensor.dim() == 4 and min(item.tensor.shape[-2:]) >= 16
-        return "blur" if image else "baseline"
 
-    return [
-        filled(item.tensor, filling or usual(item), item.baseline, other.tensor, generator_of(item.tensor, 1))
-        for item, other in zip(items, items[::-1], strict=True)
-    ]
+def _each(items: ItemBatch) -> Iterator[PairBatch]:
+    """The items one by one, each as a pair with itself; one bar for all of them."""
+    alone = replace(items.pairs, show_progress=items.pairs.show_progress and len(items) == 1)
+    parts = alone.split(1)
+    return tqdm(parts, desc="masks", total=len(items)) if items.pairs.show_progress and len(items) > 1 else parts
+
+
+def _bytes(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _read(columns: Mapping[str, Column]) -> Sampled | Fitted:
+    """What was prepared of one item."""
+    told = {name: cast(Tensor, column if name == "embedding" else column[0]) for name, column in columns.items()}
+    return Fitted(**told) if "slopes" in told else Sampled.of_columns(told)
+
+
+def _compared(
+    batch: PairBatch, items: tuple[Item, Item], a: Sampled | Fitted, b: Sampled | Fitted, *, errors: bool
+) -> Found:
+    """The matrix of two items whose masks were asked for."""
+    if isinstance(a, Sampled) and isinstance(b, Sampled):
+        found = banzhaf(batch, a, b, places_of(items))
+        found = found if errors else replace(found, standard_error=None)
+        return _told(batch, items, found, [(one.embedding, one.empty) for one in (a, b)])
+    assert isinstance(a, Fitted)
+    assert isinstance(b, Fitted)
+    head = factored(batch, a.embedding, b.embedding)
+    assert head is not None
+    return _told(batch, items, of_factors(head, a, b, places_of(items)), [(one.embedding,) * 2 for one in (a, b)])
+
+
+def _told(
+    batch: PairBatch, items: tuple[Item, Item], matrix: PairMatrix, ends: Sequence[tuple[Tensor, Tensor]]
+) -> Found:
+    """The matrix with the pair's value, and that of a full match: the most that such factors could give.
+
+    Args:
+        batch: the pair.
+        items: the two.
+        matrix: theirs.
+        ends: for each the embedding of the item and that of what shows where all of it is masked.
+    """
+    u, v = ends
+    reference = most(matrix)
+    if product(batch, u[0], v[0]) is None:  # what both items give with themselves, if that is more
+        reference = torch.maximum(full_match(batch, u, v, None), matrix.total.abs()[None])
+    return result(items, matrix, batch.closeness(u[0], v[0]), reference=reference)
 
 
 def _wide(matrix: PairMatrix, tolerance: float) -> bool:

@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
 from xsiamese_interactions.gradients import refuse_black_box
 from xsiamese_interactions.heads import joined, most
-from xsiamese_interactions.items import Item, result
+from xsiamese_interactions.items import Item, places_of, result
 from xsiamese_interactions.parts import Cells
 from xsiamese_interactions.tangents import jacobian
 
@@ -108,7 +108,7 @@ class PairBiLRP(PairAttribution):
             return jacobian(bent, item.tensor, item.tensor, item.parts)[1]
 
         left, right, middle = joined(batch, relevances(items[0]), relevances(items[1]), u, v)
-        inner = PairMatrix(left, right, middle, (items[0].parts.grid, items[1].parts.grid))
+        inner = PairMatrix(left, right, middle, places_of(items))
         value = batch.closeness(u, v)
         matrix = replace(inner, constant=float(value[0] - inner.total))
         return result(items, matrix, value, reference=most(matrix))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xsiamese.author import PairBatch, PairMatrix
 from xsiamese_interactions.heads import Features, product
-from xsiamese_interactions.items import Item
+from xsiamese_interactions.items import Item, places_of
 from xsiamese_interactions.masks import Regression, draw
 
 NODES = 8  # probabilities at most where masks are drawn: their error is larger than that of the rule
@@ -33,7 +33,7 @@ def shapley(
     ]
     root = torch.as_tensor(weights / 2).sqrt().to(sides[0][0])
     left, right = (torch.cat([one * w for one, w in zip(side, root, strict=True)], 1) for side in sides)
-    return PairMatrix(left, right, None, (items[0].parts.grid, items[1].parts.grid)).compress(tolerance=0.0)
+    return PairMatrix(left, right, None, places_of(items)).compress(tolerance=0.0)
 
 
 def _at_every_p(

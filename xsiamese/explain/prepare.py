@@ -92,7 +92,7 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
     """
     model = batch.model
     one_encoder = isinstance(model, SiameseModel) and model.encoders[0] is model.encoders[1]
-    keys = [keys_of(side) for side in batch.sides]
+    keys = [_keys(batch, place) for place in (0, 1)]
     found: list[dict[str, Column]] = []
     where: list[dict[str, int]] = [{}, {}]
     for place, own in enumerate(keys):
@@ -121,6 +121,19 @@ def items_of(batch: PairBatch, place: int, which: list[int], keys: list[str]) ->
     side, baseline = some.sides[place], some.baselines[place]
     alone = replace(some, a=side, b=side, baselines=(baseline, baseline), target=None, wrt="both", first_pair=0)
     return ItemBatch(alone, place, tuple(int(key[:15], 16) for key in keys))
+
+
+def _keys(batch: PairBatch, place: int) -> list[str]:
+    """A key of each item of a side and of what replaces it, where that is not the same for all."""
+    own, starts, first = keys_of(batch.sides[place]), batch.baselines[place], batch.baselines[0]
+    common = len(starts) == len(first) and all(map(_same, starts, first))
+    if common or batch.distribution or batch.sides[place].ragged:
+        return own
+    return [f"{key}{digest(leaf[i % len(leaf)] for leaf in starts).hexdigest()}" for i, key in enumerate(own)]
+
+
+def _same(rows: Tensor, other: Tensor) -> bool:
+    return rows.shape[1:] == other.shape[1:] and bool((rows == other[:1]).all())
 
 
 def keys_of(side: Side) -> list[str]:
