@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
+import captum.attr as captum
 import pytest
 import torch
 from torch import Tensor, nn
 
+import xsiamese
 from tests import problems
 from xsiamese import (
     PairDeepLift,
@@ -260,7 +263,7 @@ def test_layers_of_the_two_sides_may_differ_on_one_shared_encoder(cls: Any, kind
     torch.testing.assert_close(map_b, cls(model, shared[3]).attribute(problems.images(2))[1])
 
 
-# what does not fit is refused
+# layers that are called several times a side
 
 
 class TwiceABranch(nn.Module):
@@ -272,6 +275,115 @@ class TwiceABranch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layer(self.layer(x)).flatten(1)
+
+
+class Views(nn.Module):
+    """An encoder that looks at an item twice, once from its other side."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x) + self.inner(x.flip(-1)).square()  # type: ignore[no-any-return]
+
+
+class FourCalls(nn.Module):
+    """The same as a model of both inputs, in which the calls of the sides alternate or not."""
+
+    def __init__(self, inner: nn.Module, alternating: bool) -> None:
+        super().__init__()
+        self.inner, self.alternating = inner, alternating
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        items = (a, b, a.flip(-1), b.flip(-1)) if self.alternating else (a, a.flip(-1), b, b.flip(-1))
+        z = [self.inner(item) for item in items]
+        first, second = ((z[0], z[2]), (z[1], z[3])) if self.alternating else ((z[0], z[1]), (z[2], z[3]))
+        return dot(first[0] + first[1].square(), second[0] + second[1].square())
+
+
+class FourEncoders(nn.Module):
+    """The same with an encoder for each call."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.all = nn.ModuleList(deepcopy(inner) for _ in range(4))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        z = [one(item) for one, item in zip(self.all, (a, a.flip(-1), b, b.flip(-1)), strict=True)]
+        return dot(z[0] + z[1].square(), z[2] + z[3].square())
+
+
+SEVERAL: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "in the encoder": lambda inner: SiameseModel(Views(inner), dot),
+    "one side after the other": lambda inner: FourCalls(inner, False),
+    "alternating": lambda inner: FourCalls(inner, True),
+}
+
+
+@pytest.mark.parametrize("name", ["GradCam", "GradientXActivation", "IntegratedGradients", "DeepLift", "Conductance"])
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_calls_of_a_layer_are_added_or_given_one_by_one_as_of_one_encoder_a_call(kind: str, name: str) -> None:
+    shared, inputs = encoder(), problems.images(2)
+    model, twin = SEVERAL[kind](shared), FourEncoders(shared)
+    cls, theirs = xsiamese.explainers()[f"PairLayer{name}"], getattr(captum, f"Layer{name}")
+    options: dict[str, Any] = {"joint": True} if "joint" in cls.options() else {}
+    if name == "IntegratedGradients":  # all calls on one path
+        truths = theirs(twin, [one[1] for one in twin.all]).attribute(inputs, n_steps=4)
+        options["n_steps"] = 4
+    else:
+        truths = [theirs(twin, one[1]).attribute(inputs) for one in twin.all]
+    both = cls(model, shared[1], calls="all").attribute(inputs, **options)
+    for found, truth in zip((*both[0], *both[1]), truths, strict=True):
+        torch.testing.assert_close(found, truth)
+        assert truth.any()
+    sums = cls(model, shared[1], calls="sum").attribute(inputs, **options)
+    torch.testing.assert_close(sums, (truths[0] + truths[1], truths[2] + truths[3]))
+    if name == "GradCam":
+        ours = [PairGradCAM(model, shared[1], calls=calls).attribute(inputs) for calls in ("all", "sum")]
+        torch.testing.assert_close(ours, [both, sums])
+        first = PairGradCAM(model, shared[1], calls="sum").attribute(inputs, wrt="first")
+        torch.testing.assert_close(first, (sums[0], torch.zeros_like(sums[1])))
+        held = cls(model, shared[1], calls="sum").attribute(inputs, wrt="first")
+        torch.testing.assert_close(held[0], first[0])
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_deeplift_is_right_where_an_encoder_is_called_once_a_view(kind: str) -> None:
+    shared, inputs = encoder(), problems.images(2)
+    truth = captum.DeepLift(FourEncoders(shared)).attribute(inputs)
+    found = xsiamese.PairDeepLift(SEVERAL[kind](shared)).attribute(inputs, joint=True)
+    torch.testing.assert_close(found, truth)
+
+
+def test_a_sum_over_calls_says_so_and_methods_of_one_call_refuse() -> None:
+    model, inputs = SiameseModel(Views(encoder()), dot), problems.images(2)
+    with pytest.warns(UserWarning, match="called 2 times a side, and its maps are added.*calls='all' gives each"):
+        PairGradCAM(model, "inner.1").attribute(inputs)
+    for cls in (xsiamese.PairAblationCAM, xsiamese.PairLayerInteraction, xsiamese.PairGuidedGradCam):
+        with pytest.raises(ValueError, match="called once a side"):
+            cls(model, "inner.1").explain(inputs)
+    with pytest.raises(ValueError, match="calls='each': 'sum', 'all' or None is needed"):
+        PairGradCAM(model, calls="each")  # type: ignore[arg-type]
+
+
+def test_a_layer_that_is_met_again_on_its_own_output_is_a_layer_a_call() -> None:
+    class Unrolled(nn.Module):
+        def __init__(self, layer: nn.Module) -> None:
+            super().__init__()
+            self.one, self.two = deepcopy(layer), deepcopy(layer)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.two(self.one(x)).flatten(1)
+
+    twice, inputs = TwiceABranch(), problems.images(2)
+    plain = SiameseModel(Unrolled(twice.layer), dot)
+    for cls in (PairGradCAM, PairLayerConductance, PairLayerDeepLift):
+        found = cls(SiameseModel(twice, dot), "layer", calls="all").attribute(inputs)
+        torch.testing.assert_close(found, cls(plain, ["one", "two"]).attribute(inputs))
+
+
+# what does not fit is refused
 
 
 class AfterTheJoin(nn.Module):
@@ -291,12 +403,6 @@ class AfterTheJoin(nn.Module):
 @pytest.mark.parametrize(
     ("make", "layer", "message"),
     [
-        (lambda: SiameseModel(TwiceABranch(), dot), "layer", "layer 'layer' is called . times.* which does not fit"),
-        (
-            lambda: problems.Shared(TwiceABranch(), dot),
-            "encoder.layer",
-            "layer 'encoder.layer' is called . times.* which does not fit",
-        ),
         (AfterTheJoin, "never", "layer 'never' is never called in the forward pass"),
         (AfterTheJoin, "head", "layer 'head' .*sees both inputs together and has no map for each"),
     ],

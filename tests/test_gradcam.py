@@ -277,7 +277,7 @@ def test_several_layers_at_once_equal_one_by_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["PairScoreCAM", "PairAblationCAM"])
 def test_black_box_cams_take_one_layer_and_say_so(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} takes one layer, not 2"):
+    with pytest.raises(ValueError, match=f"{name} takes one layer, called once a side, not 2"):
         xsiamese.explainers()[name](SiameseModel(problems.conv_encoder()), ["1", "3"]).attribute(problems.images(1))
 
 

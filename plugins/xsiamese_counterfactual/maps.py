@@ -127,7 +127,7 @@ class PairCounterfactualMaps(DecisionExplainer):
         with both.record(self.layer) as recording:
             value = both.value()
         if len(recording.layers) != 1:
-            raise ValueError(f"{type(self).__name__} takes one layer, not {len(recording.layers)}")
+            raise ValueError(f"{type(self).__name__} takes one layer, called once a side, not {len(recording.layers)}")
         activations, gradients = recording.activations[0], recording.gradients(value, both.create_graph)[0]
         maps = []
         for side in (0, 1):

@@ -303,7 +303,7 @@ class PairRegionSwap(PairCounterfactual):
         with both.record(self.layer) as recording, torch.no_grad():
             embeddings, closeness = self._values(both)
         if len(recording.layers) != 1:
-            raise ValueError(f"{type(self).__name__} takes one layer, not {len(recording.layers)}")
+            raise ValueError(f"{type(self).__name__} takes one layer, called once a side, not {len(recording.layers)}")
         first, second = recording.activations[0]
         return Recorded((first.detach(), second.detach()), embeddings, closeness)
 

@@ -49,7 +49,7 @@ class PairCAM(PairAttribution):
                     else torch.zeros_like(activation[:, :1])
                 )
                 sides[side].append(found.relu() if relu else found)
-        first, second = sides
+        first, second = (self.of_layers(side, recording.calls_a_side) for side in sides)
         return (first[0], second[0]) if len(first) == 1 else (tuple(first), tuple(second))
 
     @abstractmethod
@@ -74,7 +74,7 @@ class PairBlackBoxCAM(PairCAM):
         with both.record(self.layer) as recording, torch.no_grad():
             value = both.value()
         if len(recording.layers) != 1:
-            raise ValueError(f"{type(self).__name__} takes one layer, not {len(recording.layers)}")
+            raise ValueError(f"{type(self).__name__} takes one layer, called once a side, not {len(recording.layers)}")
         maps = []
         for side in (0, 1):
             raw = recording.activations[0][side].detach()

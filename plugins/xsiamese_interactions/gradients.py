@@ -157,7 +157,7 @@ def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[tuple[
     with both.record(layer) as recording, torch.no_grad():
         both.value(*(both.moved_baselines if at_baselines else both.moved))
     if len(recording.layers) != 1:
-        raise ValueError(f"a pair matrix is of one layer, not of {len(recording.layers)}")
+        raise ValueError(f"a pair matrix is of one layer, called once a side, not of {len(recording.layers)}")
     first, second = recording.activations[0]
     return (first.detach(), second.detach()), recording.layers[0]
 

@@ -57,8 +57,9 @@ class Survey:
         sides = []
         for i, output in enumerate(self.usage[module].outputs):
             seen = [side in self.made_of(module, i) if self.still else self._depends(output, side) for side in (0, 1)]
-            sides.append(seen.index(True) if sum(seen) == 1 else i)
-        return tuple(sides) if sorted(sides) == list(range(len(sides))) else tuple(range(len(sides)))
+            sides.append(seen.index(True) if sum(seen) == 1 else None)
+        known = [side for side in sides if side is not None]
+        return tuple(known) if len(known) == len(sides) and set(known) == {0, 1} else tuple(range(len(sides)))
 
     def shared(self, root: nn.Module) -> list[nn.Module]:
         """The topmost modules below ``root`` that serve both sides."""

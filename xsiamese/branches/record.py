@@ -59,21 +59,34 @@ def _parts(value: Any) -> Mapping[Any, Any]:
 
 
 class Recording:
-    """The activations of some layers in both branches, and the gradients with respect to them."""
+    """The activations of some layers in both branches, and the gradients with respect to them.
+
+    A layer that is called several times a side, as for several views of an item, counts as several layers.
+    """
 
     def __init__(
         self, layers: Sequence[LayerPair], names: Sequence[str], order: Sequence[tuple[int, ...]], rows: tuple[int, int]
     ) -> None:
-        self.layers = layers
+        self._given = layers
         self.names = names
         self.order = order
         self.rows = rows
         self.calls: dict[nn.Module, list[Tensor]] = {module: [] for pair in layers for module in pair}
 
     @property
+    def layers(self) -> list[LayerPair]:
+        """The layers (of a, of b), each as often as it is called on a side."""
+        return [pair for pair, calls in zip(self._given, self.calls_a_side, strict=True) for _ in range(calls)]
+
+    @property
+    def calls_a_side(self) -> list[int]:
+        """How often each of the layers is called on a side."""
+        return [len(self._branches(i, self._made(pair))) for i, pair in enumerate(self._given)]
+
+    @property
     def activations(self) -> list[tuple[Tensor, Tensor]]:
         """For each layer its activations on side a and on side b, each with one row per pair."""
-        return [self._branches(i, [list(self.calls[m]) for m in pair]) for i, pair in enumerate(self.layers)]
+        return [both for i, pair in enumerate(self._given) for both in self._branches(i, self._made(pair))]
 
     def gradients(self, value: Tensor, create_graph: bool = False) -> list[tuple[Tensor, Tensor]]:
         """For each layer the gradients of ``value.sum()`` with respect to :attr:`activations`; zeros where it does not
@@ -87,38 +100,55 @@ class Recording:
                 found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
         gradient = {id(t): g for t, g in zip(wanted, found, strict=bool(found)) if g is not None}
         return [
-            self._branches(i, [[gradient.get(id(t), torch.zeros_like(t)) for t in self.calls[m]] for m in pair])
-            for i, pair in enumerate(self.layers)
+            both
+            for i, pair in enumerate(self._given)
+            for both in self._branches(
+                i, [[gradient.get(id(t), torch.zeros_like(t)) for t in self.calls[m]] for m in pair]
+            )
         ]
 
-    def _branches(self, index: int, calls: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
+    def _made(self, pair: LayerPair) -> list[list[Tensor]]:
+        return [list(self.calls[module]) for module in pair]
+
+    def _branches(self, index: int, calls: list[list[Tensor]]) -> list[tuple[Tensor, Tensor]]:
+        """What a layer gave on (a, b), once for each of its calls on a side."""
         name, order = self.names[index], self.order[index]
         first, second = (self._branch(side, found, name, order) for side, found in enumerate(calls))
-        return first, second
+        if len(first) != len(second):
+            raise ValueError(
+                f"layer {name!r} is called {len(first)} times for a and {len(second)} times for b: choose a layer "
+                "called as often on either side"
+            )
+        return list(zip(first, second, strict=True))
 
-    def _branch(self, side: int, found: list[Tensor], name: str, order: tuple[int, ...]) -> Tensor:
+    def _branch(self, side: int, found: list[Tensor], name: str, order: tuple[int, ...]) -> list[Tensor]:
+        """What a layer gave on one side, call by call."""
         rows = self.rows
         if not found:
             raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
         if not order:
-            if len(found) != 1:
-                raise ValueError(
-                    f"layer {name!r} of side {'ab'[side]} is called {len(found)} times: a layer called once is needed"
-                )
-            return found[0]
+            return found
         if len(found) == 1 and len(found[0]) == sum(rows):
-            return found[0][: rows[0]] if side == 0 else found[0][rows[0] :]
-        if len(found) == 2:
-            return found[order.index(side)]
+            return [found[0][: rows[0]] if side == 0 else found[0][rows[0] :]]
+        if len(found) == len(order):
+            return [one for one, of in zip(found, order, strict=True) if of == side]
         if len(found) == 1:
+            several = len(found[0]) % sum(rows) == 0
             raise ValueError(
-                f"layer {name!r} is called once with {len(found[0])} rows for {rows[0]} and {rows[1]}: it sees both "
-                "inputs together and has no map for each; "
-                "choose a layer inside the encoder, or layer=(layer_a, layer_b)"
+                f"layer {name!r} is called once with {len(found[0])} rows for {rows[0]} and {rows[1]}: "
+                + (
+                    "it gets several views of a side in one call; call it once for each view"
+                    if several
+                    else "it sees both inputs together and has no map for each; "
+                    "choose a layer inside the encoder, or layer=(layer_a, layer_b)"
+                )
             )
+        if order == (0, 1) and len(found) % 2 == 0:  # an encoder that calls it several times, all of a before b
+            half = len(found) // 2
+            return found[:half] if side == 0 else found[half:]
         raise ValueError(
-            f"layer {name!r} is called {len(found)} times, which does not fit 2 branches: choose a layer called once "
-            "a branch"
+            f"layer {name!r} is called {len(found)} times, which does not fit 2 branches: choose a layer called as "
+            "often on either side"
         )
 
 

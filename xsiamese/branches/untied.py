@@ -108,16 +108,22 @@ class Views:
                 module.inplace = False  # type: ignore[assignment]  # what a hook keeps must not change afterwards
 
     def of(self, layers: LayerPair) -> LayerPair | None:
-        """The views of a layer in branch a and in branch b, or None if it is not part of the model."""
+        """The first views of a layer in branch a and in branch b, or None if it is not part of the model."""
+        found = self.all_of(layers)
+        return None if found is None else (found[0][0], found[1][0])
+
+    def all_of(self, layers: LayerPair) -> tuple[list[nn.Module], list[nn.Module]] | None:
+        """The views of a layer in branch a and in branch b, one for each call of what is shared around it; None if it
+        is not part of the model.
+        """
         if any(id(layer) not in self._memos[0] for layer in layers):
             return None
-        first, second = (self._view(layer, side) for side, layer in enumerate(layers))
+        first, second = (self._views(layer, side) for side, layer in enumerate(layers))
         return first, second
 
-    def _view(self, layer: nn.Module, side: int) -> nn.Module:
+    def _views(self, layer: nn.Module, side: int) -> list[nn.Module]:
         memos, sides = self._inside.get(id(layer), (self._memos, (side,)))
-        view: nn.Module = memos[sides.index(side)][id(layer)]
-        return view
+        return [memo[id(layer)] for memo, of in zip(memos, sides, strict=True) if of == side]
 
 
 def untied(
@@ -185,6 +191,18 @@ def with_ports(model: nn.Module, layers: LayerPair, outputs: dict[nn.Module, lis
     return ports[0], ports[1]
 
 
+def one_by_one(model: nn.Module, layer: nn.Module, run: Callable[[], Any]) -> list[nn.Module]:
+    """Puts, in a copied model, a module of its own for each call of a layer in a pass, and gives these."""
+    counts = count_calls(model, run)
+    if counts[layer] < 2:
+        return [layer]
+    # what is called often around it is taken apart first, from the top, so that nothing in it is met again
+    around = (m for m in model.modules() if counts[m] > 1 and not isinstance(m, Branches))
+    top = next(m for m in around if any(inner is layer for inner in m.modules()))
+    memos = _apart(model, top, counts[top])
+    return [view for memo in memos for view in one_by_one(model, memo[id(layer)], run)]
+
+
 def untie_repeats(model: nn.Module, run: Callable[[], Any]) -> None:
     """Unties, in a copied model, every module that is still called more than once in a pass (a reused activation)."""
     for _ in range(8):
@@ -196,10 +214,19 @@ def untie_repeats(model: nn.Module, run: Callable[[], Any]) -> None:
         ]
         if not repeated:
             return
-        tensors = {id(t): t for t in _tensors(model)}
         for module in repeated:
-            views = [module, *(deepcopy(module, dict(tensors)) for _ in range(counts[module] - 1))]
-            replace(model, module, Branches(views))
+            _apart(model, module, counts[module])
+
+
+def _apart(model: nn.Module, module: nn.Module, calls: int) -> list[dict[int, Any]]:
+    """Puts a module of its own for each call of one; for each what stands for the modules inside, the first being
+    themselves.
+    """
+    tensors = {id(t): t for t in _tensors(model)}
+    memos: list[dict[int, Any]] = [dict(tensors) for _ in range(calls - 1)]
+    views = [module, *(deepcopy(module, memo) for memo in memos)]
+    replace(model, module, Branches(views))
+    return [{id(inner): inner for inner in module.modules()}, *memos]
 
 
 def replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:

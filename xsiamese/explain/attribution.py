@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
+import torch
 from captum.attr import Attribution
 from torch import Tensor
 
@@ -69,6 +71,9 @@ class PairAttribution(Declared, Attribution, ABC):
         higher_is_closer: False if a callable's score is a distance.
         layout: how a layer's output lies, :class:`~xsiamese.Tokens`, :class:`~xsiamese.ChannelsLast` or
             :class:`~xsiamese.ChannelsFirst`, or a pair of them; recognised if left out.
+        calls: what becomes of the maps of a layer that is called several times a side, as for several views of an item:
+            "sum" adds them, which is right where all calls see the item as it lies; "all" gives a tuple, a map a call.
+            None adds them and says so.
     """
 
     def __init__(
@@ -79,7 +84,11 @@ class PairAttribution(Declared, Attribution, ABC):
         comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
         higher_is_closer: bool | None = None,
         layout: SideLayout = None,
+        calls: Literal["sum", "all"] | None = None,
     ) -> None:
+        if calls not in ("sum", "all", None):
+            raise ValueError(f"calls={calls!r}: 'sum', 'all' or None is needed")
+        self.calls = calls
         self.model = pair_model(model, comparison, higher_is_closer)
         self.layer = layer
         self.layout = layout
@@ -322,6 +331,23 @@ class PairAttribution(Declared, Attribution, ABC):
             batch.split(batch.rows or batch.pairs)
         )  # as many as are explained at once: more may not be in order
         return some.layer_names(self.layer) if self.needs_layer or self.of_layer else []
+
+    def of_calls(self, maps: Sequence[Any]) -> Any:
+        """The map of a layer on one side, from one of each of its calls there: see ``calls``."""
+        if len(maps) == 1 or self.calls == "all":
+            return maps[0] if len(maps) == 1 else tuple(maps)
+        if self.calls is None:
+            warnings.warn(
+                f"the layer is called {len(maps)} times a side, and its maps are added: right where all calls see the "
+                "item as it lies (calls='sum'); for turned or cut views calls='all' gives each",
+                stacklevel=2,
+            )
+        return torch.stack(list(maps)).sum(0)
+
+    def of_layers(self, maps: Sequence[Any], calls_a_side: Sequence[int]) -> list[Any]:
+        """The maps of several layers on one side, from one of each call of each of them."""
+        rest = iter(maps)
+        return [self.of_calls([next(rest) for _ in range(calls)]) for calls in calls_a_side]
 
     def showing(self, options: Mapping[str, Any]) -> Shows:
         """What maps made with these options say: the trait ``shows``, unless an explainer knows better."""

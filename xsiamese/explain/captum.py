@@ -118,24 +118,46 @@ class Adapted(PairAttribution):
         objective, layers = self._views(batch, True, bool(options.get("attribute_to_layer_input")))
         moving = batch.objective.moving
         found: list[list[Any]] = [[], []]
-        for first, second in layers:
-            views = (first, second)
-            if self.both_layers and len(moving) == 2 and (both := self._of_both(batch, objective, views, options)):
-                for side, value in enumerate(both):
-                    found[side].append(_single(value))
-                continue
-            for side in moving:
-                found[side].append(self._of_layer(batch, objective, views[side], side, options))
+        for calls in layers:
+            for side, values in enumerate(self._of_calls(batch, objective, calls, options)):
+                if side in moving:
+                    found[side].append(values[0] if self.input_level else self.of_calls(values))
         if self.input_level:
             return batch.maps([leaf for side in moving for leaf in found[side][0]])
         for side in {0, 1} - set(moving):
-            found[side] = [torch.zeros_like(activation[side]) for activation in _activations(batch, self.layer)]
+            found[side] = self.of_layers(*_held(batch, self.layer, side))
         return (found[0][0], found[1][0]) if len(layers) == 1 else (tuple(found[0]), tuple(found[1]))
 
-    def _of_both(
-        self, batch: PairBatch, objective: nn.Module, views: tuple[nn.Module, nn.Module], options: Mapping[str, Any]
+    def _of_calls(
+        self,
+        batch: PairBatch,
+        objective: nn.Module,
+        calls: Sequence[tuple[nn.Module, nn.Module]],
+        options: Mapping[str, Any],
+    ) -> tuple[list[Any], list[Any]]:
+        """The maps of a layer, for each side one of each of its calls."""
+        moving = batch.objective.moving
+        if self.input_level and len(calls) > 1:
+            raise ValueError(
+                f"{type(self).__name__} takes a layer that is called once a side, and this one is called {len(calls)} "
+                "times"
+            )
+        if self.both_layers and (len(moving) == 2 or len(calls) > 1):  # all that move do so at once
+            views = [pair[side] for pair in calls for side in moving]
+            together = self._at_once(batch, objective, views, options)
+            if together:
+                sides = [[_single(value) for value in together[i :: len(moving)]] for i in range(len(moving))]
+                return (sides[0], sides[-1])
+        first, second = (
+            [self._of_layer(batch, objective, pair[side], side, options) for pair in calls] if side in moving else []
+            for side in (0, 1)
+        )
+        return first, second
+
+    def _at_once(
+        self, batch: PairBatch, objective: nn.Module, views: Sequence[nn.Module], options: Mapping[str, Any]
     ) -> Any:
-        """The values of both branches at once, or None if the score depends on one only."""
+        """The values of several views at once, or None if the score does not depend on all of them."""
         try:
             return self._run(batch, (objective, list(views)), options, layered=True)
         except RuntimeError as error:
@@ -153,7 +175,7 @@ class Adapted(PairAttribution):
                 raise
             if self.input_level:
                 return [torch.zeros_like(leaf) for leaf in (batch.a, batch.b)[side].leaves]
-            return torch.zeros_like(_activations(batch, self.layer)[0][side])
+            return _held(batch, self.layer, side)[0][0]
         if not self.input_level:
             return _single(value)
         first = len(batch.a.leaves)
@@ -161,7 +183,7 @@ class Adapted(PairAttribution):
 
     def _views(
         self, batch: PairBatch, layered: bool, of_input: bool = False
-    ) -> tuple[nn.Module, list[tuple[nn.Module, nn.Module]]]:
+    ) -> tuple[nn.Module, list[list[tuple[nn.Module, nn.Module]]]]:
         low = batch.leaves[0].dtype in LOW_PRECISION
         objective, layers = batch.untied(
             self.layer if layered else None,
@@ -298,11 +320,12 @@ def _gradient(batch: PairBatch) -> Callable[..., Sequence[Tensor]]:
     return gradient
 
 
-def _activations(batch: PairBatch, layer: Any) -> list[tuple[Tensor, Tensor]]:
+def _held(batch: PairBatch, layer: Any, side: int) -> tuple[list[Tensor], list[int]]:
+    """Zeros for each call of each layer on a side that is held, and how often each is called."""
     both = batch.one_sided("both")
     with both.record(layer) as recording, torch.no_grad():
         both.value()
-    return [(a.detach(), b.detach()) for a, b in recording.activations]
+    return [torch.zeros_like(pair[side]) for pair in recording.activations], recording.calls_a_side
 
 
 def _rows_at_once(batch: PairBatch) -> int | None:

@@ -16,7 +16,7 @@ from xsiamese.branches.layout import Cells, Layout, SideLayout, for_side, recogn
 from xsiamese.branches.record import LayerPair, Recording, record, replaced
 from xsiamese.branches.relevance import Relevance, propagating
 from xsiamese.branches.rules import Rules
-from xsiamese.branches.untied import Views, outputs_of, untie_repeats, untied, with_ports
+from xsiamese.branches.untied import Views, one_by_one, outputs_of, untie_repeats, untied, with_ports
 from xsiamese.kinds.catalogue import kind
 from xsiamese.kinds.places import Places
 from xsiamese.kinds.side import Side
@@ -227,9 +227,9 @@ class PairBatch(Pairs):
 
     def untied(
         self, layer: Layer = None, *, layered: bool = False, unique: bool = False, tie: bool = True, ports: bool = True
-    ) -> tuple[Objective, list[LayerPair]]:
+    ) -> tuple[Objective, list[list[LayerPair]]]:
         """The objective on a copy of the model in which the two sides have modules of their own, and the layers' views
-        in it.
+        in it: of each layer one pair (of a, of b) for each of its calls on a side.
 
         Args:
             layered: whether ``layer`` is needed.
@@ -249,22 +249,16 @@ class PairBatch(Pairs):
             self.objective, shared, stacked=[] if alone else plan.stacked, order=[] if alone else plan.order, tie=tie
         )
         assert isinstance(views.model, Objective)
-        pairs = []
+        groups = []
         for pair, name in zip(plan.layers if layered else [], plan.names, strict=False):
-            found = views.of(pair)
+            found = views.all_of(pair)
             if found is None:
                 raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
-            outputs = self._checked_calls(views.model, found, name)
-            if found[0] is found[1] and not alone:
-                raise ValueError(
-                    f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the "
-                    "encoder, or layer=(layer_a, layer_b)"
-                )
-            pairs.append(with_ports(views.model, found, outputs) if ports else found)
+            groups.append(self._of_each_call(views.model, found, name, ports))
         if unique:
             self._refuse_views(views.model)
             untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
-        return views.model, pairs
+        return views.model, groups
 
     @contextmanager
     def propagating(self, rules: Rules, layer: Layer = None) -> Iterator[tuple[Self, Layer, Relevance]]:
@@ -320,22 +314,33 @@ class PairBatch(Pairs):
                         "is whose cannot be told by this method: call it once for each view"
                     )
 
-    def _checked_calls(self, views: Objective, layers: LayerPair, name: str) -> dict[nn.Module, list[Any]]:
-        """What every module returns on one pair; refuses a layer that a branch calls never or more than once, before
-        any work is done.
+    def _of_each_call(
+        self, views: Objective, found: tuple[list[nn.Module], list[nn.Module]], name: str, ports: bool
+    ) -> list[LayerPair]:
+        """A layer's views (of a, of b) in an untied copy, a pair for each of its calls on a side; refuses one that is
+        never called, or not as often on either side, before any work is done.
         """
-        few = next(replace(self, plans={}).split(1))
-        outputs = outputs_of(views, lambda: views(*few.moved, *few.arguments))
-        for layer in {layers[side] for side in self.objective.moving}:
-            calls = len(outputs.get(layer, ()))
-            if not calls:
-                raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
-            if calls > 1:
-                raise ValueError(
-                    f"layer {name!r} is called {calls} times in one branch, which does not fit: choose a "
-                    "layer called once a branch"
-                )
-        return outputs
+        few = next(replace(self, plans={}, witness=None).split(1))
+        run = partial(views, *few.moved, *few.arguments)
+        seen = outputs_of(views, run)
+        if not all(seen.get(view) for side in self.objective.moving for view in found[side]):
+            raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
+        if found[0] == found[1] and not self.objective.encodes_held:
+            raise ValueError(
+                f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the "
+                "encoder, or layer=(layer_a, layer_b)"
+            )
+        apart = {view: one_by_one(views, view, run) for view in dict.fromkeys((*found[0], *found[1]))}
+        first, second = ([one for view in side for one in apart[view]] for side in found)
+        if len(first) != len(second) and len(self.objective.moving) == 2:
+            raise ValueError(
+                f"layer {name!r} is called {len(first)} times for a and {len(second)} times for b: choose a layer "
+                "called as often on either side"
+            )
+        if len(self.objective.moving) == 1:  # the side that is held has no calls to explain
+            first, second = (first, first) if self.objective.moving[0] == 0 else (second, second)
+        seen = outputs_of(views, run) if any(len(one) > 1 for one in apart.values()) else seen
+        return [with_ports(views, pair, seen) if ports else pair for pair in zip(first, second, strict=True)]
 
 
 def _in_copy(layer: Any, views: Views) -> Any:

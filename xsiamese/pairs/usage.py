@@ -141,11 +141,11 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
     names = names_of(batch.model, layers)
     shared = seen.shared(batch.model)
     layer_order = [
-        (seen.order(pair[0]) if seen.calls(pair[0]) == 2 else (0, 1)) if _together(pair, shared) else ()
+        (seen.order(pair[0]) if seen.calls(pair[0]) >= 2 else (0, 1)) if _together(pair, shared) else ()
         for pair in layers
     ]
     # an activation that is reused often belongs to no side
-    shared = [module for module in shared if seen.calls(module) <= 2 or any(module.children())]
+    shared = [m for m in shared if seen.calls(m) <= 2 or any(m.children()) or any(True for _ in m.parameters())]
     stacked = [seen.stacked(module) for module in shared]
     _check_order(
         batch,
@@ -159,10 +159,10 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
     )
     order = [(0, 1) if flag else seen.order(module) for module, flag in zip(shared, stacked, strict=True)]
     for module, flag, sides in zip(shared, stacked, order, strict=True):
-        if not flag and len(sides) != 2:
+        if not flag and set(sides) != {0, 1}:
             raise ValueError(
                 f"{type(module).__name__} is called {len(sides)} times in one pass, which does not fit 2 branches: "
-                "it must serve each side once"
+                "each call must serve one side"
             )
     return Plan(layers, names, layer_order, shared, stacked, order, taken)
 
