@@ -11,6 +11,7 @@ from cyclopts import App
 
 from xsiamese.cli.demo import demo
 from xsiamese.cli.explain import explain
+from xsiamese.cli.explain_pairs import explain_pairs
 from xsiamese.cli.lists import explainers, plugins, zoo
 from xsiamese.door.faults import sentence
 from xsiamese.report.evaluate import evaluate
@@ -21,7 +22,7 @@ app = App(
     help="Explains why a two-input (Siamese) model found two things alike or different.",
     version_flags=["--version"],
 )
-for command in (train, plugins, explainers, zoo, explain, evaluate, demo):
+for command in (train, plugins, explainers, zoo, explain, explain_pairs, evaluate, demo):
     app.command(command)
 
 OURS = frozenset(app) - {"--help", "-h", "--version"}
@@ -68,13 +69,17 @@ def add_plugins() -> None:
 
 def method_help(words: Sequence[str]) -> bool:
     """Prints the help of one method, for ``xsiamese explain --method M --help``; whether that was asked for."""
-    if "explain" not in words[:1] or not {"--help", "-h"} & set(words) or "--method" not in words[:-1]:
+    if (
+        words[:1] not in (["explain"], ["explain-pairs"])
+        or not {"--help", "-h"} & set(words)
+        or "--method" not in words[:-1]
+    ):
         return False
     from xsiamese.explain.catalogue import explainer
     from xsiamese.explain.options import options_of
 
     cls = explainer(words[list(words).index("--method") + 1])
-    app.help_print(["explain"])
+    app.help_print(list(words[:1]))
     own = [option for option in options_of(cls) if option.types]
     files = [f"  --{name:<22} {text}" for name, text in cls.files.items()]
     print(f"{cls.name}: {(cls.__doc__ or '').strip().splitlines()[0]}")

@@ -11,7 +11,6 @@ from contextlib import suppress
 from itertools import islice
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -75,7 +74,7 @@ class Workers:
                         worker.give(waiting.popleft())
                 busy = {worker.pipe: worker for worker in workers if worker.unit is not None}
                 for pipe in wait(list(busy)):  # also of a dead process, whose pipe is at its end
-                    worker = busy[pipe]  # type: ignore[index]
+                    worker = busy[pipe]
                     unit, answer = worker.unit, worker.answer()
                     assert unit is not None
                     if isinstance(answer, Entry):
@@ -127,7 +126,7 @@ class Worker:
         self.pipe.close()
 
 
-def _context() -> BaseContext:
+def _context() -> Any:
     """How processes begin: as copies of one that has imported everything and has no threads, where there is such a
     thing; a copy of this one may stand still.
     """

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self, cast
 
 import torch
 
@@ -15,6 +15,7 @@ from xsiamese.explain.catalogue import explainer as find
 from xsiamese.explain.digest import digest
 from xsiamese.explain.options import parsed
 from xsiamese.explain.request import described
+from xsiamese.result.explanation import PairExplanation
 from xsiamese.zoo import OpenedModel, open_model
 
 Precision = Literal["full", "half"]
@@ -25,31 +26,36 @@ class Made:
     """An explainer that is ready.
 
     Attributes:
-        explains: it, or the choice that holds it.
-        options: of its ``explain``.
+        explain: explains a batch of pairs.
+        explainer: whose ``explain`` that is.
+        options: of it.
         opened: the model that was opened for it, if it was opened by name.
     """
 
-    explains: PairAttribution | Auto
+    explain: Callable[..., PairExplanation]
+    explainer: PairAttribution
     options: Mapping[str, Any]
     opened: OpenedModel | None = None
 
-    @property
-    def explainer(self) -> PairAttribution:
-        """The explainer itself."""
-        return self.explains.explainer if isinstance(self.explains, Auto) else self.explains
+    @classmethod
+    def of(
+        cls, explains: PairAttribution | Auto, options: Mapping[str, Any], opened: OpenedModel | None = None
+    ) -> Self:
+        """An explainer, or a choice of one with the options that were chosen for it."""
+        if isinstance(explains, PairAttribution):
+            return cls(explains.explain, explains, options, opened)
+        choice = cast(Auto, explains)
+        return cls(choice.explain, choice.explainer, {**choice.options, **options}, opened)
 
     def described(self) -> dict[str, Any]:
         """What decides what it says of a pair, as JSON can hold it: the method, how it is called, and the weights."""
         own = self.explainer
-        chosen: Mapping[str, Any] = {} if isinstance(self.explains, PairAttribution) else self.explains.options
         settings = {name: getattr(own, name, None) for name in type(own).settings()}
-        options = {key: value for key, value in {**chosen, **self.options}.items() if value is not None}
         return {
             "method": type(own).__name__,
             "layer": None if own.layer is None else str(own.layer),
             "settings": described(settings),
-            "options": described(options),
+            "options": described({key: value for key, value in self.options.items() if value is not None}),
             "threshold": own.known_threshold(),
             "weights": digest(own.model.state_dict().values()).hexdigest(),
         }
@@ -72,7 +78,7 @@ class Given:
     @property
     def made(self) -> Made:
         """The explainer as it is."""
-        return Made(self.explains, self.options)
+        return Made.of(self.explains, self.options)
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,7 @@ class Named:
                 first = next(iter(self.words)).replace("_", "-")
                 raise ValueError(f"--{first} is a setting of one method: say which by --method")
             layer = self.layer or opened.layer
-            return Made(auto(opened.model, self.budget, kind=opened.modality, layer=layer), {}, opened)
+            return Made.of(auto(opened.model, self.budget, kind=opened.modality, layer=layer), {}, opened)
         cls = find(self.method)
         if files := [name for name in self.words if name.replace("-", "_") in cls.files]:
             raise ValueError(f"--{files[0]} belongs to one pair and cannot be given for many: use xsiamese explain")
@@ -119,7 +125,7 @@ class Named:
             raise ValueError(f"--layer is for methods that explain a layer, and {cls.name} explains the inputs")
         settings, own = parsed(cls, self.words)
         layers = (self.layer or opened.layer,) if cls.needs_layer else ()
-        return Made(cls(opened.model, *layers, **settings), own, opened)
+        return Made.of(cls(opened.model, *layers, **settings), own, opened)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "made"}

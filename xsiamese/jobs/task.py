@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -62,6 +63,11 @@ class Task:
         Raises:
             ValueError: what the first one says, if none can be.
         """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the units say it
+            self._try_first()
+
+    def _try_first(self) -> None:
         each = (self.decoded(Unit(i, i, i + 1)) for i in range(min(len(self.table), LOOKED)))
         tried = (self.explained(one) for one in islice((one for one in each if one.good), TRIED))
         why = ""

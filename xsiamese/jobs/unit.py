@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -120,20 +122,29 @@ def explained(decoded: Decoded, made: Made, *, batch: int, seed: int, device: st
 
     def explain(which: Sequence[int]) -> PairExplanation:
         some = sides if len(which) == len(good) else tuple(_some(side, which) for side in sides)
-        return made.explains.explain(
-            some, ids=[ids[i] for i in which], seed=seed, internal_batch_size=batch, **made.options
-        )
+        return made.explain(some, ids=[ids[i] for i in which], seed=seed, internal_batch_size=batch, **made.options)
 
     everything = list(range(len(good)))
     found: PairExplanation | None
-    try:
-        found = explain(everything)
-    except Exception:  # of one pair or of several: which ones, is found by halves
-        failed = _failing(everything, explain)
-        errors |= {good[i]: why for i, why in failed.items()}
-        kept = [i for i in everything if i not in failed]
-        found, good = explain(kept) if kept else None, [good[i] for i in kept]
+    with told_of(decoded.unit):
+        try:
+            found = explain(everything)
+        except Exception:  # of one pair or of several: which ones, is found by halves
+            failed = _failing(everything, explain)
+            errors |= {good[i]: why for i, why in failed.items()}
+            kept = [i for i in everything if i not in failed]
+            found, good = explain(kept) if kept else None, [good[i] for i in kept]
     return Explained(decoded.unit, decoded.words, good, errors, found)
+
+
+@contextmanager
+def told_of(unit: Unit) -> Iterator[None]:
+    """Warnings say of which unit they are: an explainer counts the pairs that it is given from 0."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(one.message) for one in said if issubclass(one.category, UserWarning)):
+        warnings.warn(f"rows {unit.start} to {unit.stop - 1}, counted from the first: {message}", stacklevel=3)
 
 
 def _failing(which: Sequence[int], explain: Callable[[Sequence[int]], Any]) -> dict[int, str]:
