@@ -206,3 +206,10 @@ def test_the_width_is_a_quantile_of_the_differences() -> None:
         closeness_width(numbers, 0)
     with pytest.raises(ValueError, match="all pairs of targets lie within 1 of each other"):
         closeness_width(torch.tensor([0.0, 1.0]), 0.5)
+
+
+def test_a_compressed_file_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(b"x,y\n" + b"0" * (2**26 + 2**20)))
+    with pytest.raises(ValueError, match=r"bomb.csv.gz cannot be read as a table: its .* bytes unpack to more than 64"):
+        read_table(path)

@@ -138,11 +138,14 @@ def test_a_hook_that_does_not_exist_is_a_warning_with_the_nearest_name(plugin: M
     assert registry.collect("xsiamese_comparisons", lambda cls: str(cls.name), "comparisons") == {"dot": Dot}
 
 
-def test_two_plugins_of_one_name_are_an_error_that_names_both_every_time(plugin: Made) -> None:
-    registry = Registry(find=lambda: [plugin("mine", "first-dist", "fake_1"), plugin("mine", "second-dist", "fake_2")])
-    for _ in range(2):
-        with pytest.raises(ValueError, match="two plugins are called 'mine': from first-dist and from second-dist"):
-            explainers_of(registry)
+@pytest.mark.parametrize("first", [True, False])
+def test_of_two_plugins_of_one_name_ours_is_used_and_the_other_is_named(plugin: Made, first: bool) -> None:
+    ours = plugin("mine", "xsiamese", "fake_1", xsiamese_explainers=lambda: [PairMine])
+    theirs = plugin("mine", "second-dist", "fake_2", xsiamese_explainers=lambda: [PairSaliency])
+    registry = Registry(find=lambda: [ours, theirs] if first else [theirs, ours])
+    said = "two plugins are called 'mine': that of xsiamese is used, and that of second-dist is left out"
+    with pytest.warns(RuntimeWarning, match=said):
+        assert explainers_of(registry) == {"PairMine": PairMine}
 
 
 def test_two_explainers_of_one_name_are_an_error_that_names_both(plugin: Made) -> None:

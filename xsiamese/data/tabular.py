@@ -18,6 +18,7 @@ from torch import Tensor
 from xsiamese.data.records import MARK, read_records
 from xsiamese.door.files import regular
 
+BOMB = 2**26  # bytes that a compressed table may unpack to whatever its size
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 Missing = Literal["refuse", "drop", "fill"]
 
@@ -76,6 +77,19 @@ class Table:
         ]
 
 
+def _refuse_a_bomb(path: Path) -> None:
+    """Counts what a compressed file unpacks to, without keeping it: a few kilobytes can hold more than the memory."""
+    allowed, total = max(BOMB, 100 * path.stat().st_size), 0  # text shrinks to a twentieth at best
+    with gzip.open(path, "rb") as file:
+        while part := file.read(2**20):
+            total += len(part)
+            if total > allowed:
+                raise ValueError(
+                    f"its {path.stat().st_size:,} bytes unpack to more than {allowed / 2**20:.0f} MiB, which no table "
+                    "does: unpack it yourself if it is one"
+                )
+
+
 def read_table(path: Path, missing: Missing = "refuse", needed: str | None = None) -> Table:
     """Reads a CSV with a header (comma, semicolon or tab between values; ``.gz`` too), or pairs of records as lines of
     text (:mod:`xsiamese.data.records`).
@@ -91,7 +105,10 @@ def read_table(path: Path, missing: Missing = "refuse", needed: str | None = Non
             naming where.
     """
     try:
-        unpack = gzip.open if path.suffix == ".gz" else open
+        unpack = open
+        if path.suffix == ".gz":
+            unpack = gzip.open  # type: ignore[assignment]
+            _refuse_a_bomb(regular(path, "a table"))
         with unpack(regular(path, "a table"), "rt", newline="", encoding="utf-8-sig") as file:
             head = file.readline()
             header, rows = read_records([head, *file]) if head.startswith(MARK) else _values(head, file)

@@ -49,7 +49,7 @@ class Registry:
             manager.add_hookspecs(hookspecs)
             self.plugins.clear()
             self._load(manager)
-            self._manager = manager  # only now: after a collision the next call must fail as well
+            self._manager = manager
         return self._manager
 
     def collect(self, hook: str, key: Callable[[Any], str], what: str) -> dict[str, Any]:
@@ -80,17 +80,15 @@ class Registry:
 
     def _load(self, manager: pluggy.PluginManager) -> None:
         disabled = {name.strip() for name in os.environ.get("XSIAMESE_DISABLED_PLUGINS", "").split(",")}
-        for entry, distribution in self._find():
+        ours_first = sorted(self._find(), key=lambda found: found[1].metadata["Name"] != GROUP)
+        for entry, distribution in ours_first:
             name = entry.name
             plugin = Plugin(name, distribution.metadata["Name"], distribution.version, entry.value)
             if name in self.plugins:
                 other = self.plugins[name]
-                if (other.distribution, other.module) == (plugin.distribution, plugin.module):
-                    continue
-                raise ValueError(
-                    f"two plugins are called {name!r}: from {other.distribution} and from {plugin.distribution}; "
-                    "uninstall one of them"
-                )
+                if (other.distribution, other.module) != (plugin.distribution, plugin.module):
+                    self._left_out(plugin, other)
+                continue
             self.plugins[name] = plugin
             if name in disabled:
                 plugin.disabled = True
@@ -106,6 +104,15 @@ class Registry:
             plugin.hooks = sorted(caller.name for caller in callers if caller.has_spec())
             for unknown in sorted(caller.name for caller in callers if not caller.has_spec()):
                 self._warn_of_hook(plugin, unknown)
+
+    def _left_out(self, plugin: Plugin, other: Plugin) -> None:
+        """A plugin of a name that is taken: whoever installs it last must not replace what the name meant."""
+        warnings.warn(
+            f"two plugins are called {plugin.name!r}: that of {other.distribution} is used, and that of "
+            f"{plugin.distribution} is left out; uninstall one of them",
+            RuntimeWarning,
+            stacklevel=5,
+        )
 
     def _warn_of_hook(self, plugin: Plugin, hook: str) -> None:
         known = [caller for caller in vars(hookspecs) if caller.startswith(f"{GROUP}_")]
