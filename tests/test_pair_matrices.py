@@ -231,6 +231,26 @@ def test_one_pass_a_side_for_the_closed_form() -> None:
     assert rows == [1, 1]
 
 
+@pytest.mark.parametrize("head", ["cosine", "euclidean"])
+def test_all_pairs_of_four_items_are_four_passes(head: str) -> None:
+    encoder, items, rows = net(norm=True), torch.cat([*pair(1), *pair(2)]), []
+    explainer = PairActivationDecomposition(SiameseModel(encoder, head), "5")
+    encoder[0].register_forward_hook(lambda module, args, output: rows.append(len(output)))
+    first, second = torch.tensor([0, 0, 0, 1, 1, 2]), torch.tensor([1, 2, 3, 2, 3, 3])
+    found = explainer.explain((items[first], items[second]))
+    assert sum(rows) == 4
+    for k in (1, 5):  # by the model's own layers: the shares of a are those of the mean of its places
+        acts = [encoder[:6](items[i : i + 1])[0].flatten(1) for i in (first[k], second[k])]
+        u, v = ((encoder[8].weight @ act).T / act.shape[1] for act in acts)
+        z_a, z_b = (encoder(items[i : i + 1])[0] for i in (first[k], second[k]))
+        if head == "cosine":
+            close(found[k].matrix.dense(), ((u @ v.T) / (z_a.norm() * z_b.norm())).detach())
+        close(
+            found[k].matrix.value,
+            (torch.cosine_similarity(z_a, z_b, 0) if head == "cosine" else -(z_a - z_b).norm()).detach(),
+        )
+
+
 @pytest.mark.parametrize("gamma", [0.0, 0.25, 2.0])
 def test_bilrp_conserves_without_biases(gamma: float) -> None:
     """I23."""

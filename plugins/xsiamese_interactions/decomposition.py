@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
-from xsiamese_interactions.gradients import layer_line, layer_maps, recorded
+from xsiamese.author import (
+    Column,
+    Found,
+    ItemBatch,
+    MatrixExplanation,
+    PairAttribution,
+    PairBatch,
+    PairMatrix,
+    SiameseModel,
+)
+from xsiamese_interactions.gradients import layer_line, layer_maps, map_places, recorded
 from xsiamese_interactions.heads import joined, most
+from xsiamese_interactions.items import each
 from xsiamese_interactions.parts import Parts, channel_of, parts_of
-from xsiamese_interactions.paths import Line
 from xsiamese_interactions.tangents import jacobian
+
+
+class Shares(NamedTuple):
+    """What each place of one item has of its embedding.
+
+    Attributes:
+        shares: (places + 1, D), the last row being the bias's.
+        places: the part of each place of the layer's map.
+        grid: how the parts lie.
+        embedding: their sum, (1, D).
+    """
+
+    shares: Tensor
+    places: Tensor
+    grid: list[int]
+    embedding: Tensor
 
 
 class PairActivationDecomposition(PairAttribution):
@@ -54,18 +80,28 @@ class PairActivationDecomposition(PairAttribution):
         Raises:
             ValueError: if something that is neither pooling nor linear follows the layer.
         """
-        (u, shares_a, bias_a, first), (v, shares_b, bias_b, second) = (self._shares(batch, side) for side in (0, 1))
-        rows, columns, middle = joined(batch, torch.cat([shares_a, bias_a]), torch.cat([shares_b, bias_b]), u, v)
+        if batch.prepared[0]:
+            a, b = (_read(columns) for columns in batch.prepared)
+        else:
+            a, b = self._shares(batch, 0), self._shares(batch, 1)
+        rows, columns, middle = joined(batch, a.shares, b.shares, a.embedding, b.embedding)
         whole = PairMatrix(rows, columns, middle)
-        value, last = batch.closeness(u, v), (len(rows) - 1, len(columns) - 1)
+        value, last = batch.closeness(a.embedding, b.embedding), (len(rows) - 1, len(columns) - 1)
         alone = whole.column(last[1])[:-1], whole.row(last[0])[:-1]
-        inner = PairMatrix(rows[:-1], columns[:-1], middle, (first.parts.grid, second.parts.grid), alone=alone)
+        inner = PairMatrix(rows[:-1], columns[:-1], middle, (tuple(a.grid), tuple(b.grid)), alone=alone)
         matrix = replace(inner, constant=float(value[0] - inner.value))
-        maps = layer_maps(batch, (first, second), matrix.marginals, self.layout)
+        maps = layer_maps(batch, (a.places, b.places), matrix.marginals)
         return Found(maps, value, {"matrix": [matrix], "reference": most(matrix)})
 
-    def _shares(self, batch: PairBatch, side: int) -> tuple[Tensor, Tensor, Tensor, Line]:
-        """The embedding (1, D), the places' shares in it (places, D), the bias's (1, D), and the layer's output."""
+    def prepare(self, items: ItemBatch) -> dict[str, Column] | None:
+        """The shares of each item, whatever it is compared with."""
+        if not isinstance(items.pairs.model, SiameseModel):
+            return None
+        found = [self._shares(one, items.place)._asdict() for one in each(items)]
+        columns: dict[str, Column] = {name: [one[name] for one in found] for name in found[0]}
+        return {**columns, "embedding": torch.cat([one["embedding"] for one in found])}
+
+    def _shares(self, batch: PairBatch, side: int) -> Shares:
         outputs: list[Tensor] = []
 
         def apart(output: Tensor) -> Tensor:
@@ -89,10 +125,16 @@ class PairActivationDecomposition(PairAttribution):
                 f"what follows layer {', '.join(batch.layer_names(self.layer))} is not only pooling and linear: its "
                 "places' shares do not sum to the embedding; take a later layer=, or PairLayerInteraction"
             )
-        return whole, shares, bias, line
+        places = map_places(batch, side, line, self.layout)
+        return Shares(torch.cat([shares, bias]), places, list(line.parts.grid), whole)
 
     def _parts(self, batch: PairBatch, side: int, output: Tensor) -> Parts:
         return parts_of(output, None, channel_of(batch, side, output, self.layout))
+
+
+def _read(columns: Mapping[str, Column]) -> Shares:
+    """What was prepared of one item."""
+    return Shares(**{name: column if name == "embedding" else column[0] for name, column in columns.items()})  # type: ignore[arg-type]
 
 
 def _apart(output: Tensor, parts: Parts) -> Tensor:

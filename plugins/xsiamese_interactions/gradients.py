@@ -124,7 +124,8 @@ class PairLayerInteraction(PairInteraction):
         return lines[0], lines[1]
 
     def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: Integral) -> Found:
-        maps = layer_maps(batch, lines, found.matrix.marginals, self.layout)
+        places = map_places(batch, 0, lines[0], self.layout), map_places(batch, 1, lines[1], self.layout)
+        maps = layer_maps(batch, places, found.matrix.marginals)
         return Found(maps, found.value, {"matrix": [found.matrix], "gap": found.gap, "reference": found.reference})
 
 
@@ -162,18 +163,25 @@ def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[tuple[
     return (first.detach(), second.detach()), recording.layers[0]
 
 
+def map_places(batch: PairBatch, side: int, line: Line, layout: SideLayout) -> Tensor:
+    """The part of each place of a layer's map, (1, 1, ...), or (nodes, 1) for graphs."""
+    number = line.parts.number
+    return number if batch.sides[side].kind == "graph" else batch.places(side, line.end, None, layout).first(number)
+
+
 def layer_maps(
-    batch: PairBatch, lines: tuple[Line, Line], marginals: tuple[Tensor, Tensor], layout: SideLayout
+    batch: PairBatch, places: tuple[Tensor, Tensor], marginals: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Marginals as maps (1, 1, ...), or (nodes, 1) for graphs; zeros for a side that is held."""
+    """Marginals as maps of one channel, each shared out over the places of its part; zeros for a side that is held.
+
+    Args:
+        batch: the pair.
+        places: of :func:`map_places`.
+        marginals: a value for each part.
+    """
     maps = []
-    for side, values in enumerate(marginals):
-        output, number = lines[side].end, lines[side].parts.number
-        # one channel, in which every place has the value of its part, shared out over the places of the part
-        size = torch.bincount(number.flatten(), minlength=values.numel())
-        shown = (values.flatten() / size)[number]
-        places = batch.places(side, output, None, layout)
-        found = shown if batch.sides[side].kind == "graph" else places.first(shown)
+    for side, (at, values) in enumerate(zip(places, marginals, strict=True)):
+        found = (values.flatten() / torch.bincount(at.flatten(), minlength=values.numel()))[at]
         maps.append(found if side in batch.objective.moving else torch.zeros_like(found))
     return maps[0], maps[1]
 

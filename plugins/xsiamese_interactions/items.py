@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese.author import Found, PairBatch, PairMatrix
+from xsiamese.author import Found, ItemBatch, PairBatch, PairMatrix
 from xsiamese_interactions.parts import Cells, Parts, channel_of, parts_of
 
 ROOM = 2**22  # numbers of masked items in one pass, where the user gives no number of pairs
@@ -99,6 +99,13 @@ class Item:
     def at_once(self) -> int:
         """How many copies go through the model at once."""
         return max(1, min(self.batch.rows or ROOM, ROOM // max(1, self.tensor.numel())))
+
+
+def each(items: ItemBatch) -> Iterable[PairBatch]:
+    """The items one by one, each as a pair with itself; one bar for all of them."""
+    alone = replace(items.pairs, show_progress=items.pairs.show_progress and len(items) == 1)
+    parts = alone.split(1)
+    return tqdm(parts, desc="items", total=len(items)) if items.pairs.show_progress and len(items) > 1 else parts
 
 
 def places_of(items: tuple[Item, Item]) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -2,13 +2,12 @@ r"""Pair matrices from nothing but the model's answers: masks of a, masks of b, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from xsiamese.author import (
     Column,
@@ -21,7 +20,7 @@ from xsiamese.author import (
     SiameseModel,
 )
 from xsiamese_interactions.heads import full_match, most, product
-from xsiamese_interactions.items import Item, places_of, result
+from xsiamese_interactions.items import Item, each, places_of, result
 from xsiamese_interactions.joint import of_both
 from xsiamese_interactions.masks import Filling, filled, generator_of
 from xsiamese_interactions.parts import Cells
@@ -146,7 +145,7 @@ class PairMaskRegression(PairAttribution):
         if not alone or filling == "partner" or tolerance is not None:
             return None
         found = []
-        for one in _each(items):
+        for one in each(items):
             item = self._item(one, items.place, cells)
             fill = fill_of(item, filling, item.tensor)
             sample = Sampled.of(item, fill, masks, p, generator_of(item.tensor, one.seed))
@@ -172,13 +171,6 @@ def fill_of(item: Item, filling: Filling | None, partner: Tensor) -> Tensor:
     image = item.tensor.dim() == 4 and min(item.tensor.shape[-2:]) >= 16
     usual: Filling = "blur" if image else "baseline"
     return filled(item.tensor, filling or usual, item.baseline, partner, generator_of(item.tensor, 1))
-
-
-def _each(items: ItemBatch) -> Iterator[PairBatch]:
-    """The items one by one, each as a pair with itself; one bar for all of them."""
-    alone = replace(items.pairs, show_progress=items.pairs.show_progress and len(items) == 1)
-    parts = alone.split(1)
-    return tqdm(parts, desc="masks", total=len(items)) if items.pairs.show_progress and len(items) > 1 else parts
 
 
 def _bytes(tensor: Tensor) -> int:
