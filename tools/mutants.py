@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import copy
+import json
 import os
 import random
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
+import pytest
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[1]
@@ -84,41 +89,66 @@ def mutants(source: str) -> list[tuple[int, str, str]]:
     return found
 
 
+def preloaded() -> None:
+    """Imports what every run needs and no fault is in, once: a run is a fork of this process."""
+    for name in ("torch", "captum.attr", "matplotlib.pyplot", "torch_geometric.data", "hypothesis", "pluggy"):
+        with contextlib.suppress(ImportError):
+            import_module(name)
+
+
+def seen(folder: str, tests: list[str], timeout: float) -> bool:
+    """Whether the tests fail, or do not end, in the tree of a folder."""
+    child = os.fork()
+    if not child:
+        with open(os.devnull, "w") as nowhere:
+            for stream in (1, 2):
+                os.dup2(nowhere.fileno(), stream)
+        os.setsid()
+        os.chdir(folder)
+        sys.path[:0] = [folder, str(Path(folder, "plugins"))]
+        os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])  # for the processes that tests start
+        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status != 0
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module", type=Path)
     parser.add_argument("tests", nargs="+")
     parser.add_argument("--sample", type=int, default=0, help="how many faults are drawn (with seed 0); 0 takes all")
     parser.add_argument("--timeout", type=float, default=300, help="seconds after which a fault counts as seen")
+    parser.add_argument("--kept", type=Path, help="a JSON file to keep the count in, by module")
     asked = parser.parse_args()
     todo = mutants((ROOT / asked.module).read_text())
     if asked.sample:
         todo = sorted(random.Random(0).sample(todo, min(asked.sample, len(todo))))
-    killed = 0
+    killed, survived = 0, list[str]()
+    preloaded()
     with tempfile.TemporaryDirectory() as folder:
         for name in ("xsiamese", "plugins", "tests", "tools", "pyproject.toml"):
             (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, Path(folder, name))
-        paths = os.pathsep.join([folder, str(Path(folder, "plugins"))])
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *asked.tests]
-
-        def seen() -> bool:
-            try:
-                return subprocess.run(
-                    command, cwd=folder, env={**os.environ, "PYTHONPATH": paths}, capture_output=True,
-                    timeout=asked.timeout, check=False,
-                ).returncode != 0  # fmt: skip
-            except subprocess.TimeoutExpired:
-                return True
-
-        if seen():
+        if seen(folder, asked.tests, 4 * asked.timeout):
             sys.exit(f"the tests fail or time out without any fault: {' '.join(asked.tests)}")
         for line, said, broken in tqdm(todo, unit="fault"):
             Path(folder, asked.module).write_text(broken)
-            if seen():
+            if seen(folder, asked.tests, asked.timeout):
                 killed += 1
             else:
+                survived.append(f"{line}: {said}")
                 tqdm.write(f"survived  {asked.module}:{line}  {said}")
     print(f"{asked.module}: {killed} of {len(todo)} killed")
+    if asked.kept:
+        found = json.loads(asked.kept.read_text()) if asked.kept.exists() else {}
+        found[str(asked.module)] = {"tried": len(todo), "killed": killed, "survived": survived, "tests": asked.tests}
+        asked.kept.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
