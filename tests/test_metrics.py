@@ -386,3 +386,31 @@ def test_a_layer_map_is_brought_to_the_input() -> None:
     batch, _ = explained(shipped("planted-patches").model, *[planted("patches", 2).inputs] * 2)
     assert units_of(torch.rand(2, 1, 8, 8), batch.a).values.shape == (2, 1024)
     assert units_of(torch.rand(2, 1, 32, 32), batch.a).values.shape == (2, 1024)
+
+
+def test_a_layer_s_map_of_token_ids_counts_by_token() -> None:
+    """s = sum_i sum_j w(a_i) . w(b_j): gradient x activation at the vectors is each token's part, known by hand."""
+    torch.manual_seed(0)
+    table = nn.Embedding(6, 3).double()
+
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = table
+
+        def forward(self, ids: Tensor) -> Tensor:
+            found: Tensor = self.table(ids).sum(1)
+            return found
+
+    model = SiameseModel(Sum(), "dot").eval()
+    ids = torch.tensor([[1, 2, 3, 4]]), torch.tensor([[5, 1, 0, 2]])
+    vectors = [table.weight.detach()[i[0]] for i in ids]
+    parts = [vectors[0] @ vectors[1].sum(0), vectors[1] @ vectors[0].sum(0)]
+    method = xsiamese.explainers()["PairLayerGradientXActivation"](model)
+    found = method.explain(ids)
+    batch = batch_of(method, ids)
+    for value, side, part in zip(found.maps, (batch.a, batch.b), parts, strict=True):
+        assert torch.allclose(units_of(value, side).values[0], part, atol=TOLERANCE)
+    truth = tuple((part == part.max()).long()[None] for part in parts)
+    assert measure(method, ids, ["auroc"], truth=truth)["auroc"].mean == 1.0
+    assert math.isfinite(measure(method, ids, ["deletion"])["deletion"].mean)

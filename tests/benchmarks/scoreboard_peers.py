@@ -177,7 +177,7 @@ class Random(PairAttribution):
 
     name = "random"
     formula = r"\varepsilon"
-    modalities = frozenset({"image", "row", "series", "graph"})
+    modalities = frozenset({"image", "row", "series", "text", "graph"})
     uses_gradients = False
 
     def compute(self, batch: PairBatch, **options: Any) -> Any:

@@ -32,7 +32,8 @@ from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.kinds.inputs import Kinds, two_items, two_sides
 from xsiamese.kinds.side import Side, Wrt, row_sums
 from xsiamese.model.comparison import Comparison
-from xsiamese.model.pair import pair_model
+from xsiamese.model.norms import norms_detached
+from xsiamese.model.pair import PairModel, pair_model
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import Objective, Target
 from xsiamese.plot.shown import Shows
@@ -74,6 +75,12 @@ class PairAttribution(Declared, Attribution, ABC):
         calls: what becomes of the maps of a layer that is called several times a side, as for several views of an item:
             "sum" adds them, which is right where all calls see the item as it lies; "all" gives a tuple, a map a call.
             None adds them and says so.
+        detach_norms: whether the norms of a cosine are constants to the gradient
+            (:func:`~xsiamese.model.norms.norms_detached`), for a method that takes gradients.
+
+    Raises:
+        ValueError: if the model has a comparison of its own and is given another, ``calls`` is none of these, or there
+            are no norms to detach.
     """
 
     def __init__(
@@ -85,11 +92,14 @@ class PairAttribution(Declared, Attribution, ABC):
         higher_is_closer: bool | None = None,
         layout: SideLayout = None,
         calls: Literal["sum", "all"] | None = None,
+        detach_norms: bool = False,
     ) -> None:
         if calls not in ("sum", "all", None):
             raise ValueError(f"calls={calls!r}: 'sum', 'all' or None is needed")
-        self.calls = calls
-        self.model = pair_model(model, comparison, higher_is_closer)
+        if detach_norms and not self.uses_gradients:
+            raise ValueError(f"{type(self).__name__} takes no gradients: detach_norms= changes nothing, leave it out")
+        self.calls, self.detach_norms = calls, detach_norms
+        self.model = self.__taken_as(pair_model(model, comparison, higher_is_closer))
         self.layer = layer
         self.layout = layout
         self.layer_names_: list[str] = []
@@ -365,8 +375,9 @@ class PairAttribution(Declared, Attribution, ABC):
 
     @classmethod
     def settings(cls) -> dict[str, inspect.Parameter]:
-        """The arguments of its making that are this explainer's own, with their defaults."""
-        shared = inspect.signature(PairAttribution.__init__).parameters
+        """The arguments of its making that are this explainer's own, or its kind's, with their defaults."""
+        gradients = {"detach_norms"} if cls.uses_gradients else set()  # a switch of every method that takes them
+        shared = set(inspect.signature(PairAttribution.__init__).parameters) - gradients
         own = inspect.signature(cls.__init__).parameters.values()
         return {p.name: p for p in own if p.kind is p.KEYWORD_ONLY and p.name not in shared}
 
@@ -397,15 +408,21 @@ class PairAttribution(Declared, Attribution, ABC):
         return bibtex(cls.reference)
 
     def __repr__(self) -> str:
-        settings = {"layer": self.layer_names_ or self.layer, "layout": self.layout}
+        norms = self.detach_norms or None
+        settings = {"layer": self.layer_names_ or self.layer, "layout": self.layout, "detach_norms": norms}
         shown = "".join(f", {key}={value!r}" for key, value in settings.items() if value is not None)
         return f"{type(self).__name__}({type(self.model).__name__}{shown})"
 
-    def __taken(self, batch: PairBatch) -> dict[str, str]:
-        """One line on the layer that was taken because the user named none."""
+    def __taken(self, batch: PairBatch) -> dict[str, Any]:
+        """One line on the layer that was taken because the user named none, and whether norms are constants."""
         some = next(batch.split(batch.rows or batch.pairs))
         line = some.layer_note(self.layer) if self.needs_layer or self.of_layer else None
-        return {"taken": line} if line else {}
+        told = {"taken": line} if line else {}
+        return told | ({"detach_norms": True} if self.detach_norms else {})
+
+    def __taken_as(self, model: PairModel) -> PairModel:
+        """The model that is explained: its norms are constants where that was asked for."""
+        return norms_detached(model) if self.detach_norms else model
 
     def __against(self, inputs: Any, foil: Any, **arguments: Any) -> PairExplanation:
         if not self.linear:
@@ -472,7 +489,7 @@ class PairAttribution(Declared, Attribution, ABC):
         """The same explainer for another model."""
         twin = type(self).__new__(type(self))
         twin.__dict__.update(self.__dict__)
-        twin.model = pair_model(model)
+        twin.model = self.__taken_as(pair_model(model))
         twin._plans = {}
         Attribution.__init__(twin, twin._closeness)
         return twin

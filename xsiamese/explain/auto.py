@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -99,8 +98,8 @@ def auto(
         # masks of a times masks of b: a model of both inputs at once would be asked hundreds of thousands of times
         cls, options = explainer("PairOcclusion"), {}
         reason = "part by part: a model that takes both inputs at once has no embeddings to regress on masks"
-    if row.get("detach_norms") and isinstance(pair, SiameseModel) and hasattr(pair.comparison, "detach_norms"):
-        pair, reason = detached(pair), f"{reason}; norms detached"
+    if row.get("detach_norms") and hasattr(getattr(pair, "comparison", None), "detach_norms"):
+        settings, reason = {"detach_norms": True, **settings}, f"{reason}; norms detached"
     chosen = (layer,) if cls.needs_layer else ()
     return Auto(cls(pair, *chosen, **settings), kind, budget, reason, options)
 
@@ -126,12 +125,3 @@ def kind_of(model: PairModel) -> str:
         if any(isinstance(layer, types) for layer in layers):
             return kind
     raise ValueError("the model's layers do not show what it takes: give kind=, as kind='image'")
-
-
-def detached(model: SiameseModel) -> SiameseModel:
-    """The same model, of whose comparison the norms are constants."""
-    other = copy(model)
-    comparison: Any = copy(model.comparison)
-    comparison.detach_norms = True
-    other._modules = {**model._modules, "comparison": comparison}
-    return other

@@ -7,6 +7,7 @@ OPTIONS: dict[str, str] = {
     "attr_dim_summation": "whether the weighted channels are summed to one",
     "attribute_to_layer_input": "explains what goes into the layer instead of what comes out",
     "custom_attribution_func": "a function of (multipliers, inputs, baselines) in place of their product, see captum",
+    "detach_norms": "true takes the norms of a cosine as constants: the gradient then says what the angle is made of",
     "eps": "differences smaller than this count as none: the gradient takes the multiplier's place",
     "feature_mask": "a pair (mask of a, mask of b) of integers shaped as the inputs, or as one row; what has one "
     "number is one feature",

@@ -1,8 +1,8 @@
 """The units of a map: the places of which a metric says how much they count, and what is put where one is taken away.
 
 A unit is a pixel of an image (pairs, channels, height, width), a step of a series (pairs, channels, steps), a token
-of a text (pairs, tokens, channels), a column of a row, a node or an edge of a graph. A unit's value is the sum of its
-channels or features. A map of a layer is brought to the size of the input.
+of a text (pairs, tokens), or (pairs, tokens, channels) of its vectors, a column of a row, a node or an edge of a graph.
+A unit's value is the sum of its channels or features. A map of a layer is brought to the size of the input.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ def units_of(value: Any, side: Side, name: str = "a", method: str = "the explain
         raise ValueError(f"{method} gave several maps for input {name}: metrics take one; explain one layer or tensor")
     leaf = side.leaves[0]
     _check(value, name, method)
+    if side.kind == "text" and leaf.dim() == 2 and value.dim() == 3:
+        value = value.sum(2)  # of the vectors of ids, (pairs, tokens, dimensions): as many places as there are ids
     flat = per_unit(_channels_first(value, side, leaf.dim()), _channels_first(leaf, side, leaf.dim()), name)
     return Units(flat, torch.ones_like(flat, dtype=torch.bool))
 
