@@ -55,7 +55,7 @@ def of_each_item_once(explainer: PairAttribution, inputs: tuple[Tensor, Tensor])
     batch = asked.batch(explainer)
     with intact(explainer.model):
         batch = prepared(batch, explainer.prepare)
-    found = explainer.of_prepared(batch, asked, inputs, None)
+    found = explainer.of_prepared(batch, asked, ids=None, layers={})
     handle.remove()
     return found, sum(rows)
 

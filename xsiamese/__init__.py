@@ -39,6 +39,7 @@ __version__ = "0.1.0"
 
 ON_DEMAND = {
     "auto": "xsiamese.explain.auto",
+    "Gallery": "xsiamese.explain.gallery.gallery",
     "collate_pairs": "xsiamese.kinds.graphs.side",
     "compare": "xsiamese.plot.picture",
     "explain_pairs": "xsiamese.jobs.job",

@@ -22,6 +22,7 @@ from xsiamese.explain.attribution import PairAttribution as PairAttribution
 from xsiamese.explain.auto import auto as auto
 from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.explain.found import Found as Found
+from xsiamese.explain.gallery.gallery import Gallery as Gallery
 from xsiamese.jobs.explanations import open_explanations as open_explanations
 from xsiamese.jobs.job import explain_pairs as explain_pairs
 from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
@@ -145,6 +146,7 @@ __all__ = [
     "Descent",
     "Edit",
     "Found",
+    "Gallery",
     "Invariance",
     "InvarianceLearner",
     "JointTextModel",

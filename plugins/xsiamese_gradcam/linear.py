@@ -17,6 +17,7 @@ from xsiamese_gradcam.cam import PairCAM
 
 MOST = 256  # tangents or cotangents of an item: more would cost more than the pairs of a usual gallery save
 ROOM = 2**24  # numbers of a layer's output that move at once
+SMALL = 2**13  # numbers of a factor that are sooner copied beside others than multiplied alone
 ALIKE = 64.0  # rounding errors by which gradients may differ that are one
 
 
@@ -177,13 +178,14 @@ def _maps(factors: Sequence[Tensor], slopes: Tensor, ragged: bool) -> Tensor:
     if ragged:
         return torch.cat([factor @ slope for factor, slope in zip(factors, slopes, strict=True)])[:, None]
     grid = factors[0].shape[:-1]
+    found = slopes.new_empty(len(factors), grid.numel())
     pairs_of: dict[int, list[int]] = {}
     for pair, factor in enumerate(factors):
-        pairs_of.setdefault(id(factor), []).append(pair)
-    if len(pairs_of) == len(factors):
+        pairs_of.setdefault(id(factor), []).append(pair)  # an item's factor is one object in all of its pairs
+    if len(pairs_of) == len(factors) and factors[0].numel() < SMALL:
         stacked = torch.stack(list(factors)).reshape(len(factors), -1, slopes.shape[1])
-        return torch.einsum("pcd,pd->pc", stacked, slopes).reshape(-1, 1, *grid)
-    found = slopes.new_empty(len(factors), grid.numel())
-    for pairs in pairs_of.values():
-        found[pairs] = slopes[pairs] @ factors[pairs[0]].reshape(-1, slopes.shape[1]).T
+        found = torch.bmm(stacked, slopes[:, :, None])
+    else:
+        for pairs in pairs_of.values():
+            found[pairs] = slopes[pairs] @ factors[pairs[0]].reshape(-1, slopes.shape[1]).T
     return found.reshape(-1, 1, *grid)

@@ -250,30 +250,30 @@ class PairAttribution(Declared, Attribution, ABC):
         )  # fmt: skip
         names = asked.names(ids)
         found, batch = self.__found(asked)
-        return self.__outcome(found, batch, asked, two_items(inputs), names)
+        return self.__outcome(found, batch, asked, names, self.layers_told(batch))
 
     def of_prepared(
-        self, batch: PairBatch, asked: Request, inputs: tuple[Any, Any], ids: tuple[tuple[str, str], ...] | None
+        self, batch: PairBatch, asked: Request, *, ids: tuple[tuple[str, str], ...] | None, layers: Mapping[str, Any]
     ) -> PairExplanation:
         """The explanation of pairs whose items were prepared before, as a gallery keeps them.
 
         Args:
             batch: the pairs, with what is :attr:`prepared <xsiamese.pairs.pairs.Pairs.prepared>` of their items.
-            asked: how the items were asked about.
-            inputs: the two sides as the user holds them.
+            asked: how the items were asked about; its inputs are the two sides as the user holds them.
             ids: two names for each pair.
+            layers: what :meth:`layers_told` says of the items.
         """
         with intact(batch.model, seed=asked.seed if self.stochastic else None):
             found = self.__computed(batch, asked.options)
-        return self.__outcome(found, batch, asked, inputs, ids)
+        return self.__outcome(found, batch, asked, ids, layers)
 
     def __outcome(
         self,
         found: Found,
         batch: PairBatch,
         asked: Request,
-        inputs: Sequence[Any],
         ids: tuple[tuple[str, str], ...] | None,
+        layers: Mapping[str, Any],
     ) -> PairExplanation:
         """All that was found of a batch, with what is needed to show, save and defend it."""
         target, more = asked.target, dict(found.columns)
@@ -282,10 +282,10 @@ class PairAttribution(Declared, Attribution, ABC):
         assert delta is None or isinstance(delta, Tensor)
         return self.result(
             maps=detached(found.maps),
-            inputs=detached(tuple(inputs)),
+            inputs=detached(tuple(two_items(asked.inputs))),
             scores=batch.objective.reported(value),
             method=type(self).__name__,
-            parameters=described({"layer": self.layer_names(batch) or None, **self.__taken(batch), **asked.told()}),
+            parameters=described({**layers, **asked.told()}),
             higher_is_closer=self.model.higher_is_closer if target is None else True,
             target=target_name(target),
             ids=ids,
@@ -413,11 +413,13 @@ class PairAttribution(Declared, Attribution, ABC):
         shown = "".join(f", {key}={value!r}" for key, value in settings.items() if value is not None)
         return f"{type(self).__name__}({type(self.model).__name__}{shown})"
 
-    def __taken(self, batch: PairBatch) -> dict[str, Any]:
-        """One line on the layer that was taken because the user named none, and whether norms are constants."""
+    def layers_told(self, batch: PairBatch) -> dict[str, Any]:
+        """The layers that a batch is explained on, one line on one that was taken because the user named none, and
+        whether norms are constants.
+        """
         some = next(batch.split(batch.rows or batch.pairs))
         line = some.layer_note(self.layer) if self.needs_layer or self.of_layer else None
-        told = {"taken": line} if line else {}
+        told = {"layer": self.layer_names(batch) or None, **({"taken": line} if line else {})}
         return told | ({"detach_norms": True} if self.detach_norms else {})
 
     def __taken_as(self, model: PairModel) -> PairModel:
@@ -471,7 +473,7 @@ class PairAttribution(Declared, Attribution, ABC):
 
     def __part(self, part: PairBatch, options: Mapping[str, Any]) -> Maps | Found:
         # edges were asked for, and these graphs have none
-        nothing = not part.moved and not self.of_layer and not self.removes
+        nothing = not (self.of_layer or self.removes or part.moved)
         return part.maps([]) if nothing else self.compute(part, **options)
 
     def total(self, maps: Maps, options: Mapping[str, Any], sides: tuple[Side, Side] | None = None) -> Tensor:

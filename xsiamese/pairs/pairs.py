@@ -255,7 +255,7 @@ class Pairs:
     def _of(self, which: Tensor, a: Side, b: Side, first_pair: int) -> Self:
         extra = tuple(_rows(value, which, self.pairs) for value in self.extra)
         first, second = (
-            tuple(t if self.distribution else t[side.rows(i, which)] for i, t in enumerate(leaves))
+            tuple(t if self.distribution else taken_rows(t, side.rows(i, which)) for i, t in enumerate(leaves))
             for side, leaves in zip((self.a, self.b), self.baselines, strict=True)
         )
         target = _rows(self.target, which, self.pairs) if isinstance(self.target, (Tensor, list)) else self.target
@@ -285,6 +285,12 @@ class Pairs:
     def _rebuilt(self, side: int) -> Any:
         first = len(self.a.leaves)
         return self.a.rebuild(self.leaves[:first]) if side == 0 else self.b.rebuild(self.leaves[first:])
+
+
+def taken_rows(tensor: Tensor, which: Tensor) -> Tensor:
+    """Some rows of a tensor; one that repeats a single row takes no memory before and none after."""
+    alike = len(tensor) > 0 and tensor.stride(0) == 0
+    return tensor[:1].expand(len(which), *tensor.shape[1:]) if alike else tensor[which]
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -1,0 +1,368 @@
+"""Galleries: the explanations of many pairs are those of pair by pair, and each item is encoded once."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from xsiamese import Gallery, PairExplanation, SiameseModel, explainers
+from xsiamese.contract.subject import encoder
+from xsiamese.model.comparison import Bilinear, Euclidean, Learned, Manhattan, SquaredEuclidean
+from xsiamese.testing import quick_options
+
+SHARING = sorted(
+    name for name, cls in explainers().items() if cls.traits.shares != "never" and "image" in cls.modalities
+)
+
+
+def items(count: int = 6) -> Tensor:
+    return torch.rand(count, 1, 6, 6, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+
+
+def model(comparison: Any = "cosine") -> SiameseModel:
+    return SiameseModel(encoder(), comparison)
+
+
+def made(name: str, of: SiameseModel, **arguments: Any) -> Gallery:
+    cls = explainers()[name]
+    explainer = cls(of, "3") if cls.needs_layer else cls(of)
+    return Gallery(explainer, arguments.pop("items", items()), **{**quick_options(cls), **arguments})
+
+
+def rows_of(of: SiameseModel) -> list[int]:
+    rows: list[int] = []
+    of.encoders[0].register_forward_hook(lambda *args: rows.append(len(args[2])))
+    return rows
+
+
+def close(found: PairExplanation, expected: PairExplanation, atol: float = 1e-6) -> None:
+    torch.testing.assert_close(found.scores, expected.scores, rtol=0, atol=atol)
+    if expected.maps is not None:
+        for one, other in zip(found.maps, expected.maps, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=atol)
+    assert found.columns.keys() == expected.columns.keys()
+    if "matrix" in expected.columns:
+        for one, other in zip(found.columns["matrix"], expected.columns["matrix"], strict=True):
+            torch.testing.assert_close(one.dense(), other.dense(), rtol=0, atol=atol)
+            torch.testing.assert_close(one.value, other.value, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_all_pairs_are_those_of_pair_by_pair(name: str) -> None:
+    of = model()
+    gallery = made(name, of)
+    assert gallery.shares
+    rows = rows_of(of)
+    units = list(gallery.explain().units(4))
+    assert not rows  # a pair costs no pass of the encoder
+    assert [len(unit) for unit in units] == [4, 4, 4, 3]
+    own = gallery.explainer.explain
+    numbers = [(i, j) for i in range(6) for j in range(i + 1, 6)]
+    for k, unit in enumerate(units):
+        some = numbers[4 * k : 4 * k + 4]
+        first, second = [items()[[pair[side] for pair in some]] for side in (0, 1)]
+        close(unit, own((first, second), **quick_options(type(gallery.explainer))))
+        assert unit.ids == tuple((str(i), str(j)) for i, j in some)
+        torch.testing.assert_close(unit.inputs[1], second)
+
+
+@pytest.mark.parametrize("name", ["PairGradCAM", "PairEigenCAM"])
+def test_each_item_is_encoded_once(name: str) -> None:
+    of = model()
+    rows = rows_of(of)
+    gallery = made(name, of, internal_batch_size=4)
+    gallery.search([0], k=3).explain()[:]
+    list(gallery.explain([(0, 1), (1, 0), (2, 2)]).units())
+    assert rows == [4, 2]
+
+
+def test_norms_that_are_constants_are_so_in_a_gallery() -> None:
+    explainer = explainers()["PairGradCAM"](model(), "3", detach_norms=True)
+    found = Gallery(explainer, items()).explain([(0, 1), (3, 2)])[:]
+    close(found, explainer.explain((items()[[0, 3]], items()[[1, 2]])))
+    assert found.parameters["detach_norms"] is True
+    assert (found.maps[0] - explainers()["PairGradCAM"](model(), "3").explain(found.inputs).maps[0]).abs().max() > 1e-3
+
+
+def test_the_class_activation_maps_and_more_share() -> None:
+    assert {"PairGradCAM", "PairHiResCAM", "PairXGradCAM", "PairEigenCAM"} <= set(SHARING)
+    assert explainers()["PairSaliency"].traits.shares == "never"
+
+
+def test_what_shares_nothing_loops_and_says_so_once() -> None:
+    of = model()
+    with pytest.warns(UserWarning, match="PairSaliency shares nothing between the pairs") as told:
+        gallery = made("PairSaliency", of)
+    assert len(told) == 1
+    assert not gallery.shares
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = gallery.explain([(0, 1), (4, 2)])[:]
+    close(found, gallery.explainer.explain((items()[[0, 4]], items()[[1, 2]])))
+    with pytest.raises(ValueError, match="PairSaliency shares nothing between pairs: there is nothing to save"):
+        gallery.save("nowhere")
+
+
+def test_a_model_of_both_inputs_loops() -> None:
+    both = lambda a, b: -((a - b) ** 2).flatten(1).sum(1)  # noqa: E731
+    with pytest.warns(UserWarning, match="shares nothing"):
+        gallery = Gallery(explainers()["PairSaliency"](both), items())
+    found = gallery.explain([(0, 1)])
+    torch.testing.assert_close(found.scores, both(items()[:1], items()[1:2]))
+    torch.testing.assert_close(found[0].maps[0], 2 * (items()[:1] - items()[1:2]).abs())
+    with pytest.raises(ValueError, match="has no embeddings to search by"):
+        gallery.search([0])
+
+
+def test_two_encoders_have_a_side_each() -> None:
+    torch.manual_seed(0)
+    towers = SiameseModel((encoder(), nn.Sequential(*encoder())), "dot")
+    with torch.no_grad():
+        for parameter in towers.encoder_b.parameters():
+            parameter.add_(0.3)
+    explainer = explainers()["PairGradCAM"](towers, ("encoder_a.3", "encoder_b.3"))
+    gallery = Gallery(explainer, items())
+    close(gallery.explain([(0, 1), (1, 0)])[:], explainer.explain((items()[[0, 1]], items()[[1, 0]])))
+    hits = gallery.search(items(9)[6:], k=6)
+    scores = torch.stack([towers(one.expand(6, -1, -1, -1), items()) for one in items(9)[6:, None]])
+    assert [list(one) for one in hits.numbers] == scores.argsort(1, descending=True).tolist()
+
+
+@pytest.mark.parametrize(
+    "comparison",
+    ["cosine", "dot", Euclidean(), SquaredEuclidean(), Manhattan(), Bilinear(3), Learned(nn.Linear(3, 1))],
+    ids=str,
+)
+def test_search_finds_what_scoring_every_pair_finds(comparison: Any) -> None:
+    of = model(comparison).double()
+    gallery, queries = made("PairGradCAM", of, items=items(20)), items(23)[20:]
+    with torch.no_grad():
+        every = torch.stack([of(one.expand(20, -1, -1, -1), items(20)) for one in queries[:, None]])
+    order = torch.argsort(every, dim=1, descending=of.higher_is_closer, stable=True)[:, :5]
+    hits = gallery.search(queries, k=5)
+    assert [list(one) for one in hits.numbers] == order.tolist()
+    torch.testing.assert_close(torch.tensor(hits.scores, dtype=torch.float64), every.gather(1, order))
+    found = hits[1].explain()
+    assert [pair[1] for pair in found.pairs] == [0 + n for n in hits.numbers[1]]
+    close(found[:], gallery.explainer.explain((queries[[1] * 5], items(20)[order[1]])))
+    assert found[0].ids == (("query 1", str(order[1, 0].item())),)
+
+
+def test_own_items_are_not_found_by_themselves_and_equals_come_in_their_order() -> None:
+    doubled = torch.cat([items(3), items(3)])
+    gallery = made("PairGradCAM", model(), items=doubled, ids=list("abcdef"))
+    hits = gallery.search([1], k=5)
+    assert hits.ids[0][0] == "e"
+    assert hits.scores is not None
+    assert hits.scores[0][0] == pytest.approx(1)
+    others = list(hits.ids[0][1:])
+    assert others in (["a", "d", "c", "f"], ["c", "f", "a", "d"])
+    with pytest.warns(UserWarning, match="a and b are equal in pair 0"):
+        hits.explain()[0]
+
+
+def test_what_an_index_found_is_explained() -> None:
+    gallery = made("PairGradCAM", model(), ids=[f"file{i}" for i in range(6)])
+    faiss = np.array([[0.9, 0.5, -3e38], [0.7, 0.6, 0.5]], dtype=np.float32), np.array([[4, 2, -1], [1, 0, 5]])
+    hits = gallery.hits(items(8)[6:], faiss[1], faiss[0])
+    assert hits.numbers == ((4, 2), (1, 0, 5))
+    assert hits.scores is not None
+    assert hits.scores[0] == pytest.approx((0.9, 0.5))
+    close(hits.explain()[[1, 4]], gallery.explainer.explain((items(8)[[6, 7]], items()[[2, 5]])))
+    by_name = gallery.hits([3], ["file5", "file0"])
+    assert by_name.ids == (("file5", "file0"),)
+    assert by_name.scores is None
+    assert by_name.explain()[1].ids == (("file3", "file0"),)
+
+
+def test_pairs_by_name_tensor_and_array() -> None:
+    gallery = made("PairGradCAM", model(), ids=list("abcdef"))
+    for pairs in (
+        [("a", "c"), ("f", "b")],
+        torch.tensor([[0, 2], [5, 1]]),
+        np.array([[0, 2], [5, 1]]),
+        [[0, 2], (5, 1)],
+    ):
+        found = gallery.explain(pairs)
+        assert found.pairs == [(0, 2), (5, 1)]
+    assert found[1].ids == (("f", "b"),)
+    assert [one.ids[0] for one in found] == [("a", "c"), ("f", "b")]
+    assert len(found[:]) == 2
+    assert repr(found) == "Explanations(2 pairs, not made yet)"
+    torch.testing.assert_close(found.scores, gallery.explainer.scores((items()[[0, 5]], items()[[2, 1]])))
+
+
+def test_a_budget_that_is_too_small_goes_to_disk_and_nothing_changes(tmp_path: Path) -> None:
+    in_memory, on_disk = (
+        made("PairHiResCAM", model(), memory=m, folder=tmp_path, internal_batch_size=4) for m in ("1MiB", 400)
+    )
+    assert on_disk.on_disk
+    assert not in_memory.on_disk
+    assert on_disk._encoded.unit == 1
+    for one, other in zip(in_memory.explain(), on_disk.explain(), strict=True):
+        close(one, other, atol=0)
+
+
+def test_half_precision_and_low_rank_are_as_near_as_they_say() -> None:
+    of = model()
+    exact = made("PairGradCAM", of).explain()[:]
+    half = made("PairGradCAM", of, half=True).explain()[:]
+    torch.testing.assert_close(half.scores, exact.scores, rtol=0, atol=0)  # embeddings stay as they are
+    size = exact.maps[0].abs().max()
+    error = (half.maps[0] - exact.maps[0]).abs().max() / size
+    assert 0 < error < 1e-3
+    full, one = (made("PairGradCAM", of, rank=rank).explain()[:] for rank in (2, 1))
+    gallery = made("PairGradCAM", of, rank=1)
+    factors = made("PairGradCAM", of)._encoded.kept(0).rows([0])["factor_0"][0]
+    kept = gallery._encoded.kept(0).rows([0])["factor_0"][0]
+    torch.testing.assert_close(
+        torch.linalg.matrix_norm(kept.reshape(-1, 3), 2), torch.linalg.matrix_norm(factors.reshape(-1, 3), 2)
+    )
+    assert torch.linalg.matrix_rank(kept.reshape(-1, 3)) == 1
+    distance = [(found.maps[0] - exact.maps[0]).norm() for found in (full, one)]
+    assert 0 < distance[0] < distance[1]
+
+
+def test_a_saved_gallery_opens_without_a_pass_and_explains_the_same(tmp_path: Path) -> None:
+    of = model()
+    gallery = made("PairGradCAM", of, ids=list("abcdef"), internal_batch_size=4)
+    path = gallery.save(tmp_path / "gallery")
+    rows = rows_of(of)
+    again = Gallery.open(path, explainers()["PairGradCAM"](of, "3"), items())
+    assert again.on_disk
+    assert again.ids == gallery.ids
+    for one, other in zip(again.explain().units(), gallery.explain().units(), strict=True):
+        close(one, other, atol=0)
+    assert again.search([2], k=3).ids == gallery.search([2], k=3).ids
+    assert not rows
+    with pytest.raises(ValueError, match="is there already: give the gallery a place of its own"):
+        gallery.save(path)
+    assert [one.name for one in tmp_path.iterdir()] == ["gallery"]
+
+
+def test_a_store_of_anything_else_is_refused_and_told_what_differs(tmp_path: Path) -> None:
+    of = model()
+    path = made("PairGradCAM", of).save(tmp_path / "gallery")
+    grad, hires = explainers()["PairGradCAM"], explainers()["PairHiResCAM"]
+    other = model()
+    with torch.no_grad():
+        other.encoder[0].weight[0, 0, 0, 0] += 1e-9
+    for explainer, arguments, told in (
+        (grad(other, "3"), {}, "the model's weights"),
+        (hires(of, "3"), {}, r"the method \('PairGradCAM', not 'PairHiResCAM'\)"),
+        (grad(of, "1"), {}, "the layer"),
+        (grad(model("dot"), "3"), {}, r"the comparison \('Cosine', not 'Dot'\)"),
+        (grad(of, "3"), {"relu": True}, "its options"),
+        (grad(of, "3"), {"seed": 1}, "the seed"),
+    ):
+        with pytest.raises(ValueError, match=f"was made with another: {told}"):
+            Gallery.open(path, explainer, items(), **arguments)
+    changed = items()
+    changed[4, 0, 0, 0] += 1e-9
+    with pytest.raises(ValueError, match="was made of other items: 4 differ"):
+        Gallery.open(path, grad(of, "3"), changed)
+    with pytest.raises(ValueError, match="6 ids for 5 items"):
+        Gallery.open(path, grad(of, "3"), items(5))
+    with pytest.raises(ValueError, match="is no gallery"):
+        Gallery.open(tmp_path / "elsewhere", grad(of, "3"), items())
+    next(one for one in path.glob("0/factor_0/c/**/0") if one.is_file()).unlink()
+    with pytest.raises(ValueError, match="is missing or truncated"):
+        Gallery.open(path, grad(of, "3"), items()).explain()[0]
+    about = json.loads((path / "zarr.json").read_text())
+    about["attributes"]["xsiamese_gallery"] = 99
+    (path / "zarr.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="newer xsiamese"):
+        Gallery.open(path, grad(of, "3"), items())
+
+
+class Reads:
+    """Reads items by name, and counts."""
+
+    def __init__(self, broken: str = "") -> None:
+        self.read: list[str] = []
+        self.broken = broken
+
+    def __call__(self, name: str) -> Tensor:
+        self.read.append(name)
+        if name == self.broken:
+            raise OSError("truncated file\nwith more")
+        return items()[int(name)][None]
+
+
+def test_items_are_read_when_they_are_needed(tmp_path: Path) -> None:
+    names, read = list("012345"), Reads()
+    gallery = made("PairGradCAM", model(), items=names, read=read, internal_batch_size=4, memory=10_000)
+    close(gallery.explain()[:], made("PairGradCAM", model()).explain()[:], atol=1e-12)
+    path = gallery.save(tmp_path / "gallery")
+    again = made("PairGradCAM", model(), items=["0", "1", "3", "2", "4", "5"], read=Reads(), store=path)
+    again.explain([(0, 1)])[0]
+    with pytest.raises(ValueError, match="was made of other items: 2 differ"):
+        again.explain([(0, 2)])[0]
+    with pytest.raises(ValueError, match=r"item 3 of the gallery, '3', cannot be read: truncated file$"):
+        made("PairGradCAM", model(), items=names, read=Reads("3"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"items": items(1)[:0]}, "holds no items"),
+        ({"items": [], "read": Reads()}, "holds no items"),
+        ({"ids": ["a"]}, "1 ids for 6 items"),
+        ({"memory": "much"}, "memory='much': bytes, or an amount like"),
+        ({"rank": 0}, "rank=0: a positive number"),
+        ({"items": items() * torch.nan}, "NaN or infinite values in pair 0"),
+        ({"items": items().float()}, "is torch.float32, the model torch.float64"),
+        ({"nonsense": 1}, "has no option 'nonsense'"),
+    ],
+)
+def test_a_gallery_of_nothing_that_can_be_explained_is_refused(arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=told):
+        made("PairGradCAM", model(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda g: g.search([0], k=6), "k=6: there are 5 items to find"),
+        (lambda g: g.search(items(1), k=0), "k=0: there are 6 items to find"),
+        (lambda g: g.search([9]), "there is no item 9: the gallery holds 6, numbered from 0"),
+        (lambda g: g.search([]), "there are no queries"),
+        (lambda g: g.search(torch.rand(2, 3)), "."),
+        (lambda g: g.explain([(0, 7)]), "there is no item 7"),
+        (lambda g: g.explain([(0, -1)]), "there is no item -1"),
+        (lambda g: g.explain([("file1", "flie2")]), "no item of the gallery is called 'flie2'; did you mean 'file2'"),
+        (lambda g: g.explain([(0, 1, 2)]), "is no pair"),
+        (lambda g: g.explain([(0.5, 1)]), "0.5 is a float"),
+        (lambda g: g.explain([]), "there is no pair to explain"),
+        (lambda g: g.explain([(0, 1)]).units(0).__next__(), "size=0"),
+        (lambda g: g.explain([(0, 1)])[1:], "means none of 1 pairs"),
+        (lambda g: g.hits([0, 1], [[1]]), "ids of 1 queries for 2"),
+        (lambda g: g.hits([0], [[1, 2]], [[0.5]]), "scores do not fit ids"),
+    ],
+)
+def test_what_is_not_there_is_named(ask: Any, told: str) -> None:
+    gallery = made("PairGradCAM", model(), ids=[f"file{i}" for i in range(6)])
+    with pytest.raises((ValueError, IndexError, TypeError), match=told):
+        ask(gallery)
+
+
+def test_a_gallery_of_one_item_has_no_pair() -> None:
+    with pytest.raises(ValueError, match="there is no pair to explain: the gallery has 1 items"):
+        made("PairGradCAM", model(), items=items(1)).explain()
+
+
+def test_without_zarr_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "zarr", None)
+    with pytest.raises(ImportError, match=r'pip install "xsiamese\[gallery\]"'):
+        made("PairGradCAM", model(), memory=100)
+    with pytest.raises(ImportError, match=r'pip install "xsiamese\[gallery\]"'):
+        made("PairGradCAM", model()).save(tmp_path / "gallery")

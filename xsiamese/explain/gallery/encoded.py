@@ -1,0 +1,210 @@
+"""Items with what an explainer prepares of them, once each; and the explanations of pairs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from xsiamese.branches.intact import intact
+from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.gallery.compared import Compared
+from xsiamese.explain.gallery.explained import Pairs
+from xsiamese.explain.gallery.given import Items
+from xsiamese.explain.gallery.kept import EMBEDDING, Kept, Packing
+from xsiamese.explain.gallery.stored import Opened
+from xsiamese.explain.maps import warn_identical
+from xsiamese.explain.prepare import ItemBatch
+from xsiamese.explain.request import chosen_split
+from xsiamese.model.pair import SiameseModel
+from xsiamese.result.explanation import PairExplanation
+
+UNIT = 256  # pairs that are explained at once, at the most
+ROOM = 2**23  # bytes of the items of one side of them: more is new memory from the system for every unit
+COPIES = 4  # of an item's numbers in a unit, about: those that are explained, a map, and what is made on the way
+
+
+@dataclass
+class Keeping:
+    """Where and how what is prepared is kept.
+
+    Attributes:
+        budget: the most bytes of memory for all of it.
+        folder: of a store, where it does not fit; None makes a temporary one.
+        packing: how numbers are kept.
+    """
+
+    budget: int
+    folder: Path | None = None
+    packing: Packing = field(default_factory=Packing)
+    _temporary: list[TemporaryDirectory[str]] = field(default_factory=list)
+
+    def place(self, name: str) -> Path:
+        """A folder for a store."""
+        if self.folder is not None:
+            return self.folder / name
+        self._temporary.append(TemporaryDirectory(prefix="xsiamese_gallery_"))
+        return Path(self._temporary[-1].name) / name
+
+
+class Encoded:
+    """Items that are encoded once each.
+
+    Args:
+        items: the items.
+        keeping: where what is prepared of them is kept.
+        found: a store in which that is kept already.
+
+    Raises:
+        ValueError: if the store was made of other items.
+    """
+
+    def __init__(self, items: Items, keeping: Keeping, found: Opened | None = None) -> None:
+        self.items, self.keeping = items, keeping
+        self.explainer: PairAttribution = items.explainer
+        self.shares = self.explainer.traits.shares != "never" and isinstance(self.explainer.model, SiameseModel)
+        self.keys: list[str] = [] if found is None else list(found.keys)
+        self._kept: dict[int, Kept] = {} if found is None else dict(found.kept)
+        self._embeddings: dict[int, Tensor] = {}
+        if found is not None:
+            items.expect(found.check_items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether what is kept is in a store."""
+        return any(kept.on_disk for kept in self._kept.values())
+
+    def kept(self, place: int) -> Kept | None:
+        """What is prepared of the items as side a (0) or b (1), or None if nothing can be."""
+        place = 0 if self.items.one_encoder else place
+        if self.shares and place not in self._kept:
+            made = self._prepared(place)
+            if made is None:
+                self.shares = False
+            else:
+                self._kept[place] = made
+        return self._kept.get(place) if self.shares else None
+
+    def all_kept(self) -> Mapping[int, Kept]:
+        """What is prepared of the items, by the encoder; nothing where nothing can be."""
+        found = {0 if self.items.one_encoder else place: self.kept(place) for place in (0, 1)}
+        return {place: kept for place, kept in found.items() if kept is not None}
+
+    def embeddings(self, place: int) -> Tensor:
+        """The embeddings of all items as side a (0) or b (1), shape (items, D)."""
+        place = 0 if self.items.one_encoder else place
+        if place not in self._embeddings:
+            kept = self.kept(place)
+            if kept is not None and EMBEDDING in kept.about:
+                column = kept.column(EMBEDDING, range(len(self)))
+                self._embeddings[place] = column if isinstance(column, Tensor) else torch.stack(list(column))
+            else:
+                with self.open(), torch.no_grad():
+                    self._embeddings[place] = torch.cat([items.embed() for _, items in self._parts(place)])
+        return self._embeddings[place]
+
+    def with_(self, other: Encoded, pairs: Pairs, ids: Sequence[tuple[str, str]]) -> PairExplanation:
+        """The explanation of pairs of these items, as a, with others, as b; (number here, number there) each."""
+        which = [i for i, _ in pairs], [j for _, j in pairs]
+        first, second = self.items.some(0, which[0]), other.items.some(1, which[1])
+        asked, names = self.items.asked, tuple(ids)
+        kept = self.kept(0), other.kept(1)
+        if kept[0] is None or kept[1] is None:
+            return self.explainer.explain(
+                (first.given, second.given), ids=names, baselines=(_alone(first.baselines), _alone(second.baselines)),
+                kind=asked.kind, internal_batch_size=asked.size, seed=asked.seed, **asked.options,
+            )  # fmt: skip
+        model = self.explainer.model
+        assert isinstance(model, SiameseModel)
+        batch = replace(
+            self.items.pairs(first, second),
+            model=Compared(model),
+            prepared=(kept[0].rows(which[0]), kept[1].rows(which[1])),
+            rows=min(self.unit, len(pairs)),
+        )
+        traits = self.explainer.traits
+        if traits.uses_gradients and any(self.same(other, i, j) for i, j in pairs):
+            warn_identical(batch)
+        asked = replace(asked, inputs=(first.given, second.given))
+        return self.explainer.of_prepared(batch, asked, ids=names, layers=self._layers)
+
+    def same(self, other: Encoded, i: int, j: int) -> bool:
+        """Whether an item is equal to one of others."""
+        return bool(self.keys) and bool(other.keys) and self.keys[i] == other.keys[j]
+
+    def scores(self, other: Encoded, pairs: Pairs) -> Tensor:
+        """The model's own scores of pairs, shape (pairs,)."""
+        model = self.explainer.model
+        if not isinstance(model, SiameseModel):
+            starts = range(0, len(pairs), UNIT)
+            return torch.cat([self._scored(other, pairs[start : start + UNIT]) for start in starts])
+        u, v = self.embeddings(0), other.embeddings(1)
+        i, j = torch.tensor(list(pairs), device=u.device).reshape(-1, 2).T
+        with self.open(), torch.no_grad():
+            parts = zip(torch.split(i, UNIT), torch.split(j, UNIT), strict=True)
+            return torch.cat([model.compare(u[some], v[others]) for some, others in parts])
+
+    @property
+    def unit(self) -> int:
+        """How many pairs are explained at once: what half of the budget allows, and not more than serves speed."""
+        size = max(1, self.items.size)
+        return max(1, min(UNIT, ROOM // size, self.keeping.budget // 2 // (2 * COPIES * size)))
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """The model in evaluation mode and with frozen parameters inside the block, and as it was after it."""
+        with intact(self.explainer.model, seed=self.items.asked.seed):
+            yield
+
+    @cached_property
+    def _layers(self) -> dict[str, Any]:
+        """The layers that the items are explained on, as results tell them."""
+        with self.open():
+            return self.explainer.layers_told(next(self.items.batch.split(2)))
+
+    def _scored(self, other: Encoded, pairs: Pairs) -> Tensor:
+        first, second = self.items.some(0, [i for i, _ in pairs]), other.items.some(1, [j for _, j in pairs])
+        return self.explainer.scores((first.given, second.given), kind=self.items.asked.kind)
+
+    def _prepared(self, place: int) -> Kept | None:
+        size, keeping = self._block, self.keeping
+        kept = Kept(
+            len(self), size, keeping.budget // 2, keeping.place(str(place)), self.items.batch.a.ragged, keeping.packing
+        )
+        with self.open():
+            for start, items in self._parts(place):
+                columns = self.explainer.prepare(items, **self.items.asked.options)
+                if columns is None:
+                    return None
+                kept.put(start, columns)
+        return kept
+
+    def _parts(self, place: int) -> Iterator[tuple[int, ItemBatch]]:
+        size, keys = self._block, []
+        parts = self.items.parts(place, size)
+        if self.items.asked.show_progress:
+            parts = tqdm(parts, total=-(-len(self) // size), desc="gallery", unit="block")
+        for start, items, own in parts:
+            keys += own
+            yield start, items
+        self.keys = keys
+
+    @property
+    def _block(self) -> int:
+        split = chosen_split(self.items.batch, self.items.asked.size)
+        return split.pairs or self.items.at_once
+
+
+def _alone(baselines: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+    return baselines[0] if len(baselines) == 1 else baselines

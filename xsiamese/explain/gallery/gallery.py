@@ -1,0 +1,239 @@
+"""Many items, each encoded once, and the explanations of any pairs of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.gallery.about import about
+from xsiamese.explain.gallery.encoded import Encoded, Keeping
+from xsiamese.explain.gallery.explained import EveryPair, Explanations, Pairs
+from xsiamese.explain.gallery.given import Items
+from xsiamese.explain.gallery.hits import Hits, closest
+from xsiamese.explain.gallery.kept import Packing
+from xsiamese.explain.gallery.meant import bytes_of, hits_of, numbered_pairs, own_numbers
+from xsiamese.explain.gallery.stored import opened, written
+from xsiamese.explain.request import BatchSize, Request
+from xsiamese.kinds.inputs import Kinds
+from xsiamese.model.pair import SiameseModel
+from xsiamese.result.explanation import PairExplanation
+
+
+class Gallery:
+    """Items that are encoded once each, for the explanations of many pairs of them.
+
+    What an explainer needs of an item is kept: its embedding, and what its ``prepare`` makes of it (the factor of a
+    class activation map or of a pair matrix). A pair then costs no pass of the encoder. Explanations are those of
+    :meth:`PairAttribution.explain <xsiamese.PairAttribution.explain>` on the pairs; they are made when they are asked
+    for, some hundred pairs at a time.
+
+    An explainer says by its trait ``shares`` whether it can do so; with any other the encoder is asked for every pair
+    again, and a warning says so once.
+
+    Args:
+        explainer: with its model. Of two encoders the first encodes the first item of a pair.
+        items: a batch of items as one side of ``explain``, or with ``read`` a sequence of file names, ids, ...
+        ids: a name for each item; its number if left out.
+        read: reads one of the sequence as a batch of one item, such as the reader of an opened model; what was read
+            stays in memory only as far as the budget allows.
+        baselines: of the items, as ``explain`` takes it.
+        kind: what kind of input they are, where that does not show.
+        memory: the most that the gallery takes in memory, in bytes or as "2GiB". What it keeps of the items may take
+            half of it; otherwise it goes to a zarr store on disk that is mapped into memory.
+        folder: where that store is made; a temporary folder if left out.
+        half: keeps factors in half precision (embeddings stay as they are): maps are then right to three digits.
+        rank: keeps factors as products of matrices of this rank, where these are smaller.
+        internal_batch_size: how many items are encoded at once; "auto" measures the fastest.
+        show_progress: shows a bar over the items.
+        seed: the seed of everything random.
+        store: of a gallery that was saved, which is read instead of encoding anything.
+        **options: the explainer's own.
+
+    Raises:
+        ValueError: if there are no items, one cannot be read or explained, ids are not one for each, or the store was
+            made with another model, method or options or of other items.
+        ImportError: if what is kept does not fit the budget and zarr is not installed.
+
+    Example:
+        >>> from xsiamese import Gallery, PairGradCAM, SiameseModel
+        >>> from torch import nn
+        >>> encoder = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> gallery = Gallery(PairGradCAM(SiameseModel(encoder), layer="1"), torch.rand(5, 1, 8, 8))
+        >>> [len(unit) for unit in gallery.explain().units(4)]
+        [4, 4, 2]
+        >>> gallery.search([0], k=2).explain()[0].maps[0].shape
+        torch.Size([1, 1, 6, 6])
+    """
+
+    def __init__(
+        self,
+        explainer: PairAttribution,
+        items: Any,
+        *,
+        ids: Sequence[Any] | None = None,
+        read: Callable[[Any], Any] | None = None,
+        baselines: Any = None,
+        kind: Kinds = None,
+        memory: int | str = "2GiB",
+        folder: str | Path | None = None,
+        half: bool = False,
+        rank: int | None = None,
+        internal_batch_size: BatchSize = None,
+        show_progress: bool = False,
+        seed: int | None = 0,
+        store: str | Path | None = None,
+        **options: Any,
+    ) -> None:
+        if rank is not None and rank < 1:
+            raise ValueError(f"rank={rank}: a positive number is needed")
+        self.explainer, found = explainer, None if store is None else opened(Path(store))
+        self._asked = Request(
+            None, baselines=baselines, kind=kind, seed=seed, options=options, plans=explainer._plans,
+            show_progress=show_progress, size=internal_batch_size,
+        )  # fmt: skip
+        self._keeping = Keeping(bytes_of(memory), None if folder is None else Path(folder), Packing(half, rank))
+        if found is not None:
+            found.check(about(explainer, self._asked))
+        own = Items(explainer, self._asked, items, read, keep=self._keeping.budget // 4)
+        names = ids if ids is not None else range(len(own)) if found is None else found.ids
+        self.ids = tuple(map(str, names))
+        if len(self.ids) != len(own):
+            raise ValueError(f"{len(self.ids)} ids for {len(own)} items: one for each is needed")
+        self._encoded = Encoded(own, self._keeping, found)
+        if self._encoded.kept(0) is None:
+            warnings.warn(
+                f"{type(explainer).__name__} shares nothing between the pairs of this model: both items of every pair "
+                "are encoded again, as explain does",
+                stacklevel=2,
+            )
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def __repr__(self) -> str:
+        where = " on disk" if self.on_disk else ""
+        return f"Gallery({len(self)} items{where}, {type(self.explainer).__name__})"
+
+    @property
+    def shares(self) -> bool:
+        """Whether each item is encoded once; otherwise every pair is explained by itself."""
+        return self._encoded.shares
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether what is kept of the items is in a store on disk."""
+        return self._encoded.on_disk
+
+    def explain(self, pairs: Any = None) -> Explanations:
+        """The explanations of pairs of items, made when they are asked for.
+
+        Args:
+            pairs: two numbers or ids each; a tensor or an array (pairs, 2); None for all pairs (i, j) with i < j.
+
+        Raises:
+            ValueError: if there is no such item, or no pair.
+        """
+        chosen = EveryPair(len(self)) if pairs is None else numbered_pairs(pairs, self.ids)
+        if not len(chosen):
+            raise ValueError(f"there is no pair to explain: the gallery has {len(self)} items")
+        return self._explanations(self._encoded, self.ids, chosen)
+
+    def search(self, queries: Any, k: int = 10) -> Hits:
+        """The items that the model calls closest to each query: exactly, by products of matrices.
+
+        Args:
+            queries: a batch of items, which are encoded once each and stand on side a; or a list of numbers of items of
+                the gallery, which are not found by themselves.
+            k: how many.
+
+        Raises:
+            ValueError: if k is not positive or more than there are, or the model has no embeddings to compare.
+        """
+        model = self.explainer.model
+        if not isinstance(model, SiameseModel):
+            raise ValueError(
+                f"{type(model).__name__} has no embeddings to search by: wrap the encoder as SiameseModel(encoder, "
+                "comparison), or explain pairs"
+            )
+        own = own_numbers(queries, len(self))
+        most = len(self) - (own is not None)
+        if not 1 <= k <= most:
+            raise ValueError(f"k={k}: there are {most} items to find, so that k is a number from 1 to {most}")
+        asking = self._encoded if own is not None else self._of_queries(queries)
+        u = asking.embeddings(0) if own is None else asking.embeddings(0)[own]
+        with self._encoded.open(), torch.no_grad():
+            numbers, scores = closest(model.comparison, u, self._encoded.embeddings(1), k, own)
+        return self._hits(asking, own, numbers.tolist(), scores.tolist())
+
+    def hits(self, queries: Any, ids: Any, scores: Any = None) -> Hits:
+        """What an index or a vector database found, to be explained.
+
+        Args:
+            queries: as :meth:`search` takes them.
+            ids: for each query the numbers or ids of what was found, the closest first; -1, as faiss says where it
+                found nothing more, is left out.
+            scores: what the index calls them, kept as they are; explanations have the model's own.
+
+        Raises:
+            ValueError: if there is no such item, or the sizes do not fit.
+        """
+        own = own_numbers(queries, len(self))
+        asking = self._encoded if own is not None else self._of_queries(queries)
+        numbers, given = hits_of(ids, scores, len(asking) if own is None else len(own), self.ids)
+        return self._hits(asking, own, numbers, given)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes what is kept as a zarr store, with what it was made with; the items themselves are not in it.
+
+        Raises:
+            ValueError: if something is there already, or the explainer shares nothing that could be kept.
+            ImportError: if zarr is not installed.
+        """
+        kept = self._encoded.all_kept()
+        if not kept:
+            raise ValueError(f"{type(self.explainer).__name__} shares nothing between pairs: there is nothing to save")
+        return written(Path(path), about(self.explainer, self._asked), kept, ids=self.ids, keys=self._encoded.keys)
+
+    @classmethod
+    def open(cls, path: str | Path, explainer: PairAttribution, items: Any, **arguments: Any) -> Self:
+        """A gallery that was saved, without encoding anything.
+
+        Args:
+            path: of the store.
+            explainer: the same method on the same model.
+            items: the same items, since explanations show them.
+            **arguments: as the gallery was made.
+
+        Raises:
+            ValueError: if the store is none, or was made with another model, method or options or of other items;
+                naming what differs.
+        """
+        return cls(explainer, items, store=path, **arguments)
+
+    def _of_queries(self, queries: Any) -> Encoded:
+        """Items that are no part of the gallery, on side a, for as long as their explanations are wanted."""
+        keeping = Keeping(self._keeping.budget, None, self._keeping.packing)
+        return Encoded(Items(self.explainer, self._asked, queries), keeping)
+
+    def _hits(
+        self, asking: Encoded, own: list[int] | None, numbers: list[list[int]], scores: list[list[float]] | None
+    ) -> Hits:
+        asked = range(len(asking)) if own is None else own
+        names = self.ids if own is not None else [f"query {i}" for i in range(len(asking))]
+        return Hits(
+            tuple(map(tuple, numbers)),
+            tuple(tuple(self.ids[i] for i in found) for found in numbers),
+            None if scores is None else tuple(map(tuple, scores)),
+            lambda pairs: self._explanations(asking, names, [(asked[query], number) for query, number in pairs]),
+        )
+
+    def _explanations(self, asking: Encoded, names: Sequence[str], pairs: Pairs) -> Explanations:
+        def make(some: Pairs) -> PairExplanation:
+            return asking.with_(self._encoded, some, [(names[i], self.ids[j]) for i, j in some])
+
+        return Explanations(pairs, make, lambda some: asking.scores(self._encoded, some), asking.unit)

@@ -1,0 +1,135 @@
+"""What is prepared of all items of a gallery: columns, perhaps in half precision or of low rank, by the item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xsiamese.explain.gallery.shelves import Memory, Rows, Shelves, Store, nbytes
+from xsiamese.result.columns import Column
+
+EMBEDDING = "embedding"  # stays as it is: what is searched by must not be rounded
+
+
+@dataclass
+class Packing:
+    """How numbers are kept.
+
+    Attributes:
+        half: whether in half precision.
+        rank: of a matrix (places, D), as a product of two of this rank, where that is smaller; None as it is.
+    """
+
+    half: bool = False
+    rank: int | None = None
+
+    def pack(self, name: str, rows: Rows) -> dict[str, Rows]:
+        """A column by its parts."""
+        if name == EMBEDDING or not (rows[0].is_floating_point() if len(rows) else False):
+            return {name: rows}
+        parts = {name: rows}
+        if self.rank is not None and rows[0].dim() > 1 and self._saves(rows[0]):
+            factors = [self._factored(one) for one in rows]
+            parts = {f"{name}.left": [left for left, _ in factors], f"{name}.right": [right for _, right in factors]}
+        return {key: _in_half(value) if self.half else value for key, value in parts.items()}
+
+    def _saves(self, one: Tensor) -> bool:
+        places, dimensions = one.numel() // one.shape[-1], one.shape[-1]
+        return self.rank is not None and self.rank * (places + dimensions) < places * dimensions
+
+    def _factored(self, one: Tensor) -> tuple[Tensor, Tensor]:
+        u, size, vh = torch.linalg.svd(one.reshape(-1, one.shape[-1]), full_matrices=False)
+        left = u[:, : self.rank] * size[: self.rank]
+        return left.reshape(*one.shape[:-1], -1), vh[: self.rank]
+
+
+@dataclass
+class Kept:
+    """Columns of all items of one encoder.
+
+    Attributes:
+        count: the number of items.
+        block: how many are put at once.
+        budget: the most bytes in memory; what is more goes to the folder.
+        folder: where a store may be made.
+        ragged: whether the items are of many sizes.
+        packing: how numbers are kept.
+        about: of each column whether its entries are tensors of their own ("listed"), its "dtype", and whether it is
+            kept as two "factors".
+    """
+
+    count: int
+    block: int
+    budget: int
+    folder: Path
+    ragged: bool = False
+    packing: Packing = field(default_factory=Packing)
+    about: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shelves: Shelves | None = None
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether it is in a store."""
+        return isinstance(self.shelves, Store)
+
+    def put(self, start: int, columns: Mapping[str, Column]) -> None:
+        """The columns of the items from number ``start`` on, in the order of the numbers.
+
+        Raises:
+            TypeError: if a column holds anything but tensors.
+        """
+        parts: dict[str, Rows] = {}
+        for name, column in columns.items():
+            rows = [one for one in column if isinstance(one, Tensor)]
+            if len(rows) != len(column):
+                raise TypeError(f"column {name!r} of what is prepared holds no tensors, and a gallery keeps tensors")
+            packed = self.packing.pack(name, column)
+            self.about[name] = {
+                "listed": not isinstance(column, Tensor), "dtype": str(rows[0].dtype), "factors": name not in packed,
+            }  # fmt: skip
+            parts.update({key: self._one(found) for key, found in packed.items()})
+        if self.shelves is None:
+            whole = nbytes(parts) * self.count // max(1, len(next(iter(parts.values()), ())))
+            self.shelves = Store(self.folder, self.block, self.count) if whole > self.budget else Memory(self.block)
+        for name, found in parts.items():
+            self.shelves.put(name, start, found)
+
+    def rows(self, which: Sequence[int]) -> dict[str, Column]:
+        """The columns of items with these numbers; an item's entry of a list is one object, however often it comes."""
+        return {name: self.column(name, which) for name in self.about}
+
+    def column(self, name: str, which: Sequence[int]) -> Column:
+        """One of them."""
+        distinct = {number: self._row(name, number) for number in set(which)}
+        entries = [distinct[number] for number in which]
+        return tuple(entries) if self.about[name]["listed"] else torch.stack(entries)
+
+    def _row(self, name: str, number: int) -> Tensor:
+        shelves, dtype = self.shelves, getattr(torch, self.about[name]["dtype"].removeprefix("torch."))
+        assert shelves is not None
+        if self.about[name]["factors"]:
+            left, right = (shelves.row(f"{name}.{part}", number).to(dtype) for part in ("left", "right"))
+            return left @ right
+        return shelves.row(name, number).to(dtype)
+
+    def write(self, folder: Path) -> None:
+        """All of it as a store in another folder."""
+        made = Store(folder, self.block, self.count)
+        assert self.shelves is not None
+        for name in self.shelves.names:
+            for start in range(0, self.count, self.block):
+                rows = [self.shelves.row(name, i) for i in range(start, min(start + self.block, self.count))]
+                made.put(name, start, self._one(rows))
+
+    def _one(self, rows: Rows) -> Rows:
+        """Rows as one tensor, where all rows of the column are of one shape."""
+        return rows if isinstance(rows, Tensor) or self.ragged else torch.stack(list(rows))
+
+
+def _in_half(rows: Rows) -> Rows:
+    return rows.half() if isinstance(rows, Tensor) else [one.half() for one in rows]
