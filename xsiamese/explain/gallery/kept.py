@@ -13,6 +13,7 @@ from torch import Tensor
 from xsiamese.explain.gallery.shelves import Memory, Rows, Shelves, Store, nbytes
 from xsiamese.result.columns import Column
 
+PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
 EMBEDDING = "embedding"  # stays as it is: what is searched by must not be rounded
 
 
@@ -60,7 +61,7 @@ class Kept:
         ragged: whether the items are of many sizes.
         packing: how numbers are kept.
         about: of each column whether its entries are tensors of their own ("listed"), its "dtype", and whether it is
-            kept as two "factors".
+            kept as two "factors"; or its entries, where these are "plain" JSON.
     """
 
     count: int
@@ -81,13 +82,17 @@ class Kept:
         """The columns of the items from number ``start`` on, in the order of the numbers.
 
         Raises:
-            TypeError: if a column holds anything but tensors.
+            TypeError: if a column holds anything but tensors and what JSON can hold.
         """
         parts: dict[str, Rows] = {}
         for name, column in columns.items():
             rows = [one for one in column if isinstance(one, Tensor)]
+            if not rows and all(isinstance(one, PLAIN) for one in column):
+                self.about.setdefault(name, {"plain": []})["plain"].extend(column)
+                continue
             if len(rows) != len(column):
-                raise TypeError(f"column {name!r} of what is prepared holds no tensors, and a gallery keeps tensors")
+                what = next(type(one).__name__ for one in column if not isinstance(one, Tensor))
+                raise TypeError(f"column {name!r} of what is prepared holds a {what}: a gallery keeps tensors and JSON")
             packed = self.packing.pack(name, column)
             self.about[name] = {
                 "listed": not isinstance(column, Tensor), "dtype": str(rows[0].dtype), "factors": name not in packed,
@@ -105,6 +110,8 @@ class Kept:
 
     def column(self, name: str, which: Sequence[int]) -> Column:
         """One of them."""
+        if (plain := self.about[name].get("plain")) is not None:
+            return tuple(plain[number] for number in which)
         distinct = {number: self._row(name, number) for number in set(which)}
         entries = [distinct[number] for number in which]
         return tuple(entries) if self.about[name]["listed"] else torch.stack(entries)
