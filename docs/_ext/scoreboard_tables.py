@@ -28,7 +28,19 @@ def tables(folder: Path) -> dict[str, str]:
     path = folder / "scoreboard.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"sets": {}}
     text = {"scoreboard.inc": scoreboard(found["sets"]) or rows([], []), "metrics.inc": all_metrics()}
-    return text | {"defaults.inc": defaults()}
+    return text | {"defaults.inc": defaults(), "baselines.inc": baselines(folder / "baselines.json")}
+
+
+def baselines(path: Path) -> str:
+    """What a path or a game starts from: a row for each set, method and start, with both ways to move the sides."""
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    lines: dict[tuple[str, str, str], dict[str, str]] = {}
+    for key, one in found.items():
+        name, method, start, way = key.split("|")
+        lines.setdefault((name, method, start), {})[way] = _cell(one["number"])
+    ways = ("one side at a time", "both at once")
+    shown = [[*key, *(cells.get(way, "") for way in ways)] for key, cells in lines.items()]
+    return rows(["Pairs", "Method", "Starts from", "One side at a time", "Both at once"], shown)
 
 
 def defaults() -> str:

@@ -94,7 +94,8 @@ class Vectors(nn.Module):
 
     def __init__(self, table: Tensor) -> None:
         super().__init__()
-        self.table = nn.Embedding.from_pretrained(torch.cat([torch.zeros_like(table[:1]), table]))
+        self.table = nn.Embedding(len(table) + 1, table.shape[1])
+        self.table.weight = nn.Parameter(torch.cat([torch.zeros_like(table[:1]), table]), requires_grad=False)
 
     def forward(self, words: Tensor) -> Tensor:
         vectors: Tensor = self.table(words)
@@ -106,7 +107,7 @@ def model_of(name: str, detach: bool) -> tuple[SiameseModel, str | None]:
     checkpoint = shipped("fashion" if name == "fashion" else f"planted-{name}")
     model, layer = checkpoint.model, checkpoint.card.layer
     assert isinstance(model, SiameseModel)
-    encoder = model.encoder
+    encoder: Any = model.encoder
     if name == "words":  # as in a model of texts, the layer to explain on is that of the word vectors
         encoder, layer = nn.Sequential(Vectors(scene("words").table), *encoder), None  # type: ignore[attr-defined]
     return SiameseModel(encoder, Cosine(detach_norms=detach)).eval(), layer

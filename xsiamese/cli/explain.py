@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from xsiamese.cli.told import described, words_of
 from xsiamese.data.outputs import checked
+
+if TYPE_CHECKING:
+    from xsiamese.data.references import Reader
 
 PICTURES = frozenset({".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps"})
 
@@ -30,6 +33,7 @@ def explain(
     size: int | None = None,
     seed: int = 0,
     threshold: float | None = None,
+    baselines: str | None = None,
     text: bool = False,
     **options: Annotated[str, Parameter(help="The method's own: xsiamese explain --method M --help lists them.")],
 ) -> None:
@@ -66,6 +70,9 @@ def explain(
         The seed of everything random.
     threshold
         The score at which the decision turns; the model's calibrated one if left out.
+    baselines
+        What a path starts from and what stands where something is removed: a number, "partner", "background" (of
+        images), or items with commas between them, to average over.
     text
         The two items are texts, for a model that takes them.
     """
@@ -109,6 +116,8 @@ def explain(
         )
     explainer = chosen.explainer if chosen else cls(opened.model, *layers, **settings)
     own |= explainer.from_files(files, read, inputs, seed)
+    if baselines is not None:
+        own["baselines"] = started(baselines, read)
     explanation = (chosen or explainer).explain(inputs, target, ids=[names(*references)], seed=seed, **own)
     columns = read.columns
     texts = None if columns is None else (read.texts(a), read.texts(b))
@@ -129,3 +138,26 @@ def explain(
         words = "".join(f"\n{line}" for line in words_of(explanation, colour=sys.stdout.isatty()))
         why = f"\nchosen: {chosen}" if chosen else ""
         print(explanation.summary() + words + why + written)
+
+
+def started(text: str, read: Reader) -> Any:
+    """The baselines that a text means.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    from xsiamese.kinds.pool import Pool
+
+    if text in ("partner", "background"):
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        items = read.together([read(word) for word in text.split(",")])
+    except ValueError as error:
+        raise ValueError(
+            f"--baselines {text}: a number, partner, background, or items with commas between them; {error}"
+        ) from error
+    return Pool(items)

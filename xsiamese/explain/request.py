@@ -15,7 +15,7 @@ from xsiamese.branches.intact import outside_inference
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.catalogue import names
 from xsiamese.kinds.graphs.gates import GateMisfit
-from xsiamese.kinds.inputs import Kinds, baseline_leaves, how_given, pooled, two_sides, without_missing
+from xsiamese.kinds.inputs import Kinds, baseline_leaves, how_given, pooled, two_sides, with_background, without_missing
 from xsiamese.kinds.side import SIDES, Side, Wrt, ordinary
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.batch import PairBatch
@@ -85,8 +85,8 @@ class Request:
         if self.target is not None and not explainer.traits.takes_target:
             raise ValueError(f"{type(explainer).__name__} is about the model's decision: leave out target")
         model = explainer.model
-        if given := how_given(self.inputs):
-            model = model.called_with(given)
+        if how := how_given(self.inputs):
+            model = model.called_with(how)
         parts = (self.parts,) if isinstance(self.parts, str) else self.parts
         a, b = two_sides(
             self.inputs,
@@ -100,7 +100,8 @@ class Request:
             if self.moving and side.still and explainer.needs_motion() and self.wrt in ("both", MOVES[name]):
                 raise TypeError(_still(explainer, model, side, name))
         check_fit(model, (a, b))
-        a, b, baselines = without_missing(self.baselines, *(side.suited(dtype_of(model)) for side in (a, b)))
+        given = with_background(self.baselines, a, b, model.background)
+        a, b, baselines = without_missing(given, *(side.suited(dtype_of(model)) for side in (a, b)))
         if isinstance(self.target, (Tensor, list)) and len(self.target) != a.pairs:
             raise ValueError(
                 f"target holds {len(self.target)} indices for {a.pairs} pairs: give one each, or a single int"

@@ -97,6 +97,51 @@ def without_missing(baselines: Any, a: Side, b: Side) -> tuple[Side, Side, Any]:
     return first, second, (of_a, of_b)
 
 
+def with_background(baselines: Any, a: Side, b: Side, background: Sequence[float] | None) -> Any:
+    """The baselines, with an image of the background's colour where they say "background"; a side beside it that is no
+    image gets None.
+
+    Raises:
+        ValueError: if the background is not known, has another number of channels, or there is no image.
+    """
+    if not _named(baselines, "background"):
+        return baselines
+    both = not isinstance(baselines, (tuple, list))
+    each = (baselines, baselines) if both else tuple(baselines)
+    sides = (a, b)
+    asked = [one for value, one in zip(each, sides, strict=False) if _named(value, "background")]
+    images = [one for one in asked if one.kind == "image"]
+    if not images or (not both and len(images) < len(asked)):
+        raise ValueError(f"baselines='background' is for images, and these are of the kinds {a.kind} and {b.kind}")
+    if background is None:
+        raise ValueError(
+            "baselines='background': nothing says what the images of this model hold where they show nothing; set "
+            "model.background, a value for each channel (-mean / std of what normalises them is black), or give a "
+            "number"
+        )
+    return tuple(
+        _image_of(background, one, name) if one in images else None if both else value
+        for value, one, name in zip(each, sides, SIDES, strict=False)
+    )
+
+
+def _image_of(background: Sequence[float], like: Side, name: str) -> Tensor:
+    """One image of the background's colour, shape (1, channels, height, width)."""
+    leaf = like.leaves[0]
+    if leaf.shape[1] != len(background):
+        raise ValueError(
+            f"baselines='background': the background has {len(background)} channels and input {name} {leaf.shape[1]}: "
+            "set model.background"
+        )
+    return leaf.new_tensor(background)[None, :, None, None].expand(1, *leaf.shape[1:])
+
+
+def _named(baselines: Any, name: str) -> bool:
+    """Whether baselines, or one of a pair of them, are these by name."""
+    each = baselines if isinstance(baselines, (tuple, list)) else (baselines,)
+    return any(isinstance(one, str) and one == name for one in each)
+
+
 def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = False) -> tuple[Leaves, Leaves]:
     """One baseline tensor for each leaf of each side.
 
@@ -107,7 +152,9 @@ def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = Fa
     """
     if isinstance(baselines, str):
         if baselines != "partner":
-            raise ValueError(f"baselines={baselines!r}: a number, a Pool, a pair of tensors or 'partner' is needed")
+            raise ValueError(
+                f"baselines={baselines!r}: a number, a Pool, a pair of tensors, 'partner' or 'background' is needed"
+            )
         if not (a.aligned and b.aligned):
             raise ValueError(
                 "baselines='partner': the nodes of two graphs have no common order; give a number, or tensors (of a, "

@@ -24,12 +24,14 @@ class PairModel(nn.Module, ABC):
 
     ``modality`` is what the command line reads for it: image files, unless it says "text". ``factored`` says whether
     the two sides can be encoded apart from each other. If so, the core encodes a side that does not move only once, and
-    knows which call of a shared encoder belongs to which side.
+    knows which call of a shared encoder belongs to which side. ``background`` is what an image holds where it shows
+    nothing, a value for each channel as the model takes them, for ``baselines="background"``; models with a card know.
     """
 
     higher_is_closer: bool = True
     factored: bool = False
     modality: str = "image"
+    background: tuple[float, ...] | None = None
 
     @abstractmethod
     def forward(self, a: Any, b: Any, *extra: Any) -> Any:
@@ -207,6 +209,7 @@ class TwoInputModel(PairModel):
             return self
         named = TwoInputModel(self.model, self.comparison, higher_is_closer=self.higher_is_closer, call=given)
         named.training = self.training  # train() would reach into the user's model
+        named.background = self.background
         return named
 
     def _call(self, a: Any, b: Any, *extra: Any) -> Any:

@@ -55,6 +55,13 @@ class Preprocessing:
         scale, shift = (part.to(tensor) for part in self.affine())
         return ((tensor - shift) / scale).clamp(0, 1)
 
+    @property
+    def background(self) -> tuple[float, ...]:
+        """The model's input, a value for each channel, where an image shows nothing: black, or the light paper of what
+        is inverted. 0, the mean of the data, is a grey.
+        """
+        return tuple(-m / s for m, s in zip(self.mean, self.std, strict=True))  # both are 0 before it is normalised
+
     def affine(self) -> tuple[Tensor, Tensor]:
         """The scale and the shift, shape (channels, 1, 1) each, that take values in [0, 1] to the model's input:
         inverted, then normalised.

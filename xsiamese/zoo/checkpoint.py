@@ -17,7 +17,7 @@ from torch import Tensor
 from xsiamese.door.files import regular
 from xsiamese.door.registry import models
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
-from xsiamese.zoo.cards import ModelCard
+from xsiamese.zoo.cards import ModelCard, Preprocessing
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,10 @@ def load(path: str | Path) -> Checkpoint:
     model.load_state_dict(tensors)
     if isinstance(model, (SiameseModel, TwoInputModel)) and model.comparison is not None:
         model.comparison.threshold_ = described.get("threshold")
-    return Checkpoint(model.eval(), card, described.get("about", {}))
+    trained_on = described["about"].get("preprocessing")
+    preprocessing = Preprocessing.of(trained_on) if trained_on else card.preprocessing
+    model.background = None if preprocessing is None else preprocessing.background
+    return Checkpoint(model.eval(), card, described["about"])
 
 
 def _contents(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

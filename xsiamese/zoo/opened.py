@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from xsiamese.door.registry import openers
+from xsiamese.model.pair import PairModel
 from xsiamese.zoo.cards import ModelCard, Preprocessing
 from xsiamese.zoo.checkpoint import find_card, load, shipped
 from xsiamese.zoo.pixels import read_picture
@@ -102,11 +103,11 @@ def _made(spec: str, size: int | None) -> OpenedModel:
     if modality != "image":
         return OpenedModel(model, None, None, modality=str(modality))
     preprocessing = getattr(model, "preprocessing", None)
-    return OpenedModel(
-        model,
-        None,
-        preprocessing if isinstance(preprocessing, Preprocessing) else Preprocessing((size or 224, size or 224)),
-    )
+    if not isinstance(preprocessing, Preprocessing):
+        return OpenedModel(model, None, Preprocessing((size or 224, size or 224)))
+    if isinstance(model, PairModel) and model.background is None:
+        model.background = preprocessing.background
+    return OpenedModel(model, None, preprocessing)
 
 
 @contextmanager
