@@ -29,6 +29,8 @@ def explain_pairs(
     threads: int = 1,
     limit: int | None = None,
     shard: str | None = None,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
     device: str = "cpu",
     size: int | None = None,
     seed: int = 0,
@@ -74,6 +76,10 @@ def explain_pairs(
         Only the first rows.
     shard
         i/n: every n-th unit from the i-th on, for n processes on as many machines and one folder.
+    engine
+        local: processes of this machine. ray: actors of a cluster that sees the files under the same paths.
+    address
+        Of the cluster; a new one on this machine if left out.
     device
         Where the model runs: cpu, cuda, cuda:1, mps.
     size
@@ -87,8 +93,8 @@ def explain_pairs(
     own: dict[str, Any] = dict(options)
     found = run(
         pairs, output, model=model, method=method, budget=budget, layer=layer, items=items, columns=chosen, unit=unit,
-        batch=batch, precision=precision, workers=workers, threads=threads, limit=limit, shard=shard, device=device,
-        size=size, seed=seed, **own,
+        batch=batch, precision=precision, workers=workers, threads=threads, limit=limit, shard=shard, engine=engine,
+        address=address, device=device, size=size, seed=seed, **own,
     )  # fmt: skip
     print("\n".join(told(found)))
 

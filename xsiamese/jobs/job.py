@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.auto import Auto, Budget
 from xsiamese.jobs import local
+from xsiamese.jobs.cluster import Cluster
 from xsiamese.jobs.explanations import Explanations, open_explanations
 from xsiamese.jobs.recipe import Given, Named, Precision, Recipe
 from xsiamese.jobs.source import source_of
@@ -105,6 +106,8 @@ def explain_pairs(
     threads: int = 1,
     limit: int | None = None,
     shard: str | None = None,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
     device: str = "cpu",
     size: int | None = None,
     seed: int = 0,
@@ -137,6 +140,9 @@ def explain_pairs(
         threads: of PyTorch in each of them.
         limit: the first rows only.
         shard: ``i/n``: every n-th unit, from the i-th on, so that n processes on as many machines do one job.
+        engine: "local" for processes of this machine, or "ray" for those of a cluster that sees ``output``, the files
+            and the model under the same paths.
+        address: of the cluster; a new one on this machine if left out.
         device: where the model runs.
         size: the height and width of images, for a model without a card.
         seed: of everything random.
@@ -174,7 +180,7 @@ def explain_pairs(
         recipe = Named(model, method, budget, layer, size, {k: str(v) for k, v in options.items()}, device)
     source = source_of(items, recipe.made.opened, table)
     told = ", ".join(f"{name} {number}" for name, number in installed_versions().items())
-    store = Store(Path(output), precision, seed, told)
+    store = Store(Path(output).absolute(), precision, seed, told)
     task = Task(table, source, recipe, store, batch, threads, device)
     about = {
         **recipe.made.described(), "model": model if explainer is None else type(recipe.made.explainer.model).__name__,
@@ -182,5 +188,15 @@ def explain_pairs(
         "precision": precision, "seed": seed, "shards": part.count,
     }  # fmt: skip
     task.try_first()
-    Job(task, unit, part, about).run(local.engine(workers), show_progress=show_progress)
+    Job(task, unit, part, about).run(_engine(engine, workers, address), show_progress=show_progress)
     return open_explanations(output)
+
+
+def _engine(name: str, workers: int, address: str | None) -> Engine:
+    if name == "ray":
+        return Cluster(workers, address)
+    if name != "local":
+        raise ValueError(f"--engine {name}: local or ray is needed")
+    if address is not None:
+        raise ValueError(f"--address {address} is of a cluster: say --engine ray")
+    return local.engine(workers)

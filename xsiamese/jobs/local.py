@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ import torch
 
 from xsiamese.door.faults import sentence
 from xsiamese.jobs.store import Entry
-from xsiamese.jobs.task import Engine, Task
+from xsiamese.jobs.task import Engine, Task, answered
 from xsiamese.jobs.unit import Unit
 
 AHEAD = 2  # units that are decoded before their turn
@@ -146,14 +145,7 @@ def _work(task: Task, pipe: Connection) -> None:
             unit = pipe.recv()
         except EOFError:
             return
-        answer: Any
-        try:
-            answer = task.done(unit)
-        except OSError as error:
-            answer = OSError(error.errno or errno.EIO, error.strerror or str(error))
-        except Exception as error:  # of any class, which the parent need not know
-            answer = ValueError(sentence(error))
-        pipe.send(answer)
+        pipe.send(answered(task, unit))
 
 
 def _died(worker: Worker, unit: Unit) -> str:

@@ -50,7 +50,7 @@ class Files(Source):
 
     def __init__(self, opened: Any, folder: Path) -> None:
         self.read: Reader = reader(opened)
-        self.folder = folder
+        self.folder = folder.absolute()
 
     def __call__(self, word: str) -> Any:
         if not word.strip():
@@ -179,7 +179,7 @@ def source_of(items: Any, opened: Any, table: PairTable) -> Source:
     if isinstance(items, (str, Path)):
         path = Path(items)
         if path.suffix == ".npy":
-            return Rows(path)
+            return Rows(path.absolute())
         named = PairTable.read(path, ("id", "item"))
         ids, words = named.both(0, len(named))
         if len(set(ids)) < len(ids):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
+from xsiamese.door.faults import sentence
 from xsiamese.jobs.recipe import Recipe
 from xsiamese.jobs.source import Source
 from xsiamese.jobs.store import Entry, Store
@@ -49,13 +51,13 @@ class Task:
         made = self.recipe.made
         return explained(decoded, made, batch=self.batch, seed=self.store.seed, device=self.device)
 
-    def done(self, unit: Unit) -> Entry:
+    def done(self, what: Unit | Decoded) -> Entry:
         """A unit, decoded, explained and written.
 
         Raises:
             OSError: if it cannot be written.
         """
-        return self.store.write(self.explained(self.decoded(unit)))
+        return self.store.write(self.explained(what if isinstance(what, Decoded) else self.decoded(what)))
 
     def try_first(self) -> None:
         """Explains the first pairs that can be read, until one of them can be explained.
@@ -77,6 +79,16 @@ class Task:
             why = why or one.errors[0]
         if why:
             raise ValueError(why)
+
+
+def answered(task: Task, what: Unit | Decoded) -> Entry | Exception:
+    """What was written of a unit, or what went wrong as an error that any other process can read."""
+    try:
+        return task.done(what)
+    except OSError as error:
+        return OSError(error.errno or errno.EIO, error.strerror or str(error))
+    except Exception as error:  # of any class, which the other process need not know
+        return ValueError(sentence(error))
 
 
 class Engine(Protocol):
