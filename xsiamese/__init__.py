@@ -18,6 +18,7 @@ from xsiamese.explain.attribution import PairAttribution as PairAttribution
 from xsiamese.explain.catalogue import explainers as explainers
 from xsiamese.explain.found import Found as Found
 from xsiamese.kinds.pool import Pool as Pool
+from xsiamese.model.blackbox import BlackBoxEncoder as BlackBoxEncoder
 from xsiamese.model.comparison import Comparison as Comparison
 from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel
@@ -43,7 +44,10 @@ ON_DEMAND = {
     "collate_pairs": "xsiamese.kinds.graphs.side",
     "compare": "xsiamese.plot.picture",
     "explain_pairs": "xsiamese.jobs.job",
+    "OnnxEncoder": "xsiamese.model.onnx",
+    "export": "xsiamese.model.exported",
     "measure": "xsiamese.metrics.measure",
+    "open_exported": "xsiamese.model.exported",
     "open_explanations": "xsiamese.jobs.explanations",
 }
 

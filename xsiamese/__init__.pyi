@@ -29,8 +29,12 @@ from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
 from xsiamese.kinds.pool import Pool as Pool
 from xsiamese.kinds.words import Texts as Texts
 from xsiamese.metrics.measure import measure as measure
+from xsiamese.model.blackbox import BlackBoxEncoder as BlackBoxEncoder
 from xsiamese.model.comparison import Comparison as Comparison
 from xsiamese.model.decision import Decision as Decision
+from xsiamese.model.exported import export as export
+from xsiamese.model.exported import open_exported as open_exported
+from xsiamese.model.onnx import OnnxEncoder as OnnxEncoder
 from xsiamese.model.pair import PairModel as PairModel
 from xsiamese.model.pair import SiameseModel as SiameseModel
 from xsiamese.model.pair import TwoInputModel as TwoInputModel
@@ -97,7 +101,6 @@ from xsiamese_graph.leave_one_out import fingerprint_atoms as fingerprint_atoms
 from xsiamese_graph.leave_one_out import leave_one_out as leave_one_out
 from xsiamese_graph.mask import PairGNNExplainer as _PairGNNExplainer
 from xsiamese_graph.occlusion import PairGraphOcclusion as _PairGraphOcclusion
-from xsiamese_interactions.blackbox import BlackBoxEncoder as BlackBoxEncoder
 from xsiamese_interactions.decomposition import PairActivationDecomposition as _PairActivationDecomposition
 from xsiamese_interactions.gradients import PairInteraction as _PairInteraction
 from xsiamese_interactions.gradients import PairLayerInteraction as _PairLayerInteraction
@@ -155,6 +158,7 @@ __all__ = [
     "Match",
     "MatrixExplanation",
     "MaxSim",
+    "OnnxEncoder",
     "PairAblationCAM",
     "PairActivationDecomposition",
     "PairAttribution",
@@ -235,6 +239,7 @@ __all__ = [
     "edge_units",
     "explain_pairs",
     "explainers",
+    "export",
     "fingerprint_atoms",
     "from_clip",
     "from_sentence_transformers",
@@ -246,6 +251,7 @@ __all__ = [
     "load",
     "measure",
     "open_explanations",
+    "open_exported",
     "public_names",
     "record",
     "reference_instability",

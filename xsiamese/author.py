@@ -39,6 +39,7 @@ from xsiamese.kinds.side import Side as Side
 from xsiamese.kinds.side import Wrt as Wrt
 from xsiamese.kinds.words import Texts as Texts
 from xsiamese.kinds.words import words_of as words_of
+from xsiamese.model.blackbox import BlackBoxEncoder as BlackBoxEncoder
 from xsiamese.model.comparison import Bilinear as Bilinear
 from xsiamese.model.comparison import ClampedEuclidean as ClampedEuclidean
 from xsiamese.model.comparison import Comparison as Comparison

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from xsiamese import PairAttribution, hookimpl
-from xsiamese_interactions.blackbox import BlackBoxEncoder
 from xsiamese_interactions.decomposition import PairActivationDecomposition
 from xsiamese_interactions.gradients import PairInteraction, PairLayerInteraction
 from xsiamese_interactions.lifted import Lift
@@ -13,7 +12,6 @@ from xsiamese_interactions.regression import PairMaskRegression
 from xsiamese_interactions.relevance import PairBiLRP
 
 __all__ = [
-    "BlackBoxEncoder",
     "Lift",
     "PairActivationDecomposition",
     "PairBiLRP",

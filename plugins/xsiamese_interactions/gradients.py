@@ -9,8 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from xsiamese.author import Found, Layer, MatrixExplanation, PairAttribution, PairBatch, SideLayout
-from xsiamese_interactions.blackbox import BlackBoxEncoder
+from xsiamese.author import BlackBoxEncoder, Found, Layer, MatrixExplanation, PairAttribution, PairBatch, SideLayout
 from xsiamese_interactions.items import Item, result
 from xsiamese_interactions.parts import Cells, Parts, channel_of, parts_of
 from xsiamese_interactions.paths import Integral, Line, integral
