@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import xsiamese
 from xsiamese import PairFeatureAblation, PairIntegratedGradients, SiameseModel
 from xsiamese.zoo import ModelCard, Preprocessing, find_card, open_model, shipped
 from xsiamese.zoo.checkpoint import load, save
@@ -103,12 +104,14 @@ def test_the_command_line_takes_it(tmp_path: Path, capsys: pytest.CaptureFixture
     for name, grey in (("a.png", 40), ("b.png", 200)):
         image.linear_gradient("L").point(lambda x, grey=grey: (x + grey) % 256).save(tmp_path / name)
         words.append(str(tmp_path / name))
-    ways = {}
-    for baselines in (None, "background", str(find_card("fashion").preprocessing.background[0]), ",".join(words)):  # type: ignore[union-attr]
+    ways: dict[Any, Any] = {}
+    ground = shipped("fashion").model.background
+    assert ground is not None
+    for baselines in (None, "background", str(ground[0]), ",".join(words)):
         path = tmp_path / f"{len(ways)}.safetensors"
         explain(*words, method="input_x_gradient" if baselines is None else "integrated_gradients",
                 baselines=baselines, output=[path])  # fmt: skip
-        ways[baselines] = __import__("xsiamese").load(path)
+        ways[baselines] = xsiamese.load(path)
     first, second = list(ways.values())[1:3]
     assert torch.allclose(first.maps[0], second.maps[0], atol=1e-6)
     assert "Pool(2 items" in list(ways.values())[3].parameters["baselines"]

@@ -528,3 +528,16 @@ def test_an_untrained_network_has_a_flat_invariance() -> None:
         warnings.simplefilter("ignore")
         found = InvarianceLearner(SiameseModel(encoder, "dot"), steps=100).fit(queries, pool)
     assert float(found.spread.max()) < 0.05
+
+
+def test_the_invariance_of_many_units_is_not_priced_away() -> None:
+    """Six of 500 features count: at the price of few units, the empty mask would be the cheapest."""
+    generator = torch.Generator().manual_seed(0)
+    encoder = nn.Linear(500, 6, bias=False)
+    encoder.weight.data = torch.eye(6, 500) * 0.3
+    model = SiameseModel(encoder, "dot").eval()
+    query, pool = torch.ones(1, 500), torch.randn(128, 500, generator=generator)
+    invariance = InvarianceLearner(model, steps=150).fit(query, pool)
+    assert set(invariance.order[0, :6].tolist()) == set(range(6))
+    assert float(invariance.mask[0, :6].min()) > 0.5
+    assert float(invariance.mask[0, 6:].max()) < 0.4

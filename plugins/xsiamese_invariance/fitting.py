@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -139,8 +140,11 @@ class Fit:
 
     def _descend(self, rows: Tensor, generator: torch.Generator, theta: Tensor, bar: Any) -> tuple[Tensor, Tensor]:
         steps, mean, trace = self.learner.steps, theta.clone(), []
+        first = torch.Generator().manual_seed(generator.initial_seed())
+        weight = self.problem(rows, first, self.learner.batch).balanced().weight  # one for all steps: one objective
         for step in range(steps):
-            value, slope, _ = self.problem(rows, generator, self.learner.batch).value_and_slope(theta)
+            problem = replace(self.problem(rows, generator, self.learner.batch), weight=weight)
+            value, slope, _ = problem.value_and_slope(theta)
             theta = torch.add(theta, slope, alpha=-self.learner.rate / (1 + step / 200)).clamp_(-BOUND, BOUND)
             if step % 25 == 0:
                 trace.append(value)

@@ -78,10 +78,9 @@ def pairs_of(name: str, count: int, seed: int) -> Any:
         ]
         return tuple(torch.cat(side) for side in zip(*found, strict=True))
     pairs = planted(name, count, seed)
-    return pairs if name != "words" else replace(pairs, **{k: ids(getattr(pairs, k)) for k in WORDS})
-
-
-WORDS = ("a", "b", "others", "twins")
+    if name != "words":
+        return pairs
+    return replace(pairs, a=ids(pairs.a), b=ids(pairs.b), others=ids(pairs.others), twins=ids(pairs.twins))
 
 
 def ids(words: Tensor) -> Tensor:
