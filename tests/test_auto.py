@@ -33,8 +33,14 @@ def images() -> SiameseModel:
 
 
 def numbers(auroc: float | None, gain: tuple[float, float, float]) -> dict[str, Any]:
-    truth = {} if auroc is None else {"auroc": [auroc] * 3, "partner_sensitivity": [1.0] * 3}
-    return {"defaults": {"numbers": {**truth, "relevance_gain": list(gain)}, "ms": 5.0, "pairs": 12}, "peer": False}
+    known = ("auroc", "pointing_game") if auroc is not None else ()
+    truth = {name: [auroc] * 3 for name in known} | ({} if auroc is None else {"partner_sensitivity": [1.0] * 3})
+    all_numbers = {**truth, "relevance_gain": list(gain)}
+    return {
+        "defaults": {"numbers": all_numbers, "ms": 5.0, "pairs": 12},
+        "ways": {"": {"tuned": all_numbers, "report": all_numbers}},
+        "peer": False,
+    }
 
 
 def test_the_shipped_choices_are_those_of_the_scoreboard() -> None:
@@ -58,6 +64,32 @@ def test_the_best_that_beats_chance_everywhere_wins() -> None:
     assert found["method"] == "PairMaskRegression"
     assert "no method is better than chance" in found["reason"]
     assert chooser.choice({}, "row", "normal")["method"] == "PairFeatureAblation"
+
+
+def test_among_those_that_find_the_truth_as_often_the_peak_decides_and_then_the_order() -> None:
+    chooser = tool()
+    sure, surer = (0.2, 0.1, 0.3), (0.4, 0.3, 0.5)
+    first, second, third = numbers(0.98, surer), numbers(0.98, sure), numbers(0.975, surer)
+    for one, hit in ((first, 0.8), (second, 0.97), (third, 0.96)):
+        one["ways"][""]["tuned"] = {**one["ways"][""]["tuned"], "pointing_game": [hit] * 3}
+    sets = {"patches": {"PairGradCAM": first, "PairHiResCAM": second, "PairLayerCAM": third}}
+    assert chooser.choice(sets, "image", "fast")["method"] == "PairLayerCAM"  # as good a peak, and a better order
+    del sets["patches"]["PairLayerCAM"]
+    assert chooser.choice(sets, "image", "fast")["method"] == "PairHiResCAM"
+
+
+def test_what_chooses_is_not_what_is_quoted_and_a_setting_wins_only_where_it_was_measured_everywhere() -> None:
+    chooser = tool()
+    sure = (0.2, 0.1, 0.3)
+    row = numbers(0.8, sure)
+    detached = numbers(0.99, sure)["ways"][""]["tuned"]
+    row["ways"]["norms detached"] = {"tuned": detached, "report": {**detached, "auroc": [0.91] * 3}}
+    found = chooser.choice({"patches": {"PairGradCAM": row}}, "image", "fast")
+    assert found["detach_norms"] is True
+    assert "AUROC 0.91" in found["reason"]
+    plain = numbers(0.9, sure)
+    found = chooser.choice({"patches": {"PairGradCAM": row}, "digits": {"PairGradCAM": plain}}, "image", "fast")
+    assert "detach_norms" not in found
 
 
 def test_every_choice_can_be_made_and_says_why() -> None:

@@ -1,10 +1,11 @@
 """Writes ``xsiamese/explain/defaults.json``, what :func:`xsiamese.auto` takes, from docs/measurements/scoreboard.json.
 
 Run ``python tools/choose_defaults.py`` after the scoreboard was measured; tests/test_auto.py holds the file current.
-For each kind of input the method wins that finds the planted truth best (AUROC on the pairs that settings were chosen
-on; the reason quotes the others), among those that are better than chance wherever they were measured: their order
-of places beats its reverse on every set of the kind, their peak follows the partner, and they find the truth at all.
-Where none is, or nothing was measured, a rule holds.
+For each kind of input the method and setting win that find the planted truth best, and among equals those whose
+strongest place is on it, whose order of places gains most, and the simplest or a complete one; among those that are
+better than chance wherever they were measured: their order beats its reverse on every set of the kind, their peak
+follows the partner, and they find the truth at all. All of this on the pairs that settings are chosen on; the reason
+quotes the others. Where none is, or nothing was measured, a rule holds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+
+from xsiamese import explainers
 
 ROOT = Path(__file__).parents[1]
 SCOREBOARD = ROOT / "docs" / "measurements" / "scoreboard.json"
@@ -26,11 +29,12 @@ SETS = {
     "volume": (),
     "tensor": (),
 }
-# one forward and at most one backward pass of each branch
-ONE_PASS = {
-    "PairGradCAM", "PairHiResCAM", "PairXGradCAM", "PairGradCAMPlusPlus", "PairLayerCAM", "PairInputXGradient",
-    "PairActivationDecomposition", "PairDeepLift", "PairLRP",
-}  # fmt: skip
+# one forward and at most one backward pass of each branch, the simplest first: among equals it wins
+ONE_PASS = (
+    "PairInputXGradient", "PairLayerGradientXActivation", "PairHiResCAM", "PairGradCAM", "PairXGradCAM",
+    "PairGradCAMPlusPlus", "PairLayerCAM", "PairActivationDecomposition", "PairLRP", "PairLayerLRP", "PairDeepLift",
+    "PairLayerDeepLift",
+)  # fmt: skip
 NORMAL = 5000.0  # milliseconds of a pair on the scoreboard's small networks, on a busy core, that "normal" may take
 # settings of the scoreboard that mean the same on any model; a layer's name or a window's size does not
 ANYWHERE: dict[str, dict[str, Any]] = {
@@ -41,7 +45,7 @@ ANYWHERE: dict[str, dict[str, Any]] = {
 PLANTED = frozenset({"patches", "digits", "rows", "motifs", "series", "words"})  # sets whose truth is known
 BUDGETS = ("fast", "normal", "thorough")
 TRUE = 0.75  # AUROC: what finds the truth less often is no default
-NEAR = 0.01  # AUROCs that differ by less are equal; the order of places then decides
+NEAR = 0.02  # numbers that differ by less are equal; the next one then decides
 
 
 def defaults(sets: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -61,41 +65,50 @@ def choice(sets: dict[str, Any], kind: str, budget: str) -> dict[str, Any]:
         numbers = told(sets, measured, made["method"], "")
         return made | {"reason": f"{made['reason']} ({numbers})"}
     found = found or entries(sets, measured, planted, budget, strict=False)
-    best = max(one["auroc"] for one in found)
-    winner = min((one for one in found if one["auroc"] > best - NEAR), key=lambda one: (-one["gain"], one["method"]))
+    if not found:
+        return rule(kind, budget, "none of one pass finds the truth on every set of this kind")
+    for number in ("auroc", "hit", "gain"):  # of those that find the truth as often, those whose peak is on it, ...
+        best = max(one[number] for one in found)
+        found = [one for one in found if one[number] > best - NEAR]
+    winner = min(found, key=lambda one: (preference(one["method"], budget), one["setting"]))
     reason = f"best of the scoreboard ({told(sets, measured, winner['method'], winner['setting'])})"
     return {"method": winner["method"], **ANYWHERE[winner["setting"]], "reason": reason}
+
+
+def preference(method: str, budget: str) -> tuple[int, str]:
+    """What wins among equals: the simplest of one pass; else what sums to the change of the score, then by name."""
+    if budget == "fast":
+        return ONE_PASS.index(method), method
+    return int(not explainers()[method].traits.complete), method
 
 
 def entries(
     sets: dict[str, Any], measured: list[str], planted: list[str], budget: str, strict: bool
 ) -> list[dict[str, Any]]:
-    """The methods that may win, each with the best of its settings that mean the same anywhere."""
+    """The methods that may win, with each of the settings that mean the same anywhere, on the pairs that choose."""
     found = []
     for method in sets[planted[0]]:
         rows = {name: sets[name].get(method, {"error": "not measured"}) for name in measured}
         if any("error" in row or row["peer"] for row in rows.values()) or (budget == "fast" and method not in ONE_PASS):
             continue
-        ways = {rows[name].get("best", {}).get("setting", "") for name in planted}
-        way = ways.pop() if len(ways) == 1 and ways <= set(ANYWHERE) else ""
-        numbers = [numbers_of(row, way) for row in rows.values()]
-        slow = max(row["defaults"]["ms"] for row in rows.values()) > NORMAL
-        if (budget == "normal" and slow) or not all(better(one, strict) for one in numbers):
+        if budget == "normal" and max(row["defaults"]["ms"] for row in rows.values()) > NORMAL:
             continue
-        tuned = [
-            rows[name].get("tried", {}).get(way, rows[name]["defaults"]["numbers"]["auroc"][0]) for name in planted
-        ]
-        gain = min(one["relevance_gain"][0] for one in numbers)
-        found.append({"method": method, "setting": way, "auroc": sum(tuned) / len(tuned), "gain": gain})
+        for way in ANYWHERE:
+            tuned = {name: (row.get("ways") or {}).get(way, {}).get("tuned") for name, row in rows.items()}
+            numbers = [one for one in tuned.values() if one]
+            if len(numbers) < len(rows) or not all(better(one, strict) for one in numbers):
+                continue
+            of_truth = [tuned[name] for name in planted]
+            found.append(
+                {
+                    "method": method,
+                    "setting": way,
+                    "auroc": sum(one["auroc"][0] for one in of_truth) / len(of_truth),
+                    "hit": sum(one["pointing_game"][0] for one in of_truth) / len(of_truth),
+                    "gain": min(one["relevance_gain"][0] for one in numbers),
+                }
+            )
     return found
-
-
-def numbers_of(row: dict[str, Any], setting: str) -> dict[str, Any]:
-    """What was measured of one setting on the pairs that chose none; of the defaults where only they were."""
-    kept: dict[str, Any] = (
-        row["best"]["numbers"] if setting and "numbers" in row.get("best", {}) else row["defaults"]["numbers"]
-    )
-    return kept
 
 
 def better(numbers: dict[str, Any], strict: bool) -> bool:
@@ -109,21 +122,30 @@ def better(numbers: dict[str, Any], strict: bool) -> bool:
 
 
 def told(sets: dict[str, Any], measured: list[str], method: str, setting: str) -> str:
-    """What was measured of a method, in numbers."""
+    """What was measured of a method on the pairs that chose nothing, in numbers."""
     said = []
     for name in measured:
         row = sets[name].get(method, {"error": ""})
-        if "error" in row:
+        numbers = None if "error" in row else reported(row, setting)
+        if numbers is None:
             continue
-        numbers = numbers_of(row, setting)
         gain = f"gain of its order {numbers['relevance_gain'][0]:.2f}"
         truth = (
-            f"AUROC {numbers['auroc'][0]:.2f}, specificity {numbers['partner_sensitivity'][0]:.2f}, "
+            f"AUROC {numbers['auroc'][0]:.2f}, hit {numbers['pointing_game'][0]:.2f}, specificity "
+            f"{numbers['partner_sensitivity'][0]:.2f}, "
             if "auroc" in numbers
             else ""
         )
         said.append(f"{name}: {truth}{gain}, {row['defaults']['pairs']} pairs")
     return "; ".join(said)
+
+
+def reported(row: dict[str, Any], setting: str) -> dict[str, Any] | None:
+    """What was measured of one setting on the pairs that chose none, if it was."""
+    found: dict[str, Any] | None = (
+        row["defaults"]["numbers"] if not setting else (row.get("ways") or {}).get(setting, {}).get("report")
+    )
+    return found
 
 
 def rule(kind: str, budget: str, why: str) -> dict[str, Any]:

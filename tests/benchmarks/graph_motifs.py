@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 import xsiamese
 from xsiamese import SiameseModel
+from xsiamese.data.truths import edge_truth
 
 Pair = tuple[int, int]
 PEERS = ("PyG GNNExplainer, features and edges", "PyG GNNExplainer, edges")
@@ -41,22 +42,11 @@ def read(folder: Path) -> tuple[list[Data], Tensor]:
     def column(name: str) -> np.ndarray[Any, Any]:
         return np.loadtxt(folder / f"Mutagenicity_{name}.txt", delimiter=",", dtype=np.int64)
 
-    edges, owner, labels = (
-        torch.from_numpy(column("A").T) - 1,
-        torch.from_numpy(column("graph_indicator")) - 1,
-        torch.from_numpy(column("node_labels")),
-    )
-    truth = torch.from_numpy(column("edge_gt")).bool()
-    x = nn.functional.one_hot(labels, 14).float()
+    owner, labels = torch.from_numpy(column("graph_indicator")) - 1, torch.from_numpy(column("node_labels"))
     mutagen = torch.from_numpy(column("graph_labels")) == 0
-    starts = torch.cat([torch.zeros(1, dtype=torch.long), torch.bincount(owner).cumsum(0)])
-    of_edge = owner[edges[0]]
-    order = of_edge.argsort(stable=True)
-    cuts = torch.cat([torch.zeros(1, dtype=torch.long), torch.bincount(of_edge, minlength=len(mutagen)).cumsum(0)])
-    graphs = []
-    for k in range(len(mutagen)):
-        own = order[cuts[k] : cuts[k + 1]]
-        graphs.append(Data(x=x[starts[k] : starts[k + 1]], edge_index=edges[:, own] - starts[k], truth=truth[own]))
+    nodes = nn.functional.one_hot(labels, 14).float().split(torch.bincount(owner).tolist())
+    known = edge_truth(folder)
+    graphs = [Data(x=x, edge_index=edges, truth=truth.bool()) for x, (edges, truth) in zip(nodes, known, strict=True)]
     return graphs, mutagen
 
 
