@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 
 from xsiamese.cli.demo import demo
 from xsiamese.cli.explain import explain
@@ -40,13 +40,18 @@ def main() -> None:
         try:
             add_plugins()
             if not method_help(sys.argv[1:]):
-                app()
+                app(exit_on_error=False, print_error=False)  # told in one line below, as every other error
         except BrokenPipeError:  # whoever read our output has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
         except KeyboardInterrupt:
             print("xsiamese: interrupted", file=sys.stderr)
             sys.exit(130)
+        except CycloptsError as error:
+            command = f" {sys.argv[1]}" if sys.argv[1:] and sys.argv[1] in OURS else ""
+            said = " ".join(str(error).split())
+            print(f"xsiamese: {said} See xsiamese{command} --help", file=sys.stderr)
+            sys.exit(2)
         except Exception as error:  # whatever it is, a person gets one line
             if traceback:
                 raise

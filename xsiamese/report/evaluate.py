@@ -34,8 +34,8 @@ Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 
 def evaluate(
     *,
-    model: str,
     pairs: str,
+    model: str = "fashion",
     methods: str = "all",
     metrics: str = "all",
     output: Output = Path("report"),
@@ -49,12 +49,12 @@ def evaluate(
 
     Parameters
     ----------
-    model
-        A zoo name, a checkpoint of ours, or package.module:factory.
     pairs
         planted:NAME for pairs whose explanation is known (patches, digits, rows, series, words, motifs), or a CSV with
         the columns a and b, and a label that is 1 for pairs that are alike; what a and b can be is what ``xsiamese
         explain`` takes.
+    model
+        A zoo name, a checkpoint of ours, or package.module:factory.
     methods
         Names of explainers with commas between them, or all that suit the model.
     metrics

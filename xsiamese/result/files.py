@@ -66,11 +66,14 @@ def _distribution(kind: type[Any]) -> str:
 def load(path: str | Path, base: type[T]) -> T:
     """Reads an explanation of any type; ``base`` is :class:`~xsiamese.PairExplanation`, whose ``load`` this is."""
     tensors, plain = stored.read(path, "xsiamese", "explanation", needs="scores")
-    if plain.get("format", 1) == 1:
-        plain.pop("format", None)
-        first: T = _first_edition(path, base, tensors, plain)
-        return first
-    return unpacked(path, tensors, plain, base)
+    try:
+        if plain.get("format", 1) == 1:
+            plain.pop("format", None)
+            first: T = _first_edition(path, base, tensors, plain)
+            return first
+        return unpacked(path, tensors, plain, base)
+    except (AttributeError, KeyError, TypeError, IndexError) as error:  # a header that is none of ours
+        raise ValueError(f"{path} is damaged or made up: {type(error).__name__}: {error}") from error
 
 
 def unpacked(
