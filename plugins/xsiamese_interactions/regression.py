@@ -141,8 +141,7 @@ class PairMaskRegression(PairAttribution):
         max_passes: int | None = None,
     ) -> dict[str, Column] | None:
         """The run of masks of each item, and what is fitted to it; None where that is a matter of the pair."""
-        pairs = items.pairs
-        alone = isinstance(pairs.model, SiameseModel) and pairs.target is None and index == "banzhaf"
+        alone = isinstance(items.pairs.model, SiameseModel) and index == "banzhaf"
         if not alone or filling == "partner" or tolerance is not None:
             return None
         found = []

@@ -456,7 +456,7 @@ class PairAttribution(Declared, Attribution, ABC):
         split = chosen_split(batch, asked.size)
         batch = replace(batch.laid_out(split), rows=split.pairs)
         self.layer_names_ = self.layer_names(batch)  # for the user to see; nothing here reads it again
-        if self.traits.shares == "always":
+        if self.traits.shares == "always" and batch.target is None:  # an output that was asked for is the pair's
             batch = prepared(batch, lambda items: self.prepare(items, **asked.options))
         return self.__computed(batch, asked.options), batch
 
