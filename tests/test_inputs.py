@@ -60,7 +60,7 @@ INPUTS: dict[str, tuple[Any, type[Exception], str]] = {
     "three": ((A, B, A), TypeError, r"inputs must be the two sides of the pairs, \(a, b\); got a tuple"),
     "a string": (("a.png", "b.png"), TypeError, "input a is a str: a tensor or a tuple of tensors is needed"),
     "none": ((None, B), TypeError, "input a is a NoneType: a tensor"),
-    "list of arrays": (([1.0], B), TypeError, "input a is a tuple of float: every part must be a tensor"),
+    "list of arrays": (([1.0], B), TypeError, "input a is a list of float: every part must be a tensor"),
     "rows of a side": (((A, A[:2]), B), ValueError, r"a\[1\] has 2 rows and a\[0\] has 3"),
     "dtype": (
         (A.float(), B),

@@ -39,5 +39,5 @@ def test_the_ways_to_spell_an_import() -> None:
 
 
 def test_a_name_that_never_was_is_no_module() -> None:
-    with pytest.raises(ModuleNotFoundError, match=r"xsiamese\.surveys"):
-        importlib.import_module("xsiamese.surveys")
+    with pytest.raises(ModuleNotFoundError, match=r"xsiamese\.nothing_like_it"):
+        importlib.import_module("xsiamese.nothing_like_it")

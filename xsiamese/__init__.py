@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from typing import Any
 
 from xsiamese.branches.layout import ChannelsFirst as ChannelsFirst
@@ -24,6 +24,7 @@ from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel
 from xsiamese.model.pair import SiameseModel as SiameseModel
 from xsiamese.model.pair import TwoInputModel as TwoInputModel
+from xsiamese.moved import MOVED
 from xsiamese.moved import install as _install
 from xsiamese.pairs.batch import PairBatch as PairBatch
 from xsiamese.pairs.calibration import Calibration as Calibration
@@ -58,7 +59,7 @@ def __getattr__(name: str) -> Any:
         return __dir__()
     if name.startswith("_"):
         raise AttributeError(name)
-    if find_spec(f"xsiamese.{name}"):
+    if name in MOVED or PathFinder.find_spec(f"xsiamese.{name}", __path__):
         return import_module(f"xsiamese.{name}")
     if name in ON_DEMAND:
         return getattr(import_module(ON_DEMAND[name]), name)

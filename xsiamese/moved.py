@@ -63,8 +63,20 @@ class Finder(MetaPathFinder):
     ) -> ModuleSpec | None:
         package, _, old = name.rpartition(".")
         if package != "xsiamese" or old not in MOVED:
+            if package == "xsiamese" and (near := _near(old)):  # ``from xsiamese import PairGradCam``
+                raise ImportError(f"cannot import name {old!r} from 'xsiamese'; {near}", name=package)
             return None
         return ModuleSpec(name, _Renamed(name, f"xsiamese.{MOVED[old]}"))
+
+
+def _near(name: str) -> str:
+    """What the package itself says of a name that it does not have, if it knows a near one."""
+    try:
+        getattr(sys.modules["xsiamese"], name)
+    except AttributeError as error:
+        _, found, near = str(error).partition("did you mean")
+        return found + near
+    return ""
 
 
 def install() -> None:

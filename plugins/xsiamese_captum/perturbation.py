@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import captum.attr as captum
+import torch
 from captum._utils.models.linear_model import SkLearnLinearRegression
 
 from xsiamese.author import Adapted, PairBatch
@@ -38,7 +39,8 @@ class PairFeatureAblation(Adapted):
 class PairOcclusion(Adapted):
     """What the score loses, on average, when a sliding window covers a value.
 
-    ``sliding_window_shapes`` (channels, height, width) is one for both sides or a pair; so are ``strides``.
+    ``sliding_window_shapes`` (channels, height, width) is one for both sides or a pair, each a tuple for a side of
+    several tensors; so are ``strides``.
 
     Example:
         >>> import torch
@@ -57,7 +59,9 @@ class PairOcclusion(Adapted):
     apart = separable = True
 
     def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
-        options.setdefault("sliding_window_shapes", tuple(_window(leaf.shape[1:]) for leaf in batch.moved))
+        leaves = [(batch.place(i)[0], leaf) for i, leaf in enumerate(batch.moved)]
+        windows = (tuple(_window(leaf.shape[1:]) for of, leaf in leaves if of is side) for side in batch.sides)
+        options.setdefault("sliding_window_shapes", tuple(windows))
         return super().compute(batch, **options)
 
 
@@ -190,7 +194,8 @@ def _enough(batch: PairBatch, options: dict[str, Any]) -> int:
     """How many samples order the features of the larger side."""
     masks = options.get("feature_mask")
     if isinstance(masks, (tuple, list)):
-        return 2048 + 2 * max(len(mask.unique()) for mask in masks)
+        sides = [mask if isinstance(mask, (tuple, list)) else [mask] for mask in masks]
+        return 2048 + 2 * max(len(torch.unique(torch.cat([mask.flatten() for mask in side]))) for side in sides)
     return 2048 + 2 * max(leaf[0].numel() for leaf in batch.moved)
 
 

@@ -6,8 +6,8 @@ model is not touched.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack
 from copy import copy, deepcopy
 from typing import Any
@@ -93,7 +93,7 @@ class Views:
         order: Sequence[tuple[int, ...]],
         tie: bool,
     ) -> None:
-        tensors = {id(t): t for t in _tensors(model)} if tie else {}
+        tensors = kept_in_copies(model, tie)
         self._memos: list[dict[int, Any]] = [dict(tensors)]
         self.model: nn.Module = deepcopy(model, self._memos[0])
         self._inside: dict[int, tuple[list[dict[int, Any]], tuple[int, ...]]] = {}
@@ -222,7 +222,7 @@ def _apart(model: nn.Module, module: nn.Module, calls: int) -> list[dict[int, An
     """Puts a module of its own for each call of one; for each what stands for the modules inside, the first being
     themselves.
     """
-    tensors = {id(t): t for t in _tensors(model)}
+    tensors = kept_in_copies(model)
     memos: list[dict[int, Any]] = [dict(tensors) for _ in range(calls - 1)]
     views = [module, *(deepcopy(module, memo) for memo in memos)]
     replace(model, module, Branches(views))
@@ -246,12 +246,44 @@ def _inside_repeated(root: nn.Module, child: nn.Module, counts: Counter[nn.Modul
     return any(counts[m] > 1 and not isinstance(m, Branches) for m in around)
 
 
-def _tensors(model: nn.Module) -> Iterator[Tensor]:
-    """Every tensor that a model holds: parameters, buffers and plain attributes."""
-    for module in model.modules():
-        yield from module.parameters(recurse=False)
-        yield from module.buffers(recurse=False)
-        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
+def kept_in_copies(model: nn.Module, tie: bool = True) -> dict[int, Any]:
+    """What a copy of a model shares with it, as the memo of ``deepcopy``: tensors, and what cannot be copied at all,
+    such as a lock.
+
+    Args:
+        model: the model.
+        tie: False copies parameters and buffers, and only what has a graph is shared, without it.
+    """
+    own: list[Tensor] = [*model.parameters(), *model.buffers()]
+    attributes = (vars(module).items() for module in model.modules())
+    held = {id(value): value for items in attributes for name, value in items if name not in _OF_MODULES}
+    tensors = [*own, *(tensor for value in held.values() for tensor in _tensors(value))]
+    memo: dict[int, Any] = {id(t): t if tie else t.detach().clone() for t in tensors if tie or not t.is_leaf}
+    for key, value in held.items():
+        try:
+            deepcopy(value, dict(memo))
+        except Exception:  # whatever its class says against a copy
+            memo[key] = value
+    return memo
+
+
+def copied(model: nn.Module) -> Any:
+    """A copy of a model with parameters of its own; what cannot be copied is shared."""
+    return deepcopy(model, kept_in_copies(model, tie=False))
+
+
+_OF_MODULES = frozenset(vars(nn.Module()))
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors that an attribute is or holds, such as activations that were kept in a list."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple, set, deque)):
+        for one in value:
+            yield from _tensors(one)
+    elif isinstance(value, Mapping):
+        yield from _tensors(list(value.values()))
 
 
 def _part(value: Any, half: int) -> Any:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import wraps
 from typing import Any, Literal, Self, cast
 
@@ -22,6 +23,7 @@ from xsiamese.branches.layers import Layer
 from xsiamese.branches.layout import SideLayout
 from xsiamese.door.registry import explainers
 from xsiamese.explain.foil import against as difference
+from xsiamese.explain.foil import triplet
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps, detached, warn_identical
 from xsiamese.explain.prepare import ItemBatch, prepared
@@ -40,6 +42,9 @@ from xsiamese.plot.shown import Shows
 from xsiamese.result import columns
 from xsiamese.result.columns import Column
 from xsiamese.result.explanation import PairExplanation
+
+_ELSEWHERE = {"target_layers": "layer", "target_layer": "layer", "layers": "layer", "forward_func": "model"}
+"""What other libraries call the settings of ours."""
 
 
 def _unwrappable(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,6 +110,16 @@ class PairAttribution(Declared, Attribution, ABC):
         self.layer_names_: list[str] = []
         self._plans: dict[Any, Any] = {}
         super().__init__(self._closeness)
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        known = inspect.signature(cls.__init__).parameters
+        unknown = next((name for name in settings if name not in known), None)
+        if unknown is not None and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            near = get_close_matches(_ELSEWHERE.get(unknown, unknown), known, n=1)
+            hint = f"did you mean {near[0]}=?" if near else f"there are {', '.join(list(known)[1:])}"
+            raise TypeError(f"{cls.__name__} has no setting {unknown!r}; {hint}")
+        made: Self = super().__new__(cls)
+        return made
 
     @abstractmethod
     def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Maps | Found:
@@ -227,7 +242,7 @@ class PairAttribution(Declared, Attribution, ABC):
         """Maps, scores, and all that is needed to show, save and defend the result, from one run.
 
         Args:
-            inputs: the two sides (a, b).
+            inputs: the two sides (a, b); or a triplet (a, p, n), which is the pair (a, p) against n.
             target: see :meth:`attribute`, as for all that is not named here.
             ids: two names for each pair.
             against: foils n, one for each pair (a, p): the value explained is then s(a, p) - s(a, n), exact by two runs
@@ -237,6 +252,7 @@ class PairAttribution(Declared, Attribution, ABC):
             An explanation of the type that the explainer names as its ``result``; with ``against``, a
             :class:`~xsiamese.explain.foil.FoilExplanation` with maps of a, p and n.
         """
+        inputs, against = triplet(inputs, against)
         if against is not None:
             shared = {
                 "target": target, "ids": ids, "baselines": baselines, "wrt": wrt, "parts": parts, "kind": kind,

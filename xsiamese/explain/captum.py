@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from xsiamese.branches.intact import reseed
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.maps import Maps
+from xsiamese.explain.per_tensor import per_tensor, total_of_groups
 from xsiamese.kinds.side import Side
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import LOW_PRECISION
@@ -41,7 +42,7 @@ _OURS = {
     "layer",
     "device_ids",
 }
-_PER_TENSOR = ("sliding_window_shapes", "strides", "feature_mask", "layer_mask", "layer_baselines")
+_OF_LAYER = ("layer_mask", "layer_baselines")
 _CHATTER = (
     r"(?s).*(Setting (forward|backward)|required_grads has been set|[Ii]nternal batch size|Multiple layers provided).*"
 )
@@ -90,9 +91,7 @@ class Adapted(PairAttribution):
         options = {name: value for name, value in options.items() if name != "joint" or batch.wrt == "both"}
         if self.needs_layer:
             return self._of_layers(batch, options)
-        options = self._masks(batch, options)
-        only = {"both": None, "first": 0, "second": 1}[batch.wrt]
-        return batch.maps(self._of_inputs(batch, options if only is None else _for_side(options, only)))
+        return batch.maps(self._of_inputs(batch, per_tensor(batch, options)))
 
     def _together(self, batch: PairBatch) -> bool:
         """Whether both sides move at once.
@@ -214,9 +213,6 @@ class Adapted(PairAttribution):
                 v.detach().requires_grad_() if isinstance(v, Tensor) and v.is_floating_point() else v for v in arguments
             )
         call = {k: v for k, v in options.items() if k in known}
-        for key in ("sliding_window_shapes", "strides"):  # one for all tensors
-            if key in call and (isinstance(call[key], int) or isinstance(call[key][0], int)):
-                call[key] = (call[key],) * len(batch.moved)
         ours = {
             "baselines": baselines,
             "additional_forward_args": arguments or None,
@@ -234,33 +230,9 @@ class Adapted(PairAttribution):
             value = method.attribute(moved, **call)
         return value if isinstance(value, (tuple, list)) or layered else (value,)
 
-    def _masks(self, batch: PairBatch, options: dict[str, Any]) -> dict[str, Any]:
-        """Feature masks of the two sides with disjoint numbers: captum removes equal numbers together. ``joint=True``
-        lets it.
-        """
-        masks = options.get("feature_mask")
-        if masks is None:
-            return options
-        if not isinstance(masks, (tuple, list)) or len(masks) != 2:
-            raise ValueError("feature_mask must be a pair (mask of a, mask of b)")
-        masks = tuple(mask.contiguous() for mask in masks)  # captum views them flat, which an expanded mask refuses
-        if options.get("joint") or batch.wrt != "both":
-            return {**options, "feature_mask": masks}
-        return {**options, "feature_mask": (masks[0], masks[1] + int(masks[0].max()) + 1 - int(masks[1].min()))}
-
     def total(self, maps: Maps, options: Mapping[str, Any], sides: tuple[Side, Side] | None = None) -> Tensor:
-        masks = options.get("feature_mask")
-        if masks is None:
-            return super().total(maps, options, sides)
-        sums, seen = [], set()  # the features of a group share one value, which counts once
-        for side, (value, mask) in enumerate(zip(maps, masks, strict=True)):
-            flat, numbers = value.flatten(1), mask.expand(1, *value.shape[1:]).flatten()
-            for number in numbers.unique().tolist():
-                key = number if options.get("joint") else (side, number)
-                if key not in seen:
-                    seen.add(key)
-                    sums.append(flat[:, int((numbers == number).nonzero()[0])])
-        return torch.stack(sums).sum(0)
+        grouped = total_of_groups(maps, options)
+        return super().total(maps, options, sides) if grouped is None else grouped
 
 
 def adapt(algorithm: type[Any], name: str | None = None, **declaration: Any) -> type[PairAttribution]:
@@ -362,10 +334,10 @@ def _single(value: Any) -> Any:
 
 
 def _for_side(options: Mapping[str, Any], side: int) -> dict[str, Any]:
-    """Options that are given for each side, reduced to one side."""
+    """Options of a layer that are given for each side, reduced to one side."""
     chosen = dict(options)
-    for name in _PER_TENSOR:
+    for name in _OF_LAYER:
         value = chosen.get(name)
-        if isinstance(value, (tuple, list)) and len(value) == 2 and not isinstance(value[0], int):
-            chosen[name] = value[side] if name in ("layer_mask", "layer_baselines") else (value[side],)
+        if isinstance(value, (tuple, list)) and len(value) == 2:
+            chosen[name] = value[side]
     return chosen

@@ -45,6 +45,13 @@ class FoilExplanation(PairExplanation):
         return "\n".join([first, *told, *rows[len(self) :]])
 
 
+def triplet(inputs: Any, foil: Any) -> tuple[Any, Any]:
+    """The pair and the foil, of a triplet (a, p, n) as well."""
+    if foil is None and isinstance(inputs, (tuple, list)) and len(inputs) == 3:
+        return tuple(inputs[:2]), inputs[2]
+    return inputs, foil
+
+
 def against(own: PairExplanation, foil: PairExplanation) -> FoilExplanation:
     """The explanation of a difference, from that of the pairs (a, p) and that of the pairs (a, n).
 

@@ -9,8 +9,8 @@ OPTIONS: dict[str, str] = {
     "custom_attribution_func": "a function of (multipliers, inputs, baselines) in place of their product, see captum",
     "detach_norms": "true takes the norms of a cosine as constants: the gradient then says what the angle is made of",
     "eps": "differences smaller than this count as none: the gradient takes the multiplier's place",
-    "feature_mask": "a pair (mask of a, mask of b) of integers shaped as the inputs, or as one row; what has one "
-    "number is one feature",
+    "feature_mask": "a pair (mask of a, mask of b) of integers shaped as the inputs, or as one row, each a tuple for a "
+    "side of several tensors; what has one number is one feature",
     "interpolate_mode": "how the layer's map is brought to the input's size, see ``torch.nn.functional.interpolate``",
     "interpretable_model": "the linear model that is fitted, a captum ``Model``; a Lasso with alpha 0.01 if left out",
     "joint": "with a feature mask: equal numbers on the two sides are one feature, removed together",
@@ -27,8 +27,8 @@ OPTIONS: dict[str, str] = {
     "perturb_func": "a function that draws a perturbed sample, see captum",
     "relu_attributions": "keeps only what pulls together",
     "similarity_func": "the kernel that weighs a sample by its nearness to the pair, see captum",
-    "sliding_window_shapes": "the window (channels, height, width) for both sides, or a pair of such; about a "
-    "quarter of each side if left out",
+    "sliding_window_shapes": "the window (channels, height, width) for both sides, or a pair of such, each a tuple "
+    "for a side of several tensors; about a quarter of each side if left out",
     "stdevs": "the standard deviation of the noise that is added to the inputs before sampling, in their units",
     "strides": "how far the window moves, an int or (channels, height, width), for both sides or a pair of such; 1 "
     "if left out",

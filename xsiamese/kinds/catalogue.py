@@ -111,11 +111,15 @@ def _conversion(item: Any) -> str:
             "; torchvision.transforms.functional.to_tensor(image)[None] makes one of shape (1, channels, height, "
             "width), and then what the model was trained with (size, mean, standard deviation)"
         )
+    if isinstance(item, str):
+        return "; strings are for models of texts: from_transformers, from_sentence_transformers"
+    if isinstance(item, (list, tuple)) and item and isinstance(item[0], (int, float)):
+        return "; torch.tensor(a) makes one of lists of numbers"
     return ""
 
 
 def _called(item: Any) -> str:
-    return "mapping" if isinstance(item, Mapping) else "tuple"
+    return "mapping" if isinstance(item, Mapping) else type(item).__name__
 
 
 def _brought() -> Mapping[str, Kind]:

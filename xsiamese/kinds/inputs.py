@@ -65,7 +65,9 @@ def two_sides(
     items = two_items(inputs)
     if isinstance(items, Tensor) or not isinstance(items, (tuple, list)) or len(items) != 2:
         what = f"a tensor of shape {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(inputs).__name__}"
-        raise TypeError(f"inputs must be the two sides of the pairs, (a, b); got {what}")
+        of_three = isinstance(items, (tuple, list)) and len(items) == 3
+        hint = "; a triplet (a, p, n) is for explain, which gives s(a, p) - s(a, n)" if of_three else ""
+        raise TypeError(f"inputs must be the two sides of the pairs, (a, b); got {what}{hint}")
     said = kind if isinstance(kind, tuple) else (kind, kind)
     if len(said) != 2:
         raise ValueError(f"kind={kind!r}: one kind, or a pair (of a, of b), is needed")

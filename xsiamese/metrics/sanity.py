@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from xsiamese.branches.untied import copied
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.maps import Maps
 from xsiamese.metrics.metric import Metric
@@ -44,7 +44,7 @@ class CascadingRandomisation(Metric):
 
     def compute(self, batch: PairBatch, explanation: PairExplanation, **options: Any) -> Tensor:
         recipe: Recipe = options["explainer"]
-        model = deepcopy(recipe.explainer.model)
+        model = copied(recipe.explainer.model)
         weights = [p for p in model.parameters() if p.is_floating_point()]
         if not weights:
             raise ValueError("the model has no parameters that could be made random: a module is needed")
@@ -135,7 +135,7 @@ class ConstantModel(Metric):
         recipe: Recipe = options["explainer"]
         if not isinstance(recipe.explainer.model, SiameseModel):
             return torch.full((batch.pairs,), torch.nan)
-        model = deepcopy(recipe.explainer.model)
+        model = copied(recipe.explainer.model)
         for encoder in dict.fromkeys(model.encoders):
             encoder.register_forward_hook(_constant)
         found = both_units(batch, recipe.explain(explanation.inputs, model))

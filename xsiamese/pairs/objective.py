@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
 from xsiamese.model.pair import PairModel, SiameseModel
-from xsiamese.pairs.refused import misfit
+from xsiamese.pairs.refused import misfit, unbatched
 from xsiamese.pairs.split import WHOLE, Split
 from xsiamese.pairs.witness import Witness
 
@@ -42,6 +42,7 @@ class Objective(nn.Module):
         split: Split = WHOLE,
         first_pair: int = 0,
         witness: Witness | None = None,
+        described: str = "",
     ) -> None:
         super().__init__()
         self.witness = witness
@@ -54,7 +55,7 @@ class Objective(nn.Module):
         self.stacked = split.stacked and not self.encodes_held
         self.layout = split.layout or torch.preserve_format
         counts = (len(a.leaves), len(b.leaves))
-        names = [*a.names(SIDES[0]), *b.names(SIDES[1])]
+        names = leaf_names(a, b)
         floating = tuple(leaf.is_floating_point() and len(leaf) > 0 for leaf in (*a.leaves, *b.leaves))
         sides = [side for side in (0, 1) for _ in range(counts[side])]
         self.moved_at = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
@@ -66,9 +67,7 @@ class Objective(nn.Module):
         self.first = counts[0]
         leaves = (*a.leaves, *b.leaves)
         self.pairs = a.pairs
-        self.described = ", ".join(
-            f"{n} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for n, t in zip(names, leaves, strict=True)
-        )
+        self.described = described or described_as(names, leaves)
         self.dtypes: list[torch.dtype | None] = [leaves[i].dtype for i in self.moved_at]
 
     def select(self, which: Tensor) -> Objective:
@@ -115,7 +114,7 @@ class Objective(nn.Module):
             yield
         except torch.OutOfMemoryError:
             raise
-        except (RuntimeError, TypeError, IndexError) as error:
+        except (RuntimeError, TypeError, IndexError, AssertionError) as error:
             if (said := misfit(error, self.model, self.described)) is None:
                 error.add_note(f"raised inside the model, on the pair {self.described}")
                 raise
@@ -177,7 +176,7 @@ class Objective(nn.Module):
         if value.dim() != 1 or value.shape[0] != rows:
             raise ValueError(
                 f"the value to explain has shape {tuple(output.shape)} for {rows} pairs: one score per pair is needed; "
-                "give target=an index or a callable on the model's output"
+                "give target=an index or a callable on the model's output" + unbatched(self.model, self.described)
             )
         if not bool(torch.isfinite(value.detach()).all()):
             bad = (~torch.isfinite(value.detach())).nonzero().flatten().tolist()
@@ -209,6 +208,17 @@ class Objective(nn.Module):
         if self.target is not None:
             return value
         return self.model.reported(self.model.closeness(value))
+
+
+def leaf_names(a: Side, b: Side) -> list[str]:
+    """What errors call the tensors of both sides."""
+    return [*a.names(SIDES[0]), *b.names(SIDES[1])]
+
+
+def described_as(names: Sequence[str], leaves: Sequence[Tensor]) -> str:
+    """Tensors with their shapes and dtypes, for an error."""
+    shapes = (f"{tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for t in leaves)
+    return ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from xsiamese.kinds.side import Leaves, Side, Wrt
 from xsiamese.model.pair import PairModel, SiameseModel
-from xsiamese.pairs.objective import Objective, Target
+from xsiamese.pairs.objective import Objective, Target, described_as, leaf_names
 from xsiamese.pairs.split import WHOLE, Split
 from xsiamese.pairs.witness import Witness
 from xsiamese.result.columns import Column, taken
@@ -40,6 +40,7 @@ class Pairs:
         first_pair: the place of the first pair in the user's batch.
         split_: how the batch is cut and laid out.
         witness: what sees the pairs' own value pass by.
+        given: the tensors and their shapes in the user's batch, of which these are some pairs.
         prepared: what the explainer's ``prepare`` found of each pair's items, (of a, of b), in the order of the pairs.
     """
 
@@ -60,6 +61,7 @@ class Pairs:
     first_pair: int = 0
     split_: Split = WHOLE
     witness: Witness | None = None
+    given: str = ""
     prepared: tuple[Mapping[str, Column], Mapping[str, Column]] = ({}, {})
 
     @property
@@ -71,6 +73,11 @@ class Pairs:
     def sides(self) -> tuple[Side, Side]:
         """Both sides, (a, b)."""
         return self.a, self.b
+
+    @property
+    def described(self) -> str:
+        """The tensors with the shapes that the user gave, for errors."""
+        return self.given or described_as(leaf_names(self.a, self.b), (*self.a.leaves, *self.b.leaves))
 
     @cached_property
     def objective(self) -> Objective:
@@ -84,6 +91,7 @@ class Pairs:
             split=self.split_,
             first_pair=self.first_pair,
             witness=self.witness,
+            described=self.described,
         )
 
     @cached_property
@@ -269,6 +277,7 @@ class Pairs:
             target=target,
             first_pair=first_pair,
             witness=None,  # it watches the whole
+            given=self.described,
             prepared=(taken(self.prepared[0], numbers), taken(self.prepared[1], numbers)),
         )
 

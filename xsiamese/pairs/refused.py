@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from torch import jit, nn
+from torch.fx import GraphModule
 
 from xsiamese.model.pair import PairModel, TwoInputModel
 
@@ -26,7 +27,8 @@ _OF_SHAPES = re.compile(
     r"|index out of range|invalid combination",
     re.IGNORECASE,
 )
-_UNBATCHED = re.compile(r"\((\d+, \d+, \d+)\)")
+_UNBATCHED = re.compile(r"\((\d+(?:, \d+){1,2})\) ")
+_BATCHED = re.compile(r"\(\d+(?:, \d+){3}\) ")  # beside an image, rows of two dimensions are what they are
 _OF_ARGUMENTS = re.compile(r"positional argument|keyword argument|missing \d+ required")
 
 
@@ -38,43 +40,71 @@ def misfit(error: Exception, model: PairModel, described: str) -> str | None:
         model: the model.
         described: the inputs' names and shapes.
     """
-    text = str(error)
+    text = str(error).strip().partition("\n")[0]
     inner = model.model if isinstance(model, TwoInputModel) else None
-    if isinstance(model, TwoInputModel) and model.call == "tuple" and model.comparison is not None and "tuple" in text:
+    if isinstance(model, TwoInputModel) and model.call == "tuple" and "tuple" in text:
         what = type(inner).__name__
         return (
             f"{what} takes one input and was given the pair; if it encodes one item, make a model of it: "
-            f"SiameseModel(encoder, comparison=...): {text}"
+            f"SiameseModel(encoder, comparison=...): {text[:80]}"
         )
     if isinstance(error, TypeError) and _OF_ARGUMENTS.search(text):
+        several = "a[1] " in described and bool(_UNBATCHED.search(described))
         return (
             f"the model is called with other arguments than it takes ({described}): {text}; give further ones as "
             "additional_forward_args=, a tuple by place or a dictionary by name"
+            + ("; several items of one size are one argument, torch.stack(a)" if several else "")
         )
     if "Guard failed" in text:
         return (
             "the model is a program of torch.export, which takes only batches as it was exported with; export it with "
             f"a dynamic batch dimension, or explain the module that it was made of ({described}): {text}"
         )
-    if (shape := _UNBATCHED.search(described)) and any(isinstance(m, nn.Conv2d) for m in model.modules()):
-        return (
-            f"the model takes batches of images, and an input has the shape {shape[0]}, without the batch dimension: "
-            f"x[None] makes it (1, {shape[1]}) ({described}): {text}"
-        )
+    if isinstance(error, AssertionError):
+        return None
+    if said := unbatched(model, described):
+        return f"the model refused its inputs{said} ({described}): {text}"
     if _OF_SHAPES.search(text):
         return f"the model refused its inputs; bring them to the shape that its first layer takes ({described}): {text}"
     return None
+
+
+def unbatched(model: PairModel, described: str) -> str:
+    """What is said of an image without the batch dimension that a model with convolutions needs; "" if it is none."""
+    shape = _UNBATCHED.search(described)
+    if not shape or _BATCHED.search(described) or not any(isinstance(m, nn.Conv2d) for m in model.modules()):
+        return ""
+    missing = "None, None" if shape[1].count(",") == 1 else "None"
+    batched = f"({'1, ' * missing.count('None')}{shape[1]})"
+    return (
+        f"; the model takes batches of images, and an input has the shape ({shape[1]}), without the batch dimension: "
+        f"x[{missing}] makes it {batched}"
+    )
 
 
 def refuse_scripted(model: nn.Module) -> None:
     """Refuses what needs modules of a model that hides them.
 
     Raises:
-        ValueError: if a part of the model was scripted or traced.
+        ValueError: if a part of the model was scripted, traced or exported.
     """
+    exported = next((name or "the model" for name, m in model.named_modules() if _is_exported(m)), None)
+    if exported is not None:
+        raise ValueError(
+            f"{exported} is a program of torch.export, which has no layers left: explain the module it was made of, or "
+            "use a method that needs none, such as PairIntegratedGradients or PairOcclusion"
+        )
     name = next((name or "the model" for name, m in model.named_modules() if isinstance(m, jit.ScriptModule)), None)
     if name is not None:
         raise ValueError(
             f"{name} is scripted or traced, which hides its layers from hooks: explain the module it was made of, or "
             "use a method that needs none, such as PairIntegratedGradients or PairOcclusion"
         )
+
+
+def _is_exported(module: nn.Module) -> bool:
+    """Whether a module's graph calls operators only, as torch.export makes it: a traced one still calls its layers."""
+    if not isinstance(module, GraphModule):
+        return False
+    operations = {node.op for node in module.graph.nodes if node.target != "_guards_fn"}
+    return "call_function" in operations and "call_module" not in operations and "get_attr" in operations

@@ -1,0 +1,119 @@
+"""What bad input gets: one line that names the thing, the value and what to do, before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import xsiamese
+from tests import problems
+from xsiamese import PairGradCAM, PairIntegratedGradients, PairLayerGradCam, PairSaliency, SiameseModel
+
+
+def images() -> tuple[Tensor, Tensor]:
+    a, b = torch.randn(2, 2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    return a, b
+
+
+def encoder(channels: int = 3) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def refused(run: Callable[[], Any], said: str, kind: type[Exception] = ValueError) -> None:
+    with pytest.raises(kind) as caught:
+        run()
+    line = str(caught.value)
+    assert said in line, line
+    assert "\n" not in line
+
+
+A, B = images()
+PICTURE = np.zeros((8, 8, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("cls", [PairGradCAM, PairIntegratedGradients, PairSaliency])
+def test_an_image_without_its_batch_is_shown_with_the_users_shape(cls: Any) -> None:
+    said = "an input has the shape (3, 8, 8), without the batch dimension: x[None] makes it (1, 3, 8, 8)"
+    refused(lambda: cls(SiameseModel(encoder())).attribute((A[0], B[0])), said)
+    said = "an input has the shape (8, 8), without the batch dimension: x[None, None] makes it (1, 1, 8, 8)"
+    refused(lambda: cls(SiameseModel(encoder(1))).attribute((A[0, 0], B[0, 0])), said)
+
+
+def test_a_list_of_images_is_told_to_be_stacked() -> None:
+    said = "a[0] (3, 8, 8) float32, a[1] (3, 8, 8) float32"
+    refused(lambda: PairGradCAM(SiameseModel(encoder())).attribute((list(A), list(B))), said)
+    refused(lambda: PairGradCAM(SiameseModel(encoder())).attribute((list(A), list(B))), "one argument, torch.stack(a)")
+
+
+def test_pictures_arrays_texts_and_numbers_name_the_conversion() -> None:
+    image = pytest.importorskip("PIL.Image").fromarray(PICTURE)
+    explainer = PairGradCAM(SiameseModel(encoder()))
+    for given, what, how in (
+        (image, "a Image", "to_tensor(image)[None] makes one of shape (1, channels, height, width)"),
+        ([image], "a list of Image", "to_tensor(image)[None] makes one"),
+        (PICTURE, "a ndarray", "torch.from_numpy(array) makes one, with pairs first"),
+        ([PICTURE], "a list of ndarray", "torch.from_numpy(array) makes one"),
+        (["a cat"], "a list of str", "strings are for models of texts: from_transformers"),
+        ([[1.0, 2.0]], "a list of list", "torch.tensor(a) makes one"),
+    ):
+        for said in (f"input a is {what}", how):
+            refused(lambda given=given: explainer.attribute((given, given)), said, TypeError)  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("cls", [PairGradCAM, PairIntegratedGradients])
+@pytest.mark.parametrize("settings", [{"comparison": "cosine"}, {}])
+def test_an_encoder_of_one_item_is_told_to_become_a_model(cls: Any, settings: dict[str, Any]) -> None:
+    said = (
+        "Sequential takes one input and was given the pair; if it encodes one item, make a model of it: SiameseModel("
+    )
+    refused(lambda: cls(encoder(), **settings).attribute((A, B)), said)
+
+
+@pytest.mark.parametrize("cls", [PairGradCAM, PairLayerGradCam])
+def test_settings_and_names_of_other_libraries_get_a_suggestion(cls: Any) -> None:
+    for name in ("target_layers", "layers", "layer_", "target_layer"):
+        said = f"{cls.__name__} has no setting {name!r}; did you mean layer=?"
+        refused(lambda name=name: cls(SiameseModel(encoder()), **{name: "1"}), said, TypeError)  # type: ignore[misc]
+    refused(
+        lambda: cls(SiameseModel(encoder()), use_cuda=True), "has no setting 'use_cuda'; there are model", TypeError
+    )
+
+
+def test_a_near_name_is_suggested_where_it_is_imported_and_where_it_is_asked_for() -> None:
+    for wrong, right in (("PairGradCam", "PairGradCAM"), ("GradCAM", "PairGradCAM"), ("SiamesModel", "SiameseModel")):
+        said = f"cannot import name {wrong!r} from 'xsiamese'; did you mean {right!r}?"
+        refused(lambda wrong=wrong: exec(f"from xsiamese import {wrong}"), said, ImportError)  # type: ignore[misc]
+        refused(lambda wrong=wrong: getattr(xsiamese, wrong), f"did you mean {right!r}?", AttributeError)  # type: ignore[misc]
+        assert not hasattr(xsiamese, wrong)
+    refused(lambda: exec("from xsiamese import nothing_like_it"), "cannot import name 'nothing_like_it'", ImportError)
+    with pytest.raises(ModuleNotFoundError):
+        exec("import xsiamese.nothing_like_it")
+
+
+def test_an_encoder_that_returns_no_known_embedding_is_described() -> None:
+    class Parts(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return {"one": x, "two": x.mean(1)}
+
+    said = "the encoder returned 'one' (2, 3, 8, 8), 'two' (2, 8, 8), none of which is known as the embedding"
+    refused(lambda: PairSaliency(SiameseModel(Parts())).attribute((A, B)), said)
+
+
+def test_an_error_of_the_models_own_keeps_its_type_and_text() -> None:
+    class Own(nn.Module):
+        def __init__(self, error: Exception) -> None:
+            super().__init__()
+            self.error = error
+
+        def forward(self, x: Tensor) -> Tensor:
+            raise self.error
+
+    for error in (AssertionError("I want more"), KeyError("missing"), RuntimeError("no idea"), ZeroDivisionError("oh")):
+        with pytest.raises(type(error)) as caught:
+            PairSaliency(SiameseModel(Own(error))).attribute(problems.images(2))
+        assert caught.value is error

@@ -1,0 +1,105 @@
+"""Options that are given for each tensor of the two sides: windows, strides and masks of features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xsiamese.pairs.batch import PairBatch
+
+WINDOWS = ("sliding_window_shapes", "strides")
+
+
+def per_tensor(batch: PairBatch, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with one entry for each of ``batch.moved`` where the method takes them by tensor.
+
+    A window or a stride is one for all tensors, or a pair (of a, of b), each one for all tensors of that side or a
+    tuple of one a tensor. A mask is a pair (of a, of b), each a tensor or a tuple of them; equal numbers on the two
+    sides are different features, unless ``joint=True`` says that they are one.
+
+    Raises:
+        ValueError: if there are not as many as tensors.
+    """
+    made, moving = dict(options), batch.objective.moving
+    counts = [sum(batch.place(i)[0] is side for i in range(len(batch.moved))) for side in batch.sides]
+    for name in WINDOWS:
+        if name in made:
+            made[name] = tuple(one for side in moving for one in _windows(name, made[name], side, counts[side]))
+    if made.get("feature_mask") is not None:
+        masks = [_masks(made["feature_mask"], side, counts[side]) for side in moving]
+        # captum removes equal numbers together, and takes every number up to the largest for a feature
+        games = [masks[0] + masks[1]] if made.get("joint") and len(masks) == 2 else masks
+        numbered: list[Tensor] = []
+        for game in games:
+            known, before = torch.unique(torch.cat([mask.flatten() for mask in game])), _features(numbered)
+            numbered += [torch.searchsorted(known, mask) + before for mask in game]
+        made["feature_mask"] = tuple(numbered)
+    return made
+
+
+def masks_of(options: Mapping[str, Any]) -> tuple[list[Tensor], list[Tensor]] | None:
+    """The masks of a and of b as the user gives them, each a list with one a tensor; None where there are none."""
+    given = options.get("feature_mask")
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise ValueError("feature_mask must be a pair (mask of a, mask of b), each a tuple for several tensors")
+    first, second = ([one] if isinstance(one, Tensor) else list(one) for one in given)
+    return first, second
+
+
+def total_of_groups(maps: Sequence[Any], options: Mapping[str, Any]) -> Tensor | None:
+    """What both maps of each pair sum to where features are grouped, shape (pairs,): the places of a group share one
+    value, which counts once. None where there are no groups.
+    """
+    masks = masks_of(options)
+    if masks is None:
+        return None
+    sums, seen = [], set()
+    for side, of_side in enumerate(masks):
+        values = list(maps[side].values()) if isinstance(maps[side], Mapping) else maps[side]
+        for value, mask in zip([values] if isinstance(values, Tensor) else values, of_side, strict=True):
+            flat, numbers = value.flatten(1), mask.expand(1, *value.shape[1:]).flatten()
+            for number in torch.unique(numbers).tolist():
+                key = number if options.get("joint") else (side, number)
+                if key not in seen:
+                    seen.add(key)
+                    sums.append(flat[:, int((numbers == number).nonzero()[0])])
+    return torch.stack(sums).sum(0)
+
+
+def _features(masks: Sequence[Tensor]) -> int:
+    return max((int(mask.max()) + 1 for mask in masks), default=0)
+
+
+def _windows(name: str, value: Any, side: int, count: int) -> tuple[Any, ...]:
+    """A window, or a stride, for each tensor of a side."""
+    if _is_one(value):
+        return (value,) * count
+    if len(value) != 2:
+        raise ValueError(f"{name}={value!r}: one for all, or a pair (of a, of b), is needed")
+    if _is_one(value := value[side]):
+        return (value,) * count
+    if len(value) != count:
+        raise ValueError(f"{name} holds {len(value)} for the {count} tensors of {'ab'[side]}: one for each is needed")
+    return tuple(value)
+
+
+def _is_one(value: Any) -> bool:
+    """Whether it is a number, or the numbers of one window."""
+    return isinstance(value, int) or all(isinstance(size, int) for size in value)
+
+
+def _masks(given: Any, side: int, count: int) -> list[Tensor]:
+    """A mask for each tensor of a side."""
+    both = masks_of({"feature_mask": given})
+    assert both is not None
+    if len(both[side]) != count:
+        raise ValueError(
+            f"feature_mask holds {len(both[side])} for the {count} tensors of {'ab'[side]}: one for each is needed, "
+            "(of a, of b) with each a tuple"
+        )
+    return [mask.contiguous() for mask in both[side]]  # captum views them flat, which an expanded mask refuses
