@@ -256,10 +256,9 @@ def test_windows_and_masks_are_for_each_tensor_of_each_side() -> None:
                 return (model.encode((x, m)) * held[side].repeat(len(x) // 2, 1)).sum(1)
 
             theirs = getattr(captum, cls.__name__.removeprefix("Pair"))(value)
-            same(
-                grouped[side],
-                theirs.attribute(inputs[side], feature_mask=tuple(m.contiguous() for m in theirs_by_number[side])),
-            )
+            groups = tuple(mask.contiguous() for mask in theirs_by_number[side])
+            truth = theirs.attribute(inputs[side], feature_mask=groups)
+            same(grouped[side], [one.double() for one in truth])  # captum adds up in float32
             windowed = captum.Occlusion(value).attribute(inputs[side], windows[side], strides[side])
             same(occluded[side], [one.double() for one in windowed])  # captum adds up in float32
     told = PairKernelShap(model).explain(inputs, feature_mask=masks, n_samples=50)
