@@ -252,15 +252,16 @@ def complete(name: str, method: str, cls: Any, options: argparse.Namespace) -> N
     """Measures what the file does not hold of one method."""
     known = json.loads(OUT.read_text()) if OUT.exists() else {"sets": {}}
     rows = known["sets"].setdefault(name, {})
+    before = json.dumps(rows.get(method))
     one = rows.get(method)
     if one is None or (options.again and options.again in one.get("error", "")):
         one = row(name, method, cls, options.pairs, options.limit, not options.no_settings)
         one["peer"] = method in PEERS
     if "error" not in one and "memory" not in one:
-        one["memory"] = guarded(options.limit, memory, name, cls, options.pairs)
+        one |= guarded(options.limit, memory, name, cls, options.pairs)
     if "error" not in one and "ways" not in one and method in xsiamese.explainers():
-        one["ways"] = guarded(3 * options.limit, ways, name, cls, one, options.pairs)
-    if one == rows.get(method):
+        one |= guarded(3 * options.limit, ways, name, cls, one, options.pairs)
+    if json.dumps(one) == before:
         return
     rows[method] = one
     OUT.write_text(json.dumps({**known, "torch": torch.__version__}, indent=1) + "\n")
@@ -268,14 +269,14 @@ def complete(name: str, method: str, cls: Any, options: argparse.Namespace) -> N
     print(name, method, said, one.get("best", {}).get("setting", ""), one.get("memory"), flush=True)
 
 
-def guarded(limit: int, ask: Callable[..., Any], *arguments: Any) -> Any:
-    """What is asked for, None if it takes too long or fails: a row without it is still a row."""
+def guarded(limit: int, ask: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    """What is asked for, by its name; nothing if it takes too long or fails: a row without it is still a row."""
     try:
         with at_most(limit):
-            return ask(*arguments)
+            return {ask.__name__: ask(*arguments)}
     except Exception as error:
         print("   ", f"{type(error).__name__}: {error}".splitlines()[0][:200])
-        return None
+        return {}
 
 
 if __name__ == "__main__":
