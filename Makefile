@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 export OMP_NUM_THREADS ?= 1
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test lint docs bench mutants ship clean
+.PHONY: help demo test lint docs package bench mutants ship clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -37,6 +37,11 @@ lint: $(VENV)/.dev ## ruff, mypy --strict and the floors
 docs: $(VENV)/.dev ## build the documentation, warnings are errors
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 	@echo "open docs/_build/html/index.html"
+
+package: $(VENV)/.test ## build sdist and wheel, and try the wheel in a fresh environment without the checkout
+	rm -rf dist build/fresh && $(BIN)/python -m hatchling build
+	$(PYTHON) -m venv build/fresh && build/fresh/bin/python -m pip install --quiet "$$(ls $(CURDIR)/dist/*.whl)[image,plot]"
+	cd build && fresh/bin/xsiamese plugins && fresh/bin/xsiamese demo --output fresh/demo && ls fresh/demo
 
 bench: $(VENV)/.test ## measure speed against the floor and the peers, into docs/explanation
 	$(BIN)/python tests/benchmarks/speed.py

@@ -28,6 +28,13 @@ extensions = [
     "sphinxcontrib.bibtex",
     "catalogue",
 ]
+# One file of MathJax 3 with its fonts inside: formulas are set where there is no network too.
+MATHJAX = find_spec("sphinx-mathjax-offline")
+if MATHJAX is None:
+    raise ImportError('formulas need pip install "xsiamese[docs]"')
+html_static_path = ["_static", str(Path(str(MATHJAX.origin)).parent / "static" / "mathjax" / "tex-svg.js")]
+mathjax_path = "tex-svg.js"
+
 exclude_patterns = ["_build", "measurements", "auto_examples/**/GALLERY_HEADER.rst"]
 nitpicky = True
 nitpick_ignore_regex = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import captum.attr as captum
@@ -157,7 +158,9 @@ class PairLime(Adapted):
 
     def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
         options.setdefault("n_samples", _enough(batch, options))
-        options.setdefault("interpretable_model", SkLearnLinearRegression())
+        if "interpretable_model" not in options:
+            _check_regression(self.name)
+            options["interpretable_model"] = SkLearnLinearRegression()
         return super().compute(batch, **options)
 
 
@@ -186,8 +189,15 @@ class PairKernelShap(Adapted):
     stochastic = complete = fitted = True
 
     def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
+        _check_regression(self.name)
         options.setdefault("n_samples", _enough(batch, options))
         return super().compute(batch, **options)
+
+
+def _check_regression(name: str) -> None:
+    """captum fits by scikit-learn, and notices late that it is not there."""
+    if find_spec("sklearn") is None:
+        raise ImportError(f'{name} fits a regression by scikit-learn: pip install "xsiamese[lime]"')
 
 
 def _enough(batch: PairBatch, options: dict[str, Any]) -> int:
