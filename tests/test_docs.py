@@ -137,6 +137,34 @@ def test_every_explainer_is_in_the_reference(pages: dict[str, str]) -> None:
             assert all(f"``{option}``" in page for option in cls.options())
 
 
+def test_every_explainer_s_page_has_a_picture_and_says_when(catalogue: ModuleType, pages: dict[str, str]) -> None:
+    """When to take it and when not, for each of ours and for nothing else; a picture, and what it cost."""
+    ours = {name for name, cls in xsiamese.explainers().items() if cls.__module__.split(".")[0] in PACKAGES}
+    assert set(catalogue.WHEN) == ours
+    for name in ours:
+        assert all(part in pages[f"explainers/{name}.rst"] for part in catalogue.WHEN[name])
+    shown = catalogue.page(xsiamese.explainers()["PairRISE"], 2002)
+    assert "pictures/PairRISE.png" in shown
+    assert "2,002 encodings" in shown
+
+
+def test_a_picture_counts_the_encodings_of_its_pair(catalogue: ModuleType) -> None:
+    """One pass is one encoding a side; each of k masks of a side is one more."""
+    counts = {
+        name: catalogue.pictures.explained(xsiamese.explainers()[name])[1] for name in ("PairGradCAM", "PairRISE")
+    }
+    assert counts["PairGradCAM"] == 2
+    masks = xsiamese.explainers()["PairRISE"].options()["masks"].default
+    assert counts["PairRISE"] == 2 * (masks + 1)
+
+
+def test_every_extra_is_on_the_install_page(pages: dict[str, str]) -> None:
+    import tomllib
+
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert all(f"``{name}``" in pages["extras.inc"] for name in set(extras) - {"docs", "test", "dev"})
+
+
 def test_every_option_has_a_meaning(catalogue: ModuleType) -> None:
     without = [
         (cls.__name__, row[0])
@@ -223,6 +251,29 @@ def test_pages_name_files_and_modules_that_exist() -> None:
         assert not [path for path in paths if not (ROOT / path).exists()], page
         named = re.findall(r":mod:`~?(xsiamese[\w.]*)`", text)
         assert not [name for name in named if importlib.util.find_spec(name) is None], page
+
+
+def _texts_of_the_code() -> list[str]:
+    """Every text of the library, with an ellipsis for what is filled in."""
+    texts = []
+    for path in [*(ROOT / "xsiamese").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = [str(p.value) if isinstance(p, ast.Constant) else "…" for p in node.values]
+                texts.append("".join(parts))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return texts
+
+
+def test_troubleshooting_quotes_what_the_code_says() -> None:
+    """Each text of the page is one of the code's, an ellipsis for what is filled in."""
+    page = (ROOT / "docs" / "troubleshooting.rst").read_text(encoding="utf-8")
+    quoted = re.findall(r"^   \* - ``(.+)``$", page, re.MULTILINE)
+    assert len(quoted) >= 20
+    texts = _texts_of_the_code()
+    patterns = {said: re.compile(".*".join(map(re.escape, re.split(r"\s*…\s*", said.strip("… "))))) for said in quoted}
+    assert not [said for said, pattern in patterns.items() if not any(map(pattern.search, texts))]
 
 
 @pytest.mark.parametrize("name", MODULES)

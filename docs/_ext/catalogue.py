@@ -8,7 +8,7 @@ import inspect
 import io
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,23 @@ import graph_tables
 import graph_truth_tables
 import house
 import invariance_tables
+import pictures
 import robust_tables
 import scoreboard_tables
 import shared
+import stranger
 import zoo_tables
 from described import CAPTUM, NOT_METHODS, UNSUPPORTED
 from docutils import nodes
 from measured import counted, performance
 from sphinx.application import Sphinx
+from when import WHEN
 
 import xsiamese
 from xsiamese import PairAttribution
 from xsiamese.explain.captum import Adapted
 from xsiamese.explain.options import described
-from xsiamese.explain.words import OPTIONS
+from xsiamese.explain.words import OPTIONS, first_sentence
 from xsiamese.result.citations import entries
 
 Explainer = type[PairAttribution]
@@ -50,8 +53,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
 def write(app: Sphinx) -> None:
     """Writes every generated page, and takes away those of explainers that are gone."""
     root = Path(app.srcdir, "reference", "generated")
+    encoded = pictures.make(root / "pictures")
     head = ["Tool", "What comes back", "From the map of a", "From the map of b", "xsiamese"]
-    pages = everything() | {
+    pages = everything(encoded) | {
         "shared.inc": table(head, shared.table(), "26 38 12 12 12"),
         "performance.inc": performance(Path(app.srcdir, "measurements", "speed.json")),
         "house.inc": counted(Path(app.srcdir, "measurements", "house.json")),
@@ -74,8 +78,13 @@ def write(app: Sphinx) -> None:
                 old.unlink()
 
 
-def everything() -> dict[str, str]:
-    """The text of each generated page, by its name."""
+def everything(encoded: Mapping[str, int] | None = None) -> dict[str, str]:
+    """The text of each generated page, by its name.
+
+    Args:
+        encoded: how many items each explainer encoded for the pair of its picture; without it there are no pictures.
+    """
+    measured = Path(__file__).parents[1] / "measurements"
     pages = {
         "explainers.rst": index(),
         "modules.rst": module_index(),
@@ -87,7 +96,11 @@ def everything() -> dict[str, str]:
         "floors.svg": house.picture(),
         "rooms.inc": house.rooms(),
     }
-    pages.update({f"explainers/{cls.__name__}.rst": page(cls) for cls in known()})
+    pages["extras.inc"], pages["changelog.inc"] = stranger.extras(), stranger.changelog()
+    verdicts = scoreboard_tables.verdicts(measured)
+    for cls in known():
+        name = cls.__name__
+        pages[f"explainers/{name}.rst"] = page(cls, (encoded or {}).get(name), verdicts.get(name, ""))
     pages.update({f"modules/{name}.rst": module_page(name) for name in modules()})
     return pages
 
@@ -130,9 +143,20 @@ def index() -> str:
     return "\n".join(text)
 
 
-def page(cls: Explainer) -> str:
-    """The page of one explainer: formula, source, needs, options, and the class itself with its example."""
+def page(cls: Explainer, encoded: int | None = None, verdict: str = "") -> str:
+    """The page of one explainer: its picture, when to take it, formula, source, needs, cost, what it was found to be
+    worth, options, and the class itself with its example.
+
+    Args:
+        cls: the explainer.
+        encoded: how many items it encoded for the pair of its picture, if there is one.
+        verdict: of the scoreboard.
+    """
     text = [heading(cls.__name__, "="), summary(cls) + "\n"]
+    if encoded is not None:
+        text.append(_figure(cls))
+    if cls.__name__ in WHEN:
+        text += ["**{}** {}\n".format(*part) for part in zip(("When.", "When not."), WHEN[cls.__name__], strict=True)]
     if cls.formula:
         text.append(f".. math::\n\n   {cls.formula}\n")
     text.append(f":Command line: ``xsiamese explain A B --method {cls.name}``")
@@ -141,7 +165,11 @@ def page(cls: Explainer) -> str:
         text.append(f":Algorithm: ``captum.attr.{captum_name}`` (:cite:p:`kokhlikyan2020`)")
     text.append(f":Explains: {', '.join(sorted(cls.modalities))}")
     text.append(f":Needs: {', '.join(needs(cls)) or 'only the score'}")
+    if encoded is not None:
+        text.append(f":Cost: {encoded:,} encodings of an item for the pair of the picture ({_passes(cls)})")
     text.append(f":Properties: {', '.join(flags(cls)) or 'none of the listed ones'} (see :doc:`../explainers`)\n")
+    if verdict:
+        text += [heading("What it was found to be worth", "-"), verdict]
     rows = list(option_rows(cls))
     text.append(heading("Options", "-"))
     if rows:
@@ -161,6 +189,22 @@ def page(cls: Explainer) -> str:
     ]
     text.append(f".. minigallery:: {cls.__module__}.{cls.__name__}\n   :add-heading: Used in\n   :heading-level: -\n")
     return "\n".join(text)
+
+
+def _figure(cls: Explainer) -> str:
+    """The picture of an explainer on the pair that all of its kind are shown on."""
+    pair = "two graphs that share a motif" if cls.modalities <= {"graph"} else "a sneaker and an ankle boot"
+    pair = "two rows that agree in some columns" if cls.name == "robust" else pair
+    caption = (
+        f"{pair[0].upper()}{pair[1:]}, by a shipped model: :doc:`all methods on one pair </explanation/side-by-side>`."
+    )
+    lines = [f".. figure:: /reference/generated/pictures/{cls.__name__}.png"]
+    lines += [f"   :alt: The maps of {cls.__name__} for {pair}", "   :width: 100%", "", f"   {caption}", ""]
+    return "\n".join(lines)
+
+
+def _passes(cls: Explainer) -> str:
+    return "and gradients of them" if cls.uses_gradients else "and no gradient"
 
 
 FLAGS = {
@@ -416,8 +460,8 @@ def toctree(pages: list[str], hidden: bool = False) -> str:
 
 
 def summary(cls: Explainer) -> str:
-    """The first line of an explainer's docstring."""
-    return (inspect.getdoc(cls) or "").split("\n")[0]
+    """The first sentence of an explainer's docstring."""
+    return first_sentence(cls)
 
 
 def _public(target: str) -> tuple[Any, str]:

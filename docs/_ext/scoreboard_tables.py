@@ -83,6 +83,30 @@ def one_set(methods: dict[str, Any], truth: bool) -> str:
     return rows(head, [line for *_, line in sorted(lines, key=lambda item: item[:3])])
 
 
+def verdicts(folder: Path) -> dict[str, str]:
+    """For each explainer a row for each set: what it found, and its place among those that were measured."""
+    path = folder / "scoreboard.json"
+    sets = json.loads(path.read_text(encoding="utf-8"))["sets"] if path.is_file() else {}
+    lines: dict[str, list[list[str]]] = {}
+    for name, title in TITLES.items():
+        leading = "relevance_gain" if name == "fashion" else "auroc"
+        told = {key: one for key, one in sets.get(name, {}).items() if "error" not in one and not one["peer"]}
+        order = sorted(told, key=lambda key: -told[key]["defaults"]["numbers"][leading][0])
+        for place, key in enumerate(order, 1):
+            one = told[key]["defaults"]
+            numbers = one["numbers"]
+            truth = [_cell(numbers[m]) if m in numbers else "" for m in ("auroc", "partner_sensitivity")]
+            cells = [*truth, _cell(numbers["relevance_gain"]), f"{place} of {len(order)}", f"{one['ms']:.0f}"]
+            lines.setdefault(key, []).append([title.split(":")[0].split(",")[0], *cells])
+    head = ["Pairs", "Truth", "Specificity", "Faithfulness", "Place", "ms"]
+    note = (
+        "Of its defaults. Truth is an AUROC (0.5 is chance), specificity how often its peak follows the partner, "
+        "faithfulness its order of places against the reverse (0 is chance); the place is by truth, and by "
+        "faithfulness where no truth is known. Intervals are in the :doc:`scoreboard </explanation/scoreboard>`.\n"
+    )
+    return {key: f"{rows(head, cells)}\n{note}" for key, cells in lines.items()}
+
+
 def failures(methods: dict[str, Any]) -> str:
     """What gave no numbers, and why."""
     failed = [f"{name} ({one['error']})" for name, one in sorted(methods.items()) if "error" in one]

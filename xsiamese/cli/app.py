@@ -82,11 +82,12 @@ def method_help(words: Sequence[str]) -> bool:
         return False
     from xsiamese.explain.catalogue import explainer
     from xsiamese.explain.options import options_of
+    from xsiamese.explain.words import first_sentence
 
     cls = explainer(words[list(words).index("--method") + 1])
     app.help_print(list(words[:1]))
     own = [option for option in options_of(cls) if option.types]
     files = [f"  --{name:<22} {text}" for name, text in cls.files.items()]
-    print(f"{cls.name}: {(cls.__doc__ or '').strip().splitlines()[0]}")
+    print(f"{cls.name}: {first_sentence(cls)}")
     print("\n".join(["Its own options:", *map(str, own), *files]) if own or files else "It has no options of its own.")
     return True

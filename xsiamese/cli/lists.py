@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -44,6 +45,7 @@ def explainers(*, kind: str = "", json_: Json = False) -> None:
         Print JSON for machines.
     """
     from xsiamese.explain.catalogue import explainers as known
+    from xsiamese.explain.words import first_sentence
     from xsiamese.kinds.catalogue import kind as kind_named
 
     if kind:
@@ -52,7 +54,7 @@ def explainers(*, kind: str = "", json_: Json = False) -> None:
         {
             "name": cls.name,
             "class": key,
-            "summary": (cls.__doc__ or "").strip().split("\n")[0],
+            "summary": first_sentence(cls),
             "kinds": sorted(cls.traits.modalities),
             "gradients": cls.traits.uses_gradients,
         }
@@ -68,7 +70,8 @@ def explainers(*, kind: str = "", json_: Json = False) -> None:
     ):
         print(f"# {title}")
         for row in sorted((row for row in rows if row["gradients"] is gradients), key=lambda row: str(row["name"])):
-            print(f"{row['name']:<28} {row['class']:<30} {row['summary']}")
+            plain = re.sub(r":\w+:`~?([^`]+)`|``([^`]+)``", r"\1\2", str(row["summary"]))  # a terminal has no links
+            print(f"{row['name']:<28} {row['class']:<30} {plain}")
 
 
 def zoo(*, json_: Json = False) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from typing import Any
+
 OPTIONS: dict[str, str] = {
     "abs": "False keeps the sign of the gradient; True takes its size",
     "attr_dim_summation": "whether the weighted channels are summed to one",
@@ -34,3 +38,16 @@ OPTIONS: dict[str, str] = {
     "if left out",
     "threshold": "the score at which the decision turns; the one that the comparison was calibrated to if left out",
 }
+
+
+def first_sentence(documented: Any) -> str:
+    """What a docstring begins with, in one line however it is filled.
+
+    Example:
+        >>> from xsiamese import PairHiResCAM
+        >>> first_sentence(PairHiResCAM)
+        'HiResCAM: gradients are not averaged over places.'
+    """
+    paragraph = " ".join((inspect.getdoc(documented) or "").split("\n\n")[0].split())
+    end = re.search(r"[.!?](?= [A-Z`*])", paragraph)
+    return paragraph[: end.end()] if end else paragraph

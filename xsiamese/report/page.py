@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from xsiamese.explain.words import first_sentence
 from xsiamese.metrics.catalogue import metrics as known_metrics
 
 STYLE = """
@@ -41,7 +42,7 @@ def page(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], about: Mappi
     shown = [m for m in metrics if any(row["metrics"].get(m, {}).get("mean") is not None for row in rows)]
     best = {m: _best(rows, m, known[m].higher_is_better) for m in shown}
     heads = "".join(
-        f'<th title="{escape((known[m].__doc__ or "").strip().splitlines()[0])}">{escape(m)}<br>'
+        f'<th title="{escape(first_sentence(known[m]))}">{escape(m)}<br>'
         f"<small>{DIRECTIONS[known[m].higher_is_better]}</small></th>"
         for m in shown
     )
