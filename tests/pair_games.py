@@ -58,6 +58,18 @@ def banzhaf_values(game: Game, n: int, m: int) -> Tensor:
     return found
 
 
+def shapley_values(game: Game, n: int, m: int) -> Tensor:
+    """The Shapley value of every player: the mean of what it adds over all orders, grouped by who came before."""
+    known, players = values(game, n, m), n + m
+    found = torch.zeros(players, dtype=torch.float64)
+    for mask, value in known.items():
+        size = sum(mask)
+        for k in range(players):
+            before = size - mask[k]
+            found[k] += (2 * mask[k] - 1) * value * factorial(before) * factorial(players - before - 1)
+    return found / factorial(players)
+
+
 def least_squares(game: Game, n: int, m: int, *, within: bool, p: float = 0.5) -> Tensor:
     """The cross block of the p-weighted regression of every value on all players and pairs of players.
 

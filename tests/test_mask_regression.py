@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.pair_games import banzhaf, banzhaf_values, least_squares, shapley
+from tests.pair_games import banzhaf, banzhaf_values, least_squares, shapley, shapley_values
 from xsiamese import BlackBoxEncoder, PairInteraction, PairMaskRegression, PairMatrix, SiameseModel, TwoInputModel
 from xsiamese.model.comparison import Bilinear, Euclidean, Function, Learned
+from xsiamese_interactions.masks import generator_of
 
 N, M = 4, 3
 
@@ -46,7 +47,7 @@ def game(head: Any = "cosine") -> Any:
 
 
 def matrix(head: Any = "cosine", **options: Any) -> PairMatrix:
-    return PairMaskRegression(model(head)).explain(pair(), **options).matrix
+    return PairMaskRegression(model(head)).explain(pair(), **{"p": 0.5, **options}).matrix
 
 
 def close(found: Tensor, expected: Tensor, tolerance: float = 1e-12) -> None:
@@ -164,6 +165,9 @@ def test_masks_belong_to_the_item() -> None:
     close(swapped.dense(), first.dense().T)
     close(own.dense(), own.dense().T)
     assert float(torch.linalg.eigvalsh(own.dense()).min()) > -1e-12
+    first_a, again, first_b, reseeded = (generator_of(*of).initial_seed() for of in ((a, 0), (a, 0), (b, 0), (a, 1)))
+    assert first_a == again
+    assert len({first_a, first_b, reseeded}) == 3
 
 
 FIRST, SECOND = zip(*((i, j) for i in range(6) for j in range(i)), strict=True)  # all pairs of six items
@@ -218,7 +222,7 @@ def test_a_model_of_both_inputs_gives_the_same_for_more_passes() -> None:
     joint = TwoInputModel(lambda a, b: scored(a, b))
     with pytest.raises(ValueError, match=r"16 x 8 masks are 128 passes: confirm them by max_passes=128"):
         PairMaskRegression(joint).explain(pair())
-    found = PairMaskRegression(joint).explain(pair(), max_passes=128).matrix
+    found = PairMaskRegression(joint).explain(pair(), max_passes=128, p=0.5).matrix
     close(found.dense(), matrix().dense())
 
 
@@ -237,11 +241,30 @@ def test_nothing_but_answers_is_needed() -> None:
         SiameseModel(BlackBoxEncoder(lambda items: items[:1]))(a.expand(2, N), b.expand(2, N))
 
 
+def test_a_target_is_of_the_pair_and_not_of_its_items() -> None:
+    asked: list[int] = []
+    encoder = BlackBoxEncoder(lambda items: asked.append(len(items)) or items[:, :3])
+    with pytest.raises(ValueError, match="confirm them by max_passes=128"):
+        PairMaskRegression(SiameseModel(encoder)).explain((torch.rand(1, 4), torch.rand(1, 3)), lambda s: 2 * s)
+    assert sum(asked) < 10  # the pair itself, and no mask
+
+
+def test_the_shapley_index_of_a_bilinear_game_is_its_matrix_and_half_its_sums_the_values() -> None:
+    """I14."""
+    linear = SiameseModel((nn.Linear(N, 5, bias=False).double(), nn.Linear(M, 5, bias=False).double()), "dot")
+    (first, second), (a, b) = linear.encoders, pair()
+    expected = ((first.weight * a).T @ (second.weight * b)).detach()
+    found = PairMaskRegression(linear).explain((a, b), index="shapley").matrix
+    close(found.dense(), expected)
+    value = shapley_values(lambda x, y: linear(x * a, y * b).detach(), N, M)
+    close(torch.cat(found.marginals) / 2, value)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"masks": 40, "cells": (7, 7)}, "more than 49 different masks are needed, got 40"),
-        ({"masks": 64, "cells": (7, 7)}, "64 masks do not tell 49 parts apart"),
+        ({"masks": 64, "cells": (7, 7), "p": 0.5}, "64 masks do not tell 49 parts apart"),
         ({"index": "owen"}, "'banzhaf' or 'shapley' is needed"),
         ({"filling": "grey"}, "filling='grey'"),
         ({"p": 1.0}, "between 0 and 1"),

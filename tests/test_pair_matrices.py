@@ -223,6 +223,31 @@ def test_marginals_of_the_closed_form_are_class_activation_maps() -> None:
         close(found.maps[side], maps)
 
 
+def test_grad_cam_of_a_full_cosine_is_the_matrix_less_what_the_norms_take() -> None:
+    """I9: the row sums of the matrix over the norms, less the cosine times the item's share of itself; it sums to 0."""
+    encoder, (a, b) = net(bias=False), pair()
+    cosine, dot = SiameseModel(encoder, "cosine"), SiameseModel(encoder, "dot")
+    z_a, z_b = encoder(a)[0].detach(), encoder(b)[0].detach()
+    both, own = (PairActivationDecomposition(dot, "5").explain(x).matrix for x in ((a, b), (a, a.clone())))
+    taken = float(cosine(a, b)) * own.marginals[0] / z_a.square().sum()
+    cam = PairGradCAM(cosine, "5").attribute((a, b))[0][0, 0]
+    close(cam, both.marginals[0] / (z_a.norm() * z_b.norm()) - taken)
+    close(cam.sum(), 0.0)
+
+
+def test_a_corpus_less_a_foil_is_the_mean_of_matrices_and_one_matrix_of_mean_embeddings() -> None:
+    """I18."""
+    encoder, (query, b), (c, d) = net(), pair(1), pair(2)
+    explainer = PairActivationDecomposition(SiameseModel(encoder, "dot"), "5")
+    of = [explainer.explain((query, x)).matrix for x in (b, c, d)]
+    corpus = 0.5 * (of[0] + of[1]) - of[2]
+    mean = (encoder(b) + encoder(c)).detach()[0] / 2 - encoder(d).detach()[0]
+    # places of the query, each with the whole of the other item: its marginal, and what it gives beside the bias
+    each = corpus.marginals[0] + corpus.alone[0].reshape(corpus.grids[0])
+    act = encoder[:6](query)[0].flatten(1)
+    close(each.flatten(), ((encoder[8].weight @ act).T / act.shape[1] @ mean).detach())
+
+
 def test_one_pass_a_side_for_the_closed_form() -> None:
     encoder = net()
     rows: list[int] = []
@@ -293,11 +318,14 @@ def test_a_lifted_gradient_is_the_mixed_derivative_of_a_bilinear_model() -> None
 def test_at_a_layer_it_is_the_rest_of_the_encoder() -> None:
     """The layer's outputs as inputs of what follows them."""
     encoder, (a, b) = net(nn.Tanh), pair()
-    whole = PairLayerInteraction(SiameseModel(encoder, "cosine"), "2").explain((a, b)).matrix
+    found = PairLayerInteraction(SiameseModel(encoder, "cosine"), "2").explain((a, b))
+    whole = found.matrix
     rest = SiameseModel(encoder[3:], "cosine")
     ends, start = (encoder[:3](x).detach() for x in (a, b)), encoder[:3](torch.zeros_like(a)).detach()
     alone = PairInteraction(rest).explain(tuple(ends), baselines=(start, start)).matrix
     close(whole.dense(), alone.dense())
+    for side, values in enumerate(alone.dense().sum(1 - k).reshape(alone.grids[k]) for k in (0, 1)):
+        close(found.maps[side][0, 0], values)
 
 
 def test_tangents_cotangents_and_loops_agree() -> None:
@@ -399,6 +427,13 @@ def test_matrices_of_one_query_subtract() -> None:
     close((plus - minus).value, expected)
 
 
+class Detached(nn.Module):
+    """Answers, and lets no gradient through."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach().flatten(1)[:, :4]
+
+
 @pytest.mark.parametrize(
     ("make", "options", "said"),
     [
@@ -420,7 +455,14 @@ def test_matrices_of_one_query_subtract() -> None:
             "what follows layer 1 is not only pooling and linear",
         ),
         (lambda: PairBiLRP(SiameseModel(net())), {"gamma": [0.1]}, "more linear layers"),
-        (lambda: PairInteraction(lambda x, y: (x * y).sum((1, 2, 3))), {}, "not factored"),
+        (lambda: PairInteraction(lambda x, y: (x * y).sum((1, 2, 3))), {}, "is not: use PairMaskRegression"),
+        (lambda: PairBiLRP(lambda x, y: (x * y).sum((1, 2, 3))), {}, "is not: use PairMaskRegression"),
+        (lambda: PairInteraction(SiameseModel(Detached())), {}, "carries no gradient .* PairMaskRegression"),
+        (lambda: PairLayerInteraction(SiameseModel(net(), learned()), "comparison.head.0"), {}, "sees both inputs"),
+        (lambda: PairActivationDecomposition(SiameseModel(net(), learned()), "comparison.head.0"), {}, "sees both"),
+        (lambda: PairLayerInteraction(SiameseModel(net()), ["2", "5"]), {}, "of one layer"),
+        (lambda: PairInteraction(SiameseModel(net())), {"target": 0}, "is no function of two embeddings"),
+        (lambda: PairInteraction(SiameseModel(net())), {"cells": (9, 9)}, "no finer than"),
     ],
 )
 def test_what_cannot_be_is_named(make: Any, options: dict[str, Any], said: str) -> None:

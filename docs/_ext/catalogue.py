@@ -20,6 +20,7 @@ import graph_tables
 import graph_truth_tables
 import house
 import invariance_tables
+import matrix_tables
 import pictures
 import robust_tables
 import scoreboard_tables
@@ -63,6 +64,7 @@ def write(app: Sphinx) -> None:
         **graph_tables.tables(Path(app.srcdir, "measurements")),
         **counterfactual_tables.tables(Path(app.srcdir, "measurements", "counterfactuals.json")),
         **graph_truth_tables.tables(Path(app.srcdir, "measurements")),
+        **matrix_tables.tables(Path(app.srcdir, "measurements", "matrices.json")),
         **robust_tables.tables(Path(app.srcdir, "measurements", "robust_tables.json")),
         **scoreboard_tables.tables(Path(app.srcdir, "measurements")),
         **invariance_tables.tables(Path(app.srcdir, "measurements")),

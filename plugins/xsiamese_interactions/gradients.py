@@ -9,7 +9,16 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from xsiamese.author import BlackBoxEncoder, Found, Layer, MatrixExplanation, PairAttribution, PairBatch, SideLayout
+from xsiamese.author import (
+    BlackBoxEncoder,
+    Found,
+    Layer,
+    MatrixExplanation,
+    PairAttribution,
+    PairBatch,
+    SiameseModel,
+    SideLayout,
+)
 from xsiamese_interactions.items import Item, result
 from xsiamese_interactions.parts import Cells, Parts, channel_of, parts_of
 from xsiamese_interactions.paths import Integral, Line, integral
@@ -186,10 +195,16 @@ def layer_maps(
 
 
 def refuse_black_box(batch: PairBatch, who: str) -> None:
-    """Refuses an encoder without gradients, and says what needs none.
+    """Refuses an encoder without gradients and a model without encoders, and says what needs none.
 
     Raises:
-        ValueError: if the model has one.
+        ValueError: if the model is one.
     """
+    if not isinstance(batch.model, SiameseModel):
+        raise ValueError(
+            f"{who} needs a model that is factored into encoder and comparison, SiameseModel(encoder, comparison), and "
+            f"{type(batch.model).__name__} is not: use PairMaskRegression, which asks for every mask of a with every "
+            "mask of b"
+        )
     if any(isinstance(module, BlackBoxEncoder) for module in batch.model.modules()):
         raise ValueError(f"{who} needs gradients, and this encoder only answers: use PairMaskRegression")

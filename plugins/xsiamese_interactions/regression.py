@@ -28,6 +28,7 @@ from xsiamese_interactions.shapley import shapley
 from xsiamese_interactions.surrogate import Fitted, Sampled, banzhaf, factored, of_factors
 
 Index = Literal["banzhaf", "shapley"]
+NEAR = 0.8  # how often a part stays: on planted patches and digits matches are found that masks of one half miss
 SURE = 1.959964  # standard errors to either side of a 95 % interval
 TOP = 8  # cells whose intervals decide whether to draw more
 MOST = 2**14  # masks of an item
@@ -40,8 +41,8 @@ class PairMaskRegression(PairAttribution):
     Each item is masked N times and its embeddings u are regressed on its masks; the coefficients belong to the item,
     and the matrix is their product. It is, exactly, the cross block of the least-squares regression of all
     :math:`N \cdot M` scores on both masks (InteractionLIME), of Faith-Banzhaf's, and with all masks the Banzhaf
-    interaction index itself; with ``index="shapley"`` the Shapley interaction index. N + M encodings instead of N x M;
-    for a comparison that is no product of features, the scores of all embeddings with all.
+    interaction index itself, weighted by ``p``; with ``index="shapley"`` the Shapley interaction index. N + M encodings
+    instead of N x M; for a comparison that is no product of features, the scores of all embeddings with all.
 
     ``matrix.alone`` is what each part gives while the other item is gone, ``matrix.constant`` the score with both gone.
     Each cell has a heteroscedasticity-consistent standard error (HC3).
@@ -78,7 +79,7 @@ class PairMaskRegression(PairAttribution):
         *,
         masks: int = 512,
         cells: Cells = None,
-        p: float = 0.5,
+        p: float = NEAR,
         index: Index = "banzhaf",
         filling: Filling | None = None,
         tolerance: float | None = None,
@@ -91,7 +92,8 @@ class PairMaskRegression(PairAttribution):
             batch: the pair.
             masks: how many masks of each item; all there are, if these are no more.
             cells: the grid of an image that is masked by cells; None takes 7 x 7, or every pixel of smaller ones.
-            p: how often a part stays.
+            p: how often a part stays. Four fifths stay near the item; with 0.5 masks come with their complements, and
+                all masks give the Banzhaf index itself.
             index: the "banzhaf" or the "shapley" interaction index.
             filling: what shows where a part is masked: a "blur" of the image, its "mean", "noise" like it, the
                 "partner"'s pixels, or the "baseline". None takes the blur for images of 16 pixels and more.
@@ -133,7 +135,7 @@ class PairMaskRegression(PairAttribution):
         *,
         masks: int = 512,
         cells: Cells = None,
-        p: float = 0.5,
+        p: float = NEAR,
         index: Index = "banzhaf",
         filling: Filling | None = None,
         tolerance: float | None = None,

@@ -91,6 +91,8 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
         prepare: gives columns with one entry an item, or None for nothing.
     """
     model = batch.model
+    if batch.target is not None:  # of the pair's output, and of no item's embedding
+        return batch
     one_encoder = isinstance(model, SiameseModel) and model.encoders[0] is model.encoders[1]
     keys = [_keys(batch, place) for place in (0, 1)]
     found: list[dict[str, Column]] = []

@@ -13,7 +13,10 @@ from torch import Tensor, nn
 from xsiamese.branches.record import first_tensor
 from xsiamese.pairs.pairs import Pairs
 
-NEEDS_NONE = "PairFeatureAblation, PairOcclusion, PairAblationCAM and other methods that remove and ask again need none"
+NEEDS_NONE = (
+    "PairFeatureAblation, PairOcclusion, PairMaskRegression, PairAblationCAM and other methods that remove and ask "
+    "again need none"
+)
 
 
 class NoGradientError(ValueError):
