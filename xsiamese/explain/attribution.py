@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from difflib import get_close_matches
 from functools import wraps
 from typing import Any, Literal, Self, cast
 
-import torch
 from captum.attr import Attribution
 from torch import Tensor
 
@@ -25,11 +23,11 @@ from xsiamese.door.registry import explainers
 from xsiamese.explain.foil import against as difference
 from xsiamese.explain.foil import triplet
 from xsiamese.explain.found import Found
+from xsiamese.explain.layered import Layered
 from xsiamese.explain.maps import Maps, detached, warn_identical
 from xsiamese.explain.prepare import ItemBatch, prepared
 from xsiamese.explain.request import BatchSize, Request, chosen_split, described, target_name, without_edges
 from xsiamese.explain.run import run, valued
-from xsiamese.explain.traits import Declared
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.kinds.inputs import Kinds, two_items, two_sides
 from xsiamese.kinds.side import Side, Wrt, row_sums
@@ -57,7 +55,7 @@ def _unwrappable(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-class PairAttribution(Declared, Attribution, ABC):
+class PairAttribution(Layered, Attribution, ABC):
     r"""Explains the score of a two-input model on both of its inputs.
 
     To add an explainer, subclass this, declare its traits as class attributes
@@ -347,35 +345,6 @@ class PairAttribution(Declared, Attribution, ABC):
         """Whether it needs inputs whose numbers can move."""
         return cls.uses_gradients and not cls.needs_layer if cls.moves_inputs is None else cls.moves_inputs
 
-    @property
-    def of_layer(self) -> bool:
-        """Whether the maps are of a layer's output."""
-        return self.needs_layer
-
-    def layer_names(self, batch: PairBatch) -> list[str]:
-        """The names of the layers that a batch is explained on, [] for an explainer without any."""
-        some = next(
-            batch.split(batch.rows or batch.pairs)
-        )  # as many as are explained at once: more may not be in order
-        return some.layer_names(self.layer) if self.needs_layer or self.of_layer else []
-
-    def of_calls(self, maps: Sequence[Any]) -> Any:
-        """The map of a layer on one side, from one of each of its calls there: see ``calls``."""
-        if len(maps) == 1 or self.calls == "all":
-            return maps[0] if len(maps) == 1 else tuple(maps)
-        if self.calls is None:
-            warnings.warn(
-                f"the layer is called {len(maps)} times a side, and its maps are added: right where all calls see the "
-                "item as it lies (calls='sum'); for turned or cut views calls='all' gives each",
-                stacklevel=2,
-            )
-        return torch.stack(list(maps)).sum(0)
-
-    def of_layers(self, maps: Sequence[Any], calls_a_side: Sequence[int]) -> list[Any]:
-        """The maps of several layers on one side, from one of each call of each of them."""
-        rest = iter(maps)
-        return [self.of_calls([next(rest) for _ in range(calls)]) for calls in calls_a_side]
-
     def showing(self, options: Mapping[str, Any]) -> Shows:
         """What maps made with these options say: the trait ``shows``, unless an explainer knows better."""
         return cast(Shows, self.traits.shows)
@@ -429,15 +398,6 @@ class PairAttribution(Declared, Attribution, ABC):
         settings = {"layer": self.layer_names_ or self.layer, "layout": self.layout, "detach_norms": norms}
         shown = "".join(f", {key}={value!r}" for key, value in settings.items() if value is not None)
         return f"{type(self).__name__}({type(self.model).__name__}{shown})"
-
-    def layers_told(self, batch: PairBatch) -> dict[str, Any]:
-        """The layers that a batch is explained on, one line on one that was taken because the user named none, and
-        whether norms are constants.
-        """
-        some = next(batch.split(batch.rows or batch.pairs))
-        line = some.layer_note(self.layer) if self.needs_layer or self.of_layer else None
-        told = {"layer": self.layer_names(batch) or None, **({"taken": line} if line else {})}
-        return told | ({"detach_norms": True} if self.detach_norms else {})
 
     def __taken_as(self, model: PairModel) -> PairModel:
         """The model that is explained: its norms are constants where that was asked for."""
