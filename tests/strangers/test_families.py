@@ -40,6 +40,14 @@ FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
     "NesT": ("nest_tiny", 64, {}),
     "FastViT": ("fastvit_t8", 128, {}),
     "InceptionNeXt": ("inception_next_atto", 64, {}),
+    "PiT": ("pit_ti_224", 128, {}),
+    "EdgeNeXt": ("edgenext_xx_small", 64, {}),
+    "VOLO": ("volo_d1_224", 64, {}),
+    "TNT": ("tnt_s_patch16_224", 64, {"depth": 2}),
+    "EfficientFormer": ("efficientformer_l1", 224, {}),
+    "Twins": ("twins_pcpvt_small", 64, {}),
+    "MaxViT": ("maxvit_rmlp_pico_rw_256", 64, {}),
+    "CoAtNet": ("coatnet_pico_rw_224", 64, {}),
 }
 
 

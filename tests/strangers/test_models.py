@@ -11,7 +11,13 @@ import torch
 from captum.attr import IntegratedGradients, LayerGradCam, LayerIntegratedGradients
 from torch import Tensor, nn
 
-from xsiamese import PairIntegratedGradients, PairLayerGradCam, PairLayerIntegratedGradients, SiameseModel
+from xsiamese import (
+    PairGradCAM,
+    PairIntegratedGradients,
+    PairLayerGradCam,
+    PairLayerIntegratedGradients,
+    SiameseModel,
+)
 from xsiamese.model.embedding import embedding_of
 
 transformers = pytest.importorskip("transformers")
@@ -149,6 +155,86 @@ PLAIN: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str | None]] = 
         "1",
     ),
 }
+
+
+class UNet(nn.Module):
+    """Down, up and across, and the mean of what comes out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.deep = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 8, 3, stride=2, padding=1)
+        self.up, self.out = nn.ConvTranspose2d(8, 4, 2, stride=2), nn.Conv2d(8, 5, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        across = self.down(x).relu()
+        up = self.up(self.deep(across).relu())
+        return self.out(torch.cat([across, up], 1)).tanh().mean((2, 3))  # type: ignore[no-any-return]
+
+
+def wav2vec2() -> nn.Module:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    listens = {"conv_dim": (8, 8), "conv_stride": (5, 2), "conv_kernel": (10, 3), "num_feat_extract_layers": 2}
+    more = {"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "feat_extract_norm": "layer"}
+    config = transformers.Wav2Vec2Config(**sizes, **listens, **more, attn_implementation="eager")
+    return transformers.Wav2Vec2Model(config)  # type: ignore[no-any-return]
+
+
+PLAIN["U-Net"] = (UNet, (3, 8, 8), "out")
+PLAIN["wav2vec2"] = (wav2vec2, (100,), None)
+
+
+def test_a_layer_of_sounds_has_a_value_a_time() -> None:
+    torch.manual_seed(0)
+    encoder = wav2vec2().double().eval()
+    sounds = tuple(torch.randn(2, 2, 100, dtype=torch.float64))
+    found = PairGradCAM(SiameseModel(encoder, "dot")).explain(sounds, kind="series")
+    hidden = [encoder(x).last_hidden_state.detach() for x in sounds]
+    for side in (0, 1):  # the embedding is the mean over times, so that each channel counts by its mean in the other
+        expected = (hidden[side] * hidden[1 - side].mean(1, keepdim=True)).sum(2) / hidden[side].shape[1]
+        torch.testing.assert_close(found.maps[side][:, 0], expected)
+
+
+class Relation(nn.Module):
+    """What two encoders give, side by side, read by a network."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+        self.read = nn.Sequential(nn.Conv2d(8, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 1))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.read(torch.cat([self.first(a), self.second(b)], 1))  # type: ignore[no-any-return]
+
+
+class CrossAttention(nn.Module):
+    """Cells of a look at those of b."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+        self.looks, self.read = nn.MultiheadAttention(4, 2, batch_first=True), nn.Linear(4, 1)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        z_a, z_b = (side(x).flatten(2).mT for side, x in ((self.first, a), (self.second, b)))
+        return self.read(self.looks(z_a, z_b, z_b)[0].mean(1))[:, 0]  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", [Relation, CrossAttention])
+def test_models_that_join_their_sides_are_explained_inside_of_each(kind: Any) -> None:
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh())
+    model = kind(encoder, encoder).double().eval()
+    twin = deepcopy(model)
+    twin.second = deepcopy(twin.first)
+    a, b = torch.randn(2, 2, 3, 8, 8, dtype=torch.float64)
+    zero = torch.zeros_like(a)
+    expected = IntegratedGradients(twin).attribute((a, b), baselines=(zero, zero), n_steps=4)
+    close(PairIntegratedGradients(model).attribute((a, b), n_steps=4, joint=True), expected)
+    cams = [LayerGradCam(twin, side[1]).attribute((a, b)) for side in (twin.first, twin.second)]
+    close(PairLayerGradCam(model, "first.1").attribute((a, b)), cams)
+    explained = PairGradCAM(model).explain((a, b))  # the layer found by itself is no joint one
+    assert explained.parameters["layer"] == ["first.1"] or explained.parameters["layer"] == ["first"]
+    close(explained.maps, cams)
 
 
 @pytest.mark.parametrize("kind", PLAIN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -73,6 +74,15 @@ def by_module(module: nn.Module | None) -> str | None:
     return "first" if isinstance(module, _FIRST) else "last" if isinstance(module, _LAST) else None
 
 
+def by_width(module: nn.Module | None, shape: Sequence[int]) -> str | None:
+    """The same as the last parameters of a module tell it, which are as many as it has channels."""
+    if module is None:
+        return None
+    widths = [p.shape[0] for p in module.parameters() if p.dim()][-2:]
+    first, last = shape[1] in widths, shape[2] in widths
+    return None if first == last else "first" if first else "last"
+
+
 def of_tensor(activation: Tensor, module: nn.Module | None, three: str) -> Places:
     """The places of a dense output by its number of dimensions.
 
@@ -82,6 +92,8 @@ def of_tensor(activation: Tensor, module: nn.Module | None, three: str) -> Place
         three: what (N, ., .) is if the layer's type does not tell: "time" or "tokens".
     """
     if activation.dim() == 3:
-        three = {"first": "time", "last": "tokens", None: three}[by_module(module)]
+        three = {"first": "time", "last": "tokens", None: three}[
+            by_module(module) or by_width(module, activation.shape)
+        ]
         return Places(three, 1 if three == "time" else 2)
     return Places({2: "features", 4: "grid", 5: "volume"}.get(activation.dim(), "features"))
