@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 import xsiamese
-from xsiamese import PairSaliency, SiameseModel, auto
+from xsiamese import PairSaliency, SiameseModel, auto, measure
 from xsiamese.explain.auto import table
+from xsiamese.zoo import shipped
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,7 +47,10 @@ def numbers(auroc: float | None, gain: tuple[float, float, float]) -> dict[str, 
 def test_the_shipped_choices_are_those_of_the_scoreboard() -> None:
     chooser = tool()
     sets = json.loads(chooser.SCOREBOARD.read_text())["sets"]
-    assert json.loads(chooser.TABLE.read_text()) == chooser.defaults(sets), "run python tools/choose_defaults.py"
+    starts = json.loads(chooser.STARTS.read_text())
+    assert json.loads(chooser.TABLE.read_text()) == chooser.defaults(sets, starts), (
+        "run python tools/choose_defaults.py"
+    )
 
 
 def test_the_best_that_beats_chance_everywhere_wins() -> None:
@@ -134,6 +138,21 @@ def test_the_kind_is_read_off_the_layers_or_asked_for() -> None:
         auto(images(), "cheap")  # type: ignore[arg-type]
 
 
+def test_real_rows_are_started_from_where_they_are_given() -> None:
+    from xsiamese.data.planted import planted, scene
+
+    model, pairs = shipped("planted-rows").model, planted("rows", 8, seed=5)
+    items = scene("rows").batch(32, torch.Generator().manual_seed(3))[0]
+    chosen = auto(model, items=items)
+    found = measure(chosen.explainer, pairs, ["auroc"], **chosen.options)["auroc"].mean
+    assert found > 0.95
+    assert found > measure(chosen.explainer, pairs, ["auroc"])["auroc"].mean
+    assert "from real rows" in chosen.reason
+    assert chosen.explain(pairs.inputs).parameters["chosen"] == str(chosen)
+    with pytest.raises(ValueError, match="items= are rows to start from, and this model takes image"):
+        auto(images(), items=torch.rand(4, 1, 8, 8))
+
+
 def test_a_model_of_both_inputs_at_once_is_asked_part_by_part() -> None:
     class Both(nn.Module):
         def __init__(self) -> None:
@@ -152,7 +171,6 @@ def test_what_the_demo_shows_is_better_than_chance_or_says_that_it_is_not() -> N
     pytest.importorskip("matplotlib")
     from xsiamese.cli import demo
     from xsiamese.report.chance import against_chance
-    from xsiamese.zoo import shipped
 
     checkpoint = shipped("fashion")
     found, _, _ = demo.alike(checkpoint)
@@ -181,7 +199,6 @@ def _strongest(found: Any) -> float:
 def test_a_map_in_random_order_is_no_better_than_chance() -> None:
     from xsiamese.data import fashion_pair
     from xsiamese.report.chance import against_chance
-    from xsiamese.zoo import shipped
 
     model = shipped("fashion").model
     found = PairSaliency(model).explain(fashion_pair("shirt", "shirt"))

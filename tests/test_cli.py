@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import xsiamese
-from xsiamese import PairExplanation, SiameseModel, cli
+from xsiamese import PairExplanation, SiameseModel, auto, cli
 
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("torchvision")
@@ -69,8 +69,11 @@ def make_model() -> SiameseModel:
 def test_explain_writes_a_picture(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
     code, out, err = run("explain", *images, "-o", tmp_path / "why.png")
     assert (code, err) == (0, "")
-    assert out.startswith("PairMaskRegression of closeness, higher scores are closer\none.png - other.png: ")
-    assert "\nchosen: PairMaskRegression for image input, budget normal: " in out
+    from xsiamese.zoo import shipped
+
+    method = auto(shipped("fashion").model, kind="image").explainer
+    assert out.startswith(f"{type(method).__name__} of closeness, higher scores are closer\none.png - other.png: ")
+    assert f"\nchosen: {type(method).__name__} for image input, budget normal: " in out
     assert f"written to {tmp_path / 'why.png'}" in out
     assert Image.open(tmp_path / "why.png").size[0] > 200
 

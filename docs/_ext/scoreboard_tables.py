@@ -66,7 +66,14 @@ def scoreboard(sets: dict[str, Any]) -> str:
 
 def one_set(methods: dict[str, Any], truth: bool) -> str:
     """A row for each method, and a second one where a setting is better than the defaults."""
-    head = ["Method", *(["Truth", "Specificity"] if truth else ["Top 20 % kept"]), "Faithfulness", "Sanity", "ms"]
+    head = [
+        "Method",
+        *(["Truth", "Specificity"] if truth else ["Top 20 % kept"]),
+        "Faithfulness",
+        "Sanity",
+        "ms",
+        "MiB",
+    ]
     leading = "auroc" if truth else "relevance_gain"
     lines = []
     for name, one in methods.items():
@@ -77,9 +84,10 @@ def one_set(methods: dict[str, Any], truth: bool) -> str:
         default = one["defaults"]
         best = one.get("best", {})
         leads = max(r["numbers"][leading][0] for r in (default, best) if "numbers" in r)
-        lines.append((-leads, name, 0, [shown, *_cells(default, truth)]))
+        held = f"{one['memory']:.1f}" if "memory" in one else ""
+        lines.append((-leads, name, 0, [shown, *_cells(default, truth), held]))
         if "numbers" in best:
-            lines.append((-leads, name, 1, [f"... {best['setting']}", *_cells(best, truth)]))
+            lines.append((-leads, name, 1, [f"... {best['setting']}", *_cells(best, truth), ""]))
     return rows(head, [line for *_, line in sorted(lines, key=lambda item: item[:3])])
 
 

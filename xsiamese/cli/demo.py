@@ -37,7 +37,7 @@ def demo(*, output: Path = Path("demo")) -> None:
 
 
 def alike(checkpoint: Checkpoint, classes: tuple[str, str] = ("ankle boot", "ankle boot")) -> Told:
-    """Which parts of two boots go together, by the default method."""
+    """Which parts of two boots go together."""
     explanation, figure = matched(checkpoint, classes, 2)
     number = _chance(checkpoint, explanation, "kept")
     said = (
@@ -81,12 +81,12 @@ PICTURES: Mapping[str, Callable[[Checkpoint], Told]] = {"alike": alike, "sleeves
 
 
 def matched(checkpoint: Checkpoint, classes: tuple[str, str], number: int) -> tuple[PairExplanation, Figure]:
-    """A pair by the default method, and its picture."""
+    """Which part of a pair goes with which, and its picture."""
     from xsiamese.data import fashion_pair
-    from xsiamese.explain.auto import auto
+    from xsiamese.explain.catalogue import explainer
 
-    chosen = auto(checkpoint.model, kind="image", layer=checkpoint.card.layer)
-    explanation = chosen.explain(fashion_pair(*classes, number=number), ids=[classes])
+    made = explainer("PairMaskRegression")(checkpoint.model)
+    explanation = made.explain(fashion_pair(*classes, number=number), ids=[classes])
     return explanation, explanation.plot(preprocessing=checkpoint.card.preprocessing)
 
 

@@ -14,6 +14,7 @@ from torch import nn
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.catalogue import explainer
 from xsiamese.kinds.catalogue import kind as kind_named
+from xsiamese.kinds.pool import Pool
 from xsiamese.model.pair import PairModel, SiameseModel, pair_model
 from xsiamese.result.explanation import PairExplanation
 
@@ -61,7 +62,13 @@ class Auto:
 
 
 def auto(
-    model: Callable[..., Any], budget: Budget = "normal", *, kind: str | None = None, layer: Any = None, **settings: Any
+    model: Callable[..., Any],
+    budget: Budget = "normal",
+    *,
+    kind: str | None = None,
+    layer: Any = None,
+    items: Any = None,
+    **settings: Any,
 ) -> Auto:
     """The explainer that was best of the scoreboard on the kind of input that a model takes.
 
@@ -74,10 +81,13 @@ def auto(
         kind: of the inputs: "image", "row", "series", "volume", "text" or "graph"; read off the model's layers if left
             out.
         layer: the layer to explain on, for a method that has one.
+        items: real rows of a table, shape (items, columns), to start from: what finds the truth of rows best, at
+            whatever budget, see :class:`~xsiamese.Pool`. Of rows only.
         **settings: further arguments of the explainer, as ``higher_is_closer``.
 
     Raises:
-        ValueError: if the budget or the kind is unknown, or the layers do not show the kind.
+        ValueError: if the budget or the kind is unknown, the layers do not show the kind, or there are ``items`` of
+            another kind.
 
     Example:
         >>> from xsiamese import auto
@@ -92,13 +102,19 @@ def auto(
     made = {key: settings.pop(key) for key in ("comparison", "higher_is_closer") if key in settings}
     pair = pair_model(model, **made)
     kind = kind_of(pair) if kind is None else kind_named(kind).name
-    row = table().get(kind, table()["tensor"])[budget]
-    cls, reason, options = explainer(row["method"]), row["reason"], row.get("options", {})
-    if cls.fitted and not isinstance(pair, SiameseModel):
-        # masks of a times masks of b: a model of both inputs at once would be asked hundreds of thousands of times
+    choices = table().get(kind, table()["tensor"])
+    if items is not None and "items" not in choices:
+        raise ValueError(f"items= are rows to start from, and this model takes {kind} inputs: leave it out")
+    row = choices[budget if items is None else "items"]
+    cls, reason, options = explainer(row["method"]), row["reason"], dict(row.get("options", {}))
+    if items is not None:
+        options["baselines"] = Pool(items)
+    gridded = kind not in ("graph", "text") and cls.needs_layer and budget != "fast"
+    if (cls.fitted or gridded) and not isinstance(pair, SiameseModel):
+        # its layers may see both inputs, and masks of a times masks of b are hundreds of thousands of questions
         cls, options = explainer("PairOcclusion"), {}
-        reason = "part by part: a model that takes both inputs at once has no embeddings to regress on masks"
-    if row.get("detach_norms") and hasattr(getattr(pair, "comparison", None), "detach_norms"):
+        reason = "part by part: a model that takes both inputs at once may have no layer or embedding of either"
+    if row.get("detach_norms") and cls.uses_gradients and hasattr(getattr(pair, "comparison", None), "detach_norms"):
         settings, reason = {"detach_norms": True, **settings}, f"{reason}; norms detached"
     chosen = (layer,) if cls.needs_layer else ()
     return Auto(cls(pair, *chosen, **settings), kind, budget, reason, options)
@@ -106,7 +122,9 @@ def auto(
 
 @cache
 def table() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    """The choices: by kind of input and budget the method, its options, and the reason."""
+    """The choices: by kind of input and budget, or "items" where real ones are given, the method, its options, and the
+    reason.
+    """
     text = files("xsiamese.explain").joinpath("defaults.json").read_text(encoding="utf-8")
     found: dict[str, dict[str, dict[str, Any]]] = json.loads(text)
     return found
