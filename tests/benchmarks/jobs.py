@@ -212,7 +212,7 @@ def main() -> None:
     if given.part in (None, "memory"):
         found["memory"] = memory(given.data)
     if given.part in (None, "engines"):
-        found["engines"] = engines(items, min(given.count, 10_240))
+        found["engines"] = engines(items, min(given.count, 4096))
     if given.part in (None, "methods"):
         found["methods"] = methods(items, 1024)
     OUT.write_text(json.dumps(found, indent=1) + "\n")

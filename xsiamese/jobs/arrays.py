@@ -45,9 +45,10 @@ def write(
         told: dict[str, Any] = {"of": "pairs" if place or "." not in name or name.startswith("columns.") else "all"}
         if place and place[1] == "inputs":
             own = words["ab".index(name[7])]  # "inputs.a.0"
+            first = {word: row for row, word in reversed(list(enumerate(own)))}  # the first row of each word
             number = {word: i for i, word in enumerate(dict.fromkeys(own))}
             told = {"of": "items", "index": [number[word] for word in own]}
-            tensor = tensor[torch.tensor([own.index(word) for word in number])]
+            tensor = tensor[torch.tensor([first[word] for word in number])]
         layout[name] = told | _put(group, name, tensor, _kept(name, precision))
     for name, parts in entries.items():
         shapes = [list(parts[i].shape) for i in sorted(parts)]

@@ -73,9 +73,12 @@ def decode(unit: Unit, table: PairTable, source: Source) -> Decoded:
     wrong: dict[str, str] = {}
     for word in dict.fromkeys([*words[0], *words[1]]):
         try:
-            items[word] = _finite(word, source(word))
+            items[word] = source(word)
         except Exception as error:  # whatever a file does to its reader, the other pairs go on
             wrong[word] = sentence(error)
+    for word in _not_finite(items):
+        wrong[word] = f"{word} holds NaN or infinite values"
+        del items[word]
     good, errors = [], {}
     for i, (a, b) in enumerate(zip(*words, strict=True)):
         if a in items and b in items:
@@ -90,7 +93,8 @@ def together(decoded: Decoded, items: Mapping[str, Any], source: Source) -> Deco
     if not decoded.good:
         return decoded
     good, errors = decoded.good, dict(decoded.errors)
-    forms = [tuple(_form(items[words[i]]) for words in decoded.words) for i in good]
+    form_of = {word: _form(item) for word, item in items.items()}
+    forms = [tuple(form_of[words[i]] for words in decoded.words) for i in good]
     if len(set(forms)) > 1:
         most = max(set(forms), key=lambda form: (forms.count(form), -forms.index(form)))
         told = "items of shape {} among others of {}: one job explains items of one shape"
@@ -167,10 +171,11 @@ def _some(side: Any, which: Sequence[int]) -> Any:
     return type(side).from_data_list([side[i] for i in which])  # a batch of graphs
 
 
-def _finite(word: str, item: Any) -> Any:
-    if isinstance(item, Tensor) and item.is_floating_point() and not bool(torch.isfinite(item).all()):
-        raise ValueError(f"{word} holds NaN or infinite values")
-    return item
+def _not_finite(items: Mapping[str, Any]) -> list[str]:
+    """The words of tensors that are not finite: a sum is not, where one of its terms is not."""
+    words = [word for word, item in items.items() if isinstance(item, Tensor) and item.is_floating_point()]
+    sums = torch.stack([items[word].sum(dtype=torch.float64) for word in words]) if words else torch.zeros(0)
+    return [words[i] for i in (~torch.isfinite(sums)).nonzero().flatten().tolist()]
 
 
 def _form(item: Any) -> str:
