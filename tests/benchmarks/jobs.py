@@ -46,10 +46,11 @@ METHODS: dict[str, dict[str, Any]] = {
     "saliency": {},
     "gradcam": {},
     "integrated_gradients": {"n_steps": 16},
-    "corr_rise": {"n_masks": 100},
+    "corr_rise": {"masks": 100},
     "interaction": {},
-    "mask_regression": {},
+    "mask_regression": {"masks": 200},
 }
+HEAVY = frozenset({"interaction", "mask_regression"})  # of which fewer pairs are measured
 
 
 def mnist(data: Path) -> Tensor:
@@ -90,13 +91,15 @@ def throughput(items: Tensor, method: str, count: int) -> dict[str, Any]:
         every = units(count, UNIT)
         spent: dict[str, list[float]] = {"job": [], "memory": []}
         turn = ROUND // UNIT
+        processor = {"job": 0.0, "memory": 0.0}
         for start in range(0, len(every), turn):
             some = every[start : start + turn]
             order = ("job", "memory") if start // turn % 2 else ("memory", "job")
             for which in order:
-                begun = time.perf_counter()
+                begun, own = time.perf_counter(), time.process_time()
                 list(engine(1)(task, some)) if which == "job" else _from_memory(task, some)
                 spent[which].append(time.perf_counter() - begun)
+                processor[which] += time.process_time() - own
         ratios = [memory / job for job, memory in zip(spent["job"], spent["memory"], strict=True)]
         found = task.explained(decode(every[0], task.table, task.source))
         begun = time.perf_counter()
@@ -110,6 +113,7 @@ def throughput(items: Tensor, method: str, count: int) -> dict[str, Any]:
         "memory_pairs_per_s": round(count / sum(spent["memory"]), 1),
         "ratio": round(sum(spent["memory"]) / sum(spent["job"]), 3),
         "median_ratio": round(median(ratios), 3),
+        "processor_ratio": round(processor["memory"] / processor["job"], 3),
         "write_ms_per_unit": round(1000 * write, 1),
         "bytes_per_pair": round(size / count),
     }
@@ -147,7 +151,7 @@ def engines(items: Tensor, count: int) -> dict[str, Any]:
     found = {}
     for name, make in (("local", lambda: engine(2)), ("ray", lambda: Cluster(2))):
         with tempfile.TemporaryDirectory(dir=OUT.parents[2]) as place:
-            task = task_of(items, drawn(count), "integrated_gradients", Path(place, "out"))
+            task = task_of(items, drawn(count), "gradcam", Path(place, "out"))
             begun = time.perf_counter()
             ends = [time.perf_counter() for _ in make()(task, units(count, UNIT))]
             # the first two units end at about one time, and the pairs after them are done between there and the end
@@ -156,21 +160,22 @@ def engines(items: Tensor, count: int) -> dict[str, Any]:
                 "pairs_per_s": round((count - 2 * UNIT) / (ends[-1] - ends[1]), 1),
             }
     slower = found["local"]["pairs_per_s"] / found["ray"]["pairs_per_s"] - 1
-    return {"pairs": count, "method": "integrated_gradients", **found, "ray_slower_a_pair": round(slower, 3)}
+    return {"pairs": count, "method": "gradcam", **found, "ray_slower_a_pair": round(slower, 3)}
 
 
-def methods(items: Tensor, count: int) -> list[dict[str, Any]]:
-    """Pairs a second and bytes a pair, by method and precision, one process."""
+def methods(items: Tensor, most: int) -> list[dict[str, Any]]:
+    """Processor time and bytes a pair, by method and precision, one process."""
     rows = []
     for method in METHODS:
         for precision in ("full", "half"):
             with tempfile.TemporaryDirectory(dir=OUT.parents[2]) as place:
+                count = most // 8 if method in HEAVY else most
                 task = task_of(items, drawn(count), method, Path(place, "out"), precision)
-                every = units(count, UNIT)
+                every = units(count, count // 2)
                 list(engine(1)(task, every[:1]))
-                begun = time.perf_counter()
+                begun = time.process_time()
                 list(engine(1)(task, every[1:]))
-                spent = time.perf_counter() - begun
+                spent = time.process_time() - begun
                 sizes = {
                     part: sum(p.stat().st_size for p in Path(place).rglob("*") if p.is_file() and part in str(p))
                     for part in ("inputs.", "pairs/", "")
@@ -180,7 +185,7 @@ def methods(items: Tensor, count: int) -> list[dict[str, Any]]:
                     "method": method,
                     "options": METHODS[method],
                     "precision": precision,
-                    "pairs_per_s": round((count - UNIT) / spent, 1),
+                    "cpu_ms_per_pair": round(1000 * spent / (count // 2), 3),
                     "bytes_per_pair": round(sizes[""] / count),
                     "of_inputs": round(sizes["inputs."] / count),
                     "of_rows": round(sizes["pairs/"] / count),
@@ -206,15 +211,14 @@ def main() -> None:
     found: dict[str, Any] = json.loads(OUT.read_text()) if OUT.exists() else {}
     found |= {"torch": torch.__version__, "xsiamese": xsiamese.__version__, "cores": os.cpu_count(), "unit": UNIT}
     if given.part in (None, "throughput"):
-        found["throughput"] = {
-            name: throughput(items, name, given.count) for name in ("gradcam", "integrated_gradients")
-        }
+        counts = {"gradcam": given.count, "integrated_gradients": min(given.count, 1024)}
+        found["throughput"] = {name: throughput(items, name, count) for name, count in counts.items()}
     if given.part in (None, "memory"):
         found["memory"] = memory(given.data)
     if given.part in (None, "engines"):
-        found["engines"] = engines(items, min(given.count, 4096))
+        found["engines"] = engines(items, min(given.count, 6144))
     if given.part in (None, "methods"):
-        found["methods"] = methods(items, 1024)
+        found["methods"] = methods(items, 512)
     OUT.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 
