@@ -18,7 +18,7 @@ from pyarrow import parquet
 from torch import Tensor, nn
 
 from xsiamese import PairIntegratedGradients, SiameseModel, explain_pairs
-from xsiamese.jobs.explanations import Explanations
+from xsiamese.jobs.explanations import StoredExplanations
 from xsiamese.jobs.source import Rows, Source
 from xsiamese.kinds.words import Texts
 
@@ -50,7 +50,7 @@ def pairs() -> Tensor:
     return every[torch.randperm(100, generator=torch.Generator().manual_seed(2))[:PAIRS]]
 
 
-def job(folder: Path, **changed: Any) -> Explanations:
+def job(folder: Path, **changed: Any) -> StoredExplanations:
     """The job, or what is left of it."""
     given: dict[str, Any] = {"items": items(), "unit": 4, "batch": 3, "show_progress": False, "n_steps": 5, **changed}
     given = {name: value for name, value in given.items() if value is not None or name == "items"}

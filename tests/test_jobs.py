@@ -84,7 +84,7 @@ def test_shards_are_one_job(tmp_path: Path) -> None:
     job(tmp_path / "whole")
     for shard in ("2/3", "1/3"):
         found = job(tmp_path / "out", shard=shard)
-    assert repr(found).startswith("Explanations(8 of 10 pairs by PairIntegratedGradients, 0 with an error")
+    assert repr(found).startswith("StoredExplanations(8 of 10 pairs by PairIntegratedGradients, 0 with an error")
     job(tmp_path / "out", shard="3/3")
     assert same(contents(tmp_path / "out"), contents(tmp_path / "whole"))
 

@@ -20,6 +20,7 @@ import graph_tables
 import graph_truth_tables
 import house
 import invariance_tables
+import jobs_tables
 import matrix_tables
 import pictures
 import robust_tables
@@ -68,6 +69,7 @@ def write(app: Sphinx) -> None:
         **robust_tables.tables(Path(app.srcdir, "measurements", "robust_tables.json")),
         **scoreboard_tables.tables(Path(app.srcdir, "measurements")),
         **invariance_tables.tables(Path(app.srcdir, "measurements")),
+        **jobs_tables.tables(Path(app.srcdir, "measurements")),
     }
     for path, text in pages.items():
         target = root / path

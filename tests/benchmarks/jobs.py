@@ -58,7 +58,7 @@ def mnist(data: Path) -> Tensor:
     card = open_model("fashion").preprocessing
     assert card is not None
     images = torchvision_set("MNIST", data, False, card).images
-    return card.normalise(images.float() / 255)
+    return card.normalise(images)
 
 
 def drawn(count: int) -> Tensor:
@@ -106,7 +106,6 @@ def throughput(items: Tensor, method: str, count: int) -> dict[str, Any]:
         for _ in range(5):
             task.store.write(found)
         write = (time.perf_counter() - begun) / 5
-        size = sum(path.stat().st_size for path in Path(place).rglob("*") if path.is_file())
     return {
         "pairs": count,
         "job_pairs_per_s": round(count / sum(spent["job"]), 1),
@@ -115,7 +114,6 @@ def throughput(items: Tensor, method: str, count: int) -> dict[str, Any]:
         "median_ratio": round(median(ratios), 3),
         "processor_ratio": round(processor["memory"] / processor["job"], 3),
         "write_ms_per_unit": round(1000 * write, 1),
-        "bytes_per_pair": round(size / count),
     }
 
 

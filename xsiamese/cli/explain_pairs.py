@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from xsiamese.jobs.explanations import Explanations
+    from xsiamese.jobs.explanations import StoredExplanations
 
 
 def explain_pairs(
@@ -99,7 +99,7 @@ def explain_pairs(
     print("\n".join(told(found)))
 
 
-def told(found: Explanations) -> list[str]:
+def told(found: StoredExplanations) -> list[str]:
     """What a job came to, in lines: how many pairs, how many are alike, what went wrong first, and how to read it."""
     rows: dict[str, list[Any]] = found.table(["status", "alike", "error", "pair"]).to_pydict()
     alike, errors = rows["alike"], [i for i, status in enumerate(rows["status"]) if status == "error"]

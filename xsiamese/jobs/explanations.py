@@ -20,7 +20,7 @@ from xsiamese.result.explanation import PairExplanation
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Explanations:
+class StoredExplanations:
     """The pairs of a job, or some of them. Nothing but their numbers is in memory.
 
     Attributes:
@@ -56,7 +56,7 @@ class Explanations:
                 raise ValueError(f"there is no column {name!r}: {', '.join(SCHEMA.names)} are known")
         return self._dataset.to_table(columns=list(columns) if columns else None, filter=self.chosen)
 
-    def filter(self, expression: Expression) -> Explanations:
+    def filter(self, expression: Expression) -> StoredExplanations:
         """The pairs of which an expression of pyarrow is true, such as ``pc.field("score") > 0.9``.
 
         Example:
@@ -99,10 +99,8 @@ class Explanations:
         errors = sum(entry.errors for entry in self.parts.values())
         done = sum(entry.stop - entry.start for entry in self.parts.values())
         some = "" if self.chosen is None else f", those with {self.chosen}"
-        return (
-            f"Explanations({done} of {self.about['pairs']} pairs by {self.about['method']}, {errors} with an error"
-            f"{some}: {self.folder})"
-        )
+        pairs, method = self.about["pairs"], self.about["method"]
+        return f"StoredExplanations({done} of {pairs} pairs by {method}, {errors} with an error{some}: {self.folder})"
 
     @cached_property
     def _dataset(self) -> dataset.Dataset:
@@ -119,7 +117,7 @@ class Explanations:
         return arrays.read(zarr.open_group(str(Store(self.folder).place(unit)[0]), mode="r"), rows)
 
 
-def open_explanations(path: str | Path) -> Explanations:
+def open_explanations(path: str | Path) -> StoredExplanations:
     """What a job found so far, also of one that is still at work.
 
     Args:
@@ -136,4 +134,4 @@ def open_explanations(path: str | Path) -> Explanations:
     about = about_of(folder)
     shards = (Shard(i, about["shards"]) for i in range(about["shards"]))
     parts = {number: entry for shard in shards for number, entry in Manifest(folder, shard).entries().items()}
-    return Explanations(folder, about, parts)
+    return StoredExplanations(folder, about, parts)

@@ -14,7 +14,7 @@ from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.auto import Auto, Budget
 from xsiamese.jobs import local
 from xsiamese.jobs.cluster import Cluster
-from xsiamese.jobs.explanations import Explanations, open_explanations
+from xsiamese.jobs.explanations import StoredExplanations, open_explanations
 from xsiamese.jobs.recipe import Given, Named, Precision, Recipe
 from xsiamese.jobs.source import source_of
 from xsiamese.jobs.store import Entry, Manifest, Shard, Store, cleaned, held
@@ -113,7 +113,7 @@ def explain_pairs(
     seed: int = 0,
     show_progress: bool = True,
     **options: Any,
-) -> Explanations:
+) -> StoredExplanations:
     """Explains many pairs into a folder, and goes on where it was when it ended.
 
     Units of ``unit`` pairs are decoded, explained and written, each whole or not at all; the same call on the same
