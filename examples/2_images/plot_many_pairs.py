@@ -11,9 +11,9 @@ goes on.
 
 import tempfile
 
-import matplotlib.pyplot as plt
 import pyarrow.compute as pc
 import torch
+from matplotlib.figure import Figure
 
 from xsiamese import PairGradCAM, explain_pairs
 from xsiamese.data import fashion_samples
@@ -40,12 +40,12 @@ print(found)
 rows = found.table(["a", "b", "score", "alike"]).to_pydict()
 first, second = (samples.labels[[int(number) for number in rows[side]]] for side in "ab")
 same, scores = first == second, torch.tensor(rows["score"])
-figure, axes = plt.subplots(figsize=(7, 3))
+figure = Figure(figsize=(7, 3), layout="constrained")
+axes = figure.subplots()
 for name, chosen in (("different class", ~same), ("same class", same)):
     axes.hist(scores[chosen], bins=40, alpha=0.6, label=f"{name}, {int(chosen.sum())} pairs")
 axes.set(xlabel="cosine", ylabel="pairs")
 axes.legend(frameon=False)
-figure.tight_layout()
 
 # %%
 # Only what is asked for is read: how many pairs are wrongly alike, and the one of them with the highest score.
