@@ -53,8 +53,13 @@ def explained(cls: type[PairAttribution]) -> tuple[PairExplanation, int]:
     else:
         model, layer, pair = shipped("fashion").model, find_card("fashion").layer, fashion_pair()
     assert isinstance(model, SiameseModel)
-    counted = SiameseModel(nn.Sequential(Counted(), model.encoder), model.comparison).eval()
-    inside = {"layer": f"encoder.1.{layer}"} if layer and cls.needs_layer else {}
+    encoder = model.encoder
+    if isinstance(encoder, nn.Sequential):  # its layers keep their numbers
+        encoder = nn.Sequential(nn.Sequential(Counted(), encoder[0]), *encoder[1:])
+    else:
+        encoder = nn.Sequential(Counted(), encoder)
+    counted = SiameseModel(encoder, model.comparison).eval()
+    inside = {"layer": layer} if layer and cls.needs_layer else {}
     made = _made(cls, counted, inside)
     if cls.across_pairs:  # it takes a feature from another pair of the batch, so there must be one
         more = [fashion_pair("sneaker", "ankle boot", number=number) for number in range(4)]

@@ -15,6 +15,8 @@ from xsiamese.data.outputs import checked
 if TYPE_CHECKING:
     from xsiamese.data.references import Reader
 
+# the search for what would flip the decision, where it is not that of images
+SEARCHES = {("counterfactual", "graph"): "graph_edits"}
 PICTURES = frozenset({".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps"})
 
 
@@ -92,7 +94,12 @@ def explain(
             f"--text, and the model {model} takes no texts ({opened.modality}): give --model one that does"
         )
     chosen = None if method else auto(opened.model, budget, kind=opened.modality, layer=layer or opened.layer)
-    cls = type(chosen.explainer) if chosen else find(method or "")
+    cls = type(chosen.explainer) if chosen else find(SEARCHES.get((method or "", opened.modality), method or ""))
+    if method == "counterfactual" and opened.modality not in cls.modalities:
+        raise ValueError(
+            f"--method counterfactual searches images and graphs here, and {model} takes a {opened.modality}: of rows "
+            "it needs the ranges of the columns, xsiamese_counterfactual.PairTabularCounterfactual in Python"
+        )
     files = {name: text for name, text in options.items() if name.replace("-", "_") in cls.files}
     settings, own = parsed(cls, {name: text for name, text in options.items() if name not in files})
     if threshold is not None:

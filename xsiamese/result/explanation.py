@@ -206,7 +206,14 @@ class PairExplanation:
         return picture(self if pair is None else self[pair], **options)
 
     def save(self, path: str | Path) -> Path:
-        """Writes tensors and metadata as one safetensors file (the metadata as JSON in its header)."""
+        """Writes tensors and metadata as one safetensors file (the metadata as JSON in its header).
+
+        Args:
+            path: of a file that ends with .safetensors, or has no ending.
+
+        Raises:
+            ValueError: if the ending is another, say a picture's, or there is no such folder.
+        """
         return files.save(self, path)
 
     @classmethod

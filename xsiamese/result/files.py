@@ -18,8 +18,6 @@ from xsiamese.result import columns, items, stored
 T = TypeVar("T")
 FORMAT = 2  # 1 is the first edition, which did not say so
 _TENSORS = ("maps", "inputs", "scores", "delta", "columns")
-
-
 Cut = Callable[[str, Any, Kind], Any]
 
 

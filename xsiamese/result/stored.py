@@ -11,14 +11,26 @@ from torch import Tensor
 
 from xsiamese.door.files import regular
 
+_DRAWN = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
+
 
 def write(path: str | Path, tensors: Mapping[str, Tensor], plain: Mapping[str, Any], mark: str) -> Path:
-    """Writes tensors, and what JSON can hold under the header's key ``mark``."""
+    """Writes tensors, and what JSON can hold under the header's key ``mark``.
+
+    Raises:
+        ValueError: if the name ends otherwise than in .safetensors, say as a picture's, or there is no such folder.
+    """
     from safetensors.torch import save_file
 
+    path = Path(path)
+    if path.suffix not in ("", ".safetensors"):
+        draw = f"; a picture is plot().savefig({path.name!r})" if path.suffix in _DRAWN else ""
+        raise ValueError(f"{path}: save() writes tensors, to a file that ends with .safetensors{draw}")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}: make it first")
     own = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
     save_file(own, path, {mark: json.dumps(plain)})
-    return Path(path)
+    return path
 
 
 def read(path: str | Path, mark: str, what: str, needs: str | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
