@@ -169,3 +169,18 @@ def test_layouts_of_shapes() -> None:
     assert layouts((2, 16, 5, 5), image) == [ChannelsFirst()]
     assert layouts((2, 8, 1, 1), image) == []
     assert described(Tokens((14, 14), 5), (2, 201, 768)) == "tokens of a 14 x 14 grid after 5 that are no patch"
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "resnet18"])
+def test_finding_the_layer_costs_one_pass_of_one_pair_once(name: str) -> None:
+    timm = pytest.importorskip("timm")
+    small = {"depth": 2, "img_size": 64} if name.startswith("vit") else {}
+    encoder = timm.create_model(name, num_classes=0, **small).eval()
+    rows: list[int] = []
+    encoder.register_forward_hook(lambda m, args, output: rows.append(len(output)))
+    explainer, inputs = PairGradCAM(SiameseModel(encoder, "dot")), tuple(torch.randn(2, 4, 3, 64, 64))
+    explainer.attribute(inputs)
+    assert rows == [1, 1, 4, 4]
+    rows.clear()
+    explainer.attribute(inputs)
+    assert rows == [4, 4]

@@ -137,6 +137,17 @@ def test_tokens_are_replaced_by_padding_where_a_method_removes() -> None:
     assert found.maps[0][0, [0, 4]].tolist() == [0, 0]
 
 
+def test_integrated_gradients_of_texts_cost_the_passes_they_need_and_a_third_of_that_at_most() -> None:
+    made, rows = model(), []
+    made.encoder.model.register_forward_hook(lambda m, args, output: rows.append(len(output.last_hidden_state)))
+    explainer = PairLayerIntegratedGradients(made)
+    explainer.explain(PAIR, n_steps=4)  # finds the layer
+    rows.clear()
+    explainer.explain(PAIR, n_steps=32)
+    needed = 2 * 2 * 32  # two sides of two pairs, at each step
+    assert needed <= sum(rows) <= 1.3 * needed
+
+
 def test_encodings_and_ids_are_the_texts_they_are_of() -> None:
     made, split = model(), tokenizer()
     expected = PairLayerIntegratedGradients(made).attribute(PAIR, n_steps=2)

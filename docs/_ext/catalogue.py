@@ -27,6 +27,7 @@ import robust_tables
 import scoreboard_tables
 import shared
 import stranger
+import strangers_tables
 import zoo_tables
 from described import CAPTUM, NOT_METHODS, UNSUPPORTED
 from docutils import nodes
@@ -68,6 +69,7 @@ def write(app: Sphinx) -> None:
         **matrix_tables.tables(Path(app.srcdir, "measurements", "matrices.json")),
         **robust_tables.tables(Path(app.srcdir, "measurements", "robust_tables.json")),
         **scoreboard_tables.tables(Path(app.srcdir, "measurements")),
+        **strangers_tables.tables(Path(app.srcdir, "measurements", "strangers.json")),
         **invariance_tables.tables(Path(app.srcdir, "measurements")),
         **jobs_tables.tables(Path(app.srcdir, "measurements")),
     }

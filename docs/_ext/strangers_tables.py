@@ -1,0 +1,58 @@
+"""The table of the page "Does it work with my model?" from docs/measurements/strangers.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from zoo_tables import rows
+
+TWIN = "as captum explains two separate encoders, to 1e-6"
+# test: (what is tried, what is held)
+TRIED = {
+    "test_ids_of_tokens_are_explained_on_the_embedding_as_on_the_twin": (
+        "text encoders of transformers, from ids",
+        f"integrated gradients of the words' vectors, {TWIN}",
+    ),
+    "test_an_image_and_words_are_explained_as_captum_does_on_the_towers": (
+        "two towers: an image and words",
+        f"integrated gradients of both layers and leaving out each word, {TWIN}",
+    ),
+    "test_pictures_of_transformers": (
+        "vision transformers of transformers",
+        f"integrated gradients of both images, {TWIN}",
+    ),
+    "test_plain_encoders": (
+        "sequences, sounds, rows, images and volumes",
+        f"integrated gradients, and Grad-CAM where there is a layer, {TWIN}",
+    ),
+    "test_models_that_join_their_sides_are_explained_inside_of_each": (
+        "models that join their sides",
+        f"integrated gradients and Grad-CAM inside each side, {TWIN}",
+    ),
+    "test_computed_weights_are_explained_as_what_they_come_to": (
+        "weights that are computed",
+        "DeepLIFT, LRP, Grad-CAM and conductance as of the weights that they come to",
+    ),
+    "test_a_patch_that_changes_moves_the_cell_where_it_lies": (
+        "image networks of timm",
+        "the layer taken by itself is a grid over the image: a patch that changes moves the cell where it lies",
+    ),
+}
+
+
+def tables(path: Path) -> dict[str, str]:
+    """The text of the include file, by its name."""
+    if not path.exists():
+        told = "Nothing has been tried in this checkout yet: ``python tests/benchmarks/strangers.py``.\n"
+        return {"strangers.inc": told}
+    found = json.loads(path.read_text(encoding="utf-8"))
+    lines = []
+    for test, (what, held) in TRIED.items():
+        ended = {one["kind"]: one["ended"] for one in found["outcomes"] if one["test"] == test}
+        names = [kind if how == "passed" else f"{kind} (**{how}**)" for kind, how in sorted(ended.items())]
+        lines.append([f"{what} ({len(names)})", ", ".join(names), held])
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    passed = sum(one["ended"] == "passed" for one in found["outcomes"])
+    said = f"{passed} of {len(found['outcomes'])} tests of strangers pass, with {versions}.\n"
+    return {"strangers.inc": f"{rows(['Models', 'Tried', 'Held'], lines)}\n{said}"}
