@@ -118,3 +118,16 @@ def test_the_command_line_takes_it(tmp_path: Path, capsys: pytest.CaptureFixture
     with pytest.raises(ValueError, match="--baselines nowhere"):
         explain(*words, method="integrated_gradients", baselines="nowhere")
     assert open_model("fashion").preprocessing is not None
+
+
+def test_beside_a_row_only_the_image_starts_there() -> None:
+    model, (a, _) = inner_product(), images()
+    towers = SiameseModel((nn.Flatten(), nn.Identity()), "dot").eval()
+    towers.background = model.background
+    b = torch.randn(3, 32, dtype=torch.float64)
+    of_image, of_row = PairIntegratedGradients(towers).attribute((a, b), baselines="background")
+    ground = torch.tensor([-1.0, 0.5], dtype=torch.float64)[:, None, None]
+    assert torch.allclose(of_image, (a - ground) * b.view_as(a), atol=1e-12)
+    assert torch.allclose(of_row, b * a.flatten(1), atol=1e-12)
+    with pytest.raises(ValueError, match="is for images, and these are of the kinds image and row"):
+        PairIntegratedGradients(towers).attribute((a, b), baselines=(0, "background"))
