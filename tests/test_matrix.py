@@ -165,6 +165,14 @@ def test_what_does_not_fit_is_named(make: object, said: str) -> None:
         make()  # type: ignore[operator]
 
 
+def test_a_matrix_that_fits_nowhere_is_pooled_first() -> None:
+    factor = torch.ones(224 * 224, 2)
+    matrix = PairMatrix(factor, factor, places=((224, 224), (224, 224)))
+    with pytest.raises(ValueError, match=r"50176 x 50176 cells would take 9.4 GiB: pool them first, .*matches"):
+        matrix.dense()
+    assert float(matrix.pool((28, 28), (28, 28)).dense()[0, 0]) == 2 * 64 * 64
+
+
 def test_a_part_that_is_not_there() -> None:
     with pytest.raises(IndexError, match="b has no part"):
         PairMatrix.of(torch.ones(2, 2)).column(2)

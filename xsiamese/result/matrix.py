@@ -14,6 +14,7 @@ from xsiamese.result.matches import assigned, mutual, strongest
 from xsiamese.result.places import Groups, Shape, coarser, number_of, place_of, summed
 
 Which = Literal["closer", "apart", "either"]
+DENSE = 2**28  # cells of a matrix that is made as a whole: 1 GiB in single precision
 SIGN = {"closer": 1, "apart": -1, "either": 0}
 
 
@@ -149,7 +150,16 @@ class PairMatrix:
         Args:
             alone: whether a last row and a last column hold what the parts give alone, and the corner the constant, so
                 that it sums to the :attr:`value`; shape (n + 1, m + 1).
+
+        Raises:
+            ValueError: if it would have more than 2**28 cells.
         """
+        n, m = self.shape
+        if n * m > DENSE:
+            raise ValueError(
+                f"{n} x {m} cells would take {n * m * self.left.element_size() / 2**30:.1f} GiB: pool them first, as "
+                "by pool((28, 28), (28, 28)), or ask for row, block, top or matches, which need the factors only"
+            )
         inner = self.left @ self._folded.T
         if not alone:
             return inner
