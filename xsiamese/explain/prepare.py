@@ -27,15 +27,18 @@ class ItemBatch:
     Attributes:
         pairs: the items, each paired with itself, so that all verbs of a batch are at hand.
         place: which encoder they are for, 0 for that of a, 1 for that of b.
-        seeds: a seed of each item: what is drawn for it is the same on either side and in any batch.
     """
 
     pairs: PairBatch
     place: int
-    seeds: tuple[int, ...]
 
     def __len__(self) -> int:
         return self.pairs.pairs
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """A seed of each item: what is drawn for it is the same on either side and in any batch."""
+        return tuple(int(key[:15], 16) for key in keys_of(self.side))
 
     @property
     def side(self) -> Side:
@@ -107,7 +110,7 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
         if not order:
             found.append({})
             continue
-        columns_of = prepare(items_of(batch, place, order, [own[i] for i in order]))
+        columns_of = prepare(_items_of(batch, place, order))
         if columns_of is None:
             return batch
         columns.check(columns_of, len(order))
@@ -117,12 +120,12 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
     return replace(batch, prepared=(sides[0], sides[1]))
 
 
-def items_of(batch: PairBatch, place: int, which: list[int], keys: list[str]) -> ItemBatch:
-    """Some items of one side of a batch (0 for a, 1 for b), with the keys of these."""
+def _items_of(batch: PairBatch, place: int, which: list[int]) -> ItemBatch:
+    """Some items of one side of a batch (0 for a, 1 for b)."""
     some = batch.select(torch.tensor(which, device=batch.leaves[0].device))
     side, baseline = some.sides[place], some.baselines[place]
     alone = replace(some, a=side, b=side, baselines=(baseline, baseline), target=None, wrt="both", first_pair=0)
-    return ItemBatch(alone, place, tuple(int(key[:15], 16) for key in keys))
+    return ItemBatch(alone, place)
 
 
 def _keys(batch: PairBatch, place: int) -> list[str]:

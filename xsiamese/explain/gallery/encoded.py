@@ -18,16 +18,18 @@ from xsiamese.branches.intact import intact
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.gallery.compared import Compared
 from xsiamese.explain.gallery.explained import Pairs
-from xsiamese.explain.gallery.given import Items
+from xsiamese.explain.gallery.given import Items, names_of
 from xsiamese.explain.gallery.kept import EMBEDDING, Kept, Packing
 from xsiamese.explain.gallery.stored import Opened
 from xsiamese.explain.maps import warn_identical
 from xsiamese.explain.prepare import ItemBatch
 from xsiamese.explain.request import chosen_split
 from xsiamese.model.pair import SiameseModel
+from xsiamese.pairs.batch import PairBatch
+from xsiamese.result.columns import Column
 from xsiamese.result.explanation import PairExplanation
 
-UNIT = 256  # pairs that are explained at once, at the most
+UNIT = 1024  # pairs that are explained at once, at the most
 ROOM = 2**23  # bytes of the items of one side of them: more is new memory from the system for every unit
 COPIES = 4  # of an item's numbers in a unit, about: those that are explained, a map, and what is made on the way
 
@@ -71,7 +73,7 @@ class Encoded:
         self.items, self.keeping = items, keeping
         self.explainer: PairAttribution = items.explainer
         self.shares = self.explainer.traits.shares != "never" and isinstance(self.explainer.model, SiameseModel)
-        self.keys: list[str] = [] if found is None else list(found.keys)
+        self._keys: list[str] = [] if found is None else list(found.keys)
         self._kept: dict[int, Kept] = {} if found is None else dict(found.kept)
         self._embeddings: dict[int, Tensor] = {}
         if found is not None:
@@ -130,18 +132,13 @@ class Encoded:
         batch = replace(
             self.items.pairs(first, second),
             model=Compared(model),
-            prepared=(kept[0].rows(which[0]), kept[1].rows(which[1])),
+            prepared=(self._prepared_of(0, which[0]), other._prepared_of(1, which[1])),
             rows=min(self.unit, len(pairs)),
         )
-        traits = self.explainer.traits
-        if traits.uses_gradients and any(self.same(other, i, j) for i, j in pairs):
+        if self.explainer.traits.uses_gradients and self._may_be_same(batch):
             warn_identical(batch)
         asked = replace(asked, inputs=(first.given, second.given))
         return self.explainer.of_prepared(batch, asked, ids=names, layers=self._layers)
-
-    def same(self, other: Encoded, i: int, j: int) -> bool:
-        """Whether an item is equal to one of others."""
-        return bool(self.keys) and bool(other.keys) and self.keys[i] == other.keys[j]
 
     def scores(self, other: Encoded, pairs: Pairs) -> Tensor:
         """The model's own scores of pairs, shape (pairs,)."""
@@ -173,6 +170,30 @@ class Encoded:
         with self.open():
             return self.explainer.layers_told(next(self.items.batch.split(2)))
 
+    @property
+    def keys(self) -> list[str]:
+        """A key of each item, by its numbers."""
+        if not self._keys:
+            self._keys = [key for _, items in self.items.parts(0, self._block) for key in names_of(items.side)]
+        return self._keys
+
+    def _prepared_of(self, place: int, which: Sequence[int]) -> dict[str, Column]:
+        """What is prepared of items with these numbers; embeddings are taken out of all of them at once."""
+        kept = self.kept(place)
+        assert kept is not None
+        columns = {name: kept.column(name, which) for name in kept.about if name != EMBEDDING}
+        if EMBEDDING in kept.about:
+            columns[EMBEDDING] = self.embeddings(place)[list(which)]
+        return columns
+
+    @staticmethod
+    def _may_be_same(batch: PairBatch) -> bool:
+        """Whether some pair's items have one embedding: only then they can be equal."""
+        u, v = (side.get(EMBEDDING) for side in batch.prepared)
+        if not (isinstance(u, Tensor) and isinstance(v, Tensor)):
+            return True
+        return u.shape == v.shape and bool((u == v).flatten(1).all(1).any())
+
     def _scored(self, other: Encoded, pairs: Pairs) -> Tensor:
         first, second = self.items.some(0, [i for i, _ in pairs]), other.items.some(1, [j for _, j in pairs])
         return self.explainer.scores((first.given, second.given), kind=self.items.asked.kind)
@@ -191,14 +212,16 @@ class Encoded:
         return kept
 
     def _parts(self, place: int) -> Iterator[tuple[int, ItemBatch]]:
-        size, keys = self._block, []
+        size = self._block
         parts = self.items.parts(place, size)
         if self.items.asked.show_progress:
             parts = tqdm(parts, total=-(-len(self) // size), desc="gallery", unit="block")
-        for start, items, own in parts:
-            keys += own
+        keep = not self._keys and self.items.read is not None  # they would have to be read again for their keys
+        keys: list[str] = []
+        for start, items in parts:
+            keys += names_of(items.side) if keep else []
             yield start, items
-        self.keys = keys
+        self._keys = self._keys or keys
 
     @property
     def _block(self) -> int:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.explain.attribution import PairAttribution
-from xsiamese.explain.prepare import ItemBatch, items_of, keys_of
+from xsiamese.explain.prepare import ItemBatch, keys_of
 from xsiamese.explain.request import Request
 from xsiamese.kinds.catalogue import kind as kind_of
 from xsiamese.kinds.side import Leaves, Side, TensorSide
@@ -125,14 +125,11 @@ class Items:
             self.batch, a=first.side, b=second.side, baselines=(first.baselines, second.baselines), first_pair=0
         )
 
-    def parts(self, place: int, size: int) -> Iterator[tuple[int, ItemBatch, list[str]]]:
-        """All items, some at a time: the number of the first, the items and their keys."""
+    def parts(self, place: int, size: int) -> Iterator[tuple[int, ItemBatch]]:
+        """All items, some at a time, with the number of the first."""
         for start in range(0, len(self), size):
-            which = range(start, min(start + size, len(self)))
-            one = self.some(place, which)
-            keys = keys_of(one.side)
-            batch = self.pairs(one, one)
-            yield start, items_of(batch, place, list(range(len(which))), keys), [key[:DIGITS] for key in keys]
+            one = self.some(place, range(start, min(start + size, len(self))))
+            yield start, ItemBatch(self.pairs(one, one), place)
 
     def _checked(self, given: Any) -> tuple[PairBatch, Any]:
         """Items as a batch of each with itself, and as the model takes them."""

@@ -1,0 +1,159 @@
+"""Galleries against the encodings that they cannot do without, on one thread, by processor time.
+
+* all 4,950 pairs of 100 images, ResNet-50 (random weights) at 112 pixels, both maps, and pair matrices;
+* one query against 10,000 references of 28 x 28 pixels, the shipped network of fashion;
+* hits explained from a stored gallery; what half precision and low rank cost; the memory beyond what was there before.
+
+The encodings are taken in batches of the same size as the gallery's, before and after, and their mean counts: others
+may be at work on the machine.
+
+Run ``python tests/benchmarks/gallery.py``; it writes ``docs/measurements/gallery.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from xsiamese import Gallery, PairActivationDecomposition, PairGradCAM, SiameseModel
+from xsiamese.zoo import shipped
+
+OUT = Path(__file__).parents[2] / "docs" / "measurements" / "gallery.json"
+BUDGET = 64 * 2**20
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """The processor time of a call."""
+    start = time.process_time()
+    run()
+    return time.process_time() - start
+
+
+def encoded(model: SiameseModel, items: Tensor, size: int) -> None:
+    """All items, once, without gradients: the floor."""
+    with torch.no_grad():
+        for part in items.split(size):
+            model.encode(part)
+
+
+def all_pairs(gallery: Gallery) -> None:
+    """Every pair's explanation, made and let go."""
+    for _ in gallery.explain().units():
+        pass
+
+
+def of_resnet(images: int) -> dict[str, Any]:
+    """All pairs of some images, over the encodings of these images."""
+    net = torchvision.models.resnet50(weights=None)
+    net.fc = nn.Identity()
+    model, items, size = SiameseModel(net.eval()), torch.rand(images, 3, 112, 112), 25
+    encoded(model, items[:size], size)
+    found: dict[str, Any] = {"images": images, "pairs": images * (images - 1) // 2}
+    for name, cls in (("maps", PairGradCAM), ("matrices", PairActivationDecomposition)):
+        before = seconds(lambda: encoded(model, items, size))
+        made: list[Gallery] = []
+        making = seconds(lambda cls=cls: made.append(Gallery(cls(model, "layer4"), items, internal_batch_size=size)))
+        explaining = seconds(lambda: all_pairs(made[0]))
+        floor = (before + seconds(lambda: encoded(model, items, size))) / 2
+        by_pair = seconds(lambda cls=cls: cls(model, "layer4").explain((items[:4], items[4:8]))) / 4
+        found[name] = {
+            "encodings_s": round(floor, 2),
+            "gallery_s": round(making, 2),
+            "pairs_s": round(explaining, 2),
+            "over_encodings": round((making + explaining) / floor, 3),
+            "pair_by_pair_over_encodings": round(by_pair * found["pairs"] / floor, 1),
+        }
+    return found
+
+
+def of_references(count: int) -> dict[str, Any]:
+    """A query against references, over the encodings of these, and the hits of a stored gallery."""
+    model, size = shipped("fashion").model, 64
+    items, query = torch.rand(count, 1, 28, 28), torch.rand(1, 1, 28, 28)
+    explainer = PairGradCAM(model, "encoder.7")
+    Gallery(explainer, items[:size]).search(query, k=5).explain()[:]
+    before = seconds(lambda: encoded(model, items, size))
+    made: list[Gallery] = []
+
+    def whole() -> None:
+        made.append(Gallery(explainer, items, internal_batch_size=size))
+        for _ in made[0].search(query, k=count).explain().units():
+            pass
+
+    spent = seconds(whole)
+    floor = (before + seconds(lambda: encoded(model, items, size))) / 2
+    with TemporaryDirectory() as folder:
+        path = made[0].save(f"{folder}/gallery")
+        opened = Gallery.open(path, explainer, items)
+        hits = opened.search(items[:10], k=1000).explain()
+        a_thousand = seconds(lambda: [None for _ in hits.units()]) / len(hits) * 1000
+        stored = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    exact = made[0].explain([(0, j) for j in range(1, 257)])[:].maps[0]
+    packed = {}
+    for name, how in (("half", {"half": True}), ("rank_4", {"rank": 4})):
+        near = Gallery(explainer, items[:257], **how).explain([(0, j) for j in range(1, 257)])[:].maps[0]
+        packed[f"{name}_error"] = float(f"{float((near - exact).abs().max() / exact.abs().max()):.2g}")
+    return {
+        "references": count,
+        "encodings_s": round(floor, 2),
+        "search_and_explain_s": round(spent, 2),
+        "over_encodings": round(spent / floor, 3),
+        "stored_s_a_thousand_hits": round(a_thousand, 3),
+        "stored_bytes_an_item": stored // count,
+        **packed,
+    }
+
+
+def of_memory(count: int) -> int:
+    """The bytes that a gallery takes at its peak beyond what was there before, in this process."""
+    model = shipped("fashion").model
+    items = torch.rand(count, 1, 28, 28)
+    explainer = PairGradCAM(model, "encoder.4")  # 14 x 14 places: what is kept would take three times the budget
+    Gallery(explainer, items[:256], memory=1000).explain([(0, 1)])[:]  # loads what is loaded once
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    gallery = Gallery(explainer, items, memory=BUDGET)
+    assert gallery.on_disk
+    for _ in gallery.search(items[:1], k=count).explain().units():
+        pass
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--references", type=int, default=10_000)
+    parser.add_argument("--memory", action="store_true", help="only prints what a gallery takes")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    if asked.memory:
+        print(of_memory(asked.references))
+        return
+    child = [sys.executable, __file__, "--memory", "--references", str(asked.references)]
+    taken = int(subprocess.run(child, check=True, capture_output=True, text=True).stdout.split()[-1])
+    found = {
+        "torch": torch.__version__,
+        "threads": 1,
+        "clock": "processor time",
+        "resnet50_112": of_resnet(asked.images),
+        "one_query": of_references(asked.references),
+        "memory": {"budget_mib": BUDGET >> 20, "taken_mib": taken >> 20, "references": asked.references},
+    }
+    OUT.write_text(json.dumps(found, indent=2) + "\n")
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
