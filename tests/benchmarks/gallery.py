@@ -27,7 +27,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from xsiamese import Gallery, PairActivationDecomposition, PairGradCAM, SiameseModel
+from xsiamese import Gallery, PairActivationDecomposition, PairAttribution, PairGradCAM, SiameseModel
 from xsiamese.zoo import shipped
 
 OUT = Path(__file__).parents[2] / "docs" / "measurements" / "gallery.json"
@@ -41,7 +41,7 @@ def seconds(run: Callable[[], Any]) -> float:
     return time.process_time() - start
 
 
-def encoded(model: SiameseModel, items: Tensor, size: int) -> None:
+def encoded(model: Any, items: Tensor, size: int) -> None:
     """All items, once, without gradients: the floor."""
     with torch.no_grad():
         for part in items.split(size):
@@ -54,6 +54,23 @@ def all_pairs(gallery: Gallery) -> None:
         pass
 
 
+def of_method(explainer: PairAttribution, items: Tensor, size: int) -> dict[str, Any]:
+    """A gallery and all its pairs, over the encodings."""
+    made: list[Gallery] = []
+    before = seconds(lambda: encoded(explainer.model, items, size))
+    making = seconds(lambda: made.append(Gallery(explainer, items, internal_batch_size=size)))
+    explaining = seconds(lambda: all_pairs(made[0]))
+    floor = (before + seconds(lambda: encoded(explainer.model, items, size))) / 2
+    by_pair = seconds(lambda: explainer.explain((items[:4], items[4:8]))) / 4
+    return {
+        "encodings_s": round(floor, 2),
+        "gallery_s": round(making, 2),
+        "pairs_s": round(explaining, 2),
+        "over_encodings": round((making + explaining) / floor, 3),
+        "pair_by_pair_over_encodings": round(by_pair * len(made[0].explain()) / floor, 1),
+    }
+
+
 def of_resnet(images: int) -> dict[str, Any]:
     """All pairs of some images, over the encodings of these images."""
     net = torchvision.models.resnet50(weights=None)
@@ -62,19 +79,7 @@ def of_resnet(images: int) -> dict[str, Any]:
     encoded(model, items[:size], size)
     found: dict[str, Any] = {"images": images, "pairs": images * (images - 1) // 2}
     for name, cls in (("maps", PairGradCAM), ("matrices", PairActivationDecomposition)):
-        before = seconds(lambda: encoded(model, items, size))
-        made: list[Gallery] = []
-        making = seconds(lambda cls=cls: made.append(Gallery(cls(model, "layer4"), items, internal_batch_size=size)))
-        explaining = seconds(lambda: all_pairs(made[0]))
-        floor = (before + seconds(lambda: encoded(model, items, size))) / 2
-        by_pair = seconds(lambda cls=cls: cls(model, "layer4").explain((items[:4], items[4:8]))) / 4
-        found[name] = {
-            "encodings_s": round(floor, 2),
-            "gallery_s": round(making, 2),
-            "pairs_s": round(explaining, 2),
-            "over_encodings": round((making + explaining) / floor, 3),
-            "pair_by_pair_over_encodings": round(by_pair * found["pairs"] / floor, 1),
-        }
+        found[name] = of_method(cls(model, "layer4"), items, size)
     return found
 
 
