@@ -366,3 +366,34 @@ def test_without_zarr_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         made("PairGradCAM", model(), memory=100)
     with pytest.raises(ImportError, match=r'pip install "xsiamese\[gallery\]"'):
         made("PairGradCAM", model()).save(tmp_path / "gallery")
+
+
+@pytest.mark.parametrize("memory", ["1MiB", 300])
+def test_graphs_of_many_sizes_are_kept_in_memory_and_on_disk(memory: Any, tmp_path: Path) -> None:
+    data = pytest.importorskip("torch_geometric.data")
+    from torch_geometric.nn import GCNConv
+
+    from tests.graphs import random_graph
+
+    class Convolved(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv = GCNConv(3, 4).double()
+
+        def forward(self, batch: Any) -> Tensor:
+            h = self.conv(batch.x, batch.edge_index)
+            return torch.zeros(batch.num_graphs, 4).double().index_add(0, batch.batch, h.tanh())
+
+    graphs = [random_graph(nodes, nodes, seed=nodes) for nodes in (4, 6, 5)]
+    explainer = explainers()["PairHiResCAM"](SiameseModel(Convolved(), "dot"), "conv")
+    gallery = Gallery(explainer, data.Batch.from_data_list(graphs), memory=memory, internal_batch_size=2)
+    assert gallery.shares
+    assert gallery.on_disk == (memory == 300)
+    sides = [data.Batch.from_data_list([graphs[k] for k in which]) for which in ([0, 0, 1], [1, 2, 2])]
+    expected = explainer.explain((sides[0], sides[1]))
+    again = Gallery.open(gallery.save(tmp_path / "gallery"), explainer, data.Batch.from_data_list(graphs))
+    for found in (gallery.explain()[:], again.explain()[:]):
+        torch.testing.assert_close(found.scores, expected.scores)
+        for one, other in zip(found.maps, expected.maps, strict=True):
+            torch.testing.assert_close(one.node_mask, other.node_mask)

@@ -16,7 +16,7 @@ from xsiamese.author import Column, Found, ItemBatch, PairBatch, Places
 from xsiamese_gradcam.cam import PairCAM
 
 MOST = 256  # tangents or cotangents of an item: more would cost more than the pairs of a usual gallery save
-ROOM = 2**24  # numbers of a layer's output that move at once
+ROOM = 2**21  # numbers of a layer's output that move at once
 SMALL = 2**13  # numbers of a factor that are sooner copied beside others than multiplied alone
 ALIKE = 64.0  # rounding errors by which gradients may differ that are one
 

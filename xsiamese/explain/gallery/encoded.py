@@ -123,10 +123,16 @@ class Encoded:
         asked, names = self.items.asked, tuple(ids)
         kept = self.kept(0), other.kept(1)
         if kept[0] is None or kept[1] is None:
+            starts = None if asked.baselines is None else (_alone(first.baselines), _alone(second.baselines))
             return self.explainer.explain(
-                (first.given, second.given), ids=names, baselines=(_alone(first.baselines), _alone(second.baselines)),
-                kind=asked.kind, internal_batch_size=asked.size, seed=asked.seed, **asked.options,
-            )  # fmt: skip
+                (first.given, second.given),
+                ids=names,
+                baselines=starts,
+                kind=asked.kind,
+                internal_batch_size=asked.size,
+                seed=asked.seed,
+                **asked.options,
+            )
         model = self.explainer.model
         assert isinstance(model, SiameseModel)
         batch = replace(

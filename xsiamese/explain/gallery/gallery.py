@@ -105,7 +105,7 @@ class Gallery:
         if len(self.ids) != len(own):
             raise ValueError(f"{len(self.ids)} ids for {len(own)} items: one for each is needed")
         self._encoded = Encoded(own, self._keeping, found)
-        if self._encoded.kept(0) is None:
+        if self._encoded.kept(1) is None:  # of two encoders that of what is searched; the other's when pairs ask for it
             warnings.warn(
                 f"{type(explainer).__name__} shares nothing between the pairs of this model: both items of every pair "
                 "are encoded again, as explain does",

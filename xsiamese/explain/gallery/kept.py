@@ -112,7 +112,7 @@ class Kept:
         """One of them."""
         if (plain := self.about[name].get("plain")) is not None:
             return tuple(plain[number] for number in which)
-        distinct = {number: self._row(name, number) for number in set(which)}
+        distinct = {number: self._row(name, number) for number in sorted(set(which))}  # block by block
         entries = [distinct[number] for number in which]
         return tuple(entries) if self.about[name]["listed"] else torch.stack(entries)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 Rows = Tensor | Sequence[Tensor]
+MAPPED = 8  # files that are mapped at once: what was read of one counts as memory until it is let go
 
 
 class Shelves(ABC):
@@ -127,6 +128,8 @@ class Store(Shelves):
     def _mapped(self, name: str, block: int, array: Any) -> Any:
         """The file of a block, mapped into memory."""
         if (name, block) not in self._maps:
+            while len(self._maps) >= MAPPED:
+                self._maps.pop(next(iter(self._maps)))
             path = self.folder.joinpath(name, "c", str(block), *["0"] * (array.ndim - 1))
             try:
                 self._maps[name, block] = np.memmap(path, dtype=array.dtype, mode="r", shape=array.chunks)
