@@ -99,7 +99,7 @@ def edge_truth(raw: str | Path) -> list[tuple[Tensor, Tensor]]:
     nodes = torch.bincount(owner)
     starts = nodes.cumsum(0) - nodes  # the first node of each graph
     of_edge = owner[edges[0]]
-    rows = of_edge.argsort(stable=True).split(torch.bincount(of_edge, minlength=len(nodes)).tolist())
+    rows = torch.split(of_edge.argsort(stable=True), torch.bincount(of_edge, minlength=len(nodes)).tolist())
     return [(edges[:, own] - starts[i], truth[own]) for i, own in enumerate(rows)]
 
 

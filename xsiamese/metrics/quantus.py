@@ -52,7 +52,7 @@ class Quantus(Metric):
                     f"{self.name} takes maps of the inputs' own shape, and {explanation.method} gave others: explain "
                     "the inputs"
                 )
-            rows = torch.arange(batch.pairs, device=leaf.device).split(1)
+            rows = torch.split(torch.arange(batch.pairs, device=leaf.device), 1)
             sides.append([self._of(batch.select(row), place, value[row]) for row in rows])
         return torch.tensor(sides, dtype=torch.float64).mean(0)
 
