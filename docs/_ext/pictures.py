@@ -157,12 +157,14 @@ def of_kinds() -> dict[str, Figure]:
     from xsiamese import auto
 
     figures = {}
-    for kind, name in {"row": "rows", "text": "words", "series": "series", "graph": "motifs"}.items():
+    for kind, name in {"row": "rows", "series": "series", "graph": "motifs"}.items():
         model, pairs = shipped(f"planted-{name}").model, planted(name, 8, 2)
         first = int(pairs.alike.long().argmax())
         figures[kind] = auto(model, "fast", kind=kind).explain(pairs[first : first + 1].inputs).plot()
+    texts = ["A cat sat on the mat."], ["The kitten slept on a rug."]
+    words = xsiamese.explainers()["PairLayerIntegratedGradients"](xsiamese.from_wordllama()).explain(texts)
     found, _ = explained(xsiamese.explainers()["PairGradCAM"])
-    return {"image": drawn(found), **figures}
+    return {"image": drawn(found), "text": words.plot(), **figures}
 
 
 def drawn(found: PairExplanation) -> Figure:

@@ -2,10 +2,10 @@
 Two tools, two answers
 ======================
 
-A Siamese model calls one encoder twice. captum keeps the activations of the last call, pytorch-grad-cam those of the
-first. On the same model
-and the same pair, captum's Grad-CAM is the map of b, and pytorch-grad-cam's is the map of a. Neither warns. xsiamese
-gives both.
+A Siamese model calls one encoder twice. captum keeps the activations of the last
+call, pytorch-grad-cam those of the first. On the same model and the same pair,
+captum's Grad-CAM is the map of b, and pytorch-grad-cam's is the map of a. Neither
+warns. xsiamese gives both.
 
 The model and the images are those that come with the library.
 """
@@ -42,11 +42,11 @@ layer = encoder[7]  # the last grid, 64 x 7 x 7
 print(f"cosine similarity {model(a, b).item():.3f}")
 
 # %%
-# **What the maps should be.** A twin with two separate encoders of equal weights computes the same score and shares no
-# module, so a tool that
-# stores things per module cannot mix up its calls. It settles which map belongs to which input.
+# **What the maps should be.** A twin with two separate encoders of equal weights
+# computes the same score and shares no module, so a tool that stores things per module
+# cannot mix up its calls. It settles which map belongs to which input.
 
-from copy import deepcopy  # noqa: E402
+from copy import deepcopy
 
 
 class Twin(nn.Module):
@@ -73,20 +73,23 @@ def difference(found, truth):
 
 of_captum = LayerGradCam(model, layer).attribute((a, b)).detach()
 print(
-    f"captum:  {difference(of_captum, true_a):.2g} from the map of a, {difference(of_captum, true_b):.2g} from the "
-    "map of b"
+    f"captum:  {difference(of_captum, true_a):.2g} from the map of a, "
+    f"{difference(of_captum, true_b):.2g} from the map of b"
 )
 
 # %%
-# **pytorch-grad-cam** takes one tensor, so that people stack the pair as channels. It also cuts what is negative and
-# stretches the rest to 0..1;
-# to compare, its map on the twin is treated in the same way.
+# **pytorch-grad-cam** takes one tensor, so that people stack the pair as channels. It
+# also cuts what is negative and stretches the rest to 0..1; to compare, its map on the
+# twin is treated in the same way.
 
 try:
     from pytorch_grad_cam import GradCAM
 except ImportError:
     of_gradcam = None
-    print('pytorch-grad-cam is not installed, so its column stays empty: pip install "grad-cam>=1.5.5"')
+    print(
+        "pytorch-grad-cam is not installed, so its column stays empty: "
+        'pip install "grad-cam>=1.5.5"'
+    )
 else:
 
     class OneInput(nn.Module):
@@ -98,25 +101,34 @@ else:
             return self.model(*stacked.chunk(2, dim=1))
 
     def gradcam(model, layer):
-        found = GradCAM(OneInput(model), [layer])(torch.cat([a, b], 1), targets=[lambda score: score])
+        found = GradCAM(OneInput(model), [layer])(
+            torch.cat([a, b], 1), targets=[lambda score: score]
+        )
         return torch.from_numpy(found)[:, None]
 
     of_gradcam = gradcam(model, layer)
-    to_a, to_b = (difference(of_gradcam, gradcam(twin, side[7])) for side in (twin.first, twin.second))
-    print(f"pytorch-grad-cam:  {to_a:.2g} from the map of a, {to_b:.2g} from the map of b")
+    to_a, to_b = (
+        difference(of_gradcam, gradcam(twin, side[7]))
+        for side in (twin.first, twin.second)
+    )
+    print(
+        f"pytorch-grad-cam:  {to_a:.2g} from the map of a, {to_b:.2g} from the map of b"
+    )
 
 # %%
-# **xsiamese** takes the same model and gives a map for each input, from one backward pass.
+# **xsiamese** takes the same model and gives a map for each input, from one backward
+# pass.
 
 map_a, map_b = PairGradCAM(model, layer).attribute((a, b))
 print(
-    f"xsiamese:  {difference(map_a, true_a):.2g} from the map of a, {difference(map_b, true_b):.2g} from the map of b"
+    f"xsiamese:  {difference(map_a, true_a):.2g} from the map of a, "
+    f"{difference(map_b, true_b):.2g} from the map of b"
 )
 
 # %%
-# Side by side. Whoever asks captum or pytorch-grad-cam about this layer gets one map and lays it over either image.
-# Blue pulls the two together
-# and red pushes them apart; pytorch-grad-cam's map has no sign. The crossed-out pictures are of the other image.
+# Side by side. Whoever asks captum or pytorch-grad-cam about this layer gets one map
+# and lays it over either image. Blue pulls the two together and red pushes them apart;
+# pytorch-grad-cam's map has no sign. The crossed-out pictures are of the other image.
 
 images = [find_card("fashion").preprocessing.undo(side)[0, 0] for side in (a, b)]
 
@@ -126,16 +138,32 @@ def draw(axis, image, found, title, *, wrong, limit=None):
     if found is not None:
         grown = functional.interpolate(found, image.shape, mode="bilinear")[0, 0]
         limit = limit or grown.abs().max()
-        axis.imshow(grown, cmap="RdBu", vmin=-limit, vmax=limit, alpha=0.9 * (grown.abs() / limit).sqrt().numpy())
+        axis.imshow(
+            grown,
+            cmap="RdBu",
+            vmin=-limit,
+            vmax=limit,
+            alpha=0.9 * (grown.abs() / limit).sqrt().numpy(),
+        )
     if wrong and found is not None:
-        axis.plot([0, 1], [0, 1], [0, 1], [1, 0], color="black", linewidth=1.2, transform=axis.transAxes)
+        axis.plot(
+            [0, 1],
+            [0, 1],
+            [0, 1],
+            [1, 0],
+            color="black",
+            linewidth=1.2,
+            transform=axis.transAxes,
+        )
     axis.set_title(title, fontsize=9)
 
 
 scale = max(map_a.abs().max(), map_b.abs().max())  # both maps of xsiamese have one unit
 figure = Figure(figsize=(9, 5), layout="constrained")
 axes = figure.subplots(2, 4)
-for row, (name, image, ours) in enumerate(zip("ab", images, (map_a, map_b), strict=True)):
+for row, (name, image, ours) in enumerate(
+    zip("ab", images, (map_a, map_b), strict=True)
+):
     axes[row, 0].imshow(image, cmap="gray")
     axes[row, 0].set_title(f"image {name}", fontsize=9)
     draw(axes[row, 1], image, of_captum, "captum: the map of b", wrong=name == "a")
@@ -147,7 +175,14 @@ for row, (name, image, ours) in enumerate(zip("ab", images, (map_a, map_b), stri
         "grad-cam is not installed" if absent else "pytorch-grad-cam: the map of a",
         wrong=name == "b",
     )
-    draw(axes[row, 3], image, ours, f"xsiamese: the map of {name}", wrong=False, limit=scale)
+    draw(
+        axes[row, 3],
+        image,
+        ours,
+        f"xsiamese: the map of {name}",
+        wrong=False,
+        limit=scale,
+    )
 for axis in axes.flat:
     axis.set_xticks([])
     axis.set_yticks([])

@@ -2,12 +2,13 @@
 A job of many pairs
 ===================
 
-Every pair of 40 images, explained into a folder that another program can read; the job is stopped in its middle and
-goes on.
+Every pair of 40 images, explained into a folder that another program can read; the
+job is stopped in its middle and goes on.
 """
 
 # %%
-# A job over pairs of numbers: rows of a tensor. It does the first of two parts, as one of two machines would.
+# A job over pairs of numbers: rows of a tensor. It does the first of two parts, as one
+# of two machines would.
 
 import tempfile
 
@@ -35,21 +36,32 @@ found = explain_pairs(pairs, folder, explainer, shard="2/2", **job)
 print(found)
 
 # %%
-# Scores and decisions of all pairs are columns of a table, here against what the images really show.
+# Scores and decisions of all pairs are columns of a table, here against what the images
+# really show.
 
 rows = found.table(["a", "b", "score", "alike"]).to_pydict()
-first, second = (samples.labels[[int(number) for number in rows[side]]] for side in "ab")
+first, second = (
+    samples.labels[[int(number) for number in rows[side]]] for side in "ab"
+)
 same, scores = first == second, torch.tensor(rows["score"])
 figure = Figure(figsize=(7, 3), layout="constrained")
 axes = figure.subplots()
 for name, chosen in (("different class", ~same), ("same class", same)):
-    axes.hist(scores[chosen], bins=40, alpha=0.6, label=f"{name}, {int(chosen.sum())} pairs")
+    axes.hist(
+        scores[chosen], bins=40, alpha=0.6, label=f"{name}, {int(chosen.sum())} pairs"
+    )
 axes.set(xlabel="cosine", ylabel="pairs")
 axes.legend(frameon=False)
 
 # %%
-# Only what is asked for is read: how many pairs are wrongly alike, and the one of them with the highest score.
+# Only what is asked for is read: how many pairs are wrongly alike, and the one of them
+# with the highest score.
 
-print(len(found.filter(pc.field("alike"))), "alike, of which", int(same[torch.tensor(rows["alike"])].sum()), "are same")
+print(
+    len(found.filter(pc.field("alike"))),
+    "alike, of which",
+    int(same[torch.tensor(rows["alike"])].sum()),
+    "are same",
+)
 hardest = found[int(scores.masked_fill(same, -1).argmax())]
 hardest.plot(preprocessing=opened.preprocessing)

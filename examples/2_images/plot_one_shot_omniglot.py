@@ -2,13 +2,14 @@
 One-shot learning on Omniglot, and why it chose
 ===============================================
 
-One drawing of each of 20 characters is known, and another drawing is to be named: the closest of the 20 is taken
-:cite:`koch2015`. The 20 runs of
-Lake et al. :cite:`lake2015` measure it. Koch's own network takes hours (``xsiamese train koch Omniglot``); here a small
-CNN of the zoo learns from
-28 x 28 pixels within seconds, from the two small background sets.
+One drawing of each of 20 characters is known, and another drawing is to be named: the
+closest of the 20 is taken :cite:`koch2015`. The 20 runs of Lake et al.
+:cite:`lake2015` measure it. Koch's own network takes hours (``xsiamese train koch
+Omniglot``); here a small CNN of the zoo learns from 28 x 28 pixels within seconds,
+from the two small background sets.
 
-It needs Omniglot's zips in ``XSIAMESE_DATA/omniglot`` and stops with a line that says so where they are not.
+It needs Omniglot's zips in ``XSIAMESE_DATA/omniglot`` and stops with a line that says
+so where they are not.
 """
 
 import os
@@ -20,25 +21,29 @@ import torch
 
 folder = Path(os.environ.get("XSIAMESE_DATA", "../shared/data")) / "omniglot"
 if not folder.is_dir():
-    print(f"no Omniglot at {folder}: set XSIAMESE_DATA to the folder that holds omniglot/")
+    print(
+        f"no Omniglot at {folder}: set XSIAMESE_DATA to the folder that holds omniglot/"
+    )
     sys.exit()
 
-from xsiamese import PairGradCAM  # noqa: E402
-from xsiamese.data import Augment, omniglot  # noqa: E402
-from xsiamese.data.sources import Source  # noqa: E402
-from xsiamese.training.oneshot import one_shot_accuracy, one_shot_scores  # noqa: E402
-from xsiamese.training.run import fit, make_module, make_trainer  # noqa: E402
-from xsiamese.training.settings import Settings  # noqa: E402
-from xsiamese.zoo import find_card  # noqa: E402
-from xsiamese.zoo.cards import Preprocessing  # noqa: E402
+from xsiamese import PairGradCAM
+from xsiamese.data import Augment, omniglot
+from xsiamese.data.sources import Source
+from xsiamese.training.oneshot import one_shot_accuracy, one_shot_scores
+from xsiamese.training.run import fit, make_module, make_trainer
+from xsiamese.training.settings import Settings
+from xsiamese.zoo import find_card
+from xsiamese.zoo.cards import Preprocessing
 
 pixels = Preprocessing((28, 28), channels=1, mean=(0.08,), std=(0.2,), invert=True)
 train, _, test = omniglot.load(folder, pixels.size)
-print(f"{len(train.classes)} characters to train on, {len(test.classes)} others to test")
+print(
+    f"{len(train.classes)} characters to train on, {len(test.classes)} others to test"
+)
 
 # %%
-# Training: the classes of the training characters, by the softmax over them. The classifier is left behind, what stays
-# is the embedding and its cosine.
+# Training: the classes of the training characters, by the softmax over them. The
+# classifier is left behind, what stays is the embedding and its cosine.
 
 settings = Settings(
     "small",
@@ -59,11 +64,13 @@ trainer, _ = make_trainer(settings, f"{settings.output}/run")
 fit(trainer, module, settings, source)
 model = module.model.eval()
 runs = omniglot.runs(folder, pixels.size)
-print(f"20-way one-shot accuracy {one_shot_accuracy(model, runs, pixels):.3f} (chance 0.05)")
+print(
+    f"20-way one-shot accuracy {one_shot_accuracy(model, runs, pixels):.3f} (chance 0.05)"
+)
 
 # %%
-# The first run: closeness of every test drawing to every known drawing. A mistake is a row whose largest value is not
-# in the right place.
+# The first run: closeness of every test drawing to every known drawing. A mistake is a
+# row whose largest value is not in the right place.
 
 scores = one_shot_scores(model, runs[0], pixels)
 chosen = scores.argmax(1)
@@ -71,8 +78,8 @@ wrong = (chosen != runs[0].answers).nonzero().flatten().tolist()
 print(f"wrong in run 1: {wrong}")
 
 # %%
-# Why it chose: the query against the drawing that was taken. Blue places pull the two together, red ones push them
-# apart.
+# Why it chose: the query against the drawing that was taken. Blue places pull the two
+# together, red ones push them apart.
 
 query = wrong[0] if wrong else 0
 
@@ -83,7 +90,8 @@ def drawing(images: torch.Tensor, number: int) -> torch.Tensor:
 
 explainer = PairGradCAM(model, find_card("small").layer)
 taken = explainer.explain(
-    (drawing(runs[0].test, query), drawing(runs[0].train, int(chosen[query]))), ids=[("query", "taken")]
+    (drawing(runs[0].test, query), drawing(runs[0].train, int(chosen[query]))),
+    ids=[("query", "taken")],
 ).plot(preprocessing=pixels)
 
 # %%

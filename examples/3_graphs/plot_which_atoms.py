@@ -2,10 +2,10 @@
 Which atoms make two molecules alike?
 =====================================
 
-Chemists compare molecules by fingerprints: bits for small neighbourhoods of atoms, and the share of bits that two
-molecules have in common. That is a
-function of two inputs like any other, and nothing of it can be differentiated. Leaving out one atom after the other
-explains it all the same.
+Chemists compare molecules by fingerprints: bits for small neighbourhoods of atoms,
+and the share of bits that two molecules have in common. That is a function of two
+inputs like any other, and nothing of it can be differentiated. Leaving out one atom
+after the other explains it all the same.
 """
 
 from rdkit import Chem, RDLogger
@@ -18,11 +18,10 @@ aspirin = Chem.MolFromSmiles("CC(=O)Oc1ccccc1C(=O)O")
 wintergreen = Chem.MolFromSmiles("COC(=O)c1ccccc1O")
 
 # %%
-# **Atom by atom.** The value of an atom is what the similarity loses when the bits that it is part of are taken out of
-# its molecule. Blue atoms make the
-# two alike, red ones make them different. RDKit draws such maps for one of the two molecules; here are both, on one
-# scale, turned so that what they
-# share lies the same way.
+# **Atom by atom.** The value of an atom is what the similarity loses when the bits that
+# it is part of are taken out of its molecule. Blue atoms make the two alike, red ones
+# make them different. RDKit draws such maps for one of the two molecules; here are
+# both, on one scale, turned so that what they share lies the same way.
 
 values = fingerprint_atoms(aspirin, wintergreen)
 figure = plot_molecules(
@@ -35,25 +34,32 @@ figure = plot_molecules(
 # %%
 # The numbers are RDKit's own:
 
-from rdkit import DataStructs  # noqa: E402
-from rdkit.Chem.Draw.SimilarityMaps import GetAtomicWeightsForFingerprint, GetMorganFingerprint  # noqa: E402
+from rdkit import DataStructs
+from rdkit.Chem.Draw.SimilarityMaps import (
+    GetAtomicWeightsForFingerprint,
+    GetMorganFingerprint,
+)
 
-theirs = GetAtomicWeightsForFingerprint(aspirin, wintergreen, GetMorganFingerprint, DataStructs.TanimotoSimilarity)
+theirs = GetAtomicWeightsForFingerprint(
+    aspirin, wintergreen, GetMorganFingerprint, DataStructs.TanimotoSimilarity
+)
 print("equal to RDKit's:", values[1].tolist() == list(theirs))
 
 # %%
-# **Any similarity.** The same function takes whatever scores two things. Here it is the size of the largest common
-# part, of which nothing is
-# known but the number, and a bond is left out by really cutting it.
+# **Any similarity.** The same function takes whatever scores two things. Here it is the
+# size of the largest common part, of which nothing is known but the number, and a bond
+# is left out by really cutting it.
 
-from rdkit.Chem import rdFMCS  # noqa: E402
+from rdkit.Chem import rdFMCS
 
-from xsiamese_graph import leave_one_out  # noqa: E402
+from xsiamese_graph import leave_one_out
 
 
 def common(a: Chem.Mol, b: Chem.Mol) -> float:
     """Bonds of the largest common part, over those of the larger molecule."""
-    return rdFMCS.FindMCS([a, b]).numBonds / max(aspirin.GetNumBonds(), wintergreen.GetNumBonds())
+    return rdFMCS.FindMCS([a, b]).numBonds / max(
+        aspirin.GetNumBonds(), wintergreen.GetNumBonds()
+    )
 
 
 def without_bond(molecule: Chem.Mol, number: int) -> Chem.Mol:
@@ -65,7 +71,12 @@ def without_bond(molecule: Chem.Mol, number: int) -> Chem.Mol:
     return cut.GetMol()
 
 
-bonds = leave_one_out(common, (aspirin, wintergreen), without_bond, lambda molecule: molecule.GetNumBonds())
+bonds = leave_one_out(
+    common,
+    (aspirin, wintergreen),
+    without_bond,
+    lambda molecule: molecule.GetNumBonds(),
+)
 figure = plot_molecules(
     [aspirin, wintergreen],
     [None, None],
@@ -75,4 +86,5 @@ figure = plot_molecules(
 )
 
 # %%
-# :func:`~xsiamese.plot.molecule.molecule_svg` draws a single molecule as SVG, for a web page or a paper.
+# :func:`~xsiamese.plot.molecule.molecule_svg` draws a single molecule as SVG, for a web
+# page or a paper.

@@ -2,9 +2,10 @@
 Which words make two sentences alike
 ====================================
 
-`WordLlama <https://github.com/dleemiller/WordLlama>`_ (MIT) is a sentence encoder that comes inside a package of 16 MB:
-one vector for each token, taken from a large language model, and their mean. Nothing is downloaded. Since its embedding
-is a plain mean, the score is exactly a sum over pairs of tokens.
+`WordLlama <https://github.com/dleemiller/WordLlama>`_ (MIT) is a sentence encoder
+that comes inside a package of 16 MB: one vector for each token, taken from a large
+language model, and their mean. Nothing is downloaded. Since its embedding is a plain
+mean, the score is exactly a sum over pairs of tokens.
 """
 
 import sys
@@ -21,27 +22,36 @@ a = ["A cat sat on the mat.", "The bank raised its interest rates."]
 b = ["The kitten slept on a rug.", "We had a picnic on the bank of the river."]
 
 # %%
-# **Which word goes with which.** The matrix between tokens, summed to words, is the score: no approximation. Lines join
-# what matches, as thick as its share.
+# **Which word goes with which.** The matrix between tokens, summed to words, is the
+# score: no approximation. Lines join what matches, as thick as its share.
 
 found = PairTokenMatrix(model).explain((a, b))
 print(found.summary())
 for matrix, score in zip(found.by_word(), found.scores, strict=True):
-    print(f"sum over all pairs of words {float(matrix.value):.6f}, score {float(score):.6f}")
+    print(
+        f"sum over all pairs of words {float(matrix.value):.6f}, "
+        f"score {float(score):.6f}"
+    )
 found.plot(0)
 
 # %%
-# The second pair shares a word and no meaning: this encoder gives *bank* one vector, whatever stands around it, and so
-# the match is all that the two have in common.
+# The second pair shares a word and no meaning: this encoder gives *bank* one vector,
+# whatever stands around it, and so the match is all that the two have in common.
 
 found.plot(1)
 
 # %%
-# **What each word pulls.** Integrated gradients of the vectors of tokens from those of padding: blue pulls together,
-# red pushes apart, and sub-words are summed to words. This works on any encoder, also where words change each other.
+# **What each word pulls.** Integrated gradients of the vectors of tokens from those of
+# padding: blue pulls together, red pushes apart, and sub-words are summed to words.
+# This works on any encoder, also where words change each other.
 
 explanation = PairLayerIntegratedGradients(model).explain((a, b))
 for item, values in zip(explanation.inputs, explanation.maps, strict=True):
     for words, sums in item.by_word(values):
-        print(", ".join(f"{word} {value:+.3f}" for word, value in zip(words, sums.tolist(), strict=True)))
+        print(
+            ", ".join(
+                f"{word} {value:+.3f}"
+                for word, value in zip(words, sums.tolist(), strict=True)
+            )
+        )
 explanation.plot()

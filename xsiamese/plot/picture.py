@@ -230,7 +230,7 @@ def _height(one: Shown) -> float:
     def of_side(side: int) -> float:
         item, _, words = _shown(one, side)
         if one.kinds[side] == "series":
-            return 0.6 + 0.75 * min(CHANNELS, len(item) if item.dim() > 1 else 1)
+            return max(2.0, 0.6 + 0.75 * min(CHANNELS, len(item) if item.dim() > 1 else 1))  # the name needs room
         if one.kinds[side] == "text":
             words = words or [str(i) for i in range(len(item))]
             return 0.6 + 0.19 * (1 - positions(words)[-1][1] / LINE)
