@@ -14,7 +14,9 @@ from xsiamese.data.samples import CLASSES
 from xsiamese.zoo import find_card, shipped
 
 model, preprocessing = shipped("fashion").model, find_card("fashion").preprocessing
-items = torch.cat([fashion_pair(name, name, number)[0] for name in CLASSES for number in range(4)])
+items = torch.cat(
+    [fashion_pair(name, name, number)[0] for name in CLASSES for number in range(4)]
+)
 names = [f"{name} {number}" for name in CLASSES for number in range(4)]
 gallery = Gallery(PairGradCAM(model, detach_norms=True), items, ids=names)
 print(gallery)
