@@ -38,9 +38,6 @@ class ImageReader(Reader):
             )
         return self._opened.read(word)
 
-    def placed(self, word: str, folder: Path) -> str:
-        return str(folder / word)
-
 
 class GraphReader(Reader):
     """Graphs as a network was trained on them: molecules as SMILES, files, or numbers in a set."""
@@ -57,6 +54,10 @@ class GraphReader(Reader):
 
     def kind(self, word: str) -> Kind:
         return self._kind
+
+    def placed(self, word: str, folder: Path) -> str:
+        # of a set of files the stem of one of its graphs is a name, too
+        return str(folder / word) if self._kind == "file" and (folder / word).exists() else word
 
     def together(self, items: Sequence[Any]) -> Any:
         from torch_geometric.data import Batch

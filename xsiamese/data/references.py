@@ -67,8 +67,10 @@ class Reader(ABC):
         return torch.cat(list(items))
 
     def placed(self, word: str, folder: Path) -> str:
-        """The word as it is read from elsewhere, of a word in a table that lies in a folder."""
-        return str(folder / word) if (folder / word).exists() else word
+        """The word as it is read from elsewhere, of a word in a table that lies in a folder: a file is looked for
+        beside the table, what names none stays as it is.
+        """
+        return str(folder / word) if self.kind(word) in ("file", "row") else word
 
     def refer(self, word: str) -> Reference:
         """The reference that a word is.

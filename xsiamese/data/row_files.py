@@ -69,9 +69,6 @@ class RowReader(Reader):
     def kind(self, word: str) -> Kind:
         return "row"
 
-    def placed(self, word: str, folder: Path) -> str:
-        return str(folder / word)  # the number of the row stands in the file's name
-
     def pool(self, path: Path, explained: Sequence[Tensor]) -> Tensor:
         """All rows of a table but those that are explained, shape (rows, features). Rows that lack a value are left out
         too.
