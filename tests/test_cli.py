@@ -199,3 +199,24 @@ def test_python_m_is_the_same() -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("xsiamese: a.png cannot be read as an image")
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_counterfactual_is_the_search_of_the_kind_of_input() -> None:
+    from xsiamese.cli.explain import SEARCHES
+    from xsiamese.explain.catalogue import explainer
+
+    for (method, kind), name in SEARCHES.items():
+        assert kind not in explainer(method).modalities  # else it needs no other
+        assert kind in explainer(name).modalities
+
+
+def test_counterfactual_of_what_it_does_not_search_names_what_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of rows the search needs the ranges of the columns, which a command line has not."""
+    from types import SimpleNamespace
+
+    from xsiamese.cli.explain import explain
+
+    opened = SimpleNamespace(modality="tabular", model=None, layer=None)
+    monkeypatch.setattr("xsiamese.zoo.open_model", lambda *_, **__: opened)
+    with pytest.raises(ValueError, match="PairTabularCounterfactual"):
+        explain("t.csv:0", "t.csv:1", model="mlp.safetensors", method="counterfactual")

@@ -97,8 +97,8 @@ def explain(
     cls = type(chosen.explainer) if chosen else find(SEARCHES.get((method or "", opened.modality), method or ""))
     if method == "counterfactual" and opened.modality not in cls.modalities:
         raise ValueError(
-            f"--method counterfactual searches images and graphs here, and {model} takes a {opened.modality}: of rows "
-            "it needs the ranges of the columns, xsiamese_counterfactual.PairTabularCounterfactual in Python"
+            f"--method counterfactual searches images and graphs, and the inputs of {model} are {opened.modality}: of "
+            "rows it needs the ranges of the columns, xsiamese_counterfactual.PairTabularCounterfactual in Python"
         )
     files = {name: text for name, text in options.items() if name.replace("-", "_") in cls.files}
     settings, own = parsed(cls, {name: text for name, text in options.items() if name not in files})
