@@ -141,6 +141,8 @@ def raw(name: str, wrt: str, a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
         held = (a, b)[1 - side].clone().requires_grad_()  # DeepLIFT hooks the held branch, too
         inputs, call["additional_forward_args"] = (a, b)[side], (held,)
         call.update({k: call[k][side] for k in ("baselines", "feature_mask") if k in call})
+        if "feature_mask" in call:  # captum plays with every number up to the largest, also those that name nothing
+            call["feature_mask"] = call["feature_mask"] - call["feature_mask"].min()
     if name == "PairOcclusion" and wrt == "both":
         call["sliding_window_shapes"] = (call["sliding_window_shapes"],) * 2
 

@@ -97,8 +97,8 @@ def test_rows_are_explained_and_drawn(
     call("explain", a, b, "--model", checkpoint, "--json", "-o", tmp_path / "why.png")
     said = json.loads(capsys.readouterr().out)
     assert (tmp_path / "why.png").stat().st_size > 5000
-    assert said["method"] == "PairFeatureAblation"
-    assert said["parameters"]["chosen"].startswith("PairFeatureAblation for row input, budget normal: ")
+    assert said["method"] == "PairIntegratedGradients"
+    assert said["parameters"]["chosen"].startswith("PairIntegratedGradients for row input, budget normal: ")
     assert said["ids"] == ["bars.csv:3", "bars.csv:17"]
     named = ("explain", a, b, "--model", checkpoint, "--method", "integrated_gradients")
     call(*named, "-o", tmp_path / "why.safetensors")
@@ -143,7 +143,7 @@ def test_robust_explanations_without_and_with_a_pool(
 
 def test_a_pool_is_for_robust_explanations_of_rows(table: Path, checkpoint: Path, tmp_path: Path) -> None:
     pair = f"{table}:3", f"{table}:17"
-    with pytest.raises(ValueError, match="the method saliency has no option --pool; its own are --abs"):
+    with pytest.raises(ValueError, match="the method saliency has no option --pool; its own are --detach-norms, --abs"):
         call("explain", *pair, "--model", checkpoint, "--method", "saliency", "--pool", table)
     lines = table.read_text().splitlines()
     small = tmp_path / "small.csv"

@@ -84,7 +84,7 @@ def one_set(methods: dict[str, Any], truth: bool) -> str:
         default = one["defaults"]
         best = one.get("best", {})
         leads = max(r["numbers"][leading][0] for r in (default, best) if "numbers" in r)
-        held = f"{one['memory']:.1f}" if "memory" in one else ""
+        held = f"{one['memory']:.1f}" if one.get("memory") is not None else ""
         lines.append((-leads, name, 0, [shown, *_cells(default, truth), held]))
         if "numbers" in best:
             lines.append((-leads, name, 1, [f"... {best['setting']}", *_cells(best, truth), ""]))

@@ -86,7 +86,8 @@ def matched(checkpoint: Checkpoint, classes: tuple[str, str], number: int) -> tu
     from xsiamese.explain.catalogue import explainer
 
     made = explainer("PairMaskRegression")(checkpoint.model)
-    explanation = made.explain(fashion_pair(*classes, number=number), ids=[classes])
+    # half of each item is masked: of a different pair little is left that goes together, and the picture is pale
+    explanation = made.explain(fashion_pair(*classes, number=number), ids=[classes], p=0.5)
     return explanation, explanation.plot(preprocessing=checkpoint.card.preprocessing)
 
 
