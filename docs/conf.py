@@ -39,7 +39,7 @@ exclude_patterns = ["_build", "measurements", "auto_examples/**/GALLERY_HEADER.r
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"xsiamese\.(model\.decision\.Score|result\.files\.T|branches\.(signals\.F|lock\.T))"),
-    ("py:.*", r"xsiamese\.(auto|measure|MaskRun|branches\.layers\.(Tokens|ChannelsLast))"),
+    ("py:.*", r"xsiamese\.branches\.layers\.(Tokens|ChannelsLast)"),
     ("py:.*", r"xsiamese_text\.matrix\.\w+"),
     ("py:.*", r"(?!xsiamese).*"),
     ("py:.*", r".*\._.*|.*\.AnyItems"),

@@ -475,7 +475,7 @@ def _public(target: str) -> tuple[Any, str]:
     ``xsiamese.PairAttribution.attribute``, ``PairGradCAM``.
     """
     name, _, rest = target.removeprefix("xsiamese.").partition(".")
-    thing = vars(xsiamese).get(name) or xsiamese.explainers().get(name)
+    thing = getattr(xsiamese, name, None) or xsiamese.explainers().get(name)
     if inspect.ismodule(thing) and rest:
         name, _, rest = rest.partition(".")
         thing = getattr(thing, name, None)

@@ -28,7 +28,7 @@ class PairLinearCAM(PairCAM):
     shares: ClassVar[str] = "kept"
 
     def prepare(self, items: ItemBatch, *, relu: bool = False) -> dict[str, Column] | None:
-        """The embedding of each item, and for each layer its factor, (*grid, D)."""
+        """The embedding of each item, and for each layer its factor, shape (..., D) over its grid."""
         outputs, embeddings = items.recorded(self.layer)
         if embeddings.dim() != 2 or not embeddings.requires_grad:
             return None

@@ -273,7 +273,7 @@ class PairAttribution(Layered, Attribution, ABC):
         """The explanation of pairs whose items were prepared before, as a gallery keeps them.
 
         Args:
-            batch: the pairs, with what is :attr:`prepared <xsiamese.pairs.pairs.Pairs.prepared>` of their items.
+            batch: the pairs, with what is ``prepared`` of their items.
             asked: how the items were asked about; its inputs are the two sides as the user holds them.
             ids: two names for each pair.
             layers: what :meth:`layers_told` says of the items.
