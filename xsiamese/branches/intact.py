@@ -56,8 +56,9 @@ class intact:  # reads as what it does: with intact(model)
                 if any(type(module).__name__ == "OptimizedModule" for module in modules):
                     undo.enter_context(torch.compiler.set_stance("force_eager"))  # no hook fires in compiled code
                 parameters = [p for p in self.model.parameters() if p.is_leaf and not p.is_inference()]
-                for module in modules:
-                    undo.callback(_Kept(module).put_back)
+                kept: list[_Kept] = []
+                undo.callback(_put_back, kept)  # one for all of them: a callback each costs more than all else here
+                kept += (_Kept(module) for module in modules)
                 undo.callback(_give_flags, [(p, p.requires_grad) for p in parameters])
                 _prepare(modules, parameters if self.freeze else [])
                 SIGNALS.deliver()
@@ -74,6 +75,18 @@ class intact:  # reads as what it does: with intact(model)
             self._undo.close()
         finally:
             SIGNALS.end(self)
+
+
+def _put_back(kept: list[_Kept]) -> None:
+    """Puts all modules back, also those after one that cannot be."""
+    failure: BaseException | None = None
+    for one in reversed(kept):
+        try:
+            one.put_back()
+        except BaseException as error:
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 class _Kept:
