@@ -59,6 +59,7 @@ class intact:  # reads as what it does: with intact(model)
                 kept: list[_Kept] = []
                 undo.callback(_put_back, kept)  # one for all of them: a callback each costs more than all else here
                 kept += (_Kept(module) for module in modules)
+                _copy([one for module in kept for one in module.buffers])
                 undo.callback(_give_flags, [(p, p.requires_grad) for p in parameters])
                 _prepare(modules, parameters if self.freeze else [])
                 SIGNALS.deliver()
@@ -89,6 +90,32 @@ def _put_back(kept: list[_Kept]) -> None:
         raise failure
 
 
+class _Buffer:
+    """A buffer of a module, and what stands in it."""
+
+    def __init__(self, name: str, buffer: Tensor | None) -> None:
+        self.name, self.buffer = name, buffer
+        self.version = None if buffer is None or buffer.is_inference() else buffer._version
+        self.copy: Tensor | None = None
+
+
+def _copy(buffers: list[_Buffer]) -> None:
+    """Copies what stands in many small buffers, at the price of one copy for each type and device."""
+    groups: dict[Any, list[tuple[_Buffer, Tensor]]] = {}
+    for one in buffers:
+        if one.buffer is None or one.version is None:
+            continue
+        if one.buffer.layout is not torch.strided or one.buffer.is_quantized:
+            one.copy = one.buffer.detach().clone()
+        else:
+            groups.setdefault((one.buffer.dtype, one.buffer.device), []).append((one, one.buffer.detach()))
+    for group in groups.values():
+        whole = torch.cat([tensor.reshape(-1) for _, tensor in group])
+        parts = torch.split(whole, [tensor.numel() for _, tensor in group])
+        for (one, tensor), part in zip(group, parts, strict=True):
+            one.copy = part.view(tensor.shape)
+
+
 class _Kept:
     """What a module is like, to be put back: its flag, its hooks and its buffers."""
 
@@ -98,14 +125,7 @@ class _Kept:
         self.module = module
         self.training = module.training
         self.hooks = {name: value.copy() for name, value in vars(module).items() if _hooks(name, value)}
-        self.buffers = [
-            (
-                name,
-                buffer,
-                None if buffer is None or buffer.is_inference() else (buffer._version, buffer.detach().clone()),
-            )
-            for name, buffer in module._buffers.items()
-        ]
+        self.buffers = [_Buffer(name, buffer) for name, buffer in module._buffers.items()]
         self.outermost = module not in self._hooks_outside
         if self.outermost:
             self._hooks_outside[module] = self.hooks
@@ -115,12 +135,12 @@ class _Kept:
     def put_back(self) -> None:
         self.module.training = self.training
         _replace_hooks(self.module, self.hooks)
-        for name, buffer, before in self.buffers:
-            if self.module._buffers.get(name) is not buffer:  # forward has assigned another tensor
-                self.module._buffers[name] = buffer
-            if buffer is not None and before is not None and buffer._version != before[0]:
+        for one in self.buffers:
+            if self.module._buffers.get(one.name) is not one.buffer:  # forward has assigned another tensor
+                self.module._buffers[one.name] = one.buffer
+            if one.buffer is not None and one.copy is not None and one.buffer._version != one.version:
                 with torch.no_grad():
-                    buffer.copy_(before[1])
+                    one.buffer.copy_(one.copy)
         if self.outermost:
             del self._hooks_outside[self.module]
 
