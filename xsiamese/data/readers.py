@@ -4,7 +4,7 @@ job read alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -59,16 +59,6 @@ class GraphReader(Reader):
         # of a set of files the stem of one of its graphs is a name, too
         return str(folder / word) if self._kind == "file" and (folder / word).exists() else word
 
-    def together(self, items: Sequence[Any]) -> Any:
-        from torch_geometric.data import Batch
-
-        return Batch.from_data_list([graph for item in items for graph in _graphs(item)])
-
-
-def _graphs(item: Any) -> list[Any]:
-    """The graphs of a batch, or one that is none."""
-    return list(item.to_data_list()) if hasattr(item, "num_graphs") else [item]
-
 
 class TextReader(Reader):
     """A text: the words themselves, or those of a .txt file."""
@@ -79,9 +69,6 @@ class TextReader(Reader):
 
     def kind(self, word: str) -> Kind:
         return "file" if word.endswith(".txt") else "text"
-
-    def together(self, items: Sequence[Any]) -> list[str]:
-        return [text for item in items for text in item]
 
 
 def _rows(opened: Opened) -> Reader:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.readers import reader
-from xsiamese.data.references import Reader
+from xsiamese.data.references import Reader, joined
 from xsiamese.jobs.table import PairTable
 
 SHOWN = 1000  # rows of an array that stand for all of them in its digest
@@ -112,13 +112,7 @@ class Members(Source):
         return self.items[numbered(word, len(self.items))]
 
     def together(self, items: Sequence[Any]) -> Any:
-        if isinstance(items[0], str):
-            return list(items)
-        if isinstance(items[0], Tensor):
-            return torch.cat(list(items))
-        from torch_geometric.data import Batch
-
-        return Batch.from_data_list(list(items))
+        return joined(items)
 
     def described(self) -> str:
         return f"{len(self.items)} items"
