@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 import xsiamese
-from xsiamese import PairExplanation, SiameseModel, auto, cli
+from xsiamese import PairExplanation, SiameseModel, auto
 
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("torchvision")
@@ -23,24 +21,6 @@ pytest.importorskip("torchvision")
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked")
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs ``xsiamese ...`` and gives its exit code, output and errors."""
-
-    def call(*arguments: Any) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["xsiamese", *map(str, arguments)])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        captured = capsys.readouterr()
-        return int(code), captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

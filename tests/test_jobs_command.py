@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 import json
-import sys
-import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +17,7 @@ for name in ("zarr", "pyarrow", "PIL", "torchvision"):
 import torch
 from PIL import Image
 
-from xsiamese import PairGradCAM, cli, open_explanations
+from xsiamese import PairGradCAM, open_explanations
 from xsiamese.data import fashion_samples
 from xsiamese.zoo import open_model
 
@@ -28,21 +26,9 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(run: Run) -> Run:
     """Runs ``xsiamese explain-pairs ...`` and gives its exit code, output and errors."""
-
-    def call(*arguments: Any) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["xsiamese", "explain-pairs", *map(str, arguments)])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
-        code: Any = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = end.code or 0
-        captured = capsys.readouterr()
-        return int(code), captured.out, captured.err
-
-    return call
+    return partial(run, "explain-pairs")
 
 
 @pytest.fixture
