@@ -89,7 +89,7 @@ def test_where_it_is_not_known_or_makes_no_sense_it_says_so() -> None:
         method.attribute((torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)), baselines="background")
     with pytest.raises(ValueError, match="is for images, and these are of the kinds row and row"):
         method.attribute((torch.rand(2, 3), torch.rand(2, 3)), baselines="background")
-    with pytest.raises(ValueError, match="'partner' or 'background' is needed"):
+    with pytest.raises(ValueError, match="'partner', 'background' or 'typical' is needed"):
         method.attribute((a, b), baselines="black")
     model.background = None
     with pytest.raises(ValueError, match=r"set model\.background"):

@@ -74,7 +74,7 @@ def explain(
         The score at which the decision turns; the model's calibrated one if left out.
     baselines
         What a path starts from and what stands where something is removed: a number, "partner", "background" (of
-        images), or items with commas between them, to average over.
+        images), "typical" (of rows, as in training), or items with commas between them, to average over.
     text
         The two items are texts, for a model that takes them.
     """
@@ -155,7 +155,7 @@ def started(text: str, read: Reader) -> Any:
     """
     from xsiamese.kinds.pool import Pool
 
-    if text in ("partner", "background"):
+    if text in ("partner", "background", "typical"):
         return text
     try:
         return float(text)
@@ -165,6 +165,6 @@ def started(text: str, read: Reader) -> Any:
         items = read.together([read(word) for word in text.split(",")])
     except ValueError as error:
         raise ValueError(
-            f"--baselines {text}: a number, partner, background, or items with commas between them; {error}"
+            f"--baselines {text}: a number, partner, background, typical, or items with commas between them; {error}"
         ) from error
     return Pool(items)

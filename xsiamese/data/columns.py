@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xsiamese.data.grams import WIDTH, hashed
 from xsiamese.data.tabular import MISSING, Table, numbers_of
+from xsiamese.data.typical import typical_rows
 
 MOST = 50  # values of a category; what has more is free text
 
@@ -130,6 +131,13 @@ class Columns:
     def column_of(self) -> Tensor:
         """The number of the column that each feature is of, shape (features,)."""
         return torch.tensor([i for i, column in enumerate(self.columns) for _ in column.features])
+
+    def typical(self, rows: Tensor) -> list[list[float]]:
+        """A few rows, as features, with the same columns as some training rows, each drawn by itself: what a checkpoint
+        keeps to start from, see :mod:`xsiamese.data.typical`.
+        """
+        found: list[list[float]] = typical_rows(rows, [len(column.features) for column in self.columns]).tolist()
+        return [[round(value, 5) for value in row] for row in found]
 
     def __call__(self, table: Table) -> Tensor:
         """The rows as the model's input, shape (rows, features). A missing value is the mean of a number, and no value

@@ -9,6 +9,7 @@ from torch import Tensor
 from tqdm.auto import trange
 
 from xsiamese.data.planted import PlantedPairs, Scene, scene
+from xsiamese.data.typical import typical_rows
 from xsiamese.model.pair import SiameseModel
 from xsiamese.zoo.checkpoint import find_card
 
@@ -66,4 +67,8 @@ def quality(model: SiameseModel, name: str, count: int = 1000, seed: int = 1) ->
 
 def about(model: SiameseModel, name: str, seed: int = 0) -> dict[str, Any]:
     """What a shipped checkpoint says of itself."""
-    return {"data": f"planted {name}", "steps": STEPS[name], "seed": seed, **quality(model, name)}
+    found = {"data": f"planted {name}", "steps": STEPS[name], "seed": seed, **quality(model, name)}
+    if name != "rows":
+        return found
+    rows = scene(name).batch(512, torch.Generator().manual_seed(1000 + seed))[0]
+    return {**found, "typical": typical_rows(rows).tolist()}

@@ -171,8 +171,8 @@ class PairAttribution(Layered, Attribution, ABC):
                 output.
             baselines: where the path to the inputs starts, or what replaces a removed feature: None (zeros), a number,
                 "partner" (the other input), "background" (of images: where they show nothing, as the model's card
-                says; 0 is a grey after normalisation), a :class:`~xsiamese.Pool` of real items to average over, or a
-                pair (of a, of b).
+                says; 0 is a grey after normalisation), "typical" (of rows: the mean over some as the model was trained
+                on), a :class:`~xsiamese.Pool` of real items to average over, or a pair (of a, of b).
             additional_forward_args: further arguments of the model.
             wrt: which sides move. "first" holds b fixed (a factored model encodes it once) and gives it a map of zeros.
             parts: what of a graph is explained: "nodes" (their features), "edges" (a gate of 1 on each edge's

@@ -82,7 +82,8 @@ def auto(
             out.
         layer: the layer to explain on, for a method that has one.
         items: real rows of a table, shape (items, columns), to start from: what finds the truth of rows best, at
-            whatever budget, see :class:`~xsiamese.Pool`. Of rows only.
+            whatever budget, see :class:`~xsiamese.Pool`. Of rows only; left out, a model that knows rows as it was
+            trained on (``model.typical``) starts from these.
         **settings: further arguments of the explainer, as ``higher_is_closer``.
 
     Raises:
@@ -105,10 +106,11 @@ def auto(
     choices = table().get(kind, table()["tensor"])
     if items is not None and "items" not in choices:
         raise ValueError(f"items= are rows to start from, and this model takes {kind} inputs: leave it out")
-    row = choices[budget if items is None else "items"]
+    start = Pool(items) if items is not None else "typical" if pair.typical is not None and kind == "row" else None
+    row = choices[budget if start is None else "items"]
     cls, reason, options = explainer(row["method"]), row["reason"], dict(row.get("options", {}))
-    if items is not None:
-        options["baselines"] = Pool(items)
+    if start is not None:
+        options["baselines"] = start
     gridded = kind not in ("graph", "text") and cls.needs_layer and budget != "fast"
     if (cls.fitted or gridded) and not isinstance(pair, SiameseModel):
         # its layers may see both inputs, and masks of a times masks of b are hundreds of thousands of questions

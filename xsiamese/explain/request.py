@@ -15,7 +15,16 @@ from xsiamese.branches.intact import outside_inference
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.catalogue import names
 from xsiamese.kinds.graphs.gates import GateMisfit
-from xsiamese.kinds.inputs import Kinds, baseline_leaves, how_given, pooled, two_sides, with_background, without_missing
+from xsiamese.kinds.inputs import (
+    Kinds,
+    baseline_leaves,
+    how_given,
+    pooled,
+    two_sides,
+    with_background,
+    with_typical,
+    without_missing,
+)
 from xsiamese.kinds.side import SIDES, Side, Wrt, ordinary
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.batch import PairBatch
@@ -100,7 +109,7 @@ class Request:
             if self.moving and side.still and explainer.needs_motion() and self.wrt in ("both", MOVES[name]):
                 raise TypeError(_still(explainer, model, side, name))
         check_fit(model, (a, b))
-        given = with_background(self.baselines, a, b, model.background)
+        given = with_typical(with_background(self.baselines, a, b, model.background), a, b, model.typical)
         a, b, baselines = without_missing(given, *(side.suited(dtype_of(model)) for side in (a, b)))
         if isinstance(self.target, (Tensor, list)) and len(self.target) != a.pairs:
             raise ValueError(

@@ -127,6 +127,33 @@ def with_background(baselines: Any, a: Side, b: Side, background: Sequence[float
     )
 
 
+def with_typical(baselines: Any, a: Side, b: Side, typical: Tensor | None) -> Any:
+    """The baselines, with the rows that the model was trained on where they say "typical".
+
+    Raises:
+        ValueError: if these are not known, have other columns, or the inputs are no rows.
+    """
+    if not _named(baselines, "typical"):
+        return baselines
+    if not isinstance(baselines, str) or {a.kind, b.kind} != {"row"}:
+        raise ValueError(
+            f"baselines='typical' is for rows on both sides, and these are of the kinds {a.kind} and {b.kind}: give a "
+            "Pool of items of your own"
+        )
+    if typical is None:
+        raise ValueError(
+            "baselines='typical': nothing says what rows this model was trained on; set model.typical, some rows as it "
+            "takes them, or give a Pool of rows"
+        )
+    for name, leaf in (("a", a.leaves[0]), ("b", b.leaves[0])):
+        if typical.dim() != 2 or typical.shape[1:] != leaf.shape[1:]:
+            raise ValueError(
+                f"baselines='typical': model.typical has shape {tuple(typical.shape)} and input {name} "
+                f"{tuple(leaf.shape)}: rows of as many columns are needed"
+            )
+    return Pool(typical.to(a.leaves[0]), most=len(typical))
+
+
 def _image_of(background: Sequence[float], like: Side, name: str) -> Tensor:
     """One image of the background's colour, shape (1, channels, height, width)."""
     leaf = like.leaves[0]
@@ -155,7 +182,8 @@ def baseline_leaves(baselines: Any, a: Side, b: Side, *, distribution: bool = Fa
     if isinstance(baselines, str):
         if baselines != "partner":
             raise ValueError(
-                f"baselines={baselines!r}: a number, a Pool, a pair of tensors, 'partner' or 'background' is needed"
+                f"baselines={baselines!r}: a number, a Pool, a pair of tensors, 'partner', 'background' or 'typical' "
+                "is needed"
             )
         if not (a.aligned and b.aligned):
             raise ValueError(

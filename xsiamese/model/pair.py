@@ -26,12 +26,14 @@ class PairModel(nn.Module, ABC):
     the two sides can be encoded apart from each other. If so, the core encodes a side that does not move only once, and
     knows which call of a shared encoder belongs to which side. ``background`` is what an image holds where it shows
     nothing, a value for each channel as the model takes them, for ``baselines="background"``; models with a card know.
+    ``typical`` are rows as the model was trained on, for ``baselines="typical"``; checkpoints of tables keep them.
     """
 
     higher_is_closer: bool = True
     factored: bool = False
     modality: str = "image"
     background: tuple[float, ...] | None = None
+    typical: Tensor | None = None
 
     @abstractmethod
     def forward(self, a: Any, b: Any, *extra: Any) -> Any:
@@ -209,7 +211,7 @@ class TwoInputModel(PairModel):
             return self
         named = TwoInputModel(self.model, self.comparison, higher_is_closer=self.higher_is_closer, call=given)
         named.training = self.training  # train() would reach into the user's model
-        named.background = self.background
+        named.background, named.typical = self.background, self.typical
         return named
 
     def _call(self, a: Any, b: Any, *extra: Any) -> Any:

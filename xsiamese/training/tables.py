@@ -35,10 +35,14 @@ class Training(Modality):
 
     def described(self) -> dict[str, Any]:
         """The columns with their means and deviations, so that whoever opens the checkpoint can make features of other
-        rows.
+        rows, and rows for explanations to start from.
         """
-        columns = self._read(0.1 if self.settings.valid is None else self.settings.valid)[1]
-        return {"columns": columns.described(), "reading": dict(self.settings.reading)}
+        source, columns = self._read(0.1 if self.settings.valid is None else self.settings.valid)
+        return {
+            "columns": columns.described(),
+            "reading": dict(self.settings.reading),
+            "typical": columns.typical(source.train.rows),
+        }
 
     def example(self) -> str:
         path = Path(self.settings.dataset)

@@ -85,7 +85,26 @@ def load(path: str | Path) -> Checkpoint:
     trained_on = described["about"].get("preprocessing")
     preprocessing = Preprocessing.of(trained_on) if trained_on else card.preprocessing
     model.background = None if preprocessing is None else preprocessing.background
+    model.typical = _typical(path, described["about"].get("typical"))
     return Checkpoint(model.eval(), card, described["about"])
+
+
+def _typical(path: str | Path, rows: Any) -> Tensor | None:
+    """The rows that a header keeps.
+
+    Raises:
+        ValueError: if they are no table of numbers.
+    """
+    if rows is None:
+        return None
+    try:
+        found = torch.tensor(rows, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError) as error:
+        said = f"{path} is no checkpoint of xsiamese: 'typical' of its header are no rows: {error}"
+        raise ValueError(said) from error
+    if found.dim() != 2 or not found.numel() or not bool(found.isfinite().all()):
+        raise ValueError(f"{path} is no checkpoint of xsiamese: 'typical' of its header are no rows of numbers")
+    return found
 
 
 def _contents(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
