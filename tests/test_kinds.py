@@ -248,6 +248,13 @@ def test_a_strip_under_each_channel_and_the_strongest_slices() -> None:
     spots = DRAWINGS["series"](axes, torch.rand(2, 9), torch.rand(2, 9), Scale())
     assert len(axes.images) == 2
     assert set(spots) == {(t,) for t in range(9)}
+    bands, grown = torch.arange(12.0)[:, None] * torch.arange(9.0), torch.rand(1, 9)
+    axes = figures.Figure().subplots()
+    assert DRAWINGS["series"](axes, bands, grown, Scale())[8,] == (8.0, 5.5)  # all of many channels, one picture
+    grey, colours = (image.get_array() for image in axes.images)
+    assert grey[11].tolist() == pytest.approx([1 - t / 16 for t in range(9)])  # each from its lowest value, white
+    assert torch.equal(torch.tensor(colours), grown.double().expand(12, 9))
+    assert axes.get_ylim()[0] < axes.get_ylim()[1]  # channel 0 below
     values = torch.zeros(1, 7, 2, 2)
     values[0, 2], values[0, 5], values[0, 6] = 1, -3, 2
     spots = DRAWINGS["volume"](figures.Figure().subplots(), torch.rand(1, 7, 2, 2), values, Scale())

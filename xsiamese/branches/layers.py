@@ -93,7 +93,10 @@ def default_layers(
         found.append(module)
         taken.append(one)
     if not any(found) or not (all(found) or has_two_towers(model)):
-        raise ValueError("no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens")
+        raise ValueError(
+            "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens; a recurrent "
+            "encoder that hands on its last state has no places at any layer: explain its inputs"
+        )
     return (found[0], found[1]), (taken[0], taken[1])
 
 

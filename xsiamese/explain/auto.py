@@ -116,10 +116,20 @@ def auto(
         # its layers may see both inputs, and masks of a times masks of b are hundreds of thousands of questions
         cls, options = explainer("PairOcclusion"), {}
         reason = "part by part: a model that takes both inputs at once may have no layer or embedding of either"
+    elif kind == "series" and cls.needs_layer and layer is None and _recurrent(pair):
+        cls, options = explainer("PairInputXGradient" if budget == "fast" else "PairOcclusion"), {}
+        reason = "of the inputs: a recurrent encoder that hands on its last state has no layer of times"
     if row.get("detach_norms") and cls.uses_gradients and hasattr(getattr(pair, "comparison", None), "detach_norms"):
         settings, reason = {"detach_norms": True, **settings}, f"{reason}; norms detached"
     chosen = (layer,) if cls.needs_layer else ()
     return Auto(cls(pair, *chosen, **settings), kind, budget, reason, options)
+
+
+def _recurrent(model: PairModel) -> bool:
+    layers = list(model.modules()) if isinstance(model, nn.Module) else []
+    return any(isinstance(layer, nn.RNNBase) for layer in layers) and not any(
+        isinstance(layer, nn.Conv1d) for layer in layers
+    )
 
 
 @cache
