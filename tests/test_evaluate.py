@@ -35,6 +35,15 @@ def test_the_report_says_the_same_in_every_file(tmp_path: Path, capsys: pytest.C
     html = (tmp_path / "index.html").read_text()
     assert f"{auroc['mean']:.3f}" in html
     assert "http" not in html  # opens with the network off
+    gini = html[html.index('id="gini"') :].split("</tr>")[0]  # what each column means stands on the page itself
+    assert "neither is good" in gini
+    assert ":math:" not in html
+    assert ":cite:" not in html
+    assert "0 to 1" in gini
+    assert "Gini coefficient of the absolute values" in gini
+    known = html[html.index('id="auroc"') :].split("</tr>")[0]
+    assert "high is good" in known
+    assert "<td>0.5</td>" in known
     out = capsys.readouterr().out
     assert f"{auroc['mean']:.3f}" in out
     assert "PairSaliency" in out

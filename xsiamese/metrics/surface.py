@@ -134,6 +134,10 @@ class VerificationDeletion(_Removal):
 
     The accuracy at the best threshold of all pairs, when the first share p of both sides is gone, less a half, as a
     mean over p. Low is good. Needs ``labels``, which pairs are really alike.
+
+    Args:
+        steps, filling, seed: as of :class:`Deletion`; both sides lose the same share.
+        by: "accuracy", or "eer": one half less the equal error rate.
     """
 
     name = "verification_deletion"
@@ -141,6 +145,18 @@ class VerificationDeletion(_Removal):
     higher_is_better = False
     range = (0.0, 0.5)
     needs = frozenset({"labels"})
+
+    def __init__(
+        self,
+        steps: int = 20,
+        filling: str | float | None = None,
+        seed: int = 0,
+        by: Literal["accuracy", "eer"] = "accuracy",
+    ) -> None:
+        super().__init__(steps, "diagonal", filling, seed)
+        if by not in ("accuracy", "eer"):
+            raise ValueError(f"by={by!r}: 'accuracy' or 'eer' is needed")
+        self.by = by
 
     def compute(self, batch: PairBatch, explanation: PairExplanation, **options: Any) -> Curve:
         labels: Tensor = options["labels"]
@@ -155,8 +171,25 @@ class VerificationDeletion(_Removal):
         same, scores = numbers[:, 0] > 0.5, numbers[:, 1:]
         if bool(same.all()) or not bool(same.any()):
             raise ValueError("all pairs have one label: verification needs pairs that are alike and pairs that are not")
-        best = torch.stack([_accuracy(column, same) for column in scores.T])
-        return float(area(best - 0.5))
+        above = [
+            _accuracy(column, same) - 0.5 if self.by == "accuracy" else 0.5 - equal_error(column, same)
+            for column in scores.T
+        ]
+        return float(area(torch.stack(above)))
+
+
+def equal_error(scores: Tensor, same: Tensor) -> Tensor:
+    """The equal error rate: the mean of both error rates where they are nearest to each other.
+
+    Args:
+        scores: of pairs, closer is higher, shape (pairs,).
+        same: which of them are alike.
+    """
+    thresholds = torch.cat([torch.unique(scores), scores.new_tensor([torch.inf])])
+    accepted = scores[None] >= thresholds[:, None]
+    missed, let_in = 1 - accepted[:, same].double().mean(1), accepted[:, ~same].double().mean(1)
+    at = (missed - let_in).abs().argmin()
+    return (missed[at] + let_in[at]) / 2
 
 
 def _accuracy(scores: Tensor, same: Tensor) -> Tensor:
