@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -326,6 +327,79 @@ def test_the_command_line_explains_texts(tmp_path: Path, capsys: pytest.CaptureF
     assert (tmp_path / "why.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="--text, and the model fashion takes no texts"):
         explain("a", "b", text=True)
+
+
+ROWS = (
+    [
+        {"title": "big red house", "brand": "cats.", "price": None},
+        {"title": "the mat", "brand": "sleepy dog", "price": "blue"},
+    ],
+    [{"title": "a house", "brand": "cat", "price": "ran !"}, {"title": "dog", "brand": "", "price": "red"}],
+)
+
+
+def test_rows_of_text_columns_are_explained_by_their_columns(tmp_path: Path) -> None:
+    made = model()
+    texts = [
+        [" | ".join(filter(None.__ne__, map(str, (v or "" for v in row.values())))) for row in side] for side in ROWS
+    ]
+    found = PairLayerIntegratedGradients(made).explain(ROWS, n_steps=4)
+    torch.testing.assert_close(found.scores, PairLayerIntegratedGradients(made).explain(texts, n_steps=4).scores)
+    found.save(tmp_path / "why.safetensors")
+    for one in (found, xsiamese.load(tmp_path / "why.safetensors"), found[1:]):
+        for item, values in zip(one.inputs, one.maps, strict=True):
+            by_column, by_word, by_token = item.by_column(values), item.by_word(values), item.by_token(values)
+            for row, (names, sums) in enumerate(by_column):
+                assert names == ("title", "brand", "price")
+                torch.testing.assert_close(sums.sum(), by_token[row].sum())
+                for number in range(3):
+                    own = [v for v, of in zip(by_word[row][1], item.column_of[row], strict=True) if of == number]
+                    torch.testing.assert_close(sums[number], sum(own, sums.new_zeros(())))
+    first, second = found.inputs
+    assert first.words == (("big", "red", "house", "cats", "."), ("the", "mat", "sleepy", "dog", "blue"))
+    assert first.column_of == ((0, 0, 0, 1, 1), (0, 0, 1, 1, 2))
+    assert second.column_of == ((0, 0, 1, 2, 2), (0, 2))
+    # a column by hand: the score without all that stands in it, between what stands between columns
+    spans = [
+        torch.tensor([[-1 if word < 0 else columns[word] for word in row] for row, columns in zip(*one, strict=True)])
+        for one in ((item.word_of.tolist(), item.column_of) for item in found.inputs)
+    ]
+    masks = tuple(torch.where(span < 0, 3, span) for span in spans)
+    ablated = PairFeatureAblation(made).explain(ROWS, feature_mask=masks)
+    without = first["input_ids"].clone()
+    without[0, (spans[0][0] == 1)] = 0
+    inputs = [
+        {"input_ids": ids, "attention_mask": item["attention_mask"]}
+        for ids, item in ((without, first), (second["input_ids"], second))
+    ]
+    lost = (ablated.scores - made(*inputs))[0]
+    torch.testing.assert_close(ablated.maps[0][0][spans[0][0] == 1], lost.expand(int((spans[0][0] == 1).sum())))
+    assert [word.get_text() for word in found[0:1].plot().axes[0].texts][:2] == ["title:", "big"]
+    with pytest.raises(ValueError, match="text 0 of a is empty"):
+        made.taken(([{"title": "", "brand": None}], ["a cat"]))
+    with pytest.raises(ValueError, match="these texts have no columns: give each as a mapping"):
+        made.taken(texts)[0].by_column(torch.zeros(2, 3))
+
+
+def test_rows_of_a_table_of_texts_on_the_command_line(tmp_path: Path, run: Any) -> None:
+    encoder().save_pretrained(tmp_path)
+    tokenizer().save_pretrained(tmp_path)
+    table = tmp_path / "pairs.csv"
+    table.write_text(
+        "left_title,left_brand,right_title,right_brand,label\nred house,cats,big house,cat,1\nmat,,dog,cat,0\n"
+    )
+    words = f"{table}:0:left", f"{table}:0:right", "--model", tmp_path, "--method", "feature_ablation"
+    code, out, _ = run("explain", *words)
+    assert code == 0
+    lines = [line.split(":")[0].rsplit(" ", 1)[0] for line in out.splitlines() if line.startswith(("a ", "b "))]
+    assert lines == ["a title", "a brand", "b title", "b brand"]
+    told = json.loads(run("explain", *words, "--json")[1])
+    assert {one["column"]: one["text"] for one in told["columns"]["a"]} == {"title": "red house", "brand": "cats"}
+    code, _, errors = run("explain", f"{table}:0", *words[1:])
+    assert code == 2
+    assert "a row of" in errors.splitlines()[-1]
+    assert run("explain", f"{table}:1:left", *words[1:])[0] == 0  # an empty brand
+    assert run("explain", "red " * 200, "a cat", *words[2:])[0] == 0  # too long for the name of a file
 
 
 @pytest.mark.slow

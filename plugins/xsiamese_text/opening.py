@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from xsiamese.author import Comparison, PairModel
+from xsiamese_text.clip import from_clip
 from xsiamese_text.encoders import Pooling, SentenceEncoder, StaticEncoder, TransformersEncoder
 from xsiamese_text.maxsim import MaxSim
 from xsiamese_text.models import JointTextModel, TextModel
@@ -167,6 +168,10 @@ def opened(spec: str) -> PairModel | None:
     except ImportError as error:
         raise ImportError(f'{spec} is a model of transformers: pip install "xsiamese[text]"') from error
     config = transformers.AutoConfig.from_pretrained(spec)
+    if hasattr(config, "vision_config") and hasattr(config, "text_config"):
+        towers = transformers.AutoModel.from_pretrained(spec)
+        processor: Any = transformers.AutoProcessor
+        return from_clip(towers, processor.from_pretrained(spec)).eval()
     joint = any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
     auto = transformers.AutoModelForSequenceClassification if joint else transformers.AutoModel
     return from_transformers(auto.from_pretrained(spec), transformers.AutoTokenizer.from_pretrained(spec)).eval()

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xsiamese.author import Texts, words_of
+from xsiamese_text.records import Record
 
 # the inputs of a model of transformers that a tokenizer gives and that have a value a token
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -73,7 +74,8 @@ class Reader:
         """The tokens of a batch of texts.
 
         Args:
-            item: texts, or one text; or what a tokenizer gave: a ``BatchEncoding``, a mapping, or ids.
+            item: texts, or one text; rows of text columns, each a mapping of names to texts; or what a tokenizer gave:
+                a ``BatchEncoding``, a mapping, or ids.
             name: how errors call it.
 
         Raises:
@@ -82,10 +84,13 @@ class Reader:
         """
         if isinstance(item, Texts):
             return item
-        if isinstance(item, str):
+        if isinstance(item, str) or Record.shown_by(item):
             item = [item]
         if isinstance(item, (list, tuple)) and item and all(isinstance(text, str) for text in item):
             return self._of_texts([str(text) for text in item], name)
+        if isinstance(item, (list, tuple)) and item and all(map(Record.shown_by, item)):
+            rows = [Record(row) for row in item]
+            return self._of_texts([row.text for row in rows], name, rows)
         if isinstance(item, (list, tuple)) and not item:
             raise ValueError(f"input {name} holds no text")
         if isinstance(item, (list, tuple)) and all(
@@ -99,9 +104,9 @@ class Reader:
             return self._of_ids({key: item[key] for key in item.keys()}, name)  # noqa: SIM118 (a BatchEncoding)
         raise TypeError(f"input {name} is {_described(item)}: this model takes texts, a list of strings or their ids")
 
-    def _of_texts(self, texts: list[str], name: str) -> Texts:
+    def _of_texts(self, texts: list[str], name: str, rows: Sequence[Record] = ()) -> Texts:
         for number, text in enumerate(texts):
-            if not text.strip():
+            if not text.strip() or (rows and not rows[number].filled):
                 raise ValueError(f"text {number} of {name} is empty: {text!r}")
         whole = [self.prompt + text for text in texts]
         found = self.tokenizer(
@@ -121,7 +126,29 @@ class Reader:
             if "offset_mapping" in found:
                 spans = [[tuple(span) for span in row] + [(0, 0)] * added for row in found["offset_mapping"].tolist()]
                 special |= torch.tensor([[0 < stop <= len(self.prompt) for _, stop in row] for row in spans])
-        return self._named(inputs, special, name, whole, spans)
+        if not rows:
+            return self._named(inputs, special, name, whole, spans)
+        if spans is None:
+            raise ValueError(
+                f"input {name} holds rows of text columns, and the tokenizer does not say where its tokens stand: a "
+                "fast one is needed"
+            )
+        columns = [
+            [row.column(self.prompt, text, span) for span in of_text]
+            for row, text, of_text in zip(rows, whole, spans, strict=True)
+        ]
+        special |= torch.tensor(
+            [[one is None for one in of_text] for of_text in columns]
+        )  # what stands between columns
+        made = self._named(inputs, special, name, whole, spans)
+        column_of = []
+        for numbers, of_text in zip(made.word_of.tolist(), columns, strict=True):
+            first = {
+                word: column for word, column in zip(reversed(numbers), reversed(of_text), strict=True) if word >= 0
+            }
+            column_of.append([first[word] or 0 for word in range(len(first))])
+        made.columns, made.column_of = tuple(row.names for row in rows), tuple(map(tuple, column_of))
+        return made
 
     def _of_ids(self, given: Mapping[str, Any], name: str) -> Texts:
         inputs = self._inputs(given)

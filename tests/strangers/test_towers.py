@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -212,3 +213,27 @@ def test_a_layer_of_one_tower_is_enough_where_the_other_side_is_held() -> None:
     )
     with pytest.raises(ValueError, match="is of the encoder of a only"):
         PairGradCAM(rows).attribute(inputs)
+
+
+def test_the_command_line_takes_an_image_and_words(tmp_path: Path, run: Any) -> None:
+    image = pytest.importorskip("PIL.Image")
+    pixels = transformers.CLIPImageProcessor(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16})
+    clip().float().save_pretrained(tmp_path)
+    transformers.CLIPProcessor(pixels, tokenizer(12)).save_pretrained(tmp_path)
+    array = torch.randint(0, 256, (20, 30, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    image.fromarray(array.numpy()).save(tmp_path / "photo.png")
+    pair, model = (tmp_path / "photo.png", "--text", "a red cat"), ("--model", tmp_path)
+    code, out, errors = run("explain", *pair, *model, "--n-steps", 4, "--method", "layer_integrated_gradients",
+                            "-o", tmp_path / "why.png")  # fmt: skip
+    assert code == 0, errors
+    assert "\nb: a " in out
+    assert "\na:" not in out
+    score = float(from_clip(clip().float(), processor())([image.open(tmp_path / "photo.png")], ["a red cat"]))
+    assert f"photo.png - a red cat: cosine {score:.4g}" in out.replace("−", "-")
+    assert (tmp_path / "why.png").stat().st_size > 1000
+    assert run("explain", *pair, *model, "--budget", "fast")[0] == 0
+    for wrong in ((tmp_path / "none.png", "a cat"), ("a cat", tmp_path / "photo.png"), ("a cat", "a dog")):
+        code, _, errors = run("explain", *wrong, *model)
+        assert code == 2
+        assert errors.splitlines()[-1].startswith("xsiamese: "), errors
+        assert "Traceback" not in errors

@@ -47,9 +47,9 @@ def explain(
         The first image; for a network that was trained on a table one of its rows or of another table, table.csv:3,
         counted from 0, and of a table of pairs pairs.csv:3:left or pairs.csv:3:right; for one that was trained on
         graphs a SMILES, a file of a connectivity matrix or of a graph, or the number of a graph in its set;
-        for a model of texts the text itself, or a .txt file.
+        for a model of texts the text itself, a .txt file, or a row of text columns; for two towers the image.
     b
-        The second one.
+        The second one; for two towers the text.
     model
         A zoo name, a checkpoint of ours, package.module:factory, or a folder that transformers or
         sentence-transformers saved.
@@ -76,7 +76,7 @@ def explain(
         What a path starts from and what stands where something is removed: a number, "partner", "background" (of
         images), "typical" (of rows, as in training), or items with commas between them, to average over.
     text
-        The two items are texts, for a model that takes them.
+        The two items are texts, or the second one is, for a model that takes them.
     """
     from xsiamese.data.readers import reader
     from xsiamese.data.references import names
@@ -89,11 +89,13 @@ def explain(
     for path in outputs:
         checked(path, PICTURES | {".safetensors", ".json"})
     opened = open_model(model, size=size)
-    if text and opened.modality != "text":
+    if text and "text" not in opened.modality:
         raise ValueError(
             f"--text, and the model {model} takes no texts ({opened.modality}): give --model one that does"
         )
-    chosen = None if method else auto(opened.model, budget, kind=opened.modality, layer=layer or opened.layer)
+    towers = opened.modality == "image and text"  # of two kinds, whose layers show what suits both
+    kind = None if towers else opened.modality
+    chosen = None if method else auto(opened.model, budget, kind=kind, layer=layer or opened.layer)
     cls = type(chosen.explainer) if chosen else find(SEARCHES.get((method or "", opened.modality), method or ""))
     if method == "counterfactual" and opened.modality not in cls.modalities:
         raise ValueError(

@@ -15,21 +15,45 @@ BLUE, RED = (67, 147, 195), (214, 96, 77)  # of the scale of pictures, bright en
 
 
 def words_of(explanation: PairExplanation, *, colour: bool) -> list[str]:
-    """The words of the texts of one pair, a line a side, each on the colour of its value or with the value behind it;
-    nothing for what is no text.
+    """The words of the texts of one pair, a line a side, or a line a column of rows of text columns, each word on the
+    colour of its value or with the value behind it; nothing for what is no text.
     """
-    if explanation.maps is None or not all(isinstance(item, Texts) for item in explanation.inputs):
+    if explanation.maps is None:
         return []
-    sides = [item.by_word(found)[0] for item, found in zip(explanation.inputs, explanation.maps, strict=True)]
-    limit = max(float(values.abs().max()) for _, values in sides) or 1.0
+    both = zip("ab", explanation.inputs, explanation.maps, strict=True)
+    sides = [(name, item, found) for name, item, found in both if isinstance(item, Texts)]
+    limit = max((float(item.by_word(found)[0][1].abs().max()) for _, item, found in sides), default=0.0) or 1.0
     lines = []
-    for name, (words, values) in zip("ab", sides, strict=True):
+    for name, item, found in sides:
+        words, values = item.by_word(found)[0]
         shown = [
             painted(word, value / limit) if colour else f"{word} {value:+.3f}"
             for word, value in zip(words, values.tolist(), strict=True)
         ]
-        lines.append(f"{name}: {(' ' if colour else ', ').join(shown)}")
+        between = " " if colour else ", "
+        if not item.columns:
+            lines.append(f"{name}: {between.join(shown)}")
+            continue
+        for number, (column, value) in enumerate(zip(*item.by_column(found)[0], strict=True)):
+            own = [word for word, of in zip(shown, item.column_of[0], strict=True) if of == number]
+            lines.append(f"{name} {column} {value:+.3f}: {between.join(own) or '(empty)'}")
     return lines
+
+
+def of_text_columns(explanation: PairExplanation) -> dict[str, Any]:
+    """Every column of rows of text columns, the strongest first: its words, and their sum in the map."""
+    if explanation.maps is None:
+        return {}
+    found = {}
+    for side, item, values in zip("ab", explanation.inputs, explanation.maps, strict=True):
+        if not isinstance(item, Texts) or not item.columns:
+            continue
+        listed: list[dict[str, Any]] = []
+        for number, (name, value) in enumerate(zip(*item.by_column(values)[0], strict=True)):
+            own = [word for word, of in zip(item.words[0], item.column_of[0], strict=True) if of == number]
+            listed.append({"column": name, "text": " ".join(own), "value": float(value)})
+        found[side] = sorted(listed, key=lambda one: -abs(one["value"]))
+    return {"columns": found} if found else {}
 
 
 def painted(word: str, strength: float) -> str:
@@ -82,7 +106,9 @@ def described(
         "parameters": dict(explanation.parameters),
         "seed": explanation.seed,
         **places,
-        **({} if columns is None or texts is None else by_column(explanation, columns, texts)),
+        **(
+            of_text_columns(explanation) if columns is None or texts is None else by_column(explanation, columns, texts)
+        ),
         "versions": dict(explanation.versions),
         "output": [str(path) for path in outputs] or None,
         "counterfactuals": [found.packed()[1] for found in getattr(explanation, "counterfactuals", ())],

@@ -5,11 +5,14 @@ job read alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from os.path import isfile
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from xsiamese.data.references import Kind, Reader
+
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 
 
 class Opened(Protocol):
@@ -61,14 +64,42 @@ class GraphReader(Reader):
 
 
 class TextReader(Reader):
-    """A text: the words themselves, or those of a .txt file."""
+    """A text: the words themselves, those of a .txt file, or a row of text columns, table.csv:3 or pairs.csv:3:left."""
 
-    def __call__(self, word: str | Path) -> list[str]:
+    def __call__(self, word: str | Path) -> list[Any]:
+        from xsiamese.data.row_files import is_row, record_of
+
+        if is_row(word):
+            return [record_of(word)]
         path = Path(word)
         return [path.read_text(encoding="utf-8") if path.suffix == ".txt" else str(word)]
 
     def kind(self, word: str) -> Kind:
-        return "file" if word.endswith(".txt") else "text"
+        from xsiamese.data.row_files import is_row
+
+        return "row" if is_row(word) else "file" if word.endswith(".txt") else "text"
+
+    def placed(self, word: str, folder: Path) -> str:
+        from xsiamese.data.row_files import is_row
+
+        return str(folder / word) if is_row(folder / word) else super().placed(word, folder)
+
+
+class ImageTextReader(TextReader):
+    """An image file, for the one tower of a model, or a text, for the other; which of them a word is, its ending and
+    the disk tell.
+    """
+
+    def __call__(self, word: str | Path) -> list[Any]:
+        if self.kind(str(word)) == "text" or Path(word).suffix == ".txt":
+            return super().__call__(word)
+        from xsiamese.zoo.pixels import upright
+
+        return [upright(word)]
+
+    def kind(self, word: str) -> Kind:
+        path = Path(word)
+        return "file" if path.suffix.lower() in IMAGES or isfile(path) else "text"
 
 
 def _rows(opened: Opened) -> Reader:
@@ -78,7 +109,13 @@ def _rows(opened: Opened) -> Reader:
 
 
 READERS: Mapping[str, Callable[[Opened], Reader]] = MappingProxyType(
-    {"image": ImageReader, "tabular": _rows, "graph": GraphReader, "text": lambda opened: TextReader()}
+    {
+        "image": ImageReader,
+        "tabular": _rows,
+        "graph": GraphReader,
+        "text": lambda opened: TextReader(),
+        "image and text": lambda opened: ImageTextReader(),
+    }
 )
 """What makes the reader of a model, by the model's ``modality``."""
 

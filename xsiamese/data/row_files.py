@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import isfile
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from xsiamese.data.columns import Columns
 from xsiamese.data.references import Kind, Reader
 from xsiamese.data.sided import Sided, sided, stacked
-from xsiamese.data.tabular import Table, read_table
+from xsiamese.data.tabular import MISSING, Table, read_table
 
 
 @dataclass(frozen=True)
@@ -91,26 +92,12 @@ class RowReader(Reader):
 
     def _row(self, word: str | Path) -> Table:
         """The row that a word names, as it is in the table."""
-        place, number, side = _parsed(str(word))
-        if not place:
+        if not _parsed(str(word))[0]:
             raise ValueError(
                 f"{word}: the model was trained on rows of a table, and there is no such table: FILE:ROW is "
                 "needed, as in table.csv:3"
             )
-        table = read_table(Path(place), "fill")
-        if not number.isdecimal() or int(number) >= len(table):
-            raise ValueError(
-                f"{word}: {place} has {len(table)} rows: {place}:0 to {place}:{len(table) - 1}, in the order of the "
-                "file"
-            )
-        row, found = table.take([int(number)]), self._sides(table)
-        if (found is not None) != bool(side):
-            told = f"a row of {place} is a pair" if found else f"a row of {place} is one item, and no pair"
-            wanted = f"{place}:{number}:left or {place}:{number}:right" if found else f"{place}:{number}"
-            raise ValueError(f"{word}: {told}: {wanted} is needed")
-        if found is None:
-            return row
-        return found.records(row, "left" if side == "left" else "right")
+        return _row_of(str(word), self._sides)
 
     def _sides(self, table: Table) -> Sided | None:
         """The sides of a table of pairs: one that lacks the model's columns and has each twice."""
@@ -124,6 +111,34 @@ class RowReader(Reader):
         return [] if self.fill else [(i, name) for i, name in table.missing() if name in wanted]
 
 
+def record_of(word: str | Path) -> dict[str, str]:
+    """The row that a word names as the text of each column, "" for a missing one.
+
+    Raises:
+        ValueError: if the table has no such row.
+    """
+    row = _row_of(str(word), lambda table: sided(list(table.columns)))
+    return {name: "" if texts[0].lower() in MISSING else texts[0] for name, texts in row.columns.items()}
+
+
+def _row_of(word: str, sides: Callable[[Table], Sided | None]) -> Table:
+    """One row of a table, or of a table of pairs one record of it."""
+    place, number, side = _parsed(word)
+    table = read_table(Path(place), "fill")
+    if not number.isdecimal() or int(number) >= len(table):
+        raise ValueError(
+            f"{word}: {place} has {len(table)} rows: {place}:0 to {place}:{len(table) - 1}, in the order of the file"
+        )
+    row, found = table.take([int(number)]), sides(table)
+    if (found is not None) != bool(side):
+        told = f"a row of {place} is a pair" if found else f"a row of {place} is one item, and no pair"
+        wanted = f"{place}:{number}:left or {place}:{number}:right" if found else f"{place}:{number}"
+        raise ValueError(f"{word}: {told}: {wanted} is needed")
+    if found is None:
+        return row
+    return found.records(row, "left" if side == "left" else "right")
+
+
 def is_row(word: str | Path) -> bool:
     """Whether a word names a row of a table: a file, a colon and a number, and for pairs a colon and a side."""
     place, number, _ = _parsed(str(word))
@@ -134,6 +149,6 @@ def _parsed(word: str) -> tuple[str, str, str]:
     """The file, the number and the side that a word names; no file if there is none."""
     side = next((side for side in ("left", "right") if word.endswith(f":{side}")), "")
     place, _, number = word.removesuffix(f":{side}" if side else "").rpartition(":")
-    if Path(place).is_file():
+    if isfile(place):  # a whole text may be too long for a name, which is no fault here
         return place, number, side
-    return (word if Path(word).is_file() else ""), "", ""
+    return (word if isfile(word) else ""), "", ""

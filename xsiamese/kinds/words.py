@@ -23,6 +23,8 @@ class Texts(Mapping[str, Tensor]):
             are none of the text's own: beginnings and ends, padding.
         words: the words of each text, one tuple a text.
         missing: the id that comes in place of a token that is missing.
+        columns: of texts that are rows of text columns the names of these, one tuple a text.
+        column_of: with them the number of the column of each word, one tuple a text.
 
     Example:
         >>> ids, word_of = torch.tensor([[1, 7, 8, 2]]), torch.tensor([[-1, 0, 0, -1]])
@@ -38,12 +40,17 @@ class Texts(Mapping[str, Tensor]):
         word_of: Tensor,
         words: Sequence[Sequence[str]],
         missing: int = 0,
+        *,
+        columns: Sequence[Sequence[str]] = (),
+        column_of: Sequence[Sequence[int]] = (),
     ) -> None:
         self.tensors = dict(tensors)
         self.pieces = tuple(map(tuple, pieces))
         self.word_of = word_of
         self.words = tuple(map(tuple, words))
         self.missing = missing
+        self.columns = tuple(map(tuple, columns))
+        self.column_of = tuple(map(tuple, column_of))
 
     def __getitem__(self, key: str) -> Tensor:
         return self.tensors[key]
@@ -72,12 +79,17 @@ class Texts(Mapping[str, Tensor]):
             self.word_of[which.to(self.word_of.device)],
             [self.words[i] for i in rows],
             self.missing,
+            columns=[self.columns[i] for i in rows] if self.columns else (),
+            column_of=[self.column_of[i] for i in rows] if self.columns else (),
         )
 
     def to(self, device: torch.device) -> Texts:
         """The same texts on another device."""
         tensors = {key: tensor.to(device) for key, tensor in self.tensors.items()}
-        return Texts(tensors, self.pieces, self.word_of.to(device), self.words, self.missing)
+        word_of = self.word_of.to(device)
+        return Texts(
+            tensors, self.pieces, word_of, self.words, self.missing, columns=self.columns, column_of=self.column_of
+        )
 
     def by_token(self, values: Tensor) -> Tensor:
         """One value a token, shape (pairs, tokens): what a token's dimensions sum to, and 0 where it is none of the
@@ -111,16 +123,36 @@ class Texts(Mapping[str, Tensor]):
             found.append((names, row.new_zeros(len(names)).index_add(0, number[own], row[own])))
         return found
 
+    def by_column(self, values: Tensor) -> list[tuple[tuple[str, ...], Tensor]]:
+        """The columns of each row of text columns and one value a column, the sum over its words; 0 for an empty one.
+
+        Args:
+            values: see :meth:`by_token`.
+
+        Raises:
+            ValueError: if the texts are no rows of columns.
+        """
+        if not self.columns:
+            raise ValueError("these texts have no columns: give each as a mapping, {'title': ..., 'brand': ...}")
+        found = []
+        for names, number, (_, row) in zip(self.columns, self.column_of, self.by_word(values), strict=True):
+            places = torch.tensor(number, dtype=torch.long, device=row.device)
+            found.append((names, row.new_zeros(len(names)).index_add(0, places, row)))
+        return found
+
     def packed(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The tensors, and what JSON holds, from which :meth:`unpacked` makes it again."""
         told = {"pieces": self.pieces, "words": self.words, "missing": self.missing, "keys": list(self.tensors)}
+        if self.columns:
+            told |= {"columns": self.columns, "column_of": self.column_of}
         return {**self.tensors, "word_of": self.word_of}, told
 
     @classmethod
     def unpacked(cls, tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> Texts:
         """What :meth:`packed` gave."""
         inputs = {key: tensors[key] for key in told["keys"]}
-        return cls(inputs, told["pieces"], tensors["word_of"], told["words"], told["missing"])
+        columns = {key: told.get(key, ()) for key in ("columns", "column_of")}
+        return cls(inputs, told["pieces"], tensors["word_of"], told["words"], told["missing"], **columns)
 
 
 def words_of(text: str, spans: Sequence[tuple[int, int]], own: Sequence[bool]) -> tuple[list[int], list[str]]:

@@ -19,7 +19,7 @@ from xsiamese.plot.scale import Places, Scale, floored
 from xsiamese.plot.series import MOST as CHANNELS
 from xsiamese.plot.series import draw_series
 from xsiamese.plot.table import draw_row, plot_rows
-from xsiamese.plot.text import LINE, draw_text, positions, values_of_tokens
+from xsiamese.plot.text import LINE, draw_text, in_columns, positions, values_of_tokens
 from xsiamese.plot.volume import draw_volume
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _shown(
     """
     item, found = one.inputs[side], one.maps[side]
     if isinstance(item, Texts) and labels is None:
-        words, values = item.by_word(found)[0]
+        words, values = in_columns(item, *item.by_word(found)[0])
         return torch.arange(len(words)), values, words
     item, found = _one(item), _one(found)
     return item, values_of_tokens(found, len(item)) if one.kinds[side] == "text" else found, _labels(one, side, labels)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
+from xsiamese.kinds.words import Texts
 from xsiamese.plot.scale import Places, Scale
 
 if TYPE_CHECKING:
@@ -62,3 +64,18 @@ def positions(words: Sequence[str]) -> list[tuple[float, float]]:
         spots.append((x + room / 2, y))
         x += room
     return spots
+
+
+def in_columns(item: Texts, words: Sequence[str], values: Tensor) -> tuple[tuple[str, ...], Tensor]:
+    """The words of one text and their values; in a row of text columns the name of each stands before its words, with
+    no value of its own.
+    """
+    if not item.columns:
+        return tuple(words), values
+    shown: list[str] = []
+    of_shown: list[Tensor] = []
+    for number, name in enumerate(item.columns[0]):
+        own = [i for i, column in enumerate(item.column_of[0]) if column == number]
+        shown += [f"{name}:", *(words[i] for i in own)]
+        of_shown += [values.new_zeros(1), values[own]]
+    return tuple(shown), torch.cat(of_shown)

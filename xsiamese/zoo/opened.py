@@ -29,7 +29,7 @@ class OpenedModel:
         layer: the layer to explain on, or None.
         preprocessing: of its images, or None if it takes other data.
         about: what the checkpoint says of the training.
-        modality: what it takes: "image", "graph", "tabular" or "text".
+        modality: what it takes: "image", "graph", "tabular", "text" or "image and text".
     """
 
     model: Callable[..., Any]

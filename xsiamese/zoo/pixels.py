@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from xsiamese.door.files import regular
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+T = TypeVar("T")
 PHOTOMETRIC, BITS = 262, 258  # TIFF's numbers of these tags
 
 
@@ -41,6 +43,25 @@ def read_picture(source: str | Path | IO[bytes], size: tuple[int, int], channels
     Raises:
         ValueError: if it is no image, truncated or too large, or its range of values is not known.
     """
+
+    def read(image: Image) -> Picture:
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # a phone's MPO: one photograph
+        return Picture(as_bytes(image, size, channels), frames)
+
+    return _opened(source, read)
+
+
+def upright(source: str | Path | IO[bytes]) -> Image:
+    """An image file as it is seen, in RGB and in its own size, for a model that brings its own preprocessing.
+
+    Raises:
+        ValueError: see :func:`read_picture`.
+    """
+    return _opened(source, lambda image: eight_bits(image).convert("RGB"))
+
+
+def _opened(source: str | Path | IO[bytes], read: Callable[[Image], T]) -> T:
+    """What is read of an image file; whatever is wrong with it is a ValueError that names it."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -48,9 +69,8 @@ def read_picture(source: str | Path | IO[bytes], size: tuple[int, int], channels
     name = source if isinstance(source, (str, Path)) else "the image"
     try:
         with Image.open(regular(source, "an image") if isinstance(source, (str, Path)) else source) as image:
-            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # a phone's MPO: one photograph
             image.load()
-            return Picture(as_bytes(image, size, channels), frames)
+            return read(image)
     except ValueError as error:
         known = str(error).startswith(f"{name} ")
         raise ValueError(str(error) if known else f"{name} cannot be read as an image: {error}") from error
