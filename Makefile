@@ -46,8 +46,8 @@ package: $(VENV)/.test ## build sdist and wheel, and try the wheel in a fresh en
 bench: $(VENV)/.test ## measure speed against the floor and the peers, into docs/explanation
 	$(BIN)/python tests/benchmarks/speed.py
 
-mutants: $(VENV)/.test ## break a module on purpose and see which faults no test sees: make mutants MODULE=xsiamese/x.py TESTS=tests/test_x.py
-	$(BIN)/python tools/mutants.py $(MODULE) $(TESTS) --sample $(or $(SAMPLE),0)
+mutants: $(VENV)/.test ## break a module on purpose and see which faults no test sees: make mutants ROOM=model SAMPLE=20
+	$(BIN)/python tools/mutants.py $(ROOM) --sample $(or $(SAMPLE),0)
 
 ship: $(VENV)/.test ## make the shipped images and checkpoint again: make ship DATA=path/to/fashion_mnist
 	$(BIN)/python tools/ship_fashion.py --data $(DATA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 
 import xsiamese
 from xsiamese import PairFeatureAblation, PairIntegratedGradients, SiameseModel
+from xsiamese.contract.kinds import subjects
+from xsiamese.testing import quick_options
 from xsiamese.zoo import ModelCard, Preprocessing, find_card, open_model, shipped
 from xsiamese.zoo.checkpoint import load, save
 
@@ -131,3 +134,40 @@ def test_beside_a_row_only_the_image_starts_there() -> None:
     assert torch.allclose(of_row, b * a.flatten(1), atol=1e-12)
     with pytest.raises(ValueError, match="is for images, and these are of the kinds image and row"):
         PairIntegratedGradients(towers).attribute((a, b), baselines=(0, "background"))
+
+
+@pytest.mark.parametrize("name", sorted(set(xsiamese.explainers()) - {"PairActivationDecomposition"}))
+def test_an_explainer_says_whether_baselines_change_its_maps(name: str) -> None:
+    cls = xsiamese.explainers()[name]
+    subject = subjects(cls, quick_options(cls))[0]
+    model, pairs = SiameseModel(subject.encoder(), "dot"), subject.one(subject.pairs(), 0)
+    explainer = subject.make(model)
+    start: Any = tuple(torch.full_like(one, 0.3).repeat(2, 1, 1, 1) for one in pairs)  # samples, where they are taken
+    start = start if cls.distribution_baselines else 0.3
+    plain, found = (_tensors(subject.attribute(model, pairs, baselines=given)) for given in (None, start))
+    assert all(torch.equal(x, y) for x, y in zip(plain, found, strict=True)) is not explainer.takes_baselines
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    return [value] if isinstance(value, Tensor) else [leaf for part in value for leaf in _tensors(part)]
+
+
+@pytest.mark.parametrize("name", ["PairGradCAM", "PairSaliency", "PairBiLRP"])
+def test_baselines_that_change_nothing_are_answered_by_name(name: str) -> None:
+    model = SiameseModel(nn.Sequential(nn.Conv2d(2, 2, 3), nn.Flatten(), nn.Linear(8, 2)).double(), "dot")
+    cls = xsiamese.explainers()[name]
+    explainer = cls(model, "0") if cls.needs_layer else cls(model)
+    with pytest.warns(UserWarning, match=f"{name} starts from no baselines: baselines= changes nothing"):
+        explainer.attribute(images(), baselines=0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        explainer.attribute(images())
+
+
+def test_the_noise_tunnel_starts_where_its_explainer_does() -> None:
+    model, (a, b) = SiameseModel(nn.Flatten(), "dot"), images()
+    tunnel = xsiamese.PairNoiseTunnel(PairIntegratedGradients(model))
+    ground = torch.arange(3.0, dtype=torch.float64)[:, None, None, None].expand_as(a)  # one baseline a pair
+    map_a, map_b = tunnel.attribute((a, b), baselines=(ground, 0.5), nt_samples=3, stdevs=0.0)
+    assert torch.allclose(map_a, (a - ground) * b, atol=1e-12)
+    assert torch.allclose(map_b, (b - 0.5) * a, atol=1e-12)

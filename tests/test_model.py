@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import xsiamese
 from tests import problems
 from xsiamese import (
     PairFeatureAblation,
@@ -401,3 +402,13 @@ def test_a_function_is_an_encoder_and_what_is_none_is_refused() -> None:
         SiameseModel("resnet18")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="3 encoders are given: one for both sides, or a tuple of two"):
         SiameseModel((nn.Identity(), nn.Identity(), nn.Identity()))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["PairGradCAM", "PairMaskRegression", "PairOcclusion", "PairRegionSwap"])
+def test_a_checkpoint_is_no_model_and_its_model_is_named(name: str) -> None:
+    from xsiamese.zoo import shipped
+
+    with pytest.raises(TypeError, match=r"a Checkpoint cannot be: give its \.model"):
+        xsiamese.explainers()[name](shipped("fashion"))
+    with pytest.raises(TypeError, match="a str cannot be: give the model itself"):
+        xsiamese.explainers()[name]("fashion")

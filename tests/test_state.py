@@ -296,6 +296,36 @@ def test_one_explanation_inside_another(outer: str) -> None:
     assert differences(before, whole_state(model)) == []
 
 
+def test_explanations_inside_each_other_in_opposite_order_do_not_wait_for_ever() -> None:
+    models = restless(), restless()
+    seed_all(7)
+    before = [whole_state(model) for model in models]
+    meet = threading.Barrier(2, timeout=30)
+
+    def work(outer: nn.Module, inner: nn.Module) -> Any:
+        met = []
+
+        def curious(output: Tensor) -> Tensor:
+            if not met:
+                met.append(meet.wait())  # now each thread has its outer model, and each asks for the other's
+                explained("PairSaliency", inner, seed=None)
+            return output
+
+        try:
+            return explained("PairSaliency", outer, target=curious, seed=None)
+        except RuntimeError as error:
+            return str(error)
+
+    found = in_threads([partial(work, *models), partial(work, *models[::-1])])
+    refused = [one for one in found if isinstance(one, str)]
+    assert len(refused) == 1  # the other one then goes on
+    assert "two threads wait for each other" in refused[0]
+    right = next(one for one in found if not isinstance(one, str))
+    assert same(right, explained("PairSaliency", restless(), seed=None))
+    for model, state in zip(models, before, strict=True):
+        assert differences(state, whole_state(model)) == []
+
+
 # inference_mode
 
 
@@ -310,6 +340,17 @@ def test_inference_mode_is_left_as_no_grad_is(name: str) -> None:
         found = explained(name, model)
     assert same(found, right)
     assert not any(leaf.is_inference() for leaf in leaves(found))
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_the_layer_that_is_taken_is_the_same_without_gradients(mode: Any) -> None:
+    """What the score reads is told by gradients, also where the caller has switched them off."""
+    right = PairGradCAM(restless()).attribute(PAIRS)
+    explainer = PairGradCAM(restless())  # a model that no layer has been found of
+    with mode():
+        found = explainer.attribute(PAIRS)
+    assert explainer.layer_names_ == ["6"]
+    assert same(found, right)
 
 
 def test_inputs_baselines_and_extra_made_in_inference_mode() -> None:

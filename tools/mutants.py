@@ -1,8 +1,10 @@
-"""Breaks a module on purpose, one small fault at a time, and says which faults no test sees.
+"""Breaks the code on purpose, one small fault at a time, and says which faults no test sees.
 
-    python tools/mutants.py xsiamese/branches/lock.py tests/test_state.py --sample 20
+    python tools/mutants.py model branches --sample 20
+    python tools/mutants.py xsiamese/branches/lock.py --tests state
 
-Each fault is made in a copy of the tree, so that the work in the tree goes on.
+Rooms, the tests that belong to each module and the faults that change nothing are in ``mutants.toml``. Each fault is
+made in a copy of the tree, so that the work in the tree goes on.
 """
 
 from __future__ import annotations
@@ -19,9 +21,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tqdm import tqdm
@@ -33,11 +38,37 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
 }  # fmt: skip
 NAMES = {"min": "max", "max": "min", "argmin": "argmax", "argmax": "argmin", "sum": "mean", "mean": "sum"}
+SILENT = {"stacklevel", "strict"}  # where a warning points to, and a check of what never is: no result hangs on them
 
 
-def faults(node: ast.AST) -> Iterator[ast.AST]:
-    """The node with one small fault each."""
-    changed = copy.deepcopy(node)
+Counts = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One small fault: a node, counted in the order of ``ast.walk``, and what stands in its place."""
+
+    module: str
+    number: int
+    line: int
+    said: str
+    broken: ast.AST
+
+    def source(self) -> str:
+        """The whole module with the fault."""
+        tree = ast.parse((ROOT / self.module).read_text())
+        old = next(node for number, node in enumerate(ast.walk(tree)) if number == self.number)
+
+        class Put(ast.NodeTransformer):
+            def visit(put, node: ast.AST) -> ast.AST:
+                return self.broken if node is old else put.generic_visit(node)
+
+        return ast.unparse(ast.fix_missing_locations(Put().visit(tree)))
+
+
+def broken(node: ast.AST) -> ast.AST | None:
+    """The node with one small fault, or None where it has no place for one."""
+    changed = copy.copy(node)
     match changed:
         case ast.BinOp(op=op) | ast.BoolOp(op=op) if type(op) in SWAPS:
             changed.op = SWAPS[type(op)]()  # type: ignore[assignment]
@@ -56,47 +87,61 @@ def faults(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Expr(value=ast.Call()):
             changed = ast.Pass()
         case _:
-            return
-    yield changed
+            return None
+    return changed
 
 
-class _Put(ast.NodeTransformer):
-    def __init__(self, number: int, fault: ast.AST) -> None:
-        self.left, self.fault = number, fault
+def _passed_by(node: ast.AST) -> list[ast.AST]:
+    """The children in which a fault says nothing: decorators, annotations, arguments of no effect."""
+    match node:
+        case ast.ClassDef(decorator_list=found):
+            return [*found]
+        case ast.FunctionDef(decorator_list=found, returns=returns):
+            return [*found, *([returns] if returns else [])]
+        case ast.arg(annotation=annotation) | ast.AnnAssign(annotation=annotation) if annotation:
+            return [annotation]
+        case ast.keyword(arg=name) if name in SILENT:
+            return [node.value]
+        case ast.If(test=ast.Name(id="TYPE_CHECKING"), body=body):
+            return [*body]
+    return []
 
-    def visit(self, node: ast.AST) -> ast.AST:
-        self.left -= 1
-        return self.fault if self.left == -1 else super().generic_visit(node)
 
-
-def mutants(source: str) -> list[tuple[int, str, str]]:
-    """For each fault its line, the statement as it was and is, and the whole module with it."""
-    tree = ast.parse(source)
-    order: list[ast.AST] = []
-
-    class Count(ast.NodeVisitor):
-        def visit(self, node: ast.AST) -> None:
-            order.append(node)
-            self.generic_visit(node)
-
-    Count().visit(tree)
-    found = []
-    for number, node in enumerate(order):
-        for fault in faults(node):
-            broken = ast.unparse(ast.fix_missing_locations(_Put(number, fault).visit(copy.deepcopy(tree))))
-            said = f"{ast.unparse(node)}  ->  {ast.unparse(fault)}"
-            found.append((getattr(node, "lineno", 0), said, broken))
+def faults(module: str) -> list[Fault]:
+    """All faults of a module, named by its path from the root."""
+    tree, passed, found = ast.parse((ROOT / module).read_text()), set[int](), list[Fault]()
+    for number, node in enumerate(ast.walk(tree)):  # parents come before their children
+        if id(node) in passed:
+            passed.update(map(id, ast.iter_child_nodes(node)))
+            continue
+        passed.update(map(id, _passed_by(node)))
+        if (fault := broken(node)) is not None:
+            line = getattr(node, "lineno", 0)
+            found.append(Fault(module, number, line, f"{ast.unparse(node)}  ->  {ast.unparse(fault)}", fault))
     return found
 
 
-def preloaded() -> None:
+def preloaded(names: Sequence[str]) -> None:
     """Imports what every run needs and no fault is in, once: a run is a fork of this process."""
-    for name in ("torch", "captum.attr", "matplotlib.pyplot", "torch_geometric.data", "hypothesis", "pluggy"):
-        with contextlib.suppress(ImportError):
-            import_module(name)
+    for name in names:
+        if name.split(".")[0] not in sys.modules:
+            with contextlib.suppress(Exception):
+                import_module(name)
 
 
-def seen(folder: str, tests: list[str], timeout: float) -> bool:
+class _Foreign:
+    """Tells which packages a run of tests has imported that are not of this tree."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def pytest_unconfigure(self) -> None:
+        own = ("xsiamese", "tests", "conftest", "_pytest", "pytest", "__", "tools")
+        names = {name.split(".")[0] for name in sys.modules}
+        self.file.write_text("\n".join(sorted(name for name in names if not name.startswith(own))))
+
+
+def seen(folder: str, tests: Sequence[str], timeout: float, note: Path | None = None) -> bool:
     """Whether the tests fail, or do not end, in the tree of a folder."""
     child = os.fork()
     if not child:
@@ -104,10 +149,13 @@ def seen(folder: str, tests: list[str], timeout: float) -> bool:
             for stream in (1, 2):
                 os.dup2(nowhere.fileno(), stream)
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and we did
         os.chdir(folder)
         sys.path[:0] = [folder, str(Path(folder, "plugins"))]
         os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])  # for the processes that tests start
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
+        files = [f"tests/test_{name}.py" for name in tests]
+        asked = ["-x", "-q", "-p", "no:cacheprovider", *files]
+        os._exit(int(pytest.main(asked, [_Foreign(note)] if note else [])))
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -119,36 +167,76 @@ def seen(folder: str, tests: list[str], timeout: float) -> bool:
     return True
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("module", type=Path)
-    parser.add_argument("tests", nargs="+")
-    parser.add_argument("--sample", type=int, default=0, help="how many faults are drawn (with seed 0); 0 takes all")
-    parser.add_argument("--timeout", type=float, default=300, help="seconds after which a fault counts as seen")
-    parser.add_argument("--kept", type=Path, help="a JSON file to keep the count in, by module")
-    asked = parser.parse_args()
-    todo = mutants((ROOT / asked.module).read_text())
-    if asked.sample:
-        todo = sorted(random.Random(0).sample(todo, min(asked.sample, len(todo))))
-    killed, survived = 0, list[str]()
-    preloaded()
+@contextlib.contextmanager
+def copied() -> Iterator[str]:
+    """A copy of the tree."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("xsiamese", "plugins", "tests", "tools", "pyproject.toml"):
             (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, Path(folder, name))
-        if seen(folder, asked.tests, 4 * asked.timeout):
-            sys.exit(f"the tests fail or time out without any fault: {' '.join(asked.tests)}")
-        for line, said, broken in tqdm(todo, unit="fault"):
-            Path(folder, asked.module).write_text(broken)
-            if seen(folder, asked.tests, asked.timeout):
+        yield folder
+
+
+def counted(todo: Sequence[Fault], tests: Mapping[str, Sequence[str]], same: Mapping[str, str], limit: float) -> Counts:
+    """Tries faults: how many there were, were seen by a test, and change nothing."""
+    killed, survived, equivalent = 0, list[str](), list[str]()
+    preloaded(("torch", "captum.attr", "matplotlib.pyplot", "torch_geometric.data", "hypothesis", "pluggy"))
+    checked = set[tuple[str, ...]]()
+    with copied() as folder:
+        for fault in tqdm(todo, unit="fault"):
+            name, mine = f"{fault.module}: {fault.said}", tuple(tests[fault.module])
+            if name in same:
+                equivalent.append(name)
+                continue
+            if mine not in checked:
+                note = Path(folder, "foreign")
+                if seen(folder, mine, 4 * limit, note):
+                    sys.exit(f"the tests fail or time out without any fault: {' '.join(mine)}")
+                preloaded(note.read_text().split())
+                checked.add(mine)
+            path = Path(folder, fault.module)
+            path.write_text(fault.source())
+            if seen(folder, mine, limit):
                 killed += 1
             else:
-                survived.append(f"{line}: {said}")
-                tqdm.write(f"survived  {asked.module}:{line}  {said}")
-    print(f"{asked.module}: {killed} of {len(todo)} killed")
-    if asked.kept:
-        found = json.loads(asked.kept.read_text()) if asked.kept.exists() else {}
-        found[str(asked.module)] = {"tried": len(todo), "killed": killed, "survived": survived, "tests": asked.tests}
-        asked.kept.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+                survived.append(f"{fault.module}:{fault.line}: {fault.said}")
+                tqdm.write(f"survived  {survived[-1]}")
+            shutil.copy(ROOT / fault.module, path)
+    return {"tried": len(todo), "killed": killed, "equivalent": equivalent, "survived": survived}
+
+
+def _modules(tests: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """The tests of each module, from those of patterns of paths; a later pattern wins."""
+    found = dict[str, list[str]]()
+    for pattern, names in tests.items():
+        paths = sorted(path for path in ROOT.glob(pattern) if path.name != "__init__.py")
+        if not paths:
+            sys.exit(f"no module is {pattern}")
+        found.update({str(path.relative_to(ROOT)): list(names) for path in paths})
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rooms", nargs="+", help="rooms of mutants.toml, or paths of modules with --tests")
+    parser.add_argument("--tests", nargs="+", default=[], help="names of test files, such as state")
+    parser.add_argument("--sample", type=int, default=0, help="how many faults are drawn of a room; 0 takes all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--timeout", type=float, default=300, help="seconds after which a fault counts as seen")
+    parser.add_argument("--kept", type=Path, help="a JSON file to keep the counts in, by room")
+    asked = parser.parse_args()
+    known = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text())
+    for room in asked.rooms:
+        tests = _modules({room: asked.tests} if asked.tests else known["rooms"][room])
+        todo = [fault for module in tests for fault in faults(module)]
+        if asked.sample:
+            todo = random.Random(asked.seed).sample(todo, min(asked.sample, len(todo)))
+            todo.sort(key=lambda fault: (fault.module, fault.number))
+        found = counted(todo, tests, known["equivalent"], asked.timeout)
+        print(f"{room}: {found['killed']} of {found['tried'] - len(found['equivalent'])} killed")
+        if asked.kept:
+            kept = json.loads(asked.kept.read_text()) if asked.kept.exists() else {}
+            kept[room] = {"seed": asked.seed, **found}
+            asked.kept.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

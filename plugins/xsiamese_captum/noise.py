@@ -48,6 +48,10 @@ class PairNoiseTunnel(PairAttribution):
     def of_layer(self) -> bool:
         return self.explainer.of_layer
 
+    @property
+    def takes_baselines(self) -> bool:  # type: ignore[override]
+        return self.explainer.takes_baselines
+
     def showing(self, options: Mapping[str, Any]) -> Shows:
         inner = {name: value for name, value in options.items() if name in self.explainer.options()}
         return self.explainer.showing(inner) if options.get("nt_type", "smoothgrad") == "smoothgrad" else "magnitude"
@@ -78,9 +82,13 @@ class PairNoiseTunnel(PairAttribution):
             for side, sigma in zip((batch.a, batch.b), spread, strict=True)
         ]
         inner = self.explainer.copy_for(batch.model)
+        starts = [
+            tuple(start.repeat(nt_samples, *[1] * (start.dim() - 1)) for start in leaves) for leaves in batch.baselines
+        ]
         maps = inner.attribute(
             [side.rebuild(side.leaves) for side in noisy],
             batch.target,
+            baselines=starts if self.takes_baselines else None,
             wrt=batch.wrt,
             seed=None,
             internal_batch_size=batch.rows,

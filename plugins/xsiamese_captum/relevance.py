@@ -41,7 +41,7 @@ class PairLRP(PairAttribution):
         r"R_u = u \odot \partial s / \partial u"
     )
     reference = ("bach2015", "montavon2019", "eberle2022", "ali2022")
-    differentiable = False
+    takes_baselines = differentiable = False
 
     def compute(
         self,
@@ -87,7 +87,7 @@ class PairLayerLRP(PairAttribution):
     formula = PairLRP.formula
     reference = PairLRP.reference
     needs_layer = True
-    differentiable = False
+    takes_baselines = differentiable = False
 
     def compute(
         self,

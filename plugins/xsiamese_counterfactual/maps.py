@@ -105,6 +105,7 @@ class PairCounterfactualMaps(DecisionExplainer):
     result: ClassVar[type[PairExplanation]] = DecisionMaps
     needs_layer: ClassVar[bool] = True
     takes_target: ClassVar[bool] = False
+    takes_baselines: ClassVar[bool] = False
 
     def compute(self, batch: PairBatch, *, form: Form = "signed") -> Found:
         """The signed maps of closeness, (pairs, 1, h, w) or (pairs, 1, tokens), and which pairs are called alike.

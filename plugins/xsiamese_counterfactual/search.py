@@ -33,6 +33,7 @@ class PairCounterfactual(DecisionExplainer):
     result: ClassVar[type[PairExplanation]] = CounterfactualExplanation
     needs_threshold: ClassVar[bool] = True
     takes_target: ClassVar[bool] = False
+    takes_baselines: ClassVar[bool] = False
     uses_gradients: ClassVar[bool] = False
     differentiable: ClassVar[bool] = False
 

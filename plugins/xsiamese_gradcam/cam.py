@@ -26,6 +26,7 @@ class PairCAM(PairAttribution):
     modalities: ClassVar[frozenset[str]] = frozenset({"image", "row", "series", "volume", "text", "graph"})
     known_parts: ClassVar[tuple[str, ...]] = ("nodes",)
     needs_layer: ClassVar[bool] = True
+    takes_baselines: ClassVar[bool] = False
 
     def compute(self, batch: PairBatch, *, relu: bool = False) -> tuple[Any, Any] | Found:
         """The maps.

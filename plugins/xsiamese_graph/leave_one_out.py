@@ -135,6 +135,7 @@ class PairLeaveOneOut(PairAttribution):
     reference = ("riniker2013",)
     modalities: ClassVar[frozenset[str]] = frozenset({"graph"})
     known_parts: ClassVar[tuple[str, ...]] = ("nodes", "edges")
+    takes_baselines: ClassVar[bool] = False
     uses_gradients: ClassVar[bool] = False
     differentiable: ClassVar[bool] = False
     removes: ClassVar[bool] = True

@@ -84,7 +84,7 @@ class PairBiLRP(PairAttribution):
     formula = r"\sum_k \mathrm{LRP}(u_k)\, \mathrm{LRP}(v_k)^\top"
     reference = ("eberle2022", "bach2015")
     result: ClassVar[type[MatrixExplanation]] = MatrixExplanation
-    differentiable = False
+    takes_baselines = differentiable = False
     linear = True
     chunk = 1
 

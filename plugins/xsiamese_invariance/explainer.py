@@ -65,6 +65,7 @@ class RobustPairExplainer(PairAttribution):
     files: ClassVar[Mapping[str, str]] = {
         "pool": "a table whose rows say what of A counts whatever it is compared with; A and B are left out of it"
     }
+    takes_baselines: ClassVar[bool] = False
     differentiable: ClassVar[bool] = False
     stochastic = common_draws = True
     shows = "relevance"

@@ -18,27 +18,61 @@ _WAKE = 0.1  # seconds after which a waiting thread looks whether a signal has c
 
 
 class Turn:
-    """A re-entrant lock that has its place in the one order in which all are taken, so that none waits in a circle."""
+    """A re-entrant lock that has its place in the one order in which all of one explanation are taken.
+
+    Explanations inside others take theirs in an order of their own; a circle of threads that wait for each other is
+    found by the last of them and refused.
+    """
 
     _numbers = count()
 
     def __init__(self) -> None:
         self.number = next(self._numbers)
         self._lock = RLock()
+        self._depth = 0
+        self._thread: int | None = None
 
     @contextmanager
     def taken(self, waiting: Callable[[], None]) -> Iterator[None]:
-        """Waits for the lock, calling ``waiting`` (which may raise) now and then, and holds it inside the block."""
-        while not self._lock.acquire(timeout=_WAKE):
-            waiting()
+        """Waits for the lock, calling ``waiting`` (which may raise) now and then, and holds it inside the block.
+
+        Raises:
+            RuntimeError: if the thread that has it waits for one that this thread has.
+        """
+        try:
+            while not self._lock.acquire(timeout=_WAKE):
+                self._refuse_circle()
+                waiting()
+        finally:
+            _WAITED_FOR.pop(get_ident(), None)
+        self._thread, self._depth = get_ident(), self._depth + 1
         try:
             yield
         finally:
+            self._depth -= 1
+            if not self._depth:
+                self._thread = None  # before the release: a thread named here has the lock
             self._lock.release()
+
+    def _refuse_circle(self) -> None:
+        me, seen, turn = get_ident(), set[int](), self
+        with _GUARD:  # the threads of a circle ask one after another, so that only the first is refused
+            _WAITED_FOR[me] = self
+            while (holder := turn._thread) is not None and holder not in seen:
+                if holder == me:
+                    raise RuntimeError(
+                        "two threads wait for each other: each explains, inside an explanation of one model, another "
+                        "model that the other thread is explaining; explain them one after another, or in one order"
+                    )
+                seen.add(holder)
+                if (waited_for := _WAITED_FOR.get(holder)) is None:
+                    return
+                turn = waited_for
 
 
 GENERATORS = Turn()  # torch's, numpy's and random's are the process's own, whatever the model
 _GUARD = Lock()
+_WAITED_FOR: dict[int, Turn] = {}  # by each thread that waits, so that a circle is seen
 _TURNS: Any = WeakIdKeyDictionary()  # of each module and parameter, for as long as it lives
 
 

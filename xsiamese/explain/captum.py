@@ -72,6 +72,11 @@ class Adapted(PairAttribution):
     input_level: ClassVar[bool] = False
     separable: ClassVar[bool] = False
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "algorithm" in vars(cls):
+            cls.takes_baselines = "baselines" in inspect.signature(cls.algorithm.attribute).parameters
+        super().__init_subclass__(**kwargs)
+
     @classmethod
     def options(cls) -> dict[str, inspect.Parameter]:
         own = {**_parameters(cls.algorithm.__init__), **_parameters(cls.algorithm.attribute)}

@@ -45,6 +45,8 @@ class Explaining(Protocol):
     def model(self) -> PairModel: ...
     @property
     def traits(self) -> Traits: ...
+    @property
+    def takes_baselines(self) -> bool: ...
     @classmethod
     def options(cls) -> Mapping[str, inspect.Parameter]: ...
     @classmethod
@@ -93,6 +95,10 @@ class Request:
         self._check_options(explainer)
         if self.target is not None and not explainer.traits.takes_target:
             raise ValueError(f"{type(explainer).__name__} is about the model's decision: leave out target")
+        if self.baselines is not None and not explainer.takes_baselines:
+            warnings.warn(
+                f"{type(explainer).__name__} starts from no baselines: baselines= changes nothing", stacklevel=2
+            )
         model = explainer.model
         if how := how_given(self.inputs):
             model = model.called_with(how)

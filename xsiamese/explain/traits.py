@@ -30,6 +30,8 @@ class Traits:
         needs_threshold: whether its maps are about a decision, so that there are none without ``threshold=`` or a
             calibrated comparison.
         takes_target: whether something else than closeness can be explained.
+        takes_baselines: whether its maps depend on the baselines; where they do not, ``baselines=`` is answered by a
+            warning. What adapts a captum algorithm that has no such argument knows it by itself.
         uses_gradients: whether it differentiates the model.
         complete: whether the maps sum to the change of the value from the baselines to the inputs.
         returns_delta: whether it can say by how much they do not.
@@ -66,6 +68,7 @@ class Traits:
     needs_layer: bool = False
     needs_threshold: bool = False
     takes_target: bool = True
+    takes_baselines: bool = True
     uses_gradients: bool = True
     complete: bool = False
     returns_delta: bool = False
@@ -115,6 +118,7 @@ class Declared:
     needs_layer: ClassVar[bool] = False
     needs_threshold: ClassVar[bool] = False
     takes_target: ClassVar[bool] = True
+    takes_baselines: ClassVar[bool] = True
     uses_gradients: ClassVar[bool] = True
     complete: ClassVar[bool] = False
     returns_delta: ClassVar[bool] = False

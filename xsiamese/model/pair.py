@@ -237,8 +237,15 @@ def pair_model(
     """``model`` as a :class:`PairModel`: itself if it is one, else wrapped; parallel wrappers are taken off.
 
     Raises:
+        TypeError: if it cannot be called, such as a checkpoint, which holds a model.
         ValueError: if a model that has a comparison is given another one.
     """
+    if not callable(model):
+        held = callable(getattr(model, "model", None))
+        raise TypeError(
+            f"a model is called as model(a, b), and a {type(model).__name__} cannot be: "
+            + ("give its .model" if held else "give the model itself, or a function of two inputs")
+        )
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         model = model.module
     inner = getattr(model, "_orig_mod", model)

@@ -112,6 +112,7 @@ def _of_parts(
     return Plan(layers, names, layer_order, shared, [False] * len(shared), order, taken, alone)
 
 
+@torch.enable_grad()  # which layer the score reads is told by gradients, also for a caller in no_grad
 def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> Plan:
     """The plan of any model, from watching it at work."""
     pairs = 1 if isinstance(batch.model, SiameseModel) else 2  # whose order is known; a single pair tells none
