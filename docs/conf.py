@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +26,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
     "catalogue",
+    "figures",
 ]
 # One file of MathJax 3 with its fonts inside: formulas are set where there is no network too.
 MATHJAX = find_spec("sphinx-mathjax-offline")
@@ -63,25 +63,16 @@ python_maximum_signature_line_length = 100
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-# Examples on real data stop where there is none: then they are shown without being run.
-DATA = Path(os.environ.setdefault("XSIAMESE_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data")))
-NEEDS_DATA = [
-    path.stem
-    for path in Path(__file__).parents[1].glob("examples/*/plot_*.py")
-    if "XSIAMESE_DATA" in path.read_text(encoding="utf-8")
-]
-EXECUTED = r"plot_" if DATA.is_dir() else rf"/(?!{'|'.join(NEEDS_DATA)})plot_"
-
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["auto_examples"],
-    "filename_pattern": EXECUTED,
+    "filename_pattern": r"plot_",
     "ignore_pattern": r"(__init__|setup|test_).*\.py|xsiamese-",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "image_scrapers": ("figures.scrape",),
     "reset_modules": ("matplotlib", "figures.reset"),
-    "capture_repr": ("__repr__",),
+    "capture_repr": (),
     "doc_module": ("xsiamese", "xsiamese_captum", "xsiamese_counterfactual", "xsiamese_gradcam", "xsiamese_graph"),
     "backreferences_dir": "reference/generated/backreferences",
     "min_reported_time": 0,

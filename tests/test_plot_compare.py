@@ -28,6 +28,20 @@ def test_a_row_a_method_each_on_its_own_scale() -> None:
     assert bars[0].get_ylim() != bars[1].get_ylim()
 
 
+def test_two_methods_in_a_row() -> None:
+    pair = torch.rand(1, 1, 6, 6), torch.rand(1, 1, 6, 6)
+    methods = (PairInputXGradient, PairSaliency, PairFeatureAblation)
+    figure = compare([method(MODEL).explain(pair) for method in methods], columns=2)
+    figure.draw_without_rendering()
+    spots = {text.get_text(): axes.get_position() for axes in figure.axes for text in axes.texts}
+    assert [name.replace("\n", "") for name in spots] == [method.__name__ for method in methods]
+    first, second, third = spots.values()
+    assert first.y0 == pytest.approx(second.y0, abs=0.01)
+    assert first.x0 < second.x0
+    assert third.y1 < first.y0
+    assert sum(not axes.get_visible() for axes in figure.axes) == 2  # nothing stands beside the third
+
+
 class Nothing(PairAttribution):
     """No maps."""
 
@@ -44,5 +58,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare([])
     with pytest.raises(ValueError, match="PairFeatureAblation explains another pair than PairSaliency"):
         compare([found, PairFeatureAblation(MODEL).explain((pair[1], pair[0]))])
+    with pytest.raises(ValueError, match="columns=0: at least one method"):
+        compare([found], columns=0)
     with pytest.raises(ValueError, match="Nothing gives no maps"):
         compare([Nothing(MODEL).explain(pair)])

@@ -41,7 +41,7 @@ def test_both_sides_have_named_bars_on_one_scale_and_a_category_is_one() -> None
     assert bars(right) == [("8", -4.0), ("iron", 1.0), ("4", 0.25)]
     assert left.get_xlim() == right.get_xlim() == (-4.2, 4.2)
     assert (left.get_title(), right.get_title()) == ("t.csv:3", "t.csv:7")
-    assert left.get_ylabel() == "score 0.25"
+    assert left.get_ylabel().split() == ["score", "0.25", "(higher", "is", "closer)"]
     assert left.get_xlabel().split() == ["←", "apart", "together", "→"]
     for axes, place, value in ((right, 2, -4.0), (left, 1, 2.0)):  # from below
         assert axes.patches[place].get_facecolor() == pytest.approx(colormaps["RdBu"](value / 8 + 0.5), abs=0.01)
@@ -56,13 +56,20 @@ def test_relevances_without_a_sign_start_at_zero_and_a_category_has_its_largest(
     assert left.patches[2].get_facecolor() == pytest.approx(colormaps["Purples"](1.0))
 
 
+def test_what_both_rows_hold_is_marked_as_equal() -> None:
+    rows = torch.tensor([[1.5, 2.0, 3.0]]), torch.tensor([[1.5, -2.0, 3.00000001]])
+    found = PairSaliency(SiameseModel(torch.nn.Flatten(), "euclidean")).explain(rows)
+    right = {label for label, _ in bars(found.plot(names=["x", "y", "z"]).axes[1])}
+    assert right == {"1.5 (equal)", "-2", "3 (equal)"}  # as they are written
+
+
 def test_the_strongest_columns_of_each_pair_and_at_most_four_pairs() -> None:
     torch.manual_seed(0)
     model = SiameseModel(mlp(30), "euclidean")
     found = PairSaliency(model).explain((torch.randn(6, 30), torch.randn(6, 30)), wrt="first")
     figure = found.plot(names=[f"x{i}" for i in range(30)])
     assert len(figure.axes) == 8
-    said = "PairSaliency   (strength, no direction)   first 4 of 6 pairs   20 strongest of 30 columns"
+    said = "PairSaliency: the darker, the more it counts, either way   first 4 of 6 pairs   20 strongest of 30 columns"
     assert figure.get_suptitle() == said
     for pair in range(4):
         strongest = found.maps[0][pair].abs().argsort(descending=True)[:20].tolist()

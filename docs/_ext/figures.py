@@ -1,14 +1,17 @@
-"""For the gallery: shows every new matplotlib Figure that an example holds in a variable, and starts each example from
-one seed.
+"""For the gallery: shows every new matplotlib Figure that an example holds in a variable, starts each example from one
+seed, tells its warnings without the place on this machine that they come from, and opens its page with its picture.
 """
 
 from __future__ import annotations
 
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 from matplotlib.figure import Figure
+from sphinx.application import Sphinx
 from sphinx_gallery.scrapers import figure_rst
 
 _SHOWN: WeakSet[Figure] = WeakSet()
@@ -29,7 +32,29 @@ def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any])
 
 
 def reset(gallery_conf: dict[str, Any], fname: str) -> None:
-    """Seeds torch, numpy and random before each example."""
+    """Seeds torch, numpy and random before each example, and has warnings told without a path."""
     from xsiamese.branches.intact import reseed
 
     reseed(0)
+    warnings.formatwarning = lambda message, category, *_, **__: f"{category.__name__}: {message}\n"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """What Sphinx calls."""
+    app.connect("source-read", opened)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def opened(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Puts an example's picture, that of its thumbnail, below the first sentence of its page."""
+    page = Path(docname)
+    if page.parts[0] != "auto_examples" or not page.name.startswith("plot_"):
+        return
+    code = Path(app.srcdir, docname).with_suffix(".py")
+    chosen = re.search(r"sphinx_gallery_thumbnail_number = (\d+)", code.read_text("utf-8") if code.exists() else "")
+    picture = page.parent / "images" / f"sphx_glr_{page.name}_{int(chosen[1]) if chosen else 1:03}.png"
+    if not (Path(app.srcdir) / picture).exists():  # examples were not run
+        return
+    shown = f".. image:: /{picture.as_posix()}\n   :alt: The picture that this example is about\n   :width: 100%\n"
+    title_and_sentence = re.compile(r"(^=+\n(?:\s*\n)+(?:\S.*\n)+)", re.MULTILINE)
+    source[0] = title_and_sentence.sub(lambda found: f"{found[1]}\n{shown}\n", source[0], count=1)

@@ -2,10 +2,11 @@
 Two tools, two answers
 ======================
 
-A Siamese model calls one encoder twice. captum keeps the activations of the last
-call, pytorch-grad-cam those of the first. On the same model and the same pair,
-captum's Grad-CAM is the map of b, and pytorch-grad-cam's is the map of a. Neither
-warns. xsiamese gives both.
+On one model and one pair, captum's Grad-CAM is the map of b, pytorch-grad-cam's is the
+map of a, neither warns, and xsiamese gives both.
+
+A Siamese model calls one encoder twice. captum keeps the activations of the last call,
+and pytorch-grad-cam those of the first.
 
 The model and the images are those that come with the library.
 """

@@ -2,7 +2,7 @@
 Any captum algorithm on your own model
 ======================================
 
-captum's algorithms keep their names, with ``Pair`` in front, and their options. They
+captum's algorithms keep their names, with ``Pair`` in front, and their options, and
 take any two-input model as it is.
 """
 

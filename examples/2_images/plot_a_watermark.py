@@ -2,8 +2,8 @@
 A model that is right for the wrong reason
 ==========================================
 
-A network tells pairs of digits well, on pictures like those it was trained on. Its
-maps show why: it does not look at the digits.
+A network tells pairs of digits well, and its maps show why: it does not look at the
+digits.
 
 The digits come with scikit-learn. Nearly every even digit of the training pictures
 carries a small mark in a corner, as pictures from one source may carry a logo.

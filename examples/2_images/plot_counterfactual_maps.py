@@ -2,9 +2,12 @@
 For the decision and against it
 ===============================
 
-Livieris et al. 2023 explain a Siamese model with a distance d by two Grad-CAM maps
-for each image: a *factual* one of :math:`D = \\min(d, 1)` and a *counterfactual* one
-of :math:`1 - D`. This example makes their figure (the second notebook of
+Two maps for each image, one of what speaks for the verdict of a Siamese network and one
+of what speaks against it.
+
+Livieris et al. 2023 explain a model with a distance d by two Grad-CAM maps for each
+image: a *factual* one of :math:`D = \\min(d, 1)` and a *counterfactual* one of
+:math:`1 - D`. This example makes their figure (the second notebook of
 Grad_CAM_Siamese) for clothes, shows what their published code gives in its place, and
 ends with signed maps that refer to a decision.
 """
@@ -76,8 +79,8 @@ right, wrong = (
 for i, pair in enumerate(names):
     both = torch.stack([right[i].flatten(), wrong[i].flatten()])
     print(
-        f"{' - '.join(pair):<22} correlation of the original's map of the second image with the right one: "
-        f"{torch.corrcoef(both)[0, 1]:+.2f}"
+        f"{' - '.join(pair):<22} correlation of the original's map of the second image "
+        f"with the right one: {torch.corrcoef(both)[0, 1]:+.2f}"
     )
 
 figure = Figure(figsize=(7.5, 5), layout="constrained")
@@ -109,7 +112,8 @@ for i, line in enumerate(figure.subplots(2, 3)):
 
 pair = fashion_pair("sneaker", "bag")
 print(
-    f"d = {model.comparison.explained(*(encoder(x) for x in pair)).item():.2f}, D = {model(*pair).item():.2f}"
+    f"d = {model.comparison.explained(*(encoder(x) for x in pair)).item():.2f}, "
+    f"D = {model(*pair).item():.2f}"
 )
 found = PairCounterfactualMaps(model, layer).explain(pair, form="livieris")
 print(

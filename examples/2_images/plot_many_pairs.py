@@ -64,4 +64,4 @@ print(
     "are same",
 )
 hardest = found[int(scores.masked_fill(same, -1).argmax())]
-hardest.plot(preprocessing=opened.preprocessing)
+figure = hardest.plot(preprocessing=opened.preprocessing)

@@ -2,9 +2,10 @@
 What would have to be different?
 ================================
 
-A model calls two digits different. Which regions of one, replaced by regions of the
-other, would make it call them alike? And what would have to go for two alike digits
-to be told apart? Every answer is checked on the model itself.
+Which regions of one digit, replaced by regions of another, would make a model call the
+two alike, and what would have to go for two alike ones to be told apart?
+
+Every answer is checked on the model itself.
 
 The digits are the 8 x 8 images that come with scikit-learn; the model is trained
 here, in a few seconds.

@@ -2,10 +2,11 @@
 Graph edits: does the explanation find them?
 ============================================
 
-Two graphs are called different. What are the fewest edges and nodes that would have
-to go, from either of them, for the two to be called the same? If the model can tell
-any two graphs apart, the answer is known: it is their edit distance. So the search
-can be put to the test.
+What are the fewest edges and nodes that would have to go for two different graphs to be
+called the same?
+
+If the model can tell any two graphs apart, the answer is known: it is their edit
+distance. So the search can be put to the test.
 """
 
 import torch
@@ -19,7 +20,7 @@ from xsiamese_counterfactual import PairGraphEdits
 
 
 def colours(batch, rounds: int = 3) -> torch.Tensor:
-    """A row a graph: how often each of 128 colours, made by hashing, occurs in all rounds."""
+    """A row a graph: how often each of 128 colours, made by hashing, occurs."""
     start, end = batch.edge_index
     table = torch.randint(2**40, (128,), generator=torch.Generator().manual_seed(0))
     colour = torch.zeros(len(batch.batch), dtype=torch.long)
@@ -91,8 +92,8 @@ for missing in (1, 2, 3, 4):
     right = sum(result.count == missing for result in results)
     fewer = sum(result.flipped and result.count < missing for result in results)
     print(
-        f"{missing} edges missing: {right} of 5 answers have {missing} deletions, {fewer} have fewer, "
-        f"{sum(not r.flipped for r in results)} found none"
+        f"{missing} edges missing: {right} of 5 answers have {missing} deletions, "
+        f"{fewer} have fewer, {sum(not r.flipped for r in results)} found none"
     )
 
 # %%

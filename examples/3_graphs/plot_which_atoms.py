@@ -2,10 +2,11 @@
 Which atoms make two molecules alike?
 =====================================
 
-Chemists compare molecules by fingerprints: bits for small neighbourhoods of atoms,
-and the share of bits that two molecules have in common. That is a function of two
-inputs like any other, and nothing of it can be differentiated. Leaving out one atom
-after the other explains it all the same.
+Leaving out one atom after the other explains why a fingerprint finds two molecules
+alike, though nothing of it can be differentiated.
+
+Chemists compare molecules by bits for small neighbourhoods of atoms, and the share of
+bits that two molecules have in common: a function of two inputs like any other.
 """
 
 from rdkit import Chem, RDLogger

@@ -2,10 +2,13 @@
 Does gradient descent-ascent converge?
 ======================================
 
-A mask under a constraint is a game: the logits :math:`\\theta` of the mask go down on
+Learning a mask under a constraint can be watched, and it is known where it should end.
+
+It is a game: the logits :math:`\\theta` of the mask go down on
 the Lagrangian, the multipliers :math:`\\lambda` go up,
 
-.. math:: \\min_\\theta \\max_{0 \\le \\lambda \\le \\Lambda} F(\\theta) + \\Omega(\\theta) + \\lambda \\cdot g(\\theta)
+.. math:: \\min_\\theta \\max_{0 \\le \\lambda \\le \\Lambda} F(\\theta)
+   + \\Omega(\\theta) + \\lambda \\cdot g(\\theta)
    - \\tfrac{\\mu}{2} |\\lambda|^2 .
 
 On a network whose decisive features are known this can be watched. Everything here is
@@ -89,8 +92,8 @@ ratio = (end.infeasibility[active] / (1e-3 * end.multipliers[active, 0])).quanti
     torch.tensor([0.05, 0.5, 0.95])
 )
 print(
-    f"{int(active.sum())} of {len(active)} pairs; infeasibility / (mu lambda): median {ratio[1]:.3f}, 90 % within "
-    f"{ratio[0]:.3f} and {ratio[2]:.3f}"
+    f"{int(active.sum())} of {len(active)} pairs; infeasibility / (mu lambda): "
+    f"median {ratio[1]:.3f}, 90 % within {ratio[0]:.3f} and {ratio[2]:.3f}"
 )
 for name, trace in traces.items():
     good = trace.final.stationarity <= 1e-3

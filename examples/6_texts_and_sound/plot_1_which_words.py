@@ -2,8 +2,11 @@
 Which words make two sentences alike
 ====================================
 
-`WordLlama <https://github.com/dleemiller/WordLlama>`_ (MIT) is a sentence encoder
-that comes inside a package of 16 MB: one vector for each token, taken from a large
+The score of two sentences is a sum over pairs of their words, and lines join the words
+that go together.
+
+`WordLlama <https://github.com/dleemiller/WordLlama>`_ (MIT) is a sentence encoder that
+comes inside a package of 16 MB: one vector for each token, taken from a large
 language model, and their mean. Nothing is downloaded. Since its embedding is a plain
 mean, the score is exactly a sum over pairs of tokens.
 """
@@ -32,13 +35,13 @@ for matrix, score in zip(found.by_word(), found.scores, strict=True):
         f"sum over all pairs of words {float(matrix.value):.6f}, "
         f"score {float(score):.6f}"
     )
-found.plot(0)
+figure = found.plot(0)
 
 # %%
 # The second pair shares a word and no meaning: this encoder gives *bank* one vector,
 # whatever stands around it, and so the match is all that the two have in common.
 
-found.plot(1)
+figure = found.plot(1)
 
 # %%
 # **What each word pulls.** Integrated gradients of the vectors of tokens from those of
@@ -54,4 +57,4 @@ for item, values in zip(explanation.inputs, explanation.maps, strict=True):
                 for word, value in zip(words, sums.tolist(), strict=True)
             )
         )
-explanation.plot()
+figure = explanation.plot()

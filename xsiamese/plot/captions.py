@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,21 +21,36 @@ def text(name: str) -> str:
 
 
 def title(explanation: Shown, most: int) -> str:
-    """The method, which way is closer or that maps have no direction, and how many of the pairs are shown if these are
-    more than ``most``.
+    """A sentence: the method, what its colours say, and how many of the pairs are shown if these are more than
+    ``most``.
     """
-    closer = "higher is closer" if explanation.higher_is_closer else "lower is closer"
     rest = f"   first {most} of {len(explanation)} pairs" if len(explanation) > most else ""
-    way = {"signed": closer, "magnitude": "strength, no direction", "relevance": "relevance, no direction"}
-    return f"{explanation.method}   ({way[explanation.shows]}){rest}"
+    way = {"magnitude": "the darker, the more it counts, either way", "relevance": "the darker, the more it counts"}
+    return f"{explanation.method}: {way.get(explanation.shows) or pulls(explanation)}{rest}"
+
+
+def pulls(explanation: Shown) -> str:
+    """What the two colours of signed maps say."""
+    if explanation.target == "closeness":
+        return "blue pulls together, red pushes apart"
+    return f"blue raises {text(explanation.target)}, red lowers it"
 
 
 def score(explanation: Shown, pair: int) -> str:
-    """What the model makes of a pair: its verdict where a threshold is known, else the score, or the target's value."""
+    """What the model makes of a pair: its verdict where a threshold is known, else the score and which way is closer,
+    or the target's value.
+    """
     if explanation.threshold is not None and explanation.target == "closeness":
         return explanation.verdict(pair)
-    name = "score" if explanation.target == "closeness" else text(explanation.target)
-    return f"{name} {float(explanation.scores[pair]):.3g}"
+    number = f"{float(explanation.scores[pair]):.3g}"
+    if explanation.target != "closeness":
+        return f"{text(explanation.target)} {number}"
+    return f"score {number} ({'higher' if explanation.higher_is_closer else 'lower'} is closer)"
+
+
+def beside(explanation: Shown, pair: int) -> str:
+    """The same in lines that stand beside one row of a picture."""
+    return fill(score(explanation, pair), 28)
 
 
 def item(explanation: Shown, pair: int, side: int) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LINE = 0.08  # radians around the circle that a line of its names needs
+
 
 def plot_connectomes(
     matrices: Sequence[Tensor],
@@ -81,8 +83,8 @@ def draw_matrix(axis: Axes, matrix: Tensor, scale: Scale, groups: Sequence[str] 
     )
     spans = _spans(groups, order)
     middles, labels = [(start + stop - 1) / 2 for _, start, stop in spans], [group for group, _, _ in spans]
-    axis.set_xticks(middles, labels=labels)
-    axis.set_yticks(middles, labels=labels, rotation=90, va="center")
+    axis.set_xticks(middles, labels=labels, rotation=90)  # a group of few regions has room for one line only
+    axis.set_yticks(middles, labels=labels)
     axis.tick_params(length=0, labelsize=8)
     for _, start, _ in spans[1:]:
         axis.axhline(start - 0.5, color=INK, lw=0.8)
@@ -99,7 +101,7 @@ def draw_circle(
     order: list[int],
     strongest: int,
 ) -> None:
-    """The strongest connections as arcs; only their regions are named."""
+    """The strongest connections as arcs; only their regions are named, the strongest first, where there is room."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
@@ -136,7 +138,7 @@ def draw_circle(
         c=["#222222" if k in named else "#c4c4c4" for k in range(len(order))],
         zorder=3,
     )
-    for region in named if names is not None or len(order) <= 40 else ():
+    for region in _with_room(named, angles) if names is not None or len(order) <= 40 else ():
         turn = float(angles[region].rad2deg())
         left = 90 < turn % 360 < 270
         text = captions.text(names[region]) if names is not None else str(region)
@@ -156,6 +158,16 @@ def draw_circle(
     axis.set_ylim(-room, room)
     axis.set_aspect("equal")
     axis.set_axis_off()
+
+
+def _with_room(named: dict[int, float], angles: Tensor) -> list[int]:
+    """Regions whose names do not touch, those with the largest share first."""
+    kept: list[int] = []
+    for region in sorted(named, key=lambda k: (-named[k], k)):
+        gaps = (angles[kept] - angles[region] + torch.pi) % (2 * torch.pi) - torch.pi  # the shorter way around
+        if not kept or float(gaps.abs().min()) >= LINE:
+            kept.append(region)
+    return kept
 
 
 def _order(count: int, groups: Sequence[str] | None) -> list[int]:

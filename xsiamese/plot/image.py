@@ -78,7 +78,7 @@ def plot_pair(
             )
             line[2 * side].set_title(captions.item(explanation, pair, side), fontsize=9)
             line[2 * side + 1].set_title(_map_title(explanation, layer, side), fontsize=9)
-        line[0].set_ylabel(captions.score(explanation, pair), fontsize=9)
+        line[0].set_ylabel(captions.beside(explanation, pair), fontsize=9)
         for axis in line:
             axis.set_xticks([])
             axis.set_yticks([])

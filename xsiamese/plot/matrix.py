@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import NormalDist
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -90,7 +91,7 @@ def plot_matrix(
     for side in (0, 1):
         items[side].draw(axes[0, side], None, scale)
         items[side].draw(axes[1, side], (matrix.marginals[side].detach().cpu() / full).float(), scale)
-        axes[0, side].set_title(captions.item(explanation, 0, side), fontsize=11)
+        axes[0, side].set_title(fill(captions.item(explanation, 0, side), 28), fontsize=11)
         axes[1, side].set_title("what of it goes with the other", fontsize=9)
     for number, (match, colour) in enumerate(zip(shown, COLOURS, strict=False), start=1):
         _join(figure, axes[0], items, match, colour=colour, number=number, full=full, limit=scale.limit)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import fill
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -102,7 +104,7 @@ def plot_items(
     heights = [_height(one) for one in shown]
     lines = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
     for one, line in zip(shown, lines, strict=True):
-        draw_pair(figure, line, one, captions.score(one, 0), quantile=quantile, labels=labels)
+        draw_pair(figure, line, one, captions.beside(one, 0), quantile=quantile, labels=labels)
     figure.suptitle(title or captions.title(explanation, MOST), fontsize=11)
     return figure
 
@@ -111,6 +113,7 @@ def compare(
     explanations: Sequence[Shown],
     pair: int = 0,
     *,
+    columns: int = 1,
     labels: tuple[Sequence[str] | None, Sequence[str] | None] | None = None,
     quantile: float = 0.995,
 ) -> Figure:
@@ -119,11 +122,13 @@ def compare(
     Args:
         explanations: of the same inputs, by any methods with one map a side.
         pair: which pair of them.
+        columns: how many methods stand in one row, smaller the more there are.
         labels, quantile: see :func:`plot_items`.
 
     Raises:
         ImportError: if matplotlib is not installed.
-        ValueError: if there is none, a method gives no maps, or they are of different inputs.
+        ValueError: if there is none, a method gives no maps, they are of different inputs, or ``columns`` is not
+            positive.
 
     Example:
         >>> from xsiamese import PairInputXGradient, PairSaliency, SiameseModel, compare
@@ -132,6 +137,8 @@ def compare(
     """
     if not explanations:
         raise ValueError("there is nothing to compare: give several explanations of the same pairs")
+    if columns < 1:
+        raise ValueError(f"columns={columns}: at least one method stands in a row")
     first = explanations[0]
     for one in explanations:
         if one.maps is None:
@@ -139,15 +146,21 @@ def compare(
         if not _same(one, first, pair):
             raise ValueError(f"{one.method} explains another pair than {first.method}: give the same inputs to all")
     shown = [one.upsample()[pair] for one in explanations]
-    heights = [_height(one) for one in shown]
-    figure = new_figure(9.6, sum(heights) + 0.5)
-    lines = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for one, line in zip(shown, lines, strict=True):
-        draw_pair(figure, line, one, one.method, quantile=quantile, labels=labels)
-    low, high = captions.ends(first)
-    figure.suptitle(
-        f"{captions.score(shown[0], 0)}   (signed maps: {low} .. {high}; each row has its own scale)", fontsize=11
-    )
+    size, name = (1.0, str) if columns == 1 else (0.6, _broken)
+    heights = [size * max(map(_height, shown[k : k + columns])) for k in range(0, len(shown), columns)]
+    width = (2.0 + 3.6 * columns) if set(first.kinds) == {"image"} else 9.6 * size * columns  # squares need less
+    figure = new_figure(width, sum(heights) + 0.5)
+    lines = figure.subplots(len(heights), 2 * columns, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for axes in lines.flat:
+        axes.set_visible(False)  # the last row may have fewer methods
+    for number, one in enumerate(shown):
+        row, column = divmod(number, columns)
+        line = list(lines[row, 2 * column : 2 * column + 2])
+        for axes in line:
+            axes.set_visible(True)
+        draw_pair(figure, line, one, name(one.method), quantile=quantile, labels=labels)
+    signed = [f"{captions.pulls(one)}, " for one in shown if one.shows == "signed"][:1]
+    figure.suptitle(f"{captions.score(first, pair)}\n{''.join(signed)}each method on its own scale", fontsize=11)
     return figure
 
 
@@ -176,6 +189,11 @@ def draw_pair(
     scale.bar(figure, list(line))
 
 
+def _broken(name: str, most: int = 18) -> str:
+    """A name of several words in one, cut between them into lines that stand beside a small picture."""
+    return fill(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name), most).replace(" ", "")
+
+
 def _same(one: Shown, other: Shown, pair: int) -> bool:
     """Whether two explanations are of the same pair."""
     if len(one) <= pair or len(other) <= pair or one.kinds != other.kinds:
@@ -200,6 +218,8 @@ def _shown(
         words, values = in_columns(item, *item.by_word(found)[0])
         return torch.arange(len(words)), values, words
     item, found = _one(item), _one(found)
+    if one.kinds[side] == "image":  # a colour is of all channels together, and so is what the full one stands for
+        found = (found.abs() if one.shows == "magnitude" else found).sum(0, keepdim=True)
     return item, values_of_tokens(found, len(item)) if one.kinds[side] == "text" else found, _labels(one, side, labels)
 
 

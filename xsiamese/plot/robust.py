@@ -70,7 +70,7 @@ def convergence(
         if tolerances and key in tolerances:
             axes.axhline(tolerances[key], color="0.4", linewidth=0.8, linestyle="--")
         axes.set_yscale("log")
-        axes.set_title(captions.text(label), fontsize=10)
+        axes.set_title(label, fontsize=10)
         axes.grid(alpha=0.25)
         if place >= 2:
             axes.set_xlabel("iteration")

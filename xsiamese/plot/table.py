@@ -32,6 +32,7 @@ def plot_rows(
     title: str = "",
 ) -> Figure:
     """One row a pair: a bar for each column of a, the same for b, the strongest on top, all of a pair on one scale.
+    What both rows have in common is marked as equal.
 
     Args:
         explanation: of rows (pairs, features), its maps of the same shape.
@@ -58,18 +59,23 @@ def plot_rows(
         values = _said(values, names, texts, columns)
     pairs = min(len(explanation), MOST)
     shown = min(most, len(names))
-    figure = new_figure(9.2, (0.9 + 0.26 * shown) * pairs + 0.5)
+    height = max(0.9 + 0.26 * shown, 2.2)  # what stands beside a pair needs room
+    figure = new_figure(9.2, height * pairs + 0.5)
     lines = figure.subplots(pairs, 2, squeeze=False)
     for pair, line in enumerate(lines):
         strength = torch.stack([side[pair].abs() for side in maps]).amax(0)
         order = strength.argsort(descending=True, stable=True)[:shown].flip(0).tolist()  # the first bar is the lowest
         limit = floored(float(strength.max()), [side[pair] for side in maps], explanation, pair)
         for side, axes in enumerate(line):
-            labels = [f"{names[i]} = {values[side][pair][i]}" if side == 0 else values[side][pair][i] for i in order]
+            said = [values[k][pair] for k in (0, 1)]
+            labels = [
+                f"{names[i]} = {said[0][i]}" if side == 0 else f"{said[1][i]}{' (equal)' * (said[0][i] == said[1][i])}"
+                for i in order
+            ]
             _bars(axes, maps[side][pair][order], labels, limit, explanation)
             held = "   held fixed" if captions.held(explanation) == side else ""
             axes.set_title(captions.item(explanation, pair, side) + held, fontsize=10)
-        line[0].set_ylabel(captions.score(explanation, pair), fontsize=9)
+        line[0].set_ylabel(captions.beside(explanation, pair), fontsize=9)
     rest = f"   {shown} strongest of {len(names)} columns" if shown < len(names) else ""
     figure.suptitle(title or captions.title(explanation, MOST) + rest, fontsize=11)
     return figure
