@@ -2,6 +2,9 @@
 Which part of a recording is the same voice
 ===========================================
 
+In one of two recordings the speaker changes in the middle; the maps show where a model
+hears the voice of the other recording.
+
 `Resemblyzer <https://github.com/resemble-ai/Resemblyzer>`_ (Apache-2.0) brings a
 trained encoder of speakers: an LSTM that reads a mel spectrogram and says whose voice
 it is, whatever is said. In one of two recordings the speaker changes in the middle.
@@ -111,7 +114,7 @@ print(found.summary())
 lost = found.maps[0][0, 0, ::20]
 for voice, share in (("high", lost[:4]), ("deep", lost[4:])):
     print(f"the four vowels of the {voice} voice: {float(share.sum()):+.3f}")
-found.plot()
+figure = found.plot()
 
 # %%
 # Nine tenths of what the score loses, it loses in the deep half: the two darkest vowels
