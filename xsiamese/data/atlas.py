@@ -14,7 +14,7 @@ _LOBES = {
     "cerebellum": "Cerebelum_Crus1 Cerebelum_Crus2 Cerebelum_3 Cerebelum_4_5 Cerebelum_6 Cerebelum_7b Cerebelum_8 "
     "Cerebelum_9 Cerebelum_10",
 }
-_VERMIS = "1_2 3 4_5 6 7 8 9 10".split()  # the middle of the cerebellum, which has no sides
+_VERMIS = ["1_2", "3", "4_5", "6", "7", "8", "9", "10"]  # the middle of the cerebellum, which has no sides
 
 AAL116: tuple[str, ...] = (
     *(f"{name}_{side}" for names in _LOBES.values() for name in names.split() for side in "LR"),
