@@ -19,7 +19,7 @@ from xsiamese.author import (
     PairMatrix,
     SiameseModel,
 )
-from xsiamese_interactions.heads import full_match, most, product
+from xsiamese_interactions.heads import full_match, product
 from xsiamese_interactions.items import Item, each, places_of, result
 from xsiamese_interactions.joint import of_both
 from xsiamese_interactions.masks import Filling, filled, generator_of
@@ -197,13 +197,15 @@ def _compared(
     assert isinstance(b, Fitted)
     head = factored(batch, a.embedding, b.embedding)
     assert head is not None
-    return _told(batch, items, of_factors(head, a, b, places_of(items)), [(one.embedding,) * 2 for one in (a, b)])
+    found = of_factors(head, a, b, places_of(items))
+    return _told(batch, items, found, [(one.embedding, one.empty) for one in (a, b)])
 
 
 def _told(
     batch: PairBatch, items: tuple[Item, Item], matrix: PairMatrix, ends: Sequence[tuple[Tensor, Tensor]]
 ) -> Found:
-    """The matrix with the pair's value, and that of a full match: the most that such factors could give.
+    """The matrix with the pair's value, and that of a full match: what both items give with themselves, which is the
+    same whatever the masks are, or what they give together if that is more.
 
     Args:
         batch: the pair.
@@ -212,9 +214,7 @@ def _told(
         ends: for each the embedding of the item and that of what shows where all of it is masked.
     """
     u, v = ends
-    reference = most(matrix)
-    if product(batch, u[0], v[0]) is None:  # what both items give with themselves, if that is more
-        reference = torch.maximum(full_match(batch, u, v, None), matrix.total.abs()[None])
+    reference = torch.maximum(full_match(batch, u, v, product(batch, u[0], v[0])), matrix.total.abs()[None])
     return result(items, matrix, batch.closeness(u[0], v[0]), reference=reference)
 
 

@@ -30,7 +30,7 @@ class Fitted(NamedTuple):
         centre: how often each part stays, (parts,).
         residuals: what the fit leaves of the features, (draws, F); no draws where all masks were taken.
         spread: see :attr:`Regression.spread`, (parts, draws).
-        embedding: that of the item, (1, D).
+        embedding: that of the item, (1, D); ``empty`` that of what shows where all of it is masked.
     """
 
     slopes: Tensor
@@ -39,6 +39,7 @@ class Fitted(NamedTuple):
     residuals: Tensor
     spread: Tensor
     embedding: Tensor
+    empty: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ class Sampled:
         left, spread = (
             (fit.residuals(u), fit.spread) if errors else (u.new_zeros(0, u.shape[1]), u.new_zeros(len(fit.inverse), 0))
         )
-        return Fitted(fit.slopes(u), fit.mean(u)[None], fit.centre, left, spread, self.embedding)
+        return Fitted(fit.slopes(u), fit.mean(u)[None], fit.centre, left, spread, self.embedding, self.empty)
 
     def columns(self) -> dict[str, Tensor]:
         """All of it as tensors."""

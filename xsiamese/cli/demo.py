@@ -86,8 +86,7 @@ def matched(checkpoint: Checkpoint, classes: tuple[str, str], number: int) -> tu
     from xsiamese.explain.catalogue import explainer
 
     made = explainer("PairMaskRegression")(checkpoint.model)
-    # half of each item is masked: of a different pair little is left that goes together, and the picture is pale
-    explanation = made.explain(fashion_pair(*classes, number=number), ids=[classes], p=0.5)
+    explanation = made.explain(fashion_pair(*classes, number=number), ids=[classes])
     return explanation, explanation.plot(preprocessing=checkpoint.card.preprocessing)
 
 

@@ -13,11 +13,11 @@ from xsiamese.data.typical import typical_rows
 from xsiamese.model.pair import SiameseModel
 from xsiamese.zoo.checkpoint import find_card
 
-STEPS = {"patches": 700, "digits": 800, "rows": 2500, "series": 700, "words": 1500, "motifs": 1200}
+STEPS = {"patches": 700, "digits": 2400, "rows": 2500, "series": 700, "words": 1500, "motifs": 1200}
 
 
 def fit(name: str, *, steps: int | None = None, seed: int = 0, batch: int = 64, rate: float = 5e-3) -> SiameseModel:
-    """A model of a planted set, trained: seconds for rows, a minute for digits.
+    """A model of a planted set, trained: seconds for rows, a few minutes for digits.
 
     Args:
         name: of the set, see :func:`xsiamese.data.planted.planted`.
