@@ -164,7 +164,8 @@ class Request:
         known = explainer.options()
         for option in self.options:
             if option not in known:
-                near = get_close_matches(option, [*known, *inspect.signature(explainer.attribute).parameters])
+                own = {*known, *inspect.signature(explainer.attribute).parameters} - {option}
+                near = get_close_matches(option, sorted(own))
                 hint = f"did you mean {near[0]!r}?" if near else f"its own options are {', '.join(known) or 'none'}"
                 raise TypeError(f"{type(explainer).__name__}.attribute has no option {option!r}; {hint}")
         if self.wrt not in ("both", "first", "second"):
