@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,29 +78,6 @@ def same(first: dict[str, Any], second: dict[str, Any]) -> bool:
         np.array_equal(value, second[key]) if isinstance(value, np.ndarray) else value == second[key]
         for key, value in first.items()
     )
-
-
-def forked(act: Callable[[], Any], kill_after: float | None = None) -> int:
-    """Does something in a copy of this process, and gives its exit code, or less than 0 for a signal.
-
-    Args:
-        act: what is done.
-        kill_after: seconds, after which it is killed if it still lives.
-    """
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            act()
-            code = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    if kill_after is not None:
-        time.sleep(kill_after)
-        os.kill(child, signal.SIGKILL)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 class Dying(Source):

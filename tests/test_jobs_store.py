@@ -10,6 +10,7 @@ import re
 import resource
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import pytest
 pytest.importorskip("zarr", reason='jobs are tested with pip install "xsiamese[jobs]"')
 pytest.importorskip("pyarrow", reason='jobs are tested with pip install "xsiamese[jobs]"')
 
-from tests.jobs import PAIRS, UNITS, contents, forked, job, same
+from tests.children import ended
+from tests.jobs import PAIRS, UNITS, contents, job, same
 from xsiamese import open_explanations
 from xsiamese.jobs import store
 from xsiamese.jobs.store import Entry, Shard, Store, held
@@ -32,22 +34,33 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return contents(folder)
 
 
-@pytest.fixture
-def at(monkeypatch: pytest.MonkeyPatch) -> Any:
+def at(step: str, time: int, act: Callable[[], None], patch: pytest.MonkeyPatch) -> None:
     """Does something when a step is reached for the n-th time."""
+    left = [time]
 
-    def set_(step: str, time: int, act: Any) -> None:
-        left = [time]
+    def reached(now: str) -> None:
+        if now == step:
+            left[0] -= 1
+            if left[0] == 0:
+                act()
 
-        def reached(now: str) -> None:
-            if now == step:
-                left[0] -= 1
-                if left[0] == 0:
-                    act()
+    patch.setattr(store, "reached", reached)
 
-        monkeypatch.setattr(store, "reached", reached)
 
-    return set_
+def die_at(step: str, folder: Path) -> None:
+    """Begins a job whose process is killed when its second unit comes to that step."""
+    at(step, 2, lambda: os.kill(os.getpid(), signal.SIGKILL), pytest.MonkeyPatch())
+    job(folder)
+
+
+def limited(folder: Path) -> None:
+    """Begins a job that may write no file of over 2,500 bytes, and writes beside its folder what it says."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2500, 2500))
+    try:
+        job(folder)
+    except OSError as error:
+        (folder.parent / "said").write_text(str(error))
 
 
 def test_every_step_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,15 +72,10 @@ def test_every_step_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("step", store.STEPS)
-def test_killed_at_a_step(step: str, tmp_path: Path, at: Any, whole: dict[str, Any]) -> None:
+def test_killed_at_a_step(step: str, tmp_path: Path, whole: dict[str, Any]) -> None:
     """The second unit dies there; the job that goes on gives what an uninterrupted one gives, and nothing more."""
     folder = tmp_path / "out"
-
-    def die() -> None:
-        at(step, 2, lambda: os.kill(os.getpid(), signal.SIGKILL))
-        job(folder)
-
-    assert forked(die) == -signal.SIGKILL
+    assert ended(die_at, step, folder) == -signal.SIGKILL
     named = contents(folder)["named"]
     assert named == sorted(set(named))
     assert len(named) in ((2,) if step == "named" else (0, 1))  # the one before is named while this one is written
@@ -83,23 +91,23 @@ def test_killed_at_random_moments(tmp_path: Path, whole: dict[str, Any]) -> None
     job(tmp_path / "timed")
     lasts = time.monotonic() - start
     for _ in range(3):
-        assert forked(lambda: job(folder), kill_after=moments.uniform(0.1, 0.9) * lasts) in (-signal.SIGKILL, 0)
+        assert ended(job, folder, kill_after=moments.uniform(0.1, 0.9) * lasts) in (-signal.SIGKILL, 0)
     job(folder)
     assert same(contents(folder), whole)
 
 
 @pytest.mark.parametrize("step", ["begun", "arrays", "rows", "arrays renamed"])
-def test_full_disk_at_a_step(step: str, tmp_path: Path, at: Any, whole: dict[str, Any]) -> None:
+def test_full_disk_at_a_step(step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: dict[str, Any]) -> None:
     def full() -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     folder = tmp_path / "out"
-    at(step, 2, full)
+    at(step, 2, full, monkeypatch)
     with pytest.raises(
         OSError, match=r"out cannot be written \(No space left on device\): make room .* pairs are kept"
     ):
         job(folder)
-    at("never", 1, full)
+    at("never", 1, full, monkeypatch)
     assert not list(folder.rglob("*.tmp-*"))  # what is half written gives its room back
     job(folder)
     assert same(contents(folder), whole)
@@ -108,16 +116,7 @@ def test_full_disk_at_a_step(step: str, tmp_path: Path, at: Any, whole: dict[str
 def test_files_that_may_not_grow(tmp_path: Path, whole: dict[str, Any]) -> None:
     """The operating system refuses the writes themselves, of any file, from any library."""
     folder = tmp_path / "out"
-
-    def limited() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2500, 2500))
-        try:
-            job(folder)
-        except OSError as error:
-            (tmp_path / "said").write_text(str(error))
-
-    assert forked(limited) == 0
+    assert ended(limited, folder) == 0
     assert re.search(r"out cannot be written \(.*File too large\): make room", (tmp_path / "said").read_text())
     job(folder)
     assert same(contents(folder), whole)
@@ -233,7 +232,7 @@ def test_a_folder_of_something_else(tmp_path: Path) -> None:
         open_explanations(tmp_path)
 
 
-def test_an_attempt_that_overtakes_another(tmp_path: Path, at: Any) -> None:
+def test_an_attempt_that_overtakes_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two attempts at one unit, as after a machine that was thought dead: either one's files are whole."""
     from tests import jobs
     from xsiamese.jobs.recipe import Given
@@ -251,7 +250,7 @@ def test_an_attempt_that_overtakes_another(tmp_path: Path, at: Any) -> None:
         3,
     )
     found: list[Entry] = []
-    at("synchronised", 1, lambda: found.append(task.done(Unit(0, 0, 4))))
+    at("synchronised", 1, lambda: found.append(task.done(Unit(0, 0, 4))), monkeypatch)
     found.append(task.done(Unit(0, 0, 4)))
     assert len(found) == 2
     assert found[0] == found[1]

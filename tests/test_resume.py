@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import resource
 import signal
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.children import ended
 from tests.figures import bars, write_folders
 from xsiamese.training.module import SiameseModule
 from xsiamese.training.resume import alone
@@ -169,24 +169,17 @@ def test_a_full_disk_is_told_and_costs_nothing_that_was_there(again: Settings, t
     assert not list(tmp_path.glob(".xsiamese-*"))
 
 
-def killed_at(settings: Settings, step: int) -> int | None:
-    """Trains in a process that is killed when that step begins, 0 for never; its exit code."""
+def train_until(settings: Settings, step: int) -> None:
+    """Trains in a process that is killed when that step begins, 0 for never."""
+    once, steps = SiameseModule.training_step, iter(range(1, 10_000))
 
-    def body() -> None:
-        once, steps = SiameseModule.training_step, iter(range(1, 10_000))
+    def training_step(module: SiameseModule, batch: Any, index: int) -> torch.Tensor:
+        if next(steps) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return once(module, batch, index)
 
-        def training_step(module: SiameseModule, batch: Any, index: int) -> torch.Tensor:
-            if next(steps) == step:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return once(module, batch, index)
-
-        SiameseModule.training_step = training_step  # type: ignore[method-assign]
-        train(settings)
-
-    process = multiprocessing.get_context("fork").Process(target=body)
-    process.start()
-    process.join()
-    return process.exitcode
+    SiameseModule.training_step = training_step  # type: ignore[method-assign]
+    train(settings)
 
 
 def smiles(path: Path) -> Path:
@@ -207,7 +200,7 @@ def test_a_killed_training_ends_in_the_same_bytes(network: str, rows: Path, tmp_
     how = {"epochs": 3, "batch_size": 8, "progress": False, "device": "cpu", "valid": 0.2, "test": 0.2}
     settings = Settings(network, str(data), output=tmp_path / "killed", reading=reading, resume=True, **how)  # type: ignore[arg-type]
     for step in (2, 8, 2, 3, 0):  # the second one in a later epoch than the first
-        assert killed_at(settings, step) == (-signal.SIGKILL if step else 0)
-    assert killed_at(replace(settings, output=tmp_path / "whole"), 0) == 0
+        assert ended(train_until, settings, step) == (-signal.SIGKILL if step else 0)
+    assert ended(train_until, replace(settings, output=tmp_path / "whole"), 0) == 0
     whole, killed = (tmp_path / name / f"{network}-t.safetensors" for name in ("whole", "killed"))
     assert whole.read_bytes() == killed.read_bytes()

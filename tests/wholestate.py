@@ -175,6 +175,10 @@ def interrupted_after(seconds: float, run: Callable[[], Any], times: int = 3, pa
         run()
 
     before = signal.signal(signal.SIGALRM, handler)
+    said, sys.unraisablehook = (
+        sys.unraisablehook,
+        lambda unraisable: None,
+    )  # a signal in a __del__ has no way out
     ended = True
     with suppress(KeyboardInterrupt):
         signal.setitimer(signal.ITIMER_REAL, seconds, pause)
@@ -182,4 +186,5 @@ def interrupted_after(seconds: float, run: Callable[[], Any], times: int = 3, pa
         ended = False
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+    sys.unraisablehook = said
     return ended

@@ -1,0 +1,39 @@
+"""Processes of their own that do something of a test's, and may be killed in the middle of it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def ended(act: Callable[..., Any], *given: Any, kill_after: float | None = None) -> int:
+    """How a process ended that does something: its exit code, or less than 0 for a signal.
+
+    It is a copy of a server that has done nothing: a copy of this process cannot differentiate any more once another
+    test has made autograd's threads.
+
+    Args:
+        act: what is done, a function of a module.
+        given: what it is given.
+        kill_after: seconds after its beginning, when it is killed if it still lives.
+    """
+    context = multiprocessing.get_context("forkserver")
+    begun = context.Event()
+    child = context.Process(target=_begin, args=(begun, act, *given))
+    child.start()
+    if kill_after is not None and begun.wait(60):
+        time.sleep(kill_after)
+        assert child.pid
+        os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    assert child.exitcode is not None
+    return child.exitcode
+
+
+def _begin(begun: Any, act: Callable[..., Any], *given: Any) -> None:
+    begun.set()
+    act(*given)
