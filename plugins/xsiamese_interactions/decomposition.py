@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -19,27 +18,61 @@ from xsiamese.author import (
     PairMatrix,
     SiameseModel,
 )
-from xsiamese_interactions.gradients import layer_line, layer_maps, map_places, recorded
-from xsiamese_interactions.heads import joined, most
-from xsiamese_interactions.items import each
-from xsiamese_interactions.parts import Parts, channel_of, parts_of
-from xsiamese_interactions.tangents import jacobian
+from xsiamese_interactions.heads import of_item, of_side
+from xsiamese_interactions.shares import Shares, Where, shares_of
 
 
-class Shares(NamedTuple):
-    """What each place of one item has of its embedding.
+class Prepared(NamedTuple):
+    """What is prepared of an item.
 
     Attributes:
-        shares: (places + 1, D), the last row being the bias's.
-        places: the part of each place of the layer's map.
+        shares: what of the comparison's features each place has, the last row being the bias's, (places + 1, D).
+        places: the part of each place of the layer's map; ``spread``: one over how many places its part has.
         grid: how the parts lie.
-        embedding: their sum, (1, D).
+        embedding: of the item, (1, D).
     """
 
     shares: Tensor
     places: Tensor
+    spread: Tensor
     grid: list[int]
     embedding: Tensor
+
+    @classmethod
+    def of(cls, batch: PairBatch, one: Shares) -> Prepared:
+        """That of an item with these shares."""
+        spread = 1 / torch.bincount(one.places.flatten(), minlength=len(one.shares) - 1)[one.places]
+        shares = of_item(batch, one.shares, one.embedding)
+        return cls(shares, one.places, spread.to(shares.dtype), one.grid, one.embedding)
+
+    def map_of(self, values: Tensor, moving: bool) -> Tensor:
+        """A value for each part as a map, shared out over the places of the part; zeros for a side that is held."""
+        return values[self.places] * self.spread if moving else torch.zeros_like(self.spread)
+
+
+class Factor(NamedTuple):
+    """One side of a matrix.
+
+    Attributes:
+        item: what was prepared of it.
+        parts: what each place has of the features of this side, (places, D).
+        ends: what all places have, and the bias, (2, D).
+        size: the norm of what all places have; None for a comparison that is no product of features.
+    """
+
+    item: Prepared
+    parts: Tensor
+    ends: Tensor
+    size: float | None
+
+
+class Joined(NamedTuple):
+    """The matrix of a pair, its marginals, and the most that it could sum to, were its sides parallel."""
+
+    matrix: PairMatrix
+    of_a: Tensor
+    of_b: Tensor
+    most: float
 
 
 class PairActivationDecomposition(PairAttribution):
@@ -72,7 +105,6 @@ class PairActivationDecomposition(PairAttribution):
     needs_layer = True
     differentiable = False
     linear = True
-    chunk = 1
 
     def compute(self, batch: PairBatch) -> Found:
         """The matrix.
@@ -80,78 +112,61 @@ class PairActivationDecomposition(PairAttribution):
         Raises:
             ValueError: if something that is neither pooling nor linear follows the layer.
         """
-        if batch.prepared[0]:
-            a, b = (_read(columns) for columns in batch.prepared)
-        else:
-            a, b = self._shares(batch, 0), self._shares(batch, 1)
-        rows, columns, middle = joined(batch, a.shares, b.shares, a.embedding, b.embedding)
-        whole = PairMatrix(rows, columns, middle)
-        value, last = batch.closeness(a.embedding, b.embedding), (len(rows) - 1, len(columns) - 1)
-        alone = whole.column(last[1])[:-1], whole.row(last[0])[:-1]
-        inner = PairMatrix(rows[:-1], columns[:-1], middle, (tuple(a.grid), tuple(b.grid)), alone=alone)
-        matrix = replace(inner, constant=float(value[0] - inner.value))
-        maps = layer_maps(batch, (a.places, b.places), matrix.marginals)
-        return Found(maps, value, {"matrix": [matrix], "reference": most(matrix)})
+        sides = [self._prepared(batch, side) for side in (0, 1)]
+        value = batch.closeness(*(torch.cat([one.embedding for one in side]) for side in sides))
+        first, second = (factors(batch, side, of) for side, of in enumerate(sides))
+        found = [joined(batch, x, y, whole) for x, y, whole in zip(first, second, value.tolist(), strict=True)]
+        moving = batch.objective.moving
+        maps_a = torch.cat([x.item.map_of(one.of_a, 0 in moving) for x, one in zip(first, found, strict=True)])
+        maps_b = torch.cat([y.item.map_of(one.of_b, 1 in moving) for y, one in zip(second, found, strict=True)])
+        most = value.new_tensor([one.most for one in found])
+        return Found((maps_a, maps_b), value, {"matrix": [one.matrix for one in found], "reference": most})
 
     def prepare(self, items: ItemBatch) -> dict[str, Column] | None:
         """The shares of each item, whatever it is compared with."""
         if not isinstance(items.pairs.model, SiameseModel):
             return None
-        found = [self._shares(one, items.place)._asdict() for one in each(items)]
+        found = [one._asdict() for one in self._made(items.pairs, items.place)]
         columns: dict[str, Column] = {name: [one[name] for one in found] for name in found[0]}
         return {**columns, "embedding": torch.cat([one["embedding"] for one in found])}
 
-    def _shares(self, batch: PairBatch, side: int) -> Shares:
-        outputs: list[Tensor] = []
+    def _made(self, batch: PairBatch, side: int) -> list[Prepared]:
+        return [Prepared.of(batch, one) for one in shares_of(batch, Where(side, self.layer, self.layout))]
 
-        def apart(output: Tensor) -> Tensor:
-            outputs.append(output.detach())
-            return _apart(output, self._parts(batch, side, output))
-
-        with torch.no_grad():
-            try:
-                rows = batch.tail_embedding(self.layer, side, apart).flatten(1)
-            except (RuntimeError, ValueError):  # it reads the number of rows from its input
-                rows = torch.empty(0)
-            output = outputs[0] if outputs else recorded(batch, self.layer, False)[0][side]
-            line = layer_line(batch, self.layer, side, output, end=output, parts=self._parts(batch, side, output))
-            if len(rows) != 2 + line.parts.count:  # the same, one by one: also for graphs
-                rows = torch.cat([line.encode(row) for row in (output, torch.zeros_like(output))])
-        whole, bias, shares = rows[:1], rows[1:2], rows[2:] - rows[1:2]
-        if not _adds_up(whole, shares, bias):  # maximum pooling is linear where it is
-            shares = jacobian(line.encode, output, output, line.parts)[1]
-        if not _adds_up(whole, shares, bias):
-            raise ValueError(
-                f"what follows layer {', '.join(batch.layer_names(self.layer))} is not only pooling and linear: its "
-                "places' shares do not sum to the embedding; take a later layer=, or PairLayerInteraction"
-            )
-        places = map_places(batch, side, line, self.layout)
-        return Shares(torch.cat([shares, bias]), places, list(line.parts.grid), whole)
-
-    def _parts(self, batch: PairBatch, side: int, output: Tensor) -> Parts:
-        return parts_of(output, None, channel_of(batch, side, output, self.layout))
+    def _prepared(self, batch: PairBatch, side: int) -> list[Prepared]:
+        columns = batch.prepared[side]
+        if not columns:
+            return self._made(batch, side)
+        embeddings = columns["embedding"][:, None]
+        return [Prepared(*one) for one in zip(*(columns[n] for n in Prepared._fields[:-1]), embeddings, strict=True)]
 
 
-def _read(columns: Mapping[str, Column]) -> Shares:
-    """What was prepared of one item."""
-    return Shares(**{name: column if name == "embedding" else column[0] for name, column in columns.items()})  # type: ignore[arg-type]
+def factors(batch: PairBatch, side: int, of: Sequence[Prepared]) -> list[Factor]:
+    """The factor of each item of a side; of items that come several times it is one object, and made once."""
+    made: dict[int, Factor] = {}
+    for one in of:
+        if id(one.shares) not in made:
+            made[id(one.shares)] = _factor(batch, side, one)
+    return [made[id(one.shares)] for one in of]
 
 
-def _apart(output: Tensor, parts: Parts) -> Tensor:
-    """A layer's output as it is, none of it, and each place of it alone: all that the rest of the encoder is asked."""
-    if len(output) != 1:  # the nodes of a graph, of which there are no more in one graph
-        return output.clone()
-    flat = output.reshape(1, -1)
-    made = output.new_zeros(2 + parts.count, flat.numel())
-    made[0] = flat
-    # number k of the output stands in the row of its own part and in no other: nothing else is written
-    made[2:].scatter_(0, parts.number.expand(output.shape).reshape(1, -1), flat)
-    return made.reshape(-1, *output.shape[1:])
+def _factor(batch: PairBatch, side: int, one: Prepared) -> Factor:
+    found = of_side(batch, one.shares, side)
+    rows = one.shares if found is None else found
+    ends = torch.stack([rows[:-1].sum(0), rows[-1]])
+    return Factor(one, rows[:-1], ends, None if found is None else float(ends[0].norm()))
 
 
-def _adds_up(whole: Tensor, shares: Tensor, bias: Tensor) -> bool:
-    if not len(shares):
-        return False
-    gap = (shares.sum(0) + bias - whole).abs().max()
-    size = whole.abs().max() + bias.abs().max() + shares.abs().sum(0).max()
-    return bool(gap <= 1e4 * torch.finfo(whole.dtype).eps * size)
+def joined(batch: PairBatch, a: Factor, b: Factor, value: float) -> Joined:
+    """The matrix of a pair: the constant is what no place of either side has, so that it sums to the value."""
+    middle = None
+    of_a, of_b = a.ends, b.ends
+    if a.size is None:
+        middle = batch.mixed(a.item.embedding, b.item.embedding)[0]
+        of_a, of_b = a.ends @ middle, b.ends @ middle.T
+    each_a, each_b = of_b @ a.parts.T, of_a @ b.parts.T  # with all places of the other side, and with its bias
+    (total, alone_a), (alone_b, _) = (a.ends @ of_b.T).tolist()
+    places = tuple(a.item.grid), tuple(b.item.grid)
+    matrix = PairMatrix(a.parts, b.parts, middle, places, value - total - alone_a - alone_b, (each_a[1], each_b[1]))
+    most = abs(total) if a.size is None or b.size is None else a.size * b.size
+    return Joined(matrix, each_a[0], each_b[0], most)

@@ -132,8 +132,8 @@ class PairLayerInteraction(PairInteraction):
         return lines[0], lines[1]
 
     def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: Integral) -> Found:
-        places = map_places(batch, 0, lines[0], self.layout), map_places(batch, 1, lines[1], self.layout)
-        maps = layer_maps(batch, places, found.matrix.marginals)
+        places = tuple(map_places(batch, k, line.parts, line.end, self.layout) for k, line in enumerate(lines))
+        maps = layer_maps(batch, (places[0], places[1]), found.matrix.marginals)
         return Found(maps, found.value, {"matrix": [found.matrix], "gap": found.gap, "reference": found.reference})
 
 
@@ -171,10 +171,10 @@ def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[tuple[
     return (first.detach(), second.detach()), recording.layers[0]
 
 
-def map_places(batch: PairBatch, side: int, line: Line, layout: SideLayout) -> Tensor:
+def map_places(batch: PairBatch, side: int, parts: Parts, output: Tensor, layout: SideLayout) -> Tensor:
     """The part of each place of a layer's map, (1, 1, ...), or (nodes, 1) for graphs."""
-    number = line.parts.number
-    return number if batch.sides[side].kind == "graph" else batch.places(side, line.end, None, layout).first(number)
+    number = parts.number
+    return number if batch.sides[side].kind == "graph" else batch.places(side, output, None, layout).first(number)
 
 
 def layer_maps(

@@ -69,6 +69,23 @@ def product(batch: PairBatch, u: Tensor, v: Tensor, *, detach_norms: bool = Fals
     return None
 
 
+def of_item(batch: PairBatch, shares: Tensor, z: Tensor) -> Tensor:
+    """Shares of an embedding, rows, as products of features take them, as far as that is the item's own, on whichever
+    side it stands: over its norm, a constant, for a cosine.
+    """
+    if not isinstance(batch.model, SiameseModel) or type(batch.model.comparison) is not Cosine:
+        return shares
+    return shares / (float(z.detach().norm()) or 1.0)
+
+
+def of_side(batch: PairBatch, shares: Tensor, side: int) -> Tensor | None:
+    """What :func:`of_item` gave, as a side of the comparison takes it, or None if that is no product of features."""
+    if isinstance(batch.model, SiameseModel) and type(batch.model.comparison) is Cosine:
+        return shares
+    head = product(batch, shares, shares)
+    return None if head is None else head[side](shares)
+
+
 def joined(batch: PairBatch, left: Tensor, right: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
     """The factors of a pair matrix from shares of both embeddings, (rows, D) each, and what stands between them.
 

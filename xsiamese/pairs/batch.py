@@ -108,26 +108,25 @@ class PairBatch(Pairs):
         activation: Tensor | Callable[[Tensor], Tensor],
         met: Callable[[], None] | None = None,
     ) -> Tensor:
-        """The embedding of one side of a single pair as a function of a layer's output there: :meth:`tail` without the
-        comparison.
+        """The embedding of one side as a function of a layer's output there: :meth:`tail` without the comparison.
 
         Args:
             layer: the layer.
             side: 0 for a, 1 for b.
-            activation: any number of rows in place of its output, or what makes them of the pair's own, in the same
-                pass.
+            activation: any number of rows in place of its output of a single pair; or what makes them of the output of
+                any number of pairs, in the same pass.
             met: called whenever the layer is met.
 
         Raises:
-            ValueError: if the model is not factored into encoder and comparison.
+            ValueError: if the model is not factored into encoder and comparison, or rows are given for several pairs.
         """
-        if not isinstance(self.model, SiameseModel) or self.pairs != 1:
+        if not isinstance(self.model, SiameseModel) or (isinstance(activation, Tensor) and self.pairs != 1):
             raise ValueError(
                 f"tail_embedding() takes a single pair of a SiameseModel, not {self.pairs} of "
                 f"{type(self.model).__name__}"
             )
         one = self.one_sided("first" if side == 0 else "second")
-        model, leaves = self.model, (self.a, self.b)[side].leaves
+        model, of, leaves = self.model, self.sides[side], self.sides[side].leaves
 
         def put(output: Tensor) -> Tensor:
             if met is not None:
@@ -135,7 +134,7 @@ class PairBatch(Pairs):
             return activation if isinstance(activation, Tensor) else activation(output)
 
         def run(copies: int) -> Tensor:
-            item = (self.a, self.b)[side].rebuild([leaf.expand(copies, *leaf.shape[1:]) for leaf in leaves])
+            item = of.rebuild(leaves if copies == 1 else [leaf.expand(copies, *leaf.shape[1:]) for leaf in leaves])
             with self._replaced(one, layer, side, put):
                 embedding: Tensor = model.encode(item, side)
             return embedding

@@ -81,9 +81,9 @@ class PairMatrix:
         for name, count, grid in zip("ab", self.shape, self.grids, strict=True):
             if math.prod(grid) != count:
                 raise ValueError(f"the places of {name} are {grid}, {math.prod(grid)} in all, for {count} parts")
-        n, m = self.shape
+        (n, m), tensors = self.shape, self._tensors()
         for name, shape in (("alone_a", (n,)), ("alone_b", (m,)), ("standard_error", (n, m))):
-            tensor = self._tensors().get(name)
+            tensor = tensors.get(name)
             if tensor is not None and tuple(tensor.shape) != shape:
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)} for {n} x {m} parts: {shape} is needed")
 
