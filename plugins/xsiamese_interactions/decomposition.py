@@ -137,8 +137,8 @@ class PairActivationDecomposition(PairAttribution):
         columns = batch.prepared[side]
         if not columns:
             return self._made(batch, side)
-        embeddings = columns["embedding"][:, None]
-        return [Prepared(*one) for one in zip(*(columns[n] for n in Prepared._fields[:-1]), embeddings, strict=True)]
+        each = zip(*(columns[name] for name in Prepared._fields), strict=True)
+        return [Prepared._make((*fields, z[None])) for *fields, z in each]
 
 
 def factors(batch: PairBatch, side: int, of: Sequence[Prepared]) -> list[Factor]:
