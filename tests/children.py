@@ -10,6 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 
+PRELOADED = ["xsiamese.jobs.local", "xsiamese.training.run", "tests.jobs"]  # what a child would import anew each time
+
+
 def ended(act: Callable[..., Any], *given: Any, kill_after: float | None = None) -> int:
     """How a process ended that does something: its exit code, or less than 0 for a signal.
 
@@ -22,6 +25,7 @@ def ended(act: Callable[..., Any], *given: Any, kill_after: float | None = None)
         kill_after: seconds after its beginning, when it is killed if it still lives.
     """
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
     begun = context.Event()
     child = context.Process(target=_begin, args=(begun, act, *given))
     child.start()
