@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-
 PRELOADED = ["xsiamese.jobs.local", "xsiamese.training.run", "tests.jobs"]  # what a child would import anew each time
 
 
