@@ -17,7 +17,7 @@ class Record:
 
     Example:
         >>> row = Record({"title": "red shoe", "brand": "Acme"})
-        >>> row.text, row.column("", row.text, (8, 12)), row.column("", row.text, (9, 10))
+        >>> row.text, row.column("", row.text, (10, 15)), row.column("", row.text, (9, 10))
         ('red shoe | Acme', 1, None)
     """
 

@@ -65,13 +65,38 @@ def test_pictures_arrays_texts_and_numbers_name_the_conversion() -> None:
             refused(lambda given=given: explainer.attribute((given, given)), said, TypeError)  # type: ignore[misc]
 
 
+class Unsaid(nn.Module):
+    """An encoder whose only argument may be an item or a pair."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = encoder()
+
+    def forward(self, x):  # type: ignore[no-untyped-def]
+        return self.inner(x)
+
+
 @pytest.mark.parametrize("cls", [PairGradCAM, PairIntegratedGradients])
 @pytest.mark.parametrize("settings", [{"comparison": "cosine"}, {}])
 def test_an_encoder_of_one_item_is_told_to_become_a_model(cls: Any, settings: dict[str, Any]) -> None:
+    said = "Unsaid takes one input and was given the pair; if it encodes one item, make a model of it: SiameseModel("
+    refused(lambda: cls(Unsaid(), **settings).attribute((A, B)), said)
+
+
+@pytest.mark.parametrize("cls", [PairGradCAM, PairIntegratedGradients])
+def test_an_encoder_of_one_tensor_beside_a_comparison_is_a_model(cls: Any) -> None:
+    for inside in (encoder().train(), nn.Sequential(encoder())):
+        found = cls(inside, comparison="euclidean").explain((A, B))
+        expected = cls(SiameseModel(inside, "euclidean")).explain((A, B))
+        assert not found.higher_is_closer
+        assert inside.training
+        for x, y in zip((*found.maps, found.scores), (*expected.maps, expected.scores), strict=True):
+            assert torch.equal(x, y)
+            assert y.any()
     said = (
         "Sequential takes one input and was given the pair; if it encodes one item, make a model of it: SiameseModel("
     )
-    refused(lambda: cls(encoder(), **settings).attribute((A, B)), said)
+    refused(lambda: cls(encoder()).attribute((A, B)), said)
 
 
 @pytest.mark.parametrize("cls", [PairGradCAM, PairLayerGradCam])

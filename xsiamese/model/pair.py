@@ -234,7 +234,8 @@ def pair_model(
     comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
     higher_is_closer: bool | None = None,
 ) -> PairModel:
-    """``model`` as a :class:`PairModel`: itself if it is one, else wrapped; parallel wrappers are taken off.
+    """``model`` as a :class:`PairModel`: itself if it is one, else wrapped; parallel wrappers are taken off. A module
+    that takes one tensor, beside a comparison, is the encoder of a :class:`SiameseModel`.
 
     Raises:
         TypeError: if it cannot be called, such as a checkpoint, which holds a model.
@@ -254,7 +255,11 @@ def pair_model(
         if comparison is not None:
             raise ValueError(f"{type(inner).__name__} has its own comparison: leave out comparison=")
         return inner if higher_is_closer in (None, inner.higher_is_closer) else _told(inner, higher_is_closer)
-    wrapped = TwoInputModel(model, comparison, higher_is_closer=higher_is_closer)
+    wrapped: PairModel
+    if comparison is not None and isinstance(model, nn.Module) and _takes_a_tensor(model):
+        wrapped = SiameseModel(model, comparison, higher_is_closer=higher_is_closer)
+    else:
+        wrapped = TwoInputModel(model, comparison, higher_is_closer=higher_is_closer)
     if isinstance(model, nn.Module):
         wrapped.training = model.training  # train() would reach into the user's model
     return wrapped
@@ -302,6 +307,18 @@ def _convention(model: Callable[..., Any]) -> str:
         return "two"
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return "tuple" if len(positional) == 1 and not any(p.kind is p.VAR_POSITIONAL for p in parameters) else "two"
+
+
+def _takes_a_tensor(module: nn.Module) -> bool:
+    """Whether a module takes one tensor, and so no pair: its only argument is annotated so, or is handed on to such a
+    module, as by ``nn.Sequential``.
+    """
+    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
+        return len(module) > 0 and _takes_a_tensor(module[0])
+    if _convention(module) != "tuple":
+        return False
+    parameters = inspect.signature(module.forward).parameters.values()
+    return next(iter(parameters)).annotation in (Tensor, "Tensor", "torch.Tensor")
 
 
 def _embeddings(output: Any) -> tuple[Tensor, Tensor]:
