@@ -18,6 +18,11 @@ torch.set_num_threads(1)
 Killer = Callable[[int], AbstractContextManager[None]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no worker is left with one of them when the others have nothing more to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with real data sets, or a skip that says where it was looked for."""

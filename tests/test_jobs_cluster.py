@@ -24,6 +24,8 @@ from xsiamese.jobs.table import PairTable
 from xsiamese.jobs.task import Task
 from xsiamese.jobs.unit import units
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:

@@ -103,7 +103,7 @@ class PairActivationDecomposition(PairAttribution):
     modalities = frozenset({"image", "series", "volume", "text", "graph"})
     known_parts = ("nodes",)
     needs_layer = True
-    differentiable = False
+    takes_baselines = differentiable = False
     linear = True
 
     def compute(self, batch: PairBatch) -> Found:
