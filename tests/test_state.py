@@ -39,6 +39,7 @@ from tests.wholestate import (
 from xsiamese import PairGradCAM, PairSaliency, SiameseModel
 from xsiamese.branches.intact import intact
 from xsiamese.branches.lock import GENERATORS, _turns
+from xsiamese.branches.signals import Signals
 
 SCALE = int(os.environ.get("XSIAMESE_FAULTS", "1"))  # 20 runs the counts of the reliability page
 PAIRS = images(2, size=6)
@@ -155,6 +156,26 @@ def test_real_signals_leave_nothing() -> None:
         assert differences(before, whole_state(model)) == [], name
     assert ended > 5
     explained("PairGradCAM", model)  # no signal is left that would end another explanation
+
+
+def test_a_signal_that_is_answered_leaves_none_waiting() -> None:
+    """One waits for the end of a clean-up, a second comes before it is let go: both are one Ctrl-C."""
+    signals, owner = Signals(), restless()
+
+    @signals.whole
+    def clean() -> None:
+        press()
+
+    signals.begin(owner)
+    clean()
+    with pytest.raises(KeyboardInterrupt):
+        press()
+    signals.end(owner)  # and does not raise again
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signals.begin(owner)
+    clean()
+    with pytest.raises(KeyboardInterrupt):  # one that nobody answered is let run
+        signals.end(owner)
 
 
 def test_a_handler_that_only_notes_does_not_end_the_explanation() -> None:

@@ -75,12 +75,14 @@ class Signals:
         """Gives the handlers back, and lets those run that had to wait."""
         if threading.current_thread() is not threading.main_thread():
             return
-        if self._owner() is owner:
-            self._owner = _nobody
-            for number, handler in self._before.items():
-                if signal.getsignal(number) == self._handle:
-                    signal.signal(number, handler)
-        self.deliver()
+        try:
+            if self._owner() is owner:
+                self._owner = _nobody
+                for number, handler in self._before.items():
+                    if signal.getsignal(number) == self._handle:
+                        signal.signal(number, handler)
+        finally:  # one that comes here must not leave another waiting, which would end the next explanation
+            self.deliver()
 
     def deliver(self) -> None:
         """Lets the handlers run that had to wait, each once, which may raise."""
@@ -98,6 +100,7 @@ class Signals:
                 self._pending.add(number)
                 return
             inside = inside.f_back
+        self._pending.discard(number)  # this answers the one that waited, too
         self._before[number](number, frame)
 
 
