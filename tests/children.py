@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 PRELOADED = ["xsiamese.jobs.local", "xsiamese.training.run", "tests.jobs"]  # what a child would import anew each time
@@ -31,7 +32,8 @@ def ended(act: Callable[..., Any], *given: Any, kill_after: float | None = None)
     if kill_after is not None and begun.wait(60):
         time.sleep(kill_after)
         assert child.pid
-        os.kill(child.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it was done sooner
+            os.kill(child.pid, signal.SIGKILL)
     child.join()
     assert child.exitcode is not None
     return child.exitcode

@@ -60,7 +60,7 @@ def row(*numbers: float) -> Tensor:
 
 
 def test_every_file_is_tested_and_says_what_it_is() -> None:
-    assert sorted(path.stem for path in FOLDER.glob("*.py")) == sorted(FILES)
+    assert sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("plot_")) == sorted(FILES)
     for name in FILES:
         text = (FOLDER / f"{name}.py").read_text(encoding="utf-8")
         assert "as a plugin in one file" in text.partition("\n")[0]

@@ -165,8 +165,16 @@ def test_errors_say_what_is_wrong() -> None:
     with pytest.raises(RuntimeError, match="my own trouble") as caught:
         PairSaliency(SiameseModel(Broken())).attribute(inputs)
     assert caught.value.__notes__[-1].startswith("raised inside the model, on the pair a (2, 1, 8, 8) float64")
-    with pytest.raises(ValueError, match=r"Sequential takes one input and was given the pair.*SiameseModel\(encoder"):
-        PairSaliency(encoder, comparison="cosine").attribute(inputs)
+
+    class OfOne(nn.Module):
+        def forward(self, x):  # type: ignore[no-untyped-def]  # a pair, for all that it says
+            return encoder(x)
+
+    with pytest.raises(ValueError, match=r"OfOne takes one input and was given the pair.*SiameseModel\(encoder"):
+        PairSaliency(OfOne(), comparison="cosine").attribute(inputs)
+    found = PairSaliency(encoder, comparison="cosine").attribute(inputs)  # a Sequential says more
+    right = PairSaliency(SiameseModel(encoder, "cosine")).attribute(inputs)
+    assert all(torch.equal(x, y) for x, y in zip(found, right, strict=True))
     with pytest.raises(ValueError, match=r"called with other arguments than it takes.*additional_forward_args="):
         PairSaliency(problems.Shared(encoder, lambda u, v: (u * v).sum(1))).attribute(
             inputs, additional_forward_args=(1, 2)
