@@ -67,7 +67,7 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["auto_examples"],
     "filename_pattern": r"plot_",
-    "ignore_pattern": r"(__init__|setup|test_).*\.py|xsiamese-|5_extending/(?!plot_)",  # plugins are files to copy
+    "ignore_pattern": r"^(?!plot_)",  # of a file's name: the others are plugins to copy
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
     "image_scrapers": ("figures.scrape",),
