@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from xsiamese import Gallery, PairExplanation, SiameseModel, explainers
 from xsiamese.contract.subject import encoder
+from xsiamese.explain.gallery.explained import EveryPair, Explanations
 from xsiamese.model.comparison import Bilinear, Euclidean, Learned, Manhattan, SquaredEuclidean
 from xsiamese.testing import quick_options
 
@@ -52,6 +53,16 @@ def close(found: PairExplanation, expected: PairExplanation, atol: float = 1e-6)
         for one, other in zip(found.columns["matrix"], expected.columns["matrix"], strict=True):
             torch.testing.assert_close(one.dense(), other.dense(), rtol=0, atol=atol)
             torch.testing.assert_close(one.value, other.value, rtol=0, atol=atol)
+
+
+def test_units_of_all_pairs_are_runs_of_one_item_until_these_are_short() -> None:
+    pairs = [(i, j) for i in range(30) for j in range(i + 1, 30)]
+    made: Any = list  # the pairs themselves in place of their explanation
+    asked: Any = list(Explanations(EveryPair(30), made, torch.tensor, (16, 25)).units())
+    assert [pair for unit in asked for pair in unit] == pairs  # each once, in their order
+    assert [len(unit) for unit in asked[:6]] == [25, 4, 25, 3, 25, 2]
+    assert [len(unit) for unit in asked[-2:]] == [3, 3]  # of one item, then of the last two together
+    assert all(len({i for i, _ in unit}) == 1 for unit in asked[:-1])
 
 
 @pytest.mark.parametrize("name", SHARING)

@@ -139,7 +139,7 @@ class Encoded:
             self.items.pairs(first, second),
             model=Compared(model),
             prepared=(self._prepared_of(0, which[0]), other._prepared_of(1, which[1])),
-            rows=min(self.unit, len(pairs)),
+            rows=min(self.row_unit, len(pairs)),
         )
         if self.explainer.traits.uses_gradients and self._may_be_same(batch):
             warn_identical(batch)
@@ -161,8 +161,16 @@ class Encoded:
     @property
     def unit(self) -> int:
         """How many pairs are explained at once: what half of the budget allows, and not more than serves speed."""
-        size = max(1, self.items.size)
-        return max(1, min(UNIT, ROOM // size, self.keeping.budget // 2 // (2 * COPIES * size)))
+        return max(1, min(self._allowed, ROOM // max(1, self.items.size)))
+
+    @property
+    def row_unit(self) -> int:
+        """The same of pairs of one item with a run of others: items that are in memory are not copied for them."""
+        return self.unit if self.items.read is not None else self._allowed
+
+    @property
+    def _allowed(self) -> int:
+        return max(1, min(UNIT, self.keeping.budget // 2 // (2 * COPIES * max(1, self.items.size))))
 
     @contextmanager
     def open(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from xsiamese.result.indexing import Index, chosen
 
 Pairs = Sequence[tuple[int, int]]
 Make = Callable[[Pairs], PairExplanation]
+SHORT = 8  # a run of fewer pairs than a unit's by this is too short for a unit of its own
 
 
 class Explanations(Sequence[PairExplanation]):
@@ -27,12 +28,12 @@ class Explanations(Sequence[PairExplanation]):
         pairs: the numbers of both items of each pair.
         make: explains some of them.
         score: scores some of them.
-        unit: how many are made at once.
+        units: how many are made at once, and how many of one item with a run of others, which cost less memory.
     """
 
-    def __init__(self, pairs: Pairs, make: Make, score: Callable[[Pairs], Tensor], unit: int) -> None:
+    def __init__(self, pairs: Pairs, make: Make, score: Callable[[Pairs], Tensor], units: tuple[int, int]) -> None:
         self.pairs = pairs
-        self._make, self._score, self._unit = make, score, unit
+        self._make, self._score, self._units = make, score, units
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -70,12 +71,16 @@ class Explanations(Sequence[PairExplanation]):
                 bar.update(stop - start)
 
     def _cuts(self, size: int | None) -> Iterator[tuple[int, int]]:
-        """Where units begin and end."""
-        start, rows = 0, self.pairs if isinstance(self.pairs, EveryPair) and size is None else None
+        """Where units begin and end: those of every pair with the run of one item, of which neither side is copied."""
+        unit, row_unit = self._units if size is None else (size, size)
+        every = self.pairs if isinstance(self.pairs, EveryPair) and size is None else None
+        start = 0
         while start < len(self):
-            stop = min(start + (self._unit if size is None else size), len(self))
-            if rows is not None and (end := rows.row_before(stop)) > start + (stop - start) // 2:
-                stop = end  # pairs of one item with a run of others: neither side has to be copied
+            stop = min(start + unit, len(self))
+            if every is not None:
+                end = every.row_end(start)
+                # short runs, at the end of all, are taken together
+                stop = min(end, start + row_unit) if end - start > unit // SHORT else every.row_before(stop) or stop
             yield start, stop
             start = stop
 
@@ -103,6 +108,10 @@ class EveryPair(Sequence[tuple[int, int]]):
         if isinstance(index, slice):
             return [self._pair(k) for k in range(*index.indices(len(self)))]
         return self._pair(range(len(self))[index])
+
+    def row_end(self, number: int) -> int:
+        """The number after the last pair that begins with the same item."""
+        return number + self.items - self._pair(number)[1]
 
     def row_before(self, number: int) -> int:
         """The number of the last pair up to ``number`` that begins with another item than the one before it."""

@@ -236,4 +236,5 @@ class Gallery:
         def make(some: Pairs) -> PairExplanation:
             return asking.with_(self._encoded, some, [(names[i], self.ids[j]) for i, j in some])
 
-        return Explanations(pairs, make, lambda some: asking.scores(self._encoded, some), asking.unit)
+        units = asking.unit, asking.row_unit
+        return Explanations(pairs, make, lambda some: asking.scores(self._encoded, some), units)
