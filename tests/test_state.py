@@ -178,6 +178,23 @@ def test_a_signal_that_is_answered_leaves_none_waiting() -> None:
         signals.end(owner)
 
 
+def test_a_signal_right_after_the_handlers_are_given_back_answers_those_that_wait() -> None:
+    signals, owner = Signals(), restless()
+
+    @signals.whole
+    def clean() -> None:
+        press()
+
+    signals.begin(owner)
+    clean()
+    deliver, signals.deliver = signals.deliver, press  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        signals.end(owner)
+    signals.deliver = deliver  # type: ignore[method-assign]
+    signals.begin(owner)
+    signals.end(owner)  # the next explanation is not ended
+
+
 def test_a_handler_that_only_notes_does_not_end_the_explanation() -> None:
     noted: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, frame: noted.append(number))

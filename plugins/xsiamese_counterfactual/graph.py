@@ -166,13 +166,14 @@ def verified(options: Deletions, decision: Decision, found: Outcome, most: int, 
 def spread_on(found: Counterfactual, side: Side, name: str) -> list[Tensor]:
     """The closeness lost with each deletion, as a map of each part of one graph that is explained."""
     graph = of_side(side, name)
-    nodes, edges = torch.zeros(graph.nodes, dtype=torch.float64), torch.zeros(len(graph.ends), dtype=torch.float64)
+    ends = graph.ends
+    nodes, edges = (torch.zeros(n, dtype=torch.float64, device=ends.device) for n in (graph.nodes, len(ends)))
     for one, start, end in zip(found.edits, found.path, found.path[1:], strict=False):
         lost = found.decision.closeness(start - end)
         if one.side == name and len(one.where) == 1:
             nodes[one.where[0]] += lost
         elif one.side == name:
-            edges[(graph.ends == torch.tensor(one.where)).all(1)] += lost
+            edges[(ends == ends.new_tensor(one.where)).all(1)] += lost
     return graph.on(side, nodes, edges)
 
 

@@ -8,8 +8,7 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -55,7 +54,8 @@ class intact:  # reads as what it does: with intact(model)
                 modules = list(self.model.modules())
                 if any(type(module).__name__ == "OptimizedModule" for module in modules):
                     undo.enter_context(torch.compiler.set_stance("force_eager"))  # no hook fires in compiled code
-                parameters = [p for p in self.model.parameters() if p.is_leaf and not p.is_inference()]
+                own = (p for module in modules for p in module._parameters.values() if p is not None)
+                parameters = [p for p in dict.fromkeys(own) if p.is_leaf and not p.is_inference()]
                 kept: list[_Kept] = []
                 undo.callback(_put_back, kept)  # one for all of them: a callback each costs more than all else here
                 kept += (_Kept(module) for module in modules)
@@ -91,14 +91,26 @@ def _put_back(kept: list[_Kept]) -> None:
 
 
 class _Buffer:
-    """A buffer of a module, and what stands in it."""
+    """A buffer of a module, and what stands in it: its numbers from ``start`` on of the copy of many."""
 
     def __init__(self, name: str, buffer: Tensor | None) -> None:
         self.name, self.buffer = name, buffer
         self.version = None if buffer is None or buffer.is_inference() else buffer._version
         self.copy: Tensor | None = None
+        self.start: int | None = None
+
+    def put_back(self) -> None:
+        """Writes into the buffer what stood there, if it has been written to."""
+        if self.buffer is None or self.copy is None or self.buffer._version == self.version:
+            return
+        copy = self.copy
+        if self.start is not None:
+            copy = copy[self.start : self.start + self.buffer.numel()].view(self.buffer.shape)
+        with torch.no_grad():
+            self.buffer.copy_(copy)
 
 
+@torch.no_grad()
 def _copy(buffers: list[_Buffer]) -> None:
     """Copies what stands in many small buffers, at the price of one copy for each type and device."""
     groups: dict[Any, list[tuple[_Buffer, Tensor]]] = {}
@@ -108,59 +120,76 @@ def _copy(buffers: list[_Buffer]) -> None:
         if one.buffer.layout is not torch.strided or one.buffer.is_quantized:
             one.copy = one.buffer.detach().clone()
         else:
-            groups.setdefault((one.buffer.dtype, one.buffer.device), []).append((one, one.buffer.detach()))
+            groups.setdefault((one.buffer.dtype, one.buffer.device), []).append((one, one.buffer))
     for group in groups.values():
-        whole = torch.cat([tensor.reshape(-1) for _, tensor in group])
-        parts = torch.split(whole, [tensor.numel() for _, tensor in group])
-        for (one, tensor), part in zip(group, parts, strict=True):
-            one.copy = part.view(tensor.shape)
+        whole, start = torch.cat([buffer.reshape(-1) for _, buffer in group]), 0
+        for one, buffer in group:
+            one.copy, one.start = whole, start
+            start += buffer.numel()
+
+
+_NAMES: dict[tuple[type, int], tuple[str, ...]] = {}  # of the attributes that hold hooks, by class and their number
 
 
 class _Kept:
     """What a module is like, to be put back: its flag, its hooks and its buffers."""
 
-    _hooks_outside: WeakKeyDictionary[nn.Module, dict[str, dict[Any, Any]]] = WeakKeyDictionary()
+    _hooks_outside: ClassVar[dict[int, dict[str, dict[Any, Any]]]] = {}  # by id, for as long as a block holds it
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         self.training = module.training
-        self.hooks = {name: value.copy() for name, value in vars(module).items() if _hooks(name, value)}
+        self.dropout = module.dropout if isinstance(module, nn.RNNBase) else 0.0
+        self.hooks = _hooks(module)
         self.buffers = [_Buffer(name, buffer) for name, buffer in module._buffers.items()]
-        self.outermost = module not in self._hooks_outside
+        self.outermost = id(module) not in self._hooks_outside
         if self.outermost:
-            self._hooks_outside[module] = self.hooks
+            self._hooks_outside[id(module)] = self.hooks
         else:  # one explanation inside another: the hooks of the outer one are not for its passes
-            _replace_hooks(module, self._hooks_outside[module])
+            _replace_hooks(module, self._hooks_outside[id(module)])
 
     def put_back(self) -> None:
-        self.module.training = self.training
+        if self.module.training != self.training:  # setting an attribute of a module is slow
+            self.module.training = self.training
+        if isinstance(self.module, nn.RNNBase):
+            self.module.dropout = self.dropout
         _replace_hooks(self.module, self.hooks)
         for one in self.buffers:
             if self.module._buffers.get(one.name) is not one.buffer:  # forward has assigned another tensor
                 self.module._buffers[one.name] = one.buffer
-            if one.buffer is not None and one.copy is not None and one.buffer._version != one.version:
-                with torch.no_grad():
-                    one.buffer.copy_(one.copy)
+            one.put_back()
         if self.outermost:
-            del self._hooks_outside[self.module]
+            del self._hooks_outside[id(self.module)]
 
 
-def _hooks(name: str, value: Any) -> bool:
-    """Whether an attribute of a module holds hooks: torch's own are dictionaries, and so are torch_geometric's."""
-    return "_hooks" in name and isinstance(value, dict)
+def _hooks(module: nn.Module) -> dict[str, dict[Any, Any]]:
+    """The hooks of a module by the attributes that hold any: dictionaries, torch's own and torch_geometric's."""
+    held = vars(module)
+    names = _NAMES.get(key := (type(module), len(held)))  # going through all attributes of all modules takes long
+    if names is None:
+        dicts = tuple(name for name, value in held.items() if "_hooks" in name and isinstance(value, dict))
+        names = _NAMES[key] = dicts
+    return {name: value.copy() for name in names if (value := held.get(name))}
 
 
 def _replace_hooks(module: nn.Module, wanted: dict[str, dict[Any, Any]]) -> None:
-    for name, value in vars(module).items():
-        if _hooks(name, value) and value != wanted.get(name, {}):
-            value.clear()
-            value.update(wanted.get(name, {}))
+    there = _hooks(module)
+    if there == wanted:
+        return
+    for name in {**there, **wanted}:
+        value = getattr(module, name)
+        value.clear()
+        value.update(wanted.get(name, {}))
 
 
 def _prepare(modules: list[nn.Module], frozen: list[nn.Parameter]) -> None:
     copies: dict[int, Tensor] = {}
     for module in modules:
-        module.training = False
+        if module.training:
+            module.training = False
+        if isinstance(module, nn.RNNBase) and any(p.is_cuda for p in module._parameters.values() if p is not None):
+            # cuDNN differentiates in training mode only; without dropout its values are those of evaluation mode
+            module.training, module.dropout = True, 0.0
         for name, buffer in module._buffers.items():
             if buffer is not None and buffer.is_inference():  # re-assigned while the model served: bears no gradient
                 module._buffers[name] = copies.setdefault(id(buffer), buffer.clone())

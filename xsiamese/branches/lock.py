@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from threading import Lock, RLock, get_ident
 from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+from weakref import ref as ref_to
 
 from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
@@ -74,6 +76,9 @@ GENERATORS = Turn()  # torch's, numpy's and random's are the process's own, what
 _GUARD = Lock()
 _WAITED_FOR: dict[int, Turn] = {}  # by each thread that waits, so that a circle is seen
 _TURNS: Any = WeakIdKeyDictionary()  # of each module and parameter, for as long as it lives
+# of each model the parts that it had, and the locks of all of them: looking up hundreds of parts costs as much as all
+# else before a pass
+_SEEN: WeakKeyDictionary[nn.Module, tuple[Sequence[ref_to[Any]], Sequence[Turn]]] = WeakKeyDictionary()
 
 
 @contextmanager
@@ -85,11 +90,22 @@ def locked(model: nn.Module, *, seeded: bool = False, waiting: Callable[[], None
         seeded: whether the random generators are needed, too, which no two threads can have at once.
         waiting: called now and then while another thread has it.
     """
-    turns = [*_turns([*model.modules(), *model.parameters()]), *([GENERATORS] if seeded else [])]
+    modules = list(model.modules())
+    parts = [*modules[1:], *(p for module in modules for p in module._parameters.values() if p is not None)]
+    turns = [*_known_turns(model, parts), *([GENERATORS] if seeded else [])]
     with ExitStack() as stack:
         for turn in turns:
             stack.enter_context(turn.taken(waiting))
         yield
+
+
+def _known_turns(model: nn.Module, parts: list[Any]) -> list[Turn]:
+    """The locks of a model, which stay the same as long as its parts do."""
+    seen, turns = _SEEN.get(model, ((), ()))
+    if len(seen) != len(parts) or not all(ref() is part for ref, part in zip(seen, parts, strict=True)):
+        turns = _turns([model, *parts])
+        _SEEN[model] = tuple(map(ref_to, parts)), turns
+    return list(turns)
 
 
 def _turns(parts: Iterable[Any]) -> list[Turn]:

@@ -65,6 +65,8 @@ class Signals:
         if threading.current_thread() is not threading.main_thread() or self._owner() is not None:
             return
         self._owner = ref(owner)
+        # what still waits was answered by one that came when the handlers were given back, before its turn
+        self._pending.clear()
         for number in _NUMBERS:
             handler = signal.getsignal(number)
             if callable(handler) and handler != self._handle:

@@ -140,4 +140,5 @@ def _batch(x: Tensor) -> Any:
     ]
     edges = torch.cat([torch.cat([ring, ring.flip(0)], 1) for ring in rings], 1)
     edges = torch.unique(edges[:, edges[0] != edges[1]], dim=1)
-    return Batch(x=x, edge_index=edges, batch=torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes)))
+    owner = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
+    return Batch(x=x, edge_index=edges.to(x.device), batch=owner.to(x.device))

@@ -36,7 +36,7 @@ class Numbers(tuple[Tensor, ...]):
 
 def _numbers(entry: Any) -> Iterator[Tensor]:
     if isinstance(entry, Tensor):
-        yield entry.detach().double().flatten()
+        yield entry.detach().cpu().double().flatten()
     elif isinstance(entry, (bool, int, float)):
         yield torch.tensor([float(entry)]).double()
     elif isinstance(entry, Mapping):

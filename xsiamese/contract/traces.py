@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import random
 import warnings
+from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -143,17 +145,33 @@ def check_inputs_kept(subject: Subject) -> None:
 
 
 def check_dtype(subject: Subject) -> None:
-    """Device and dtype are kept, for float64 and bfloat16."""
-    for dtype in (torch.float64, torch.bfloat16):
-        model = SiameseModel(subject.encoder().to(dtype), "dot")
-        a, b = subject.pairs()
-        a, b = (t.to(dtype) if t.is_floating_point() else t for t in (a, b))
-        found = subject.attribute(model, (a, b))
-        for name, value in zip(names_of(found), found, strict=True):
+    """Device and dtype are kept, for float64 and bfloat16, on the processor and, where there is one, on an accelerator,
+    which gives the same maps.
+    """
+    found: dict[tuple[torch.device, torch.dtype], Sequence[Tensor]] = {}
+    for device, dtype in product(_devices(), (torch.float64, torch.bfloat16)):
+        if device.type == "mps" and dtype == torch.float64:
+            continue
+        model = SiameseModel(subject.encoder().to(device, dtype), "dot")
+        a, b = (t.to(device, dtype) if t.is_floating_point() else t.to(device) for t in subject.pairs())
+        maps = subject.attribute(model, (a, b))
+        found[device, dtype] = maps
+        for name, value in zip(names_of(maps), maps, strict=True):
             if subject.mapless:  # columns are of what dtype they are
                 continue
             if value.dtype != dtype or value.device != a.device or not bool(torch.isfinite(value).all()):
                 raise ContractError(f"{name} is {value.dtype} on {value.device} for inputs in {dtype} on {a.device}")
+    here = found[torch.device("cpu"), torch.float64]
+    for (device, dtype), there in found.items():
+        # an accelerator has other draws, and where a search ends is not continuous in what it sees
+        comparable = not subject.cls.stochastic and subject.cls.traits.takes_target
+        if dtype == torch.float64 and device.type != "cpu" and comparable:
+            near([one.cpu() for one in there], here, f"on {device} from that on the processor")
+
+
+def _devices() -> list[torch.device]:
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return [torch.device("cpu"), *([torch.device(accelerator.type, 0)] if accelerator is not None else [])]
 
 
 def check_deterministic(subject: Subject) -> None:

@@ -26,7 +26,7 @@ from xsiamese.explain.found import Found
 from xsiamese.explain.layered import Layered
 from xsiamese.explain.maps import Maps, detached, warn_identical
 from xsiamese.explain.prepare import ItemBatch, prepared
-from xsiamese.explain.request import BatchSize, Request, chosen_split, described, target_name, without_edges
+from xsiamese.explain.request import BatchSize, Request, chosen_split, described, fitted, target_name, without_edges
 from xsiamese.explain.run import run, valued
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.kinds.inputs import Kinds, two_items, two_sides
@@ -36,6 +36,7 @@ from xsiamese.model.norms import norms_detached
 from xsiamese.model.pair import PairModel, pair_model
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import Objective, Target
+from xsiamese.pairs.split import Split
 from xsiamese.plot.shown import Shows
 from xsiamese.result import columns
 from xsiamese.result.columns import Column
@@ -416,6 +417,7 @@ class PairAttribution(Layered, Attribution, ABC):
     def __found(self, asked: Request) -> tuple[Found, PairBatch]:
         """What one run finds of all pairs, its maps as the user gets them, and the batch that was explained."""
         batch = asked.batch(self)
+        asked = asked.on(batch.a.leaves[0].device)
         if self.uses_gradients and not (self.complete or self.traits.unsigned):
             warn_identical(batch)
         with intact(batch.model, seed=asked.seed if self.stochastic else None, freeze=not asked.create_graph):
@@ -429,7 +431,9 @@ class PairAttribution(Layered, Attribution, ABC):
                 return self.__all(replace(asked, parts=without_edges(batch, misfit)).batch(self), asked)
 
     def __all(self, batch: PairBatch, asked: Request) -> tuple[Found, PairBatch]:
-        split = chosen_split(batch, asked.size)
+        return fitted(batch, asked.size, lambda split: self.__cut(batch, split, asked))
+
+    def __cut(self, batch: PairBatch, split: Split, asked: Request) -> tuple[Found, PairBatch]:
         batch = replace(batch.laid_out(split), rows=split.pairs)
         self.layer_names_ = self.layer_names(batch)  # for the user to see; nothing here reads it again
         if self.traits.shares == "always" and batch.target is None:  # an output that was asked for is the pair's

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.intact import outside_inference
@@ -28,7 +29,7 @@ from xsiamese.kinds.inputs import (
 from xsiamese.kinds.side import SIDES, Side, Wrt, ordinary
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.batch import PairBatch
-from xsiamese.pairs.fastest import fastest_split
+from xsiamese.pairs.fastest import fastest_split, fitting
 from xsiamese.pairs.objective import Target, check_fit, dtype_of
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan
@@ -36,6 +37,7 @@ from xsiamese.pairs.usage import Plan
 MOVES = {"a": "first", "b": "second"}
 _GENERAL = ("PairIntegratedGradients", "PairSaliency", "PairGraphOcclusion", "PairFeatureAblation", "PairGradCAM")
 BatchSize = int | Literal["auto"] | None
+Result = TypeVar("Result")
 
 
 class Explaining(Protocol):
@@ -144,6 +146,16 @@ class Request:
             apart=traits.apart and not self.options.get("joint"),
         )
 
+    def on(self, device: torch.device) -> Request:
+        """The same with the tensors among the options on a device."""
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value.to(device)
+            return tuple(map(moved, value)) if type(value) is tuple else value
+
+        return replace(self, options={name: moved(value) for name, value in self.options.items()})
+
     def names(self, ids: Sequence[tuple[str, str]] | None) -> tuple[tuple[str, str], ...] | None:
         """Two names for each pair, as an explanation keeps them."""
         return tuple((str(i), str(j)) for i, j in ids) if ids else None
@@ -243,6 +255,22 @@ def chosen_split(batch: PairBatch, size: BatchSize) -> Split:
     if size is not None and (not isinstance(size, int) or size < 1):
         raise ValueError(f"internal_batch_size={size!r}: a positive number of pairs, 'auto' or None is needed")
     return Split(size)
+
+
+def fitted(batch: PairBatch, size: BatchSize, run: Callable[[Split], Result]) -> Result:
+    """What a run gives of the batch, cut as the user says; "auto" takes less at once until it fits into memory.
+
+    Raises:
+        ValueError: see :func:`chosen_split`.
+        torch.OutOfMemoryError: if it does not fit, with what to do.
+    """
+    split = chosen_split(batch, size)
+    try:
+        return fitting(batch, split, run) if size == "auto" else run(split)
+    except torch.OutOfMemoryError as error:
+        if size != "auto":
+            error.add_note("internal_batch_size='auto' halves what goes through the model at once until it fits")
+        raise
 
 
 def without_edges(batch: PairBatch, misfit: GateMisfit) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ def measured(
     """What one metric says of an explanation, with its interval."""
     with intact(batch.model):
         result = metric.compute(batch, explanation, **given)
-    values = number(result).detach().double()
+    values = number(result).detach().double().cpu()
     if len(values) != batch.pairs:
         raise ValueError(f"{metric.name} gave {len(values)} numbers for {batch.pairs} pairs")
     low, high = interval(metric, values, resamples, seed)

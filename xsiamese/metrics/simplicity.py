@@ -42,7 +42,7 @@ class Gini(_Simplicity):
     def of(self, shares: Tensor, counts: Tensor) -> Tensor:
         # ascending with the padding first: it adds nothing, and the k-th real unit from the top has n - k + 1/2 = place
         rising = shares.sort(1).values
-        place = torch.arange(shares.shape[1], 0, -1, dtype=shares.dtype) - 0.5
+        place = torch.arange(shares.shape[1], 0, -1, dtype=shares.dtype, device=shares.device) - 0.5
         return 1 - 2 * (rising * place).sum(1) / counts
 
 

@@ -43,7 +43,7 @@ class _Removal(Metric):
     def curve(self, batch: PairBatch, explanation: PairExplanation, last: bool) -> Curve:
         """The surface when the highest values go first, or last; its number is that of ``part``."""
         units = both_units(batch, explanation)
-        shares = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
+        shares = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=units[0].values.device)
         keep = tuple(_kept(one, shares, self.seed + side, last) for side, one in enumerate(units))
         fillings = default_fillings(batch) if self.filling is None else (self.filling,)
         found = [self._measured(batch, (keep[0], keep[1]), filling) for filling in fillings]
@@ -161,7 +161,7 @@ class VerificationDeletion(_Removal):
     def compute(self, batch: PairBatch, explanation: PairExplanation, **options: Any) -> Curve:
         labels: Tensor = options["labels"]
         units = both_units(batch, explanation)
-        shares = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64)
+        shares = torch.linspace(0, 1, self.steps + 1, dtype=torch.float64, device=units[0].values.device)
         keep = tuple(_kept(one, shares, self.seed + side, False) for side, one in enumerate(units))
         fillings = default_fillings(batch) if self.filling is None else (self.filling,)
         scores = torch.stack([along(batch, (keep[0], keep[1]), one, self.seed) for one in fillings]).mean(0)

@@ -179,8 +179,8 @@ def average_precision(values: Tensor, truth: Tensor) -> Tensor:
     """
     kinds, at = torch.unique(values, return_inverse=True)
     # # by distinct value, the largest first: ties are taken at once, so that their order gives no favour
-    hits = torch.zeros(len(kinds), dtype=torch.float64).index_add(0, at, truth.double()).flip(0)
-    units = torch.zeros(len(kinds), dtype=torch.float64).index_add(0, at, torch.ones_like(truth).double()).flip(0)
+    hits = truth.new_zeros(len(kinds), dtype=torch.float64).index_add(0, at, truth.double()).flip(0)
+    units = torch.zeros_like(hits).index_add(0, at, torch.ones_like(truth).double()).flip(0)
     total = hits.sum()
     if not 0 < float(total) < len(truth):
         return total.new_tensor(torch.nan)
@@ -219,7 +219,7 @@ def truth_of(truth: Any, side: Side, units: Units, name: str) -> Tensor:
             f"the truth of {name} has shape {tuple(truth.shape)} for {side.pairs} pairs of {units.values.shape[1]} "
             "units: one value a unit is needed"
         )
-    known: Tensor = truth.reshape(side.pairs, -1).sign().long()
+    known: Tensor = truth.to(units.values.device).reshape(side.pairs, -1).sign().long()
     return known
 
 

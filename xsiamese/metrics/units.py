@@ -49,7 +49,7 @@ class Units:
         values = (self.values / torch.where(largest > 0, largest, 1.0) * 1e5).round()
         width = self.values.shape[1]
         # numpy's stream does not depend on how many numbers are asked for: a wider batch of graphs draws the same
-        key = torch.from_numpy(np.random.default_rng(seed).random(width)).argsort()
+        key = torch.from_numpy(np.random.default_rng(seed).random(width)).argsort().to(values.device)
         return key[values[:, key].argsort(dim=1, descending=True, stable=True)].argsort(1)
 
     def without(self, share: Tensor | float, seed: int = 0) -> Tensor:
@@ -114,8 +114,9 @@ def padded(value: Tensor, side: Side, leaf: int = 0, fill: float = 0.0) -> tuple
     """One value a row of a leaf as (pairs, units), and which of them are real; the rows of one unit are summed."""
     pair, unit = side.pair_of(leaf), side.unit_of(leaf)
     width = int(unit.max()) + 1 if len(unit) else 0
-    found = torch.zeros(side.pairs, width, dtype=torch.float64).index_put((pair, unit), value.double(), accumulate=True)
-    real = torch.zeros(side.pairs, width, dtype=torch.bool)
+    value = value.to(pair.device).double()
+    found = value.new_zeros(side.pairs, width).index_put((pair, unit), value, accumulate=True)
+    real = torch.zeros(side.pairs, width, dtype=torch.bool, device=pair.device)
     real[pair, unit] = True
     return found.masked_fill(~real, fill), real
 

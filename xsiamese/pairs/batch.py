@@ -94,6 +94,8 @@ class PairBatch(Pairs):
         if rows > 1 and not plans.get(key):
             try:
                 found = once()
+            except torch.OutOfMemoryError:
+                raise
             except (ValueError, RuntimeError):
                 found = None
             if isinstance(found, Tensor) and len(found) == rows:
@@ -304,10 +306,11 @@ class PairBatch(Pairs):
         ]
         for name, module in views.named_modules():
             for x, start, two in zip(*(run.get(module, ()) for run in runs), strict=False):
-                if any(module.children()) or not isinstance(two, Tensor) or not two.dim():
-                    continue
+                if any(module.children()) or not isinstance(two, Tensor) or not two.dim() or len(x) == one.pairs:
+                    continue  # a row a pair is one view
                 expected = torch.cat([x, start])
-                if two.shape == expected.shape and not torch.allclose(two, expected, rtol=1e-3, atol=1e-5):
+                # rows of another view are off by as much as there is; an accelerator's rounding is a thousandth of it
+                if two.shape == expected.shape and (two - expected).abs().max() > 1e-2 * expected.abs().max():
                     raise ValueError(
                         f"{name.removeprefix('model.')} gets several views of a side in one call, so that which row "
                         "is whose cannot be told by this method: call it once for each view"

@@ -47,6 +47,13 @@ def values_without(one: PairBatch, graphs: tuple[Variants, Variants], removed: t
     return values
 
 
+def _eps(values: Tensor) -> float:
+    """The rounding of the numbers that scores were made with: a graph built anew may be summed in another order."""
+    device = values.device.type
+    coarse = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else values.dtype
+    return max(torch.finfo(coarse).eps, torch.finfo(values.dtype).eps)
+
+
 def _check_whole(one: PairBatch, values: Tensor, removed: tuple[Removed, Removed]) -> None:
     """That graphs built anew without a removal have the model's own value: else something of them was lost."""
     whole = ~torch.cat([mask for side in removed for mask in side], 1).any(1)
@@ -54,7 +61,7 @@ def _check_whole(one: PairBatch, values: Tensor, removed: tuple[Removed, Removed
         return
     given = [side.rebuild(side.leaves) for side in (one.a, one.b)]
     built, own = float(values[whole.to(values.device)][0]), float(_scored(one, given))
-    room = 1e-3 * max(float(values.nan_to_num().abs().max()), abs(own))
+    room = max(1e-3, 8 * _eps(values)) * max(float(values.nan_to_num().abs().max()), abs(own))
     if abs(built - own) > room:
         raise ValueError(
             f"the model gives pair {one.first_pair} {own:.4g}, and {built:.4g} for the same graphs built anew, before "

@@ -235,8 +235,8 @@ def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
     """Refuses a dtype or a device that the model's parameters do not have, and parameters that cannot carry gradients,
     before any work is done.
     """
-    made_inside = next((name for name, p in model.named_parameters() if p.is_inference()), None)
-    if made_inside is not None:
+    if any(p is not None and p.is_inference() for module in model.modules() for p in module._parameters.values()):
+        made_inside = next(name for name, p in model.named_parameters() if p.is_inference())
         raise ValueError(
             f"{made_inside} was made inside torch.inference_mode() and can carry no gradient: make or move the model "
             "outside it, or explain copy.deepcopy(model) made outside it"

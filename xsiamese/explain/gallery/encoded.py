@@ -23,9 +23,10 @@ from xsiamese.explain.gallery.kept import EMBEDDING, Kept, Packing
 from xsiamese.explain.gallery.stored import Opened
 from xsiamese.explain.maps import warn_identical
 from xsiamese.explain.prepare import ItemBatch
-from xsiamese.explain.request import chosen_split
+from xsiamese.explain.request import chosen_split, fitted
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.split import Split
 from xsiamese.result.columns import Column
 from xsiamese.result.explanation import PairExplanation
 
@@ -112,9 +113,13 @@ class Encoded:
                 column = kept.column(EMBEDDING, range(len(self)))
                 self._embeddings[place] = column if isinstance(column, Tensor) else torch.stack(list(column))
             else:
-                with self.open(), torch.no_grad():
-                    self._embeddings[place] = torch.cat([items.embed() for _, items in self._parts(place)])
+                asked = self.items.asked
+                self._embeddings[place] = fitted(self.items.batch, asked.size, lambda split: self._embed(split, place))
         return self._embeddings[place]
+
+    def _embed(self, split: Split, place: int) -> Tensor:
+        with self.open(), torch.no_grad():
+            return torch.cat([items.embed() for _, items in self._parts(place, split.pairs or self.items.at_once)])
 
     def with_(self, other: Encoded, pairs: Pairs, ids: Sequence[tuple[str, str]]) -> PairExplanation:
         """The explanation of pairs of these items, as a, with others, as b; (number here, number there) each."""
@@ -213,20 +218,22 @@ class Encoded:
         return self.explainer.scores((first.given, second.given), kind=self.items.asked.kind)
 
     def _prepared(self, place: int) -> Kept | None:
-        size, keeping = self._block, self.keeping
+        return fitted(self.items.batch, self.items.asked.size, lambda split: self._prepared_by(split, place))
+
+    def _prepared_by(self, split: Split, place: int) -> Kept | None:
+        size, keeping = split.pairs or self.items.at_once, self.keeping
         kept = Kept(
             len(self), size, keeping.budget // 2, keeping.place(str(place)), self.items.batch.a.ragged, keeping.packing
         )
         with self.open():
-            for start, items in self._parts(place):
+            for start, items in self._parts(place, size):
                 columns = self.explainer.prepare(items, **self.items.asked.options)
                 if columns is None:
                     return None
                 kept.put(start, columns)
         return kept
 
-    def _parts(self, place: int) -> Iterator[tuple[int, ItemBatch]]:
-        size = self._block
+    def _parts(self, place: int, size: int) -> Iterator[tuple[int, ItemBatch]]:
         parts = self.items.parts(place, size)
         if self.items.asked.show_progress:
             parts = tqdm(parts, total=-(-len(self) // size), desc="gallery", unit="block")

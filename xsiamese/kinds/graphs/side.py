@@ -119,6 +119,7 @@ class GraphSide(Side):
         )
 
     def select(self, which: Tensor) -> GraphSide:
+        which = which.to(self.structure.batch.device)
         leaves = tuple(leaf[self.rows(i, which)] for i, leaf in enumerate(self.leaves))
         return GraphSide(self.structure.select(which), self.parts, leaves)
 
