@@ -107,6 +107,7 @@ def test_the_comparison_of_states_sees_every_part() -> None:
         lambda m: setattr(m.encoder[1], "average", m.encoder[1].average.clone()),
         lambda m: setattr(m.encoder[1], "last", torch.zeros(1)),
         lambda m: torch.rand(1),
+        lambda m: torch.set_grad_enabled(False),
         lambda m: random.random(),
         lambda m: __import__("numpy").random.rand(),
     ]
@@ -115,6 +116,7 @@ def test_the_comparison_of_states_sees_every_part() -> None:
         before = whole_state(model)
         change(model)
         assert differences(before, whole_state(model)) != []
+        torch.set_grad_enabled(True)
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -26,6 +26,7 @@ def whole_state(model: nn.Module) -> Seen:
         "torch": torch.get_rng_state().tolist(),
         "numpy": [np.asarray(part).tolist() for part in np.random.get_state()],
         "python": random.getstate(),
+        "gradients": torch.is_grad_enabled(),
     }
     for name, module in model.named_modules():
         seen[f"{name}: modules"] = [(key, id(child)) for key, child in module._modules.items()]

@@ -49,6 +49,8 @@ class intact:  # reads as what it does: with intact(model)
             SIGNALS.begin(self)
             with ExitStack() as undo:
                 undo.enter_context(locked(self.model, seeded=self.seed is not None, waiting=SIGNALS.deliver))
+                # an interrupt that meets torch.no_grad() as it ends would leave gradients off for good
+                undo.callback(torch.set_grad_enabled, torch.is_grad_enabled())
                 undo.enter_context(outside_inference())
                 undo.enter_context(seeded(self.seed))
                 modules = list(self.model.modules())
@@ -110,7 +112,6 @@ class _Buffer:
             self.buffer.copy_(copy)
 
 
-@torch.no_grad()
 def _copy(buffers: list[_Buffer]) -> None:
     """Copies what stands in many small buffers, at the price of one copy for each type and device."""
     groups: dict[Any, list[tuple[_Buffer, Tensor]]] = {}
@@ -122,7 +123,7 @@ def _copy(buffers: list[_Buffer]) -> None:
         else:
             groups.setdefault((one.buffer.dtype, one.buffer.device), []).append((one, one.buffer))
     for group in groups.values():
-        whole, start = torch.cat([buffer.reshape(-1) for _, buffer in group]), 0
+        whole, start = torch.cat([buffer.reshape(-1) for _, buffer in group]).detach(), 0
         for one, buffer in group:
             one.copy, one.start = whole, start
             start += buffer.numel()
