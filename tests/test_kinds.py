@@ -269,3 +269,22 @@ def test_a_kind_that_the_contract_has_no_pairs_of_is_a_failure() -> None:
 
     with pytest.raises(ValueError, match="Ours explains smell, and the contract has no pairs of it"):
         check_explainer(Ours, only="1 two results")
+
+
+def test_a_layers_channels_are_drawn_as_one_strip() -> None:
+    """They are others than the input's, so that only their sum has a place under the curves."""
+    plt = pytest.importorskip("matplotlib.pyplot")
+    from xsiamese.plot.scale import Scale
+    from xsiamese.plot.series import draw_series
+
+    values = torch.randn(48, 10, generator=torch.Generator().manual_seed(0))
+    for channels in (3, 16):
+        item = torch.randn(channels, 10, generator=torch.Generator().manual_seed(1))
+        drawn = []
+        for given in (values, values.sum(0, keepdim=True)):
+            figure, axes = plt.subplots()
+            draw_series(axes, item, given, Scale(20.0))
+            figure.canvas.draw()
+            drawn.append(bytes(figure.canvas.buffer_rgba()))
+            plt.close(figure)
+        assert drawn[0] == drawn[1]

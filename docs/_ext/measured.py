@@ -46,6 +46,42 @@ def performance(path: Path) -> str:
     return "\n".join(text)
 
 
+def on_accelerator(path: Path) -> str:
+    """What tests/benchmarks/accelerator.py found on a GPU."""
+    if not path.exists():
+        return "Nothing has been measured on a GPU yet: ``python tests/benchmarks/accelerator.py`` measures.\n"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    head = ["Pairs", "Precision", "Floor", "auto", "unsplit", "captum, once a branch", "Peak MiB: floor", "auto"]
+    lines = [
+        [
+            str(one["pairs"]), precision, f"{one['floor_ms']:.1f} ms",
+            *(f"{one['ratio'][name]:.2f}" if name in one["ratio"] else "" for name in (
+                "PairGradCAM", "PairGradCAM, unsplit", "captum LayerGradCam, once a branch",
+            )),
+            *(f"{one['peak_mib'][name]:,.0f}" for name in (one["floor"], "PairGradCAM")),
+        ]
+        for precision in ("float32", "bfloat16")
+        for one in found[precision]["gradcam"]
+    ]  # fmt: skip
+    paths = [
+        f"{one['pairs']} pairs in {precision} {one['ratio']['auto']:.2f} (captum pair by pair "
+        f"{one['ratio']['captum, pair by pair']:.2f})"
+        for precision in ("float32", "bfloat16")
+        for one in found[precision]["integrated gradients"]
+    ]
+    return "\n".join(
+        [
+            f"Measured by ``tests/benchmarks/accelerator.py`` on an {found['device']} with torch {found['torch']}, "
+            f"{found['rounds']} rounds: Grad-CAM of both sides, ResNet-50, 224 px, over the fastest pass of the same "
+            "images. A GPU runs a few images in the time in which Python tells it what to do, and the copy of a "
+            "model's state shows there; bfloat16 is ``torch.autocast``.\n",
+            _rows(head, lines),
+            f"Integrated gradients of 32 steps, over passes forward and back of all pairs step by step: "
+            f"{'; '.join(paths)}.\n",
+        ]
+    )
+
+
 def counted(path: Path) -> str:
     """What docs/measurements/house.json says of one run: tests/benchmarks/house.py counts, and times nothing."""
     if not path.exists():

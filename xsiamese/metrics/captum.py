@@ -96,7 +96,7 @@ class MaxSensitivity(Metric):
 
 def _noise(draw: Any, leaf: Tensor, pairs: int, generator: torch.Generator) -> Tensor:
     """Noise for captum's copies of each pair, pair by pair: every pair gets the same, whatever the batch."""
-    drawn: Tensor = draw(len(leaf) // pairs, *leaf.shape[1:], generator=generator, dtype=leaf.dtype)
+    drawn: Tensor = draw(len(leaf) // pairs, *leaf.shape[1:], generator=generator, dtype=leaf.dtype).to(leaf.device)
     return drawn.repeat(pairs, *[1] * (leaf.dim() - 1))
 
 

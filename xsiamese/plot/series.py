@@ -38,7 +38,8 @@ def draw_series(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: 
     """
     curves, strips = (t.detach().double().cpu().reshape(-1, t.shape[-1]) for t in (item, values))
     shown = strips.abs().sum(1).topk(min(MOST, len(strips))).indices.sort().values
-    together = len(strips) != len(curves)  # the values are of all channels at once
+    together = len(strips) != len(curves)  # the values are of all channels at once, or of a layer's own
+    strips = strips.sum(0, keepdim=True) if together else strips
     drawn = range(min(MOST, len(curves))) if together else shown.tolist()
     low, high = curves.min(1, keepdim=True).values, curves.max(1, keepdim=True).values
     heights = torch.where(high > low, (curves - low) / (high - low).clamp_min(1e-12), 0.5)
@@ -50,7 +51,7 @@ def draw_series(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: 
         bottom = -band * (1.1 if together else BAND)
         axes.plot(range(times), (heights[channel] + bottom).tolist(), color=INK, linewidth=1.0)
         if not together or band == len(drawn) - 1:
-            row = strips.sum(0) if together else strips[channel]
+            row = strips[0] if together else strips[channel]
             start, stop = STRIP
             axes.imshow(
                 row[None].numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, aspect="auto",
