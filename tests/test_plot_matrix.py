@@ -9,7 +9,7 @@ import torch
 from matplotlib.patches import ConnectionPatch
 from torch import Tensor, nn
 
-from xsiamese import MatrixExplanation, PairMatrix
+from xsiamese import MatrixExplanation, PairMatrix, Texts
 
 
 def explained(matrix: PairMatrix, inputs: tuple[Any, Any], **columns: Any) -> MatrixExplanation:
@@ -107,3 +107,29 @@ def test_plots_of_a_real_explanation() -> None:
         model = SiameseModel(nn.Sequential(nn.Flatten(), nn.Linear(144, 8)))
     figure = PairMaskRegression(model).explain(images(), masks=64, cells=(3, 3), ids=[("left", "right")]).plot()
     assert [axes.get_title() for axes in figure.axes[:2]] == ["left", "right"]
+
+
+def test_two_towers_are_drawn_each_as_what_it_is() -> None:
+    """A picture with its cells beside the words of a text, sub-words summed."""
+    ids, word_of = torch.tensor([[1, 7, 8, 4]]), torch.tensor([[-1, 0, 0, 1]])
+    text = Texts({"input_ids": ids}, [("[CLS]", "sleep", "##y", "cat")], word_of, [("sleepy", "cat")])
+    left, right = torch.rand(4, 3), torch.rand(4, 3)
+    matrix = PairMatrix(left, right, places=((2, 2), (4,)))
+    found = MatrixExplanation(
+        maps=(torch.rand(1, 1, 2, 2), torch.rand(1, 4)),
+        inputs=(torch.rand(1, 1, 8, 8), text),
+        scores=torch.tensor([0.5]),
+        method="by hand",
+        columns={"matrix": [matrix]},
+        kinds=("image", "text"),
+    )
+    (by_word,) = found.by_word()
+    dense = left @ right.T
+    assert torch.allclose(by_word.dense(), torch.stack([dense[:, 1] + dense[:, 2], dense[:, 3]], 1))
+    assert by_word.grids == ((2, 2), (2,))
+    assert torch.isclose(by_word.value, matrix.value)
+    figure = found.plot()
+    picture, words = figure.axes[:2]
+    assert len(picture.images) == 1
+    assert [one.get_text() for one in words.texts if one.get_text() in ("sleepy", "cat")] == ["sleepy", "cat"]
+    assert "'sleepy' of b" in found.summary() or "'cat' of b" in found.summary()

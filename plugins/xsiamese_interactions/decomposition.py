@@ -28,6 +28,7 @@ class Prepared(NamedTuple):
     Attributes:
         shares: what of the comparison's features each place has, the last row being the bias's, (places + 1, D).
         places: the part of each place of the layer's map; ``spread``: one over how many places its part has.
+        in_order: whether each place is a part, in the order of the parts.
         grid: how the parts lie.
         embedding: of the item, (1, D).
     """
@@ -35,19 +36,18 @@ class Prepared(NamedTuple):
     shares: Tensor
     places: Tensor
     spread: Tensor
+    in_order: bool
     grid: list[int]
     embedding: Tensor
 
     @classmethod
     def of(cls, batch: PairBatch, one: Shares) -> Prepared:
         """That of an item with these shares."""
-        spread = 1 / torch.bincount(one.places.flatten(), minlength=len(one.shares) - 1)[one.places]
+        flat = one.places.flatten()
+        spread = 1 / torch.bincount(flat, minlength=len(one.shares) - 1)[one.places]
         shares = of_item(batch, one.shares, one.embedding)
-        return cls(shares, one.places, spread.to(shares.dtype), one.grid, one.embedding)
-
-    def map_of(self, values: Tensor, moving: bool) -> Tensor:
-        """A value for each part as a map, shared out over the places of the part; zeros for a side that is held."""
-        return values[self.places] * self.spread if moving else torch.zeros_like(self.spread)
+        in_order = torch.equal(flat, torch.arange(len(shares) - 1, device=flat.device))
+        return cls(shares, one.places, spread.to(shares.dtype), in_order, one.grid, one.embedding)
 
 
 class Factor(NamedTuple):
@@ -64,15 +64,6 @@ class Factor(NamedTuple):
     parts: Tensor
     ends: Tensor
     size: float | None
-
-
-class Joined(NamedTuple):
-    """The matrix of a pair, its marginals, and the most that it could sum to, were its sides parallel."""
-
-    matrix: PairMatrix
-    of_a: Tensor
-    of_b: Tensor
-    most: float
 
 
 class PairActivationDecomposition(PairAttribution):
@@ -115,12 +106,14 @@ class PairActivationDecomposition(PairAttribution):
         sides = [self._prepared(batch, side) for side in (0, 1)]
         value = batch.closeness(*(torch.cat([one.embedding for one in side]) for side in sides))
         first, second = (factors(batch, side, of) for side, of in enumerate(sides))
-        found = [joined(batch, x, y, whole) for x, y, whole in zip(first, second, value.tolist(), strict=True)]
+        found, marginals = joined(batch, first, second, value.tolist())
         moving = batch.objective.moving
-        maps_a = torch.cat([x.item.map_of(one.of_a, 0 in moving) for x, one in zip(first, found, strict=True)])
-        maps_b = torch.cat([y.item.map_of(one.of_b, 1 in moving) for y, one in zip(second, found, strict=True)])
-        most = value.new_tensor([one.most for one in found])
-        return Found((maps_a, maps_b), value, {"matrix": [one.matrix for one in found], "reference": most})
+        maps_a, maps_b = (
+            maps(of, values, side in moving)
+            for side, (of, values) in enumerate(zip((first, second), marginals, strict=True))
+        )
+        most = value.new_tensor([most for _, most in found])
+        return Found((maps_a, maps_b), value, {"matrix": [matrix for matrix, _ in found], "reference": most})
 
     def prepare(self, items: ItemBatch) -> dict[str, Column] | None:
         """The shares of each item, whatever it is compared with."""
@@ -157,16 +150,45 @@ def _factor(batch: PairBatch, side: int, one: Prepared) -> Factor:
     return Factor(one, rows[:-1], ends, None if found is None else float(ends[0].norm()))
 
 
-def joined(batch: PairBatch, a: Factor, b: Factor, value: float) -> Joined:
-    """The matrix of a pair: the constant is what no place of either side has, so that it sums to the value."""
-    middle = None
-    of_a, of_b = a.ends, b.ends
-    if a.size is None:
-        middle = batch.mixed(a.item.embedding, b.item.embedding)[0]
-        of_a, of_b = a.ends @ middle, b.ends @ middle.T
-    each_a, each_b = of_b @ a.parts.T, of_a @ b.parts.T  # with all places of the other side, and with its bias
-    (total, alone_a), (alone_b, _) = (a.ends @ of_b.T).tolist()
-    places = tuple(a.item.grid), tuple(b.item.grid)
-    matrix = PairMatrix(a.parts, b.parts, middle, places, value - total - alone_a - alone_b, (each_a[1], each_b[1]))
-    most = abs(total) if a.size is None or b.size is None else a.size * b.size
-    return Joined(matrix, each_a[0], each_b[0], most)
+def joined(
+    batch: PairBatch, first: Sequence[Factor], second: Sequence[Factor], values: Sequence[float]
+) -> tuple[list[tuple[PairMatrix, float]], tuple[list[Tensor], list[Tensor]]]:
+    """The matrix of each pair, and the most that it could sum to, were its sides parallel; and its marginals, by side.
+
+    What is small is multiplied for all pairs at once. The constant is what no place of either side has, so that the
+    matrix sums to the value.
+    """
+    middles: list[Tensor] = []
+    of_a, of_b = own = torch.stack([one.ends for one in first]), torch.stack([one.ends for one in second])
+    if first[0].size is None:  # a matrix of the embeddings' size each: one pair's at a time
+        middles = [batch.mixed(a.item.embedding, b.item.embedding)[0] for a, b in zip(first, second, strict=True)]
+        of_a = torch.stack([end @ middle for end, middle in zip(own[0], middles, strict=True)])
+        of_b = torch.stack([end @ middle.T for end, middle in zip(own[1], middles, strict=True)])
+    each_a, each_b = with_ends(first, of_b), with_ends(second, of_a)
+    sums = (own[0] @ of_b.mT).tolist()
+    found = []
+    for i, (a, b, value) in enumerate(zip(first, second, values, strict=True)):
+        (total, alone_a), (alone_b, _) = sums[i]
+        alone = (each_a[i][1], each_b[i][1])
+        places = tuple(a.item.grid), tuple(b.item.grid)
+        middle, constant = middles[i] if middles else None, value - total - alone_a - alone_b
+        matrix = PairMatrix(a.parts, b.parts, middle, places, constant, alone)
+        found.append((matrix, abs(total) if a.size is None or b.size is None else a.size * b.size))
+    return found, ([each[0] for each in each_a], [each[0] for each in each_b])
+
+
+def with_ends(factors: Sequence[Factor], ends: Tensor) -> Sequence[Tensor]:
+    """What each place of an item has with all places of the other, and with its bias, (2, places), of each pair."""
+    if all(one is factors[0] for one in factors):
+        return list(ends @ factors[0].parts.T)
+    return [end @ one.parts.T for one, end in zip(factors, ends, strict=True)]
+
+
+def maps(factors: Sequence[Factor], values: Sequence[Tensor], moving: bool) -> Tensor:
+    """A value for each part as maps, shared out over the places of the part; zeros for a side that is held."""
+    items = [one.item for one in factors]
+    if all(one.in_order and one.spread.shape == items[0].spread.shape for one in items):
+        found = torch.cat(list(values)).reshape(-1, *items[0].spread.shape[1:])
+    else:
+        found = torch.cat([one[item.places] * item.spread for item, one in zip(items, values, strict=True)])
+    return found if moving else torch.zeros_like(found)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F3C8D", "#8C6D31")  # Okabe-Ito and two
 MOST = 8  # matches: more lines cannot be followed
 LISTED = 18  # names of a list
+Labels = tuple[Sequence[str] | None, Sequence[str] | None] | None
 FULL = 6.0  # full colour is this many times the share that a part has if all have the same
 LEAST = 0.5  # times that share a match must have to get a line
 SEARCHED = 500  # strongest cells among which each part's first is taken
@@ -59,7 +60,7 @@ def plot_matrix(
     *,
     most: int = MOST,
     reference: float | None = None,
-    labels: tuple[Sequence[str], Sequence[str]] | None = None,
+    labels: Labels = None,
     preprocessing: Pixels | None = None,
     title: str = "",
 ) -> Figure:
@@ -73,7 +74,7 @@ def plot_matrix(
         matrix: its matrix.
         most: how many matches at most.
         reference: the value of a full match; the explanation's own, or else the size of its score.
-        labels: the names of the parts of a and of b, as words or columns.
+        labels: the names of the parts of a and of b, as words or columns; None for numbers, also for one side.
         preprocessing: what turned pixels into inputs, to be undone for showing.
         title: above the picture.
 
@@ -161,49 +162,43 @@ def _reference(explanation: Shown) -> float:
     return float(known[0]) if known is not None else abs(float(explanation.scores[0]))
 
 
-def _items(
-    explanation: Shown,
-    matrix: Matrix,
-    labels: tuple[Sequence[str], Sequence[str]] | None,
-    preprocessing: Pixels | None,
-) -> tuple[Item, Item]:
-    inputs = explanation.inputs
+def _items(explanation: Shown, matrix: Matrix, labels: Labels, preprocessing: Pixels | None) -> tuple[Item, Item]:
+    """Each side by what it is: the two towers of a model may see different things."""
+    inputs, names = explanation.inputs, labels or (None, None)
     if all(hasattr(item, "edge_index") for item in inputs):
-        return _graphs(inputs, labels)
-    if all(len(grid) == 2 for grid in matrix.grids) and all(isinstance(x, Tensor) and x.dim() == 4 for x in inputs):
-        first, second = (
-            Picture(pixels_of(item, name, preprocessing)[0], grid)
-            for item, name, grid in zip(inputs, "ab", matrix.grids, strict=True)
-        )
-        return first, second
-    return _lists(matrix, labels)
+        return _graphs(inputs, names)
+    found: list[Item] = []
+    for side, (item, grid) in enumerate(zip(inputs, matrix.grids, strict=True)):
+        if isinstance(item, Tensor) and item.dim() == 4 and len(grid) == 2:
+            found.append(Picture(pixels_of(item, "ab"[side], preprocessing)[0], grid))
+        elif hasattr(item, "edge_index"):
+            found.append(_graphs((item, item), (names[side],) * 2)[side])
+        else:
+            found.append(_list(matrix, side, names[side]))
+    return found[0], found[1]
 
 
-def _graphs(inputs: Sequence[Any], labels: tuple[Sequence[str], Sequence[str]] | None) -> tuple[Item, Item]:
+def _graphs(inputs: Sequence[Any], labels: tuple[Sequence[str] | None, Sequence[str] | None]) -> tuple[Item, Item]:
     from xsiamese.kinds.graphs.variants import Variants
     from xsiamese.plot.layout import positions
 
     graphs = [graph.to_data_list()[0] if hasattr(graph, "to_data_list") else graph for graph in inputs]
     spots = positions(graphs[0], graphs[1])
-    names = labels or tuple([str(i) for i in range(len(spot))] for spot in spots)
+    names = [label or [str(i) for i in range(len(spot))] for spot, label in zip(spots, labels, strict=True)]
     first, second = (
         Nodes(spot, Variants(graph).ends.cpu(), name) for spot, graph, name in zip(spots, graphs, names, strict=True)
     )
     return first, second
 
 
-def _lists(matrix: Matrix, labels: tuple[Sequence[str], Sequence[str]] | None) -> tuple[Item, Item]:
-    """Lists of names: of all parts, or of those that matter most and those that are matched."""
-    made = []
-    matches = matrix.top(MOST, largest="closer")
-    for side, (grid, values) in enumerate(zip(matrix.grids, matrix.marginals, strict=True)):
-        count = math.prod(grid)
-        names = [str(place) for place in range(count)] if labels is None else labels[side]
-        if len(names) != count:
-            raise ValueError(f"{len(names)} labels for the {count} parts of {'ab'[side]}")
-        matched = [(match.of_a, match.of_b)[side][0] for match in matches] if len(grid) == 1 else []
-        strength = values.detach().flatten().abs().cpu()
-        strength[torch.tensor(matched, dtype=torch.long)] = torch.inf
-        chosen = sorted(strength.topk(min(LISTED, count)).indices.tolist())
-        made.append(Names(names, chosen, side))
-    return made[0], made[1]
+def _list(matrix: Matrix, side: int, labels: Sequence[str] | None) -> Item:
+    """A list of names: of all parts of a side, or of those that matter most and those that are matched."""
+    grid, values = matrix.grids[side], matrix.marginals[side]
+    count = math.prod(grid)
+    names = [str(place) for place in range(count)] if labels is None else labels
+    if len(names) != count:
+        raise ValueError(f"{len(names)} labels for the {count} parts of {'ab'[side]}")
+    matches = matrix.top(MOST, largest="closer") if len(grid) == 1 else []
+    strength = values.detach().flatten().abs().cpu()
+    strength[torch.tensor([(match.of_a, match.of_b)[side][0] for match in matches], dtype=torch.long)] = torch.inf
+    return Names(names, sorted(strength.topk(min(LISTED, count)).indices.tolist()), side)

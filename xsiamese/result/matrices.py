@@ -46,22 +46,31 @@ class MatrixExplanation(PairExplanation):
         return self.matrices[0]
 
     def by_word(self) -> tuple[PairMatrix, ...]:
-        """The matrix of each pair of texts by words: what their tokens give, summed; its value stays, since what tokens
-        give that are of no word is in the constant.
+        """The matrix of each pair by the words of a text, on one side or both: what their tokens give, summed.
+
+        Its value stays, since what tokens give that are of no word is in the constant.
 
         Raises:
-            ValueError: if the words of the inputs are not known.
+            ValueError: if the words of neither input are known.
         """
-        a, b = self.inputs
-        if not (isinstance(a, Texts) and isinstance(b, Texts)):
+        if not self._texts:
             raise ValueError("the words of the inputs are not known: explain a model of texts, see xsiamese_text")
         found = []
         for i, matrix in enumerate(self.matrices):
-            left = _summed(matrix.left, a.word_of[i], len(a.words[i]))
-            right = _summed(matrix.right, b.word_of[i], len(b.words[i]))
-            inner = PairMatrix(left, right, matrix.middle)
+            sides = []
+            for item, factor, grid in zip(self.inputs, (matrix.left, matrix.right), matrix.grids, strict=True):
+                if isinstance(item, Texts):
+                    factor, grid = _summed(factor, item.word_of[i], len(item.words[i])), (len(item.words[i]),)
+                sides.append((factor, grid))
+            (left, of_a), (right, of_b) = sides
+            inner = PairMatrix(left, right, matrix.middle, (of_a, of_b))
             found.append(replace(inner, constant=float(matrix.value - inner.total)))
         return tuple(found)
+
+    @property
+    def _texts(self) -> bool:
+        """Whether a side has words."""
+        return any(isinstance(item, Texts) for item in self.inputs)
 
     @property
     def gap(self) -> Tensor | None:
@@ -82,21 +91,21 @@ class MatrixExplanation(PairExplanation):
         from xsiamese.plot.matrix import plot_matrix
 
         one = self[pair or 0]
-        if all(isinstance(item, Texts) for item in one.inputs):
-            options.setdefault("labels", tuple(item.words[0] for item in one.inputs))
+        if self._texts:
+            words = tuple(item.words[0] if isinstance(item, Texts) else None for item in one.inputs)
+            options.setdefault("labels", words)
             return plot_matrix(one, one.by_word()[0], **options)
         return plot_matrix(one, one.matrix, **options)
 
     def summary(self) -> str:
         """One line a pair: names, score, and the strongest match with its share of the score."""
         lines = super().summary().split("\n")
-        texts = all(isinstance(item, Texts) for item in self.inputs)
-        matrices = self.by_word() if texts else self.matrices
+        matrices = self.by_word() if self._texts else self.matrices
         for i, (matrix, score) in enumerate(zip(matrices, self.scores.tolist(), strict=True)):
             best = next(iter(matrix.matches(1)), None)
             if best is not None and score:
                 of_a, of_b = (
-                    repr(item.words[i][place[0]]) if texts else place
+                    repr(item.words[i][place[0]]) if isinstance(item, Texts) else place
                     for item, place in zip(self.inputs, (best.of_a, best.of_b), strict=True)
                 )
                 lines[i + 1] += f"   {of_a} of a with {of_b} of b: {best.value:+.3g}"
