@@ -37,7 +37,7 @@ from xsiamese.pairs.usage import Plan
 MOVES = {"a": "first", "b": "second"}
 _GENERAL = ("PairIntegratedGradients", "PairSaliency", "PairGraphOcclusion", "PairFeatureAblation", "PairGradCAM")
 BatchSize = int | Literal["auto"] | None
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 class Explaining(Protocol):
@@ -257,7 +257,7 @@ def chosen_split(batch: PairBatch, size: BatchSize) -> Split:
     return Split(size)
 
 
-def fitted(batch: PairBatch, size: BatchSize, run: Callable[[Split], Result]) -> Result:
+def fitted(batch: PairBatch, size: BatchSize, run: Callable[[Split], T]) -> T:
     """What a run gives of the batch, cut as the user says; "auto" takes less at once until it fits into memory.
 
     Raises:

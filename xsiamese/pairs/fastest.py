@@ -21,7 +21,7 @@ _LARGEST = 16
 _LARGEST_GRAPHS = 256  # a graph is small
 _LARGEST_ON_ACCELERATOR = 256  # an H200 is 1 % slower than with 1,024, in a quarter of the memory
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 def fastest_split(batch: Pairs) -> Split:
@@ -39,7 +39,7 @@ def fastest_split(batch: Pairs) -> Split:
     return known[key]
 
 
-def fitting(batch: Pairs, split: Split, run: Callable[[Split], Result]) -> Result:
+def fitting(batch: Pairs, split: Split, run: Callable[[Split], T]) -> T:
     """What a run gives of the first split, halved from the one given, that fits into memory; it is remembered.
 
     Raises:
