@@ -160,6 +160,35 @@ def test_errors_are_one_line_and_exit_code_2(run: Run, images: tuple[Path, Path]
         assert "Traceback" not in err
 
 
+BROKEN = {
+    "raises": ("def make():\n    raise RuntimeError('no\\nweights')", "the factory raised RuntimeError: no weights"),
+    "leaves": ("import sys\ndef make():\n    sys.exit(3)", "the factory raised SystemExit: 3"),
+    "argument": ("def make(path):\n    return path", "the factory raised TypeError: make() missing 1 required"),
+    "nothing": ("def make():\n    pass", "gives None: a model, a callable of two inputs, is needed"),
+    "syntax": ("def make(:\n", "importing broken_syntax raised SyntaxError: invalid syntax"),
+    "import": ("import sys\nsys.exit('not here')", "importing broken_import raised SystemExit: not here"),
+    "name": ("make = nowhere", "importing broken_name raised NameError: name 'nowhere' is not defined"),
+    "shape": (
+        "from torch import nn\ndef make():\n    return nn.Linear(3, 4)",
+        "make a model of it: SiameseModel(encoder, comparison=...)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_factory_that_fails_is_one_line(
+    run: Run, images: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    text, message = BROKEN[kind]
+    (tmp_path / f"broken_{kind}.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("explain", *images, "--model", f"broken_{kind}:make")
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert "bug" not in err
+
+
 def test_a_wrong_option_is_refused(run: Run, images: tuple[Path, Path]) -> None:
     code, out, err = run("explain", *images, "--methd", "gradcam")
     assert code != 0

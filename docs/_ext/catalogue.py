@@ -31,7 +31,7 @@ import strangers_tables
 import zoo_tables
 from described import CAPTUM, NOT_METHODS, UNSUPPORTED
 from docutils import nodes
-from measured import counted, on_accelerator, performance
+from measured import counted, first_call, on_accelerator, performance
 from sphinx.application import Sphinx
 from when import WHEN
 
@@ -62,6 +62,7 @@ def write(app: Sphinx) -> None:
         "shared.inc": table(head, shared.table(), "26 38 12 12 12"),
         "performance.inc": performance(Path(app.srcdir, "measurements", "speed.json")),
         "accelerator.inc": on_accelerator(Path(app.srcdir, "measurements", "accelerator.json")),
+        "first_call.inc": first_call(Path(app.srcdir, "measurements", "first_call.json")),
         "house.inc": counted(Path(app.srcdir, "measurements", "house.json")),
         **zoo_tables.tables(Path(app.srcdir, "measurements")),
         **graph_tables.tables(Path(app.srcdir, "measurements")),

@@ -82,6 +82,23 @@ def on_accelerator(path: Path) -> str:
     )
 
 
+def first_call(path: Path) -> str:
+    """What docs/measurements/first_call.json says of the call that finds the layer by itself."""
+    if not path.exists():
+        return "Nothing has been measured in this checkout yet: ``python tests/benchmarks/first_call.py`` measures.\n"
+    found = json.loads(path.read_text(encoding="utf-8"))["models"]
+    lines = [
+        [
+            name, str(one["first"]["rows"]), str(one["second"]["rows"]), f"{one['first']['seconds']:.2f} s",
+            f"{one['second']['seconds']:.2f} s", f"{one['pass_and_back']:.2f} s", f"{one['first']['MiB']:.0f}",
+            f"{one['second']['MiB']:.0f}",
+        ]
+        for name, one in found.items()
+    ]  # fmt: skip
+    head = ["Encoder", "Rows: first", "second", "Time: first", "second", "pass and back", "Peak MiB: first", "second"]
+    return _rows(head, lines)
+
+
 def counted(path: Path) -> str:
     """What docs/measurements/house.json says of one run: tests/benchmarks/house.py counts, and times nothing."""
     if not path.exists():

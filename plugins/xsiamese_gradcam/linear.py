@@ -7,7 +7,7 @@ is the item's own. A gallery keeps the factors, and a pair then costs two produc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -44,7 +44,7 @@ class PairLinearCAM(PairCAM):
                 return self.combine(activation, gradient, of)
 
             owner = items.side.layer_pairs if items.side.ragged else None
-            found = None if owner is not None else _of_constant(activation, embeddings, pulled)
+            found = None if owner is not None else _of_known(items, i, activation, embeddings, pulled)
             if found is None:
                 found = _factors(embeddings, pulled, mapped, owner)
             if found is None:
@@ -84,9 +84,52 @@ def _pulled(embeddings: Tensor, output: Tensor, cotangents: Tensor, graph: bool 
     return torch.zeros_like(output) if found is None else found
 
 
-def _of_constant(activation: Tensor, embeddings: Tensor, pulled: Callable[[Tensor], Tensor]) -> list[Tensor] | None:
-    """The factors where one matrix maps the mean activation to the embedding, as global average pooling and linear
-    layers do: gradients are then the same at all places of all items. None where a random one is not.
+class Constant(NamedTuple):
+    """What follows a layer where its gradients are the same at all places of all items.
+
+    Attributes:
+        rows: a number where the embedding is the cells' sum times it, or a matrix (D, channels) that maps the sum.
+        offset: what is added to that, (D,).
+    """
+
+    rows: Tensor
+    offset: Tensor
+
+    def of(self, cells: Tensor) -> Tensor:
+        """What cells (..., channels) have of the embedding, (..., D)."""
+        return cells * self.rows if self.rows.dim() == 0 else cells @ self.rows.T
+
+
+def _of_known(
+    items: ItemBatch, number: int, activation: Tensor, embeddings: Tensor, pulled: Callable[[Tensor], Tensor]
+) -> list[Tensor] | None:
+    """The factors where :class:`Constant` describes what follows the layer: what was found of the items before is
+    believed as long as it gives the embeddings of these, and else found anew. None where nothing does.
+    """
+    plans, key = items.pairs.plans if items.pairs.plans is not None else {}, ("constant", items.place, number)
+    cells = activation.movedim(1, -1)
+    known, whole = plans.get(key), _flat(activation).sum(2)
+    if known is None or not _gives(known, whole, embeddings.detach()):
+        rows = _of_constant(activation, embeddings, pulled)
+        if rows is None:
+            return None
+        none = embeddings.detach().new_zeros(embeddings.shape[1])
+        plans[key] = known = Constant(rows, embeddings.detach()[0] - Constant(rows, none).of(whole[0]))
+    return list(known.of(cells))
+
+
+def _gives(known: Constant, whole: Tensor, embeddings: Tensor) -> bool:
+    """Whether the sums of the cells give these embeddings; not so of another model, or on another device."""
+    offset, rows = known.offset, known.rows
+    if offset.shape != embeddings.shape[1:] or (offset.dtype, offset.device) != (whole.dtype, whole.device):
+        return False
+    channels = len(offset) if rows.dim() == 0 else rows.shape[1]
+    return channels == whole.shape[1] and _alike(known.of(whole) + offset, embeddings)
+
+
+def _of_constant(activation: Tensor, embeddings: Tensor, pulled: Callable[[Tensor], Tensor]) -> Tensor | None:
+    """The rows of :class:`Constant` where one matrix maps the mean activation to the embedding, as global average
+    pooling and linear layers do. None where the gradients of a random direction are not the same everywhere.
     """
     count, dimensions = embeddings.shape
     generator = torch.Generator().manual_seed(0)
@@ -94,18 +137,17 @@ def _of_constant(activation: Tensor, embeddings: Tensor, pulled: Callable[[Tenso
     found = _flat(pulled(probe.expand_as(embeddings)))
     if not found.numel() or not _alike(found, found[:1, :, :1].expand_as(found)):
         return None
-    cells = activation.movedim(1, -1)
     slope = found[0, :, 0]
     if slope.shape == probe.shape:
         scale = (slope @ probe) / (probe @ probe)
         if _alike(slope, scale * probe):  # pooling, and nothing after it
-            return list(cells * scale)
+            return scale
     if dimensions > MOST * count:
         return None
     each = torch.eye(dimensions).to(embeddings)  # one dimension an item, since all items have one matrix
     padded = torch.cat([each, each.new_zeros(-dimensions % count, dimensions)])
     rows = torch.cat([_flat(pulled(some))[:, :, 0] for some in torch.split(padded, count)])
-    return list(cells @ rows[:dimensions].T)
+    return rows[:dimensions]
 
 
 def _flat(output: Tensor) -> Tensor:

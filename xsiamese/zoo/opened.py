@@ -91,9 +91,11 @@ def _made(spec: str, size: int | None) -> OpenedModel:
             f"--model {spec}: {error}; package.module:factory is needed, a function without arguments that gives the "
             "model"
         ) from error
+    except (Exception, SystemExit) as error:  # whatever the user's code does
+        raise ValueError(f"--model {spec}: importing {module} raised {type(error).__name__}: {error}") from error
     try:
         model = make()
-    except Exception as error:  # whatever the user's code does
+    except (Exception, SystemExit) as error:
         raise ValueError(f"--model {spec}: the factory raised {type(error).__name__}: {error}") from error
     if not callable(model):
         raise ValueError(f"--model {spec} gives {model!r}: a model, a callable of two inputs, is needed")

@@ -122,7 +122,8 @@ class Kept:
         if self.about[name]["factors"]:
             left, right = (shelves.row(f"{name}.{part}", number).to(dtype) for part in ("left", "right"))
             return left @ right
-        return shelves.row(name, number).to(dtype)
+        row = shelves.row(name, number)
+        return row if row.dtype == dtype else row.to(dtype)
 
     def write(self, folder: Path) -> None:
         """All of it as a store in another folder."""
