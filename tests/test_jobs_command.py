@@ -17,6 +17,7 @@ for name in ("zarr", "pyarrow", "PIL", "torchvision"):
 import torch
 from PIL import Image
 
+import xsiamese
 from xsiamese import PairGradCAM, open_explanations
 from xsiamese.data import fashion_samples
 from xsiamese.zoo import open_model
@@ -138,3 +139,30 @@ def test_rows_of_tables(run: Run, tmp_path: Path) -> None:
     torch.testing.assert_close(records[0].maps, named[0].maps)
     assert "items.csv has 2 rows" in named.table(["error"]).to_pylist()[1]["error"]
     assert json.loads((tmp_path / "pairs" / "job.json").read_text())["method"] == "PairSaliency"
+
+
+def test_molecules_by_their_smiles(run: Run, tmp_path: Path) -> None:
+    """A SMILES that means nothing is a row with its error, and what others give is what they give alone."""
+    pytest.importorskip("rdkit", reason='SMILES need pip install "xsiamese[graph]"')
+    from xsiamese.data.molecules import molecule
+    from xsiamese.zoo import find_card
+    from xsiamese.zoo.checkpoint import save
+
+    card = find_card("siamese-gcn")
+    ethanol, ether = molecule("CCO"), molecule("C/C=C/OC")
+    arguments = {**card.defaults, "inputs": ethanol.x.shape[1]}
+    torch.manual_seed(0)
+    path = save(tmp_path / "graphs.safetensors", card.build(**arguments), card.name, arguments,
+                {"graphs": {"kind": "smiles", "place": "molecules.csv", "reading": {}}})  # fmt: skip
+    table = tmp_path / "pairs.csv"
+    table.write_text("a,b\nCCO,C/C=C/OC\nCCO,C1CC\nc1ccccc1,CCO\n")
+    code, said, error = run(table, "-o", tmp_path / "out", "--model", path, "--method", "leave_one_out")
+    assert code == 0, said + error
+    found = open_explanations(tmp_path / "out")
+    rows = found.table(["status", "error"]).to_pylist()
+    assert [row["status"] for row in rows] == ["ok", "error", "ok"]
+    assert "'C1CC' is no SMILES" in rows[1]["error"]
+    assert found[0].ids == (("CCO", "C/C=C/OC"),)
+    alone = xsiamese.PairLeaveOneOut(open_model(str(path)).model).explain((ethanol, ether))
+    for one, other in zip(found[0].maps, alone.maps, strict=True):
+        torch.testing.assert_close(one.node_mask, other.node_mask)

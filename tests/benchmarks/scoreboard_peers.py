@@ -89,7 +89,9 @@ class PytorchGradCAM(_Peer):
             for i in range(len(x)):
                 single = Branch(one.model, one.side, one.held[i : i + 1])
                 with GradCAM(single, [layer]) as cam, torch.enable_grad():
-                    maps.append(torch.from_numpy(cam(x[i : i + 1], [RawScoresOutputTarget()])))
+                    # parameters are frozen here, so that the graph must begin at the image
+                    image = x[i : i + 1].clone().requires_grad_()
+                    maps.append(torch.from_numpy(cam(image, [RawScoresOutputTarget()])))
             found.append(torch.stack(maps).to(x))
         return tuple(found)
 
