@@ -38,7 +38,7 @@ mathjax_path = "tex-svg.js"
 exclude_patterns = ["_build", "measurements", "auto_examples/**/GALLERY_HEADER.rst"]
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:class", r"xsiamese\.(model\.decision\.Score|result\.files\.T|branches\.(signals\.F|lock\.T))"),
+    ("py:class", r"xsiamese\.(model\.decision\.Score|(\w+\.)+[A-Z])"),
     ("py:.*", r"xsiamese\.branches\.layers\.(Tokens|ChannelsLast)"),
     ("py:.*", r"xsiamese_text\.matrix\.\w+"),
     ("py:.*", r"(?!xsiamese).*"),
