@@ -87,7 +87,7 @@ html_show_sourcelink = False
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
-    "collapse_navigation": True,  # the branch of a page, not all pages on each: half of the build, and of the bytes
+    "collapse_navigation": True,  # a page shows its own branch, not all pages
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

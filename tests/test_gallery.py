@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xsiamese import Gallery, PairExplanation, SiameseModel, explainers
+from xsiamese import Gallery, PairExplanation, PairGradCAM, SiameseModel, explainers
 from xsiamese.contract.subject import encoder
 from xsiamese.explain.gallery.explained import EveryPair, Explanations
 from xsiamese.model.comparison import Bilinear, Euclidean, Learned, Manhattan, SquaredEuclidean
@@ -408,3 +408,24 @@ def test_graphs_of_many_sizes_are_kept_in_memory_and_on_disk(memory: Any, tmp_pa
         torch.testing.assert_close(found.scores, expected.scores)
         for one, other in zip(found.maps, expected.maps, strict=True):
             torch.testing.assert_close(one.node_mask, other.node_mask)
+
+
+def test_what_follows_a_layer_is_not_believed_of_items_that_it_does_not_fit() -> None:
+    """A block of one item sees one linear piece of a ReLU behind the pooling, and other items lie on others."""
+    torch.manual_seed(3)
+    layers = nn.Conv2d(1, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 8), nn.ReLU()
+    net = nn.Sequential(*layers, nn.Linear(8, 4)).double().eval()
+    explainer = PairGradCAM(SiameseModel(net, "dot"), "1")
+    items = torch.randn(12, 1, 8, 8, dtype=torch.float64) * torch.linspace(0.2, 4, 12).reshape(-1, 1, 1, 1).double()
+    pairs = [(i, (i + 5) % 12) for i in range(12)]
+    found = Gallery(explainer, items, internal_batch_size=1).explain(pairs)[:]
+    first, second = (items[[pair[side] for pair in pairs]] for side in (0, 1))
+    alone = explainer.copy_for(explainer.model).explain((first, second))
+    for mine, theirs in zip(found.maps, alone.maps, strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-10)
+    with torch.no_grad():
+        net.get_parameter("4.weight").mul_(1.5)  # trained on: what was known of it is no more
+    again = Gallery(explainer, items, internal_batch_size=1).explain(pairs)[:]
+    wanted = explainer.copy_for(explainer.model).explain((first, second))
+    for mine, theirs in zip(again.maps, wanted.maps, strict=True):
+        assert torch.allclose(mine, theirs, atol=1e-10)

@@ -160,8 +160,8 @@ def test_real_signals_leave_nothing() -> None:
     explained("PairGradCAM", model)  # no signal is left that would end another explanation
 
 
-def test_a_signal_that_is_answered_leaves_none_waiting() -> None:
-    """One waits for the end of a clean-up, a second comes before it is let go: both are one Ctrl-C."""
+def one_waits() -> tuple[Signals, SiameseModel, Callable[[], None]]:
+    """Signals that were begun for an owner, and of which one came in the clean-up that is given, too."""
     signals, owner = Signals(), restless()
 
     @signals.whole
@@ -170,6 +170,12 @@ def test_a_signal_that_is_answered_leaves_none_waiting() -> None:
 
     signals.begin(owner)
     clean()
+    return signals, owner, clean
+
+
+def test_a_signal_that_is_answered_leaves_none_waiting() -> None:
+    """One waits for the end of a clean-up, a second comes before it is let go: both are one Ctrl-C."""
+    signals, owner, clean = one_waits()
     with pytest.raises(KeyboardInterrupt):
         press()
     signals.end(owner)  # and does not raise again
@@ -181,14 +187,7 @@ def test_a_signal_that_is_answered_leaves_none_waiting() -> None:
 
 
 def test_a_signal_right_after_the_handlers_are_given_back_answers_those_that_wait() -> None:
-    signals, owner = Signals(), restless()
-
-    @signals.whole
-    def clean() -> None:
-        press()
-
-    signals.begin(owner)
-    clean()
+    signals, owner, _ = one_waits()
     deliver, signals.deliver = signals.deliver, press  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         signals.end(owner)

@@ -95,9 +95,10 @@ class Constant(NamedTuple):
     rows: Tensor
     offset: Tensor
 
-    def of(self, cells: Tensor) -> Tensor:
-        """What cells (..., channels) have of the embedding, (..., D)."""
-        return cells * self.rows if self.rows.dim() == 0 else cells @ self.rows.T
+
+def _mapped(cells: Tensor, rows: Tensor) -> Tensor:
+    """What cells (..., channels) have of the embedding, (..., D)."""
+    return cells * rows if rows.dim() == 0 else cells @ rows.T
 
 
 def _of_known(
@@ -107,15 +108,13 @@ def _of_known(
     believed as long as it gives the embeddings of these, and else found anew. None where nothing does.
     """
     plans, key = items.pairs.plans if items.pairs.plans is not None else {}, ("constant", items.place, number)
-    cells = activation.movedim(1, -1)
-    known, whole = plans.get(key), _flat(activation).sum(2)
-    if known is None or not _gives(known, whole, embeddings.detach()):
+    known, whole, ends = plans.get(key), _flat(activation).sum(2), embeddings.detach()
+    if known is None or not _gives(known, whole, ends):
         rows = _of_constant(activation, embeddings, pulled)
         if rows is None:
             return None
-        none = embeddings.detach().new_zeros(embeddings.shape[1])
-        plans[key] = known = Constant(rows, embeddings.detach()[0] - Constant(rows, none).of(whole[0]))
-    return list(known.of(cells))
+        plans[key] = known = Constant(rows, ends[0] - _mapped(whole[0], rows))
+    return list(_mapped(activation.movedim(1, -1), known.rows))
 
 
 def _gives(known: Constant, whole: Tensor, embeddings: Tensor) -> bool:
@@ -124,7 +123,7 @@ def _gives(known: Constant, whole: Tensor, embeddings: Tensor) -> bool:
     if offset.shape != embeddings.shape[1:] or (offset.dtype, offset.device) != (whole.dtype, whole.device):
         return False
     channels = len(offset) if rows.dim() == 0 else rows.shape[1]
-    return channels == whole.shape[1] and _alike(known.of(whole) + offset, embeddings)
+    return channels == whole.shape[1] and _alike(_mapped(whole, rows) + offset, embeddings)
 
 
 def _of_constant(activation: Tensor, embeddings: Tensor, pulled: Callable[[Tensor], Tensor]) -> Tensor | None:

@@ -129,7 +129,7 @@ def _copy(buffers: list[_Buffer]) -> None:
             start += buffer.numel()
 
 
-_NAMES: dict[tuple[type, int], tuple[str, ...]] = {}  # of the attributes that hold hooks, by class and their number
+_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}  # of a module's attributes those that hold hooks
 
 
 class _Kept:
@@ -166,11 +166,10 @@ class _Kept:
 def _hooks(module: nn.Module) -> dict[str, dict[Any, Any]]:
     """The hooks of a module by the attributes that hold any: dictionaries, torch's own and torch_geometric's."""
     held = vars(module)
-    names = _NAMES.get(key := (type(module), len(held)))  # going through all attributes of all modules takes long
+    names = _NAMES.get(key := tuple(held))  # going through all attributes of all modules takes long
     if names is None:
-        dicts = tuple(name for name, value in held.items() if "_hooks" in name and isinstance(value, dict))
-        names = _NAMES[key] = dicts
-    return {name: value.copy() for name in names if (value := held.get(name))}
+        names = _NAMES[key] = tuple(name for name in held if "_hooks" in name)
+    return {name: value.copy() for name in names if isinstance(value := held[name], dict) and value}
 
 
 def _replace_hooks(module: nn.Module, wanted: dict[str, dict[Any, Any]]) -> None:
