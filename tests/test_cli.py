@@ -211,8 +211,8 @@ def test_python_m_is_the_same() -> None:
 
 
 def test_counterfactual_is_the_search_of_the_kind_of_input() -> None:
-    from xsiamese.cli.explain import SEARCHES
     from xsiamese.explain.catalogue import explainer
+    from xsiamese.explain.meant import SEARCHES
 
     for (method, kind), name in SEARCHES.items():
         assert kind not in explainer(method).modalities  # else it needs no other
@@ -225,7 +225,7 @@ def test_counterfactual_of_what_it_does_not_search_names_what_does(monkeypatch: 
 
     from xsiamese.cli.explain import explain
 
-    opened = SimpleNamespace(modality="tabular", model=None, layer=None)
+    opened = SimpleNamespace(modality="tabular", kind="tabular", model=None, layer=None)
     monkeypatch.setattr("xsiamese.zoo.open_model", lambda *_, **__: opened)
     with pytest.raises(ValueError, match="PairTabularCounterfactual"):
         explain("t.csv:0", "t.csv:1", model="mlp.safetensors", method="counterfactual")

@@ -38,7 +38,7 @@ def test_a_wall_in_the_wrong_place_is_seen(tmp_path: Path) -> None:
     )
     told = linted(tmp_path)
     assert told.returncode == 1
-    assert "xsiamese.explain.attribution -> xsiamese.model.pair" in told.stdout
+    assert "xsiamese.explain.explainer -> xsiamese.model.pair" in told.stdout
 
 
 def test_no_contract_has_an_exception() -> None:

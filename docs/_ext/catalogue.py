@@ -333,6 +333,8 @@ def module_page(name: str) -> str:
         if getattr(getattr(module, public), "__module__", name) != name
     ]
     text = [heading(name, "="), f".. automodule:: {name}\n   :members:"]
+    if name == PairAttribution.__module__:  # what its authors write stands on its own page, not on that of a base
+        text.append("   :inherited-members: Attribution")
     if own or elsewhere:
         text.append(f"   :exclude-members: {', '.join([*own, *elsewhere])}\n")
     if own:

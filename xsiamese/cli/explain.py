@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,9 +15,9 @@ from xsiamese.data.outputs import checked
 
 if TYPE_CHECKING:
     from xsiamese.data.references import Reader
+    from xsiamese.explain.meant import Meant
+    from xsiamese.result.explanation import PairExplanation
 
-# the search for what would flip the decision, where it is not that of images
-SEARCHES = {("counterfactual", "graph"): "graph_edits"}
 PICTURES = frozenset({".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps"})
 
 
@@ -80,73 +81,50 @@ def explain(
     """
     from xsiamese.data.readers import reader
     from xsiamese.data.references import names
-    from xsiamese.explain.auto import auto
-    from xsiamese.explain.catalogue import explainer as find
-    from xsiamese.explain.options import parsed
+    from xsiamese.explain.meant import Meant
     from xsiamese.zoo import open_model
 
-    outputs = output or []
-    for path in outputs:
+    for path in output or []:
         checked(path, PICTURES | {".safetensors", ".json"})
     opened = open_model(model, size=size)
     if text and "text" not in opened.modality:
         raise ValueError(
             f"--text, and the model {model} takes no texts ({opened.modality}): give --model one that does"
         )
-    towers = opened.modality == "image and text"  # of two kinds, whose layers show what suits both
-    kind = None if towers else opened.modality
-    chosen = None if method else auto(opened.model, budget, kind=kind, layer=layer or opened.layer)
-    cls = type(chosen.explainer) if chosen else find(SEARCHES.get((method or "", opened.modality), method or ""))
-    if method == "counterfactual" and opened.modality not in cls.modalities:
-        raise ValueError(
-            f"--method counterfactual searches images and graphs, and the inputs of {model} are {opened.modality}: of "
-            "rows it needs the ranges of the columns, xsiamese_counterfactual.PairTabularCounterfactual in Python"
-        )
-    files = {name: text for name, text in options.items() if name.replace("-", "_") in cls.files}
-    settings, own = parsed(cls, {name: text for name, text in options.items() if name not in files})
-    if threshold is not None:
-        if not any(option == "threshold" for option in cls.settings()):
-            raise ValueError(
-                f"--threshold is for methods about the decision, and {cls.name} explains the score: leave it out, or "
-                "use --method counterfactual"
-            )
-        settings["threshold"] = threshold
+    meant = Meant.of(
+        opened.model, opened.kind, options, method=method, budget=budget, layer=layer, usual_layer=opened.layer,
+        threshold=threshold,
+    )  # fmt: skip
     read = reader(opened)
-    references = read.refer(a), read.refer(b)
-    inputs = read(a), read(b)
-    if layer is not None and not cls.needs_layer:
-        raise ValueError(
-            f"--layer is for methods that explain a layer, and {cls.name} explains the inputs: leave it out"
-        )
-    layers = (layer or opened.layer,) if cls.needs_layer else ()
-    if chosen and settings:
-        raise ValueError(
-            f"--{next(iter(settings)).replace('_', '-')} is a setting of one method: say which by --method"
-        )
-    explainer = chosen.explainer if chosen else cls(opened.model, *layers, **settings)
-    own |= explainer.from_files(files, read, inputs, seed)
+    ids, inputs = [names(read.refer(a), read.refer(b))], (read(a), read(b))
+    own = meant.options | meant.explainer.from_files(meant.files, read, inputs, seed)
     if baselines is not None:
         own["baselines"] = started(baselines, read)
-    explanation = (chosen or explainer).explain(inputs, target, ids=[names(*references)], seed=seed, **own)
-    columns = read.columns
-    texts = None if columns is None else (read.texts(a), read.texts(b))
-    told = described(explanation, outputs, columns, texts)
-    known = {"preprocessing": opened.preprocessing, "columns": columns, "texts": texts}
+    explanation = meant.explains.explain(inputs, target, ids=ids, seed=seed, **own)
+    texts = None if read.columns is None else (read.texts(a), read.texts(b))
+    told = described(explanation, output or [], read.columns, texts)
+    _write(explanation, told, output or [], preprocessing=opened.preprocessing, columns=read.columns, texts=texts)
+    print(json.dumps(told, indent=2) if json_ else _said(explanation, meant, output or []))
+
+
+def _write(explanation: PairExplanation, told: Mapping[str, Any], outputs: Sequence[Path], **shown: Any) -> None:
+    """Writes the explanation, its JSON or its picture, as each ending says."""
     for path in outputs:
         if path.suffix == ".safetensors":
             explanation.save(path)
         elif path.suffix == ".json":
             path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         else:
-            shown: dict[str, Any] = {key: value for key, value in known.items() if value is not None}
-            explanation.plot(**shown).savefig(path, bbox_inches="tight")
-    if json_:
-        print(json.dumps(told, indent=2))
-    else:
-        written = f"\nwritten to {', '.join(map(str, outputs))}" if outputs else "\n(-o why.png draws it)"
-        words = "".join(f"\n{line}" for line in words_of(explanation, colour=sys.stdout.isatty()))
-        why = f"\nchosen: {chosen}" if chosen else ""
-        print(explanation.summary() + words + why + written)
+            known = {key: value for key, value in shown.items() if value is not None}
+            explanation.plot(**known).savefig(path, bbox_inches="tight")
+
+
+def _said(explanation: PairExplanation, meant: Meant, outputs: Sequence[Path]) -> str:
+    """What the terminal shows: the verdict, words in their colours, the choice and its reason, and what was written."""
+    words = words_of(explanation, colour=sys.stdout.isatty())
+    why = [f"chosen: {meant.explains}"] if meant.explains is not meant.explainer else []
+    written = f"written to {', '.join(map(str, outputs))}" if outputs else "(-o why.png draws it)"
+    return "\n".join([explanation.summary(), *words, *why, written])
 
 
 def started(text: str, read: Reader) -> Any:

@@ -10,10 +10,9 @@ from typing import Any, Literal, Protocol, Self, cast
 import torch
 
 from xsiamese.explain.attribution import PairAttribution
-from xsiamese.explain.auto import Auto, Budget, auto
-from xsiamese.explain.catalogue import explainer as find
+from xsiamese.explain.auto import Auto, Budget
 from xsiamese.explain.digest import digest
-from xsiamese.explain.options import parsed
+from xsiamese.explain.meant import Meant
 from xsiamese.explain.request import described
 from xsiamese.result.explanation import PairExplanation
 from xsiamese.zoo import OpenedModel, open_model
@@ -112,20 +111,14 @@ class Named:
         opened = open_model(self.model, size=self.size)
         if isinstance(opened.model, torch.nn.Module):
             opened.model.to(self.device)
-        if self.method is None:
-            if self.words:
-                first = next(iter(self.words)).replace("_", "-")
-                raise ValueError(f"--{first} is a setting of one method: say which by --method")
-            layer = self.layer or opened.layer
-            return Made.of(auto(opened.model, self.budget, kind=opened.modality, layer=layer), {}, opened)
-        cls = find(self.method)
-        if files := [name for name in self.words if name.replace("-", "_") in cls.files]:
-            raise ValueError(f"--{files[0]} belongs to one pair and cannot be given for many: use xsiamese explain")
-        if self.layer is not None and not cls.needs_layer:
-            raise ValueError(f"--layer is for methods that explain a layer, and {cls.name} explains the inputs")
-        settings, own = parsed(cls, self.words)
-        layers = (self.layer or opened.layer,) if cls.needs_layer else ()
-        return Made.of(cls(opened.model, *layers, **settings), own, opened)
+        meant = Meant.of(
+            opened.model, opened.kind, self.words, method=self.method, budget=self.budget, layer=self.layer,
+            usual_layer=opened.layer,
+        )  # fmt: skip
+        if meant.files:
+            first = next(iter(meant.files))
+            raise ValueError(f"--{first} belongs to one pair and cannot be given for many: use xsiamese explain")
+        return Made.of(meant.explains, meant.options, opened)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in vars(self).items() if key != "made"}

@@ -38,6 +38,11 @@ class OpenedModel:
     about: Mapping[str, Any] = field(default_factory=dict)
     modality: str = "image"
 
+    @property
+    def kind(self) -> str | None:
+        """The kind of input that both sides are, or None for two towers of different kinds."""
+        return None if " and " in self.modality else self.modality
+
     def read(self, path: str | Path) -> Tensor:
         """An image file as the model's input, shape (1, channels, height, width).
 

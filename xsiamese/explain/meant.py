@@ -1,0 +1,105 @@
+"""The explainer that a command line means: by its name or by the scoreboard's choice, with its options in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.auto import Auto, Budget, auto
+from xsiamese.explain.catalogue import explainer
+from xsiamese.explain.options import parsed
+from xsiamese.kinds.catalogue import names
+
+SEARCHES = {("counterfactual", "graph"): "graph_edits"}
+"""The search for what would flip the decision, where it is not that of images."""
+
+
+@dataclass(frozen=True)
+class Meant:
+    """An explainer that is made, and what was said for its pairs.
+
+    Attributes:
+        explains: the explainer, or a choice of one.
+        options: of its ``explain``.
+        files: options that are given as files, as they were typed: ``from_files`` reads them.
+    """
+
+    explains: PairAttribution | Auto
+    options: dict[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def explainer(self) -> PairAttribution:
+        """The explainer itself."""
+        return self.explains.explainer if isinstance(self.explains, Auto) else self.explains
+
+    @classmethod
+    def of(
+        cls,
+        model: Callable[..., Any],
+        kind: str | None,
+        words: Mapping[str, str],
+        *,
+        method: str | None = None,
+        budget: Budget = "normal",
+        layer: str | None = None,
+        usual_layer: str | None = None,
+        threshold: float | None = None,
+    ) -> Meant:
+        """The explainer of a model.
+
+        Args:
+            model: of two inputs.
+            kind: of the inputs, or None for two towers.
+            words: the method's own options, each as it is typed.
+            method: its name, see :func:`~xsiamese.explain.catalogue.explainer`; the scoreboard's choice if None.
+            budget: what that choice may cost.
+            layer: the layer to explain on.
+            usual_layer: the one that is taken where none is named and the method has one.
+            threshold: the score at which the decision turns.
+
+        Raises:
+            ValueError: if there is no such method, it does not explain the kind, or an option does not fit.
+        """
+        if method is not None:
+            found = explainer(SEARCHES.get((method, kind or ""), method))
+            return cls._named(found, model, kind, words, layer=layer, usual_layer=usual_layer, threshold=threshold)
+        if words or threshold is not None:
+            first = next(iter(words), "threshold").replace("_", "-")
+            raise ValueError(f"--{first} is a setting of one method: say which by --method")
+        return cls(auto(model, budget, kind=kind, layer=layer or usual_layer))
+
+    @classmethod
+    def _named(
+        cls,
+        found: type[PairAttribution],
+        model: Callable[..., Any],
+        kind: str | None,
+        words: Mapping[str, str],
+        *,
+        layer: str | None,
+        usual_layer: str | None,
+        threshold: float | None,
+    ) -> Meant:
+        if found.name == "counterfactual" and kind not in names(found.modalities):
+            raise ValueError(
+                f"--method counterfactual searches images and graphs, and the inputs of this model are {kind}: of rows "
+                "it needs the ranges of the columns, xsiamese_counterfactual.PairTabularCounterfactual in Python"
+            )
+        if layer is not None and not found.needs_layer:
+            raise ValueError(
+                f"--layer is for methods that explain a layer, and {found.name} explains the inputs: leave it out"
+            )
+        files = {name: text for name, text in words.items() if name.replace("-", "_") in found.files}
+        settings, own = parsed(found, {name: text for name, text in words.items() if name not in files})
+        if threshold is not None:
+            if "threshold" not in found.settings():
+                raise ValueError(
+                    f"--threshold is for methods about the decision, and {found.name} explains the score: leave it "
+                    "out, or use --method counterfactual"
+                )
+            settings["threshold"] = threshold
+        layers = (layer or usual_layer,) if found.needs_layer else ()
+        return cls(found(model, *layers, **settings), own, files)
