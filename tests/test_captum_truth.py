@@ -278,6 +278,26 @@ def test_lime_and_kernel_shap_find_an_additive_score_by_default() -> None:
 # noise
 
 
+def test_shapley_values_of_many_features_in_closed_form() -> None:
+    """Of all 12 features of a at once the game of their product is worth something only whole: each has a twelfth."""
+    from xsiamese.author import TwoInputModel
+
+    product = TwoInputModel(lambda a, b: a.prod(1) * b.sum(1))
+    a, b = torch.rand(2, 12, dtype=torch.float64) + 1, torch.ones(2, 3, dtype=torch.float64)
+    of_a, of_b = explain("shapley_values", product, (a, b))
+    whole = product(a, b)
+    same((of_a,), ((whole / 12)[:, None].expand(2, 12),), 1e-12)
+    same((of_b,), ((whole / 3)[:, None].expand(2, 3),), 1e-12)
+    by_two = explain("shapley_values", product, (a, b), internal_batch_size=2)[0]
+    same((by_two,), (of_a,), 1e-12)
+
+
+def test_exact_shapley_values_of_too_many_features_are_refused_at_once() -> None:
+    model, (a, b) = SiameseModel(nn.Identity(), "dot"), torch.rand(2, 1, 13)
+    with pytest.raises(ValueError, match=r"of 13 features ask 8,192 times: .*feature_mask=.*PairShapleyValueSampling"):
+        explain("shapley_values", model, (a, b))
+
+
 def test_noise_averages_to_what_it_should() -> None:
     """The gradient of -|W (x - y)|^2 is linear: its mean over noise is itself, its variance the square of its slope."""
     (model, w), (a, b) = problems.linear("squared_euclidean"), problems.vectors(1)

@@ -144,3 +144,21 @@ def test_what_cannot_be_is_said(options: dict[str, Any]) -> None:
     model = SiameseModel(nn.Flatten())
     with pytest.raises(ValueError, match=f"{next(iter(options))}="):
         PairRISE(model).attribute((torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)), **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_texts_are_masked_by_tokens(method: Any) -> None:
+    """A text that is given as vectors is missing a whole token or none of it: the score is a sum over tokens, and a
+    token has one value at all of its numbers, in the order of what it adds.
+    """
+    model = SiameseModel(SumOfTokens(), "dot")
+    a, b = torch.randn(2, 1, 5, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    found = method(model).attribute((a, b), kind="text", masks=400)[0]
+    assert torch.equal(found, found[..., :1].expand_as(found))
+    adds = a[0] @ b[0].sum(0)
+    assert spearmanr(found[0, :, 0], adds).statistic > 0.85
+
+
+class SumOfTokens(nn.Module):
+    def forward(self, vectors: Tensor) -> Tensor:
+        return vectors.sum(1)

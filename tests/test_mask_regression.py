@@ -303,3 +303,17 @@ def test_a_constant_encoder_gives_zeros() -> None:
     encoder = BlackBoxEncoder(lambda items: items[:, :2] * 0 + 1)
     found = PairMaskRegression(SiameseModel(encoder)).explain((torch.rand(1, 5), torch.rand(1, 5))).matrix
     assert float(found.dense().abs().max()) < 1e-6
+
+
+def test_a_text_is_filled_with_the_mean_of_its_tokens() -> None:
+    """The mean is one over the places of an item, be they pixels, times, tokens or nodes: never over the channels."""
+    from xsiamese.author import parts_of
+    from xsiamese_interactions.masks import filled
+
+    text, image = torch.randn(1, 5, 3), torch.randn(1, 3, 4, 4)
+    of_text = filled(text, "mean", text, text, parts_of(text, None, 2))
+    of_image = filled(image, "mean", image, image, parts_of(image, (2, 2), 1))
+    of_nodes = filled(text[0], "mean", text[0], text[0], parts_of(text[0], None, 0))
+    assert torch.allclose(of_text, text.mean(1, keepdim=True).expand_as(text))
+    assert torch.allclose(of_image, image.mean((2, 3), keepdim=True).expand_as(image))
+    assert torch.allclose(of_nodes, text.mean(1).expand(5, 3))

@@ -330,7 +330,7 @@ def test_at_a_layer_it_is_the_rest_of_the_encoder() -> None:
 
 def test_tangents_cotangents_and_loops_agree() -> None:
     import xsiamese_interactions.tangents as module
-    from xsiamese_interactions.parts import parts_of
+    from xsiamese.pairs.parts import parts_of
 
     encoder, (a, _) = net(), pair()
     parts = parts_of(a, (2, 3))
@@ -341,7 +341,7 @@ def test_tangents_cotangents_and_loops_agree() -> None:
 
 def test_a_large_point_takes_fewer_tangents_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     import xsiamese_interactions.tangents as module
-    from xsiamese_interactions.parts import parts_of
+    from xsiamese.pairs.parts import parts_of
 
     encoder, (a, _) = net(), pair()
     monkeypatch.setattr(module, "ROOM", 2 * a.numel())

@@ -56,6 +56,10 @@ from xsiamese.pairs.batch import PairBatch as PairBatch
 from xsiamese.pairs.deletion import values_without as values_without
 from xsiamese.pairs.objective import Objective as Objective
 from xsiamese.pairs.objective import check_fit as check_fit
+from xsiamese.pairs.parts import Cells as Cells
+from xsiamese.pairs.parts import Parts as Parts
+from xsiamese.pairs.parts import channel_of as channel_of
+from xsiamese.pairs.parts import parts_of as parts_of
 from xsiamese.pairs.refused import Unsuited as Unsuited
 from xsiamese.plot.shown import Shows as Shows
 from xsiamese.result import stored as stored

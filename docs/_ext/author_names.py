@@ -21,6 +21,7 @@ ROOMS = {
     "door": "The door",
 }
 TYPES = {
+    "Cells": "The grid by which a picture is cut into parts, or None for every place.",
     "Column": "One entry a pair: a tensor with pairs first, or a sequence of tensors, JSON values or ``Packable``.",
     "Layer": "How a layer is named: a dotted name, a module, a pair of them, a list of several, or None.",
     "Layout": "Where the cells of an image are in a layer's output, or None.",
@@ -32,8 +33,8 @@ TYPES = {
     "Wrt": 'Which sides move: "both", "first" or "second".',
 }
 HOMES = {
-    "Layer": "branches", "Layout": "branches", "SideLayout": "branches", "Column": "result", "Leaves": "kinds",
-    "Maps": "explain", "Rule": "branches", "Shows": "explain", "Wrt": "kinds",
+    "Cells": "pairs", "Layer": "branches", "Layout": "branches", "SideLayout": "branches", "Column": "result",
+    "Leaves": "kinds", "Maps": "explain", "Rule": "branches", "Shows": "explain", "Wrt": "kinds",
 }  # fmt: skip
 
 

@@ -4,7 +4,12 @@ pairs.
 
 from __future__ import annotations
 
-CAPTUM = {"NoiseTunnel": "PairNoiseTunnel", "LRP": "PairLRP", "LayerLRP": "PairLayerLRP"}
+CAPTUM = {
+    "NoiseTunnel": "PairNoiseTunnel",
+    "LRP": "PairLRP",
+    "LayerLRP": "PairLayerLRP",
+    "ShapleyValues": "PairShapleyValues",
+}
 """Explainers that do what a captum class does without being an adaptation of it."""
 
 NOT_METHODS = {

@@ -10,6 +10,7 @@ import torch
 from captum._utils.models.linear_model import SkLearnLinearRegression
 
 from xsiamese.author import Adapted, PairBatch
+from xsiamese_captum.subsets import SubsetShapley
 
 
 class PairFeatureAblation(Adapted):
@@ -110,8 +111,10 @@ class PairShapleyValueSampling(Adapted):
 
 
 class PairShapleyValues(Adapted):
-    """Exact Shapley values of each side, over all orders of its features: for a handful of features or of groups in
-    ``feature_mask``. ``joint=True`` makes one game of both sides.
+    """Exact Shapley values of each side, from the value of every subset of its features: for 12 features at the most,
+    or as many groups in ``feature_mask``. ``joint=True`` makes one game of both sides.
+
+    captum's ``ShapleyValues`` asks for every order, n! of them, and gives the same.
 
     Example:
         >>> import torch
@@ -123,8 +126,8 @@ class PairShapleyValues(Adapted):
     """
 
     linear = True
-    name, algorithm = "shapley_values", captum.ShapleyValues
-    formula = r"\frac{1}{n!} \sum_\pi [s(x_{\pi \leq i}) - s(x_{\pi < i})]"
+    name, algorithm = "shapley_values", SubsetShapley
+    formula = r"\sum_{S \ni i} \frac{(|S| - 1)!\,(n - |S|)!}{n!}\,[s(x_S) - s(x_{S \setminus i})]"
     reference = ("shapley1953",)
     apart = True
     uses_gradients = False

@@ -11,16 +11,19 @@ from torch import Tensor, nn
 
 from xsiamese.author import (
     BlackBoxEncoder,
+    Cells,
     Found,
     Layer,
     MatrixExplanation,
     PairAttribution,
     PairBatch,
+    Parts,
     SiameseModel,
     SideLayout,
+    channel_of,
+    parts_of,
 )
 from xsiamese_interactions.items import Item, result
-from xsiamese_interactions.parts import Cells, Parts, channel_of, parts_of
 from xsiamese_interactions.paths import Integral, Line, integral
 
 LayerPair = tuple[nn.Module, nn.Module]

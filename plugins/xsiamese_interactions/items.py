@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese.author import Found, ItemBatch, PairBatch, PairMatrix
-from xsiamese_interactions.parts import Cells, Parts, channel_of, parts_of
+from xsiamese.author import Cells, Found, ItemBatch, PairBatch, PairMatrix, Parts, channel_of, parts_of
 
 ROOM = 2**22  # numbers of masked items in one pass, where the user gives no number of pairs
 
@@ -47,7 +46,7 @@ class Item:
                 "give the others inside the encoder, or as whole numbers"
             )
         tensor = one.leaves[moving[0]]
-        grid = cells if tensor.dim() == 4 else None
+        grid = cells if one.kind == "image" else None
         return cls(batch, side, moving[0], parts_of(tensor, grid, channel_of(batch, side, tensor)))
 
     @property

@@ -8,10 +8,19 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix, explainers
+from xsiamese.author import (
+    Cells,
+    Found,
+    MatrixExplanation,
+    PairAttribution,
+    PairBatch,
+    PairMatrix,
+    channel_of,
+    explainers,
+    parts_of,
+)
 from xsiamese_interactions.items import Item
 from xsiamese_interactions.masks import Filling, Regression, draw, generator_of
-from xsiamese_interactions.parts import Cells, channel_of, parts_of
 from xsiamese_interactions.regression import fill_of, grid_of
 
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from xsiamese.author import Parts
+
 Filling = Literal["blur", "mean", "noise", "partner", "baseline"]
 
 
@@ -59,7 +61,7 @@ def generator_of(item: Tensor, seed: int | None) -> torch.Generator:
     return made.manual_seed((seed * 2654435761 + zlib.crc32(content)) % 2**63)
 
 
-def filled(item: Tensor, filling: Filling, baseline: Tensor, partner: Tensor, generator: torch.Generator) -> Tensor:
+def filled(item: Tensor, filling: Filling, baseline: Tensor, partner: Tensor, parts: Parts) -> Tensor:
     """What shows where a part is masked, of the item's shape (1, ...).
 
     Raises:
@@ -75,9 +77,10 @@ def filled(item: Tensor, filling: Filling, baseline: Tensor, partner: Tensor, ge
         return partner
     if filling == "noise":
         spread = item.std() if item.numel() > 1 else item.abs()
-        return item.mean() + spread * torch.randn(item.shape, generator=generator).to(item)
+        return item.mean() + spread * torch.randn(item.shape, generator=generator_of(item, 1)).to(item)
     if filling == "mean":
-        return item.mean(tuple(range(2, item.dim())) or (1,), keepdim=True).expand_as(item)
+        along = tuple(i for i, size in enumerate(parts.number.shape) if size > 1)  # over the places, not the channels
+        return item.mean(along, keepdim=True).expand_as(item) if along else item
     if item.dim() != 4:
         raise ValueError(f"filling='blur' is for images, and this is {tuple(item.shape)}: 'baseline' or 'mean' fit")
     return blurred(item)

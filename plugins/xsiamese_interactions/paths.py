@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairBatch, PairMatrix
+from xsiamese.author import PairBatch, PairMatrix, Parts
 from xsiamese_interactions.heads import Product, coupling, four_terms, full_match, product, step_coupling
-from xsiamese_interactions.parts import Parts
 from xsiamese_interactions.secant import Begun, segments, unit_shares
 from xsiamese_interactions.tangents import jacobian, nodes
 

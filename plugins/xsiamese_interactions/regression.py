@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.author import (
+    Cells,
     Column,
     Found,
     ItemBatch,
@@ -23,7 +24,6 @@ from xsiamese_interactions.heads import full_match, product
 from xsiamese_interactions.items import Item, each, places_of, result
 from xsiamese_interactions.joint import of_both
 from xsiamese_interactions.masks import Filling, filled, generator_of
-from xsiamese_interactions.parts import Cells
 from xsiamese_interactions.shapley import shapley
 from xsiamese_interactions.surrogate import Fitted, Sampled, banzhaf, factored, of_factors
 
@@ -170,9 +170,9 @@ def grid_of(batch: PairBatch, side: int, cells: Cells) -> Cells:
 
 def fill_of(item: Item, filling: Filling | None, partner: Tensor) -> Tensor:
     """What shows where parts of an item are masked."""
-    image = item.tensor.dim() == 4 and min(item.tensor.shape[-2:]) >= 16
+    image = item.batch.sides[item.side].kind == "image" and min(item.tensor.shape[-2:]) >= 16
     usual: Filling = "blur" if image else "baseline"
-    return filled(item.tensor, filling or usual, item.baseline, partner, generator_of(item.tensor, 1))
+    return filled(item.tensor, filling or usual, item.baseline, partner, item.parts)
 
 
 def _bytes(tensor: Tensor) -> int:

@@ -11,11 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from xsiamese.author import Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
+from xsiamese.author import Cells, Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
 from xsiamese_interactions.gradients import refuse_black_box
 from xsiamese_interactions.heads import joined, most
 from xsiamese_interactions.items import Item, places_of, result
-from xsiamese_interactions.parts import Cells
 from xsiamese_interactions.tangents import jacobian
 
 LINEAR = {functional.linear, functional.conv1d, functional.conv2d, functional.conv3d, torch.conv1d, torch.conv2d}

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from xsiamese_interactions.parts import Parts
+from xsiamese.author import Parts
 from xsiamese_interactions.tangents import CHUNK
 
 Begun = Callable[[Tensor, Callable[[], None]], Tensor]

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from xsiamese.author import Layer, PairBatch, SideLayout
+from xsiamese.author import Layer, PairBatch, Parts, SideLayout, channel_of, parts_of
 from xsiamese_interactions.gradients import layer_line, map_places, recorded
-from xsiamese_interactions.parts import Parts, channel_of, parts_of
 from xsiamese_interactions.tangents import jacobian
 
 ROOM = 2**24  # numbers of layer outputs in one pass: each item is in it once whole, once empty, and once for each place

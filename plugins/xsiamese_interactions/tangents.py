@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import jvp, vjp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from xsiamese_interactions.parts import Parts
+from xsiamese.author import Parts
 
 Encode = Callable[[Tensor], Tensor]
 CHUNK = 64  # tangents or cotangents in one pass

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.author import Column, Found, Maps, PairBatch, ReadOut
-from xsiamese_masks.run import MaskRun, movable, numbers
+from xsiamese_masks.run import MaskRun, movable, parts_of_item
 
 Partner = Literal["whole", "masked"]
 
@@ -44,11 +44,10 @@ class MaskReadOut(ReadOut):
         for side, name in enumerate("ab"):
             scores = _scores(batch, sample, side, partner)
             found, rest = self.weigh(sample[f"masks_{name}"][0], scores, whole)
-            item = batch.sides[side].leaves[movable(batch, side)]
-            number = numbers(item, tuple(sample[f"grid_{name}"][0]))
-            maps.append(_spread(found, number, item))
+            parts = parts_of_item(batch, side, movable(batch, side), tuple(sample[f"grid_{name}"][0]))
+            maps.append(parts.repeated(found))
             if rest is not None:
-                more[f"uncertainty_{name}"] = _spread(rest, number, item)
+                more[f"uncertainty_{name}"] = parts.repeated(rest)
         return Found(batch.maps([maps[side] for side in batch.objective.moving]), whole[None], more)
 
     @abstractmethod
@@ -234,8 +233,3 @@ def _ranks(values: Tensor) -> Tensor:
     last = count.cumsum(0)
     middle: Tensor = last - (count + 1) / 2
     return middle.to(values)[place]
-
-
-def _spread(values: Tensor, number: Tensor, item: Tensor) -> Tensor:
-    """A value for each part at every number of the item."""
-    return values[number].expand_as(item).clone()

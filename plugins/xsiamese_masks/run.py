@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese.author import Column, Found, PairBatch, Sampler
+from xsiamese.author import Cells, Column, Found, PairBatch, Parts, Sampler, channel_of, parts_of
 
 ROOM = 2**22  # numbers of masked items in one pass, where the user gives no number of pairs
 
@@ -46,9 +45,7 @@ class MaskRun(Sampler):
         value = batch.closeness(found.columns["whole_a"][0], found.columns["whole_b"][0])
         return Found(None, value, found.columns)  # the score is known, and costs no pass of its own
 
-    def ask(
-        self, batch: PairBatch, *, masks: int = 1000, cells: tuple[int, ...] | None = None, p: float = 0.5
-    ) -> Mapping[str, Column]:
+    def ask(self, batch: PairBatch, *, masks: int = 1000, cells: Cells = None, p: float = 0.5) -> Mapping[str, Column]:
         """The masks (masks, parts) of both items, the embeddings under them, and those of the whole items.
 
         Args:
@@ -65,13 +62,12 @@ class MaskRun(Sampler):
         found: dict[str, Any] = {}
         for side, name in enumerate("ab"):
             leaf = movable(batch, side)
-            item = batch.sides[side].leaves[leaf]
-            grid = grid_of(item, cells)
-            keep = _drawn(item, masks, math.prod(grid), p, batch.seed)
+            item, parts = batch.sides[side].leaves[leaf], parts_of_item(batch, side, leaf, cells)
+            keep = _drawn(item, masks, parts.count, p, batch.seed)
             with torch.no_grad():
                 found[f"whole_{name}"] = [batch.embed(side)]
-                found[f"embeddings_{name}"] = [_embedded(batch, side, leaf, keep, grid)]
-            found[f"masks_{name}"], found[f"grid_{name}"] = [keep], [list(grid)]
+                found[f"embeddings_{name}"] = [_embedded(batch, side, leaf, keep, parts)]
+            found[f"masks_{name}"], found[f"grid_{name}"] = [keep], [list(parts.grid)]
         return found
 
 
@@ -87,29 +83,18 @@ def movable(batch: PairBatch, side: int) -> int:
     return found[0]
 
 
-def grid_of(item: Tensor, cells: tuple[int, ...] | None) -> tuple[int, ...]:
-    """How the parts of an item lie: cells of an image, places of a series or a volume, features of a row.
+def parts_of_item(batch: PairBatch, side: int, leaf: int, cells: Cells) -> Parts:
+    """The parts of the item of one side: cells of an image, times of a series, tokens of a text, features of a row.
 
     Raises:
         ValueError: if the cells are finer than the image.
     """
-    places = tuple(item.shape[2:]) if item.dim() > 2 else tuple(item.shape[1:])
-    if item.dim() != 4:
-        return places
-    grid = tuple(min(8, size) for size in places) if cells is None else tuple(cells)
-    if len(grid) != len(places) or any(not 0 < new <= old for new, old in zip(grid, places, strict=False)):
-        raise ValueError(f"cells={cells}: a grid no finer than {places} is needed")
-    return grid
-
-
-def numbers(item: Tensor, grid: tuple[int, ...]) -> Tensor:
-    """The part of each place of an item, broadcast to its shape (1, ...)."""
-    places = item.shape[2:] if item.dim() > 2 else item.shape[1:]
-    number = torch.zeros((), dtype=torch.long, device=item.device)
-    for new, old in zip(grid, places, strict=True):
-        # place i of `old` is in cell i * new // old of `new`
-        number = number[..., None] * new + torch.arange(old, device=item.device) * new // old
-    return number[None, None] if item.dim() > 2 else number[None]
+    item = batch.sides[side].leaves[leaf]
+    if batch.sides[side].kind != "image":
+        cells = None
+    elif cells is None:
+        cells = tuple(min(8, size) for size in item.shape[2:])
+    return parts_of(item, cells, channel_of(batch, side, item))
 
 
 def _drawn(item: Tensor, masks: int, parts: int, p: float, seed: int | None) -> Tensor:
@@ -120,17 +105,15 @@ def _drawn(item: Tensor, masks: int, parts: int, p: float, seed: int | None) -> 
     return (torch.rand(masks, parts, generator=generator) < p).to(item)
 
 
-def _embedded(batch: PairBatch, side: int, leaf: int, keep: Tensor, grid: tuple[int, ...]) -> Tensor:
+def _embedded(batch: PairBatch, side: int, leaf: int, keep: Tensor, parts: Parts) -> Tensor:
     """The embeddings of one item under each mask, (masks, D)."""
     own = batch.sides[side].leaves
     item, fill = own[leaf], batch.baselines[side][leaf]
-    number = numbers(item, grid)
     at_once = max(1, min(batch.rows or ROOM, ROOM // max(1, item.numel())))
     chunks = torch.split(keep, at_once)
     found = []
     for part in tqdm(chunks, desc=f"masks of {'ab'[side]}") if batch.show_progress else chunks:
-        kept = part[:, number.flatten()].reshape(len(part), *number.shape[1:])
-        masked = fill + kept * (item - fill)
+        masked = fill + parts.kept(part).flatten(0, 1) * (item - fill)
         rest = [one.repeat(len(part), *[1] * (one.dim() - 1)) for one in own]
         found.append(batch.embed(side, *rest[:leaf], masked, *rest[leaf + 1 :]).flatten(1))
     return torch.cat(found)

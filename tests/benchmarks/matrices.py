@@ -32,9 +32,9 @@ from xsiamese import (
     PairSBSM,
     SiameseModel,
 )
+from xsiamese.pairs.parts import parts_of
 from xsiamese.zoo import shipped
 from xsiamese_interactions.masks import Masks, Regression, draw
-from xsiamese_interactions.parts import parts_of
 from xsiamese_interactions.tangents import jacobian
 
 ROUNDS = 5

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xsiamese.author import PairBatch, SideLayout
+from xsiamese.branches.layout import SideLayout
+from xsiamese.pairs.batch import PairBatch
 
 Cells = tuple[int, ...] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """The parts of one item's tensor.
+    """The parts of one item's tensor: which of its numbers are one cell, token, node or feature.
 
     Attributes:
         number: the part of each number of the tensor, of its shape or broadcast to it.
@@ -47,6 +48,10 @@ class Parts:
         number = self.number.expand(self.shape)
         size = torch.bincount(number.flatten(), minlength=self.count)
         return (values.flatten() / size)[number]
+
+    def repeated(self, values: Tensor) -> Tensor:
+        """A value for each part at every one of its numbers: a map of the tensor's shape."""
+        return values.flatten()[self.number.expand(self.shape)]
 
 
 def parts_of(tensor: Tensor, cells: Cells = None, channel: int | None = 1) -> Parts:
