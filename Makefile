@@ -51,7 +51,7 @@ package: $(VENV)/.test ## build sdist and wheel, and try the wheel in a fresh en
 bench: $(VENV)/.test ## measure speed against the floor and the peers, into docs/explanation
 	$(BIN)/python tests/benchmarks/speed.py
 
-mutants: $(VENV)/.test ## break a module on purpose and see which faults no test sees: make mutants ROOM=model SAMPLE=20
+mutants: $(VENV)/.dev ## break a module on purpose and see which faults no test sees: make mutants ROOM=model SAMPLE=20
 	$(BIN)/python tools/mutants.py $(ROOM) --sample $(or $(SAMPLE),0)
 
 ship: $(VENV)/.test ## make the shipped images and checkpoint again: make ship DATA=path/to/fashion_mnist

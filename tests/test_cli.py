@@ -73,6 +73,23 @@ def test_explain_for_machines(run: Run, images: tuple[Path, Path]) -> None:
     assert said["output"] is None
 
 
+@pytest.mark.parametrize(("threshold", "alike"), [(-0.9, True), (0.99, False)])
+def test_the_threshold_that_is_asked_for_is_the_one_that_decides(
+    threshold: float, alike: bool, run: Run, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / "why.safetensors"
+    code, out, err = run(
+        "explain", *images, "--method", "counterfactual", "--threshold", threshold, "--json", "-o", path
+    )
+    assert (code, err) == (0, "")
+    assert json.loads(out)["threshold"] == threshold  # and not the one of the checkpoint
+    assert (json.loads(out)["score"] >= threshold) == alike
+    for one in xsiamese.load(path).counterfactuals:  # type: ignore[attr-defined]
+        assert one.threshold == threshold
+        assert (one.score_before >= threshold) == alike
+        assert (one.score_after >= threshold) == (alike != one.flipped)
+
+
 def test_explain_saves_the_explanation(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
     code, _, _ = run(
         "explain", *images, "--method", "hirescam", "--layer", "4", "-o", tmp_path / "why.safetensors", "--seed", 5

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from xsiamese import Decision, PairIntegratedGradients, PairScoreCAM, SiameseModel
+from tests.problems import conv_encoder, images
+from xsiamese import (
+    Decision,
+    Gallery,
+    MatrixExplanation,
+    PairHiResCAM,
+    PairInputXGradient,
+    PairIntegratedGradients,
+    PairMatrix,
+    PairSaliency,
+    PairScoreCAM,
+    SiameseModel,
+    explainers,
+)
 from xsiamese.metrics.completeness import Completeness
-from xsiamese.metrics.units import _filling, blurred
+from xsiamese.metrics.surface import Deletion, Insertion
+from xsiamese.metrics.units import Units, _filling, blurred, fill_in
+from xsiamese.model.pair import TwoInputModel
 from xsiamese.pairs.calibration import wilson
 from xsiamese.result.indexing import _number
 from xsiamese.result.matrices import _summed
@@ -96,3 +113,149 @@ def test_noise_lies_around_the_mean_of_each_channel() -> None:
     found = _filling(leaf, leaf, side, "noise", 0)
     assert found.mean((2, 3)).flatten().tolist() == pytest.approx(leaf.mean((2, 3)).flatten().tolist(), abs=0.05)
     assert found.std((2, 3)).flatten().tolist() == pytest.approx(leaf.std((2, 3)).flatten().tolist(), rel=0.1)
+
+
+@pytest.mark.parametrize("size", [(7, 7), (5, 9), (4, 12), (20,)])
+def test_the_blur_is_scipys(size: tuple[int, ...]) -> None:
+    ndimage = pytest.importorskip("scipy.ndimage")
+    leaf = torch.rand(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    sigma = 0.15 * min(size)
+    for item, found in zip(leaf, blurred(leaf), strict=True):
+        for channel, one in zip(item, found, strict=True):
+            theirs = ndimage.gaussian_filter(channel.numpy(), sigma, mode="nearest", radius=int(3 * sigma) + 1)
+            assert torch.allclose(one, torch.from_numpy(theirs))
+
+
+def test_what_stays_of_units_and_how_equal_ones_are_ordered() -> None:
+    """Padding is last, whatever the size of the values; what rounding alone may tell apart is in a drawn order."""
+    values = torch.tensor([[3e-9, 1e-9, 2e-9, -torch.inf], [4.0, 8.0, 2.0, 6.0]]).double()
+    units = Units(values, torch.isfinite(values))
+    assert units.counts.tolist() == [3, 4]
+    assert units.ranks().tolist() == [[0, 2, 1, 3], [2, 0, 3, 1]]
+    assert units.without(0.0).tolist() == [[True] * 4] * 2
+    assert units.without(0.5).tolist() == [[False, True, False, True], [True, False, True, False]]  # 1.5 rounds to 2
+    assert units.without(1.0).tolist() == [[False, False, False, True], [False] * 4]
+    even = Units(torch.tensor([[1.0, 1.0 + 1e-7, 1.0 - 1e-7, 1.0, 0.0]]).double(), torch.ones(1, 5, dtype=torch.bool))
+    orders = {tuple(even.ranks(seed)[0].tolist()) for seed in range(30)}
+    assert len(orders) > 10
+    assert all(order[4] == 4 and sorted(order) == [0, 1, 2, 3, 4] for order in orders)
+
+
+PRODUCT = torch.tensor([[1.0, 2.0, 4.0]]).double(), torch.tensor([[5.0, 3.0, 1.0]]).double()
+
+
+@pytest.mark.parametrize("kind", [Deletion, Insertion])
+@pytest.mark.parametrize("part", ["volume", "diagonal", "edges"])
+@pytest.mark.parametrize("factors", [True, False])
+def test_surfaces_by_hand(kind: Any, part: Any, factors: bool) -> None:
+    """s = a . b: every cell of the surface is a dot product of what is left, and areas are those of trapezes."""
+    model: Any = SiameseModel(nn.Identity(), "dot")
+    if not factors:
+        model = TwoInputModel(_Dot())
+    explainer = PairInputXGradient(model)
+    found = explainer.explain(PRODUCT)
+    a, b = ([float(x) for x in side[0]] for side in PRODUCT)
+    maps = [[x * y for x, y in zip(a, b, strict=True)]] * 2  # 5, 6, 4 on both sides
+    order = sorted(range(3), key=lambda i: -maps[0][i])
+
+    def left(side: list[float], k: int) -> list[float]:
+        gone = order[:k] if kind is Deletion else order[3 - k :]
+        return [0.0 if i in gone else x for i, x in enumerate(side)]
+
+    def at(p: int, q: int) -> float:
+        return sum(x * y for x, y in zip(left(a, p), left(b, q), strict=True))
+
+    def area(values: list[float]) -> float:
+        return sum((x + y) / 2 for x, y in pairwise(values)) / (len(values) - 1)
+
+    diagonal, first, second = (area([at(k * p, k * q) for k in range(4)]) for p, q in ((1, 1), (1, 0), (0, 1)))
+    volume = area([area([at(p, q) for q in range(4)]) for p in range(4)])
+    expected = {"volume": volume if factors else (diagonal + first + second) / 3, "diagonal": diagonal}
+    expected["edges"] = (first + second) / 2
+    with explainer.prepared(PRODUCT) as batch:
+        curve = kind(steps=3, part=part, filling="zero").compute(batch, found)
+    assert float(curve.number) == pytest.approx(expected[part])
+
+
+class _Dot(nn.Module):
+    def forward(self, a: Tensor, b: Tensor, scale: float = 1.0, *, shift: float = 0.0) -> Tensor:
+        return scale * (a * b).sum(1) + shift
+
+
+def test_more_arguments_by_place_and_by_name() -> None:
+    model, (a, b) = TwoInputModel(_Dot()), PRODUCT
+    assert model(a, b).tolist() == [15.0]
+    assert model(a, b, 2.0).tolist() == [30.0]
+    assert model(a, b, {"shift": 1.0}).tolist() == [16.0]
+    assert model(a, b, {"shift": 1.0}, 2.0).tolist() == [31.0]
+
+
+def test_what_is_put_where_something_is_taken_away() -> None:
+    """Images of two channels, the left column taken away."""
+    a = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]], [[10.0, 20.0], [30.0, 60.0]]]]).double()
+    b = -a.flip(-1)
+    keep = torch.tensor([[False, True, False, True]])
+    explainer = PairSaliency(SiameseModel(nn.Flatten(), "dot"))
+    with explainer.prepared((a, b)) as batch:
+        for filling, left in (("zero", (0.0, 0.0)), (7.0, (7.0, 7.0)), ("mean", (3.0, 3.0)), ("partner", (-2.0, -6.0))):
+            (found,) = fill_in(batch, 0, [keep], filling)
+            assert found[0, 0].tolist() == [[left[0], 2.0], [left[1], 6.0]]
+            ten = 1 if filling == 7.0 else 10
+            assert found[0, 1].tolist() == [[ten * left[0], 20.0], [ten * left[1], 60.0]]
+        (half,) = fill_in(batch, 1, [0.25 * torch.ones(1, 4), torch.ones(1, 4)], "zero")
+        assert torch.equal(half, torch.cat([0.25 * b, b]))
+        (noise,) = fill_in(batch, 0, [torch.zeros(1, 4)], "noise", seed=3)
+        (other,) = fill_in(batch, 0, [torch.zeros(1, 4)], "noise", seed=4)
+        assert not torch.equal(noise, other)
+        (noise,) = fill_in(batch, 0, [torch.zeros(1, 4)] * 1, "noise", seed=3)
+        z = (noise[0] - a[0].mean((1, 2), keepdim=True)) / a[0].std((1, 2), keepdim=True)
+        torch.testing.assert_close(z, torch.from_numpy(np.random.default_rng(3).standard_normal((2, 2, 2))))
+
+
+def test_each_line_of_a_summary_has_the_match_of_its_own_pair() -> None:
+    matrices = [PairMatrix.of(torch.tensor(rows)) for rows in ([[1.0, 0.0], [0.0, 5.0]], [[0.0, 0.0], [7.0, 1.0]])]
+    found = MatrixExplanation(
+        maps=(torch.zeros(2, 2),) * 2,
+        inputs=(torch.ones(2, 2),) * 2,
+        scores=torch.tensor([6.0, 8.0]),
+        method="by hand",
+        columns={"matrix": matrices},
+        ids=(("p", "q"), ("r", "s")),
+    )
+    title, first, second = found.summary().split("\n")[:3]
+    assert "of a with" not in title
+    assert first.startswith("p - q: ")
+    assert first.endswith("(1,) of a with (1,) of b: +5")
+    assert second.startswith("r - s: ")
+    assert second.endswith("(1,) of a with (0,) of b: +7")
+
+
+CAMS = sorted(name for name, cls in explainers().items() if cls.__module__.startswith("xsiamese_gradcam"))
+
+
+@pytest.mark.parametrize("name", CAMS)
+def test_what_a_class_activation_map_claims_of_itself(name: str) -> None:
+    """Only maps of the activations alone stay as they are beside another partner; none takes a baseline."""
+    cls = explainers()[name]
+    explainer = cls(SiameseModel(conv_encoder(), "euclidean"), "3")
+    a, b = images(1)
+    one, other = (explainer.attribute((a, partner))[0] for partner in (b, b.roll(3, -1) * 2))
+    assert torch.allclose(one, other) == cls.traits.of_activations
+    assert not cls.traits.takes_baselines
+    with pytest.raises((TypeError, ValueError), match="baselines"):
+        explainer.attribute((a, b), baselines=torch.zeros_like(a))
+
+
+def test_wide_embeddings_are_kept_by_the_cells_which_are_fewer() -> None:
+    """300 dimensions are more than a gallery keeps one by one, and 16 cells are not."""
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(32, 300), nn.Tanh()).double()
+    rows: list[int] = []
+    encoder.register_forward_hook(lambda *args: rows.append(len(args[2])))
+    explainer = PairHiResCAM(SiameseModel(encoder, "euclidean"), "0")
+    items = torch.rand(4, 1, 6, 6, dtype=torch.float64)
+    found = Gallery(explainer, items).explain([(0, 1), (2, 3), (1, 3)])[:]
+    assert sum(rows) == 4
+    expected = explainer.attribute((items[[0, 2, 1]], items[[1, 3, 3]]))
+    for mine, theirs in zip(found.maps, expected, strict=True):
+        torch.testing.assert_close(mine, theirs)

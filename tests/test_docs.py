@@ -304,11 +304,27 @@ def _command_lines() -> list[str]:
     )
 
 
+def test_pages_have_command_lines() -> None:
+    assert len(_command_lines()) >= 20
+
+
 @pytest.mark.parametrize("line", _command_lines())
 def test_command_lines_of_pages_are_understood(line: str) -> None:
     from xsiamese.cli import app
 
-    app.parse_args(line, exit_on_error=False, print_error=False)
+    command, bound, _ = app.parse_args(line, exit_on_error=False, print_error=False)
+    assert line.startswith("--") or command.__name__.replace("_", "-") == line.split()[0]
+    if isinstance(method := bound.arguments.get("method"), str):
+        known = {name for pair in xsiamese.explainers().items() for name in (pair[0], pair[1].name)}
+        assert method in known | {"difference"}  # which the page on plugins writes
+
+
+@pytest.mark.parametrize("line", ["explian a.png b.png", "zoo --wrong 3", "explain a.png", "train --epochs many data"])
+def test_command_lines_that_are_not_understood(line: str) -> None:
+    from xsiamese.cli import app
+
+    with pytest.raises(Exception, match=r"explian|--wrong|B requires|many"):
+        app.parse_args(line, exit_on_error=False, print_error=False)
 
 
 def test_every_explainer_that_a_page_names_exists() -> None:

@@ -19,7 +19,6 @@ from xsiamese.model.decision import Decision
 from xsiamese.pairs import fastest
 from xsiamese.pairs.split import Split
 from xsiamese_counterfactual import deletions
-from xsiamese_counterfactual.tabular import exact
 
 
 class Sums(MessagePassing):
@@ -75,13 +74,16 @@ def test_the_fewest_are_claimed_only_where_all_smaller_sets_were_tried(
     assert (found.flipped, len(found.order), found.fewest) == (True, size, claimed)
 
 
-def test_of_changes_of_as_many_features_the_smallest_is_taken() -> None:
-    row = torch.zeros(1, 2, dtype=torch.float64)
-    values = {0: torch.tensor([1.0, 3.0, 9.0]).double(), 1: torch.tensor([2.0, 8.0]).double()}
-    space: Any = SimpleNamespace(width=torch.tensor([1.0, 4.0]).double())
-    found = exact(row, values, space, lambda rows: rows.sum(1) > 1.5, most=2, budget=100)
-    assert found is not None
-    assert found.tolist() == [0.0, 2.0]  # half a width; 3 would be three of them
+@pytest.mark.parametrize("alike", [True, False])
+def test_deletions_that_end_exactly_on_the_threshold_make_a_pair_alike(alike: bool) -> None:
+    """Each moves the closeness by a half from 1 above the threshold, or below it: two end on it."""
+    options: Any = SimpleNamespace(
+        parts=[0] * 3,
+        allowed=lambda sets: sets,
+        closeness=lambda sets: (1 - 0.5 * sets.double().sum(1)) * (1 if alike else -1),
+    )
+    found = deletions.fewest(options, Decision(0.0), 3, 3, budget=1000, beam=2)
+    assert (found.flipped, len(found.order), found.fewest) == (True, 3 if alike else 2, True)
 
 
 @pytest.mark.parametrize(("norm", "limits"), [

@@ -3,8 +3,9 @@
     python tools/mutants.py model branches --sample 20
     python tools/mutants.py xsiamese/branches/lock.py --tests state
 
-Rooms, the tests that belong to each module and the faults that change nothing are in ``mutants.toml``. Each fault is
-made in a copy of the tree, so that the work in the tree goes on.
+Rooms, the tests that belong to each and the faults that change nothing are in ``mutants.toml``. A first run without
+fault notes which tests pass which lines. Each fault is made in a copy of the tree, so that work in the tree goes on,
+and shown to the tests that pass its statement. What only processes of their own pass is not noted.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -46,11 +49,14 @@ Counts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Fault:
-    """One small fault: a node, counted in the order of ``ast.walk``, and what stands in its place."""
+    """One small fault: a node, counted in the order of ``ast.walk``, what stands in its place, the lines of its
+    statement, and whether that runs when the module is imported.
+    """
 
     module: str
     number: int
-    line: int
+    lines: range
+    at_import: bool
     said: str
     broken: ast.AST
 
@@ -107,17 +113,48 @@ def _passed_by(node: ast.AST) -> list[ast.AST]:
     return []
 
 
+def _lines(node: ast.AST, around: range) -> range:
+    """The lines of the statement that a node is in: of one with a body only those of its head."""
+    if not isinstance(node, ast.stmt):
+        return around
+    body: list[ast.stmt] = getattr(node, "body", [])
+    end = body[0].lineno if body else (node.end_lineno or 0) + 1
+    return range(node.lineno, max(end, node.lineno + 1))
+
+
+def _said(text: Sequence[str], node: ast.AST, fault: ast.AST) -> str:
+    """The fault in its line: ``x = a + « 1  ->  2 »``."""
+    change = f"« {ast.unparse(node)}  ->  {ast.unparse(fault)} »"
+    assert isinstance(node, ast.expr | ast.stmt)
+    line, end = text[node.lineno - 1].encode(), node.end_col_offset
+    return (
+        change
+        if node.end_lineno != node.lineno
+        else f"{line[: node.col_offset].decode()}{change}{line[end:].decode()}".strip()
+    )
+
+
 def faults(module: str) -> list[Fault]:
     """All faults of a module, named by its path from the root."""
-    tree, passed, found = ast.parse((ROOT / module).read_text()), set[int](), list[Fault]()
+    text = (ROOT / module).read_text()
+    tree, passed, found = ast.parse(text), set[int](), list[Fault]()
+    lines: dict[int, range] = {}
+    run = {
+        id(one)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        for body in node.body
+        for one in ast.walk(body)
+    }
     for number, node in enumerate(ast.walk(tree)):  # parents come before their children
+        lines |= {id(one): _lines(one, lines.get(id(node), range(0))) for one in ast.iter_child_nodes(node)}
         if id(node) in passed:
             passed.update(map(id, ast.iter_child_nodes(node)))
             continue
         passed.update(map(id, _passed_by(node)))
         if (fault := broken(node)) is not None:
-            line = getattr(node, "lineno", 0)
-            found.append(Fault(module, number, line, f"{ast.unparse(node)}  ->  {ast.unparse(fault)}", fault))
+            said = _said(text.split("\n"), node, fault)
+            found.append(Fault(module, number, lines[id(node)], id(node) not in run, said, fault))
     return found
 
 
@@ -129,19 +166,60 @@ def preloaded(names: Sequence[str]) -> None:
                 import_module(name)
 
 
-class _Foreign:
-    """Tells which packages a run of tests has imported that are not of this tree."""
+class _Noted:
+    """Notes of a run without fault which packages it imports, which tests pass each line, and how long they take."""
 
     def __init__(self, file: Path) -> None:
-        self.file = file
+        from coverage import Coverage
+
+        self.file, self.seconds = file, defaultdict[str, float](float)
+        sources = [str(file.parent / "xsiamese"), str(file.parent / "plugins")]
+        self.coverage = Coverage(data_file=None, config_file=False, source=sources, messages=False)
+        self.coverage.start()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        if sys.gettrace() is None:  # the test before this one traced by itself
+            self.coverage.stop()
+            self.coverage.start()
+        self.coverage.switch_context(item.nodeid)
+        return (yield)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] += report.duration
 
     def pytest_unconfigure(self) -> None:
-        own = ("xsiamese", "tests", "conftest", "_pytest", "pytest", "__", "tools")
+        self.coverage.stop()
+        data = self.coverage.get_data()
+        own = ("xsiamese", "tests", "conftest", "_pytest", "pytest", "coverage", "__", "tools")
         names = {name.split(".")[0] for name in sys.modules}
-        self.file.write_text("\n".join(sorted(name for name in names if not name.startswith(own))))
+        noted = {
+            "foreign": sorted(name for name in names if not name.startswith(own)),
+            "seconds": self.seconds,
+            "passed": {
+                os.path.relpath(module, self.file.parent): data.contexts_by_lineno(module)
+                for module in data.measured_files()
+            },
+        }
+        self.file.write_text(json.dumps(noted))
 
 
-def seen(folder: str, tests: Sequence[str], timeout: float, note: Path | None = None) -> bool:
+@dataclass(frozen=True)
+class _Chosen:
+    """Runs only these tests, those of the quickest files first."""
+
+    seconds: Mapping[str, float]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        of_file = defaultdict[str, float](float)
+        for name, seconds in self.seconds.items():
+            of_file[name.split("::")[0]] += seconds
+        kept = [item for item in items if item.nodeid in self.seconds]
+        items[:] = sorted(kept, key=lambda item: of_file[item.nodeid.split("::")[0]])
+
+
+def seen(folder: str, tests: Sequence[str], timeout: float, plugin: Callable[[], object]) -> bool:
     """Whether the tests fail, or do not end, in the tree of a folder."""
     child = os.fork()
     if not child:
@@ -153,9 +231,8 @@ def seen(folder: str, tests: Sequence[str], timeout: float, note: Path | None = 
         os.chdir(folder)
         sys.path[:0] = [folder, str(Path(folder, "plugins"))]
         os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])  # for the processes that tests start
-        files = [f"tests/test_{name}.py" for name in tests]
-        asked = ["-x", "-q", "-p", "no:cacheprovider", *files]
-        os._exit(int(pytest.main(asked, [_Foreign(note)] if note else [])))
+        asked = ["-x", "-q", "-p", "no:cacheprovider", *(f"tests/test_{name}.py" for name in tests)]
+        os._exit(int(pytest.main(asked, [plugin()])))
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -172,47 +249,50 @@ def copied() -> Iterator[str]:
     """A copy of the tree."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("xsiamese", "plugins", "tests", "tools", "pyproject.toml"):
-            (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, Path(folder, name))
+            (shutil.copytree if (ROOT / name).is_dir() else shutil.copy2)(ROOT / name, Path(folder, name))
         yield folder
 
 
-def counted(todo: Sequence[Fault], tests: Mapping[str, Sequence[str]], same: Mapping[str, str], limit: float) -> Counts:
+def counted(todo: Sequence[Fault], tests: Sequence[str], same: Mapping[str, str], limit: float) -> Counts:
     """Tries faults: how many there were, were seen by a test, and change nothing."""
     killed, survived, equivalent = 0, list[str](), list[str]()
     preloaded(("torch", "captum.attr", "matplotlib.pyplot", "torch_geometric.data", "hypothesis", "pluggy"))
-    checked = set[tuple[str, ...]]()
     with copied() as folder:
-        for fault in tqdm(todo, unit="fault"):
-            name, mine = f"{fault.module}: {fault.said}", tuple(tests[fault.module])
-            if name in same:
-                equivalent.append(name)
+        note = Path(folder, "noted.json")
+        if seen(folder, tests, 10 * limit, partial(_Noted, note)):
+            sys.exit(f"the tests fail or time out without any fault: {' '.join(tests)}")
+        noted = json.loads(note.read_text())
+        preloaded(noted["foreign"])
+        for number, fault in enumerate(tqdm(todo, unit="fault")):
+            if (about := f"{fault.module}: {fault.said}") in same:
+                equivalent.append(about)
                 continue
-            if mine not in checked:
-                note = Path(folder, "foreign")
-                if seen(folder, mine, 4 * limit, note):
-                    sys.exit(f"the tests fail or time out without any fault: {' '.join(mine)}")
-                preloaded(note.read_text().split())
-                checked.add(mine)
+            passed = noted["passed"].get(fault.module, {})
+            lines = passed if fault.at_import else map(str, fault.lines)  # an import is noted of the first test only
+            those = {one for line in lines for one in passed.get(line, ())}
+            mine = {name: seconds for name, seconds in noted["seconds"].items() if name in those}
+            files = sorted({one.split("::")[0].removeprefix("tests/test_").removesuffix(".py") for one in mine})
             path = Path(folder, fault.module)
             path.write_text(fault.source())
-            if seen(folder, mine, limit):
+            os.utime(path, (number, number))  # by which bytecode knows its source: two may be of one second and length
+            if mine and seen(folder, files, min(limit, 30 + 10 * sum(mine.values())), partial(_Chosen, mine)):
                 killed += 1
             else:
-                survived.append(f"{fault.module}:{fault.line}: {fault.said}")
-                tqdm.write(f"survived  {survived[-1]}")
-            shutil.copy(ROOT / fault.module, path)
+                survived.append(f"{fault.module}:{fault.lines.start}: {fault.said}")
+                tqdm.write(f"survived{'' if mine else ' as no test passes it'}  {survived[-1]}")
+            shutil.copy2(ROOT / fault.module, path)
     return {"tried": len(todo), "killed": killed, "equivalent": equivalent, "survived": survived}
 
 
-def _modules(tests: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """The tests of each module, from those of patterns of paths; a later pattern wins."""
-    found = dict[str, list[str]]()
-    for pattern, names in tests.items():
-        paths = sorted(path for path in ROOT.glob(pattern) if path.name != "__init__.py")
+def _modules(patterns: Sequence[str]) -> list[str]:
+    """The modules of patterns of paths."""
+    found = set[Path]()
+    for pattern in patterns:
+        paths = {path for path in ROOT.glob(pattern) if path.name != "__init__.py"}
         if not paths:
             sys.exit(f"no module is {pattern}")
-        found.update({str(path.relative_to(ROOT)): list(names) for path in paths})
-    return found
+        found |= paths
+    return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
 def main() -> None:
@@ -226,12 +306,12 @@ def main() -> None:
     asked = parser.parse_args()
     known = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text())
     for room in asked.rooms:
-        tests = _modules({room: asked.tests} if asked.tests else known["rooms"][room])
-        todo = [fault for module in tests for fault in faults(module)]
+        of_room = {"modules": [room], "tests": asked.tests} if asked.tests else known["rooms"][room]
+        todo = [fault for module in _modules(of_room["modules"]) for fault in faults(module)]
         if asked.sample:
             todo = random.Random(asked.seed).sample(todo, min(asked.sample, len(todo)))
             todo.sort(key=lambda fault: (fault.module, fault.number))
-        found = counted(todo, tests, known["equivalent"], asked.timeout)
+        found = counted(todo, of_room["tests"], known["equivalent"], asked.timeout)
         print(f"{room}: {found['killed']} of {found['tried'] - len(found['equivalent'])} killed")
         if asked.kept:
             kept = json.loads(asked.kept.read_text()) if asked.kept.exists() else {}

@@ -31,7 +31,7 @@ def draw_text(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: Se
         Where the middle of each (token,) stands, in the axes' units.
     """
     strength = values_of_tokens(values, len(item))
-    words = labels or [str(int(i)) for i in item] if item.dim() == 1 else [str(i) for i in range(len(item))]
+    words = labels or [str(i) for i in (item.tolist() if item.dim() == 1 else range(len(item)))]
     spots = positions(words)
     colours, dark = scale.colours(strength), (strength.abs() / scale.limit > 0.6).tolist()
     for word, (x, y), colour, white in zip(words, spots, colours, dark, strict=True):

@@ -1,0 +1,228 @@
+"""What pictures say, against values put in by hand: which side, which sign, which colour, which number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from xsiamese import PairExplanation, compare
+from xsiamese.plot.image import draw_image
+from xsiamese.plot.picture import plot_items
+from xsiamese.plot.scale import Scale, floored
+from xsiamese.plot.table import draw_row
+from xsiamese.plot.text import draw_text
+
+A, B = torch.tensor([[[0.0, 1.0], [2.0, 4.0]]]), torch.tensor([[[8.0, 0.0], [4.0, 2.0]]])
+OF_A, OF_B = torch.tensor([[[1.0, -0.5], [0.25, 0.0]]]), torch.tensor([[[-2.0, 0.75], [0.5, 1.5]]])
+
+
+def made(**changes: Any) -> PairExplanation:
+    """Two pairs of pictures, the second one with the sides and the signs the other way round."""
+    known = {
+        "maps": (torch.stack([OF_A, -OF_B]), torch.stack([OF_B, -OF_A])),
+        "inputs": (torch.stack([A, B]), torch.stack([B, A])),
+        "scores": torch.tensor([0.25, 1.5]),
+        "method": "Method",
+        "ids": (("p", "q"), ("r", "s")),
+    }
+    return PairExplanation(**known | changes)  # type: ignore[arg-type]
+
+
+def bars(figure: Any) -> list[Any]:
+    return [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
+
+
+def written(bar: Any) -> list[str]:
+    return [label.get_text() for label in bar.get_yticklabels()]
+
+
+def blue(colour: Any) -> bool:
+    return bool(colour[2] > colour[0])
+
+
+def colour_of(image: Any, row: int, column: int) -> Any:
+    return image.cmap(image.norm(image.get_array()))[row, column]
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_pictures_and_maps_stand_on_their_own_side_with_their_own_sign() -> None:
+    figure = made().plot(quantile=1.0)
+    rows = [figure.axes[0:4], figure.axes[4:8]]
+    for row, sides, maps, names in zip(
+        rows, ((A, B), (B, A)), ((OF_A, OF_B), (-OF_B, -OF_A)), ("pq", "rs"), strict=True
+    ):
+        for side in (0, 1):
+            picture, mapped = row[2 * side : 2 * side + 2]
+            stretched = sides[side][0] / sides[side].max()  # their least is 0
+            assert torch.allclose(torch.tensor(picture.images[0].get_array()), stretched)
+            assert picture.images[0].get_clim() == (0, 1)
+            under = torch.tensor(mapped.images[0].get_array())
+            assert torch.allclose(under, 0.5 + 0.5 * stretched)
+            assert mapped.images[-1].get_array().tolist() == maps[side][0].tolist()
+            assert mapped.images[-1].get_clim() == (-2.0, 2.0)
+            assert (picture.get_title(), mapped.get_title()) == (names[side], "map")
+            for y in (0, 1):
+                for x in (0, 1):
+                    value = float(maps[side][0, y, x])
+                    colour = colour_of(mapped.images[-1], y, x)
+                    assert blue(colour) == (value > 0) or abs(value) < 0.3
+                    opaque = float(mapped.images[-1].get_alpha()[y, x])
+                    assert opaque == pytest.approx(0.9 * (abs(value) / 2) ** 0.5)
+    assert [words(row[0].get_ylabel()) for row in rows] == [
+        "score 0.25 (higher is closer)", "score 1.5 (higher is closer)",
+    ]  # fmt: skip
+    assert figure.get_suptitle() == "Method: blue pulls together, red pushes apart"
+
+
+def test_the_bar_says_which_colour_means_what_and_of_how_much() -> None:
+    (first, _) = bars(made().plot(quantile=1.0))
+    assert written(first) == ["apart\n−2", "0", "together\n+2"]
+    assert first.get_ylim() == (-2.0, 2.0)
+    assert [tick.get_loc() for tick in first.yaxis.get_major_ticks()] == [-2.0, 0.0, 2.0]
+    colours = first.collections[-1].cmap
+    assert not blue(colours(0.1))
+    assert blue(colours(0.9))
+    assert written(bars(made().plot(quantile=1.0, norm="each"))[0]) == ["apart", "0", "together"]  # each has its own
+    assert written(bars(made().plot(quantile=1.0, norm="global"))[0]) == ["apart\n−2", "0", "together\n+2"]
+    named = made(target="output 2").plot(quantile=1.0)
+    assert written(bars(named)[0]) == ["lowers\n−2", "0", "raises\n+2"]
+    assert named.get_suptitle() == "Method: blue raises output 2, red lowers it"
+    assert words(named.axes[4].get_ylabel()) == "output 2 1.5"
+
+
+def test_what_has_no_direction_is_drawn_by_its_size() -> None:
+    figure = made(shows="magnitude").plot(quantile=1.0)
+    assert figure.axes[3].images[-1].get_array().tolist() == OF_B[0].abs().tolist()
+    assert figure.axes[3].images[-1].get_clim() == (0.0, 2.0)
+    assert written(bars(figure)[0]) == ["0", "strength\n2"]
+    assert figure.get_suptitle() == "Method: the darker, the more it counts, either way"
+
+
+def test_the_verdict_stands_beside_a_pair_and_a_held_side_is_said() -> None:
+    distance = made(higher_is_closer=False, parameters={"wrt": "first"})
+    figure = distance.plot()
+    assert words(figure.axes[0].get_ylabel()) == "score 0.25 (lower is closer)"
+    assert [axes.get_title() for axes in figure.axes[:4]] == ["p", "map", "q", "held fixed"]
+    assert [axes.get_title() for axes in made(parameters={"wrt": "second"}).plot().axes[:4]] == [
+        "p", "held fixed", "q", "map",
+    ]  # fmt: skip
+    known = made(higher_is_closer=False, threshold=1.0).plot()
+    beside = [words(known.axes[4 * pair].get_ylabel()) for pair in (0, 1)]
+    assert beside[0].startswith("alike: ")
+    assert beside[1].startswith("different: ")
+    assert all(text.endswith("alike up to 1") for text in beside)
+
+
+def test_layers_have_a_row_each_and_their_names() -> None:
+    maps = tuple((torch.full((1, 1, 2, 2), k), torch.full((1, 1, 1, 1), 2 * k)) for k in (1.0, -3.0))
+    figure = made(
+        maps=maps, inputs=(A[None], B[None]), scores=torch.ones(1), ids=None, parameters={"layer": ["3", "7"]}
+    ).plot(quantile=1.0)
+    assert [axes.get_title() for axes in figure.axes[:8]] == [
+        "a",
+        "layer 3",
+        "b",
+        "layer 3",
+        "a",
+        "layer 7",
+        "b",
+        "layer 7",
+    ]
+    drawn = [float(figure.axes[k].images[-1].get_array()[1, 1]) for k in (1, 3, 5, 7)]
+    assert drawn == [1.0, -3.0, 2.0, -6.0]
+
+
+def test_more_pairs_than_a_picture_holds_are_said() -> None:
+    ten = made(
+        maps=(OF_A.expand(10, 1, 2, 2), OF_B.expand(10, 1, 2, 2)),
+        inputs=(A.expand(10, 1, 2, 2), B.expand(10, 1, 2, 2)),
+        scores=torch.arange(10.0),
+        ids=None,
+    )
+    figure = ten.plot()
+    assert figure.get_suptitle().endswith("red pushes apart   first 8 of 10 pairs")
+    assert len(bars(figure)) == 8
+    assert [words(figure.axes[4 * k].get_ylabel()).split()[1] for k in range(8)] == [str(k) for k in range(8)]
+
+
+def test_methods_beside_each_other_keep_sides_and_signs() -> None:
+    figure = compare([made(), made(maps=(10 * OF_A.expand(2, 1, 2, 2), 10 * OF_B.expand(2, 1, 2, 2)))], quantile=1.0)
+    shown = [axes for axes in figure.axes if len(axes.images) == 2]
+    assert [axes.get_title() for axes in shown] == ["p", "q", "p", "q"]
+    for axes, expected, limit in zip(shown, (OF_A, OF_B, 10 * OF_A, 10 * OF_B), (2.0, 2.0, 20.0, 20.0), strict=True):
+        assert axes.images[-1].get_array().tolist() == expected[0].tolist()
+        assert axes.images[-1].get_clim() == (-limit, limit)
+    assert words(figure.get_suptitle()).startswith("score 0.25 (higher is closer) blue pulls together")
+
+
+def test_where_the_places_of_an_image_stand() -> None:
+    axes = plot_items(made()).axes[0]
+    values = torch.tensor([[[1.0, -1.0, 0.0], [0.0, 0.5, 0.25]]])
+    spots = draw_image(axes, torch.rand(3, 2, 3), values.expand(1, 2, 3), Scale(4.0))
+    assert spots == {(y, x): (x, y) for y in (0, 1) for x in (0, 1, 2)}  # x is the column, and counts first in axes
+    assert axes.images[-1].get_array().tolist() == values[0].tolist()
+    assert axes.images[-1].get_clim() == (-4.0, 4.0)
+
+
+def test_words_have_the_colours_of_their_values() -> None:
+    axes = plot_items(made()).axes[0]
+    values = torch.tensor([[2.0, -2.0], [-1.0, 0.0], [0.0, 4.0]])  # summed: 0, -1, 4
+    spots = draw_text(axes, torch.rand(3, 2), values, Scale(4.0), ["one", "two", "three"])
+    texts = {one.get_text(): one for one in axes.texts}
+    neutral, against, towards = (texts[word].get_bbox_patch().get_facecolor() for word in ("one", "two", "three"))
+    assert min(neutral[:3]) > 0.95
+    assert against[0] > against[2]
+    assert blue(towards)
+    assert texts["three"].get_color() == "white"
+    assert texts["two"].get_color() != "white"
+    # a word takes its letters and two more: the middles of 3 + 2, 3 + 2 and 5 + 2 characters
+    assert spots == {(0,): (2.5, 0.0), (1,): (7.5, 0.0), (2,): (13.5, 0.0)}
+    assert texts["three"].get_position() == spots[2,]
+
+
+def test_bars_of_a_row_have_the_strongest_on_top() -> None:
+    axes = plot_items(made()).axes[0]
+    row, values = torch.arange(25.0), torch.linspace(-2.0, 1.0, 25)
+    spots = draw_row(axes, row, values, Scale(2.0), [f"x{i}" for i in range(25)])
+    order = sorted(range(25), key=lambda i: (-abs(float(values[i])), i))[:20]
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels[::-1] == [f"x{i} = {i}" for i in order]
+    assert [bar.get_width() for bar in axes.patches][::-1] == pytest.approx([float(values[i]) for i in order])
+    assert spots[(0,)] == (-2.0, 19.0)
+    assert axes.get_xlim() == pytest.approx((-2.1, 2.1))
+    assert not blue(axes.patches[-1].get_facecolor())
+
+
+def test_a_share_of_the_scale() -> None:
+    values = torch.tensor([-8.0, -4.0, -1.0, 0.0, 2.0, 4.0, 9.0])
+    assert Scale(4.0).share(values).tolist() == [0.0, 0.0, 0.375, 0.5, 0.75, 1.0, 1.0]
+    assert Scale(4.0, shows="magnitude").share(values).tolist() == [1.0, 1.0, 0.25, 0.0, 0.5, 1.0, 1.0]
+    assert Scale(4.0, shows="relevance").share(values).tolist() == [0.0, 0.0, 0.0, 0.0, 0.5, 1.0, 1.0]
+    pale = Scale(4.0, pale=True).map
+    whole = Scale(4.0).map
+    assert pale(0) == pytest.approx(whole(0.14))
+    assert pale(255) == pytest.approx(whole(0.86))
+
+
+@pytest.mark.parametrize(("threshold", "pair", "value", "limit"), [
+    (None, 0, 0.005, 0.01),  # of a score of 1, values that sum to 0.025 instead of a twentieth are half as strong
+    (None, 1, 0.005, 0.04),  # the score of this pair is 4
+    (8.0, 1, 0.005, 0.08),  # and the threshold larger
+    (None, 0, 0.5, 0.5),
+    (None, 1, 0.0, 4.0),  # nothing at all is white on the scale of the score
+])  # fmt: skip
+def test_next_to_nothing_looks_like_it(threshold: float | None, pair: int, value: float, limit: float) -> None:
+    one = made(scores=torch.tensor([1.0, -4.0]), threshold=threshold)
+    maps = [torch.full((1, 2), value), torch.tensor([[-value, 2 * value]])]  # their sizes sum to five times the value
+    assert floored(value, maps, one, pair) == pytest.approx(limit)
+
+
+def test_a_faint_relevance_stays_faint() -> None:
+    one = made(shows="relevance")
+    assert floored(0.001, [torch.tensor([0.001])], one, 0) == 0.1
+    assert floored(0.7, [torch.tensor([0.7])], one, 0) == 0.7
