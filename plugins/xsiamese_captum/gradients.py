@@ -10,6 +10,7 @@ import captum.attr as captum
 from torch import nn
 
 from xsiamese.author import Adapted, Maps, PairBatch, Shows
+from xsiamese_captum.layered import check_channels
 
 
 class PairSaliency(Adapted):
@@ -223,3 +224,7 @@ class PairGuidedGradCam(OfRectifiers):
     needs_layer = hooks = unique = input_level = moves_inputs = True
     modalities = frozenset({"image", "series", "volume"})
     differentiable = False
+
+    def compute(self, batch: PairBatch, **options: Any) -> Maps:
+        check_channels(batch, self.layer, self.layout, type(self).__name__)
+        return super().compute(batch, **options)

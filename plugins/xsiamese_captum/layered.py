@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-import captum.attr as captum
+from typing import Any
 
-from xsiamese.author import Adapted
+import captum.attr as captum
+import torch
+
+from xsiamese.author import Adapted, Layer, Maps, PairBatch, SideLayout
 
 
 class _Layered(Adapted):
     needs_layer = True
     hooks = True
+
+
+def check_channels(batch: PairBatch, layer: Layer, layout: SideLayout, who: str) -> None:
+    """Refuses a layer whose channels are not its dimension 1, for captum's Grad-CAM takes them for just that.
+
+    Raises:
+        ValueError: if it gives tokens, or cells with channels last.
+    """
+    one = next(batch.split(1))
+    with one.record(layer) as recording, torch.no_grad():
+        one.value()
+    for modules, outputs in zip(recording.layers, recording.activations, strict=True):
+        for side in one.objective.moving:
+            output = outputs[side]
+            if batch.sides[side].kind == "graph" or output.dim() < 3:
+                continue
+            channel = batch.places(side, output, modules[side], layout).channel
+            if channel != 1:
+                raise ValueError(
+                    f"{who} reads dimension 1 of a layer's output as its channels, and here, {tuple(output.shape)}, "
+                    f"dimension {channel} holds them: PairGradCAM and its family know tokens and channels last"
+                )
 
 
 class PairLayerActivation(_Layered):
@@ -33,7 +58,7 @@ class PairLayerActivation(_Layered):
 
 class PairLayerGradCam(_Layered):
     """captum's Grad-CAM: the layer's channels weighted by their mean gradients. :class:`PairGradCAM` gives the same
-    maps faster.
+    maps faster, and also those of layers whose channels come last, which captum's does not read.
 
     Example:
         >>> import torch
@@ -48,6 +73,11 @@ class PairLayerGradCam(_Layered):
     name, algorithm = "layer_gradcam", captum.LayerGradCam
     formula = r"\sum_k \overline{\partial s / \partial A_k}\, A_k"
     reference = ("selvaraju2017",)
+    modalities = frozenset({"image", "row", "series", "volume"})
+
+    def compute(self, batch: PairBatch, **options: Any) -> Maps:
+        check_channels(batch, self.layer, self.layout, type(self).__name__)
+        return super().compute(batch, **options)
 
 
 class PairLayerGradientXActivation(_Layered):

@@ -12,7 +12,14 @@ from torch import Tensor, nn
 
 import xsiamese
 from tests import problems
-from xsiamese import PairGradCAM, PairIntegratedGradients, PairLayerGradCam, PairSaliency, SiameseModel
+from xsiamese import (
+    PairGradCAM,
+    PairGuidedGradCam,
+    PairIntegratedGradients,
+    PairLayerGradCam,
+    PairSaliency,
+    SiameseModel,
+)
 
 
 def images() -> tuple[Tensor, Tensor]:
@@ -142,3 +149,24 @@ def test_an_error_of_the_models_own_keeps_its_type_and_text() -> None:
         with pytest.raises(type(error)) as caught:
             PairSaliency(SiameseModel(Own(error))).attribute(problems.images(2))
         assert caught.value is error
+
+
+@pytest.mark.parametrize("cls", [PairLayerGradCam, PairGuidedGradCam])
+@pytest.mark.parametrize("last", [nn.Flatten(2), nn.Identity()], ids=["tokens", "channels last"])
+def test_captums_gradcam_of_channels_that_are_not_the_first_is_refused(cls: Any, last: nn.Module) -> None:
+    """It would average each token over all tokens and give a map over the channels, and nothing would say so."""
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.last, self.norm, self.relu = nn.Conv2d(1, 5, 3), last, nn.LayerNorm(5), nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            cells = self.norm(self.last(self.conv(x)).movedim(1, -1))
+            return self.relu(cells).flatten(1, -2).mean(1)
+
+    a, b = torch.randn(2, 1, 1, 8, 8)
+    for layer in ("norm", None):
+        with pytest.raises(ValueError, match=r"reads dimension 1 .* dimension (2|3) holds them: PairGradCAM"):
+            cls(SiameseModel(Last()), layer).attribute((a, b))
+    assert PairGradCAM(SiameseModel(Last()), "norm").attribute((a, b))[0].shape == (1, 1, 6, 6)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from captum.attr import FeatureAblation, LayerGradCam, LayerIntegratedGradients
+from captum.attr import FeatureAblation, LayerGradientXActivation, LayerIntegratedGradients
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
@@ -19,7 +19,7 @@ from xsiamese import (
     PairFeatureAblation,
     PairGradCAM,
     PairIntegratedGradients,
-    PairLayerGradCam,
+    PairLayerGradientXActivation,
     PairLayerIntegratedGradients,
     PairMaskRegression,
     SiameseModel,
@@ -193,9 +193,11 @@ def test_a_layer_of_one_tower_is_enough_where_the_other_side_is_held() -> None:
     made, _, pixels, words, name, _ = parts("CLIP")
     ids = made.taken((images(), WORDS))[1]["input_ids"]
     layer = made.encoders[0].get_submodule(name)
-    expected = LayerGradCam(lambda x: cosine_similarity(pixels(x), words(ids, ids)), layer).attribute(images())
+    expected = LayerGradientXActivation(lambda x: cosine_similarity(pixels(x), words(ids, ids)), layer).attribute(
+        images()
+    )
     for given in (name, f"encoder_a.{name}", layer):
-        found = PairLayerGradCam(made, given).explain((images(), WORDS), wrt="first")
+        found = PairLayerGradientXActivation(made, given).explain((images(), WORDS), wrt="first")
         close(found.maps[0], expected)
         assert not found.inputs[1].by_token(found.maps[1]).any()
         for size in (None, 1):
