@@ -13,10 +13,12 @@ from torch import Tensor
 
 from tests.problems import conv_encoder, images
 from xsiamese import Decision, PairRegionSwap, SiameseModel
+from xsiamese_counterfactual import Counterfactual
 from xsiamese_counterfactual.changes import Placed, Pooled
 from xsiamese_counterfactual.mask import hardened, regions
 from xsiamese_counterfactual.moves import Algebra, Move, Moves, formula
 from xsiamese_counterfactual.reach import reached
+from xsiamese_counterfactual.result import Edit
 from xsiamese_counterfactual.tabular import closer, exact, greedy
 
 
@@ -132,6 +134,29 @@ def test_the_algebra_of_edits_is_that_of_embeddings(comparison: str, placed: boo
             assert value == pytest.approx(best)
             assert sign * options.value(two) == pytest.approx(best)
             assert len({i for i, _ in two}) == 2
+
+
+def test_the_best_two_of_very_many_are_the_best() -> None:
+    """600 edits: the sets of two are looked through in several blocks."""
+    draw = torch.Generator().manual_seed(0)
+    own, theirs = (torch.randn(n, 3, generator=draw, dtype=torch.float64) for n in (20, 30))
+    start, other = (torch.randn(3, generator=draw, dtype=torch.float64) for _ in range(2))
+    comparison = SiameseModel(torch.nn.Identity(), "squared_euclidean").comparison
+    options = Algebra(
+        start,
+        Pooled(own, theirs),
+        other,
+        lambda z: -(z - other).square().sum(1),
+        formula(comparison, float(other @ other)),
+    )
+    delta = (theirs[None] - own[:, None]).reshape(600, 3)
+    value = -(start + delta[:, None] + delta[None] - other).square().sum(2)
+    cell = torch.arange(600) // 30
+    value[cell[:, None] == cell] = torch.nan
+    for sign in (1.0, -1.0):
+        two, found = options.best_two(sign)
+        assert found == pytest.approx(float((sign * value).nan_to_num(-torch.inf).max()))
+        assert sign * float(value[two[0][0] * 30 + two[0][1], two[1][0] * 30 + two[1][1]]) == pytest.approx(found)
 
 
 def test_the_cosine_with_a_zero_vector_is_zero() -> None:
@@ -268,3 +293,99 @@ def test_a_counterfactual_bears_the_names_of_its_explanation() -> None:
         assert one.parameters == found.parameters
         assert one.parameters["wrt"] == "first"
         assert one.citation == found.citation
+
+
+def made(**changes: Any) -> Counterfactual:
+    """Two rows of a picture were swapped in a, which took a distance from 0.9 over 0.6 to 0.2."""
+    a, b = torch.zeros(1, 1, 4, 6), torch.ones(1, 1, 4, 6)
+    a[..., 0, 0] = 1
+    b[..., 0, 0] = 0
+    known = {
+        "kind": "swap", "side": "a", "flipped": True, "score_before": 0.9, "score_after": 0.2, "threshold": 0.5,
+        "higher_is_closer": False, "count": 2, "size": 0.5, "inputs": (a, b), "edited": (1 - a, b), "grid": (2, 2),
+        "edits": (Edit((0, 1), (1, 0), None, None, 0.6), Edit((1, 1), (0, 0), None, None, 0.2)),
+        "source_grid": (2, 3), "ids": ("left", "right"), "nearest": 3.0, "typical": 1.5,
+    }  # fmt: skip
+    return Counterfactual(**known | changes)  # type: ignore[arg-type]
+
+
+def test_a_summary_says_what_was_and_what_became_of_it() -> None:
+    assert made().summary().split("\n") == [
+        "left - right: flips from different to alike with 2 cell(s) swapped in a, 50.0% of it",
+        "score 0.9 -> 0.2, threshold 0.5 (lower is closer)",
+        "nearest real example at 3, 2 times the usual distance between neighbours",
+        "  (0, 1) <- (1, 0): score 0.6",
+        "  (1, 1) <- (0, 0): score 0.2",
+    ]
+    assert made(higher_is_closer=True).summary().startswith("left - right: flips from alike to different")
+    stays = made(flipped=False, reason="why", edits=(), ids=None, layer="3", nearest=None).summary()
+    assert stays.startswith("pair: stays different (why) with 2 cell(s) swapped in a at layer 3, ")
+    assert made().path == (0.9, 0.6, 0.2)
+    assert [made(score_before=0.5, higher_is_closer=closer).alike_before for closer in (True, False)] == [True, True]
+    thirteen = made(edits=tuple(Edit((k,), None, None, None, 0.1) for k in range(13)))
+    assert len(thirteen.summary().split("\n")) == 3 + 12
+
+
+def test_the_picture_of_a_swap_has_each_side_and_the_arrows_from_where_to_where() -> None:
+    from matplotlib.colors import to_rgb
+    from matplotlib.patches import ConnectionPatch, Rectangle
+
+    for side in ("a", "b"):
+        edited = made().edited if side == "a" else made().edited[::-1]
+        figure = made(side=side, edited=edited).plot()
+        axes = figure.axes
+        names = ["left, edited", "right"] if side == "a" else ["left", "right, edited"]
+        assert [axis.get_title() for axis in axes] == ["left", "right", *names, "score (blue: alike)"]
+        changed, kept = (axes[2], axes[3]) if side == "a" else (axes[3], axes[2])
+        assert float(axes[0].images[0].get_array()[0, 0]) == 1
+        assert float(axes[1].images[0].get_array()[0, 0]) == 0
+        arrows = [one for one in figure.artists if isinstance(one, ConnectionPatch)]
+        # 4 x 6 pixels: cells of 2 x 2 where they come from, of 2 x 3 where they go, centres in (x, y) from -0.5 on
+        assert [(one.xy1, one.xy2) for one in arrows] == [((0.5, 2.5), (4.0, 0.5)), ((0.5, 0.5), (4.0, 2.5))]
+        assert all((one.axesA, one.axesB) == (kept, changed) for one in arrows)
+        frames = [one for one in changed.patches if isinstance(one, Rectangle)]
+        assert [(*one.get_xy(), one.get_width(), one.get_height()) for one in frames] == [
+            (2.5, -0.5, 3.0, 2.0), (2.5, 1.5, 3.0, 2.0),
+        ]  # fmt: skip
+        assert [text.get_text() for text in figure.texts[:2]] == ["before: different", "after: alike"]
+        red, blue = (to_rgb(text.get_color()) for text in figure.texts[:2])
+        assert red[0] > red[2]
+        assert blue[2] > blue[0]
+
+
+@pytest.mark.parametrize("higher_is_closer", [True, False])
+def test_the_path_of_the_score_and_its_two_sides(higher_is_closer: bool) -> None:
+    axis = made(higher_is_closer=higher_is_closer).plot().axes[-1]
+    threshold, path = axis.lines
+    assert list(path.get_ydata()) == [0.9, 0.6, 0.2]
+    assert list(path.get_xdata()) == [0, 1, 2]
+    assert set(threshold.get_ydata()) == {0.5}
+    assert axis.get_ylim() == pytest.approx((0.2 - 0.105, 0.9 + 0.105))
+    above, below = axis.patches
+    for area, low, high, alike in ((above, 0.5, 1.005, higher_is_closer), (below, 0.095, 0.5, not higher_is_closer)):
+        box = area.get_extents().transformed(axis.transData.inverted())
+        assert (box.y0, box.y1) == pytest.approx((low, high))
+        red, _, blue, _ = area.get_facecolor()
+        assert (blue > red) == alike
+    assert axis.get_xlabel() == "edits"
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["0", "1", "2"]
+    (label,) = axis.texts
+    assert (label.get_position()[0], label.get_ha()) == (0.03, "left")  # the path begins further from it than it ends
+    last = made(edits=tuple(Edit((0, 0), (0, 0), None, None, 0.9 - 0.05 * k) for k in range(9))).plot().axes[-1]
+    assert list(last.get_xticks()) == [0, 9]
+    none = made(edits=(), flipped=False, score_after=0.9, reason="why").plot().axes[-1]
+    assert none.get_xlabel() == "before, after"
+
+
+def test_the_picture_of_changed_features() -> None:
+    rows = torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 1.0]])
+    edits = (Edit((0,), None, 1.0, 2.0, 0.6, "size"), Edit((1,), None, 5.0, 3.0, 0.2, "$age$"))
+    one = made(kind="tabular", inputs=rows, edited=(torch.tensor([[2.0, 3.0]]), rows[1]), edits=edits)
+    left = one.plot().axes[0]
+    assert [text.get_text() for text in left.texts if text.get_text()] == [
+        "size", "1 to 2", "\\$age\\$", "5 to 3",
+    ]  # fmt: skip
+    # the partner's 3 lies two changes from 1, beyond the picture's 1.5; its 1 lies two changes of 2 from 5
+    assert [(float(dot.get_xdata()[0]), float(dot.get_ydata()[0])) for dot in left.lines] == [(1.5, 0.0), (1.5, 1.0)]
+    near = made(kind="tabular", inputs=(rows[0], torch.tensor([[1.5, 5.5]])), edited=one.edited, edits=edits)
+    assert [float(dot.get_xdata()[0]) for dot in near.plot().axes[0].lines] == [0.5, -0.25]

@@ -25,9 +25,13 @@ from xsiamese import (
     SiameseModel,
     explainers,
 )
+from xsiamese.author import side as side_of
 from xsiamese.metrics.completeness import Completeness
+from xsiamese.metrics.measure import measured
+from xsiamese.metrics.metric import Metric
+from xsiamese.metrics.recipe import correlation
 from xsiamese.metrics.surface import Deletion, Insertion
-from xsiamese.metrics.units import Units, _filling, blurred, fill_in
+from xsiamese.metrics.units import Units, _filling, blurred, fill_in, per_unit, units_of
 from xsiamese.model.pair import TwoInputModel
 from xsiamese.pairs.calibration import wilson
 from xsiamese.result.indexing import _number
@@ -259,3 +263,58 @@ def test_wide_embeddings_are_kept_by_the_cells_which_are_fewer() -> None:
     expected = explainer.attribute((items[[0, 2, 1]], items[[1, 3, 3]]))
     for mine, theirs in zip(found.maps, expected, strict=True):
         torch.testing.assert_close(mine, theirs)
+
+
+def test_what_is_constant_but_for_rounding_has_no_correlation() -> None:
+    ones = torch.ones(1, 4, dtype=torch.bool)
+
+    def units(*values: float) -> Units:
+        return Units(torch.tensor([values]).double(), ones)
+
+    rising, large = units(1.0, 2.0, 3.0, 4.0), units(1e9, 1e9 + 1e-6, 1e9, 1e9 - 1e-6)
+    assert correlation(rising, large).isnan().all()
+    assert correlation(large, rising).isnan().all()
+    assert correlation(rising, units(1e-9, 2e-9, 3e-9, 4e-9)).tolist() == pytest.approx([1.0])
+    assert correlation(rising, units(-5.0, -10.0, -15.0, -20.0)).tolist() == pytest.approx([-1.0])
+    assert correlation(rising, units(1.0, -1.0, -1.0, 1.0)).tolist() == pytest.approx([0.0])
+    ragged = Units(torch.tensor([[1.0, 2.0, -torch.inf, 4.0]]).double(), torch.tensor([[True, True, False, True]]))
+    theirs = np.corrcoef([1.0, 2.0, 4.0], [3.0, -1.0, 5.0])[0, 1]
+    other = Units(torch.tensor([[3.0, -1.0, -torch.inf, 5.0]]).double(), ragged.real)
+    assert correlation(ragged, other).tolist() == pytest.approx([theirs])
+
+
+def test_features_of_a_node_and_channels_of_a_pixel_add_up() -> None:
+    data = pytest.importorskip("torch_geometric.data")
+    graphs = data.Batch.from_data_list(
+        [data.Data(x=torch.ones(n, 2), edge_index=torch.tensor([[0, 1], [1, 0]])) for n in (3, 2)]
+    )
+    side = side_of(graphs, "a")
+    mask = data.Batch.from_data_list(
+        [data.Data(node_mask=torch.arange(6.0).reshape(3, 2)), data.Data(node_mask=torch.ones(2, 2))]
+    )
+    found = units_of(mask, side)
+    assert found.values.tolist() == [[1.0, 5.0, 9.0], [2.0, 2.0, -torch.inf]]
+    assert found.real.tolist() == [[True, True, True], [True, True, False]]
+    assert per_unit(torch.arange(8.0).reshape(1, 2, 2, 2), torch.zeros(1, 3, 2, 2)).tolist() == [[4.0, 6.0, 8.0, 10.0]]
+
+
+def test_a_metric_that_fails_among_all_says_why_and_has_no_number() -> None:
+    class Failing(Metric):
+        name = "failing"
+
+        def compute(self, batch: Any, explanation: Any, **options: Any) -> Any:
+            raise ValueError("not today")
+
+    class Long(Metric):
+        name = "long"
+
+        def compute(self, batch: Any, explanation: Any, **options: Any) -> Any:
+            return torch.ones(3)
+
+    explainer = PairSaliency(SiameseModel(nn.Identity(), "dot"))
+    with explainer.prepared(PRODUCT) as batch:
+        found = explainer.explain(PRODUCT)
+        with pytest.raises(ValueError, match="long gave 3 numbers for 1 pairs"):
+            measured(Long(), batch, found, {})
+        with pytest.raises(ValueError, match="not today"):
+            measured(Failing(), batch, found, {})

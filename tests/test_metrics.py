@@ -56,7 +56,7 @@ def test_the_surface_of_a_bilinear_model_is_the_sum_of_what_is_kept() -> None:
     matrix = a[:, :, None] * b[:, None] * (model.encoder.weight.T @ model.encoder.weight)
     keep = [torch.rand(3, 5, generator=torch.Generator().manual_seed(k)) < 0.6 for k in range(7)]
     batch, _ = explained(model, (a, b), (a, b))
-    found = surface(batch, (keep[:4], keep[4:]), "zero")
+    found = surface(batch, (keep[:4], keep[4:]), "zero", 0)
     by_hand = [[torch.einsum("pi,pij,pj->p", x.double(), matrix, y.double()) for y in keep[4:]] for x in keep[:4]]
     assert (found - torch.stack([torch.stack(row) for row in by_hand]).permute(2, 0, 1)).abs().max() < TOLERANCE
     assert found.shape == (3, 4, 3)
@@ -169,6 +169,7 @@ def test_the_oracle_is_at_the_top_and_chance_is_chance(name: str) -> None:
     model = shipped("planted-patches").model
     oracle = tuple(t[:, None].double() for t in pairs.truth)
     assert values(name, model, oracle, pairs.inputs, truth=pairs.truth).min() == 1
+    assert made(name).higher_is_better
     inverted = tuple(-t[:, None].double() for t in pairs.truth)
     assert name == "auroc_magnitude" or values(name, model, inverted, pairs.inputs, truth=pairs.truth).max() < 0.51
     noise = tuple(torch.randn(40, 1, 32, 32, generator=torch.Generator().manual_seed(k)) for k in range(2))
@@ -341,8 +342,8 @@ def test_blur_keeps_the_mean_of_a_flat_image_and_every_filling_has_its_shape() -
     batch, _ = explained(model, pairs.inputs, pairs.inputs)
     nothing = [torch.zeros(2, 32 * 32, dtype=torch.bool)]
     for filling in ("zero", "mean", "blur", "noise", "partner", 0.5):
-        assert along(batch, (nothing, nothing), filling).shape == (2, 1)
-    swapped = along(batch, (nothing, nothing), "partner")[:, 0]
+        assert along(batch, (nothing, nothing), filling, 0).shape == (2, 1)
+    swapped = along(batch, (nothing, nothing), "partner", 0)[:, 0]
     assert torch.allclose(swapped, model(*pairs.inputs), atol=1e-5)  # all of b in a's place, and the reverse
 
 

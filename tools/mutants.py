@@ -41,7 +41,20 @@ SWAPS: dict[type[ast.AST], type[ast.AST]] = {
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
 }  # fmt: skip
 NAMES = {"min": "max", "max": "min", "argmin": "argmax", "argmax": "argmin", "sum": "mean", "mean": "sum"}
-SILENT = {"stacklevel", "strict"}  # where a warning points to, and a check of what never is: no result hangs on them
+# where a warning points to, a check of what never is, and looks: no result hangs on them
+SILENT = {"stacklevel", "strict", "fontsize", "labelsize", "linewidth", "linewidths", "lw", "ms", "zorder", "dpi"}
+SILENT |= {
+    "figsize",
+    "fraction",
+    "pad",
+    "aspect",
+    "wspace",
+    "hspace",
+    "width_ratios",
+    "height_ratios",
+    "width",
+    "length",
+}
 
 
 Counts = dict[str, Any]

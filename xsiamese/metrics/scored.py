@@ -22,7 +22,7 @@ def factored(batch: PairBatch) -> bool:
 
 
 @torch.no_grad()
-def surface(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, seed: int = 0) -> Tensor:
+def surface(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, seed: int) -> Tensor:
     """The value with the i-th part of a and the j-th part of b kept, shape (pairs, parts of a, parts of b).
 
     ``len(keep[0]) + len(keep[1])`` items are encoded for each pair.
@@ -39,7 +39,7 @@ def surface(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, s
 
 
 @torch.no_grad()
-def along(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, seed: int = 0) -> Tensor:
+def along(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, seed: int) -> Tensor:
     """The value with the i-th parts of both sides kept, shape (pairs, parts); any model."""
     if factored(batch):
         z_a, z_b = (embedded(batch, side, keep[side], filling, seed) for side in (0, 1))
@@ -54,7 +54,7 @@ def along(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, see
 
 
 @torch.no_grad()
-def embedded(batch: PairBatch, side: int, keep: Keeps, filling: str | float, seed: int = 0) -> Tensor:
+def embedded(batch: PairBatch, side: int, keep: Keeps, filling: str | float, seed: int) -> Tensor:
     """The embeddings of one side with these parts kept, shape (parts, pairs, dimensions)."""
     copies = max(1, (batch.rows or ROWS) // batch.pairs)
     found = []
