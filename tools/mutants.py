@@ -17,6 +17,7 @@ import copy
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -308,6 +309,15 @@ def _modules(patterns: Sequence[str]) -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
+def _later(before: Counts, found: Counts) -> Counts:
+    """The counts of a room with what tests have seen since that survived at first."""
+    return before | {
+        "later": before["later"] + found["killed"],
+        "equivalent": before["equivalent"] + found["equivalent"],
+        "survived": found["survived"],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rooms", nargs="+", help="rooms of mutants.toml, or paths of modules with --tests")
@@ -316,20 +326,25 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--timeout", type=float, default=300, help="seconds after which a fault counts as seen")
     parser.add_argument("--kept", type=Path, help="a JSON file to keep the counts in, by room")
+    parser.add_argument("--again", action="store_true", help="tries what survived in that file once more")
     asked = parser.parse_args()
     known = tomllib.loads((Path(__file__).parent / "mutants.toml").read_text())
     for room in asked.rooms:
         of_room = {"modules": [room], "tests": asked.tests} if asked.tests else known["rooms"][room]
         todo = [fault for module in _modules(of_room["modules"]) for fault in faults(module)]
-        if asked.sample:
+        kept = json.loads(asked.kept.read_text()) if asked.kept and asked.kept.exists() else {}
+        before = kept.get(room, {}) if asked.again else {}
+        if asked.again:  # lines move as the module is worked on
+            left = {tuple(re.split(r":\d+: ", name, maxsplit=1)) for name in before["survived"]}
+            todo = [fault for fault in todo if (fault.module, fault.said) in left]
+        elif asked.sample:
             todo = random.Random(asked.seed).sample(todo, min(asked.sample, len(todo)))
             todo.sort(key=lambda fault: (fault.module, fault.number))
         found = counted(todo, of_room["tests"], known["equivalent"], asked.timeout)
         print(f"{room}: {found['killed']} of {found['tried'] - len(found['equivalent'])} killed")
         if asked.kept:
-            kept = json.loads(asked.kept.read_text()) if asked.kept.exists() else {}
-            kept[room] = {"seed": asked.seed, **found}
-            asked.kept.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+            kept[room] = _later(before, found) if asked.again else {"seed": asked.seed, "later": 0, **found}
+            asked.kept.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

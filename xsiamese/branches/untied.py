@@ -296,7 +296,7 @@ def _part(value: Any, half: int) -> Any:
 
 def _join(parts: list[Any]) -> Any:
     if isinstance(parts[0], Tensor):
-        return torch.cat(parts)
+        return torch.cat(parts) if parts[0].dim() else parts[0]  # a temperature, say, has no rows
     if isinstance(parts[0], (tuple, list)):
         return _like(parts[0], [_join(list(items)) for items in zip(*parts, strict=True)])
     if isinstance(parts[0], MutableMapping):
