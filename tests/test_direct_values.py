@@ -37,6 +37,7 @@ from xsiamese.pairs.calibration import wilson
 from xsiamese.result.indexing import _number
 from xsiamese.result.matrices import _summed
 from xsiamese.result.places import coarser, summed
+from xsiamese_gradcam.linear import _alike
 
 
 def test_flipped_is_the_other_side_of_the_threshold() -> None:
@@ -318,3 +319,26 @@ def test_a_metric_that_fails_among_all_says_why_and_has_no_number() -> None:
             measured(Long(), batch, found, {})
         with pytest.raises(ValueError, match="not today"):
             measured(Failing(), batch, found, {})
+
+
+def test_a_channel_that_is_the_same_everywhere_has_a_mask_of_nothing() -> None:
+    """Score-CAM: the channel of ones, brought to [0, 1], hides everything, and so gains nothing."""
+    conv = nn.Conv2d(1, 2, 1).double()
+    with torch.no_grad():
+        conv.weight.copy_(torch.tensor([1.0, 0.0]).reshape(2, 1, 1, 1))
+        conv.bias.copy_(torch.tensor([0.0, 1.0]))  # type: ignore[union-attr]
+    model = SiameseModel(nn.Sequential(conv, nn.AdaptiveAvgPool2d(1), nn.Flatten()), "dot")
+    a, b = torch.tensor([[[[0.0, 1.0], [2.0, 4.0]]]]).double(), torch.ones(1, 1, 2, 2).double()
+    found, _ = PairScoreCAM(model, "0").attribute((a, b))
+    # channel 0 is a itself: of a the share a / 4 is left, whose mean is 21 / 16, and b's is 1
+    assert torch.allclose(found[0, 0], 21 / 16 * a[0, 0])
+
+
+def test_values_are_alike_up_to_the_rounding_of_the_largest() -> None:
+    eps = torch.finfo(torch.float64).eps
+    large, small = torch.tensor([0.0, 1e6]).double(), torch.tensor([1e-6]).double()
+    assert _alike(large * (1 + 8 * eps), large)
+    assert not _alike(large * (1 + 200 * eps), large)
+    assert _alike(small * (1 + 8 * eps), small)
+    assert not _alike(small * (1 + 200 * eps), small)
+    assert _alike(torch.zeros(2), torch.zeros(2))

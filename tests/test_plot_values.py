@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import torch
+from matplotlib.text import Text
 
-from xsiamese import PairExplanation, compare
+from xsiamese import MatrixExplanation, PairExplanation, PairMatrix, compare
+from xsiamese.plot.connectome import _around, plot_connectomes
+from xsiamese.plot.graph import new_figure
 from xsiamese.plot.image import draw_image
+from xsiamese.plot.matched import Picture
 from xsiamese.plot.picture import plot_items
 from xsiamese.plot.scale import Scale, floored
+from xsiamese.plot.series import draw_series
 from xsiamese.plot.table import draw_row
 from xsiamese.plot.text import draw_text
+from xsiamese.plot.volume import draw_volume
 
 A, B = torch.tensor([[[0.0, 1.0], [2.0, 4.0]]]), torch.tensor([[[8.0, 0.0], [4.0, 2.0]]])
 OF_A, OF_B = torch.tensor([[[1.0, -0.5], [0.25, 0.0]]]), torch.tensor([[[-2.0, 0.75], [0.5, 1.5]]])
 
 
-def made(**changes: Any) -> PairExplanation:
+def made(kind: type[PairExplanation] = PairExplanation, **changes: Any) -> PairExplanation:
     """Two pairs of pictures, the second one with the sides and the signs the other way round."""
     known = {
         "maps": (torch.stack([OF_A, -OF_B]), torch.stack([OF_B, -OF_A])),
@@ -27,7 +34,7 @@ def made(**changes: Any) -> PairExplanation:
         "method": "Method",
         "ids": (("p", "q"), ("r", "s")),
     }
-    return PairExplanation(**known | changes)  # type: ignore[arg-type]
+    return kind(**known | changes)  # type: ignore[arg-type]
 
 
 def bars(figure: Any) -> list[Any]:
@@ -226,3 +233,137 @@ def test_a_faint_relevance_stays_faint() -> None:
     one = made(shows="relevance")
     assert floored(0.001, [torch.tensor([0.001])], one, 0) == 0.1
     assert floored(0.7, [torch.tensor([0.7])], one, 0) == 0.7
+
+
+DOLLARS = ["$^$", "$x$", "costs $5"]
+
+
+def drawn_with_dollars(what: str) -> Any:
+    matrix = PairMatrix.of(torch.diag(torch.tensor([0.6, 0.3, 0.2])))
+    rows = torch.rand(1, 3), torch.rand(1, 3)
+    if what == "matrix":
+        known = {"columns": {"matrix": [matrix]}, "maps": (torch.zeros(1, 3),) * 2, "inputs": rows}
+        return made(**known, scores=torch.ones(1), ids=None, kind=MatrixExplanation).plot(labels=(DOLLARS, DOLLARS))
+    if what == "matrix of graphs":
+        data = pytest.importorskip("torch_geometric.data")
+        edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+        graphs = (data.Batch.from_data_list([data.Data(x=torch.rand(3, 2), edge_index=edges)]),) * 2
+        known = {"columns": {"matrix": [matrix]}, "maps": (torch.zeros(1, 3),) * 2, "inputs": graphs}
+        return made(**known, scores=torch.ones(1), ids=None, kind=MatrixExplanation).plot(labels=(DOLLARS, DOLLARS))
+    if what == "connectome":
+        return plot_connectomes([torch.rand(3, 3)], names=DOLLARS, groups=DOLLARS)
+    figure = new_figure(4.0, 4.0)
+    draw, item = {
+        "row": (draw_row, rows[0][0]),
+        "series": (draw_series, torch.rand(3, 5)),
+        "text": (draw_text, torch.rand(3, 2)),
+        "volume": (draw_volume, torch.rand(1, 3, 2, 2)),
+    }[what]
+    draw(figure.add_subplot(), item, item, Scale(), DOLLARS)
+    return figure
+
+
+@pytest.mark.parametrize("what", ["matrix", "matrix of graphs", "connectome", "row", "series", "text", "volume"])
+def test_names_of_places_are_no_formulas(what: str) -> None:
+    figure = drawn_with_dollars(what)
+    figure.draw_without_rendering()  # a formula of ^ alone is an error
+    shown = {text.get_text() for text in figure.findobj(Text)}
+    assert any("\\$^\\$" in one for one in shown)
+    assert not any(re.search(r"(?<!\\)\$", one) for one in shown)
+
+
+def test_the_strip_of_a_series_has_the_values_of_its_channel() -> None:
+    axes = new_figure(4.0, 4.0).add_subplot()
+    item = torch.tensor([[0.0, 2.0, 4.0], [5.0, 5.0, 5.0], [3.0, 1.0, 2.0], [1.0, 2.0, 3.0], [1.0, 0.0, 1.0]])
+    values = torch.tensor([[1.0, -1.0, 0.0], [0.1, 0.0, 0.0], [0.0, 3.0, -2.0], [0.5, 0.5, 0.5], [0.0, 0.0, 0.2]])
+    spots = draw_series(axes, item, values, Scale(3.0), list("vwxyz"))
+    kept = [0, 2, 3, 4]  # of five channels the one of the smallest values is left out
+    assert [image.get_array()[0].tolist() for image in axes.images] == [pytest.approx(values[k].tolist()) for k in kept]
+    assert all(image.get_clim() == (-3.0, 3.0) for image in axes.images)
+    assert [image.get_extent() for image in axes.images] == [
+        pytest.approx((-0.5, 2.5, -1.5 * band - 0.32, -1.5 * band - 0.1)) for band in range(4)
+    ]
+    assert [list(line.get_ydata()) for line in axes.lines] == [
+        pytest.approx([0.0, 0.5, 1.0]), pytest.approx([-0.5, -1.5, -1.0]), pytest.approx([-3.0, -2.5, -2.0]),
+        pytest.approx([-3.5, -4.5, -3.5]),
+    ]  # fmt: skip
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["v", "x", "y", "z"]
+    assert spots == {(0,): (0.0, 0.0), (1,): (1.0, 0.5), (2,): (2.0, 1.0)}
+    one = new_figure(4.0, 4.0).add_subplot()
+    draw_series(one, item[:2], values[2:3], Scale(3.0))  # values of all channels at once have one strip, at the end
+    assert [image.get_array()[0].tolist() for image in one.images] == [[0.0, 3.0, -2.0]]
+    assert [list(line.get_ydata()) for line in one.lines][1] == pytest.approx(
+        [-0.6] * 3
+    )  # what is constant, in the middle
+
+
+def test_the_slices_of_a_volume_are_those_of_the_largest_values() -> None:
+    axes = new_figure(4.0, 4.0).add_subplot()
+    item = torch.arange(20.0).reshape(1, 5, 2, 2)
+    values = torch.zeros(5, 2, 2)
+    values[1], values[2, 0, 0], values[4] = -1.0, 0.5, 2.0
+    spots = draw_volume(axes, item, values[None], Scale(2.0))
+    insets = axes.child_axes
+    assert [inset.get_title() for inset in insets] == ["slice 1 of 5", "slice 2 of 5", "slice 4 of 5"]
+    assert [inset.images[1].get_array().tolist() for inset in insets] == values[[1, 2, 4]].tolist()
+    assert insets[2].images[0].get_array().tolist() == (0.5 + 0.5 * item[0, 4] / 19).tolist()
+    assert set(spots) == {(k, y, x) for k in (1, 2, 4) for y in (0, 1) for x in (0, 1)}
+    assert spots[4, 1, 0] == pytest.approx((2 / 3 + 0.96 / 3 / 4, 0.9 / 4))  # below, on the left
+
+
+def test_connections_and_regions_of_a_connectome() -> None:
+    matrix = torch.tensor([[0.0, 1.0, -2.0], [1.0, 0.0, 0.5], [-2.0, 0.5, 0.0]])
+    figure = plot_connectomes([matrix, -matrix], groups=["left", "right", "left"], titles=["p", "q"], strongest=2)
+    first, second, circle, _ = figure.axes[:4]
+    order = [0, 2, 1]  # the regions of a group are beside each other
+    assert first.images[0].get_array().tolist() == matrix[order][:, order].tolist()
+    assert second.images[0].get_array().tolist() == (-matrix)[order][:, order].tolist()
+    assert (first.get_title(), second.get_title()) == ("p", "q")
+    assert [label.get_text() for label in first.get_xticklabels()] == ["left", "right"]
+    assert list(first.get_xticks()) == [0.5, 2.0]
+    assert [line.get_ydata()[0] for line in first.lines if line.get_ydata()[0] == line.get_ydata()[1]] == [1.5]
+    weaker, stronger = circle.patches  # 1 between 0 and 1, then -2 between 0 and 2
+    assert blue(weaker.get_edgecolor())
+    assert not blue(stronger.get_edgecolor())
+    assert stronger.get_linewidth() > weaker.get_linewidth()
+    spots, angles = _around([0, 2, 1], ["left", "right", "left"])
+    assert (stronger.get_path().vertices[[0, 2]] == spots[[0, 2]].numpy()).all()
+    assert bool((spots[[0, 2], 0] < 0).all())  # left is on the left
+    assert float(spots[1, 0]) > 0
+    assert torch.allclose(spots, torch.stack([angles.cos(), angles.sin()], 1))
+
+
+def test_the_cells_of_a_picture_are_where_they_were_masked() -> None:
+    """5 x 7 pixels in 2 x 3 cells: pixel i of 5 is of cell i * 2 // 5, so rows 0 to 2 are the first."""
+    axes = new_figure(4.0, 4.0).add_subplot()
+    values = torch.tensor([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
+    picture = Picture(torch.rand(1, 5, 7), (2, 3))
+    picture.draw(axes, values, Scale(6.0))
+    expected = [[float(values[y * 2 // 5, x * 3 // 7]) for x in range(7)] for y in range(5)]
+    assert axes.images[-1].get_array().tolist() == expected
+    middle = picture.mark(axes, (1, 2), "#0072B2", 4)
+    (frame,) = axes.patches
+    own = [(y, x) for y in range(5) for x in range(7) if expected[y][x] == -6]
+    top, left = min(own)
+    bottom, right = max(own)
+    assert (*frame.get_xy(), frame.get_width(), frame.get_height()) == (left, top, right + 1 - left, bottom + 1 - top)
+    assert middle == ((left + right + 1) / 2, (top + bottom + 1) / 2)
+    assert axes.texts[-1].get_text() == "4"
+
+
+def test_both_graphs_have_the_colours_of_their_own_values() -> None:
+    data = pytest.importorskip("torch_geometric.data")
+    edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    graphs = [data.Batch.from_data_list([data.Data(x=torch.ones(3, 1), edge_index=edges)]) for _ in "ab"]
+    nodes = torch.tensor([[1.0], [0.0], [-2.0]]), torch.tensor([[-1.0], [1.5], [0.5]])
+    maps = tuple(
+        data.Batch.from_data_list([data.Data(x=torch.ones(3, 1), edge_index=edges, node_mask=one)]) for one in nodes
+    )
+    found = made(maps=maps, inputs=tuple(graphs), scores=torch.ones(1), ids=(("p", "q"),))
+    figure = found.plot(kind="graph")
+    for side in (0, 1):
+        axes = figure.axes[side]
+        assert axes.get_title() == "pq"[side]
+        faces = torch.tensor(axes.collections[-1].get_facecolors())
+        assert torch.allclose(faces, torch.tensor(Scale(2.0).colours(nodes[side].flatten())), atol=1e-6)
+    assert written(bars(figure)[0]) == ["apart\n−2", "0", "together\n+2"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,33 @@ def counted(path: Path) -> str:
         ),
     ]
     return "\n".join(text)
+
+
+def broken(path: Path, named: Path) -> str:
+    """What docs/measurements/mutants.json says of the faults that tools/mutants.py put in, and why some change nothing,
+    from tools/mutants.toml.
+    """
+    found = json.loads(path.read_text(encoding="utf-8"))
+    reasons = tomllib.loads(named.read_text(encoding="utf-8"))["equivalent"]
+    lines = []
+    for room, one in sorted(found.items(), key=lambda item: (item[0] == "elsewhere", item[0])):
+        same = len(one["equivalent"])
+        seen = one["killed"] + one["later"]
+        lines.append([
+            room, str(one["tried"]), str(same), str(one["killed"]), str(one["later"]), str(len(one["survived"])),
+            f"{seen / (one['tried'] - same):.0%}",
+        ])  # fmt: skip
+    head = [
+        "Room",
+        "Faults",
+        "Change nothing",
+        "Killed",
+        "Killed since",
+        "Survive",
+        "Killed, of all that change something",
+    ]
+    why = [f"* ``{name}``: {reasons[name]}" for one in found.values() for name in one["equivalent"]]
+    return "\n".join([_rows(head, lines), "Those that change nothing, and why:", "", *why, ""])
 
 
 def _gradcam(one: dict[str, Any]) -> str:

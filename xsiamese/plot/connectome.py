@@ -82,7 +82,10 @@ def draw_matrix(axis: Axes, matrix: Tensor, scale: Scale, groups: Sequence[str] 
         matrix[order][:, order].numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, interpolation="nearest"
     )
     spans = _spans(groups, order)
-    middles, labels = [(start + stop - 1) / 2 for _, start, stop in spans], [group for group, _, _ in spans]
+    middles, labels = (
+        [(start + stop - 1) / 2 for _, start, stop in spans],
+        [captions.text(group) for group, _, _ in spans],
+    )
     axis.set_xticks(middles, labels=labels, rotation=90)  # a group of few regions has room for one line only
     axis.set_yticks(middles, labels=labels)
     axis.tick_params(length=0, labelsize=8)

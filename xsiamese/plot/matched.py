@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from xsiamese.plot import captions
 from xsiamese.plot.scale import Scale
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Nodes:
     """
 
     def __init__(self, spots: Tensor, ends: Tensor, names: Sequence[str]) -> None:
-        self.spots, self.ends, self.names = spots, ends, names
+        self.spots, self.ends, self.names = spots, ends, [captions.text(name) for name in names]
 
     def draw(self, axes: Axes, values: Tensor | None, scale: Scale) -> None:
         axes.set_axis_off()
@@ -114,7 +115,7 @@ class Names:
     """
 
     def __init__(self, names: Sequence[str], shown: Sequence[int], side: int) -> None:
-        self.names, self.side = names, side
+        self.names, self.side = [captions.text(name) for name in names], side
         self.line: Mapping[int, int] = {number: at for at, number in enumerate(shown)}
 
     def draw(self, axes: Axes, values: Tensor | None, scale: Scale) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from xsiamese.plot import captions
 from xsiamese.plot.graph import INK
 from xsiamese.plot.image import overlay
 from xsiamese.plot.scale import Places, Scale
@@ -61,7 +62,7 @@ def draw_series(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: 
     axes.set_xlim(-0.5, times - 0.5)
     axes.set_ylim(floor - 0.06, 1.1)
     spots = [0.5 - band * (1.1 if together else BAND) for band in range(len(drawn))]
-    names = [str(channel) if labels is None else labels[channel] for channel in drawn]
+    names = [str(channel) if labels is None else captions.text(labels[channel]) for channel in drawn]
     axes.set_yticks(spots if len(curves) > 1 else [], names if len(curves) > 1 else [], fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
     axes.tick_params(axis="y", length=0)

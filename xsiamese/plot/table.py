@@ -181,7 +181,7 @@ def draw_row(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: Seq
     order = strength.abs().argsort(descending=True, stable=True)[:20].flip(0).tolist()  # the first bar is the lowest
     names = [f"{i if labels is None else labels[i]} = {float(row[i]):.5g}" for i in order]
     axes.barh(range(len(order)), strength[order].numpy(), color=scale.colours(strength[order]), edgecolor=INK)
-    axes.set_yticks(range(len(order)), names, fontsize=8)
+    axes.set_yticks(range(len(order)), [captions.text(name) for name in names], fontsize=8)
     axes.set_xlim(1.05 * scale.low, 1.05 * scale.limit)
     axes.axvline(0, color=INK, linewidth=0.8)
     for side in ("top", "right", "left"):

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.kinds.words import Texts
+from xsiamese.plot import captions
 from xsiamese.plot.scale import Places, Scale
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def draw_text(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: Se
     colours, dark = scale.colours(strength), (strength.abs() / scale.limit > 0.6).tolist()
     for word, (x, y), colour, white in zip(words, spots, colours, dark, strict=True):
         axes.text(
-            x, y, word, family="monospace", fontsize=9, ha="center", va="center",
+            x, y, captions.text(word), family="monospace", fontsize=9, ha="center", va="center",
             color="white" if white else "#222222",
             bbox={"facecolor": colour, "edgecolor": "#d0d0d0", "linewidth": 0.4, "boxstyle": "round,pad=0.25"},
         )  # fmt: skip

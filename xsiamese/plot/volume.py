@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from xsiamese.plot import captions
 from xsiamese.plot.image import overlay
 from xsiamese.plot.scale import Places, Scale
 
@@ -40,7 +41,9 @@ def draw_volume(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: 
         left, room = k / len(shown), 0.96 / len(shown)  # a slice and the gap to the next
         inset = axes.inset_axes((left, 0, room, 0.9))
         overlay(inset, grey[slice_], strength[slice_], scale)
-        inset.set_title(f"slice {slice_} of {depth}" if labels is None else labels[slice_], fontsize=8, pad=3)
+        inset.set_title(
+            f"slice {slice_} of {depth}" if labels is None else captions.text(labels[slice_]), fontsize=8, pad=3
+        )
         for y in range(height):
             for x in range(width):
                 across, down = (x + 0.5) / width, (y + 0.5) / height
