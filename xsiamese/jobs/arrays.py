@@ -120,6 +120,7 @@ def _put(group: zarr.Group, name: str, tensor: Tensor, precision: Precision) -> 
         chunks=(rows, *shape),
         shards=(whole, *shape),
         chunk_key_encoding={"name": "default", "separator": "."},  # a file beside its metadata: no folders to fsync
+        config={"write_empty_chunks": True},  # or every number is compared with the one that stands for nothing
     )
     made[...] = array
     return told

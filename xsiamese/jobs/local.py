@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,7 @@ from xsiamese.jobs.task import Engine, Task, answered
 from xsiamese.jobs.unit import Unit
 
 AHEAD = 2  # units that are decoded before their turn
+SWITCH = 2e-4  # seconds: after each operation the thread that explains waits so long for those that read and write
 
 
 def engine(workers: int) -> Engine:
@@ -36,8 +38,9 @@ def engine(workers: int) -> Engine:
 
 def here(task: Task, units: Sequence[Unit], /) -> Iterator[Entry]:
     """One unit after the other; the next ones are decoded, and the last one is written, in threads meanwhile."""
-    threads = torch.get_num_threads()
+    threads, interval = torch.get_num_threads(), sys.getswitchinterval()
     torch.set_num_threads(task.threads)
+    sys.setswitchinterval(SWITCH)
     try:
         with ThreadPoolExecutor(1) as decodes, ThreadPoolExecutor(1) as writes:
             rest = iter(units)
@@ -53,6 +56,7 @@ def here(task: Task, units: Sequence[Unit], /) -> Iterator[Entry]:
             if written is not None:
                 yield written.result()
     finally:
+        sys.setswitchinterval(interval)
         torch.set_num_threads(threads)
 
 

@@ -174,7 +174,11 @@ def _some(side: Any, which: Sequence[int]) -> Any:
 def _not_finite(items: Mapping[str, Any]) -> list[str]:
     """The words of tensors that are not finite: a sum is not, where one of its terms is not."""
     words = [word for word, item in items.items() if isinstance(item, Tensor) and item.is_floating_point()]
-    sums = torch.stack([items[word].sum(dtype=torch.float64) for word in words]) if words else torch.zeros(0)
+    each = [items[word] for word in words]
+    if len({(item.shape, item.dtype) for item in each}) == 1:
+        sums = torch.stack(each).flatten(1).sum(1, dtype=torch.float64)
+    else:
+        sums = torch.stack([item.sum(dtype=torch.float64) for item in each]) if each else torch.zeros(0)
     return [words[i] for i in (~torch.isfinite(sums)).nonzero().flatten().tolist()]
 
 
