@@ -289,3 +289,17 @@ def test_no_grad_around_it_changes_nothing(name: str) -> None:
     expected = explainer.attribute((A, B))
     with torch.no_grad():
         torch.testing.assert_close(explainer.attribute((A, B)), expected)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_one_number_that_is_none_is_found_wherever_it_stands(bad: float, dtype: torch.dtype) -> None:
+    from xsiamese.kinds.dense import all_finite
+
+    values = torch.full((3, 5), torch.finfo(dtype).max, dtype=dtype)  # of which a sum would be infinite
+    assert all_finite(values)
+    for i in range(values.numel()):
+        changed = values.clone()
+        changed.view(-1)[i] = bad
+        assert not all_finite(changed)
+    assert all_finite(values[:0])

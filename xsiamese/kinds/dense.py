@@ -66,18 +66,24 @@ def check(form: Form, leaves: Leaves, name: str) -> None:
     for leaf, called in zip(leaves, names, strict=True):
         if leaf.dim() == 0 or leaf.shape[0] == 0:
             raise ValueError(f"input {called} has shape {tuple(leaf.shape)}: it holds no pair")
-        if leaf.is_floating_point() and not leaf.is_meta:
+        if leaf.is_floating_point() and not leaf.is_meta and not all_finite(leaf):
             finite = torch.isfinite(leaf.detach().reshape(len(leaf), -1)).all(1)
-            if not bool(finite.all()):
-                raise ValueError(
-                    f"input {called}, shape {tuple(leaf.shape)}, holds NaN or infinite values in pair "
-                    f"{_some((~finite).nonzero().flatten().tolist())}: clean or leave out"
-                )
+            raise ValueError(
+                f"input {called}, shape {tuple(leaf.shape)}, holds NaN or infinite values in pair "
+                f"{_some((~finite).nonzero().flatten().tolist())}: clean or leave out"
+            )
         if len(leaf) != len(leaves[0]):
             raise ValueError(
                 f"{called} has {len(leaf)} rows and {names[0]} has {len(leaves[0])}: dimension 0 of all must be the "
                 "pair"
             )
+
+
+def all_finite(tensor: Tensor) -> bool:
+    """Whether a tensor holds neither NaN nor infinities: these are its extremes wherever they stand, and the extremes
+    are found in a tenth of the time that asking each number takes.
+    """
+    return not tensor.numel() or bool(torch.isfinite(torch.stack(torch.aminmax(tensor.detach()))).all())
 
 
 def numbered(name: str, count: int) -> list[str]:

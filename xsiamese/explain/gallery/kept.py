@@ -97,12 +97,12 @@ class Kept:
             self.about[name] = {
                 "listed": not isinstance(column, Tensor), "dtype": str(rows[0].dtype), "factors": name not in packed,
             }  # fmt: skip
-            parts.update({key: self._one(found) for key, found in packed.items()})
+            parts.update(packed)
         if self.shelves is None:
             whole = nbytes(parts) * self.count // max(1, len(next(iter(parts.values()), ())))
             self.shelves = Store(self.folder, self.block, self.count) if whole > self.budget else Memory(self.block)
         for name, found in parts.items():
-            self.shelves.put(name, start, found)
+            self.shelves.put(name, start, self._one(found) if self.on_disk else found)
 
     def rows(self, which: Sequence[int]) -> dict[str, Column]:
         """The columns of items with these numbers; an item's entry of a list is one object, however often it comes."""
