@@ -15,6 +15,7 @@ from tests.problems import conv_encoder, images
 from xsiamese import Decision, PairRegionSwap, SiameseModel
 from xsiamese_counterfactual import Counterfactual
 from xsiamese_counterfactual.changes import Placed, Pooled
+from xsiamese_counterfactual.maps import DecisionMaps
 from xsiamese_counterfactual.mask import hardened, regions
 from xsiamese_counterfactual.moves import Algebra, Move, Moves, formula
 from xsiamese_counterfactual.reach import reached
@@ -389,3 +390,42 @@ def test_the_picture_of_changed_features() -> None:
     assert [(float(dot.get_xdata()[0]), float(dot.get_ydata()[0])) for dot in left.lines] == [(1.5, 0.0), (1.5, 1.0)]
     near = made(kind="tabular", inputs=(rows[0], torch.tensor([[1.5, 5.5]])), edited=one.edited, edits=edits)
     assert [float(dot.get_xdata()[0]) for dot in near.plot().axes[0].lines] == [0.5, -0.25]
+
+
+@pytest.mark.parametrize("form", ["signed", "livieris"])
+def test_the_maps_for_and_against_a_decision(form: str) -> None:
+    """Of an alike pair what pulls together speaks for it, of a different one what pushes apart."""
+    a, b = torch.tensor([[[[1.0, -2.0], [0.0, 4.0]]]]), torch.tensor([[[[-8.0, 2.0], [0.0, 1.0]]]])
+    found = DecisionMaps(
+        maps=(torch.cat([a, -a]), torch.cat([b, -b])),
+        inputs=(torch.rand(2, 1, 2, 2), torch.rand(2, 1, 2, 2)),
+        scores=torch.tensor([0.25, 0.75]),
+        method="Method",
+        columns={"alike": torch.tensor([True, False])},
+        ids=(("p", "q"), ("r", "s")),
+        parameters={"form": form},
+        higher_is_closer=False,
+    )
+    limit = 1.0 if form == "livieris" else 8.0
+    figure = found.plot()
+    for pair in (0, 1):
+        row = figure.axes[6 * pair : 6 * pair + 6]
+        assert [row[0].get_title(), row[3].get_title()] == [["p", "q"], ["r", "s"]][pair]
+        for side, one in enumerate((a, b)):
+            together, apart = one.clamp(min=0), one.clamp(max=0)
+            if form == "signed":  # the second pair has the maps and the decision of the first turned round
+                factual, against = (together, apart) if pair == 0 else (-together, -apart)
+            else:
+                up, down = (together / together.max(), -apart / apart.abs().max())
+                factual, against = (down, up) if pair == 0 else (up, down)
+            for column, (expected, title) in enumerate(((factual, "factual"), (against, "counterfactual"))):
+                axes = row[3 * side + 1 + column]
+                image = axes.images[-1]
+                assert axes.get_title().startswith(title)
+                assert torch.allclose(torch.tensor(image.get_array()), expected[0, 0])
+                assert image.get_clim() == ((0, 1) if form == "livieris" else (-limit, limit))
+                opaque = 0.85 * (expected[0, 0].abs() / limit).clamp(0, 1).sqrt()
+                assert torch.allclose(torch.tensor(image.get_alpha()), opaque)
+        word = ["0.25: alike", "0.75: different"][pair]
+        assert row[0].get_ylabel() == word
+    assert figure.get_suptitle().startswith(f"Method ({form}): ")

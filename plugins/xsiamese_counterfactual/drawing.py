@@ -81,7 +81,7 @@ def draw_maps(found: DecisionMaps, preprocessing: Any = None) -> Figure:
             for column, (part, title) in enumerate(zip(parts, titles, strict=True)):
                 axis = axes[i][3 * side + 1 + column]
                 _show(axis, 0.5 + 0.5 * picture.mean(2), title)  # pale, so that the map stands out
-                heat = part[side][i].detach().float().cpu().sum(0)
+                heat = part[side][i, 0].detach().float().cpu()
                 strength = heat.abs() / (1.0 if published else limit)
                 colours = (
                     {"cmap": "Reds", "vmin": 0, "vmax": 1}
