@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -140,6 +141,44 @@ def test_help(run: Run, command: list[str]) -> None:
     assert "Usage: xsiamese" in out
     for word in ["--method", "--model", "--layer", "--json"] if command == ["explain"] else []:
         assert word in out
+
+
+def test_help_shows_options_by_what_they_are_about(run: Run) -> None:
+    """No option is left over in a group without a meaning, and each command is in one of its own kind."""
+    of_all = run("--help")[1]
+    at = [of_all.index(title) for title in (" Explain ", " Train and judge ", " What there is ", " Help ")]
+    assert at == sorted(at)
+    assert at[0] < of_all.index("│ explain-pairs") < at[1] < of_all.index("│ train") < at[2] < of_all.index("│ zoo")
+    for command in ("explain", "explain-pairs", "evaluate", "train"):
+        out = run(command, "--help")[1]
+        assert "─ Parameters ─" not in out, command
+        titles = re.findall(r"╭─ (.+?) ─", out)
+        assert len(titles) == len(set(titles)) >= 3, command
+    out = run("explain", "--help")[1]
+    assert out.index("─ The model") < out.index("--size") < out.index("─ The explanation") < out.index("--layer")
+    assert out.index("--layer") < out.index("─ What is written") < out.index("--json")
+    assert "*NORM*" in run("train", "--help")[1]
+
+
+def test_explainers_by_cost_fit_a_terminal(run: Run) -> None:
+    lines = run("explainers")[1].splitlines()
+    assert max(map(len, lines)) <= 100
+    assert not [line for line in lines if "`" in line]
+    titles = [number for number, line in enumerate(lines) if line.startswith("# ")]
+    of = {
+        line.split()[0]: max(t for t in titles if t < n) for n, line in enumerate(lines) if re.match(r"\w+ +\w", line)
+    }
+    assert set(of) == {cls.name for cls in xsiamese.explainers().values()}
+    cost = {name: titles.index(title) for name, title in of.items()}
+    known = {
+        "gradcam": 0, "eigencam": 0, "integrated_gradients": 1, "lime": 1, "occlusion": 2, "bilrp": 2,
+        "rise": 3, "robust": 3,
+    }  # fmt: skip
+    assert {name: cost[name] for name in known} == known
+    rows = {row["name"]: row["cost"] for row in json.loads(run("explainers", "--json")[1])}
+    assert (rows["rise"], rows["gradcam"]) == ("masks=1000", "")
+    line = next(line for line in lines if line.startswith("minimal_mask "))
+    assert line.split() == ["minimal_mask", "PairMinimalMask", "image"]
 
 
 def test_version(run: Run) -> None:

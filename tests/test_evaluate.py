@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from xsiamese import PairGradCAM, PairSaliency
+from xsiamese.cli.evaluate import evaluate
 from xsiamese.data.planted import planted
 from xsiamese.report import evaluate as module
-from xsiamese.report.evaluate import compare, evaluate, ordered
+from xsiamese.report.evaluate import compare, ordered
 from xsiamese.zoo import open_model
 
 

@@ -103,6 +103,7 @@ class PairShapleyValueSampling(Adapted):
 
     linear = True
     name, algorithm = "shapley_value_sampling", captum.ShapleyValueSampling
+    cost = "n_samples for each feature"
     formula = r"\mathbb{E}_\pi\,[s(x_{\pi \leq i}) - s(x_{\pi < i})]"
     reference = ("strumbelj2010",)
     apart = True
@@ -127,6 +128,7 @@ class PairShapleyValues(Adapted):
 
     linear = True
     name, algorithm = "shapley_values", SubsetShapley
+    cost = "one for each subset of the features"
     formula = r"\sum_{S \ni i} \frac{(|S| - 1)!\,(n - |S|)!}{n!}\,[s(x_S) - s(x_{S \setminus i})]"
     reference = ("shapley1953",)
     apart = True

@@ -50,6 +50,7 @@ class PairInteraction(PairAttribution):
     """
 
     name = "interaction"
+    cost = "one for each step and each dimension of the embedding"
     formula = (
         r"\Delta_i \Delta'_j \int_0^1\!\!\int_0^1 \frac{\partial^2 s}{\partial x_i\, \partial y_j}"
         r"(r + \alpha \Delta, r' + \beta \Delta')\, d\alpha\, d\beta"

@@ -80,6 +80,7 @@ class PairBiLRP(PairAttribution):
     """
 
     name = "bilrp"
+    cost = "one for each dimension of the embedding"
     formula = r"\sum_k \mathrm{LRP}(u_k)\, \mathrm{LRP}(v_k)^\top"
     reference = ("eberle2022", "bach2015")
     result: ClassVar[type[MatrixExplanation]] = MatrixExplanation

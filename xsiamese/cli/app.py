@@ -10,20 +10,24 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from xsiamese.cli.demo import demo
+from xsiamese.cli.evaluate import evaluate
 from xsiamese.cli.explain import explain
 from xsiamese.cli.explain_pairs import explain_pairs
+from xsiamese.cli.groups import BROUGHT, EXPLAIN, HELP, LISTS, TRAIN
 from xsiamese.cli.lists import explainers, plugins, zoo
 from xsiamese.door.faults import sentence
-from xsiamese.report.evaluate import evaluate
 from xsiamese.training.command import train
 
 app = App(
     name="xsiamese",
     help="Explains why a two-input (Siamese) model found two things alike or different.",
     version_flags=["--version"],
+    group_commands=HELP,
 )
-for command in (train, plugins, explainers, zoo, explain, explain_pairs, evaluate, demo):
-    app.command(command)
+GROUPED = {EXPLAIN: (explain, explain_pairs, demo), TRAIN: (train, evaluate), LISTS: (explainers, zoo, plugins)}
+for group, functions in GROUPED.items():
+    for function in functions:
+        app.command(function, group=group)
 
 OURS = frozenset(app) - {"--help", "-h", "--version"}
 
@@ -69,7 +73,7 @@ def add_plugins() -> None:
                 f"a plugin brings a command {name!r} of its own ({function.__module__}): left out", stacklevel=2
             )
         else:
-            app.command(function, name=name)
+            app.command(function, name=name, group=BROUGHT)
 
 
 def method_help(words: Sequence[str]) -> bool:

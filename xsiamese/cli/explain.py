@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from xsiamese.cli.groups import METHOD, MODEL, OUTPUT
 from xsiamese.cli.told import described, words_of
 from xsiamese.data.outputs import checked
 
@@ -26,19 +27,21 @@ def explain(
     b: str,
     /,
     *,
-    model: str = "fashion",
-    method: str | None = None,
-    budget: Literal["fast", "normal", "thorough"] = "normal",
-    layer: str | None = None,
-    target: int | None = None,
-    output: Annotated[list[Path] | None, Parameter(name=["--output", "-o"], negative=())] = None,
-    json_: Annotated[bool, Parameter(name="--json", negative=())] = False,
-    size: int | None = None,
-    seed: int = 0,
-    threshold: float | None = None,
-    baselines: str | None = None,
-    text: bool = False,
-    **options: Annotated[str, Parameter(help="The method's own: xsiamese explain --method M --help lists them.")],
+    model: Annotated[str, MODEL] = "fashion",
+    method: Annotated[str | None, METHOD] = None,
+    budget: Annotated[Literal["fast", "normal", "thorough"], METHOD] = "normal",
+    layer: Annotated[str | None, METHOD] = None,
+    target: Annotated[int | None, METHOD] = None,
+    output: Annotated[list[Path] | None, OUTPUT, Parameter(name=["--output", "-o"], negative=())] = None,
+    json_: Annotated[bool, OUTPUT, Parameter(name="--json", negative=())] = False,
+    size: Annotated[int | None, MODEL] = None,
+    seed: Annotated[int, METHOD] = 0,
+    threshold: Annotated[float | None, MODEL] = None,
+    baselines: Annotated[str | None, METHOD] = None,
+    text: Annotated[bool, MODEL] = False,
+    **options: Annotated[
+        str, METHOD, Parameter(help="The method's own: xsiamese explain --method M --help lists them.")
+    ],
 ) -> None:
     """Explain why the model found two images, texts, rows of a table or graphs alike or different.
 

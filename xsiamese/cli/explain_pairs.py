@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from xsiamese.cli.groups import MACHINE, METHOD, MODEL, OUTPUT
+
 if TYPE_CHECKING:
     from xsiamese.jobs.explanations import StoredExplanations
 
@@ -15,26 +17,28 @@ def explain_pairs(
     pairs: Path,
     /,
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
-    model: str = "fashion",
-    method: str | None = None,
-    budget: Literal["fast", "normal", "thorough"] = "normal",
-    layer: str | None = None,
-    items: Path | None = None,
-    columns: str | None = None,
-    unit: int = 512,
-    batch: int = 64,
-    precision: Literal["full", "half"] = "full",
-    workers: int = 1,
-    threads: int = 1,
-    limit: int | None = None,
-    shard: str | None = None,
-    engine: Literal["local", "ray"] = "local",
-    address: str | None = None,
-    device: str = "cpu",
-    size: int | None = None,
-    seed: int = 0,
-    **options: Annotated[str, Parameter(help="The method's own: xsiamese explain --method M --help lists them.")],
+    output: Annotated[Path, OUTPUT, Parameter(name=["--output", "-o"])],
+    model: Annotated[str, MODEL] = "fashion",
+    method: Annotated[str | None, METHOD] = None,
+    budget: Annotated[Literal["fast", "normal", "thorough"], METHOD] = "normal",
+    layer: Annotated[str | None, METHOD] = None,
+    items: Annotated[Path | None, MODEL] = None,
+    columns: Annotated[str | None, MODEL] = None,
+    unit: Annotated[int, OUTPUT] = 512,
+    batch: Annotated[int, MACHINE] = 64,
+    precision: Annotated[Literal["full", "half"], OUTPUT] = "full",
+    workers: Annotated[int, MACHINE] = 1,
+    threads: Annotated[int, MACHINE] = 1,
+    limit: Annotated[int | None, MODEL] = None,
+    shard: Annotated[str | None, MACHINE] = None,
+    engine: Annotated[Literal["local", "ray"], MACHINE] = "local",
+    address: Annotated[str | None, MACHINE] = None,
+    device: Annotated[str, MACHINE] = "cpu",
+    size: Annotated[int | None, MODEL] = None,
+    seed: Annotated[int, METHOD] = 0,
+    **options: Annotated[
+        str, METHOD, Parameter(help="The method's own: xsiamese explain --method M --help lists them.")
+    ],
 ) -> None:
     """Explain many pairs, a row of a table each, into a folder. The same command again goes on where it ended.
 

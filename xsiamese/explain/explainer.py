@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal, Self, cast
 
-from captum.attr import Attribution
 from torch import Tensor
 
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.layout import SideLayout
+from xsiamese.explain.deferred import Attribution
 from xsiamese.explain.found import Found
 from xsiamese.explain.layered import Layered
 from xsiamese.explain.maps import Maps

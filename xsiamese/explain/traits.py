@@ -54,6 +54,7 @@ class Traits:
         shares: whether what it needs of an item is prepared once for each, whatever number of pairs it is in: "always"
             (by every run; so it is where there is a ``prepare``), "kept" (only for a gallery, which keeps it, since for
             a single run it costs more than it saves) or "never".
+        cost: how many passes of the model a pair takes, in words, where no option says it.
         files: options that the command line takes as files, with what each means; ``from_files`` reads them.
     """
 
@@ -87,6 +88,7 @@ class Traits:
     distribution_baselines: bool = False
     apart: bool = False
     shares: str = "never"
+    cost: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -137,6 +139,7 @@ class Declared:
     distribution_baselines: ClassVar[bool] = False
     apart: ClassVar[bool] = False
     shares: ClassVar[str] = "never"
+    cost: ClassVar[str] = ""
     files: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -7,10 +7,9 @@ import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from cyclopts import Parameter
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -29,45 +28,12 @@ from xsiamese.zoo import OpenedModel, open_model
 
 FILES = ("evaluation.json", "evaluation.csv", "index.html")
 Row = dict[str, Any]
-Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 
 
-def evaluate(
-    *,
-    pairs: str,
-    model: str = "fashion",
-    methods: str = "all",
-    metrics: str = "all",
-    output: Output = Path("report"),
-    count: int = 24,
-    seed: int = 0,
-    layer: str | None = None,
-) -> None:
-    """Compare explainers on the same pairs by metrics: which explanation is right?
-
-    Writes evaluation.json, evaluation.csv and index.html. Run again, it goes on where it was interrupted.
-
-    Parameters
-    ----------
-    pairs
-        planted:NAME for pairs whose explanation is known (patches, digits, rows, series, words, motifs), or a CSV with
-        the columns a and b, and a label that is 1 for pairs that are alike; what a and b can be is what ``xsiamese
-        explain`` takes.
-    model
-        A zoo name, a checkpoint of ours, or package.module:factory.
-    methods
-        Names of explainers with commas between them, or all that suit the model.
-    metrics
-        Names of metrics with commas between them, or all that have what they need.
-    output
-        The folder of the report.
-    count
-        How many planted pairs, or the first ones of the CSV.
-    seed
-        The seed of everything random.
-    layer
-        The layer to explain on, for methods that have one.
-    """
+def report(
+    pairs: str, *, model: str, methods: str, metrics: str, output: Path, count: int, seed: int, layer: str | None
+) -> str:
+    """Writes a report, as ``xsiamese evaluate --help`` says it; what a terminal shows of it."""
     opened = open_model(model)
     known, ids, labels = read_pairs(pairs, opened, count, seed)
     named = list(known_metrics()) if metrics == "all" else [m.strip() for m in metrics.split(",")]
@@ -91,8 +57,7 @@ def evaluate(
     _written(output, {**about, "rows": rows})
     _table(output / "evaluation.csv", rows, named)
     (output / "index.html").write_text(page(rows, named, about), encoding="utf-8")
-    print(text(rows, named))
-    print(f"written to {output / 'index.html'}")
+    return f"{text(rows, named)}\nwritten to {output / 'index.html'}"
 
 
 def compare(

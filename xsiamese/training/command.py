@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 if TYPE_CHECKING:
     from xsiamese.training.settings import Settings
+
+DATA = Parameter(group=Group("The data", sort_key=1))
+NETWORK = Parameter(group=Group("The network", sort_key=2))
+LEARNING = Parameter(group=Group("How it learns", sort_key=3))
+TABLES = Parameter(group=Group("Of tables", sort_key=4))
+GRAPHS = Parameter(group=Group("Of graphs", sort_key=5))
+WRITTEN = Parameter(group=Group("What is written", sort_key=6))
+MACHINE = Parameter(group=Group("The machine", sort_key=7))
 
 
 @Parameter(name="*")
@@ -53,7 +61,7 @@ class Options:
         hidden: Features of a node in each of its layers.
         readout: How a graph network makes nodes one embedding.
         comparison: Of siamese-gcn, -gin and -gat: cosine, euclidean, learned, ...
-        pattern: Which files of a folder of connectivity matrices, such as '*NORM*'.
+        pattern: Which files of a folder of connectivity matrices, such as ``*NORM*``.
         by: What makes two scans the same: their subject or their folder.
         neighbours: Of a region, that it is connected to in a brain network.
         density: The share of connections that a brain network keeps, instead.
@@ -70,50 +78,50 @@ class Options:
         resume: Go on from the last epoch that is in the output folder.
     """
 
-    config: Path | None = None
-    data: Path = Path("data")
-    output: Path | None = None
-    lr: float | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    optimizer: Literal["SGD", "Adam", "AdamW"] | None = None
-    schedule: Literal["constant", "onecycle", "plateau"] | None = None
-    weight_decay: float | None = None
-    clip: float | None = None
-    patience: int | None = None
-    valid_size: float | None = None
-    test_size: float | None = None
-    split: Literal["classes", "items"] | None = None
-    dimensions: int | None = None
-    backbone: str | None = None
-    weights: str | None = None
-    size: int | None = None
-    same_label: str = "1"
-    target: str | None = None
-    close: float | None = None
-    smiles: str | None = None
-    rows: Literal["pairs", "items"] | None = None
-    missing: Literal["refuse", "drop", "fill"] | None = None
-    without: tuple[str, ...] | None = None
-    layers: int | None = None
-    hidden: int | None = None
-    readout: Literal["mean", "sum", "attention"] | None = None
-    comparison: str | None = None
-    pattern: str | None = None
-    by: Literal["subject", "folder"] | None = None
-    neighbours: int | None = None
-    density: float | None = None
-    shared: bool | None = None
-    paired_augmentation: bool = False
-    animation: bool = False
-    reduction: Literal["pca", "tsne", "umap"] = "pca"
-    log_interval: int = 50
-    logger: Literal["csv", "tensorboard"] = "csv"
-    seed: int = 0
-    device: str = "auto"
-    devices: int = 1
-    precision: str = "32-true"
-    resume: bool = False
+    config: Annotated[Path | None, DATA] = None
+    data: Annotated[Path, DATA] = Path("data")
+    output: Annotated[Path | None, WRITTEN] = None
+    lr: Annotated[float | None, LEARNING] = None
+    epochs: Annotated[int | None, LEARNING] = None
+    batch_size: Annotated[int | None, LEARNING] = None
+    optimizer: Annotated[Literal["SGD", "Adam", "AdamW"] | None, LEARNING] = None
+    schedule: Annotated[Literal["constant", "onecycle", "plateau"] | None, LEARNING] = None
+    weight_decay: Annotated[float | None, LEARNING] = None
+    clip: Annotated[float | None, LEARNING] = None
+    patience: Annotated[int | None, LEARNING] = None
+    valid_size: Annotated[float | None, DATA] = None
+    test_size: Annotated[float | None, DATA] = None
+    split: Annotated[Literal["classes", "items"] | None, DATA] = None
+    dimensions: Annotated[int | None, NETWORK] = None
+    backbone: Annotated[str | None, NETWORK] = None
+    weights: Annotated[str | None, NETWORK] = None
+    size: Annotated[int | None, DATA] = None
+    same_label: Annotated[str, DATA] = "1"
+    target: Annotated[str | None, TABLES] = None
+    close: Annotated[float | None, TABLES] = None
+    smiles: Annotated[str | None, GRAPHS] = None
+    rows: Annotated[Literal["pairs", "items"] | None, TABLES] = None
+    missing: Annotated[Literal["refuse", "drop", "fill"] | None, TABLES] = None
+    without: Annotated[tuple[str, ...] | None, TABLES] = None
+    layers: Annotated[int | None, NETWORK] = None
+    hidden: Annotated[int | None, NETWORK] = None
+    readout: Annotated[Literal["mean", "sum", "attention"] | None, NETWORK] = None
+    comparison: Annotated[str | None, NETWORK] = None
+    pattern: Annotated[str | None, GRAPHS] = None
+    by: Annotated[Literal["subject", "folder"] | None, GRAPHS] = None
+    neighbours: Annotated[int | None, GRAPHS] = None
+    density: Annotated[float | None, GRAPHS] = None
+    shared: Annotated[bool | None, GRAPHS] = None
+    paired_augmentation: Annotated[bool, DATA] = False
+    animation: Annotated[bool, WRITTEN] = False
+    reduction: Annotated[Literal["pca", "tsne", "umap"], WRITTEN] = "pca"
+    log_interval: Annotated[int, WRITTEN] = 50
+    logger: Annotated[Literal["csv", "tensorboard"], WRITTEN] = "csv"
+    seed: Annotated[int, DATA] = 0
+    device: Annotated[str, MACHINE] = "auto"
+    devices: Annotated[int, MACHINE] = 1
+    precision: Annotated[str, MACHINE] = "32-true"
+    resume: Annotated[bool, LEARNING] = False
 
 
 def train(
