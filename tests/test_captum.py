@@ -5,6 +5,8 @@ the docs say.
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -376,3 +378,32 @@ def test_expanded_feature_masks(joint: bool) -> None:
         for mask in (expanded, expanded.contiguous())
     )
     assert all(torch.equal(x, y) for x, y in zip(found, expected, strict=True))
+
+
+def test_captums_pictures_are_loaded_when_one_is_asked_for_and_are_then_its_own() -> None:
+    code = """
+import sys, xsiamese
+xsiamese.explainers()
+assert "matplotlib.pyplot" not in sys.modules
+import captum.attr
+from captum.attr._core.llm_attr import draw_mask_border
+from captum.attr import visualization
+assert not hasattr(visualization, "__wrapped__") and "matplotlib.pyplot" not in sys.modules
+import matplotlib, numpy
+matplotlib.use("agg")
+from matplotlib.figure import Figure
+axes = Figure().subplots()
+mask = numpy.zeros((6, 6), dtype=bool)
+mask[2:5, 2:5] = True
+draw_mask_border(axes, mask)  # taken before the module had run
+assert len(axes.images) == 1 and "matplotlib.pyplot" in sys.modules
+assert visualization.visualize_image_attr.__module__ == "captum.attr._utils.visualization"
+assert visualization.draw_mask_border is not draw_mask_border and type(visualization).__name__ == "module"
+try:
+    visualization.nothing
+except AttributeError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "module 'captum.attr._utils.visualization' has no attribute 'nothing'"

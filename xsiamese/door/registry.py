@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Any
 
@@ -140,14 +140,8 @@ class Registry:
 
 
 def _entry_points() -> Iterable[tuple[EntryPoint, Distribution]]:
-    seen = set()
-    for distribution in distributions():
-        if distribution.metadata["Name"] in seen:
-            continue  # the first one on the path is the one that is imported
-        seen.add(distribution.metadata["Name"])
-        for entry in distribution.entry_points:
-            if entry.group == GROUP:
-                yield entry, distribution
+    """Those of the first distribution of each name on the path, which is the one that is imported."""
+    return [(entry, entry.dist) for entry in entry_points(group=GROUP) if entry.dist is not None]
 
 
 registry = Registry()
