@@ -27,7 +27,8 @@ from xsiamese import (
 )
 from xsiamese.author import side as side_of
 from xsiamese.metrics.completeness import Completeness
-from xsiamese.metrics.measure import measured
+from xsiamese.metrics.matrices import _cells, _spread
+from xsiamese.metrics.measure import Measured, measured
 from xsiamese.metrics.metric import Metric
 from xsiamese.metrics.recipe import correlation
 from xsiamese.metrics.surface import Deletion, Insertion
@@ -342,3 +343,31 @@ def test_values_are_alike_up_to_the_rounding_of_the_largest() -> None:
     assert _alike(small * (1 + 8 * eps), small)
     assert not _alike(small * (1 + 200 * eps), small)
     assert _alike(torch.zeros(2), torch.zeros(2))
+
+
+def test_masks_of_cells_become_masks_of_units() -> None:
+    cells = torch.tensor([True, False, False, True])
+    image, series, row = torch.zeros(2, 3, 4, 6), torch.zeros(2, 3, 8), torch.zeros(2, 4)
+    top, bottom = [True] * 3 + [False] * 3, [False] * 3 + [True] * 3
+    assert _spread(cells, image).tolist() == [top * 2 + bottom * 2]
+    assert _spread(cells, series).tolist() == [[True] * 2 + [False] * 4 + [True] * 2]
+    assert _spread(cells, row).tolist() == [cells.tolist()]
+    with pytest.raises(ValueError, match="a matrix of 3 parts does not fit an input of shape"):
+        _spread(cells[:3], image)
+    truth = torch.zeros(4, 6)
+    truth[3, 0], truth[0, 5] = 1, -1  # what pushes apart is no match
+    assert _cells(truth, image, 4).tolist() == [False, False, True, False]
+    assert _cells(torch.tensor([0.0, 0, 0, 0, 0, 2, 0, 0]), series, 4).tolist() == [False, False, True, False]
+
+
+def test_the_number_of_pairs_that_have_one() -> None:
+    def defined(values: list[Any]) -> int:
+        return Measured(Completeness(), torch.tensor(values), 0.0, 0.0, 0.0).defined
+
+    nan = float("nan")
+    assert [defined(values) for values in ([1.0, nan, 0.0], [nan], [], [[1.0, nan], [0.0, 2.0], [nan, nan]])] == [
+        2,
+        0,
+        0,
+        1,
+    ]
