@@ -6,6 +6,7 @@ r"""The mixed path integral of a pair: its matrix from the two sides' paths and 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from xsiamese.author import PairBatch, PairMatrix, Parts
 from xsiamese_interactions.heads import Product, coupling, four_terms, full_match, product, step_coupling
 from xsiamese_interactions.secant import Begun, segments, unit_shares
 from xsiamese_interactions.tangents import jacobian, nodes
+
+MISSED = 0.25  # of what both sides give together, or of a tenth of a full match: more is said
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,12 +88,19 @@ def integral(
     found = (_by_secants if rule == "secant" else _by_nodes)(batch, lines, head, rule, steps)
     with torch.no_grad():
         scores = batch.closeness(torch.cat([u[0], u[1], u[1], u[0]]), torch.cat([v[1], v[0], v[1], v[0]]))
-        gap = found.total.detach() - four_terms(batch, u, v, head)
-        reference = full_match(batch, u, v, head)
+        whole = four_terms(batch, u, v, head)
+        gap, reference = found.total.detach() - whole, full_match(batch, u, v, head)
+    if bool((gap.abs() > MISSED * torch.maximum(whole.abs(), 0.1 * reference.abs())).any()):
+        warnings.warn(
+            f"the integral misses {-float(gap):.2g} of {float(whole):.2g} that both sides give together: take "
+            "rule='secant', more steps=, or, where the encoder gives zeros for the baselines, so that a cosine has no "
+            "value there, form='jacobian'",
+            stacklevel=2,
+        )
     places = (lines[0].parts.grid, lines[1].parts.grid)
     rest = float(scores[0] + scores[1] - scores[2])  # so that the value of the matrix is the score
-    whole = PairMatrix(found.left, found.right, found.middle, places, rest)
-    return Integral(whole, gap.reshape(1), reference, scores[3:])
+    matrix = PairMatrix(found.left, found.right, found.middle, places, rest)
+    return Integral(matrix, gap.reshape(1), reference, scores[3:])
 
 
 def _by_nodes(batch: PairBatch, lines: tuple[Line, Line], head: Product | None, rule: Any, steps: int) -> PairMatrix:
@@ -103,6 +113,8 @@ def _by_nodes(batch: PairBatch, lines: tuple[Line, Line], head: Product | None, 
 
 
 def _by_secants(batch: PairBatch, lines: tuple[Line, Line], head: Product | None, rule: Any, steps: int) -> PairMatrix:
+    if batch.a.ragged or batch.b.ragged:
+        raise ValueError("rule='secant' takes the points of a path as rows, and a graph's are its nodes: use 'gauss'")
     (u, left), (v, right) = (segments(line.begun, line.start, line.end, line.parts, steps=steps) for line in lines)
     if head is None:
         return _joined(left, step_coupling(batch, u, v), right)
