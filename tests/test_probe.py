@@ -156,6 +156,39 @@ def test_a_residual_block_is_taken_and_not_what_lies_in_it() -> None:
     assert explainer.layer_names_ == ["2"]
 
 
+class Lanes(nn.Module):
+    """Two lanes, of which a block changes the second and hands on the first, and the head reads the second."""
+
+    class Block(nn.Module):
+        def __init__(self, shared: nn.Module) -> None:
+            super().__init__()
+            self.shared, self.inner = shared, nn.Conv2d(4, 4, 1)
+
+        def forward(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+            return fine, coarse + self.inner(self.shared(coarse)).tanh()
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        super().__init__()
+        self.fine, self.coarse = nn.Conv2d(1, 4, 2, 2), nn.Conv2d(4, 4, 2, 2)
+        shared = nn.Conv2d(4, 4, 1)
+        self.blocks = nn.ModuleList(self.Block(shared) for _ in range(2))
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine = self.fine(x).tanh()
+        coarse = self.coarse(fine)
+        for block in self.blocks:
+            fine, coarse = block(fine, coarse)
+        return coarse.mean((2, 3))  # type: ignore[no-any-return]
+
+
+def test_what_a_block_hands_on_and_what_is_called_often_is_no_place() -> None:
+    explainer, maps = taken(SiameseModel(Lanes(), "dot"), problems.images(2, size=16))
+    assert explainer.layer_names_ == ["coarse"]
+    assert all(one.any() for one in maps)
+
+
 def test_layouts_of_shapes() -> None:
     image = (224, 224)
     assert layouts((2, 197, 768), image) == [Tokens((14, 14), 1)]

@@ -18,11 +18,19 @@ from xsiamese.branches.record import first_tensor
 
 @dataclass
 class Usage:
-    """How a model uses one module in one forward pass."""
+    """How a model uses one module in one forward pass.
+
+    Attributes:
+        outputs: the first tensor of what it returned, call by call.
+        finished: when its last call ended, in calls of all modules.
+        given: the first tensor that an embedding was given, call by call.
+        handed_on: whether what it returned begins with a tensor that it was given, as it is, beside others.
+    """
 
     outputs: list[Tensor] = field(default_factory=list)
     finished: int = 0
     given: list[Tensor | None] = field(default_factory=list)
+    handed_on: bool = False
 
 
 class Survey:
@@ -237,6 +245,7 @@ def survey(
             entry = usage.setdefault(module, Usage())
             entry.outputs.append(tensor)
             entry.given.append(first_tensor(args) if isinstance(module, nn.Embedding) else None)
+            entry.handed_on |= output is not tensor and any(one is tensor for one in args)
             entry.finished = sum(len(u.outputs) for u in usage.values())
 
     with ExitStack() as stack:

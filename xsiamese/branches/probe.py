@@ -36,8 +36,8 @@ def last_cells(
 ) -> Taken | None:
     """The last layer in which cells of an image stand apart and reach the score.
 
-    What lies inside an attention is passed by: keys and values are no cells. A layer inside a residual block is taken
-    only if no other is there: what lies around it is a better place.
+    What lies inside an attention is passed by: keys and values are no cells. A layer inside a residual block, or one
+    that an encoder calls more than once, is taken only if no other is there: what lies around it is a better place.
 
     Args:
         survey: what every module returned, and the score.
@@ -49,17 +49,19 @@ def last_cells(
     grids = _grids(survey, image)
     for root in roots:
         unread: list[nn.Module] = []
-        beside: list[tuple[nn.Module, KnownLayout]] = []
+        worse: list[tuple[tuple[bool, bool], nn.Module, KnownLayout]] = []
         for module, layout, reaches in _from_the_end(survey, root, image, grids, mark):
             if _in_attention(root, module):
                 continue
             if not reaches:
                 unread.append(module)
-            elif _all_pass(survey, root, module):
+                continue
+            flaws = not _all_pass(survey, root, module), survey.calls(module) > max(1, survey.calls(root))
+            if not any(flaws):
                 return Taken(module, layout, _why(survey, module, layout, unread))
-            else:
-                beside.append((module, layout))
-        for module, layout in beside:
+            worse.append((flaws, module, layout))
+        if worse:
+            _, module, layout = min(worse, key=lambda one: one[0])
             return Taken(module, layout, _why(survey, module, layout, unread))
     return None
 
@@ -96,9 +98,16 @@ def _from_the_end(
 
 def _options(survey: Survey, module: nn.Module, image: Grid, grids: set[Grid]) -> list[KnownLayout]:
     """The layouts in which a module's output is a grid of cells that differ; none if it does not serve a side."""
-    output = survey.usage[module].outputs[-1]
-    alike = len({one.shape[1:] for one in survey.usage[module].outputs}) == 1
-    if not alike or not output.is_floating_point() or len(output) not in (survey.pairs, 2 * survey.pairs):
+    usage = survey.usage[module]
+    output = usage.outputs[-1]
+    alike = len({one.shape[1:] for one in usage.outputs}) == 1
+    # of a tensor that a block only hands on, what comes after may read the one from before it
+    if (
+        usage.handed_on
+        or not alike
+        or not output.is_floating_point()
+        or len(output) not in (survey.pairs, 2 * survey.pairs)
+    ):
         return []
     options = layouts(output.shape, image, grids)
     if not options or not any(survey.serves(module, side) for side in (0, 1)):
