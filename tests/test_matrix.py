@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 import torch
@@ -176,3 +177,29 @@ def test_a_matrix_that_fits_nowhere_is_pooled_first() -> None:
 def test_a_part_that_is_not_there() -> None:
     with pytest.raises(IndexError, match="b has no part"):
         PairMatrix.of(torch.ones(2, 2)).column(2)
+
+
+@pytest.mark.parametrize("largest", ["closer", "apart", "either"])
+@pytest.mark.parametrize("k", [1, 5, 40, None])
+def test_matches_are_each_others_best_by_brute_force(
+    largest: Any, k: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the strongest cells, looked at first, hold fewer matches than are asked for."""
+    from xsiamese.result import matches
+
+    monkeypatch.setattr(matches, "FIRST", 4)
+    for most in (2**19, 32, 0):
+        monkeypatch.setattr(matches, "MOST", most)
+        generator = torch.Generator().manual_seed(3)
+        left, right = torch.randn(30, 5, generator=generator), torch.randn(50, 5, generator=generator)
+        matrix = PairMatrix(left, right, places=((5, 6), (50,)))
+        values = left @ right.T
+        strength = {"closer": values, "apart": -values, "either": values.abs()}[largest]
+        truth = [
+            (float(strength[i, j]), (i // 6, i % 6), (j,))
+            for i in range(30)
+            for j in range(50)
+            if strength[i, j] == strength[i].max() == strength[:, j].max() and strength[i, j] > 0
+        ]
+        found = matrix.matches(k, largest=largest)
+        assert [(m.of_a, m.of_b) for m in found] == [(a, b) for _, a, b in sorted(truth, reverse=True)][:k]

@@ -373,8 +373,8 @@ def test_attention_has_forward_derivatives_here() -> None:
     assert abs(float(found.gap[0])) < 1e-6
 
 
-def test_nodes_of_graphs_sum_to_the_score() -> None:
-    """I19: a bias-free GCN with mean pooling."""
+def bias_free_graphs() -> tuple[Any, tuple[Any, Any]]:
+    """A GCN of two layers with mean pooling, and a pair of paths of five and four nodes."""
     geometric = pytest.importorskip("torch_geometric")
     from torch_geometric.nn import GCNConv, global_mean_pool
 
@@ -387,17 +387,47 @@ def test_nodes_of_graphs_sum_to_the_score() -> None:
             h = self.first(data.x, data.edge_index).relu()
             return global_mean_pool(self.second(h, data.edge_index), data.batch)
 
-    encoder = seeded(Graphs)[0]
-    generator = torch.Generator().manual_seed(0)
-    graphs = []
+    generator, graphs = torch.Generator().manual_seed(0), []
     for count in (5, 4):
         edges = torch.tensor([[*range(count - 1)], [*range(1, count)]])
         x = torch.rand(count, 3, generator=generator, dtype=torch.float64)
         graphs.append(geometric.data.Data(x=x, edge_index=torch.cat([edges, edges.flip(0)], 1)))
-    found = PairInteraction(SiameseModel(encoder, "dot")).explain(tuple(graphs), form="hessian")
+    return seeded(Graphs)[0], (graphs[0], graphs[1])
+
+
+def test_nodes_of_graphs_sum_to_the_score() -> None:
+    """I19: a bias-free GCN with mean pooling."""
+    encoder, graphs = bias_free_graphs()
+    found = PairInteraction(SiameseModel(encoder, "dot")).explain(graphs, form="hessian")
     assert found.matrix.shape == (5, 4)
     close(found.matrix.total, found.scores[0])
     close(found.maps[0].node_mask.sum(), found.scores[0])
+
+
+def test_nodes_hold_the_walks_that_begin_at_them() -> None:
+    """I21: walk by walk and by hand, what a walk of three nodes brings into the embedding; every pair of walks, added
+    up by where they begin, is the matrix of the nodes.
+    """
+    from torch_geometric.utils import to_dense_adj
+
+    encoder, graphs = bias_free_graphs()
+    brought = []
+    for graph in graphs:
+        count = len(graph.x)
+        with_loops = to_dense_adj(graph.edge_index, max_num_nodes=count)[0].double() + torch.eye(count).double()
+        root = with_loops.sum(1).rsqrt()
+        step = root[:, None] * with_loops * root  # from node j to node i
+        first, second = encoder.first.lin.weight.detach(), encoder.second.lin.weight.detach()
+        open_ = (step @ graph.x @ first.T > 0).double()
+        walks = torch.zeros(count, len(second), dtype=torch.float64)
+        for i in range(count):
+            for j in range(count):
+                for k in range(count):
+                    at_j = step[j, i] * (first @ graph.x[i]) * open_[j]
+                    walks[i] += step[k, j] * (second @ at_j) / count
+        brought.append(walks)
+    found = PairInteraction(SiameseModel(encoder, "dot")).explain(graphs, form="hessian")
+    close(found.matrix.dense(), brought[0] @ brought[1].T)
 
 
 def test_a_constant_encoder_gives_zeros() -> None:
@@ -481,3 +511,18 @@ def test_saved_and_loaded() -> None:
     assert isinstance(again, MatrixExplanation)
     close(again.matrix.dense(), found.matrix.dense())
     assert again.matrix.grids == ((2, 2), (2, 2))
+
+
+def test_a_large_image_is_pooled_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its matrix is that of its pixels, summed by cells: nothing of the score is lost."""
+    from xsiamese_interactions import items
+
+    monkeypatch.setattr(items, "MOST", 30)
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.rand(1, 2, 8, 9, generator=generator, dtype=torch.float64) for _ in range(2))
+    explainer = PairInteraction(SiameseModel(nn.Sequential(nn.Flatten(), nn.Linear(144, 3).double()), "dot"))
+    with pytest.warns(UserWarning, match=r"72 pixels of (a|b) are pooled to 4 x 5 cells, 2 x 2 pixels each"):
+        pooled = explainer.explain((a, b)).matrix
+    whole = explainer.explain((a, b), cells=(8, 9)).matrix
+    close(pooled.dense(), whole.pool((4, 5), (4, 5)).dense())
+    close(pooled.total, whole.total)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -99,9 +98,7 @@ class PairInteraction(PairAttribution):
         return first, second
 
     def _result(self, batch: PairBatch, lines: tuple[Line, Line], found: Integral) -> Found:
-        first, second = (
-            replace(Item.of(batch, side, None, type(self).__name__), parts=lines[side].parts) for side in (0, 1)
-        )
+        first, second = (Item.of(batch, side, lines[side].parts.grid, type(self).__name__) for side in (0, 1))
         return result((first, second), found.matrix, found.value, gap=found.gap, reference=found.reference)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +14,7 @@ from tqdm.auto import tqdm
 
 from xsiamese.author import Cells, Found, ItemBatch, PairBatch, PairMatrix, Parts, channel_of, parts_of
 
+MOST = 2**16  # parts of an image that are explained if no grid is asked for: its matrix's factors are of these and D
 ROOM = 2**22  # numbers of masked items in one pass, where the user gives no number of pairs
 
 
@@ -46,7 +49,7 @@ class Item:
                 "give the others inside the encoder, or as whole numbers"
             )
         tensor = one.leaves[moving[0]]
-        grid = cells if one.kind == "image" else None
+        grid = (cells or _pooled(tensor, "ab"[side])) if one.kind == "image" else None
         return cls(batch, side, moving[0], parts_of(tensor, grid, channel_of(batch, side, tensor)))
 
     @property
@@ -125,3 +128,24 @@ def result(items: tuple[Item, Item], matrix: PairMatrix, value: Tensor | None = 
     spread = [item.parts.spread(values) for item, values in zip(items, matrix.marginals, strict=True)]
     more = {name: value if isinstance(value, Tensor) else [value] for name, value in columns.items()}
     return Found(batch.maps([spread[side] for side in batch.objective.moving]), value, {"matrix": [matrix], **more})
+
+
+def _pooled(image: Tensor, name: str) -> Cells:
+    """The finest grid of square cells by which a large image is no more than :data:`MOST` parts, and says so; None for
+    its pixels.
+    """
+    places = image.shape[2:]
+    side = math.ceil(math.sqrt(math.prod(places) / MOST))
+    if side < 2:
+        return None
+    grid = tuple(math.ceil(size / side) for size in places)
+    while math.prod(grid) > MOST:  # what was rounded up may be a row and a column too many
+        side += 1
+        grid = tuple(math.ceil(size / side) for size in places)
+    told = " x ".join(map(str, grid))
+    warnings.warn(
+        f"{math.prod(places):,} pixels of {name} are pooled to {told} cells, {side} x {side} pixels each: give cells= "
+        "for others",
+        stacklevel=2,
+    )
+    return grid

@@ -9,6 +9,7 @@ from torch import Tensor
 
 CELLS = 2**24  # the most numbers of a matrix that is formed to assign its rows to its columns
 BLOCK = 1024  # rows and columns of one block of a search
+FIRST, MOST = 2**10, 2**19  # strongest cells among which matches are looked for before all cells are
 
 
 def strongest(left: Tensor, right: Tensor, k: int, sign: int) -> Tensor:
@@ -40,10 +41,36 @@ def strongest(left: Tensor, right: Tensor, k: int, sign: int) -> Tensor:
     return places[best > 0] if sign else places
 
 
-def mutual(left: Tensor, right: Tensor, sign: int) -> Tensor:
-    """The cells (row, column) that are the largest of their row and of their column, shape (matches, 2); in memory for
-    one block of rows.
+def mutual(left: Tensor, right: Tensor, sign: int, k: int | None = None) -> Tensor:
+    """The k largest of the cells (row, column) that are the largest of their row and of their column, the largest
+    first; all of them, in any order, if k is None. Shape (matches, 2).
+
+    From the largest cell on, a cell is such a one if neither its row nor its column was met before: so that few of the
+    cells must be looked at for few matches.
     """
+    looked = FIRST
+    while k is not None and looked <= MOST:
+        cells = strongest(left, right, looked, sign)
+        found = _first_of_both(cells)
+        if len(found) >= k or len(cells) < looked:
+            return found[:k]
+        looked *= 8
+    return _all_mutual(left, right, sign)
+
+
+def _first_of_both(cells: Tensor) -> Tensor:
+    """Those of some cells, in their order, whose row and whose column no earlier one has."""
+    rows, columns, found = set(), set(), []
+    for i, j in cells.tolist():
+        if i not in rows and j not in columns:
+            found.append((i, j))
+        rows.add(i)
+        columns.add(j)
+    return torch.tensor(found, dtype=torch.long, device=cells.device).reshape(-1, 2)
+
+
+def _all_mutual(left: Tensor, right: Tensor, sign: int) -> Tensor:
+    """All such cells; in memory for one block of rows."""
     best = left.new_full((len(right),), -math.inf)
     row_of, column_of = torch.zeros_like(best, dtype=torch.long), []
     for start in range(0, len(left), BLOCK):

@@ -287,9 +287,10 @@ class PairMatrix:
             ValueError: if the matrix is too large to assign.
         """
         sign = SIGN[largest]
-        found = self._matches((assigned if assign else mutual)(self.left, self._folded, sign))
+        factors = self.left, self._folded
+        found = self._matches(assigned(*factors, sign) if assign else mutual(*factors, sign, k))
         kept = [match for match in found if match.value * sign > 0 or not sign]
-        return sorted(kept, key=lambda match: -abs(match.value))[:k]
+        return sorted(kept, key=lambda match: (-abs(match.value), match.of_a, match.of_b))[:k]
 
     def _matches(self, places: Tensor) -> list[Match]:
         values = (self.left[places[:, 0]] * self._folded[places[:, 1]]).sum(1).tolist()
