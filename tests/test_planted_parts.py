@@ -16,7 +16,7 @@ pytest.importorskip("torch_geometric")
 from torch_geometric.data import Batch, Data
 from torch_geometric.nn import MessagePassing, global_add_pool, global_max_pool
 
-KNOWN, PAIRS = 6, 12
+KNOWN, PAIRS = 6, 8
 NETS = ("sum", "maximum", "head")
 WORDS, WIDTH = 9, 16
 SMALL = 7  # other nodes of a graph, beside those of its motifs
@@ -145,7 +145,7 @@ def found(kind: str, method: str, net: str, pair: tuple[Any, Any]) -> PairMatrix
     model: Any = SiameseModel(encoder.eval(), "dot" if net == "sum" else "cosine")
     options: dict[str, Any] = {} if kind == "graph" else {"kind": "text"}
     if method == "masks":
-        return PairMaskRegression(model).explain(pair, masks=256, **options).matrix
+        return PairMaskRegression(model).explain(pair, masks=128, **options).matrix
     layer = "detect" if kind == "graph" else "relu"
     # a detector gives zeros for the baselines, where a cosine has no value: its norms stay as they are
     return PairLayerInteraction(model, layer).explain(pair, form="jacobian", **options).matrix
