@@ -86,7 +86,7 @@ def _options(cls: type[PairAttribution]) -> dict[str, Any]:
     if cls.distribution_baselines:
         return {"baselines": (_samples(), _samples())}
     grouped = {
-        "shapley_values": (2, 2),
+        "shapley_values": (3, 4),
         "shapley_value_sampling": (7, 7),
         "lime": (7, 7),
         "kernel_shap": (7, 7),

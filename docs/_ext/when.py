@@ -187,8 +187,8 @@ WHEN: Mapping[str, tuple[str, str]] = {
         _SHARED,
     ),
     "PairShapleyValues": (
-        "You have at most six features and want the exact values.",
-        "You have more: the number of orders grows as a factorial.",
+        "You have at most twelve features, or groups of them, and want the exact values.",
+        "You have more: the number of subsets doubles with each.",
     ),
     "PairXFace": ("You compare with work on face verification.", _SHARED),
     "PairXGradCAM": (

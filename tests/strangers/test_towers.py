@@ -24,6 +24,8 @@ from xsiamese import (
     PairMaskRegression,
     SiameseModel,
     Tokens,
+    auto,
+    explain_pairs,
 )
 
 transformers = pytest.importorskip("transformers")
@@ -239,3 +241,20 @@ def test_the_command_line_takes_an_image_and_words(tmp_path: Path, run: Any) -> 
         assert code == 2
         assert errors.splitlines()[-1].startswith("xsiamese: "), errors
         assert "Traceback" not in errors
+
+
+def test_a_job_of_pictures_and_words_chooses_its_method_as_one_pair_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two sides are of two kinds, and what serves both is chosen by the layers."""
+    from PIL import Image
+
+    made = parts("CLIP")[0]
+    monkeypatch.setattr("xsiamese.zoo.opened.openers", lambda: {"clip": lambda spec: made if spec == "clip" else None})
+    for i in range(2):
+        Image.new("RGB", (24, 24), (80 * i, 40, 200)).save(tmp_path / f"{i}.png")
+    (tmp_path / "pairs.csv").write_text("a,b\n0.png,a cat\n1.png,a dog\n")
+    chosen = auto(made)
+    found = explain_pairs(tmp_path / "pairs.csv", tmp_path / "out", model="clip", show_progress=False)
+    assert found.about["method"] == type(chosen.explainer).__name__
+    assert found.table(["status"]).to_pydict()["status"] == ["ok", "ok"]

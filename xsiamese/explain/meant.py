@@ -66,10 +66,15 @@ class Meant:
         if method is not None:
             found = explainer(SEARCHES.get((method, kind or ""), method))
             return cls._named(found, model, kind, words, layer=layer, usual_layer=usual_layer, threshold=threshold)
-        if words or threshold is not None:
-            first = next(iter(words), "threshold").replace("_", "-")
+        chosen = auto(model, budget, kind=kind, layer=layer or usual_layer)
+        found = type(chosen.explainer)
+        files = _files(found, words)
+        own = {name: text for name, text in words.items() if name not in files}
+        foreign = [name for name in own if name.replace("-", "_") not in found.options()]
+        if foreign or threshold is not None:
+            first = next(iter(foreign), "threshold").replace("_", "-")
             raise ValueError(f"--{first} is a setting of one method: say which by --method")
-        return cls(auto(model, budget, kind=kind, layer=layer or usual_layer))
+        return cls(chosen, parsed(found, own)[1], files)
 
     @classmethod
     def _named(
@@ -92,7 +97,7 @@ class Meant:
             raise ValueError(
                 f"--layer is for methods that explain a layer, and {found.name} explains the inputs: leave it out"
             )
-        files = {name: text for name, text in words.items() if name.replace("-", "_") in found.files}
+        files = _files(found, words)
         settings, own = parsed(found, {name: text for name, text in words.items() if name not in files})
         if threshold is not None:
             if "threshold" not in found.settings():
@@ -103,3 +108,8 @@ class Meant:
             settings["threshold"] = threshold
         layers = (layer or usual_layer,) if found.needs_layer else ()
         return cls(found(model, *layers, **settings), own, files)
+
+
+def _files(found: type[PairAttribution], words: Mapping[str, str]) -> dict[str, str]:
+    """The options among some that a method takes as files."""
+    return {name: text for name, text in words.items() if name.replace("-", "_") in found.files}
