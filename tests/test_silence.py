@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
+import captum.attr as captum
 import pytest
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,7 @@ from xsiamese import (
     PairLayerGradientXActivation,
     PairSaliency,
     SiameseModel,
+    explainers,
 )
 
 
@@ -98,30 +101,75 @@ def test_an_output_that_is_not_used_a_flat_score_and_no_effect() -> None:
     assert "input a" not in said
 
 
-def test_deeplift_refuses_several_views_in_one_call_and_checkpoints() -> None:
-    encoder = problems.conv_encoder()
+class Stacked(nn.Module):
+    """Two views of either side in one call, of both sides or in the encoder."""
 
-    class Views(nn.Module):
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        z = self.encoder(torch.cat([a, a.flip(-1), b, b.flip(-1)])).chunk(4)
+        return ((z[0] + z[1].square()) * (z[2] + z[3].square())).sum(1)  # type: ignore[no-any-return]
+
+
+class Augmented(Stacked):
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        z = self.encoder(torch.cat([x, x.flip(-1)])).chunk(2)
+        return z[0] + z[1].square()  # type: ignore[no-any-return]
+
+
+class FourEncoders(nn.Module):
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.all = nn.ModuleList(deepcopy(encoder) for _ in range(4))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        z = [one(x) for one, x in zip(self.all, (a, a.flip(-1), b, b.flip(-1)), strict=True)]
+        return ((z[0] + z[1].square()) * (z[2] + z[3].square())).sum(1)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", ["both sides", "in the encoder"])
+def test_several_views_in_one_call_are_explained_as_with_an_encoder_for_each(kind: str) -> None:
+    encoder, inputs = problems.conv_encoder(), problems.images(3)
+    model = Stacked(encoder) if kind == "both sides" else SiameseModel(Augmented(encoder), "dot")
+    for name in ("DeepLift", "IntegratedGradients", "Saliency", "InputXGradient"):
+        options: dict[str, Any] = {"n_steps": 4} if name == "IntegratedGradients" else {}
+        ours = {**options, "joint": True} if name in ("DeepLift", "IntegratedGradients") else options
+        truth = getattr(captum, name)(FourEncoders(encoder))
+        expected = truth.attribute(inputs, **options)
+        found = explainers()[f"Pair{name}"](model).attribute(inputs, **ours)
+        for x, y in zip(found, expected, strict=True):
+            torch.testing.assert_close(x, y, rtol=1e-6, atol=1e-10)
+            assert y.any()
+
+
+def test_views_that_are_mixed_or_explained_on_and_checkpoints_are_refused() -> None:
+    encoder, inputs = problems.conv_encoder(), problems.images(2)
+
+    class Mixed(nn.Module):  # each row is taken less the mean of all
         def __init__(self) -> None:
             super().__init__()
-            self.encoder = encoder
+            self.inner, self.relu = encoder, nn.ReLU()
 
-        def forward(self, a: Tensor, b: Tensor) -> Tensor:
-            z = self.encoder(torch.cat([a, a.flip(-1), b, b.flip(-1)])).chunk(4)
-            return ((z[0] + z[1]) * (z[2] + z[3])).sum(1)  # type: ignore[no-any-return]
+        def forward(self, x: Tensor) -> Tensor:
+            z = self.inner(x)
+            return self.relu(z - z.mean(0))  # type: ignore[no-any-return]
 
-    class Checkpointed(Views):
+    class Checkpointed(Stacked):
         def forward(self, a: Tensor, b: Tensor) -> Tensor:
             z = [checkpoint(self.encoder, x, use_reentrant=False) for x in (a, b)]
             return (z[0] * z[1]).sum(1)  # type: ignore[no-any-return]
 
-    inputs = problems.images(2)
     with pytest.raises(ValueError, match="gets several views of a side in one call"):
-        PairDeepLift(Views()).attribute(inputs)
+        PairDeepLift(Stacked(Mixed().double())).attribute(inputs)
+    for cls in ("PairLayerDeepLift", "PairGradCAM", "PairLayerGradCam"):
+        with pytest.raises(ValueError, match=r"several views of a side in one call|sees both inputs together"):
+            explainers()[cls](Stacked(encoder), "encoder.4").attribute(inputs)
     with pytest.raises(ValueError, match="the model checkpoints its activations"):
-        PairDeepLift(Checkpointed()).attribute(inputs)
+        PairDeepLift(Checkpointed(encoder)).attribute(inputs)
     for x, y in zip(
-        PairSaliency(Checkpointed()).attribute(inputs),
+        PairSaliency(Checkpointed(encoder)).attribute(inputs),
         PairSaliency(SiameseModel(encoder, "dot")).attribute(inputs),
         strict=True,
     ):

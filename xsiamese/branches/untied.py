@@ -33,8 +33,8 @@ def refuse_backward() -> None:
 
 
 class Branches(nn.Module):
-    """Sends the i-th call of a forward pass to its own view of a shared module, or the halves of a stacked batch to two
-    views.
+    """Sends the i-th call of a forward pass to its own view of a shared module, or the equal parts of a stacked batch
+    to a view each.
     """
 
     def __init__(self, views: Sequence[nn.Module], stacked: bool = False) -> None:
@@ -45,7 +45,8 @@ class Branches(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if self.stacked:
-            return _join([view(*_part(args, i), **_part(kwargs, i)) for i, view in enumerate(self.views)])
+            parts = len(self.views)
+            return _join([view(*_part(args, i, parts), **_part(kwargs, i, parts)) for i, view in enumerate(self.views)])
         refuse_backward()
         # # branches take turns: call k is of view k, and a second round begins after the last
         view = self.views[self.calls % len(self.views)]
@@ -286,12 +287,12 @@ def _tensors(value: Any) -> Iterator[Tensor]:
         yield from _tensors(list(value.values()))
 
 
-def _part(value: Any, half: int) -> Any:
+def _part(value: Any, index: int, parts: int) -> Any:
     if isinstance(value, Tensor) and value.dim():
-        return value.chunk(2)[half]
+        return value.chunk(parts)[index]
     if isinstance(value, (tuple, list)):
-        return _like(value, [_part(item, half) for item in value])
-    return {k: _part(v, half) for k, v in value.items()} if isinstance(value, dict) else value
+        return _like(value, [_part(item, index, parts) for item in value])
+    return {k: _part(v, index, parts) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _join(parts: list[Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +16,7 @@ from xsiamese.branches.layout import Cells, Layout, SideLayout, for_side, recogn
 from xsiamese.branches.record import LayerPair, Recording, record, replaced
 from xsiamese.branches.relevance import Relevance, propagating
 from xsiamese.branches.rules import Rules
+from xsiamese.branches.several import views_apart
 from xsiamese.branches.untied import Views, one_by_one, outputs_of, untie_repeats, untied, with_ports
 from xsiamese.kinds.catalogue import kind
 from xsiamese.kinds.places import Places
@@ -257,7 +258,7 @@ class PairBatch(Pairs):
                 raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
             groups.append(self._of_each_call(views.model, found, name, ports))
         if unique:
-            self._refuse_views(views.model)
+            self._take_views_apart(views.model, {module for calls in groups for pair in calls for module in pair})
             untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
         return views.model, groups
 
@@ -290,31 +291,19 @@ class PairBatch(Pairs):
                 "or use SiameseModel"
             )
 
-    def _refuse_views(self, views: Objective) -> None:
-        """Refuses a module that gets several views of a side in one call, views first and pairs second: hooks that put
-        inputs before baselines would take the rows of one view for those of another.
-        """
+    def _take_views_apart(self, views: Objective, layers: Collection[nn.Module]) -> None:
+        """Gives each of several views of a side in one call a module of its own, see :func:`views_apart`."""
         if self.a.ragged or self.b.ragged:
             return
         one = next(replace(self, plans={}, witness=None).split(1))
         starts = [m if s.shape != m.shape else s for s, m in zip(one.moved_baselines, one.moved, strict=True)]
         both = [torch.cat(rows) for rows in zip(one.moved, starts, strict=True)]
-        repeated = one._repeated(2)
-        runs = [
-            outputs_of(views, partial(views, *moved, *arguments))
-            for moved, arguments in ((one.moved, one.arguments), (starts, one.arguments), (both, repeated))
-        ]
-        for name, module in views.named_modules():
-            for x, start, two in zip(*(run.get(module, ()) for run in runs), strict=False):
-                if any(module.children()) or not isinstance(two, Tensor) or not two.dim() or len(x) == one.pairs:
-                    continue  # a row a pair is one view
-                expected = torch.cat([x, start])
-                # rows of another view are off by as much as there is; an accelerator's rounding is a thousandth of it
-                if two.shape == expected.shape and (two - expected).abs().max() > 1e-2 * expected.abs().max():
-                    raise ValueError(
-                        f"{name.removeprefix('model.')} gets several views of a side in one call, so that which row "
-                        "is whose cannot be told by this method: call it once for each view"
-                    )
+        runs = (
+            partial(views, *one.moved, *one.arguments),
+            partial(views, *starts, *one.arguments),
+            partial(views, *both, *one._repeated(2)),
+        )
+        views_apart(views, runs, layers)
 
     def _of_each_call(
         self, views: Objective, found: tuple[list[nn.Module], list[nn.Module]], name: str, ports: bool
