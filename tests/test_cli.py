@@ -103,6 +103,19 @@ def test_explain_saves_the_explanation(run: Run, images: tuple[Path, Path], tmp_
     assert found.ids == (("one.png", "other.png"),)
 
 
+def test_pictures_have_two_hundred_pixels_an_inch_and_words_of_an_svg_are_words(
+    run: Run, images: tuple[Path, Path], tmp_path: Path
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    code, *_ = run("explain", *images, "--method", "hirescam", "-o", tmp_path / "why.png", "-o", tmp_path / "why.svg")
+    assert code == 0
+    with image.open(tmp_path / "why.png") as picture:
+        assert round(picture.info["dpi"][0]) == 200
+        assert picture.width > 1600
+    svg = (tmp_path / "why.svg").read_text(encoding="utf-8")
+    assert re.search(r"<text[^>]*>one\.png", svg)
+
+
 def test_explain_with_a_factory_and_with_a_checkpoint(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:
     code, out, _ = run("explain", *images, "--model", "tests.test_cli:make_model", "--size", 24, "--json")
     assert code == 0

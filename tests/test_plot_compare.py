@@ -62,3 +62,14 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare([found], columns=0)
     with pytest.raises(ValueError, match="Nothing gives no maps"):
         compare([Nothing(MODEL).explain(pair)])
+
+
+@pytest.mark.parametrize("size", [28, 640])
+def test_a_photograph_is_drawn_in_no_fewer_pixels_than_it_has(size: int) -> None:
+    pair = (torch.rand(1, 1, size, size), torch.rand(1, 1, size, size))
+    figure = PairSaliency(SiameseModel(nn.Sequential(nn.AvgPool2d(7), nn.Flatten()))).explain(pair).plot()
+    figure.canvas.draw()
+    boxes = [axes.get_window_extent() for axes in figure.axes if axes.images and axes.get_title()]
+    assert len(boxes) == 4
+    assert min(box.width for box in boxes) >= size
+    assert figure.dpi >= 200

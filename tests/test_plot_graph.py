@@ -250,3 +250,46 @@ def test_an_explanation_says_itself_whether_it_has_signs() -> None:
             bars(PairGNNExplainer(model).explain(tuple(one(side) for side in pair), epochs=2).plot())[0].get_ylim()[0]
             == 0.0
         )
+
+
+ATORVASTATIN = "CC(C)c1c(C(=O)Nc2ccccc2)c(-c2ccccc2)c(-c2ccc(F)cc2)n1CC[C@@H](O)C[C@@H](O)CC(=O)O"
+IMATINIB = "Cc1ccc(NC(=O)c2ccc(CN3CCN(C)CC3)cc2)cc1Nc1nccc(-c2cccnc2)n1"
+VANCOMYCIN = (
+    "CC1C(C(CC(O1)OC2C(C(C(OC2OC3=C4C=C5C=C3OC6=C(C=C(C=C6)C(C(C(=O)NC(C(=O)NC5C(=O)NC7C8=CC(=C(C=C8)O)C9=C(C=C(C=C9O)O)"
+    "C(NC(=O)C(C(C1=CC(=C(O4)C=C1)Cl)O)NC7=O)C(=O)O)CC(=O)N)NC(=O)C(CC(C)C)NC)O)Cl)CO)O)O)(C)N)O"
+)
+
+
+@pytest.mark.parametrize("pair", [(ATORVASTATIN, IMATINIB), (VANCOMYCIN, ATORVASTATIN), (IMATINIB, VANCOMYCIN)])
+def test_drugs_are_drawn_without_one_atom_on_another(pair: tuple[str, str]) -> None:
+    """Letters are as large as half a bond: atoms that keep two fifths of one apart have theirs beside each other. What
+    both share lies alike only as long as no bond is bent for it.
+    """
+    from xsiamese.plot.molecule import oriented, read
+
+    for molecule in oriented([read(drug) for drug in pair]):
+        places = torch.from_numpy(molecule.GetConformer().GetPositions())[:, :2]
+        lengths = torch.tensor(
+            [float((places[b.GetBeginAtomIdx()] - places[b.GetEndAtomIdx()]).norm()) for b in molecule.GetBonds()]
+        )
+        assert lengths.max() / lengths.min() < 2
+        apart = torch.cdist(places, places) + torch.eye(len(places)) * 1e9
+        assert apart.min() > 0.4 * lengths.median()
+
+
+def test_a_cut_bond_is_crossed_out_between_its_ends() -> None:
+    from matplotlib.figure import Figure
+
+    from xsiamese.plot.molecule import draw_cut, oriented, read
+
+    ethanol = oriented([read("CCO")])[0]
+    middles = {}
+    for gone in ((0, 1), (2, 1), (2,)):
+        axes = Figure().subplots()
+        draw_cut(axes, ethanol, [gone], "#e08214")
+        strokes = [line.get_xydata() for line in axes.lines[:2]]
+        assert len(axes.lines) == 3 - (len(gone) == 2)  # an atom has a ring too
+        middles[gone] = torch.from_numpy(sum(stroke.mean(0) for stroke in strokes) / 2)
+    # the middle atom is at 2 m01 - first = 2 m12 - last; m12 lies half a bond from the last atom
+    bond = (middles[2, 1] - middles[2,]).norm() * 2
+    assert torch.isclose((middles[0, 1] - middles[2, 1]).norm(), bond * 3**0.5 / 2, rtol=0.02)  # 120 degrees between

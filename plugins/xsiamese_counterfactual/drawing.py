@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from torch import Tensor
 
 from xsiamese.plot import captions
+from xsiamese.plot.scale import DPI
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,25 +132,29 @@ def _draw_features(figure: Figure, found: Counterfactual) -> Figure:
 
 
 def _draw_graphs(figure: Figure, found: Counterfactual) -> Figure:
-    """Both graphs with what is deleted dashed, the score beside them."""
+    """Both graphs with what is deleted dashed, of molecules crossed out, the score beside them."""
+    from xsiamese.plot.explained import molecule_of
     from xsiamese.plot.graph import Coloured, draw_graph, frame
     from xsiamese.plot.layout import positions
+    from xsiamese.plot.molecule import draw_cut, oriented
     from xsiamese.plot.scale import Scale
 
     figure.set_size_inches(11.5, 4.2)
     figure.set_layout_engine("constrained")
     axes = figure.subplots(1, 3, width_ratios=(2, 2, 1.1))
     graphs = [item.to_data_list()[0] for item in found.inputs]
+    molecules = oriented([molecule_of(graph) for graph in graphs]) if all("smiles" in graph for graph in graphs) else []
     places = positions(graphs[0], graphs[1])
     across, up = frame(places)
     for side, (axis, graph, spots) in enumerate(zip(axes, graphs, places, strict=False)):
         gone = frozenset(edit.where for edit in found.edits if edit.side == "ab"[side])
-        draw_graph(
-            axis,
-            Coloured(graph, title=f"{_name(found, side)}: {len(gone) or 'none'} deleted", gone=gone),
-            spots,
-            Scale(),
-        )
+        title = f"{_name(found, side)}: {len(gone) or 'none'} deleted"
+        if molecules:
+            draw_cut(axis, molecules[side], gone, EDIT)
+            axis.set_axis_off()
+            axis.set_title(captions.text(title), fontsize=9)
+            continue
+        draw_graph(axis, Coloured(graph, title=title, gone=gone), spots, Scale())
         axis.set_xlim(*across)
         axis.set_ylim(*up)
     _scores(axes[2], found)
@@ -251,4 +256,4 @@ def _figure() -> Figure:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError('plots need matplotlib: pip install "xsiamese[plot]"') from error
-    return Figure()
+    return Figure(dpi=DPI)

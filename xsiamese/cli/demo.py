@@ -32,7 +32,7 @@ def demo(*, output: Path = Path("demo")) -> None:
     for name, tell in PICTURES.items():
         explanation, figure, said = tell(checkpoint)
         path = output / f"{name}.png"
-        figure.savefig(path, dpi=110, bbox_inches="tight")
+        figure.savefig(path, bbox_inches="tight")
         print(f"{path}: {explanation.verdict(0)}\n  {explanation.method}: {said}")
 
 

@@ -119,7 +119,11 @@ def _write(explanation: PairExplanation, told: Mapping[str, Any], outputs: Seque
             path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         else:
             known = {key: value for key, value in shown.items() if value is not None}
-            explanation.plot(**known).savefig(path, bbox_inches="tight")
+            figure = explanation.plot(**known)
+            from matplotlib import rc_context
+
+            with rc_context({"svg.fonttype": "none"}):  # words stay words, to be searched and edited
+                figure.savefig(path, bbox_inches="tight")
 
 
 def _said(explanation: PairExplanation, meant: Meant, outputs: Sequence[Path]) -> str:

@@ -81,7 +81,7 @@ def plot_explained(
         titles = [f"{one.title}   {scores[k // 2]}" if k % 2 == 0 else one.title for k, one in enumerate(both)]
         bonds = [None if one.edges is None else _of_bonds(one) for one in both]
         return plot_molecules(
-            [_smiles(one) for one in both],
+            [molecule_of(one.graph) for one in both],
             [one.nodes for one in both],
             bonds,
             titles=titles,
@@ -175,23 +175,23 @@ def _is_square(masks: Any) -> bool:
     return nodes is not None and nodes.dim() == 2 and nodes.shape[0] == nodes.shape[1]
 
 
-def _smiles(one: Coloured) -> Any:
-    """The molecule of a graph, with hydrogens if the graph has them.
+def molecule_of(graph: Any) -> Any:
+    """The RDKit molecule of a graph, with hydrogens if the graph has them.
 
     Raises:
         ValueError: if its atoms are not the graph's nodes.
     """
     from rdkit import Chem
 
-    if "smiles" not in one.graph:
+    if "smiles" not in graph:
         raise ValueError('a graph without smiles cannot be drawn as a molecule: kind="graph" draws it')
-    text = one.graph.smiles[0] if isinstance(one.graph.smiles, list) else one.graph.smiles
+    text = graph.smiles[0] if isinstance(graph.smiles, list) else graph.smiles
     molecule = read(text)
-    if molecule.GetNumAtoms() != one.graph.num_nodes:
+    if molecule.GetNumAtoms() != graph.num_nodes:
         molecule = Chem.AddHs(molecule)
-    if molecule.GetNumAtoms() != one.graph.num_nodes:
+    if molecule.GetNumAtoms() != graph.num_nodes:
         raise ValueError(
-            f"{text} has {molecule.GetNumAtoms()} atoms with hydrogens, and its graph has {one.graph.num_nodes} nodes"
+            f"{text} has {molecule.GetNumAtoms()} atoms with hydrogens, and its graph has {graph.num_nodes} nodes"
         )
     return molecule
 
@@ -200,7 +200,8 @@ def _of_bonds(one: Coloured) -> list[float]:
     ends, values = one.of_edges()
     known = {frozenset(pair): value for pair, value in zip(ends.tolist(), values.tolist(), strict=True)}
     return [
-        known.get(frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())), 0.0) for bond in _smiles(one).GetBonds()
+        known.get(frozenset((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())), 0.0)
+        for bond in molecule_of(one.graph).GetBonds()
     ]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from xsiamese.kinds.graphs.variants import Variants
 from xsiamese.plot import captions
 from xsiamese.plot.layout import positions
-from xsiamese.plot.scale import Scale
+from xsiamese.plot.scale import DPI, Scale
 from xsiamese.plot.shown import Shows
 
 if TYPE_CHECKING:
@@ -196,4 +196,4 @@ def new_figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError('plots need matplotlib: pip install "xsiamese[plot]"') from error
-    return Figure(figsize=(width, height), dpi=100, layout="constrained")
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
-from xsiamese.plot.scale import Places, Scale, floored
+from xsiamese.plot.scale import DPI, Places, Scale, floored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Norm = Literal["pair", "each", "global"]
 MOST = 8
+WIDTH = 1.4  # inches of an image at the least
+FINEST = 600  # dpi
 
 
 def plot_pair(
@@ -55,7 +57,9 @@ def plot_pair(
         for pair in range(min(len(explanation), MOST))
         for layer, maps in enumerate(_layers(grown, pair))
     ]
-    figure = Figure(figsize=(9.2, 2.45 * len(rows) + 0.55), layout="constrained")
+    finest = max(side for both in images for side in both.shape[-2:])
+    dpi = min(max(DPI, finest / WIDTH), FINEST)  # no picture is drawn in fewer pixels than it has
+    figure = Figure(figsize=(9.2, 2.45 * len(rows) + 0.55), dpi=dpi, layout="constrained")
     axes = figure.subplots(len(rows), 4, squeeze=False)
     limits = [floored(_scale(maps, quantile), maps, explanation, pair) for pair, _, maps in rows]
     everything = max(_scale([m for _, _, maps in rows for m in maps], quantile), min(limits))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
+from xsiamese.plot.scale import DPI
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,6 +136,7 @@ def frame(figure: Figure) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
+    figure.set_dpi(100)  # a film is looked at, not printed
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
@@ -145,7 +147,7 @@ def _figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError('matplotlib is needed to draw: pip install "xsiamese[plot]"') from error
-    return Figure(figsize=(width, height), dpi=100, layout="constrained")
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def _colours(count: int) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,9 +14,12 @@ from xsiamese.plot.scale import Scale
 from xsiamese.plot.shown import Shows
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Values = Sequence[float] | Tensor | None
+Colours = dict[int, tuple[float, ...]]
+SIZE = (900, 720)
 
 
 def plot_molecules(
@@ -66,7 +69,7 @@ def plot_molecules(
     for axis in axes:
         axis.set_axis_off()
     for axis, molecule, of_atoms, of_bonds, name in zip(axes, drawn, atoms, bonds, titles, strict=False):
-        picture = _painted(molecule, of_atoms, of_bonds, scale, size=(900, 720), kind="png")
+        picture = _painted(molecule, of_atoms, of_bonds, scale, size=SIZE, kind="png")
         axis.imshow(imread(io.BytesIO(picture)), interpolation="antialiased")
         axis.set_title(captions.text(name), fontsize=10)
     scale.bar(figure, axes)
@@ -127,19 +130,71 @@ def oriented(molecules: Sequence[Any]) -> list[Any]:
     from rdkit import Chem
     from rdkit.Chem import rdDepictor, rdFMCS
 
-    rdDepictor.SetPreferCoordGen(False)
     for k, molecule in enumerate(molecules):
-        rdDepictor.Compute2DCoords(molecule)
+        lay_out(molecule)
         if not k:
             rdDepictor.StraightenDepiction(molecule)
             continue
-        first = molecules[0]
+        first, alone = molecules[0], molecule.GetConformer().GetPositions()
         common = rdFMCS.FindMCS([first, molecule], timeout=2, ringMatchesRingOnly=True, completeRingsOnly=True)
         pattern = Chem.MolFromSmarts(common.smartsString) if common.numAtoms > 2 else None
         if pattern is not None:
             matched = list(zip(first.GetSubstructMatch(pattern), molecule.GetSubstructMatch(pattern), strict=True))
             rdDepictor.GenerateDepictionMatching2DStructure(molecule, first, matched)
+            if bent(molecule):  # what is bent in a large ring of the first must not bend this one
+                molecule.GetConformer().SetPositions(alone)
     return list(molecules)
+
+
+def lay_out(molecule: Any) -> None:
+    """Gives a molecule coordinates in the plane; large rings, which RDKit's own way bends, by CoordGen."""
+    from rdkit.Chem import rdDepictor
+
+    for large in (False, True):
+        rdDepictor.SetPreferCoordGen(large)
+        rdDepictor.Compute2DCoords(molecule)
+        if not bent(molecule):
+            break
+    rdDepictor.SetPreferCoordGen(False)
+
+
+def bent(molecule: Any) -> bool:
+    """Whether a bond is drawn less than two thirds as long as the usual one, or more than one and a half times."""
+    places = torch.from_numpy(molecule.GetConformer().GetPositions())
+    ends = torch.tensor([[bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()] for bond in molecule.GetBonds()])
+    if not len(ends):
+        return False
+    lengths = (places[ends[:, 0]] - places[ends[:, 1]]).norm(dim=1)
+    usual = lengths.median()
+    return bool(((lengths < usual / 1.5) | (lengths > usual * 1.5)).any())
+
+
+def draw_cut(axes: Axes, molecule: Any, gone: Collection[tuple[int, ...]], colour: str) -> None:
+    """One molecule, with what is deleted marked: a bond crossed out between its ends, an atom ringed and crossed out.
+
+    Args:
+        axes: where to draw.
+        molecule: with coordinates in the plane, as :func:`oriented` gives.
+        gone: atoms as (atom,), bonds as (atom, atom) in either order.
+        colour: of the marks.
+    """
+    import io
+
+    from matplotlib.image import imread
+
+    canvas = _drawn(molecule, {}, {}, size=SIZE, kind="png")
+    places = torch.tensor([tuple(canvas.GetDrawCoords(k)) for k in range(molecule.GetNumAtoms())])
+    axes.imshow(imread(io.BytesIO(_bytes(canvas))), interpolation="antialiased")
+    usual = torch.tensor(
+        [float((places[b.GetBeginAtomIdx()] - places[b.GetEndAtomIdx()]).norm()) for b in molecule.GetBonds()] or [60.0]
+    ).median()
+    half = 0.2 * float(usual)
+    for part in gone:
+        x, y = places[list(part)].mean(0).tolist()  # an atom's own place, or the middle of a bond
+        for sign in (1, -1):
+            axes.plot([x - half, x + half], [y - sign * half, y + sign * half], color=colour, lw=2.2)
+        if len(part) == 1:
+            axes.plot([x], [y], "o", mfc="none", mec=colour, ms=14)
 
 
 def strongest(values: Sequence[Values]) -> float:
@@ -150,9 +205,8 @@ def strongest(values: Sequence[Values]) -> float:
 
 def _painted(molecule: Any, atoms: Values, bonds: Values, scale: Scale, *, size: tuple[int, int], kind: str) -> bytes:
     """The bytes of a picture."""
-    from rdkit.Chem.Draw import rdMolDraw2D
 
-    def colours(values: Values, count: int, what: str) -> dict[int, tuple[float, ...]]:
+    def colours(values: Values, count: int, what: str) -> Colours:
         if values is None:
             return {}
         numbers = torch.as_tensor(values).detach().cpu().double().flatten()
@@ -165,6 +219,13 @@ def _painted(molecule: Any, atoms: Values, bonds: Values, scale: Scale, *, size:
         colours(atoms, molecule.GetNumAtoms(), "atoms"),
         colours(bonds, molecule.GetNumBonds(), "bonds"),
     )
+    return _bytes(_drawn(molecule, of_atoms, of_bonds, size=size, kind=kind))
+
+
+def _drawn(molecule: Any, of_atoms: Colours, of_bonds: Colours, *, size: tuple[int, int], kind: str) -> Any:
+    """A canvas with the molecule on it."""
+    from rdkit.Chem.Draw import rdMolDraw2D
+
     canvas = (rdMolDraw2D.MolDraw2DSVG if kind == "svg" else rdMolDraw2D.MolDraw2DCairo)(*size)
     options: Any = canvas.drawOptions()
     options.useBWAtomPalette()
@@ -183,5 +244,9 @@ def _painted(molecule: Any, atoms: Values, bonds: Values, scale: Scale, *, size:
         highlightAtomRadii=dict.fromkeys(of_atoms, 0.36),
     )
     canvas.FinishDrawing()
+    return canvas
+
+
+def _bytes(canvas: Any) -> bytes:
     text = canvas.GetDrawingText()
     return text.encode() if isinstance(text, str) else text

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
+from xsiamese.plot.scale import DPI
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -192,4 +193,4 @@ def _figure(width: float, height: float) -> Figure:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError('matplotlib is needed to draw: pip install "xsiamese[plot]"') from error
-    return Figure(figsize=(width, height), dpi=100, layout="constrained")
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")

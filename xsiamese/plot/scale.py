@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Places = dict[tuple[int, ...], tuple[float, float]]
 """Where the places of an item stand in a picture, in the units of its axes."""
 
+DPI = 200  # of every picture, where savefig is told no other
 SIGNED = "RdBu"  # red pushes apart, blue pulls together; safe for colour-blind readers
 COLOURS: dict[Shows, str] = {"signed": SIGNED, "magnitude": "Greens", "relevance": "Purples"}
 DARK: dict[Shows, tuple[float, float]] = {"signed": (0.14, 0.86), "magnitude": (0.0, 0.72), "relevance": (0.0, 0.72)}
