@@ -61,3 +61,9 @@ for name, method in methods.items():
         [side.node_mask.reshape(len(side.node_mask), -1) for side in maps]
     )
     print(f"{name:24} {roc_auc_score(truth, values.sum(1).detach()):.2f}")
+
+# %%
+# The GNNExplainer's number is hardly better than a guess. It looks for *a* part that
+# keeps the score, whichever that is, and a relevance does not say which way it pulls:
+# what it shows above is enough for the model, and is not the shared motif. Ask a method
+# with a sign which nodes make two graphs alike.
