@@ -22,6 +22,10 @@ TRIED = {
         "vision transformers of transformers",
         f"integrated gradients of both images, {TWIN}",
     ),
+    "test_what_is_pooled_inside_a_model_is_taken_and_not_what_it_returns_beside": (
+        "image networks of transformers that pool inside",
+        "HiResCAM of the layer taken by itself is what the hidden state and the pooling give by hand",
+    ),
     "test_plain_encoders": (
         "sequences, sounds, rows, images and volumes",
         f"integrated gradients, and Grad-CAM where there is a layer, {TWIN}",

@@ -44,6 +44,7 @@ class PairCAM(PairAttribution):
             for side in (0, 1):
                 places = batch.places(side, activations[side], layers[side], self.layout)
                 activation, slope = (places.first(one[side]) for one in (activations, gradient))
+                _check_rows(batch, side, activation)
                 found = (
                     self.combine(activation, slope, places)
                     if side in batch.objective.moving
@@ -81,6 +82,7 @@ class PairBlackBoxCAM(PairCAM):
             raw = recording.activations[0][side].detach()
             places = batch.places(side, raw, recording.layers[0][side], self.layout)
             activation = places.first(raw)
+            _check_rows(batch, side, activation)
             weights = (
                 self.weigh(batch, side, raw, activation=activation, value=value, places=places)
                 if side in batch.objective.moving
@@ -102,3 +104,13 @@ class PairBlackBoxCAM(PairCAM):
         ``raw`` is the layer's output as it is, ``activation`` as (1, channels, ...), ``value`` the score explained;
         ``places`` knows which dimension of ``raw`` holds the channels.
         """
+
+
+def _check_rows(batch: PairBatch, side: int, activation: Tensor) -> None:
+    """Refuses a layer with another number of rows than there are pairs: times first, or windows of an image."""
+    if not batch.sides[side].ragged and len(activation) != batch.pairs:
+        raise ValueError(
+            f"the layer's output has {len(activation)} rows for {batch.pairs} pairs: dimension 0 of a layer's output "
+            "must be the pair; make the model with batch_first=True, choose a layer that does not cut its input to "
+            "pieces, or explain the inputs"
+        )

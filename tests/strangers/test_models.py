@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from xsiamese import (
     PairGradCAM,
+    PairHiResCAM,
     PairIntegratedGradients,
     PairLayerGradCam,
     PairLayerIntegratedGradients,
@@ -106,6 +107,30 @@ def test_pictures_of_transformers(family: str) -> None:
     close(PairIntegratedGradients(SiameseModel(encoder, "dot")).attribute((a, b), n_steps=4, joint=True), expected)
 
 
+STAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "ConvNeXt of transformers": ("ConvNext", {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}),
+    "ConvNeXt 2 of transformers": ("ConvNextV2", {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}),
+    "Swin of transformers": (
+        "Swin",
+        {"image_size": 32, "embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2], "window_size": 4},
+    ),
+}
+
+
+@pytest.mark.parametrize("family", STAGES)
+def test_what_is_pooled_inside_a_model_is_taken_and_not_what_it_returns_beside(family: str) -> None:
+    encoder: Any = made(*STAGES[family])
+    inputs = tuple(torch.randn(2, 2, 3, 32, 32, dtype=torch.float64))
+    found = PairHiResCAM(SiameseModel(encoder, "dot")).explain(inputs)
+    hidden = [encoder(x).last_hidden_state.detach().requires_grad_() for x in inputs]
+    z = [h.mean(1) if h.dim() == 3 else encoder.layernorm(h.mean((2, 3))) for h in hidden]
+    torch.testing.assert_close(found.scores, (z[0] * z[1]).sum(1).detach())
+    for side, slope in enumerate(torch.autograd.grad((z[0] * z[1]).sum(), hidden)):
+        cells = (slope * hidden[side]).detach()
+        expected = cells.sum(1) if cells.dim() == 4 else cells.sum(2).unflatten(1, (4, 4))
+        close([found.maps[side][:, 0]], [expected])
+
+
 def recurrent(kind: type[nn.RNNBase]) -> nn.Module:
     class Encoder(nn.Module):
         def __init__(self) -> None:
@@ -179,6 +204,28 @@ def wav2vec2() -> nn.Module:
     return transformers.Wav2Vec2Model(config)  # type: ignore[no-any-return]
 
 
+class TimesFirst(nn.Module):
+    """A transformer that has times first inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        block = nn.TransformerEncoderLayer(8, 2, 16)
+        self.blocks = nn.TransformerEncoder(block, 2, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(x.transpose(0, 1)).mean(0)  # type: ignore[no-any-return]
+
+
+def test_layers_with_times_first_are_no_places_of_pairs() -> None:
+    model = SiameseModel(TimesFirst().double().eval(), "dot")
+    a, b = torch.randn(2, 2, 9, 8, dtype=torch.float64)
+    with pytest.raises(ValueError, match="no layer has a spatial grid"):
+        PairGradCAM(model).attribute((a, b))
+    with pytest.raises(ValueError, match=r"dimension 0 of a layer's output must be the pair.*batch_first=True"):
+        PairGradCAM(model, "blocks").attribute((a, b))
+
+
+PLAIN["transformer with times first"] = (TimesFirst, (9, 8), None)
 PLAIN["U-Net"] = (UNet, (3, 8, 8), "out")
 PLAIN["wav2vec2"] = (wav2vec2, (100,), None)
 

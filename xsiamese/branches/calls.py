@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.lock import own
-from xsiamese.branches.record import first_tensor
+from xsiamese.branches.record import first_tensor, with_first_tensor
 
 
 @dataclass
@@ -24,13 +24,11 @@ class Usage:
         outputs: the first tensor of what it returned, call by call.
         finished: when its last call ended, in calls of all modules.
         given: the first tensor that an embedding was given, call by call.
-        handed_on: whether what it returned begins with a tensor that it was given, as it is, beside others.
     """
 
     outputs: list[Tensor] = field(default_factory=list)
     finished: int = 0
     given: list[Tensor | None] = field(default_factory=list)
-    handed_on: bool = False
 
 
 class Survey:
@@ -150,6 +148,7 @@ class Survey:
             for root in roots
             for module in root.modules()
             if self.serves(module, side)
+            and len(self.usage[module].outputs[-1]) in (self.pairs, 2 * self.pairs)  # times first, (T, N, C), are none
             and self.usage[module].outputs[-1].dim() > 2
             and self.usage[module].outputs[-1].shape[2:].numel() > 1
         ]
@@ -239,14 +238,18 @@ def survey(
     """
     usage: dict[nn.Module, Usage] = {}
 
-    def note(module: nn.Module, args: Any, output: Any) -> None:
+    def note(module: nn.Module, args: Any, output: Any) -> Any:
         tensor = first_tensor(output)
         if tensor is not None:
+            if output is not tensor and tensor.requires_grad:
+                # whether what comes after reads it, and not the module itself before it returns it beside others
+                tensor = tensor.view_as(tensor)
+                output = with_first_tensor(output, tensor)
             entry = usage.setdefault(module, Usage())
             entry.outputs.append(tensor)
             entry.given.append(first_tensor(args) if isinstance(module, nn.Embedding) else None)
-            entry.handed_on |= output is not tensor and any(one is tensor for one in args)
             entry.finished = sum(len(u.outputs) for u in usage.values())
+        return output
 
     with ExitStack() as stack:
         for module in dict.fromkeys(modules):

@@ -101,13 +101,7 @@ def _options(survey: Survey, module: nn.Module, image: Grid, grids: set[Grid]) -
     usage = survey.usage[module]
     output = usage.outputs[-1]
     alike = len({one.shape[1:] for one in usage.outputs}) == 1
-    # of a tensor that a block only hands on, what comes after may read the one from before it
-    if (
-        usage.handed_on
-        or not alike
-        or not output.is_floating_point()
-        or len(output) not in (survey.pairs, 2 * survey.pairs)
-    ):
+    if not alike or not output.is_floating_point() or len(output) not in (survey.pairs, 2 * survey.pairs):
         return []
     options = layouts(output.shape, image, grids)
     if not options or not any(survey.serves(module, side) for side in (0, 1)):
