@@ -194,7 +194,7 @@ def page(cls: Explainer, encoded: int | None = None, verdict: str = "") -> str:
         )
     text += [
         heading("Class", "-"),
-        f".. autoclass:: {cls.__module__}.{cls.__name__}\n   :show-inheritance:\n   :exclude-members: algorithm\n",
+        f".. autoclass:: {public_path(cls)}\n   :show-inheritance:\n   :exclude-members: algorithm\n",
     ]
     text.append(f".. minigallery:: {cls.__module__}.{cls.__name__}\n   :add-heading: Used in\n   :heading-level: -\n")
     return "\n".join(text)
@@ -432,18 +432,24 @@ def plugin() -> str:
 
 
 def resolve(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Element | None:
-    """Finds a public name where it lives: ``xsiamese.PairGradCAM`` and ``PairGradCAM`` are
-    ``xsiamese_gradcam.gradient.PairGradCAM``.
+    """Finds a public name where it is documented: ``PairGradCAM`` and ``xsiamese_gradcam.gradient.PairGradCAM`` are
+    ``xsiamese.PairGradCAM``, as every explainer is, and all else is where it lives.
     """
     if node.get("refdomain") != "py":
         return None
     thing, rest = _public(node["reftarget"])
     if not hasattr(thing, "__qualname__"):
         return None
-    target = ".".join(filter(None, (thing.__module__, thing.__qualname__, rest)))
+    path = public_path(thing) if any(thing is cls for cls in known()) else f"{thing.__module__}.{thing.__qualname__}"
+    target = ".".join(filter(None, (path, rest)))
     if target == node["reftarget"]:
         return None
     return env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, contnode)
+
+
+def public_path(cls: Explainer) -> str:
+    """How a user imports an explainer."""
+    return f"xsiamese.{cls.__name__}"
 
 
 def heading(text: str, line: str) -> str:
@@ -477,8 +483,11 @@ def summary(cls: Explainer) -> str:
 
 def _public(target: str) -> tuple[Any, str]:
     """What a public name means, and what is left of it: ``xsiamese.zoo.ModelCard``,
-    ``xsiamese.PairAttribution.attribute``, ``PairGradCAM``.
+    ``xsiamese.PairAttribution.attribute``, ``PairGradCAM``, ``xsiamese_gradcam.gradient.PairGradCAM``.
     """
+    for cls in known():
+        if f"{target}.".startswith(f"{cls.__module__}.{cls.__qualname__}."):
+            return cls, target.removeprefix(f"{cls.__module__}.{cls.__qualname__}").removeprefix(".")
     name, _, rest = target.removeprefix("xsiamese.").partition(".")
     thing = getattr(xsiamese, name, None) or xsiamese.explainers().get(name)
     if inspect.ismodule(thing) and rest:
