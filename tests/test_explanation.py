@@ -143,6 +143,12 @@ def test_parts_of_it() -> None:
     assert [one.ids[0] for one in found] == IDS  # type: ignore[index]
     with pytest.raises(IndexError, match="there is no pair 3: the explanation holds 3 pairs"):
         found[3]
+    for wrong in (found, "0", 0.5, None):  # torch would ask an explanation for its items without end
+        with pytest.raises(TypeError, match="an explanation is indexed by pairs and"):
+            found[wrong]  # type: ignore[index]
+        if wrong is not None:
+            with pytest.raises(TypeError, match="an explanation is indexed by pairs and"):
+                found.plot(wrong)  # type: ignore[arg-type]
 
 
 def test_parts_of_tuples_and_deltas() -> None:

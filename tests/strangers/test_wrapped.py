@@ -28,6 +28,7 @@ from xsiamese import (
     PairShapleyValues,
     SiameseModel,
     TwoInputModel,
+    load,
 )
 
 
@@ -220,6 +221,41 @@ def test_a_triplet_is_a_pair_against_a_foil() -> None:
          .attribute((a, positive), n_steps=2))  # fmt: skip
     with pytest.raises(TypeError, match=r"a triplet \(a, p, n\) is for explain, which gives s\(a, p\) - s\(a, n\)"):
         PairIntegratedGradients(model).attribute((a, positive, negative))
+
+
+# items that are mappings
+
+
+class TakesBatch(nn.Module):
+    """An encoder whose one argument is the mapping itself, as many a LightningModule has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = encoder()
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.inner(batch["image"])  # type: ignore[no-any-return]
+
+
+class TakesName(TakesBatch):
+    def forward(self, image: Tensor) -> Tensor:  # type: ignore[override]
+        return self.inner(image)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("kind", [TakesBatch, TakesName])
+def test_a_mapping_is_given_by_name_or_whole_as_the_encoder_takes_it(kind: Any, tmp_path: Path) -> None:
+    a, b = images()
+    model, plain = SiameseModel(kind(), "dot"), SiameseModel(encoder(), "dot")
+    for method in (PairDeepLift, PairLRP, PairIntegratedGradients, PairSaliency, PairFeatureAblation):
+        found = method(model).attribute(({"image": a}, {"image": b}))
+        same([one["image"] for one in found], method(plain).attribute((a, b)))
+    same(PairGradCAM(model).attribute(({"image": a}, {"image": b})), PairGradCAM(plain).attribute((a, b)))
+    explained = PairIntegratedGradients(model).explain(({"image": a}, {"image": b}), internal_batch_size=1, n_steps=4)
+    expected = PairIntegratedGradients(plain).explain((a, b), n_steps=4)
+    explained.save(tmp_path / "found.safetensors")
+    for one in (explained, load(tmp_path / "found.safetensors")):
+        same([side["image"] for side in one.maps], expected.maps)
+        assert torch.equal(one[1].maps[0]["image"], one.maps[0]["image"][1:])
 
 
 # sides of several tensors

@@ -21,6 +21,8 @@ def join(parts: list[Maps], create_graph: bool) -> Maps:
         if isinstance(items[0], Tensor):
             whole = items[0] if len(items) == 1 else torch.cat(list(items))
             return whole if create_graph else whole.detach()
+        if isinstance(items[0], dict):
+            return {name: cat([item[name] for item in items]) for name in items[0]}
         return type(items[0])(cat(column) for column in zip(*items, strict=True))
 
     return cat([part[0] for part in parts]), cat([part[1] for part in parts])
@@ -29,6 +31,8 @@ def join(parts: list[Maps], create_graph: bool) -> Maps:
 def in_dtype(value: Any, dtype: torch.dtype) -> Any:
     if isinstance(value, Tensor):
         return value.to(dtype) if dtype.is_floating_point else value
+    if isinstance(value, dict):
+        return {name: in_dtype(one, dtype) for name, one in value.items()}
     return type(value)(in_dtype(v, dtype) for v in value) if isinstance(value, (tuple, list)) else value
 
 
@@ -47,7 +51,7 @@ def check_map(value: Any, name: str, who: str, why: Callable[[], str] | None) ->
     """Warns of a map that is not finite, or zero; ``why`` says for what reason, and is None where the method says
     itself why a side has none (a search that edits the other side only).
     """
-    tensors = [value] if isinstance(value, Tensor) else list(value)
+    tensors = [value] if isinstance(value, Tensor) else list(value.values() if isinstance(value, dict) else value)
     if not all(bool(torch.isfinite(t.detach()).all()) for t in tensors):
         warnings.warn(
             f"{who} gave NaN or infinite values for input {name}: the model's gradients are not finite at this pair",
@@ -62,4 +66,6 @@ def detached(value: Any) -> Any:
         return value.detach()
     if isinstance(value, (tuple, list)):
         return tuple(detached(v) for v in value)
+    if isinstance(value, dict):
+        return {name: detached(one) for name, one in value.items()}
     return value.detach() if hasattr(value, "detach") else value

@@ -166,7 +166,8 @@ def row_sums(value: Any) -> Tensor:
     """The sum of each row of one or several tensors."""
     if isinstance(value, Tensor):
         return value.detach().reshape(len(value), -1).sum(1)
-    return torch.stack([row_sums(v) for v in value]).sum(0)
+    parts = value.values() if isinstance(value, Mapping) else value
+    return torch.stack([row_sums(one) for one in parts]).sum(0)
 
 
 def ordinary(value: Any) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import signature
 from typing import Any
 
 from torch import nn
@@ -72,3 +73,23 @@ def shown(function: Callable[..., Any]) -> Callable[..., Any]:
     if isinstance(owner, nn.Module):
         return Called(owner, inner.__name__, (args, named))
     return function
+
+
+def takes_whole(module: nn.Module, item: Mapping[str, Any]) -> bool:
+    """Whether a module takes a mapping as its one argument, and not its members by name.
+
+    Example:
+        >>> class Whole(nn.Module):
+        ...     def forward(self, batch):
+        ...         return batch["image"].flatten(1)
+        >>> takes_whole(Whole(), {"image": None}), takes_whole(nn.Linear(2, 2), {"input": None})
+        (True, False)
+    """
+    try:
+        known = signature(module.forward).parameters
+    except (TypeError, ValueError):  # scripted modules have none
+        return False
+    if any(one.kind is one.VAR_KEYWORD for one in known.values()) or set(item) & set(known):
+        return False
+    needed = [one for one in known.values() if one.default is one.empty and one.kind is not one.VAR_POSITIONAL]
+    return len(needed) == 1 and needed[0].kind is not needed[0].KEYWORD_ONLY

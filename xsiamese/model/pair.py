@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xsiamese.model.called import module_of, shown
+from xsiamese.model.called import module_of, shown, takes_whole
 from xsiamese.model.comparison import Comparison, Function, comparison
 from xsiamese.model.decision import Decision, Score, toward_closer
 from xsiamese.model.embedding import Embedding, embedding_of
@@ -91,7 +91,8 @@ class SiameseModel(PairModel):
     Args:
         encoder: maps a batch of items to embeddings (pairs, dimensions). One module is shared by both sides; a tuple of
             two modules gives a pseudo-Siamese model (two towers), one encoder a side; a function serves too. An item
-            may be a tuple of tensors, ``encoder(*item)``, or a mapping, ``encoder(**item)``.
+            may be a tuple of tensors, ``encoder(*item)``, or a mapping, ``encoder(**item)``, or ``encoder(item)``
+            where its one argument has none of the names.
         comparison: a name ("cosine", "euclidean", ...), a :class:`~xsiamese.model.comparison.Comparison`, or a function
             or module of two embeddings.
         higher_is_closer: False if such a function is a distance; those of PyTorch and of pytorch-metric-learning are
@@ -141,7 +142,7 @@ class SiameseModel(PairModel):
         """The embeddings of a batch of items of one side (0 for a, 1 for b), shape (items, dimensions)."""
         encoder, choice = self.encoders[side], self.embedding[side]
         if isinstance(item, Mapping):
-            output = encoder(**item)
+            output = encoder(item) if takes_whole(encoder, item) else encoder(**item)
         else:
             output = encoder(*item) if isinstance(item, (tuple, list)) else encoder(item)
         return embedding_of(output, choice, item)
