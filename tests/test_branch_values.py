@@ -265,3 +265,20 @@ def test_a_layer_and_the_normalisation_after_it_as_one(layer: Any, plain: bool) 
         torch.testing.assert_close(one.of(x, one.weight, one.bias), layer(x))
         torch.testing.assert_close(both.of(x, both.weight, both.bias), norm(layer(x)))
     assert affine(nn.ReLU()) is None
+
+
+def test_of_modules_that_serve_a_side_the_last_is_first() -> None:
+    class Steps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.other = (nn.Linear(2, 2) for _ in range(3))
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            return (self.two(self.one(a)) * self.other(b)).sum(1)
+
+    model = Steps()
+    a, b = (torch.rand(3, 2, requires_grad=True) for _ in range(2))
+    seen = survey(lambda: model(a, b), list(model.modules()), ((a,), (b,)), 3)
+    assert seen.serving(model, 0) == [model.two, model.one]
+    assert seen.serving(model, 1) == [model.other]
+    assert seen.moves()

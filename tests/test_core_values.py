@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from xsiamese import PairInputXGradient, PairSaliency, SiameseModel
+from xsiamese import PairInputXGradient, PairMatrix, PairSaliency, SiameseModel, calibrate
 from xsiamese.explain.digest import checksum, digest
 from xsiamese.explain.maps import check_map, detached, in_dtype, join
 from xsiamese.explain.options import _read
 from xsiamese.explain.per_tensor import _windows, per_tensor, total_of_groups
 from xsiamese.explain.traits import Declared, Traits, compiled
+from xsiamese.model.embedding import embedding_of
+from xsiamese.pairs.calibration import supported
 from xsiamese.result.cells import _of_all
 from xsiamese.result.columns import check, joined, taken
+from xsiamese.result.files import _distribution
 from xsiamese.result.indexing import chosen
+from xsiamese.result.stored import header
 
 A, P, N = (torch.tensor([row]).double() for row in ([1.0, 2.0, 3.0], [4.0, 0.0, -1.0], [0.5, 1.0, 2.0]))
 
@@ -193,7 +199,8 @@ def test_which_pairs_an_index_means(index: Any, numbers: list[int]) -> None:
 
 @pytest.mark.parametrize(("index", "error", "said"), [
     (4, IndexError, "no pair 4"), (-5, IndexError, "no pair -5"), ([0, 4], IndexError, "no pair 4"),
-    ([True], IndexError, "a mask of 1 for 4 pairs"), (True, TypeError, "is a bool"), ("0", TypeError, "is a str"),
+    ([True], IndexError, "a mask of 1 for 4 pairs"), (True, TypeError, "by pairs and True is a bool"), ("0", TypeError, "by pairs and '0' is a str"),
+   
     (1.0, TypeError, "is a float"), ([0, 1.0], TypeError, "1.0 is a float"), ([0, True], TypeError, "True is a bool"),
     (None, TypeError, "NoneType"),
 ])  # fmt: skip
@@ -232,3 +239,36 @@ def test_columns_are_joined_cut_and_refused() -> None:
         with pytest.raises(ValueError, match=said):
             check({"x": column}, 3)
     check({"x": torch.zeros(3, 2), "y": [1, 2, 3]}, 3)
+
+
+def test_matches_of_each_sign_however_small() -> None:
+    matrix = PairMatrix.of(torch.tensor([[0.5, 0.0, 0.0], [0.0, 0.25, 0.0], [0.0, 0.0, -0.75]]))
+    assert [match.value for match in matrix.matches()] == [0.5, 0.25]
+    assert [match.value for match in matrix.matches(largest="apart")] == [-0.75]
+    assert [(match.of_a, match.of_b) for match in matrix.matches()] == [((0,), (0,)), ((1,), (1,))]
+
+
+def test_the_header_of_a_file(tmp_path: Path) -> None:
+    save_file({"x": torch.zeros(1)}, tmp_path / "one.safetensors", {"mine": '{"a": 3}'})
+    assert header(tmp_path / "one.safetensors", "mine") == {"a": 3}
+    assert header(tmp_path / "one.safetensors", "yours") is None
+
+
+def test_whose_a_type_is() -> None:
+    assert _distribution(type("Own", (), {"__module__": "other.inner.most"})) == "other"
+
+
+def test_what_errors_can_be_supported_and_a_threshold_beyond_equal_scores() -> None:
+    assert supported(28) == pytest.approx(3 / 28)
+    assert supported(2) == 1
+    model = SiameseModel(nn.Identity(), lambda u, v: (v - u)[:, 0], higher_is_closer=True)
+    found = calibrate(model, torch.zeros(4, 1), torch.ones(4, 1), torch.tensor([1, 1, 0, 0]), method="far", far=0.0)
+    assert (found.far, found.frr) == (0, 1)  # none of four equal scores is called alike
+    assert found.threshold > 1
+
+
+def test_the_only_tensor_of_an_output_is_the_embedding() -> None:
+    own = torch.ones(2, 3)
+    assert embedding_of({"custom": own, "note": "text"}) is own
+    with pytest.raises(ValueError, match="none of which is known as the embedding"):
+        embedding_of({"custom": own, "other": own})
