@@ -199,8 +199,8 @@ def test_which_pairs_an_index_means(index: Any, numbers: list[int]) -> None:
 
 @pytest.mark.parametrize(("index", "error", "said"), [
     (4, IndexError, "no pair 4"), (-5, IndexError, "no pair -5"), ([0, 4], IndexError, "no pair 4"),
-    ([True], IndexError, "a mask of 1 for 4 pairs"), (True, TypeError, "by pairs and True is a bool"), ("0", TypeError, "by pairs and '0' is a str"),
-   
+    ([True], IndexError, "a mask of 1 for 4 pairs"), (True, TypeError, "by pairs and True is a bool"),
+    ("0", TypeError, "by pairs and '0' is a str"),
     (1.0, TypeError, "is a float"), ([0, 1.0], TypeError, "1.0 is a float"), ([0, True], TypeError, "True is a bool"),
     (None, TypeError, "NoneType"),
 ])  # fmt: skip
