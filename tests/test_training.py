@@ -29,8 +29,9 @@ from xsiamese.training.run import batches, fit, loaded, make_module, make_traine
 from xsiamese.training.settings import Settings, sized
 from xsiamese.zoo import CARDS as ALL_CARDS
 from xsiamese.zoo import load
+from xsiamese.zoo.backbones import backbone_features
 from xsiamese.zoo.cards import Preprocessing
-from xsiamese.zoo.image import CARDS, VAE, backbone_features, koch, livieris, siamese_bce
+from xsiamese.zoo.image import CARDS, VAE, koch, livieris, siamese_bce
 
 
 @pytest.fixture(scope="module")
