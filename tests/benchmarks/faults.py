@@ -1,12 +1,22 @@
-"""Exceptions, signals and threads at full count: what is left on the model, into docs/measurements/faults.json."""
+"""Exceptions, signals and threads at full count: what is left on the model, and memory over many explanations and
+pictures; into docs/measurements/faults.json.
+
+    python tests/benchmarks/faults.py [--only "memory" ...]
+"""
 
 from __future__ import annotations
 
+import argparse
+import gc
+import io
 import json
 import random
+import re
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,9 +31,13 @@ from tests.wholestate import (
     seed_all,
     whole_state,
 )
+from xsiamese import PairGradCAM, PairMaskRegression
+from xsiamese.data import fashion_pair
+from xsiamese.zoo import shipped
 
 OUT = Path(__file__).parents[2] / "docs" / "measurements" / "faults.json"
 EXCEPTIONS, SIGNALS, ROUNDS = 1000, 300, 200
+EXPLANATIONS, PICTURES = 3000, 180
 
 
 def exceptions() -> dict[str, int]:
@@ -69,15 +83,47 @@ def threads(training: bool) -> dict[str, int]:
     return {"tried": ROUNDS, "wrong maps": wrong, "models changed": left}
 
 
+def resident() -> float:
+    """The memory of this process in MiB; figures refer to themselves, so that they wait for the collector."""
+    gc.collect()
+    told = re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))
+    assert told is not None
+    return int(told[1]) / 1024
+
+
+def memory() -> dict[str, float]:
+    """MiB of the process at a tenth of the explanations and at the end, and the same of pictures."""
+    model, names, found = restless(), list(QUICK), {}
+    for i in range(1, EXPLANATIONS + 1):
+        explained(names[i % len(names)], model)
+        if i in (EXPLANATIONS // 10, EXPLANATIONS):
+            found[f"{i} explanations"] = round(resident(), 1)
+    pair, fashion = fashion_pair(), shipped("fashion").model
+    matrix, cam = PairMaskRegression(fashion).explain(pair, masks=64), PairGradCAM(fashion).explain(pair)
+    for i in range(1, PICTURES + 1):
+        (matrix if i % 2 else cam).plot().savefig(io.BytesIO(), format="png")
+        if i in (PICTURES // 3, PICTURES):
+            found[f"{i} pictures"] = round(resident(), 1)
+    return found
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "injected exceptions": exceptions,
+    "real signals": signals,
+    "two threads, training model": partial(threads, True),
+    "two threads, serving model": partial(threads, False),
+    "memory": memory,
+}
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="*", choices=list(PARTS))
+    asked = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    found = {
-        "injected exceptions": exceptions(),
-        "real signals": signals(),
-        "two threads, training model": threads(True),
-        "two threads, serving model": threads(False),
-    }
+    found = json.loads(OUT.read_text()) if OUT.exists() else {}
+    found |= {name: part() for name, part in PARTS.items() if not asked.only or name in asked.only}
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))
