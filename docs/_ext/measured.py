@@ -157,6 +157,29 @@ def _gradcam(one: dict[str, Any]) -> str:
     return _rows(["Run", "Time / floor", "Peak MiB"], rows)
 
 
+TRIED = {
+    "injected exceptions": "an exception at a line drawn from all that an explanation passes through",
+    "real signals": "three real signals in a row, 0.2 ms apart, the first at a random moment",
+    "two threads, training model": "two explanations at once in two threads, model in training mode",
+    "two threads, serving model": "the same, model in evaluation mode",
+}
+"""What docs/measurements/faults.json calls what was tried, in words."""
+
+
+def left_as_it_was(path: Path) -> str:
+    """What tests/benchmarks/faults.py counted, and how much memory many explanations and pictures took."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    lines = [
+        [told, str(one.get("raised", one["tried"])), str(one.get("wrong maps", "--")), str(one["models changed"])]
+        for one, told in ((found[name], told) for name, told in TRIED.items())
+    ]
+    memory = ", ".join(f"{size:.0f} MiB after {what}" for what, size in found["memory"].items())
+    table = _rows(["What happened", "Times", "Wrong maps", "Models changed"], lines)
+    return (
+        f"{table}\nThe memory of one process that went through twelve explainers and two kinds of pictures: {memory}.\n"
+    )
+
+
 def _rows(head: list[str], rows: list[list[str]]) -> str:
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in [head, *rows]:
