@@ -48,6 +48,7 @@ def module_of(encoder: Callable[..., Any]) -> nn.Module:
         TypeError: if it cannot be called.
 
     Example:
+        >>> import torch
         >>> module_of(lambda images: images.flatten(1))(torch.ones(2, 3, 4)).shape
         torch.Size([2, 12])
     """
