@@ -1,7 +1,7 @@
 """Jobs over many pairs: what the store costs, whether memory grows, what Ray costs, and pairs a second by method.
 
 20,000 pairs of MNIST test images on the shipped network. Rates are of the wall clock, on one thread a process; the job
-and the loop from memory take turns, unit by unit of 2,048 pairs, so that both see the same machine.
+and the loop from memory take turns of 10,240 pairs, so that both see the same machine.
 
 Run ``python tests/benchmarks/jobs.py --data FOLDER_OF_MNIST [--part throughput|memory|engines|methods]``; it writes
 ``docs/measurements/jobs.json``. The engines need ``pip install "xsiamese[ray]"``.
@@ -41,7 +41,7 @@ from xsiamese.jobs.unit import Unit, decode, units
 from xsiamese.zoo import open_model
 
 OUT = Path(__file__).parents[2] / "docs" / "measurements" / "jobs.json"
-UNIT, BATCH, ROUND = 512, 64, 2048
+UNIT, BATCH, ROUND = 512, 64, 10_240
 METHODS: dict[str, dict[str, Any]] = {
     "saliency": {},
     "gradcam": {},
