@@ -262,3 +262,26 @@ def test_a_mapped_array_is_not_copied(tmp_path: Path) -> None:
     assert isinstance(source.array, np.memmap)
     assert len(pickle.dumps(source)) < 500
     assert len(job(tmp_path / "out", items=tmp_path / "items.npy")) == PAIRS
+
+
+def test_a_job_leaves_the_interpreter_as_it_was(tmp_path: Path) -> None:
+    """Also one that ends early: its threads, how long one runs before another may, and where garbage is looked for."""
+    import gc
+    import sys
+
+    from xsiamese.jobs.local import here
+    from xsiamese.jobs.recipe import Given
+    from xsiamese.jobs.source import Rows
+    from xsiamese.jobs.store import Store
+    from xsiamese.jobs.task import Task
+    from xsiamese.jobs.unit import units
+
+    for made in ("pairs", "arrays.zarr"):
+        (tmp_path / made).mkdir()
+    task = Task(PairTable.of(pairs()), Rows(items().numpy()), Given(explainer()), Store(tmp_path))
+    before = torch.get_num_threads(), sys.getswitchinterval(), gc.get_freeze_count()
+    running = here(task, units(PAIRS, 2))
+    next(running)
+    assert gc.get_freeze_count() > before[2]
+    running.close()
+    assert (torch.get_num_threads(), sys.getswitchinterval(), gc.get_freeze_count()) == before

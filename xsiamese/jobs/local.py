@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.connection import Connection, wait
@@ -38,24 +39,35 @@ def engine(workers: int) -> Engine:
 
 def here(task: Task, units: Sequence[Unit], /) -> Iterator[Entry]:
     """One unit after the other; the next ones are decoded, and the last one is written, in threads meanwhile."""
-    threads, interval = torch.get_num_threads(), sys.getswitchinterval()
-    torch.set_num_threads(task.threads)
-    sys.setswitchinterval(SWITCH)
-    try:
-        with ThreadPoolExecutor(1) as decodes, ThreadPoolExecutor(1) as writes:
-            rest = iter(units)
-            ahead = deque(decodes.submit(task.decoded, unit) for unit in islice(rest, AHEAD))
-            written: Future[Entry] | None = None
-            while ahead:
-                found = task.explained(ahead.popleft().result())
-                if (unit := next(rest, None)) is not None:
-                    ahead.append(decodes.submit(task.decoded, unit))
-                if written is not None:
-                    yield written.result()
-                written = writes.submit(task.store.write, found)
+    with unhindered(task), ThreadPoolExecutor(1) as decodes, ThreadPoolExecutor(1) as writes:
+        rest = iter(units)
+        ahead = deque(decodes.submit(task.decoded, unit) for unit in islice(rest, AHEAD))
+        written: Future[Entry] | None = None
+        while ahead:
+            found = task.explained(ahead.popleft().result())
+            if (unit := next(rest, None)) is not None:
+                ahead.append(decodes.submit(task.decoded, unit))
             if written is not None:
                 yield written.result()
+            written = writes.submit(task.store.write, found)
+        if written is not None:
+            yield written.result()
+
+
+@contextmanager
+def unhindered(task: Task) -> Iterator[None]:
+    """The interpreter as a job needs it: the task's threads of torch; threads that read and write give way at once; and
+    what is there by now is not gone through for garbage, a tenth of a second for every few units.
+    """
+    threads, interval, frozen = torch.get_num_threads(), sys.getswitchinterval(), gc.get_freeze_count()
+    torch.set_num_threads(task.threads)
+    sys.setswitchinterval(SWITCH)
+    gc.freeze()
+    try:
+        yield
     finally:
+        if not frozen:  # else it is whoever froze it who lets it go
+            gc.unfreeze()
         sys.setswitchinterval(interval)
         torch.set_num_threads(threads)
 
@@ -143,13 +155,13 @@ def _context() -> Any:
 def _work(task: Task, pipe: Connection) -> None:
     """What a worker does until its parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which ends its workers
-    torch.set_num_threads(task.threads)
-    while True:
-        try:
-            unit = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(answered(task, unit))
+    with unhindered(task):
+        while True:
+            try:
+                unit = pipe.recv()
+            except EOFError:
+                return
+            pipe.send(answered(task, unit))
 
 
 def _died(worker: Worker, unit: Unit) -> str:

@@ -99,7 +99,7 @@ def together(decoded: Decoded, items: Mapping[str, Any], source: Source) -> Deco
         most = max(set(forms), key=lambda form: (forms.count(form), -forms.index(form)))
         told = "items of shape {} among others of {}: one job explains items of one shape"
         errors |= {
-            i: told.format(" and ".join(form), " and ".join(most))
+            i: told.format(" and ".join(map(_named, form)), " and ".join(map(_named, most)))
             for i, form in zip(good, forms, strict=True)
             if form != most
         }
@@ -182,6 +182,10 @@ def _not_finite(items: Mapping[str, Any]) -> list[str]:
     return [words[i] for i in (~torch.isfinite(sums)).nonzero().flatten().tolist()]
 
 
-def _form(item: Any) -> str:
+def _form(item: Any) -> tuple[Any, ...]:
     """What items of one batch have in common."""
-    return f"{tuple(item.shape[1:])} {item.dtype}" if isinstance(item, Tensor) else type(item).__name__
+    return (item.shape, item.dtype) if isinstance(item, Tensor) else (type(item),)
+
+
+def _named(form: tuple[Any, ...]) -> str:
+    return f"{tuple(form[0][1:])} {form[1]}" if len(form) == 2 else str(form[0].__name__)
