@@ -101,6 +101,14 @@ def _mapped(cells: Tensor, rows: Tensor) -> Tensor:
     return cells * rows if rows.dim() == 0 else cells @ rows.T
 
 
+def _of_cells(activation: Tensor, rows: Tensor) -> Tensor:
+    """What each cell of an activation (items, channels, ...) has of the embedding, (items, ..., D)."""
+    if rows.dim() == 0:
+        return activation.movedim(1, -1) * rows
+    # as the channels lie: to bring them to the end first would copy all of it
+    return (rows @ activation.flatten(2)).unflatten(2, activation.shape[2:]).movedim(1, -1)
+
+
 def _of_known(
     items: ItemBatch, number: int, activation: Tensor, embeddings: Tensor, pulled: Callable[[Tensor], Tensor]
 ) -> list[Tensor] | None:
@@ -114,7 +122,7 @@ def _of_known(
         if rows is None:
             return None
         plans[key] = known = Constant(rows, ends[0] - _mapped(whole[0], rows))
-    return list(_mapped(activation.movedim(1, -1), known.rows))
+    return list(_of_cells(activation, known.rows))
 
 
 def _gives(known: Constant, whole: Tensor, embeddings: Tensor) -> bool:
