@@ -106,7 +106,8 @@ def _of_cells(activation: Tensor, rows: Tensor) -> Tensor:
     if rows.dim() == 0:
         return activation.movedim(1, -1) * rows
     # as the channels lie: to bring them to the end first would copy all of it
-    return (rows @ activation.flatten(2)).unflatten(2, activation.shape[2:]).movedim(1, -1)
+    shares: Tensor = rows @ activation.flatten(2)
+    return shares.reshape(*shares.shape[:2], *activation.shape[2:]).movedim(1, -1)
 
 
 def _of_known(
