@@ -34,6 +34,7 @@ demo: $(VENV)/.demo ## install, explain three pairs of shipped images, and write
 	$(BIN)/xsiamese demo --output demo
 
 test: $(VENV)/.test ## install what the tests need, and run them all, on two workers of one thread each
+	$(BIN)/python -m compileall -q xsiamese plugins  # many tests start a process, also where Python writes no bytecode
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.dev ## ruff, mypy --strict and the floors
