@@ -266,3 +266,19 @@ def test_what_it_cannot_do_is_said() -> None:
     assert bool(PairLRP(recurrent).attribute(pair, rule={"0": "gradient"})[0].any())
     with pytest.raises(ValueError, match="take PairLRP"):
         adapt(captum.LRP)
+
+
+def test_a_batch_normalisation_with_no_layer_before_it_is_differentiated() -> None:
+    """Its output is affine in the input: what comes back to it goes on by its slope, the scale over the deviation."""
+    norm, linear = nn.BatchNorm1d(3).double(), nn.Linear(3, 2, bias=False).double()
+    with torch.no_grad():
+        norm.running_mean.copy_(torch.tensor([0.5, -1.0, 2.0]))  # type: ignore[union-attr]
+        norm.running_var.copy_(torch.tensor([0.25, 4.0, 1.0]))  # type: ignore[union-attr]
+        norm.weight.copy_(torch.tensor([2.0, 1.0, 0.5]))
+    encoder = nn.Sequential(norm, linear).eval()
+    a, b = torch.randn(2, 4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = PairLRP(SiameseModel(encoder, "dot")).attribute((a, b))
+    slope = torch.tensor([2.0, 1.0, 0.5]).double() / (torch.tensor([0.25, 4.0, 1.0]).double() + norm.eps).sqrt()
+    for item, other, one in zip((a, b), (b, a), found, strict=True):
+        share = item * slope * (encoder(other) @ linear.weight).detach()
+        torch.testing.assert_close(one, share, rtol=1e-5, atol=1e-6)
