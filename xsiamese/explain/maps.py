@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xsiamese.kinds.dense import all_finite
 from xsiamese.pairs.batch import PairBatch
 
 Maps = tuple[Any, Any]
@@ -52,7 +53,7 @@ def check_map(value: Any, name: str, who: str, why: Callable[[], str] | None) ->
     itself why a side has none (a search that edits the other side only).
     """
     tensors = [value] if isinstance(value, Tensor) else list(value.values() if isinstance(value, dict) else value)
-    if not all(bool(torch.isfinite(t.detach()).all()) for t in tensors):
+    if not all(map(all_finite, tensors)):
         warnings.warn(
             f"{who} gave NaN or infinite values for input {name}: the model's gradients are not finite at this pair",
             stacklevel=4,

@@ -57,7 +57,7 @@ def here(task: Task, units: Sequence[Unit], /) -> Iterator[Entry]:
 @contextmanager
 def unhindered(task: Task) -> Iterator[None]:
     """The interpreter as a job needs it: the task's threads of torch; threads that read and write give way at once; and
-    what is there by now is not gone through for garbage, a tenth of a second for every few units.
+    what is there by now is not gone through for garbage, which took more of a unit's writing than its rows did.
     """
     threads, interval, frozen = torch.get_num_threads(), sys.getswitchinterval(), gc.get_freeze_count()
     torch.set_num_threads(task.threads)

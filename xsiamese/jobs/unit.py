@@ -99,7 +99,7 @@ def together(decoded: Decoded, items: Mapping[str, Any], source: Source) -> Deco
         most = max(set(forms), key=lambda form: (forms.count(form), -forms.index(form)))
         told = "items of shape {} among others of {}: one job explains items of one shape"
         errors |= {
-            i: told.format(" and ".join(map(_named, form)), " and ".join(map(_named, most)))
+            i: told.format(" and ".join(form), " and ".join(most))
             for i, form in zip(good, forms, strict=True)
             if form != most
         }
@@ -174,18 +174,10 @@ def _some(side: Any, which: Sequence[int]) -> Any:
 def _not_finite(items: Mapping[str, Any]) -> list[str]:
     """The words of tensors that are not finite: a sum is not, where one of its terms is not."""
     words = [word for word, item in items.items() if isinstance(item, Tensor) and item.is_floating_point()]
-    each = [items[word] for word in words]
-    if len({(item.shape, item.dtype) for item in each}) == 1:
-        sums = torch.stack(each).flatten(1).sum(1, dtype=torch.float64)
-    else:
-        sums = torch.stack([item.sum(dtype=torch.float64) for item in each]) if each else torch.zeros(0)
+    sums = torch.stack([items[word].sum(dtype=torch.float64) for word in words]) if words else torch.zeros(0)
     return [words[i] for i in (~torch.isfinite(sums)).nonzero().flatten().tolist()]
 
 
-def _form(item: Any) -> tuple[Any, ...]:
+def _form(item: Any) -> str:
     """What items of one batch have in common."""
-    return (item.shape, item.dtype) if isinstance(item, Tensor) else (type(item),)
-
-
-def _named(form: tuple[Any, ...]) -> str:
-    return f"{tuple(form[0][1:])} {form[1]}" if len(form) == 2 else str(form[0].__name__)
+    return f"{tuple(item.shape[1:])} {item.dtype}" if isinstance(item, Tensor) else type(item).__name__
