@@ -21,7 +21,7 @@ from xsiamese.branches.layout import (
     layouts,
     recognised,
 )
-from xsiamese.branches.probe import marked_patch
+from xsiamese.branches.probe import _follows, _handed_on, halves_of
 from xsiamese.branches.record import Recording, first_tensor, with_first_tensor
 from xsiamese.branches.rules import Affine, Rules, affine, fused
 from xsiamese.branches.untied import Branches, refuse_backward
@@ -76,11 +76,52 @@ def test_layouts_bring_channels_first() -> None:
     assert torch.equal(PatchesLast((2, 2))(last[0])[1, 2], last[0, 1, 2].reshape(2, 2))
 
 
-@pytest.mark.parametrize(("image", "rows", "columns"), [
-    ((8, 8), (1, 3), (5, 7)), ((224, 112), (28, 84), (70, 98)), ((3, 2), (0, 1), (1, 2)), ((16, 7), (2, 6), (4, 5)),
-])  # fmt: skip
-def test_the_patch_that_is_marked(image: Any, rows: Any, columns: Any) -> None:
-    assert marked_patch(image) == (slice(*rows), slice(*columns))
+def test_halves_of_a_grid_count_a_cell_in_the_middle_by_half() -> None:
+    upper, left, across = halves_of((3, 2))
+    assert upper.tolist() == [[1, 1], [0.5, 0.5], [0, 0]]
+    assert left.tolist() == [[1, 0]] * 3
+    assert across.tolist() == [[1, 0], [0.5, 0.5], [0, 1]]
+
+
+def moves(share: Tensor) -> Tensor:
+    """Changes (halves, items, tokens, channels) whose energies are given shares, (halves, rows, columns)."""
+    loud = (
+        torch.rand(1, share[0].numel(), generator=torch.Generator().manual_seed(0)) + 0.1
+    )  # some move more than others
+    return (share.flatten(1) * loud).sqrt()[:, None, :, None] * torch.tensor([0.6, -0.8])
+
+
+def test_cells_follow_the_halves_that_they_lie_in_and_nothing_else_does() -> None:
+    layout, own = Tokens((4, 4), 0), halves_of((4, 4))
+    assert _follows(moves(own), layout) == pytest.approx(1)
+    assert _follows(moves(own + 0.5), layout) > 0.9  # all move a little with all
+    before = torch.cat([torch.full((3, 1, 2, 2), 9.0), moves(own)], 2)
+    assert _follows(before, Tokens((4, 4), 2)) == pytest.approx(1)
+    rows, columns = own.clone(), own.clone()
+    rows[1:], columns[::2] = 0.5, 0.5
+    windows = own.unflatten(1, (2, 2)).unflatten(3, (2, 2)).transpose(2, 3).reshape(own.shape)
+    for other in (own.mT, own.flip(1), rows, columns, windows):
+        assert _follows(moves(other), layout) < 0.3
+    assert _follows(torch.zeros(3, 1, 16, 2), layout) == 0
+
+
+def test_what_hands_on_the_cells_of_a_convolution_is_seen_in_the_graph() -> None:
+    conv, norm, mix = nn.Conv2d(1, 8, 2, 2), nn.LayerNorm(8), nn.Linear(8, 8)
+    cells = conv(torch.randn(2, 1, 8, 8))
+    tokens = cells.flatten(2).mT
+    more = torch.cat([torch.zeros(2, 1, 8), tokens], 1)
+    for kept in (
+        tokens,
+        cells.flatten(2).permute(0, 2, 1),
+        more,
+        norm(more + mix(more)).double(),
+        more * torch.ones(8),
+    ):
+        assert _handed_on(kept, (4, 4))
+        assert not _handed_on(kept, (2, 8))
+    latents = torch.zeros(1, 16, 8, requires_grad=True)
+    for made in (latents + mix(tokens), more[:, :16], latents, mix(tokens), cells.unflatten(2, (2, 2)).flatten(2).mT):
+        assert not _handed_on(made, (4, 4))
 
 
 Named = namedtuple("Named", ["score", "state"])

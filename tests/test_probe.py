@@ -189,6 +189,90 @@ def test_what_a_block_hands_on_and_what_is_called_often_is_no_place() -> None:
     assert all(one.any() for one in maps)
 
 
+class Latents(nn.Module):
+    """A Perceiver: learned latents, as many as some grid has cells, each of which gathers from the whole image."""
+
+    def __init__(self, count: int, stem: str = "conv") -> None:
+        torch.manual_seed(count)
+        super().__init__()
+        self.conv, self.lin, self.stem = nn.Conv2d(1, 8, 4, 4), nn.Linear(16, 8), stem
+        self.positions, self.latents = nn.Parameter(torch.randn(64, 8)), nn.Parameter(torch.randn(1, count, 8))
+        self.looks = nn.ModuleList(nn.MultiheadAttention(8, 2, batch_first=True) for _ in range(2))
+        self.blocks = nn.ModuleList(Block(8, 2, 16, batch_first=True) for _ in range(2))
+        self.double().eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = x.unfold(2, 4, 4).unfold(3, 4, 4).flatten(1, 3).flatten(2)  # (N, 64, 16), row by row
+        seen = {"conv": lambda: self.conv(x).flatten(2).mT, "linear": lambda: self.lin(patches)}
+        tokens = (seen[self.stem]() if self.stem in seen else patches[..., :8]) + self.positions
+        latents = self.latents.expand(len(x), -1, -1)
+        for look, block in zip(self.looks, self.blocks, strict=True):
+            latents = block(latents + look(latents, tokens, tokens)[0])
+        return latents.mean(1)
+
+
+@pytest.mark.parametrize("count", [4, 16, 20, 64])
+def test_latents_are_no_cells_and_an_earlier_place_is_taken_and_it_is_said(count: int) -> None:
+    inputs = problems.images(2, size=32)
+    for stem, layer in (("conv", "conv"), ("linear", "lin")):
+        explained = PairHiResCAM(SiameseModel(Latents(count, stem), "dot")).explain(inputs)
+        assert explained.parameters["layer"] == [layer]
+        assert explained.maps[0].shape == (2, 1, 8, 8)
+        line = explained.parameters["taken"]
+        assert line.endswith(
+            "(the tokens of TransformerEncoderLayer, LayerNorm, after it, are tied to no place of the image)"
+        )
+    bare = SiameseModel(Latents(count, "none"), "dot")
+    with pytest.raises(
+        ValueError, match=r"^the tokens of 'blocks.1' are tied to no place of the image.*explain the in"
+    ):
+        PairGradCAM(bare).attribute(inputs)
+
+
+def test_a_layer_of_latents_that_the_user_names_has_a_value_a_latent_and_no_picture() -> None:
+    model, inputs = SiameseModel(Latents(16), "dot"), problems.images(2, size=32)
+    explained = PairHiResCAM(model, "blocks.1").explain(inputs)
+    assert explained.maps[0].shape == (2, 1, 16)
+    with pytest.raises(ValueError, match=r"a map of shape .* is no grid .*: if its tokens are cells, layout= says"):
+        explained.plot()
+    given = PairHiResCAM(model, "blocks.1", layout=Tokens((4, 4), 0)).attribute(inputs)  # the user's word
+    torch.testing.assert_close(given[0].flatten(2), explained.maps[0])
+
+
+class Rows(nn.Module):
+    """A recurrent network over the rows of an image, as many as a grid has cells."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        super().__init__()
+        self.cells = nn.LSTM(16, 8, batch_first=True)
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cells(x[:, 0])[0].mean(1)  # type: ignore[no-any-return]
+
+
+def test_rows_of_an_image_are_no_cells() -> None:
+    with pytest.raises(ValueError, match="the tokens of 'cells' are tied to no place of the image"):
+        PairGradCAM(SiameseModel(Rows(), "dot")).attribute(problems.images(2, size=16))
+
+
+def test_finding_that_latents_are_no_cells_costs_three_passes_of_one_pair_once() -> None:
+    encoder, rows = Latents(16), []
+    encoder.register_forward_hook(lambda m, args, output: rows.append(len(output)))
+    explainer, inputs = PairGradCAM(SiameseModel(encoder, "dot")), problems.images(4, size=32)
+    explainer.attribute(inputs)
+    assert rows == [1, 1] * 4 + [4, 4]
+    rows.clear()
+    explainer.attribute(inputs)
+    assert rows == [4, 4]
+    rows.clear()
+    named = PairGradCAM(explainer.model, "blocks.1")
+    for _ in range(2):
+        named.attribute(inputs)
+    assert rows == [4, 4] + [1, 1] * 4 + [4, 4]
+
+
 def test_layouts_of_shapes() -> None:
     image = (224, 224)
     assert layouts((2, 197, 768), image) == [Tokens((14, 14), 1)]

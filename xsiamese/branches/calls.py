@@ -254,6 +254,5 @@ def survey(
     with ExitStack() as stack:
         for module in dict.fromkeys(modules):
             stack.callback(module.register_forward_hook(own(note)).remove)
-        with torch.enable_grad():
-            value = run()
+        value = run()
     return Survey(usage, leaves, pairs, value if isinstance(value, Tensor) else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,7 +14,7 @@ from xsiamese.branches.layout import ChannelsLast as ChannelsLast
 from xsiamese.branches.layout import Grid, Layout
 from xsiamese.branches.layout import PatchesLast as PatchesLast
 from xsiamese.branches.layout import Tokens as Tokens
-from xsiamese.branches.probe import Taken, last_cells
+from xsiamese.branches.probe import Moved, PassedBy, Taken, last_cells
 from xsiamese.branches.record import LayerPair
 from xsiamese.kinds.places import Places, of_tensor
 from xsiamese.model.pair import PairModel, SiameseModel
@@ -64,7 +64,7 @@ def default_layers(
     model: PairModel,
     survey: Survey,
     images: tuple[Grid | None, Grid | None],
-    mark: Callable[[], Mapping[nn.Module, Tensor]],
+    halves: Callable[[], Moved],
 ) -> tuple[SomeLayers, tuple[Taken | None, Taken | None]]:
     """For each side the last layer whose cells stand apart and reach the score, and why it was taken; None for a side
     that has none, beside one that has.
@@ -73,7 +73,7 @@ def default_layers(
         model: the model.
         survey: how it uses its modules.
         images: height and width of each side's images; None for a side of another kind.
-        mark: see :func:`xsiamese.branches.probe.last_cells`.
+        halves: see :func:`xsiamese.branches.probe.last_cells`.
 
     Raises:
         ValueError: if there is none.
@@ -82,7 +82,13 @@ def default_layers(
     taken: list[Taken | None] = []
     for side, image in enumerate(images):
         roots = [model.encoders[side]] if isinstance(model, SiameseModel) else survey.serving(model, side)
-        one = None if image is None else last_cells(survey, roots, image, mark)
+        one, passed = (None, PassedBy()) if image is None else last_cells(survey, roots, image, halves)
+        if one is None and passed.gathered:
+            raise ValueError(
+                f"the tokens of {_name(model, passed.gathered[0])!r} are tied to no place of the image, as learned "
+                "latents are not, and no layer before it has cells: explain the inputs (PairIntegratedGradients, "
+                "PairOcclusion)"
+            )
         module = one.module if one else survey.word_embedding(roots, side) or survey.last_spread(roots, side)
         if module is None and survey.value is not None and not survey.value.requires_grad and any(survey.leaves):
             raise ValueError(

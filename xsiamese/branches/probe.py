@@ -1,19 +1,28 @@
-"""The last place where cells of the image still stand apart and reach the score, found by one backward pass."""
+"""The last place where cells of the image still stand apart and reach the score, found by one backward pass.
+
+A shape tells where cells may lie. Whether they lie there is told by what handed them on from a convolution, or else by
+halves of the image that change: what is tied to a place moves most with the half that it lies in, and learned latents,
+each of which gathers from the whole image, do not.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.calls import Survey
-from xsiamese.branches.layout import Grid, KnownLayout, by_width, described, layouts
+from xsiamese.branches.layout import Grid, KnownLayout, PatchesLast, Tokens, by_width, described, layouts
 
 _AT_ONCE = 8
 _ATTENTION = re.compile(r"atten|attn", re.IGNORECASE)
+# what leaves each token of (N, T, C) where it is
+_KEEPS_PLACES = re.compile(r"(Add|Mul|Cat|NativeLayerNorm|Transpose|Permute|View|ToCopy)Backward\d")
+
+Moved = Mapping[nn.Module, Tensor]
 
 
 @dataclass(frozen=True)
@@ -31,10 +40,31 @@ class Taken:
     why: str
 
 
+@dataclass
+class PassedBy:
+    """What comes after the place that is taken and is none: its cells do not reach the score, or its tokens are no
+    cells.
+    """
+
+    unread: list[nn.Module] = field(default_factory=list)
+    gathered: list[nn.Module] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        unread, gathered = (
+            ", ".join([*dict.fromkeys(type(m).__name__ for m in some)][:2]) for some in (self.unread, self.gathered)
+        )
+        lines = []
+        if unread:
+            lines.append(f"of what comes after it, {unread}, the score reads no patch, only what is gathered from them")
+        if gathered:
+            lines.append(f"the tokens of {gathered}, after it, are tied to no place of the image")
+        return f" ({'; '.join(lines)})" if lines else ""
+
+
 def last_cells(
-    survey: Survey, roots: Sequence[nn.Module], image: Grid, mark: Callable[[], Mapping[nn.Module, Tensor]]
-) -> Taken | None:
-    """The last layer in which cells of an image stand apart and reach the score.
+    survey: Survey, roots: Sequence[nn.Module], image: Grid, halves: Callable[[], Moved]
+) -> tuple[Taken | None, PassedBy]:
+    """The last layer in which cells of an image stand apart and reach the score, and what was passed by.
 
     What lies inside an attention is passed by: keys and values are no cells. A layer inside a residual block, or one
     that an encoder calls more than once, is taken only if no other is there: what lies around it is a better place.
@@ -43,35 +73,46 @@ def last_cells(
         survey: what every module returned, and the score.
         roots: the modules that serve one side, the later ones first.
         image: height and width of the input.
-        mark: what each module changes by, for one pair, where a patch of the image changes, see :func:`marked_patch`;
-            asked only where an output may lie in more than one way.
+        halves: what each module's outputs change by, see :func:`halves_of`, stacked; asked only where an output may lie
+            in more than one way, or its tokens may be no cells.
     """
     grids = _grids(survey, image)
+    passed = PassedBy()
     for root in roots:
-        unread: list[nn.Module] = []
+        passed = PassedBy()
         worse: list[tuple[tuple[bool, bool], nn.Module, KnownLayout]] = []
-        for module, layout, reaches in _from_the_end(survey, root, image, grids, mark):
+        for module, layout, reaches in _from_the_end(survey, root, image, grids, halves):
             if _in_attention(root, module):
                 continue
             if not reaches:
-                unread.append(module)
+                passed.unread.append(module)
+                continue
+            if not tied(survey, module, layout, halves):
+                passed.gathered.append(module)
                 continue
             flaws = not _all_pass(survey, root, module), survey.calls(module) > max(1, survey.calls(root))
             if not any(flaws):
-                return Taken(module, layout, _why(survey, module, layout, unread))
+                return Taken(module, layout, _why(survey, module, layout, passed)), passed
             worse.append((flaws, module, layout))
         if worse:
             _, module, layout = min(worse, key=lambda one: one[0])
-            return Taken(module, layout, _why(survey, module, layout, unread))
-    return None
+            return Taken(module, layout, _why(survey, module, layout, passed)), passed
+    return None, passed
 
 
-def marked_patch(image: Grid) -> tuple[slice, slice]:
-    """Rows and columns of the patch that is marked: off the middle, and off the diagonal."""
-    height, width = image
-    return slice(height // 8, height // 8 + max(1, height // 4)), slice(
-        5 * width // 8, 5 * width // 8 + max(1, width // 4)
-    )
+def halves_of(grid: Grid) -> Tensor:
+    """Three halves of a grid, the share of each cell that lies in them, shape (3, rows, columns): the upper one, the
+    left one, and two quarters across. No two are alike in any half.
+
+    Example:
+        >>> halves_of((2, 2)).flatten(1)
+        tensor([[1., 1., 0., 0.],
+                [1., 0., 1., 0.],
+                [1., 0., 0., 1.]])
+    """
+    upper, left = (((torch.arange(2 * n) < n).view(n, 2).float().mean(1)) for n in grid)
+    across = upper[:, None] * left + (1 - upper[:, None]) * (1 - left)
+    return torch.stack([upper[:, None].expand(grid), left.expand(grid), across])
 
 
 def _from_the_end(
@@ -79,7 +120,7 @@ def _from_the_end(
     root: nn.Module,
     image: Grid,
     grids: set[Grid],
-    mark: Callable[[], Mapping[nn.Module, Tensor]],
+    halves: Callable[[], Moved],
 ) -> Iterator[tuple[nn.Module, KnownLayout, bool]]:
     """The modules whose output is a grid over the image, the last first, with the layout and whether it reaches the
     score.
@@ -92,7 +133,9 @@ def _from_the_end(
         ]
         reach = _reach(survey, [module for module, _ in found])
         for module, options in found:
-            layout = options[0] if len(options) == 1 else _told_by(mark(), module, options)
+            layout = options[0]
+            if len(options) > 1 and (moved := halves().get(module)) is not None:
+                layout = max(options, key=lambda one: _follows(moved, one))
             yield module, layout, reach is None or _reaches(reach[module], layout)
 
 
@@ -169,24 +212,51 @@ def _in_attention(root: nn.Module, module: nn.Module) -> bool:
     )
 
 
-def _told_by(changes: Mapping[nn.Module, Tensor], module: nn.Module, options: Sequence[KnownLayout]) -> KnownLayout:
-    """The layout in which the change of a patch lies where the patch does."""
-    change = changes.get(module)
-    if change is None:
-        return options[0]
+def tied(survey: Survey, module: nn.Module, layout: KnownLayout, halves: Callable[[], Moved]) -> bool:
+    """Whether tokens are cells of the image; grids of four dimensions are.
 
-    def share(layout: KnownLayout) -> float:
-        energy = layout(change).square().sum(1)
-        rows, columns = marked_patch((energy.shape[1], energy.shape[2]))
-        return float(energy[:, rows, columns].mean() / energy.mean().clamp(min=1e-30))
+    By chance, as of latents, a correlation is about one through the root of their number: twice that is asked of each
+    half.
+    """
+    if not isinstance(layout, Tokens | PatchesLast):
+        return True
+    output = survey.usage[module].outputs[-1]
+    rows, columns = layout(output.detach()).shape[2:]
+    if _handed_on(output, (rows, columns)) or (moved := halves().get(module)) is None:
+        return True
+    asked: float = min(0.85, 2 / (rows * columns - 1) ** 0.5)
+    return _follows(moved, layout) > asked
 
-    return max(options, key=share)
+
+def _handed_on(output: Tensor, grid: Grid) -> bool:
+    """Whether sums, norms and the like, which leave each token in its place, hand on a convolution's cells."""
+    seen, waiting = set(), [output.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen or not _KEEPS_PLACES.match(type(node).__name__):
+            continue
+        seen.add(node)
+        before = [following for following, _ in node.next_functions]
+        sizes = getattr(node, "_saved_self_sym_sizes", (0, 0, 0))  # of what a view was made of
+        if len(sizes) == 4 and tuple(sizes[2:]) == grid and type(before[0]).__name__.startswith("Convolution"):
+            return True
+        waiting += before if len(sizes) == 3 else []
+    return False
 
 
-def _why(survey: Survey, module: nn.Module, layout: KnownLayout, unread: Sequence[nn.Module]) -> str:
+def _follows(moved: Tensor, layout: KnownLayout) -> float:
+    """How far cells move with the half that they lie in sooner than with another, the least of three correlations: 1
+    where they move with nothing else, 0 where they know only their row or their column.
+    """
+    energies = torch.stack([layout(one).square().sum(1) for one in moved]).double()  # (3, items, rows, columns)
+    shares = energies / energies.sum(0).clamp(min=1e-300)  # some cells move more than others whatever changes
+    lie = halves_of((int(energies.shape[2]), int(energies.shape[3]))).to(shares)[:, None]
+    of_two = shares - shares.roll(1, 0), lie - lie.roll(1, 0)  # of each two halves
+    found, known = (x.flatten(2) - x.mean((2, 3))[..., None] for x in of_two)
+    norms = (found.norm(dim=2) * known.norm(dim=2)).clamp(min=1e-300)
+    return float(((found * known).sum(2) / norms).mean(1).min())
+
+
+def _why(survey: Survey, module: nn.Module, layout: KnownLayout, passed: PassedBy) -> str:
     shape = survey.usage[module].outputs[-1].shape
-    line = f"{described(layout, shape)}; the last place where cells stand apart and reach the score"
-    if unread:
-        names = ", ".join(dict.fromkeys(type(later).__name__ for later in unread[:2]))
-        line += f" (of what comes after it, {names}, the score reads no patch, only what is gathered from them)"
-    return line
+    return f"{described(layout, shape)}; the last place where cells stand apart and reach the score{passed}"

@@ -27,7 +27,7 @@ from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.refused import refuse_scripted
 from xsiamese.pairs.split import Split
-from xsiamese.pairs.usage import Plan, find_plan
+from xsiamese.pairs.usage import Plan, find_plan, lies_on_image
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,12 @@ class PairBatch(Pairs):
         if layer is None or len(image) != 2 or not one.leaves[0].is_floating_point():
             return None
         plans = [plan for plan in (self.plans or {}).values() if isinstance(plan, Plan)]
-        found = next((t.layout for plan in plans for t in plan.taken if t and t.module is layer), None)
-        return found or recognised(layer, activation, (int(image[0]), int(image[1])))
+        if (
+            found := next((t.layout for plan in plans for t in plan.taken if t and t.module is layer), None)
+        ) is not None:
+            return found
+        known = recognised(layer, activation, (int(image[0]), int(image[1])))
+        return known if known is None or lies_on_image(self, layer, known) else None
 
     @contextmanager
     def record(self, layer: Layer) -> Iterator[Recording]:

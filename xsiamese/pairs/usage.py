@@ -18,8 +18,8 @@ from xsiamese.branches.layers import (
     find_layers,
     names_of,
 )
-from xsiamese.branches.layout import Grid
-from xsiamese.branches.probe import Taken, marked_patch
+from xsiamese.branches.layout import Grid, KnownLayout, PatchesLast, Tokens
+from xsiamese.branches.probe import Moved, Taken, halves_of, tied
 from xsiamese.branches.record import LayerPair
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import PairModel, SiameseModel
@@ -133,7 +133,7 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
         given = [default_of_nodes(batch.model, seen, (len(rows[0]), len(rows[1])))]
     elif find_default:
         images = (_image(few.a), _image(few.b))
-        pair, taken = default_layers(batch.model, seen, images, cache(lambda: _marked(few, modules, images)))
+        pair, taken = default_layers(batch.model, seen, images, cache(lambda: _halves(few, seen, images)))
         alone = next((pair.index(None) for pair in given or [pair] if None in pair), None)
         given = [(a or pair[0], b or pair[1]) for a, b in given] or [pair]
     if isinstance(batch.model, SiameseModel):
@@ -174,28 +174,44 @@ def _image(side: Side) -> Grid | None:
     return (int(shown.shape[2]), int(shown.shape[3])) if shown.dim() == 4 and shown.is_floating_point() else None
 
 
-def _marked(
-    few: Pairs, modules: Sequence[nn.Module], images: tuple[Grid | None, Grid | None]
-) -> dict[nn.Module, Tensor]:
-    """What the outputs of modules change by where a patch of both images of the first pair changes."""
-    one = next(few.split(1))
-    marked = []
-    for leaf, (side, _) in zip(one.moved, (one.place(i) for i in range(len(one.moved))), strict=True):
-        image, changed = images[side is one.b], leaf.detach().clone()
-        if image is not None and tuple(leaf.shape[2:]) == image:
-            patch = changed[:, :, *marked_patch(image)]
-            stripes = torch.arange(patch.numel(), device=leaf.device, dtype=leaf.dtype).cos().reshape(patch.shape)
-            patch += 3 * leaf.std() * stripes  # not even, or a normalisation would take it away
-        marked.append(changed)
+def _halves(few: Pairs, seen: Survey, images: tuple[Grid | None, Grid | None]) -> Moved:
+    """What the outputs of modules change by where each of three halves of the images changes, shape (3, items, ...)."""
+    changed = []
+    for leaf, (side, _) in zip(few.moved, (few.place(i) for i in range(len(few.moved))), strict=True):
+        image, start = images[side is few.b], leaf.detach()
+        if image is None or tuple(leaf.shape[2:]) != image:
+            changed.append([start] * 3)
+            continue
+        # not even, or a normalisation would take it away
+        stripes = torch.arange(leaf.numel(), device=leaf.device).cos().reshape(leaf.shape).to(leaf)
+        changed.append([start + 3 * start.std() * stripes * half for half in halves_of(image).to(start)])
     with torch.no_grad():
-        runs = [survey(partial(one.value, *values), modules, ((), ()), 1) for values in (one.moved, marked)]
+        runs = [
+            survey(partial(few.value, *leaves), [*seen.usage], ((), ()), few.pairs)
+            for leaves in zip(*changed, strict=True)
+        ]
     found = {}
-    for module, usage in runs[0].usage.items():
-        outputs = zip(usage.outputs, runs[1].usage[module].outputs, strict=True)
-        changes = [(before - after).detach() for before, after in outputs if before.is_floating_point()]
-        if changes and all(change.shape[1:] == changes[0].shape[1:] for change in changes):
-            found[module] = torch.cat(changes)
+    for module, usage in seen.usage.items():
+        if usage.outputs[0].is_floating_point() and len({output.shape[1:] for output in usage.outputs}) == 1:
+            before, *after = (torch.cat(one.usage[module].outputs).detach() for one in (seen, *runs))
+            found[module] = torch.stack([moved - before for moved in after])
     return found
+
+
+@torch.enable_grad()
+def lies_on_image(batch: Pairs, layer: nn.Module, layout: KnownLayout) -> bool:
+    """Whether what a layer that the user named gives is cells of the image; for tokens up to four passes of one pair,
+    once for a layer.
+    """
+    plans = batch.plans if batch.plans is not None else {}
+    key = ("lies on image", layer)
+    if isinstance(layout, Tokens | PatchesLast) and key not in plans:
+        few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(1))
+        moved = tuple(leaf.requires_grad_() for leaf in few.moved)
+        seen = survey(lambda: few.value(*moved), [layer], (moved, ()), few.pairs)
+        halves = partial(_halves, few, seen, (_image(few.a), _image(few.b)))
+        plans[key] = layer not in seen.usage or tied(seen, layer, layout, halves)
+    return bool(plans.get(key, True))
 
 
 def _check_order(

@@ -115,7 +115,8 @@ def _layers(explanation: Shown, pair: int) -> list[list[Tensor]]:
     for both in zip(*sides, strict=True):
         if any(m.dim() != 4 for m in both):
             raise ValueError(
-                f"a map of shape {tuple(both[0].shape)} is no grid (pairs, channels, h, w): give a layout= for tokens"
+                f"a map of shape {tuple(both[0].shape)} is no grid (pairs, channels, h, w) to lay over "
+                "an image: if its tokens are cells, layout= says how they lie; else explain the inputs"
             )
         found.append([m[pair].detach().float().cpu().sum(0) for m in both])
     return found
