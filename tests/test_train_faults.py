@@ -52,13 +52,6 @@ def test_a_missing_extra_is_one_line_before_training(name: str, field: str, monk
         Settings("siamese-contrastive", "nowhere", **{field: name})  # type: ignore[arg-type]
 
 
-def test_a_missing_lightning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "xsiamese.training.engine")
-    monkeypatch.setitem(sys.modules, "lightning.pytorch", None)
-    with pytest.raises(ImportError, match=r'training needs Lightning: pip install "xsiamese\[train\]"'):
-        import xsiamese.training.engine  # noqa: F401
-
-
 def test_a_learning_rate_that_destroys_the_network_is_blamed_and_nothing_is_published(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("x,k\n" + "".join(f"{x / 10},{'ab'[x % 2]}\n" for x in range(20)))

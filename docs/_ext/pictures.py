@@ -91,7 +91,10 @@ def _options(cls: type[PairAttribution]) -> dict[str, Any]:
         "lime": (7, 7),
         "kernel_shap": (7, 7),
         "feature_ablation": (7, 7),
+        "feature_permutation": (7, 7),
     }
+    if cls.name in ("layer_feature_ablation", "layer_feature_permutation"):  # all channels of a place together
+        return {"layer_mask": torch.arange(49).view(1, 1, 7, 7).expand(1, 64, 7, 7)}
     if cls.name in grouped:
         return {"feature_mask": (_cells(*grouped[cls.name]),) * 2}
     return {"occlusion": {"sliding_window_shapes": (1, 6, 6), "strides": (1, 2, 2)}}.get(cls.name, {})

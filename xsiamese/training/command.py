@@ -148,14 +148,14 @@ def train(
     """
     import logging
 
-    from xsiamese.training.modality import modality
+    given = options or Options()
+    settings = _configured(given, network) if given.config is not None else _named(given, network, dataset)
+    from xsiamese.training.modality import modality  # Lightning takes seconds to load: what is wrong is told before
     from xsiamese.training.run import train as run
 
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(
         logging.WARNING
     )  # its hints are not about this training
-    given = options or Options()
-    settings = _configured(given, network) if given.config is not None else _named(given, network, dataset)
     trained = run(settings)
     if not trained.files:
         return

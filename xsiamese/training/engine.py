@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-try:
-    from lightning.pytorch import Callback as Callback
-    from lightning.pytorch import LightningModule as LightningModule
-    from lightning.pytorch import Trainer as Trainer
-except ImportError as error:
-    raise ImportError('training needs Lightning: pip install "xsiamese[train]"') from error
-
-for name in ("torchmetrics", "sklearn"):  # asked for when the training is over
+# looked for first, since Lightning takes seconds to load; the others are asked for when the training is over
+for name in ("lightning", "torchmetrics", "sklearn", "filelock"):
     if find_spec(name) is None:
-        raise ImportError(f'training needs {name}: pip install "xsiamese[train]"')
+        raise ImportError(f'training needs {name.title()}: pip install "xsiamese[train]"')
+
+from lightning.pytorch import Callback as Callback  # noqa: E402
+from lightning.pytorch import LightningModule as LightningModule  # noqa: E402
+from lightning.pytorch import Trainer as Trainer  # noqa: E402

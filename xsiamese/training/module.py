@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,9 +16,7 @@ from xsiamese.model.pair import PairModel
 from xsiamese.training.engine import LightningModule
 from xsiamese.training.inputs import Ready
 from xsiamese.training.losses import Loss
-
-Optimizer = Literal["SGD", "Adam", "AdamW"]
-Schedule = Literal["constant", "onecycle", "plateau"]
+from xsiamese.training.recipes import Optimizer, Schedule
 
 
 class SiameseModule(LightningModule):

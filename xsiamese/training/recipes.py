@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from xsiamese.data.augment import Augment
 from xsiamese.data.items import Items, LabelledImages, around
 from xsiamese.training import itemlosses, losses
 from xsiamese.training.losses import Loss
-from xsiamese.training.module import Optimizer, Schedule
 from xsiamese.zoo.cards import ModelCard, Preprocessing
+
+Optimizer = Literal["SGD", "Adam", "AdamW"]
+Schedule = Literal["constant", "onecycle", "plateau"]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from xsiamese.data.augment import Augment
 from xsiamese.data.division import Division
 from xsiamese.model.pair import PairModel
 from xsiamese.plot.latent import Reduction
-from xsiamese.training.module import Optimizer, Schedule
-from xsiamese.training.recipes import OLD_NAMES, Recipe, recipe
+from xsiamese.training.recipes import OLD_NAMES, Optimizer, Recipe, Schedule, recipe
 from xsiamese.zoo.cards import ModelCard, Preprocessing
 from xsiamese.zoo.checkpoint import find_card
 
