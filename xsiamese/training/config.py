@@ -12,6 +12,7 @@ from xsiamese.training.settings import Settings
 from xsiamese.zoo.cards import Preprocessing
 
 try:
+    import yaml
     from pydantic import BaseModel, ConfigDict, Field, ValidationError
 except ImportError as error:
     raise ImportError('a config.yml needs pydantic and PyYAML: pip install "xsiamese[train]"') from error
@@ -115,8 +116,6 @@ def read_config(path: Path) -> Config:
     Raises:
         ValueError: naming the file, the key and what is wrong with its value; for an unknown key, the nearest one.
     """
-    import yaml
-
     try:
         text = regular(path, "a config.yml").read_text(encoding="utf-8")
         if any(
