@@ -164,12 +164,25 @@ def test_what_is_no_image_is_one_line(name: str, folder: Path, tmp_path: Path) -
     except OSError as error:
         pytest.skip(f"this file system makes no {name}: {error}")
     one_line(("explain", path, folder / "grey.png"), name, "cannot be read as an image")
-    one_line(("explain", folder / "grey.png", path, "--method", "saliency"), name)
+    output = tmp_path / "why.json"
+    one_line(("explain", folder / "grey.png", path, "--method", "saliency", "-o", output), name, "cannot be read as an")
+    assert not output.exists()
 
 
-@pytest.mark.parametrize("name", ["/dev/zero", "/dev/stdin", "", "a\nb.png", "x" * 5000 + ".png", "a\0.png"])
-def test_words_that_name_no_file(name: str, folder: Path) -> None:
-    one_line(("explain", name, folder / "grey.png"))
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("/dev/zero", "/dev/zero cannot be read as an image: it is a pipe or a device"),
+        ("/dev/null", "/dev/null cannot be read as an image: it is a pipe or a device"),
+        ("", "'' names no item: one line of text is needed"),
+        ("a\nb.png", r"'a\nb.png' names no item: one line of text is needed"),
+        ("x" * 5000 + ".png", "x.png cannot be read as an image: File name too long"),
+        ("a\0.png", r"'a\x00.png' names no item: one line of text is needed"),
+    ],
+)
+def test_words_that_name_no_file(name: str, said: str, folder: Path) -> None:
+    for pair in ((name, folder / "grey.png"), (folder / "grey.png", name)):
+        one_line(("explain", *pair), said)
 
 
 def header(path: Path, told: Any, **tensors: Any) -> Path:

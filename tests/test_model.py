@@ -231,10 +231,18 @@ def test_the_clamped_distance_as_published_has_no_gradient_and_says_so() -> None
 
 
 def test_below_the_limit_there_is_no_warning() -> None:
-    model = SiameseModel(problems.smooth_encoder(), ClampedEuclidean(100))
+    """Just above the distance of both pairs; at it, there is one."""
+    encoder = problems.smooth_encoder()
+    plain = PairSaliency(SiameseModel(encoder, "euclidean")).explain(far())
+    limit = float(plain.scores.max())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        PairSaliency(model).attribute(far())
+        found = PairSaliency(SiameseModel(encoder, ClampedEuclidean(limit * (1 + 1e-12)))).explain(far())
+    for x, y in zip((*found.maps, found.scores), (*plain.maps, plain.scores), strict=True):
+        assert y.any()
+        torch.testing.assert_close(x, y)
+    with pytest.warns(UserWarning, match="is clamped at"):
+        PairSaliency(SiameseModel(encoder, ClampedEuclidean(limit * (1 - 1e-12)))).attribute(far())
 
 
 # signs

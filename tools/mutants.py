@@ -57,6 +57,7 @@ SILENT |= {
     "length",
 }
 
+COPIED = ("xsiamese", "plugins", "tests", "tools", "examples", "docs/measurements", "pyproject.toml", "README.md")
 
 Counts = dict[str, Any]
 
@@ -262,7 +263,8 @@ def seen(folder: str, tests: Sequence[str], timeout: float, plugin: Callable[[],
 def copied() -> Iterator[str]:
     """A copy of the tree."""
     with tempfile.TemporaryDirectory() as folder:
-        for name in ("xsiamese", "plugins", "tests", "tools", "pyproject.toml"):
+        for name in COPIED:
+            Path(folder, name).parent.mkdir(exist_ok=True)
             (shutil.copytree if (ROOT / name).is_dir() else shutil.copy2)(ROOT / name, Path(folder, name))
         yield folder
 

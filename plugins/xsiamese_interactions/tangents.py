@@ -24,8 +24,8 @@ def nodes(rule: str, count: int, like: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: if the rule is not known or the count is not positive.
     """
-    if count < 1:
-        raise ValueError(f"steps={count}: at least one is needed")
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"steps={count}: at least one is needed, a whole number")
     if rule == "gauss":
         places, weights = np.polynomial.legendre.leggauss(count)
         return like.new_tensor((places + 1) / 2), like.new_tensor(weights / 2)

@@ -15,6 +15,7 @@ from tests import problems
 from xsiamese import (
     PairGradCAM,
     PairGuidedGradCam,
+    PairInputXGradient,
     PairIntegratedGradients,
     PairLayerGradCam,
     PairSaliency,
@@ -29,6 +30,11 @@ def images() -> tuple[Tensor, Tensor]:
 
 def encoder(channels: int = 3) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(channels, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def seeded(make: Callable[[], nn.Module]) -> nn.Module:
+    torch.manual_seed(0)
+    return make()
 
 
 def refused(run: Callable[[], Any], said: str, kind: type[Exception] = ValueError) -> None:
@@ -49,12 +55,18 @@ def test_an_image_without_its_batch_is_shown_with_the_users_shape(cls: Any) -> N
     refused(lambda: cls(SiameseModel(encoder())).attribute((A[0], B[0])), said)
     said = "an input has the shape (8, 8), without the batch dimension: x[None, None] makes it (1, 1, 8, 8)"
     refused(lambda: cls(SiameseModel(encoder(1))).attribute((A[0, 0], B[0, 0])), said)
+    one, all_of_them = (cls(SiameseModel(seeded(encoder))).explain(pair) for pair in ((A[0][None], B[0][None]), (A, B)))
+    torch.testing.assert_close(one.scores, all_of_them.scores[:1])  # what is told to do is right
+    assert cls(SiameseModel(encoder(1))).explain((A[0, 0][None, None], B[0, 0][None, None])).scores.shape == (1,)
 
 
 def test_a_list_of_images_is_told_to_be_stacked() -> None:
     said = "a[0] (3, 8, 8) float32, a[1] (3, 8, 8) float32"
     refused(lambda: PairGradCAM(SiameseModel(encoder())).attribute((list(A), list(B))), said)
     refused(lambda: PairGradCAM(SiameseModel(encoder())).attribute((list(A), list(B))), "one argument, torch.stack(a)")
+    model = SiameseModel(encoder())
+    stacked = PairGradCAM(model).explain((torch.stack(list(A)), torch.stack(list(B))))
+    assert torch.equal(stacked.scores, model(A, B).detach())
 
 
 def test_pictures_arrays_texts_and_numbers_name_the_conversion() -> None:
@@ -66,10 +78,19 @@ def test_pictures_arrays_texts_and_numbers_name_the_conversion() -> None:
         (PICTURE, "a ndarray", "torch.from_numpy(array) makes one, with pairs first"),
         ([PICTURE], "a list of ndarray", "torch.from_numpy(array) makes one"),
         (["a cat"], "a list of str", "strings are for models of texts: from_transformers"),
-        ([[1.0, 2.0]], "a list of list", "torch.tensor(a) makes one"),
+        ([[1.0, 2.0]], "a list of list", "torch.tensor(numbers) makes one"),
     ):
         for said in (f"input a is {what}", how):
             refused(lambda given=given: explainer.attribute((given, given)), said, TypeError)  # type: ignore[misc]
+            refused(
+                lambda given=given: explainer.attribute((A[:1], given)),
+                said.replace("input a", "input b"),
+                TypeError,
+            )  # type: ignore[misc]
+    from torchvision.transforms.functional import to_tensor
+
+    for made in (to_tensor(image)[None], torch.from_numpy(PICTURE)[None].movedim(-1, 1).float()):
+        assert explainer.explain((made, A[:1])).scores.shape == (1,)
 
 
 class Unsaid(nn.Module):
@@ -87,7 +108,11 @@ class Unsaid(nn.Module):
 @pytest.mark.parametrize("settings", [{"comparison": "cosine"}, {}])
 def test_an_encoder_of_one_item_is_told_to_become_a_model(cls: Any, settings: dict[str, Any]) -> None:
     said = "Unsaid takes one input and was given the pair; if it encodes one item, make a model of it: SiameseModel("
-    refused(lambda: cls(Unsaid(), **settings).attribute((A, B)), said)
+    unsaid = Unsaid()
+    refused(lambda: cls(unsaid, **settings).attribute((A, B)), said)
+    found, expected = (cls(SiameseModel(one)).explain((A, B)) for one in (unsaid, unsaid.inner))
+    assert torch.equal(found.scores, expected.scores)
+    assert torch.equal(found.maps[0], expected.maps[0])
 
 
 @pytest.mark.parametrize("cls", [PairGradCAM, PairIntegratedGradients])
@@ -114,6 +139,9 @@ def test_settings_and_names_of_other_libraries_get_a_suggestion(cls: Any) -> Non
     refused(
         lambda: cls(SiameseModel(encoder()), use_cuda=True), "has no setting 'use_cuda'; there are model", TypeError
     )
+    model = SiameseModel(seeded(encoder))
+    first, second = (cls(model, layer=layer).attribute((A, B))[0] for layer in ("0", "1"))
+    assert not torch.equal(first, second)  # the name that is suggested is the one that counts
 
 
 def test_a_near_name_is_suggested_where_it_is_imported_and_where_it_is_asked_for() -> None:
@@ -134,6 +162,13 @@ def test_an_encoder_that_returns_no_known_embedding_is_described() -> None:
 
     said = "the encoder returned 'one' (2, 3, 8, 8), 'two' (2, 8, 8), none of which is known as the embedding"
     refused(lambda: PairSaliency(SiameseModel(Parts())).attribute((A, B)), said)
+    refused(
+        lambda: PairSaliency(SiameseModel(Parts(), embedding="three")).attribute((A, B)),
+        "embedding='three': the encoder",
+    )
+    found, _ = PairInputXGradient(SiameseModel(Parts(), "dot", embedding="two")).attribute((A, B))
+    # of the dot product of the means over channels, x times its gradient is x times b's mean over their number
+    torch.testing.assert_close(found, A * B.mean(1, keepdim=True) / A.shape[1])
 
 
 def test_an_error_of_the_models_own_keeps_its_type_and_text() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -42,6 +43,7 @@ class intact:  # reads as what it does: with intact(model)
     def __init__(self, model: nn.Module, *, seed: int | None = None, freeze: bool = True) -> None:
         self.model, self.seed, self.freeze = model, seed, freeze
         self._undo = ExitStack()
+        self._parameters: list[tuple[nn.Parameter, int]] = []
 
     @SIGNALS.whole
     def __enter__(self) -> None:
@@ -64,6 +66,7 @@ class intact:  # reads as what it does: with intact(model)
                 _copy([one for module in kept for one in module.buffers])
                 undo.callback(_give_flags, [(p, p.requires_grad) for p in parameters])
                 _prepare(modules, parameters if self.freeze else [])
+                self._parameters = [(p, p._version) for p in parameters]
                 SIGNALS.deliver()
                 self._undo = undo.pop_all()
         except BaseException:
@@ -78,6 +81,17 @@ class intact:  # reads as what it does: with intact(model)
             self._undo.close()
         finally:
             SIGNALS.end(self)
+        if kind is None or issubclass(kind, RuntimeError):
+            self._refuse_another_model(error)
+
+    def _refuse_another_model(self, error: BaseException | None) -> None:
+        changed = {id(parameter) for parameter, version in self._parameters if parameter._version != version}
+        if changed:
+            name = next((name for name, p in self.model.named_parameters() if id(p) in changed), "a parameter")
+            raise ValueError(
+                f"{name} was written to while the model was explained, in its own forward pass or by another thread, "
+                "so that each pass was of another model: explain a copy, or take the writing out of forward"
+            ) from error
 
 
 def _put_back(kept: list[_Kept]) -> None:
@@ -92,24 +106,44 @@ def _put_back(kept: list[_Kept]) -> None:
         raise failure
 
 
+class _Copy:
+    """A copy of what stands in many buffers of one type and device, made at the price of one."""
+
+    def __init__(self, buffers: list[Tensor]) -> None:
+        self.buffers = buffers
+        self.numbers = self._now()
+
+    def _now(self) -> Tensor:
+        return torch.cat([buffer.detach().reshape(-1) for buffer in self.buffers])
+
+    @cached_property
+    def same(self) -> bool:
+        """Whether the buffers still hold it; batch normalisation writes without counting a version."""
+        return torch.equal(self._now(), self.numbers)
+
+
 class _Buffer:
     """A buffer of a module, and what stands in it: its numbers from ``start`` on of the copy of many."""
 
     def __init__(self, name: str, buffer: Tensor | None) -> None:
         self.name, self.buffer = name, buffer
         self.version = None if buffer is None or buffer.is_inference() else buffer._version
-        self.copy: Tensor | None = None
-        self.start: int | None = None
+        self.alone: Tensor | None = None  # the copy of one that cannot be among many
+        self.copy: _Copy | None = None
+        self.start = 0
 
     def put_back(self) -> None:
         """Writes into the buffer what stood there, if it has been written to."""
-        if self.buffer is None or self.copy is None or self.buffer._version == self.version:
+        if self.buffer is None or self.version is None:
             return
-        copy = self.copy
-        if self.start is not None:
-            copy = copy[self.start : self.start + self.buffer.numel()].view(self.buffer.shape)
-        with torch.no_grad():
-            self.buffer.copy_(copy)
+        stood = self.alone if self.buffer._version != self.version else None
+        if self.copy is not None and not self.copy.same:
+            whole = self.copy.numbers[self.start : self.start + self.buffer.numel()].view(self.buffer.shape)
+            # writing into one that is as it was would break a graph of the explanation around this one
+            stood = None if torch.equal(self.buffer, whole) else whole
+        if stood is not None:
+            with torch.no_grad():
+                self.buffer.copy_(stood)
 
 
 def _copy(buffers: list[_Buffer]) -> None:
@@ -119,13 +153,13 @@ def _copy(buffers: list[_Buffer]) -> None:
         if one.buffer is None or one.version is None:
             continue
         if one.buffer.layout is not torch.strided or one.buffer.is_quantized:
-            one.copy = one.buffer.detach().clone()
+            one.alone = one.buffer.detach().clone()
         else:
             groups.setdefault((one.buffer.dtype, one.buffer.device), []).append((one, one.buffer))
     for group in groups.values():
-        whole, start = torch.cat([buffer.reshape(-1) for _, buffer in group]).detach(), 0
+        copy, start = _Copy([buffer for _, buffer in group]), 0
         for one, buffer in group:
-            one.copy, one.start = whole, start
+            one.copy, one.start = copy, start
             start += buffer.numel()
 
 

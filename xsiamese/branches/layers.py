@@ -44,12 +44,16 @@ def find_layers(model: PairModel, layer: Layer) -> list[SomeLayers]:
     Raises:
         ValueError: if no layer has that name, with the nearest names.
     """
+    if isinstance(layer, list) and not layer:
+        raise ValueError("layer=[] names no layer: leave it out for the one that is chosen by itself")
     pairs: list[SomeLayers] = []
     for one in layer if isinstance(layer, list) else [layer]:
         if (side := _only_tower(model, one)) is not None:
             module = _find(model, one, side)
             pairs.append((module, None) if side == 0 else (None, module))
             continue
+        if isinstance(one, tuple) and len(one) != 2:
+            raise ValueError(f"layer={one!r}: a tuple is (of a, of b); several layers are a list")
         first, second = one if isinstance(one, tuple) else (one, one)
         pairs.append((_find(model, first, 0), _find(model, second, 1)))
     return pairs

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError
 
@@ -37,6 +38,7 @@ def main() -> None:
     """The entry point: an error is one line and exit code 2; ``--traceback`` shows where it comes from."""
     if not gc.get_freeze_count():  # what is loaded stays: going through it for garbage takes a fifth of a second
         gc.freeze()
+    _speakable()
     traceback = "--traceback" in sys.argv
     sys.argv[:] = [word for word in sys.argv if word != "--traceback"]
     with warnings.catch_warnings():
@@ -64,6 +66,16 @@ def main() -> None:
                 raise
             print(f"xsiamese: {sentence(error)}", file=sys.stderr)
             sys.exit(2)
+
+
+def _speakable() -> None:
+    """Makes both streams take what is printed: they may be closed, or know fewer letters than the names of files."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def add_plugins() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ from cyclopts import Parameter
 
 from xsiamese.cli.groups import METHOD, MODEL, OUTPUT
 from xsiamese.cli.told import described, words_of
-from xsiamese.data.outputs import checked
+from xsiamese.data.outputs import apart, checked
 
 if TYPE_CHECKING:
     from xsiamese.data.references import Reader
@@ -88,25 +89,26 @@ def explain(
     from xsiamese.zoo import open_model
 
     for path in output or []:
-        checked(path, PICTURES | {".safetensors", ".json"})
-    opened = open_model(model, size=size)
-    if text and "text" not in opened.modality:
-        raise ValueError(
-            f"--text, and the model {model} takes no texts ({opened.modality}): give --model one that does"
-        )
-    meant = Meant.of(
-        opened.model, opened.kind, options, method=method, budget=budget, layer=layer, usual_layer=opened.layer,
-        threshold=threshold,
-    )  # fmt: skip
-    read = reader(opened)
-    ids, inputs = [names(read.refer(a), read.refer(b))], (read(a), read(b))
-    own = meant.options | meant.explainer.from_files(meant.files, read, inputs, seed)
-    if baselines is not None:
-        own["baselines"] = started(baselines, read)
-    explanation = meant.explains.explain(inputs, target, ids=ids, seed=seed, **own)
-    texts = None if read.columns is None else (read.texts(a), read.texts(b))
-    told = described(explanation, output or [], read.columns, texts)
-    _write(explanation, told, output or [], preprocessing=opened.preprocessing, columns=read.columns, texts=texts)
+        apart(checked(path, PICTURES | {".safetensors", ".json"}), (a, b, model, *options.values()))
+    with redirect_stdout(sys.stderr) if json_ else nullcontext():  # a model may print, and JSON stands alone
+        opened = open_model(model, size=size)
+        if text and "text" not in opened.modality:
+            raise ValueError(
+                f"--text, and the model {model} takes no texts ({opened.modality}): give --model one that does"
+            )
+        meant = Meant.of(
+            opened.model, opened.kind, options, method=method, budget=budget, layer=layer, usual_layer=opened.layer,
+            threshold=threshold,
+        )  # fmt: skip
+        read = reader(opened)
+        ids, inputs = [names(read.refer(a), read.refer(b))], (read(a), read(b))
+        own = meant.options | meant.explainer.from_files(meant.files, read, inputs, seed)
+        if baselines is not None:
+            own["baselines"] = started(baselines, read)
+        explanation = meant.explains.explain(inputs, target, ids=ids, seed=seed, **own)
+        texts = None if read.columns is None else (read.texts(a), read.texts(b))
+        told = described(explanation, output or [], read.columns, texts)
+        _write(explanation, told, output or [], preprocessing=opened.preprocessing, columns=read.columns, texts=texts)
     print(json.dumps(told, indent=2) if json_ else _said(explanation, meant, output or []))
 
 

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 ROOM = 2**20  # bytes that are free beside what is written
+
+
+def apart(path: Path, read: Iterable[str]) -> Path:
+    """The path, if it is none of the files that are read, which would be lost.
+
+    Raises:
+        ValueError: if it is one of them, by whatever name.
+    """
+    for word in read:
+        try:
+            same = path.samefile(word)
+        except (OSError, ValueError):  # no file has this name
+            continue
+        if same:
+            raise ValueError(f"-o {path} is the file {word} that is read: give another name, or it would be lost")
+    return path
 
 
 def checked(path: Path, endings: Collection[str]) -> Path:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from numbers import Integral
 from typing import Any, Literal, Protocol, TypeVar
 
 import torch
@@ -34,6 +35,8 @@ from xsiamese.pairs.objective import Target, check_fit, dtype_of
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan
 
+COUNTS = {"n_steps": 5_000, "n_samples": 10**6, "nt_samples": 10**6}
+"""The most of what captum is asked for: the points of a Gaussian quadrature alone take minutes beyond that."""
 MOVES = {"a": "first", "b": "second"}
 _GENERAL = ("PairIntegratedGradients", "PairSaliency", "PairGraphOcclusion", "PairFeatureAblation", "PairGradCAM")
 BatchSize = int | Literal["auto"] | None
@@ -156,9 +159,13 @@ class Request:
 
         return replace(self, options={name: moved(value) for name, value in self.options.items()})
 
-    def names(self, ids: Sequence[tuple[str, str]] | None) -> tuple[tuple[str, str], ...] | None:
+    def names(self, ids: Iterable[tuple[str, str]] | None) -> tuple[tuple[str, str], ...] | None:
         """Two names for each pair, as an explanation keeps them."""
-        return tuple((str(i), str(j)) for i, j in ids) if ids else None
+        given = [] if ids is None else list(ids)
+        for one in given:
+            if isinstance(one, str) or not isinstance(one, Collection) or len(one) != 2:  # "ab" is no two names
+                raise ValueError(f"ids= holds {one!r}: two names for each pair, (of a, of b), are needed")
+        return tuple((str(i), str(j)) for i, j in given) or None
 
     def told(self) -> dict[str, Any]:
         """What the user said, for the record: all that is not left as it is by itself, and the options."""
@@ -180,6 +187,10 @@ class Request:
                 near = get_close_matches(option, sorted(own))
                 hint = f"did you mean {near[0]!r}?" if near else f"its own options are {', '.join(known) or 'none'}"
                 raise TypeError(f"{type(explainer).__name__}.attribute has no option {option!r}; {hint}")
+        for name, most in COUNTS.items():
+            count = self.options.get(name, 1)
+            if isinstance(count, bool) or not isinstance(count, Integral) or not 0 < int(count) <= most:
+                raise ValueError(f"{name}={count!r}: a whole number from 1 to {most} is needed")
         if self.wrt not in ("both", "first", "second"):
             raise ValueError(f"wrt={self.wrt!r}: 'both', 'first' or 'second' is needed")
         if self.create_graph and not (explainer.traits.uses_gradients and explainer.traits.differentiable):

@@ -114,7 +114,7 @@ def _conversion(item: Any) -> str:
     if isinstance(item, str):
         return "; strings are for models of texts: from_transformers, from_sentence_transformers"
     if isinstance(item, (list, tuple)) and item and isinstance(item[0], (int, float)):
-        return "; torch.tensor(a) makes one of lists of numbers"
+        return "; torch.tensor(numbers) makes one of lists of numbers"
     return ""
 
 

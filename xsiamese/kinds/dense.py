@@ -64,6 +64,8 @@ def check(form: Form, leaves: Leaves, name: str) -> None:
     """Refuses empty batches, numbers that are none, and tensors of unlike batches."""
     names = [name] if form.single else [f"{name}[{key!r}]" for key in form.keys] or numbered(name, len(leaves))
     for leaf, called in zip(leaves, names, strict=True):
+        if said := _unfit(leaf):
+            raise ValueError(f"input {called} {said}")
         if leaf.dim() == 0 or leaf.shape[0] == 0:
             raise ValueError(f"input {called} has shape {tuple(leaf.shape)}: it holds no pair")
         if leaf.is_floating_point() and not leaf.is_meta and not all_finite(leaf):
@@ -77,6 +79,21 @@ def check(form: Form, leaves: Leaves, name: str) -> None:
                 f"{called} has {len(leaf)} rows and {names[0]} has {len(leaves[0])}: dimension 0 of all must be the "
                 "pair"
             )
+
+
+def _unfit(leaf: Tensor) -> str:
+    """What is said of a tensor that holds no plain numbers, and what makes one of it; "" if it does."""
+    if leaf.is_nested:
+        return "is a nested tensor: torch.nested.to_padded_tensor(x, 0.0) makes one whose pairs are of one size"
+    if leaf.layout is not torch.strided:
+        return f"is sparse ({leaf.layout}): x.to_dense() makes one that can be explained"
+    if leaf.is_quantized:
+        return f"is quantised ({leaf.dtype}): x.dequantize() makes one that can be explained"
+    if leaf.is_complex():
+        return f"is complex ({leaf.dtype}): give torch.view_as_real(x), and a model that puts it together again"
+    if leaf.is_floating_point() and leaf.element_size() < 2:
+        return f"is {leaf.dtype}, with which torch does not calculate: use x.to(torch.float32)"
+    return ""
 
 
 def all_finite(tensor: Tensor) -> bool:

@@ -6,10 +6,12 @@ import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from xsiamese.kinds.catalogue import kinds
 from xsiamese.kinds.catalogue import side as side
+from xsiamese.kinds.dense import all_finite
 from xsiamese.kinds.kind import Kind
 from xsiamese.kinds.pool import Pool
 from xsiamese.kinds.side import SIDES, Leaves, Side
@@ -209,6 +211,10 @@ def pooled(baselines: Any) -> bool:
     return any(isinstance(one, Pool) for one in (baselines if isinstance(baselines, (tuple, list)) else (baselines,)))
 
 
+def _largest(dtype: torch.dtype) -> float:
+    return 1 if dtype == torch.bool else torch.finfo(dtype).max if dtype.is_floating_point else torch.iinfo(dtype).max
+
+
 def _baseline(value: Any, of: Side, name: str, distribution: bool) -> Leaves:
     if isinstance(value, Pool):
         value, distribution = value.drawn(), True
@@ -220,6 +226,10 @@ def _baseline(value: Any, of: Side, name: str, distribution: bool) -> Leaves:
     made = []
     for one, leaf in zip(values, of.leaves, strict=True):
         if not isinstance(one, Tensor):
+            if one is not None and not abs(one) <= _largest(leaf.dtype):  # NaN is no less than anything
+                raise ValueError(
+                    f"the baseline of {name} is {one}, which {leaf.dtype} does not hold: a finite number is needed"
+                )
             like = leaf[:1].expand(2, *leaf.shape[1:]) if distribution else leaf
             made.append(
                 leaf.new_full((), 0 if one is None else one).expand_as(like)
@@ -229,6 +239,7 @@ def _baseline(value: Any, of: Side, name: str, distribution: bool) -> Leaves:
             raise ValueError(
                 f"the baseline of {name} has shape {tuple(one.shape)}: {tuple(leaf.shape)} or one row of it is needed"
             )
-        one = one.to(leaf)
+        if not all_finite(one := one.to(leaf)):
+            raise ValueError(f"the baseline of {name}, shape {tuple(one.shape)}, holds NaN or infinite values")
         made.append(one if distribution else one.expand_as(leaf))
     return tuple(made)

@@ -213,7 +213,7 @@ class TensorSide(Side):
         self.pairs = leaves[0].shape[0]
 
     def rebuild(self, leaves: Sequence[Tensor]) -> Any:
-        return self.form.around(leaves)
+        return self.form.around([leaf.clone() for leaf in leaves])  # some models write into what they are given
 
     def result(self, maps: Sequence[Tensor]) -> Any:
         return self.form.around(maps)

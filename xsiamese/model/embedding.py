@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from numpy import ndarray
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
@@ -39,7 +40,7 @@ def embedding_of(output: Any, choice: Embedding = None, item: Any = None) -> Any
         return _chosen(output, choice)
     named = _named(output)
     if named is None:
-        return output
+        return _embedding(output)
     for name in KNOWN:
         if isinstance(named.get(name), Tensor):
             return named[name]
@@ -53,6 +54,23 @@ def embedding_of(output: Any, choice: Embedding = None, item: Any = None) -> Any
         f"the encoder returned {_described(output)}, none of which is known as the embedding: give "
         "embedding= its name or a function that takes it out"
     )
+
+
+def _embedding(output: Any) -> Any:
+    """An output without names, unless no comparison can take it."""
+    if isinstance(output, Tensor):
+        if output.is_complex():
+            raise ValueError(
+                f"the encoder returned complex numbers ({output.dtype}): give embedding= a function such as torch.abs"
+            )
+        return output
+    if output is None or isinstance(output, (str, bytes, int, float, ndarray, Iterator)) or _is_of_numbers(output):
+        raise ValueError(f"the encoder returned {_described(output)}: a tensor (pairs, dimensions) is needed")
+    return output
+
+
+def _is_of_numbers(output: Any) -> bool:
+    return isinstance(output, (list, tuple)) and not any(isinstance(part, Tensor) for part in output)
 
 
 def _chosen(output: Any, choice: str | int) -> Any:

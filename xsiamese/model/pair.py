@@ -242,6 +242,8 @@ def pair_model(
         TypeError: if it cannot be called, such as a checkpoint, which holds a model.
         ValueError: if a model that has a comparison is given another one.
     """
+    if isinstance(model, type):
+        raise TypeError(f"{model.__name__} is a class: make the model of it first, {model.__name__}(...)")
     if not callable(model):
         held = callable(getattr(model, "model", None))
         raise TypeError(

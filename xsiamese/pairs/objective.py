@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
@@ -170,6 +171,10 @@ class Objective(nn.Module):
                 f"the model returned a {type(output).__name__}: give comparison= for two embeddings, or a callable "
                 "target="
             )
+        if output.is_complex():
+            raise ValueError(
+                f"the value to explain is complex ({output.dtype}): give target= a function such as torch.abs"
+            )
         if output.dim() == 0 and rows == 1:
             output = output.reshape(1)  # one pair's score, squeezed
         value: Tensor = output.flatten(1).squeeze(1) if output.dim() > 1 and output[0].numel() == 1 else output
@@ -186,7 +191,14 @@ class Objective(nn.Module):
                 if of_pairs
                 else f"row {', '.join(map(str, bad[:8]))} of {rows}"
             )
-            raise ValueError(f"the score is NaN or infinite in {where}: look at that pair's inputs and embeddings")
+            raise ValueError(
+                f"the score is NaN or infinite in {where}: "
+                + (
+                    f"so is the model's own {broken}"
+                    if (broken := _broken(self.model))
+                    else "look at that pair's inputs and embeddings"
+                )
+            )
         value = value.float() if value.dtype in LOW_PRECISION else value
         return value if self.target is not None else self.model.closeness(value)
 
@@ -231,10 +243,19 @@ def dtype_of(model: nn.Module) -> torch.dtype:
     return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
 
 
+def _broken(model: nn.Module) -> str | None:
+    """The first parameter or buffer of a model that holds NaN or infinite values."""
+    parts = (*model.named_parameters(), *model.named_buffers())
+    return next((name for name, one in parts if one.is_floating_point() and not bool(torch.isfinite(one).all())), None)
+
+
 def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
     """Refuses a dtype or a device that the model's parameters do not have, and parameters that cannot carry gradients,
     before any work is done.
     """
+    unmade = next((name for name, p in model.named_parameters() if is_lazy(p)), None)
+    if unmade is not None:
+        raise ValueError(f"{unmade} has no size yet, as lazy modules have until they are called: call model(a, b) once")
     if any(p is not None and p.is_inference() for module in model.modules() for p in module._parameters.values()):
         made_inside = next(name for name, p in model.named_parameters() if p.is_inference())
         raise ValueError(
@@ -244,6 +265,8 @@ def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
     parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
     if parameter is None:
         return
+    if parameter.is_meta:
+        raise ValueError("the model is on the meta device, where it has no weights: load them before it is explained")
     for name, side in zip(SIDES, sides, strict=True):
         for i, leaf in enumerate(side.leaves):
             if leaf.device != parameter.device:
@@ -256,6 +279,7 @@ def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
             if (
                 leaf.is_floating_point()
                 and leaf.dtype != parameter.dtype
+                and all(leaf.dtype != p.dtype for p in model.parameters())  # some models keep a few in another
                 and not torch.is_autocast_enabled(leaf.device.type)
             ):
                 raise ValueError(

@@ -23,8 +23,8 @@ class Unsuited(ValueError):
 
 # what torch says of inputs that do not fit a layer
 _OF_SHAPES = re.compile(
-    r"shape|size|channel|dimension|mat1|dtype|same type|scalar type|device|expected .*input|Expected .* tensor"
-    r"|index out of range|invalid combination",
+    r"shape|size|channel|dimension|mat1|dtype|same type|should be the same|scalar type|device|expected .*input"
+    r"|Expected .* tensor|index out of range|invalid combination",
     re.IGNORECASE,
 )
 _UNBATCHED = re.compile(r"\((\d+(?:, \d+){1,2})\) ")

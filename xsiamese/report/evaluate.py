@@ -27,6 +27,7 @@ from xsiamese.report.page import page
 from xsiamese.zoo import OpenedModel, open_model
 
 FILES = ("evaluation.json", "evaluation.csv", "index.html")
+LABELS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 Row = dict[str, Any]
 
 
@@ -104,17 +105,40 @@ def read_pairs(
     path = Path(spec)
     if not path.is_file():
         raise ValueError(f"--pairs {spec}: there is no such file; give a CSV with columns a and b, or planted:NAME")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))[:count]
-    if not rows or not {"a", "b"} <= set(rows[0]):
-        has = ", ".join(rows[0]) if rows else "no row"
-        raise ValueError(f"--pairs {spec} needs the columns a and b and at least one row; it has {has}")
+    rows = _rows(path)[:count]
     read = reader(opened)
     sides = [[read(read.placed(row[side], path.parent)) for row in rows] for side in "ab"]
     a, b = (read.together(side) for side in sides)
     ids = [(row["a"], row["b"]) for row in rows]
-    label = [row["label"].strip().lower() in ("1", "1.0", "true") for row in rows] if "label" in rows[0] else None
+    label = [LABELS[row["label"].strip().lower()] for row in rows] if "label" in rows[0] else None
     return (a, b), ids, None if label is None else torch.tensor(label)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table of pairs.
+
+    Raises:
+        ValueError: if it is no text, has no rows or other columns, or a row has no item or a label that means nothing.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            table = csv.DictReader(file)
+            rows, names = list(table), list(table.fieldnames or ())
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"--pairs {path} cannot be read as a CSV in UTF-8: {error}") from error
+    if not rows or not {"a", "b"} <= set(names):
+        has = ", ".join(names) if rows else "no row"
+        raise ValueError(f"--pairs {path} needs the columns a and b and at least one row; it has {has}")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"--pairs {path} has two columns {twice!r}: every column needs a name of its own")
+    for number, row in enumerate(rows, 1):
+        if not all((row[side] or "").strip() for side in "ab"):
+            raise ValueError(f"--pairs {path}, row {number}: two items are needed, a is {row['a']!r}, b {row['b']!r}")
+        if "label" in row and (row["label"] or "").strip().lower() not in LABELS:
+            raise ValueError(
+                f"--pairs {path}, row {number}: the label {row['label']!r} is not one of {', '.join(LABELS)}"
+            )
+    return rows
 
 
 def ordered(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:

@@ -19,7 +19,9 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], plain: Mapping[str, A
 
     Raises:
         ValueError: if the name ends otherwise than in .safetensors, say as a picture's, or there is no such folder.
+        OSError: if it cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     path = Path(path)
@@ -29,7 +31,10 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], plain: Mapping[str, A
     if not path.parent.is_dir():
         raise ValueError(f"{path}: there is no folder {path.parent}: make it first")
     own = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
-    save_file(own, path, {mark: json.dumps(plain)})
+    try:
+        save_file(own, path, {mark: json.dumps(plain)})
+    except SafetensorError as error:
+        raise OSError(f"{str(path)!r} cannot be written: {str(error).splitlines()[0]}") from error
     return path
 
 

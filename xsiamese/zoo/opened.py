@@ -19,6 +19,9 @@ from xsiamese.zoo.cards import ModelCard, Preprocessing
 from xsiamese.zoo.checkpoint import find_card, load, shipped
 from xsiamese.zoo.pixels import read_picture
 
+LARGEST = 2**14
+"""The most pixels of a side that an image is brought to: one more than fits most memories as a batch of a few."""
+
 
 @dataclass(frozen=True)
 class OpenedModel:
@@ -74,6 +77,8 @@ def open_model(spec: str, *, size: int | None = None) -> OpenedModel:
         opened = _with_card(checkpoint.model, checkpoint.card, checkpoint.about)
         return replace(opened, preprocessing=Preprocessing.of(trained_on)) if trained_on else opened
     if ":" in spec:
+        if size is not None and not 0 < size <= LARGEST:
+            raise ValueError(f"--size {size}: the pixels of a side are needed, from 1 to {LARGEST}")
         return _made(spec, size)
     for opener in openers().values():
         found = opener(spec)

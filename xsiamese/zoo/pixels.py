@@ -67,12 +67,14 @@ def _opened(source: str | Path | IO[bytes], read: Callable[[Image], T]) -> T:
     except ImportError as error:
         raise ImportError('images need Pillow: pip install "xsiamese[image]"') from error
     name = source if isinstance(source, (str, Path)) else "the image"
+    if isinstance(source, str) and "://" in source:
+        raise ValueError(f"{name} is an address: download it, and give the file")
     try:
         with Image.open(regular(source, "an image") if isinstance(source, (str, Path)) else source) as image:
             image.load()
             return read(image)
     except ValueError as error:
-        known = str(error).startswith(f"{name} ")
+        known = str(error).startswith(f"{Path(name)} ")
         raise ValueError(str(error) if known else f"{name} cannot be read as an image: {error}") from error
     except Exception as error:  # decoders raise whatever a damaged file makes them meet
         told = str(error) or type(error).__name__

@@ -1,0 +1,136 @@
+"""More small parts against values worked out by hand, each of which was once wrong on purpose and not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import captum.attr._utils
+import pytest
+import torch
+from torch import Tensor, nn
+
+from xsiamese import PairGradCAM, PairInputXGradient, PairIntegratedGradients, PairSaliency, SiameseModel
+from xsiamese.branches.calls import survey
+from xsiamese.data.augment import Augment
+from xsiamese.data.planted_images import Digits
+from xsiamese.explain.deferred import PICTURES, Deferring
+from xsiamese.explain.gallery.kept import Kept
+from xsiamese.explain.per_tensor import per_tensor
+from xsiamese.explain.run import _starts
+from xsiamese.plot.picture import _one
+
+
+def test_only_the_module_of_pictures_is_deferred() -> None:
+    finder = Deferring()
+    assert finder.find_spec("colorsys", None) is None
+    found = finder.find_spec(PICTURES, captum.attr._utils.__path__)
+    assert found is not None
+    assert found.loader is finder
+
+
+@pytest.mark.parametrize(("budget", "on_disk"), [(0, True), (15, True), (16, False), (17, False)])
+def test_what_fits_the_budget_to_the_byte_stays_in_memory(budget: int, on_disk: bool, tmp_path: Path) -> None:
+    """Two rows of two numbers of four bytes each."""
+    kept = Kept(count=2, block=2, budget=budget, folder=tmp_path)
+    kept.put(0, {"z": torch.ones(2, 2)})
+    assert kept.on_disk is on_disk
+
+
+def test_features_of_b_are_numbered_after_all_of_a() -> None:
+    """Tensors of a with features up to 5 and up to 2 (as they were given): those of b begin behind all three of a."""
+
+    class Sum(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return x + y
+
+    masks = ((torch.tensor([[5, 1]]), torch.tensor([[1, 1]])), (torch.tensor([[0, 0]]), torch.tensor([[0, 7]])))
+    a, b = (torch.rand(1, 2), torch.rand(1, 2)), (torch.rand(1, 2), torch.rand(1, 2))
+    with PairInputXGradient(SiameseModel(Sum(), "dot")).prepared((a, b)) as batch:
+        made = per_tensor(batch, {"feature_mask": masks})["feature_mask"]
+    assert [mask.tolist() for mask in made] == [[[1, 0]], [[0, 0]], [[2, 2]], [[2, 3]]]
+
+
+@pytest.mark.parametrize(("wrt", "known"), [("both", False), ("first", True), ("second", True)])
+def test_a_path_of_one_side_has_a_start_and_two_apart_have_none(wrt: Any, known: bool) -> None:
+    """Side by side, a's path starts at (0, b) and b's at (a, 0)."""
+    explainer = PairIntegratedGradients(SiameseModel(nn.Identity(), "dot"))
+    a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]])
+    with explainer.prepared((a, b), wrt=wrt) as batch:
+        assert batch.apart
+        found = _starts(batch, explainer.traits)
+        if not known:
+            assert found is None
+            return
+        assert found is not None
+        none = [[0.0, 0.0]]
+        assert [one.tolist() for one in found] == ([none, b.tolist()] if wrt == "first" else [a.tolist(), none])
+
+
+@pytest.mark.parametrize(("drawn", "expected"), [(1.0, 0.6), (0.5, 0.4), (0.0, 0.2)])
+def test_brightness_is_multiplied(drawn: float, expected: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Augment, "_uniform", lambda self, images, sides: torch.full((len(images),), drawn))
+    found = Augment(brightness=0.5)(torch.full((1, 1, 2, 2), 0.4))
+    assert found.flatten().tolist() == pytest.approx([expected] * 4)
+
+
+def test_a_drawn_digit_is_told_from_the_others_by_its_shape() -> None:
+    """Each of 20 drawings of a digit is nearest to the mean of other drawings of that digit."""
+    digits, generator = Digits(), torch.Generator().manual_seed(0)
+
+    def drawn(thing: int) -> Tensor:
+        return torch.stack([digits.stamp(thing, generator).flatten() for _ in range(20)])
+
+    means = torch.stack([drawn(thing).mean(0) for thing in range(10)])
+    right = torch.stack([torch.cdist(drawn(thing), means).argmin(1) == thing for thing in range(10)])
+    assert float(right.double().mean()) > 0.95
+
+
+def test_the_embedding_of_a_side_is_that_of_its_own_tower() -> None:
+    """Behind the first layer a's tower doubles and b's adds one."""
+
+    class Double(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 2 * x
+
+    class Next(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + 1
+
+    towers = nn.Sequential(nn.Identity(), Double()), nn.Sequential(nn.Identity(), Next())
+    pair = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]])
+    rows = torch.tensor([[5.0, 6.0], [7.0, 8.0]])
+    with PairSaliency(SiameseModel(towers, "dot")).prepared(pair) as batch:
+        assert batch.tail_embedding("0", 0, rows).tolist() == [[10.0, 12.0], [14.0, 16.0]]
+        assert batch.tail_embedding("0", 1, rows).tolist() == [[6.0, 7.0], [8.0, 9.0]]
+
+
+def test_the_item_that_is_shown_is_the_first_of_the_first_tensor() -> None:
+    x, y = torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]])
+    for batch in (x, (x, y), [x, y], {"x": x, "y": y}):
+        assert _one(batch).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(("same", "moves"), [(True, False), (False, True)])
+def test_a_distance_does_not_move_at_equal_embeddings(same: bool, moves: bool) -> None:
+    """The gradient of |u - v|^2 is 2 (u - v)."""
+    layer = nn.Linear(2, 2)
+    a = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    b = (a.detach() if same else torch.tensor([[0.0, 5.0]])).clone().requires_grad_()
+    found = survey(lambda: (layer(a) - layer(b)).square().sum(1), [layer], ([a], [b]), 1)
+    assert found.moves() is moves
+    assert survey(lambda: (a - b).square().sum(1), [layer], ([a], [b]), 1).moves() is True  # nothing is known of it
+
+
+class Cut(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach().flatten(1)
+
+
+def test_why_no_layer_is_found_is_said() -> None:
+    """No layer at all is one thing, a score without a gradient is another."""
+    pair = torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4)
+    with pytest.raises(ValueError, match="the score carries no gradient, so the layer to explain on cannot be found"):
+        PairGradCAM(SiameseModel(Cut(), "dot")).attribute(pair)
+    with pytest.raises(ValueError, match="no layer has a spatial grid"):
+        PairGradCAM(SiameseModel(nn.Flatten(), "dot")).attribute(pair)
