@@ -202,13 +202,3 @@ def test_summary_and_html() -> None:
     assert 'src="data:image/png;base64,' in html
     assert "<script>" not in made(ids=(("<script>", "b"), ("c", "d")))._repr_html_()
     assert made(inputs=(torch.ones(2, 3),) * 2, maps=(torch.ones(2, 3),) * 2)._repr_html_().startswith("<pre>")
-
-
-@pytest.mark.parametrize(
-    ("name", "said"), [("x.png", "savefig"), ("x.txt", ".safetensors"), ("no/x.safetensors", "no folder")]
-)
-def test_a_file_that_cannot_be_meant_is_refused_in_one_line(tmp_path: Path, name: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said) as refused:
-        made().save(tmp_path / name)
-    assert "\n" not in str(refused.value)
-    assert not list(tmp_path.iterdir())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 BEGIN = """
+from pathlib import Path
 import torch
 from torch import nn
 import xsiamese
@@ -41,6 +42,14 @@ CASES: list[tuple[str, str, str]] = [
     ("matplotlib", "xsiamese.PairInteraction(model).explain(row).plot()", "plot"),
     ("matplotlib", "e = xsiamese.PairSaliency(model).explain(row); xsiamese.compare([e, e])", "plot"),
     ("matplotlib", "from xsiamese.cli.demo import demo; demo()", "plot"),
+    ("matplotlib", "from xsiamese.cli.explain import _drawn; _drawn([Path('x.png')], None, None)", "plot"),
+    ("matplotlib", "f = xsiamese.PairRegionSwap(shipped('fashion').model).explain(fashion_pair()).plot()", "plot"),
+    ("skimage", "xsiamese.superpixels(fashion_pair()[0])", "superpixels"),
+    (
+        "skimage",
+        "xsiamese.PairSaliency(shipped('fashion').model).explain(fashion_pair()).plot(superpixels=9)",
+        "superpixels",
+    ),
     ("lightning", TRAIN, "train"),
     ("torchmetrics", TRAIN, "train"),
     ("sklearn", TRAIN, "train"),

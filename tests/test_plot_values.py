@@ -11,7 +11,7 @@ from matplotlib.text import Text
 
 from xsiamese import MatrixExplanation, PairExplanation, PairMatrix, compare
 from xsiamese.plot.connectome import _around, plot_connectomes
-from xsiamese.plot.graph import new_figure
+from xsiamese.plot.figure import new_figure
 from xsiamese.plot.image import draw_image
 from xsiamese.plot.matched import Picture
 from xsiamese.plot.picture import plot_items

@@ -50,6 +50,7 @@ ON_DEMAND = {
     "measure": "xsiamese.metrics.measure",
     "open_exported": "xsiamese.model.exported",
     "open_explanations": "xsiamese.jobs.explanations",
+    "superpixels": "xsiamese.kinds.superpixels",
 }
 
 

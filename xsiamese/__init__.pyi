@@ -27,6 +27,7 @@ from xsiamese.jobs.explanations import open_explanations as open_explanations
 from xsiamese.jobs.job import explain_pairs as explain_pairs
 from xsiamese.kinds.graphs.side import collate_pairs as collate_pairs
 from xsiamese.kinds.pool import Pool as Pool
+from xsiamese.kinds.superpixels import superpixels as superpixels
 from xsiamese.kinds.words import Texts as Texts
 from xsiamese.metrics.measure import measure as measure
 from xsiamese.model.blackbox import BlackBoxEncoder as BlackBoxEncoder
@@ -256,6 +257,7 @@ __all__ = [
     "record",
     "reference_instability",
     "region_units",
+    "superpixels",
     "untied",
 ]
 __version__: str

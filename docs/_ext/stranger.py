@@ -17,6 +17,7 @@ EXTRAS = {
     "tensorboard": "training logs for TensorBoard instead of CSV",
     "graph": "graphs, molecules, connectomes",
     "lime": "LIME and kernel SHAP",
+    "superpixels": "maps and features by parts of one colour",
     "text": "models of transformers and sentence-transformers",
     "gallery": "galleries of items on disk",
     "onnx": "models of ONNX",

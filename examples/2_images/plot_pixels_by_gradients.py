@@ -24,6 +24,7 @@ from xsiamese import (
     PairSaliency,
     compare,
 )
+from xsiamese.data import fashion_pair
 from xsiamese.data.planted import planted
 from xsiamese.zoo import shipped
 
@@ -70,3 +71,14 @@ def on_the_truth(explanation):
 for one, options in methods.items():
     share = on_the_truth(one.explain(pairs.inputs, **options))
     print(f"{type(one).__name__:24} {share:.0%}")
+
+# %%
+# **Easier to read.** A map of single pixels is restless, though its sums over parts of
+# the picture may be right. ``smooth=`` draws it under a Gaussian, ``superpixels=`` as
+# the mean of each part of one colour; neither changes what the map sums to.
+
+clothes = PairIntegratedGradients(shipped("fashion").model)
+explanation = clothes.explain(fashion_pair("sneaker", "ankle boot"), n_steps=16)
+plain = explanation.plot()
+smooth = explanation.plot(smooth=1.5)
+parts = explanation.plot(superpixels=40)

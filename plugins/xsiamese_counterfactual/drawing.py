@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from torch import Tensor
 
 from xsiamese.plot import captions
-from xsiamese.plot.scale import DPI
+from xsiamese.plot.figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def draw(found: Counterfactual, preprocessing: Any = None) -> Figure:
         ImportError: if matplotlib is not installed.
         ValueError: if the inputs are neither images nor rows of features nor graphs.
     """
-    figure = _figure()
+    figure = new_figure(11.5, 3.6, layout=None)
     if found.kind == "graph":
         return _draw_graphs(figure, found)
     if found.kind == "tabular":
@@ -37,7 +37,6 @@ def draw(found: Counterfactual, preprocessing: Any = None) -> Figure:
     after = [_picture(item, name, preprocessing) for name, item in zip("ab", found.edited, strict=True)]
     side = "ab".index(found.side)
     donor = before[1 - side] if found.distractor is None else _picture(found.distractor, "distractor", preprocessing)
-    figure.set_size_inches(11.5, 3.6)
     areas = figure.add_gridspec(
         1, 3, width_ratios=(2.1, 2.1, 1.2), wspace=0.18, left=0.02, right=0.94, top=0.8, bottom=0.16
     )
@@ -64,10 +63,8 @@ def draw(found: Counterfactual, preprocessing: Any = None) -> Figure:
 
 def draw_maps(found: DecisionMaps, preprocessing: Any = None) -> Figure:
     """Factual and counterfactual maps of both images, one row a pair."""
-    figure = _figure()
     pairs = min(len(found), MOST)
-    figure.set_size_inches(12, 2.2 * pairs + 0.6)
-    figure.set_layout_engine("constrained")
+    figure = new_figure(12, 2.2 * pairs + 0.6)
     axes = figure.subplots(pairs, 6, squeeze=False)
     grown = found.upsample()
     published = found.form == "livieris"
@@ -249,11 +246,3 @@ def _name(found: Counterfactual, side: int) -> str:
 
 def _verdict(alike: bool) -> tuple[str, str]:
     return ("alike", ALIKE) if alike else ("different", APART)
-
-
-def _figure() -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('plots need matplotlib: pip install "xsiamese[plot]"') from error
-    return Figure(dpi=DPI)

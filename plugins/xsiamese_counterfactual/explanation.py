@@ -40,4 +40,4 @@ class CounterfactualExplanation(PairExplanation):
     def plot(self, pair: int | None = None, **options: Any) -> Any:
         """The counterfactual of one pair, the first if none is named; see :meth:`Counterfactual.plot`."""
         shown = self if pair is None else self[pair]
-        return shown.counterfactuals[0].plot(options.get("preprocessing"))
+        return shown.counterfactuals[0].plot(**options)

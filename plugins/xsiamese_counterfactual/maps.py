@@ -65,7 +65,7 @@ class DecisionMaps(PairExplanation):
         """Both images with both maps each; ``preprocessing=`` turns inputs back into pixels."""
         from xsiamese_counterfactual.drawing import draw_maps
 
-        return draw_maps(self if pair is None else self[pair], options.get("preprocessing"))
+        return draw_maps(self if pair is None else self[pair], **options)
 
 
 class PairCounterfactualMaps(DecisionExplainer):

@@ -25,9 +25,10 @@ def demo(*, output: Path = Path("demo")) -> None:
     output
         The folder for the pictures.
     """
+    from xsiamese.door.files import folder
     from xsiamese.zoo import shipped
 
-    output.mkdir(parents=True, exist_ok=True)
+    folder(output, "the output").mkdir(parents=True, exist_ok=True)
     checkpoint = shipped("fashion")
     for name, tell in PICTURES.items():
         explanation, figure, said = tell(checkpoint)

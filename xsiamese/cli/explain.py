@@ -14,11 +14,13 @@ from cyclopts import Parameter
 from xsiamese.cli.groups import METHOD, MODEL, OUTPUT
 from xsiamese.cli.told import described, words_of
 from xsiamese.data.outputs import apart, checked
+from xsiamese.plot.figure import new_figure
+from xsiamese.plot.pixels import check
+from xsiamese.result.explanation import PairExplanation
 
 if TYPE_CHECKING:
     from xsiamese.data.references import Reader
     from xsiamese.explain.meant import Meant
-    from xsiamese.result.explanation import PairExplanation
 
 PICTURES = frozenset({".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".eps", ".ps"})
 
@@ -35,6 +37,8 @@ def explain(
     target: Annotated[int | None, METHOD] = None,
     output: Annotated[list[Path] | None, OUTPUT, Parameter(name=["--output", "-o"], negative=())] = None,
     json_: Annotated[bool, OUTPUT, Parameter(name="--json", negative=())] = False,
+    smooth: Annotated[float | None, OUTPUT] = None,
+    superpixels: Annotated[int | None, OUTPUT] = None,
     size: Annotated[int | None, MODEL] = None,
     seed: Annotated[int, METHOD] = 0,
     threshold: Annotated[float | None, MODEL] = None,
@@ -71,6 +75,10 @@ def explain(
         may be given several times.
     json_
         Print scores and the strongest places as JSON.
+    smooth
+        The width, in pixels, of a Gaussian that smooths the maps of images in a picture.
+    superpixels
+        About how many parts of one colour the picture shows the maps of images by; each shows the mean of its pixels.
     size
         The height and width that images are brought to, for a model without a card.
     seed
@@ -90,8 +98,12 @@ def explain(
 
     for path in output or []:
         apart(checked(path, PICTURES | {".safetensors", ".json"}), (a, b, model, *options.values()))
+    drawn = _drawn(output or [], smooth, superpixels)
     with redirect_stdout(sys.stderr) if json_ else nullcontext():  # a model may print, and JSON stands alone
         opened = open_model(model, size=size)
+        if drawn and "image" not in opened.modality:
+            this = f"--{next(iter(drawn))}"
+            raise ValueError(f"{this} is for maps of images, and the model {model} takes {opened.modality}")
         if text and "text" not in opened.modality:
             raise ValueError(
                 f"--text, and the model {model} takes no texts ({opened.modality}): give --model one that does"
@@ -100,6 +112,9 @@ def explain(
             opened.model, opened.kind, options, method=method, budget=budget, layer=layer, usual_layer=opened.layer,
             threshold=threshold,
         )  # fmt: skip
+        if drawn and meant.explainer.result.plot is not PairExplanation.plot:
+            this = f"--{next(iter(drawn))}"
+            raise ValueError(f"{this} is for maps of images, and {meant.explainer.name} draws something else")
         read = reader(opened)
         ids, inputs = [names(read.refer(a), read.refer(b))], (read(a), read(b))
         own = meant.options | meant.explainer.from_files(meant.files, read, inputs, seed)
@@ -108,8 +123,22 @@ def explain(
         explanation = meant.explains.explain(inputs, target, ids=ids, seed=seed, **own)
         texts = None if read.columns is None else (read.texts(a), read.texts(b))
         told = described(explanation, output or [], read.columns, texts)
-        _write(explanation, told, output or [], preprocessing=opened.preprocessing, columns=read.columns, texts=texts)
+        shown = {"preprocessing": opened.preprocessing, "columns": read.columns, "texts": texts}
+        _write(explanation, told, output or [], **shown, **drawn)
     print(json.dumps(told, indent=2) if json_ else _said(explanation, meant, output or []))
+
+
+def _drawn(outputs: Sequence[Path], smooth: float | None, superpixels: int | None) -> dict[str, float]:
+    """How pixels are drawn, where that was said; what stands in the way of a picture is told before any work."""
+    pictures = [path for path in outputs if path.suffix.lower() in PICTURES]
+    if pictures:
+        new_figure(1, 1)
+    said = {"smooth": smooth, "superpixels": superpixels}
+    drawn = {name: value for name, value in said.items() if value is not None}
+    if drawn and not pictures:
+        raise ValueError(f"--{next(iter(drawn))} is of the picture, and none is written: add -o why.png")
+    check(smooth, superpixels)
+    return drawn
 
 
 def _write(explanation: PairExplanation, told: Mapping[str, Any], outputs: Sequence[Path], **shown: Any) -> None:
@@ -121,11 +150,7 @@ def _write(explanation: PairExplanation, told: Mapping[str, Any], outputs: Seque
             path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         else:
             known = {key: value for key, value in shown.items() if value is not None}
-            figure = explanation.plot(**known)
-            from matplotlib import rc_context
-
-            with rc_context({"svg.fonttype": "none"}):  # words stay words, to be searched and edited
-                figure.savefig(path, bbox_inches="tight")
+            explanation.plot(**known).savefig(path, bbox_inches="tight")
 
 
 def _said(explanation: PairExplanation, meant: Meant, outputs: Sequence[Path]) -> str:

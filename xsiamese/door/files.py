@@ -1,4 +1,4 @@
-"""What comes in as a file: a regular one that fits the memory, or a sentence that says why not."""
+"""What comes in as a file, and where results go: what can be read and written, or a sentence that says why not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+FILES = frozenset({
+    ".csv", ".eps", ".gif", ".html", ".jpeg", ".jpg", ".json", ".parquet", ".pdf", ".png", ".ps", ".safetensors",
+    ".svg", ".tif", ".tiff", ".txt", ".webp",
+})  # fmt: skip
+"""Endings that no folder of results has."""
 
 
 def regular(path: str | Path, what: str = "a file") -> Path:
@@ -37,6 +43,38 @@ def regular(path: str | Path, what: str = "a file") -> Path:
             f"{refused} its {state.st_size / 2**30:.1f} GiB are more than the {memory() / 2**30:.1f} GiB "
             "of memory of this machine"
         )
+    return path
+
+
+def place(path: str | Path) -> Path:
+    """The path of a file that may be written.
+
+    Raises:
+        ValueError: if it is a folder, or its folder does not exist.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: the name of a file is needed")
+    if not path.parent.is_dir():
+        raise ValueError(f"{path}: there is no folder {path.parent}: make it first")
+    return path
+
+
+def folder(path: str | Path, what: str) -> Path:
+    """The path of a folder that may be written, for results that are more than a file.
+
+    Args:
+        path: of the folder, which need not exist.
+        what: how an error calls what is written.
+
+    Raises:
+        ValueError: if it is a file, or ends as a file does.
+    """
+    path = Path(path)
+    if path.suffix.lower() in FILES:
+        raise ValueError(f"{path}: {what} is a folder, and {path.suffix} is the ending of a file: leave it out")
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"{path} is a file, and {what} is a folder: give another name")
     return path
 
 

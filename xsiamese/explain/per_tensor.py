@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xsiamese.kinds.side import Side
 from xsiamese.pairs.batch import PairBatch
 
 WINDOWS = ("sliding_window_shapes", "strides")
@@ -51,6 +52,22 @@ def masks_of(options: Mapping[str, Any]) -> tuple[list[Tensor], list[Tensor]] | 
     return first, second
 
 
+def masks_differ(options: Mapping[str, Any], sides: tuple[Side, Side]) -> bool:
+    """Whether each pair has masks of its own, as superpixels are, and not one pair of masks for all."""
+    masks = masks_of(options)
+    if masks is None or sides[0].ragged or sides[1].ragged or sides[0].pairs < 2:
+        return False
+    return any(mask.dim() > 1 and len(mask) == sides[0].pairs for of_side in masks for mask in of_side)
+
+
+def masks_at(options: Mapping[str, Any], which: slice) -> dict[str, Any]:
+    """The options with the masks of some of the pairs; a mask for all pairs stays."""
+    masks = masks_of(options)
+    assert masks is not None
+    cut = tuple(tuple(mask[which] if len(mask) > 1 else mask for mask in of_side) for of_side in masks)
+    return {**options, "feature_mask": cut}
+
+
 def total_of_groups(maps: Sequence[Any], options: Mapping[str, Any]) -> Tensor | None:
     """What both maps of each pair sum to where features are grouped, shape (pairs,): the places of a group share one
     value, which counts once. None where there are no groups.
@@ -58,6 +75,10 @@ def total_of_groups(maps: Sequence[Any], options: Mapping[str, Any]) -> Tensor |
     masks = masks_of(options)
     if masks is None:
         return None
+    most = max((len(mask) for of_side in masks for mask in of_side), default=1)
+    if most > 1:  # masks of their own
+        cut = [(_rows(maps, slice(i, i + 1)), masks_at(options, slice(i, i + 1))) for i in range(most)]
+        return torch.cat([found for one, own in cut if (found := total_of_groups(one, own)) is not None])
     sums, seen = [], set()
     for side, of_side in enumerate(masks):
         values = list(maps[side].values()) if isinstance(maps[side], Mapping) else maps[side]
@@ -69,6 +90,15 @@ def total_of_groups(maps: Sequence[Any], options: Mapping[str, Any]) -> Tensor |
                     seen.add(key)
                     sums.append(flat[:, int((numbers == number).nonzero()[0])])
     return torch.stack(sums).sum(0)
+
+
+def _rows(value: Any, which: slice) -> Any:
+    """Some pairs of maps, however they are nested."""
+    if isinstance(value, Tensor):
+        return value[which]
+    if isinstance(value, Mapping):
+        return {name: _rows(one, which) for name, one in value.items()}
+    return [_rows(one, which) for one in value]
 
 
 def _features(masks: Sequence[Tensor]) -> int:

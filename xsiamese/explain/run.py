@@ -19,10 +19,11 @@ from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.silence import why_zero
 from xsiamese.pairs.witness import Witness
 
-Compute = Callable[[PairBatch], Maps | Found]
+Compute = Callable[[slice, PairBatch], Maps | Found]
+"""Explains a part, given which of all pairs it holds."""
 
 
-def run(batch: PairBatch, compute: Compute, traits: Traits, name: str) -> Found:
+def run(batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone: bool = False) -> Found:
     """What an explainer finds of all pairs, and the value of each.
 
     Args:
@@ -30,22 +31,26 @@ def run(batch: PairBatch, compute: Compute, traits: Traits, name: str) -> Found:
         compute: explains one part of them.
         traits: which parts there may be.
         name: what a progress bar and warnings call the explainer.
+        alone: whether each pair is a part of its own.
     """
-    return Found.joined(
-        [_part(part, compute, traits, name) for part in _parts(batch, traits, name)], batch.create_graph
-    )
+    found: list[Found] = []
+    before = 0
+    for part in _parts(batch, traits, name, alone or (traits.stochastic and not traits.common_draws)):
+        which = slice(before, before + part.pairs)
+        found.append(_part(part, partial(compute, which), traits, name))
+        before += part.pairs
+    return Found.joined(found, batch.create_graph)
 
 
-def _parts(batch: PairBatch, traits: Traits, name: str) -> Iterable[PairBatch]:
-    alone = 1 if traits.stochastic and not traits.common_draws else None
-    most = (batch.rows, traits.chunk, alone)
+def _parts(batch: PairBatch, traits: Traits, name: str, alone: bool) -> Iterable[PairBatch]:
+    most = (batch.rows, traits.chunk, 1 if alone else None)
     size = batch.pairs if traits.across_pairs else min(filter(None, most), default=batch.pairs)
     parts = batch.split(size)
     total = -(-batch.pairs // size)
     return tqdm(parts, total=total, desc=name, unit="batch") if batch.show_progress else parts
 
 
-def _part(part: PairBatch, compute: Compute, traits: Traits, name: str) -> Found:
+def _part(part: PairBatch, compute: Callable[[PairBatch], Maps | Found], traits: Traits, name: str) -> Found:
     """One part, explained and checked; its value is the one that the method met on its way, or costs a pass."""
     if traits.stochastic and part.seed is not None:
         reseed(part.seed)

@@ -12,6 +12,7 @@ from xsiamese.branches.intact import intact
 from xsiamese.explain.explainer import Explainer
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps, detached, warn_identical
+from xsiamese.explain.per_tensor import masks_at, masks_differ
 from xsiamese.explain.prepare import prepared
 from xsiamese.explain.request import Request, described, fitted, target_name, without_edges
 from xsiamese.explain.run import run
@@ -101,7 +102,14 @@ class Runner(Explainer):
 
     def __computed(self, batch: PairBatch, options: Mapping[str, Any]) -> Found:
         """What one run finds of all pairs of a batch, its maps as the user gets them."""
-        found = run(batch, lambda part: self.__part(part, options), self.traits, type(self).__name__)
+        own = masks_differ(options, (batch.a, batch.b))
+        found = run(
+            batch,
+            lambda which, part: self.__part(part, masks_at(options, which) if own else options),
+            self.traits,
+            type(self).__name__,
+            alone=own,
+        )
         more, maps = dict(found.columns), found.maps
         start = more.pop("_start", None)
         if maps is not None and isinstance(start, Tensor) and found.value is not None:

@@ -13,8 +13,9 @@ OPTIONS: dict[str, str] = {
     "custom_attribution_func": "a function of (multipliers, inputs, baselines) in place of their product, see captum",
     "detach_norms": "true takes the norms of a cosine as constants: the gradient then says what the angle is made of",
     "eps": "differences smaller than this count as none: the gradient takes the multiplier's place",
-    "feature_mask": "a pair (mask of a, mask of b) of integers shaped as the inputs, or as one row, each a tuple for a "
-    "side of several tensors; what has one number is one feature",
+    "feature_mask": "a pair (mask of a, mask of b) of integers shaped as one item (1, ...) for all pairs, or as the "
+    "inputs for masks of their own, each a tuple for a side of several tensors; what has one number is one "
+    "feature; xsiamese.superpixels makes such of images",
     "interpolate_mode": "how the layer's map is brought to the input's size, see ``torch.nn.functional.interpolate``",
     "interpretable_model": "the linear model that is fitted, a captum ``Model``; a Lasso with alpha 0.01 if left out",
     "joint": "with a feature mask: equal numbers on the two sides are one feature, removed together",

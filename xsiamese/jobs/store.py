@@ -22,6 +22,7 @@ from uuid import uuid4
 import zarr
 from pyarrow import parquet
 
+from xsiamese.door.files import folder as in_a_folder
 from xsiamese.door.files import locked
 from xsiamese.jobs import arrays
 from xsiamese.jobs.recipe import Precision
@@ -191,6 +192,7 @@ def held(folder: Path, about: Mapping[str, Any], shard: Shard) -> Iterator[Manif
         ValueError: if the folder cannot be written, holds anything else, a job of which something differs (naming it),
             or if another process is at the same part of the job.
     """
+    in_a_folder(folder, "a job")
     path = folder / "job.json"
     if folder.is_dir() and not path.exists() and any(not one.name.startswith(".job") for one in folder.iterdir()):
         raise ValueError(f"-o {folder} holds other files and no job: give a new folder")

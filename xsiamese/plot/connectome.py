@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
-from xsiamese.plot.graph import INK, new_figure
+from xsiamese.plot.figure import new_figure
+from xsiamese.plot.graph import INK
 from xsiamese.plot.scale import Scale
 from xsiamese.plot.shown import Shows
 

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from xsiamese.kinds.graphs.variants import Variants
 from xsiamese.plot import captions
+from xsiamese.plot.figure import new_figure
 from xsiamese.plot.layout import positions
-from xsiamese.plot.scale import DPI, Scale
+from xsiamese.plot.scale import Scale
 from xsiamese.plot.shown import Shows
 
 if TYPE_CHECKING:
@@ -184,16 +185,3 @@ def frame(places: Sequence[Tensor]) -> list[tuple[float, float]]:
     low, high = every.min(0).values, every.max(0).values
     room = 0.09 * float((high - low).max()) + 0.12
     return [(float(low[k]) - room, float(high[k]) + room) for k in (0, 1)]
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """A figure that pyplot knows nothing of.
-
-    Raises:
-        ImportError: if matplotlib is not installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('plots need matplotlib: pip install "xsiamese[plot]"') from error
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
+from xsiamese.plot.figure import new_figure
+from xsiamese.plot.pixels import said, seen
 from xsiamese.plot.scale import DPI, Places, Scale, floored
 
 if TYPE_CHECKING:
@@ -24,7 +26,13 @@ FINEST = 600  # dpi
 
 
 def plot_pair(
-    explanation: Shown, *, preprocessing: Pixels | None = None, norm: Norm = "pair", quantile: float = 0.995
+    explanation: Shown,
+    *,
+    preprocessing: Pixels | None = None,
+    norm: Norm = "pair",
+    quantile: float = 0.995,
+    smooth: float | None = None,
+    superpixels: int | None = None,
 ) -> Figure:
     """One row a pair (and a layer): image a, its map, image b, its map.
 
@@ -34,10 +42,13 @@ def plot_pair(
             its range.
         norm: what shares a colour scale: the two maps of a "pair", each map by itself ("each"), or all ("global").
         quantile: which quantile of the absolute values gets the full colour.
+        smooth: the width of a Gaussian that smooths the maps, in pixels of the image; their sums are kept.
+        superpixels: about how many parts of one colour each image is cut into; a part shows the mean of its pixels,
+            and sums to what they sum to. See :func:`xsiamese.superpixels`.
 
     Raises:
-        ImportError: if matplotlib is not installed.
-        ValueError: if the inputs are not images.
+        ImportError: if matplotlib, or scikit-image for superpixels, is not installed.
+        ValueError: if the inputs are not images, or smoothing and superpixels are asked for at once.
 
     Example:
         >>> from xsiamese import PairGradCAM
@@ -45,21 +56,12 @@ def plot_pair(
         >>> from xsiamese.zoo import shipped
         >>> figure = PairGradCAM(shipped("fashion").model).explain(fashion_pair()).plot()
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('plots need matplotlib: pip install "xsiamese[plot]"') from error
-
     images = [pixels_of(side, name, preprocessing) for name, side in zip("ab", explanation.inputs, strict=True)]
-    grown = explanation.upsample()
-    rows = [
-        (pair, layer, maps)
-        for pair in range(min(len(explanation), MOST))
-        for layer, maps in enumerate(_layers(grown, pair))
-    ]
+    grown = seen(explanation[:MOST], smooth, superpixels)
+    rows = [(pair, layer, maps) for pair in range(len(grown)) for layer, maps in enumerate(_layers(grown, pair))]
     finest = max(side for both in images for side in both.shape[-2:])
     dpi = min(max(DPI, finest / WIDTH), FINEST)  # no picture is drawn in fewer pixels than it has
-    figure = Figure(figsize=(9.2, 2.45 * len(rows) + 0.55), dpi=dpi, layout="constrained")
+    figure = new_figure(9.2, 2.45 * len(rows) + 0.55, dpi)
     axes = figure.subplots(len(rows), 4, squeeze=False)
     limits = [floored(_scale(maps, quantile), maps, explanation, pair) for pair, _, maps in rows]
     everything = max(_scale([m for _, _, maps in rows for m in maps], quantile), min(limits))
@@ -81,7 +83,7 @@ def plot_pair(
                 alpha=0.9 * strength,
             )
             line[2 * side].set_title(captions.item(explanation, pair, side), fontsize=9)
-            line[2 * side + 1].set_title(_map_title(explanation, layer, side), fontsize=9)
+            line[2 * side + 1].set_title(_map_title(explanation, layer, side, said(smooth, superpixels)), fontsize=9)
         line[0].set_ylabel(captions.beside(explanation, pair), fontsize=9)
         for axis in line:
             axis.set_xticks([])
@@ -127,11 +129,11 @@ def _scale(maps: list[Tensor], quantile: float) -> float:
     return max(float(values.quantile(quantile)) if values.numel() < 2**24 else float(values.max()), 1e-12)
 
 
-def _map_title(explanation: Shown, layer: int, side: int) -> str:
+def _map_title(explanation: Shown, layer: int, side: int, usual: str) -> str:
     names = explanation.parameters.get("layer")
     if captions.held(explanation) == side:
         return "held fixed"
-    return f"layer {names[layer]}" if isinstance(names, list) and layer < len(names) else "map"
+    return f"layer {names[layer]}" if isinstance(names, list) and layer < len(names) else usual
 
 
 def draw_image(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: Sequence[str] | None = None) -> Places:

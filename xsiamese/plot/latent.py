@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
-from xsiamese.plot.scale import DPI
+from xsiamese.plot.figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +38,7 @@ def latent_space(
     """
     present = torch.unique(labels).tolist()
     named = legend and len(present) <= 20
-    figure = _figure(6.3 if named else 5.0, 5.0)
+    figure = new_figure(6.3 if named else 5.0, 5.0)
     axes = figure.add_subplot()
     size = min(max(8000 / len(embeddings), 4), 40)
     colours = _colours(len(present))
@@ -102,7 +102,7 @@ def _neighbours(reduction: Reduction, seed: int, items: int) -> Any:
 
 def curves(history: Mapping[str, Sequence[float]], title: str = "") -> Figure:
     """Loss by epoch, a line for each series that has a value."""
-    figure = _figure(6.0, 3.5)
+    figure = new_figure(6.0, 3.5)
     from matplotlib.ticker import MaxNLocator
 
     axes = figure.add_subplot()
@@ -119,7 +119,7 @@ def curves(history: Mapping[str, Sequence[float]], title: str = "") -> Figure:
 
 def against(true: Tensor, found: Tensor, title: str = "") -> Figure:
     """Similarities that a model gives against the known ones, a dot a pair; on the line they are equal."""
-    figure = _figure(4.5, 4.5)
+    figure = new_figure(4.5, 4.5)
     axes = figure.add_subplot()
     axes.scatter(true.numpy(), found.numpy(), s=4, alpha=0.15, linewidths=0, rasterized=True)
     low, high = (float(f(torch.cat([true, found]))) for f in (torch.min, torch.max))
@@ -140,14 +140,6 @@ def frame(figure: Figure) -> Any:
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-
-
-def _figure(width: float, height: float) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('matplotlib is needed to draw: pip install "xsiamese[plot]"') from error
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def _colours(count: int) -> list[Any]:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
-from xsiamese.plot.graph import INK, new_figure
+from xsiamese.plot.figure import new_figure
+from xsiamese.plot.graph import INK
 from xsiamese.plot.image import pixels_of
 from xsiamese.plot.matched import Item, Names, Nodes, Picture
 from xsiamese.plot.scale import Scale

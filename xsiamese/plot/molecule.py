@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
-from xsiamese.plot.graph import new_figure
+from xsiamese.plot.figure import new_figure
 from xsiamese.plot.scale import Scale
 from xsiamese.plot.shown import Shows
 

@@ -15,8 +15,9 @@ from xsiamese.kinds.catalogue import kind
 from xsiamese.kinds.words import Texts
 from xsiamese.plot import captions
 from xsiamese.plot.explained import draw_masks, plot_explained
-from xsiamese.plot.graph import new_figure
+from xsiamese.plot.figure import new_figure
 from xsiamese.plot.image import draw_image, plot_pair
+from xsiamese.plot.pixels import seen
 from xsiamese.plot.scale import Places, Scale, floored
 from xsiamese.plot.series import MOST as CHANNELS
 from xsiamese.plot.series import draw_series
@@ -66,6 +67,10 @@ def picture(explanation: Shown, **options: Any) -> Figure:
         **options: of the picture that fits.
     """
     first, second = explanation.kinds
+    if "image" not in (first, second):  # others do not know them
+        for name in ("smooth", "superpixels"):
+            if options.get(name) is not None:
+                raise ValueError(f"{name}= is for maps of images, and the inputs are {first} and {second}")
     return (PICTURES.get(first, plot_items) if first == second else plot_items)(explanation, **options)
 
 
@@ -75,6 +80,8 @@ def plot_items(
     labels: tuple[Sequence[str] | None, Sequence[str] | None] | None = None,
     quantile: float = 0.995,
     title: str = "",
+    smooth: float | None = None,
+    superpixels: int | None = None,
 ) -> Figure:
     """One row a pair: a with its map, b with its map, each drawn as its kind is, all of a pair on one scale.
 
@@ -84,9 +91,10 @@ def plot_items(
             left out.
         quantile: which quantile of the absolute values gets the full colour.
         title: above the picture; the method by default.
+        smooth, superpixels: of the maps of images, see :func:`~xsiamese.plot.image.plot_pair`.
 
     Raises:
-        ImportError: if matplotlib is not installed.
+        ImportError: if matplotlib, or scikit-image for superpixels, is not installed.
         ValueError: if a kind has no drawing, or there are several maps a side.
 
     Example:
@@ -99,7 +107,8 @@ def plot_items(
             raise ValueError(f"input {name} is a {of}, which has no drawing: there are those of {', '.join(DRAWINGS)}")
     if any(isinstance(found, (tuple, list)) for found in explanation.maps):
         raise ValueError("this explanation has several maps a side: explain one layer or one tensor to draw it")
-    shown = [explanation.upsample()[i] for i in range(min(len(explanation), MOST))]
+    grown = seen(explanation[:MOST], smooth, superpixels)
+    shown = [grown[i] for i in range(len(grown))]
     figure = new_figure(9.6, sum(_height(one) for one in shown) + 0.5)
     heights = [_height(one) for one in shown]
     lines = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
@@ -116,6 +125,8 @@ def compare(
     columns: int = 1,
     labels: tuple[Sequence[str] | None, Sequence[str] | None] | None = None,
     quantile: float = 0.995,
+    smooth: float | None = None,
+    superpixels: int | None = None,
 ) -> Figure:
     """Several methods on one pair, side by side: a row a method, each on a scale of its own, since their units differ.
 
@@ -123,10 +134,10 @@ def compare(
         explanations: of the same inputs, by any methods with one map a side.
         pair: which pair of them.
         columns: how many methods stand in one row, smaller the more there are.
-        labels, quantile: see :func:`plot_items`.
+        labels, quantile, smooth, superpixels: see :func:`plot_items`.
 
     Raises:
-        ImportError: if matplotlib is not installed.
+        ImportError: if matplotlib, or scikit-image for superpixels, is not installed.
         ValueError: if there is none, a method gives no maps, they are of different inputs, or ``columns`` is not
             positive.
 
@@ -145,7 +156,7 @@ def compare(
             raise ValueError(f"{one.method} gives no maps, and maps are what is compared")
         if not _same(one, first, pair):
             raise ValueError(f"{one.method} explains another pair than {first.method}: give the same inputs to all")
-    shown = [one.upsample()[pair] for one in explanations]
+    shown = [seen(one[pair], smooth, superpixels) for one in explanations]
     size, name = (1.0, str) if columns == 1 else (0.6, _broken)
     heights = [size * max(map(_height, shown[k : k + columns])) for k in range(0, len(shown), columns)]
     width = (2.0 + 3.6 * columns) if set(first.kinds) == {"image"} else 9.6 * size * columns  # squares need less

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
-from xsiamese.plot.scale import DPI
+from xsiamese.plot.figure import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def convergence(
         ValueError: for a trace without records.
     """
     named = traces if isinstance(traces, Mapping) else {"": traces}
-    figure = _figure(8.6, 5.6)
+    figure = new_figure(8.6, 5.6)
     panels = figure.subplots(2, 2, sharex=True)
     for place, (axes, (key, label)) in enumerate(zip(panels.flat, PANELS, strict=True)):
         for colour, (name, trace) in zip(COLOURS, named.items(), strict=False):
@@ -105,7 +105,7 @@ def stability(relevances: Mapping[str, Tensor], names: Sequence[str] = (), k: in
     if not 1 <= k <= units:
         raise ValueError(f"k={k}: between 1 and the {units} units")
     order = list(maps.values())[-1].mean(0).argsort(descending=True, stable=True)
-    figure = _figure(1.2 + 3.9 * len(maps), 1.6 + 0.11 * references + 0.5)
+    figure = new_figure(1.2 + 3.9 * len(maps), 1.6 + 0.11 * references + 0.5)
     for axes, (name, values) in zip(figure.subplots(1, len(maps), squeeze=False)[0], maps.items(), strict=True):
         shown = (values / values.amax(1, keepdim=True).clamp(min=1e-12))[:, order]
         image = axes.imshow(shown.numpy(), cmap="Purples", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
@@ -154,7 +154,7 @@ def invariance_table(
         raise ValueError(f"{len(mask)} units, {len(names)} names and {len(values)} values: one each is needed")
     order = mask.argsort(stable=True)
     labels = [f"{names[i]} = {values[i]}" if values else names[i] for i in order.tolist()]
-    figure = _figure(6.4, 0.9 + 0.27 * len(mask))
+    figure = new_figure(6.4, 0.9 + 0.27 * len(mask))
     axes = figure.add_subplot()
     axes.barh(range(len(mask)), mask[order].numpy(), color="#7b5ea7", height=0.7, label="invariance")
     for colour, (name, other) in zip(COLOURS[1:], (others or {}).items(), strict=False):
@@ -186,11 +186,3 @@ def _overlap(top: Tensor, units: int) -> float:
 def _plain(axes: Axes) -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-
-
-def _figure(width: float, height: float) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('matplotlib is needed to draw: pip install "xsiamese[plot]"') from error
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")

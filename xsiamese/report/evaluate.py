@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from xsiamese.data.planted import PlantedPairs, scene
 from xsiamese.data.readers import reader
+from xsiamese.door.files import folder
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.catalogue import explainer as find
 from xsiamese.explain.catalogue import explainers
@@ -73,7 +74,7 @@ def compare(
     labels: Tensor | None = None,
 ) -> list[Row]:
     """A row for each method; those that a file of an earlier run with the same settings holds are not made again."""
-    output.mkdir(parents=True, exist_ok=True)
+    folder(output, "a report").mkdir(parents=True, exist_ok=True)
     rows = _known(output, about)
     done = {row["method"] for row in rows}
     bar = tqdm([cls for cls in classes if cls.__name__ not in done], desc="evaluate", unit="method")
@@ -229,13 +230,10 @@ def _drawn(found: Measurement, output: Path, opened: OpenedModel) -> str:
         figure = found.explanation[0:1].plot(**options)
     except (ImportError, ValueError, TypeError):
         return ""
-    folder = output / "maps"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{found.explanation.method}.png"
+    pictures = output / "maps"
+    pictures.mkdir(exist_ok=True)
+    path = pictures / f"{found.explanation.method}.png"
     figure.savefig(path, dpi=70, bbox_inches="tight")
-    import matplotlib.pyplot as plt
-
-    plt.close(figure)
     return f"maps/{path.name}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from xsiamese.door.files import regular
+from xsiamese.door.files import place, regular
 
 _DRAWN = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".webp")
 
@@ -28,8 +28,7 @@ def write(path: str | Path, tensors: Mapping[str, Tensor], plain: Mapping[str, A
     if path.suffix not in ("", ".safetensors"):
         draw = f"; a picture is plot().savefig({path.name!r})" if path.suffix in _DRAWN else ""
         raise ValueError(f"{path}: save() writes tensors, to a file that ends with .safetensors{draw}")
-    if not path.parent.is_dir():
-        raise ValueError(f"{path}: there is no folder {path.parent}: make it first")
+    place(path)
     own = {key: tensor.detach().cpu().contiguous().clone() for key, tensor in tensors.items()}
     try:
         save_file(own, path, {mark: json.dumps(plain)})

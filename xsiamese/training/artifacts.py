@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from xsiamese.data.sources import Source
+from xsiamese.door.files import folder as in_a_folder
 from xsiamese.model.pair import PairModel
 from xsiamese.plot.latent import curves, frame, latent_space, plane
 from xsiamese.training.engine import Callback, LightningModule, Trainer
@@ -155,6 +156,7 @@ def keep(path: Path, model: PairModel, settings: Settings, about: dict[str, Any]
 
 def writable(folder: Path) -> None:
     """Makes the folder, and says at once if it cannot be written."""
+    in_a_folder(folder, "the output")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".xsiamese-write-test"

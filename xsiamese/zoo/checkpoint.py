@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xsiamese.door.files import regular
+from xsiamese.door.files import place, regular
 from xsiamese.door.registry import models
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.zoo.cards import ModelCard, Preprocessing
@@ -44,7 +44,12 @@ def save(
 ) -> Path:
     """Writes a model with the name of its card, the arguments that build it, and anything JSON can hold about its
     training.
+
+    Raises:
+        ValueError: if the path is a folder, or its folder does not exist.
+        OSError: if the file cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     header = {
@@ -56,8 +61,11 @@ def save(
     tensors: dict[str, Tensor] = {
         k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()
     }  # copies: weights that share memory are refused by the format
-    path = Path(path)
-    save_file(tensors, path, {"xsiamese": json.dumps(header)})
+    path = place(path)
+    try:
+        save_file(tensors, path, {"xsiamese": json.dumps(header)})
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
     return path
 
 

@@ -191,7 +191,8 @@ class Gallery:
         """Writes what is kept as a zarr store, with what it was made with; the items themselves are not in it.
 
         Raises:
-            ValueError: if something is there already, or the explainer shares nothing that could be kept.
+            ValueError: if something is there already, the path ends as a file's does, or the explainer shares nothing
+                that could be kept.
             ImportError: if zarr is not installed.
         """
         kept = self._encoded.all_kept()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xsiamese.door.files import folder
 from xsiamese.explain.gallery.about import FORMAT, differences
 from xsiamese.explain.gallery.kept import Kept, Packing
 from xsiamese.explain.gallery.shelves import Store, zarr
@@ -61,8 +62,9 @@ def written(
     """Writes a store: beside its place first, so that what stands there is whole.
 
     Raises:
-        ValueError: if something is there already, or the folder cannot be written.
+        ValueError: if something is there already, the name is that of a file, or the folder cannot be written.
     """
+    folder(path, "a gallery")
     if path.exists():
         raise ValueError(f"{path} is there already: give the gallery a place of its own")
     making = path.with_name(f"{path.name}.tmp{os.getpid()}")

@@ -1,0 +1,17 @@
+"""A matplotlib figure that saves words as words. Needs matplotlib: :func:`xsiamese.plot.figure.new_figure` says so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+
+class Sheet(Figure):
+    """A figure whose SVG has text that can be searched, copied and edited, where matplotlib draws its outlines."""
+
+    def savefig(self, fname: Any, **options: Any) -> None:
+        """Writes the figure: see :meth:`matplotlib.figure.Figure.savefig`."""
+        with rc_context({"svg.fonttype": "none"}):
+            super().savefig(fname, **options)
