@@ -202,13 +202,13 @@ def test_deep_lift_of_node_features(gnn: Any) -> None:
         (
             "PairDeepLift",
             "edges",
-            "PairDeepLift explains nodes of a graph, not edges; these do: .*PairIntegratedGradients",
+            "PairDeepLift explains nodes of a graph, not edges; these do: PairGraphOcclusion",
         ),
-        ("PairDeepLift", ("nodes", "edge_weight"), "not edge_weight; these do: .*PairIntegratedGradients"),
+        ("PairDeepLift", ("nodes", "edge_weight"), "not edge_weight; these do: PairGraphOcclusion"),
         (
             "PairGradCAM",
             "edges",
-            "PairGradCAM explains nodes of a graph, not edges; these do: .*PairIntegratedGradients",
+            "PairGradCAM explains nodes of a graph, not edges; these do: PairGraphOcclusion",
         ),
         (
             "PairLeaveOneOut",

@@ -48,7 +48,7 @@ class SubsetShapley(PerturbationAttribution):
         numbers, count = numbered(inputs, feature_mask)
         if count > MOST:
             raise ValueError(
-                f"exact Shapley values of {count} features ask {2**count:,} times: group them to {MOST} at most with "
+                f"exact Shapley values of {count} features ask 2^{count} times: group them to {MOST} at most with "
                 "feature_mask=, or take PairShapleyValueSampling"
             )
         # bit i of a subset's number says whether feature i is in it

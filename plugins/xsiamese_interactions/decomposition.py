@@ -117,8 +117,9 @@ class PairActivationDecomposition(PairAttribution):
 
     def prepare(self, items: ItemBatch) -> dict[str, Column] | None:
         """The shares of each item, whatever it is compared with."""
-        if not isinstance(items.pairs.model, SiameseModel):
-            return None
+        model = items.pairs.model
+        if not isinstance(model, SiameseModel) or model.encoders[0] is not model.encoders[1]:
+            return None  # an item of one of two towers makes no pair with itself, in which layers could be found
         found = [one._asdict() for one in self._made(items.pairs, items.place)]
         columns: dict[str, Column] = {name: [one[name] for one in found] for name in found[0]}
         return {**columns, "embedding": torch.cat([one["embedding"] for one in found])}

@@ -204,8 +204,8 @@ def refuse_black_box(batch: PairBatch, who: str) -> None:
     if not isinstance(batch.model, SiameseModel):
         raise ValueError(
             f"{who} needs a model that is factored into encoder and comparison, SiameseModel(encoder, comparison), and "
-            f"{type(batch.model).__name__} is not: use PairMaskRegression, which asks for every mask of a with every "
-            "mask of b"
+            f"{type(batch.model).__name__} is not: use PairMaskRegression with max_passes=, which asks for every "
+            "mask of a with every mask of b"
         )
     if any(isinstance(module, BlackBoxEncoder) for module in batch.model.modules()):
         raise ValueError(f"{who} needs gradients, and this encoder only answers: use PairMaskRegression")

@@ -132,7 +132,8 @@ class Survey:
     def word_embedding(self, roots: Sequence[nn.Module], side: int) -> nn.Module | None:
         """The embedding that gets a side's whole numbers as they are: its first ``nn.Embedding``."""
         inside = [m for root in roots or self.usage for m in root.modules() if isinstance(m, nn.Embedding)]
-        called = [m for m in dict.fromkeys(inside) if m in self.usage and self.sides_differ(m)]
+        own = [m for m in dict.fromkeys(inside) if m in self.usage and self.sides_differ(m)]
+        called = [m for m in own if self.serves(m, side)]
         return min(called, key=lambda module: self.usage[module].finished, default=None)
 
     def sides_differ(self, module: nn.Module) -> bool:

@@ -94,15 +94,26 @@ def default_layers(
                 "PairOcclusion)"
             )
         module = one.module if one else survey.word_embedding(roots, side) or survey.last_spread(roots, side)
-        if module is None and survey.value is not None and not survey.value.requires_grad and any(survey.leaves):
+        value = None if survey.still else survey.value  # of whole numbers none carries a gradient
+        if module is None and value is not None and not value.requires_grad and any(survey.leaves):
             raise ValueError(
                 "the score carries no gradient, so the layer to explain on cannot be found: the graph is cut in the "
-                "forward pass (no_grad, detach, numpy, whole numbers or a quantised layer); give layer= to a method "
-                "that needs none, such as PairAblationCAM, or use PairFeatureAblation or PairOcclusion"
+                "forward pass (no_grad, detach, numpy, whole numbers or a quantised layer); use a method that needs "
+                "none, such as PairFeatureAblation or PairOcclusion"
             )
         found.append(module)
         taken.append(one)
     if not any(found) or not (all(found) or has_two_towers(model)):
+        if not survey.usage:
+            raise ValueError(
+                "this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, "
+                "or use SiameseModel"
+            )
+        if not isinstance(model, SiameseModel) and not any(survey.serving(model, side) for side in (0, 1)):
+            raise ValueError(
+                "every layer of this model sees both inputs together, so that none has a map for each: explain the "
+                "inputs, PairFeatureAblation or PairOcclusion, or layer=(layer_a, layer_b)"
+            )
         raise ValueError(
             "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens; a recurrent "
             "encoder that hands on its last state has no places at any layer: explain its inputs"

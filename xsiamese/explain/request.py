@@ -28,17 +28,18 @@ from xsiamese.kinds.inputs import (
     without_missing,
 )
 from xsiamese.kinds.side import SIDES, Side, Wrt, ordinary
-from xsiamese.model.pair import PairModel, SiameseModel
+from xsiamese.model.pair import PairModel
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.fastest import fastest_split, fitting
 from xsiamese.pairs.objective import Target, check_fit, dtype_of
 from xsiamese.pairs.split import Split
-from xsiamese.pairs.usage import Plan
+from xsiamese.pairs.usage import Plan, find_plan
 
 COUNTS = {"n_steps": 5_000, "n_samples": 10**6, "nt_samples": 10**6}
 """The most of what captum is asked for: the points of a Gaussian quadrature alone take minutes beyond that."""
 MOVES = {"a": "first", "b": "second"}
-_GENERAL = ("PairIntegratedGradients", "PairSaliency", "PairGraphOcclusion", "PairFeatureAblation", "PairGradCAM")
+# methods that serve every model: they remove parts of the inputs and ask again
+_GENERAL = ("PairFeatureAblation", "PairShapleyValueSampling", "PairGraphOcclusion", "PairLeaveOneOut")
 BatchSize = int | Literal["auto"] | None
 T = TypeVar("T")
 
@@ -117,8 +118,6 @@ class Request:
         )
         for side, name in zip((a, b), SIDES, strict=True):
             _check_kind(explainer, side, name, side.parts if self.moving else ())
-            if self.moving and side.still and explainer.needs_motion() and self.wrt in ("both", MOVES[name]):
-                raise TypeError(_still(explainer, model, side, name))
         check_fit(model, (a, b))
         given = with_typical(with_background(self.baselines, a, b, model.background), a, b, model.typical)
         a, b, baselines = without_missing(given, *(side.suited(dtype_of(model)) for side in (a, b)))
@@ -133,7 +132,7 @@ class Request:
                 f"{type(explainer).__name__} starts from one baseline: a Pool is averaged over by methods of a path or "
                 "a game, such as PairIntegratedGradients and PairShapleyValueSampling"
             )
-        return PairBatch(
+        batch = PairBatch(
             model=model,
             a=a,
             b=b,
@@ -148,6 +147,10 @@ class Request:
             distribution=several or traits.distribution_baselines,
             apart=traits.apart and not self.options.get("joint"),
         )
+        for side, name in zip(batch.sides, SIDES, strict=True):
+            if self.moving and side.still and explainer.needs_motion() and self.wrt in ("both", MOVES[name]):
+                raise TypeError(_still(explainer, batch, side, name))
+        return batch
 
     def on(self, device: torch.device) -> Request:
         """The same with the tensors among the options on a device."""
@@ -224,34 +227,32 @@ def _a(kind: str) -> str:
 
 
 def _some(able: Sequence[str], kind: str) -> str:
-    """Up to five explainers that do, the cheap and general ones first, and where to find the rest."""
-    first = [one for one in _GENERAL if one in able]
-    shown = [*first, *(one for one in able if one not in first)][:5]
-    rest = f" and {len(able) - 5} more (xsiamese explainers --kind {kind})" if len(able) > 5 else ""
+    """Explainers that do: those that any model suits, else the first three, and where to find the rest."""
+    shown = [one for one in _GENERAL if one in able] or [*able[:3]]
+    more = len(able) - len(shown)
+    rest = f" and {more} more (xsiamese explainers --kind {kind})" if more else ""
     return f"these do: {', '.join(shown)}{rest}" if shown else "no explainer that is installed does"
 
 
-def _still(explainer: Explaining, model: nn.Module, side: Side, name: str) -> str:
+def _still(explainer: Explaining, batch: PairBatch, side: Side, name: str) -> str:
     """What is said of whole numbers to a method that must move them."""
     this, dtype = type(explainer).__name__, str(next(iter(side.own)).dtype).removeprefix("torch.")
     said = f"{this} moves what it explains, and input {name} is {dtype} ({side.kind}): whole numbers cannot move"
-    towers = isinstance(model, SiameseModel) and model.encoders[0] is not model.encoders[1]
-    encoder = model.encoders["ab".index(name)] if isinstance(model, SiameseModel) and towers else model
-    tables = {one: module for one, module in encoder.named_modules() if isinstance(module, nn.Embedding)}
-    # that of positions or of types is a smaller one
-    found = max(tables, key=lambda one: tables[one].num_embeddings, default=None)
-    if found is None:
-        return f"{said}; give {name}.float(), or use a method that removes and asks again, such as PairFeatureAblation"
-    explained = f"PairLayerIntegratedGradients(model, layer={found!r})"
-    if towers:
-        held = MOVES["ba"["ab".index(name)]]
-        explained = (
-            f"PairLayerIntegratedGradients(model, layer=(of a, of b)) with {found!r} for {name}, or hold {name} with "
-            f"wrt={held!r}"
-        )
+    removing = "use a method that removes and asks again, such as PairFeatureAblation"
+    if not any(isinstance(module, nn.Embedding) for module in batch.model.modules()):
+        return f"{said}; give {name}.float(), or {removing}"
+    try:
+        plan = find_plan(batch, None)
+    except ValueError:  # no layer is of one text: a cross-encoder's are of both
+        return f"{said}; {removing}"
+    if not isinstance(plan.layers[0]["ab".index(name)], nn.Embedding):
+        return f"{said}; {removing}"
+    names = tuple(plan.names[0].split(" / "))
+    held = f", hold {name} with wrt={MOVES['ba'['ab'.index(name)]]!r}" if len(names) == 2 else ""
+    layer = names if len(names) == 2 else names[0]
     return (
-        f"{said}; explain the layer that makes vectors of them, {explained}, or use a method that removes and asks "
-        "again, such as PairFeatureAblation"
+        f"{said}; explain the layer that makes vectors of them, PairLayerIntegratedGradients(model, layer={layer!r})"
+        f"{held}, or {removing}"
     )
 
 

@@ -321,8 +321,12 @@ class PairBatch(Pairs):
         if not all(seen.get(view) for side in self.objective.moving for view in found[side]):
             raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
         if found[0] == found[1] and not self.objective.encodes_held:
+            rows = max(len(output) for view in found[0] for output in seen[view])  # of one pair
             raise ValueError(
-                f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the "
+                f"layer {name!r} gets several views of a side in one call, {rows} rows for one pair, so that which row "
+                "is whose cannot be told: call it once for each view"
+                if rows > 2 and rows % 2 == 0
+                else f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the "
                 "encoder, or layer=(layer_a, layer_b)"
             )
         apart = {view: one_by_one(views, view, run) for view in dict.fromkeys((*found[0], *found[1]))}

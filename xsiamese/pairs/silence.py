@@ -14,8 +14,7 @@ from xsiamese.branches.record import first_tensor
 from xsiamese.pairs.pairs import Pairs
 
 NEEDS_NONE = (
-    "PairFeatureAblation, PairOcclusion, PairMaskRegression, PairAblationCAM and other methods that remove and ask "
-    "again need none"
+    "PairFeatureAblation, PairOcclusion, PairMaskRegression and other methods that remove and ask again need none"
 )
 
 
