@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,11 +113,12 @@ def test_a_sample_comes_near_and_knows_how_near() -> None:
     assert few.standard_error is not None
 
 
-def test_intervals_cover() -> None:
+@pytest.mark.parametrize(("parts", "masks"), [((6, 5), 32), ((12, 10), 64)])
+def test_intervals_cover(parts: tuple[int, int], masks: int) -> None:
     """What 95 % intervals say, over 200 seeds: the embeddings of all masks are known, so that drawing is cheap."""
     from xsiamese_interactions.masks import Masks, Regression, draw
 
-    parts, generator = (6, 5), torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     nets = [tower(parts[0], 8), tower(parts[1], 9)]
     every = [draw(k, 2**k, 0.5, torch.zeros(1).double(), generator) for k in parts]
 
@@ -134,7 +136,9 @@ def test_intervals_cover() -> None:
         for seed in range(200):
             drawing = torch.Generator().manual_seed(seed)
             # 0.5 draws each mask with its complement, anything else by itself
-            some = [draw(k, 31 + mirrored, 0.5 if mirrored else 0.5 + 1e-9, every[0].keep, drawing) for k in parts]
+            some = [
+                draw(k, masks - (not mirrored), 0.5 if mirrored else 0.5 + 1e-9, every[0].keep, drawing) for k in parts
+            ]
             some = [one if one.weight is None else draw(5, 30, 0.5, every[0].keep, drawing) for one in some]
             try:
                 found, variance = slopes(some)
@@ -143,6 +147,39 @@ def test_intervals_cover() -> None:
             inside.append(((found - truth).abs() < 1.96 * variance.sqrt()).double().mean())
         assert len(inside) > 190
         assert 0.93 <= float(torch.stack(inside).mean()) <= 0.97
+
+
+def test_masks_with_their_complements_are_orthogonal() -> None:
+    """No part's slope has to be told from another's, and what triples of parts do disturbs them less."""
+    from xsiamese_interactions.masks import Regression, draw
+
+    like, drawing = torch.zeros(1).double(), torch.Generator()
+    for parts, count in ((5, 16), (12, 32), (12, 96), (16, 64)):
+        signs = 2 * draw(parts, count, 0.5, like, drawing.manual_seed(0)).keep - 1
+        close(signs.T @ signs, count * torch.eye(parts).double())
+        assert torch.equal(signs[: count // 2], -signs[count // 2 :])
+        close(signs, 2 * draw(parts, count, 0.5, like, drawing.manual_seed(0)).keep - 1)
+        assert not torch.equal(signs, 2 * draw(parts, count, 0.5, like, drawing.manual_seed(1)).keep - 1)
+    truth = torch.randn(12, generator=drawing.manual_seed(2)).double()
+
+    def cubic(keep: Tensor) -> Tensor:
+        """Slopes of a hand-made game: ``truth`` and, of triples of parts, nothing at one half."""
+        signs = 2 * keep - 1
+        return keep @ truth + signs[:, :10].mul(signs[:, 1:11]).mul(signs[:, 2:12]).sum(1)
+
+    def error(count: int, plain: bool) -> float:
+        found = []
+        for seed in range(50):
+            drawn = draw(12, count, 0.5, like, drawing.manual_seed(seed))
+            if plain:
+                half = (torch.rand(count // 2, 12, generator=drawing) < 0.5).double()
+                drawn = replace(drawn, keep=torch.cat([half, 1 - half]))
+            found.append((Regression.of(drawn).slopes(cubic(drawn.keep)) - truth).square().mean())
+        return float(torch.stack(found).mean())
+
+    assert error(64, plain=False) < 0.75 * error(64, plain=True)
+    for seed in range(20):  # fewer than a block: plain draws, of which a part of a block would not tell 17 parts apart
+        assert Regression.of(draw(17, 42, 0.5, like, drawing.manual_seed(seed))).inverse.isfinite().all()
 
 
 def test_it_draws_until_the_strongest_cells_are_known() -> None:

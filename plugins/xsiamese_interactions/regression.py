@@ -45,7 +45,7 @@ class PairMaskRegression(PairAttribution):
     instead of N x M; for a comparison that is no product of features, the scores of all embeddings with all.
 
     ``matrix.alone`` is what each part gives while the other item is gone, ``matrix.constant`` the score with both gone.
-    Each cell has a heteroscedasticity-consistent standard error (HC3).
+    Each cell has a heteroscedasticity-consistent standard error (HC3; HC2 for masks with their complements).
 
     Example:
         >>> import torch
@@ -63,7 +63,7 @@ class PairMaskRegression(PairAttribution):
 
     name = "mask_regression"
     formula = r"A = (Z_c^+ U)(Z_c'^+ V)^\top"
-    reference = ("joukovsky2023", "baniecki2025", "grabisch1999", "tsai2023")
+    reference = ("joukovsky2023", "baniecki2025", "grabisch1999", "tsai2023", "plackett1946", "mackinnon1985")
     result: ClassVar[type[MatrixExplanation]] = MatrixExplanation
     modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
     known_parts = ("nodes",)
