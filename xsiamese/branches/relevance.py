@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from xsiamese.branches.rules import Affine, Rule, Rules, affine, fused
 
 _CURVED = (nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.SELU, nn.CELU, nn.Softplus, nn.Hardswish)
+_AS_IT_IS = ("Clone", "Alias", "View", "UnsafeView", "ReshapeAlias", "Unsqueeze", "Squeeze", "Transpose", "Permute")
 _DIFFERENTIATED = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.Embedding, nn.PReLU)
 
 
@@ -38,7 +39,7 @@ class Relevance:
         """
         if self.rules.box is None:
             return [x * g for x, g in zip(self.inputs, gradients, strict=True)]
-        if self._boxed < {_place(x) for x in self.inputs}:
+        if len(self._boxed) < len({x.untyped_storage().data_ptr() for x in self.inputs}):
             raise ValueError(
                 "box= is for a model whose first linear layer or convolution gets the input as it is: this one changes "
                 "it before; leave out box="
@@ -73,8 +74,8 @@ class Relevance:
 
     def _affine(self, layer: Affine | None, a: Tensor, z: Tensor, rule: Rule) -> Tensor:
         assert layer is not None
-        if self.rules.box is not None and _place(a) in {_place(x) for x in self.inputs}:
-            self._boxed.add(_place(a))
+        if self.rules.box is not None and (given := _which(a, self.inputs)) is not None:
+            self._boxed.add(given)
             return self.rules.boxed(layer, a, z)
         found = self.rules.shared_out(rule, layer, a, z)
         self._sources[id(found)] = (rule, layer, a, found)  # holds the tensor, so that its id stays its own
@@ -125,6 +126,13 @@ def _layer_norm(norm: nn.Module, inputs: tuple[Tensor, ...], z: Tensor) -> Tenso
     return scaled if norm.bias is None else scaled + norm.bias
 
 
-def _place(tensor: Tensor) -> int:
-    """Where a tensor's numbers lie: the same for all views of one."""
-    return tensor.untyped_storage().data_ptr()
+def _which(tensor: Tensor, inputs: Sequence[Tensor]) -> int | None:
+    """Which of the inputs a tensor is, or is a copy or a view of, told by its graph; None if it was made of them."""
+    node = tensor.grad_fn
+    while node is not None and node.name().startswith(_AS_IT_IS):
+        node = node.next_functions[0][0]
+    begins = tensor if node is None else getattr(node, "variable", None)
+    if begins is None:
+        return next((i for i, x in enumerate(inputs) if x.grad_fn is node), None)
+    place = begins.untyped_storage().data_ptr()
+    return next((i for i, x in enumerate(inputs) if x.untyped_storage().data_ptr() == place), None)
