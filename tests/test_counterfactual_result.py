@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from xsiamese_counterfactual import (
     PairRegionSwap,
     PairTabularCounterfactual,
 )
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 def swap(**options: object) -> Counterfactual:
@@ -130,7 +131,7 @@ def make():
 """
 
 
-def test_on_the_command_line(tmp_path: Path) -> None:
+def test_on_the_command_line(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = pytest.importorskip("PIL.Image")
     pytest.importorskip("matplotlib")
     pytest.importorskip("torchvision")
@@ -140,38 +141,21 @@ def test_on_the_command_line(tmp_path: Path) -> None:
             1 + 3 * k
         )
         image.fromarray(noise.numpy()).save(tmp_path / f"{name}.png")
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        code = "import sys; sys.path.insert(0, '.'); from xsiamese.cli import main; main()"
-        command = [
-            sys.executable,
-            "-c",
-            code,
-            "explain",
-            "a.png",
-            "b.png",
-            "--model",
-            "mine:make",
-            "--size",
-            "32",
-            "--method",
-            *arguments,
-        ]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    done = run("counterfactual", "--layer", "1", "--threshold", "0.1", "--json", "--output", "why.png")
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)["counterfactuals"][0]
+    monkeypatch.chdir(tmp_path)
+    asked = ["explain", "a.png", "b.png", "--model", "mine:make", "--size", 32, "--threshold", 0.1, "--json"]
+    code, out, errors = run(*asked, "--method", "counterfactual", "--layer", 1, "--output", "why.png")
+    assert code == 0, errors
+    told = json.loads(out)["counterfactuals"][0]
     assert told["flipped"]
     assert told["score_after"] <= 0.1 < told["score_before"]
     assert (tmp_path / "why.png").stat().st_size > 5000
-    masked = run("minimal_mask", "--threshold", "0.1", "--json", "--output", "hole.png")
-    assert masked.returncode == 0, masked.stderr
-    told = json.loads(masked.stdout)["counterfactuals"][0]
+    code, out, errors = run(*asked, "--method", "minimal_mask", "--output", "hole.png")
+    assert code == 0, errors
+    told = json.loads(out)["counterfactuals"][0]
     assert told["kind"] == "mask"
     assert told["flipped"] == (told["score_after"] <= 0.1)
     assert (tmp_path / "hole.png").stat().st_size > 5000
-    unknown = run("minimal_mask")
-    assert unknown.returncode == 2
-    assert "xsiamese.calibrate" in unknown.stderr
-    assert "Traceback" not in unknown.stderr
+    code, _, errors = run(*(word for word in asked if word not in ("--threshold", 0.1)), "--method", "minimal_mask")
+    assert code == 2
+    assert "xsiamese.calibrate" in errors
+    assert "Traceback" not in errors
