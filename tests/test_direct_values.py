@@ -31,7 +31,7 @@ from xsiamese.metrics.matrices import _cells, _spread
 from xsiamese.metrics.measure import Measured, measured
 from xsiamese.metrics.metric import Metric
 from xsiamese.metrics.recipe import correlation
-from xsiamese.metrics.surface import Deletion, Insertion
+from xsiamese.metrics.surface import Deletion, Insertion, RelevanceGain
 from xsiamese.metrics.units import Units, _filling, blurred, fill_in, per_unit, units_of
 from xsiamese.model.pair import TwoInputModel
 from xsiamese.pairs.calibration import wilson
@@ -150,37 +150,67 @@ def test_what_stays_of_units_and_how_equal_ones_are_ordered() -> None:
 PRODUCT = torch.tensor([[1.0, 2.0, 4.0]]).double(), torch.tensor([[5.0, 3.0, 1.0]]).double()
 
 
-@pytest.mark.parametrize("kind", [Deletion, Insertion])
+class Total(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(1, keepdim=True)
+
+
+class Totals(nn.Module):
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return a.sum(1) * b.sum(1)
+
+
 @pytest.mark.parametrize("part", ["volume", "diagonal", "edges"])
 @pytest.mark.parametrize("factors", [True, False])
-def test_surfaces_by_hand(kind: Any, part: Any, factors: bool) -> None:
-    """s = a . b: every cell of the surface is a dot product of what is left, and areas are those of trapezes."""
-    model: Any = SiameseModel(nn.Identity(), "dot")
+@pytest.mark.parametrize("summed", [True, False])
+def test_surfaces_by_hand(part: Any, factors: bool, summed: bool) -> None:
+    """s = a . b, where a column gone on one side is gone, and s = sum a sum b, where it is not: every cell of the
+    surface is such a product of what is left, and areas are those of trapezes.
+    """
+    model: Any = SiameseModel(Total() if summed else nn.Identity(), "dot")
     if not factors:
-        model = TwoInputModel(_Dot())
+        model = TwoInputModel(Totals() if summed else _Dot())
     explainer = PairInputXGradient(model)
     found = explainer.explain(PRODUCT)
     a, b = ([float(x) for x in side[0]] for side in PRODUCT)
-    maps = [[x * y for x, y in zip(a, b, strict=True)]] * 2  # 5, 6, 4 on both sides
-    order = sorted(range(3), key=lambda i: -maps[0][i])
+    products = [x * y for x, y in zip(a, b, strict=True)]  # 5, 6, 4
+    maps = (a, b) if summed else (products, products)  # times the other side's sum, which orders nothing
+    orders = [sorted(range(3), key=lambda i, values=values: -values[i]) for values in maps]  # type: ignore[misc]
 
-    def left(side: list[float], k: int) -> list[float]:
-        gone = order[:k] if kind is Deletion else order[3 - k :]
-        return [0.0 if i in gone else x for i, x in enumerate(side)]
+    def left(side: int, k: int, last: bool) -> list[float]:
+        gone = orders[side][3 - k :] if last else orders[side][:k]
+        return [0.0 if i in gone else x for i, x in enumerate((a, b)[side])]
 
-    def at(p: int, q: int) -> float:
-        return sum(x * y for x, y in zip(left(a, p), left(b, q), strict=True))
+    def at(p: int, q: int, last: bool) -> float:
+        x, y = left(0, p, last), left(1, q, last)
+        return sum(x) * sum(y) if summed else sum(u * v for u, v in zip(x, y, strict=True))
 
     def area(values: list[float]) -> float:
         return sum((x + y) / 2 for x, y in pairwise(values)) / (len(values) - 1)
 
-    diagonal, first, second = (area([at(k * p, k * q) for k in range(4)]) for p, q in ((1, 1), (1, 0), (0, 1)))
-    volume = area([area([at(p, q) for q in range(4)]) for p in range(4)])
-    expected = {"volume": volume if factors else (diagonal + first + second) / 3, "diagonal": diagonal}
-    expected["edges"] = (first + second) / 2
+    def number(last: bool) -> float:
+        diagonal, first, second = (
+            area([at(k * p, k * q, last) for k in range(4)]) for p, q in ((1, 1), (1, 0), (0, 1))
+        )
+        volume = area([area([at(p, q, last) for q in range(4)]) for p in range(4)])
+        expected = {"volume": volume if factors else (diagonal + first + second) / 3, "diagonal": diagonal}
+        return {**expected, "edges": (first + second) / 2}[part]
+
+    kinds = (Deletion, Insertion, RelevanceGain)
     with explainer.prepared(PRODUCT) as batch:
-        curve = kind(steps=3, part=part, filling="zero").compute(batch, found)
-    assert float(curve.number) == pytest.approx(expected[part])
+        curves = [kind(steps=3, part=part, filling="zero").compute(batch, found) for kind in kinds]
+    assert [float(curve.number) for curve in curves] == pytest.approx(
+        [number(False), number(True), number(True) - number(False)]
+    )
+    gone, there = ([[at(p, q, last) for q in range(4)] for p in range(4)] for last in (False, True))
+    by_hand = [
+        gone,
+        [row[::-1] for row in there[::-1]],
+        [[y - x for x, y in zip(*rows, strict=True)] for rows in zip(gone, there, strict=True)],
+    ]
+    for curve, values in zip(curves, by_hand, strict=True):
+        wanted = values if factors else [values[k][k] for k in range(4)]
+        assert torch.allclose(curve.values[0], torch.tensor(wanted).double())
 
 
 class _Dot(nn.Module):

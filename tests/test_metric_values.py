@@ -113,6 +113,9 @@ def test_multiplied_with_the_maps() -> None:
     assert told(AverageDrop(filling="zero"), (harmful, harmful)).tolist() == [0]
     assert told(AverageIncrease(filling="zero"), (harmful, harmful)).tolist() == [1]
     assert bool(told(AverageDrop(filling="zero"), (half, half), (A, -B)).isnan().all())  # of a score below zero
+    flat = torch.ones(1, 4).double()  # all stays: neither a fall nor a rise
+    assert told(AverageDrop(filling="zero"), (flat, flat)).tolist() == [0]
+    assert told(AverageIncrease(filling="zero"), (flat, flat)).tolist() == [0]
 
 
 def test_hits_and_overlap() -> None:
@@ -132,6 +135,15 @@ def test_what_the_maps_sum_to() -> None:
         assert told("marginal_agreement", maps).tolist() == pytest.approx([agree])
 
 
+def test_how_simple_is_the_mean_of_both_sides() -> None:
+    """One unit of four on one side, all alike on the other."""
+    single, flat = torch.tensor([[0.0, 0.0, -7.0, 0.0]]).double(), torch.full((1, 4), 3.0).double()
+    for maps in ((single, flat), (flat, single)):
+        assert told("gini", maps).tolist() == pytest.approx([(3 / 4 + 0) / 2])
+        assert told("entropy", maps).tolist() == pytest.approx([(0 + math.log(4)) / 2])
+        assert told("effective_size", maps).tolist() == pytest.approx([(1 + 4) / 2])
+
+
 def test_partly_on_the_right_part() -> None:
     """a's map is itself whatever the partner but for what is shared, which counts three times."""
 
@@ -147,6 +159,10 @@ def test_partly_on_the_right_part() -> None:
     found = measure(Partly(dot()), (a, first), ["partner_contrast", "partner_sensitivity"], **known)
     assert found["partner_contrast"].mean == pytest.approx((3 - 1 + 3 - 1) / (3 + 1 + 3 + 1))
     assert found["partner_sensitivity"].mean == 1
+    one, two = torch.tensor([[1.0, 0.0, 0.0, 0.0]]).double(), torch.tensor([[0.0, 0.5, 0.5, 0.0]]).double()
+    known = {"partners": two, "partner_truth": (two > 0).long(), "truth": (one.long(),) * 2}
+    found = measure(Partly(dot()), (a, one), ["partner_contrast"], **known)  # a mean of one unit, and of two
+    assert found["partner_contrast"].mean == pytest.approx((3 - 1 + 2 - 1) / (3 + 1 + 2 + 1))
 
 
 def test_noise_moves_a_map_that_is_the_input_by_its_own_share() -> None:
