@@ -10,7 +10,7 @@ export OMP_NUM_THREADS ?= 1
 install = ($(BIN)/python -m pip install --quiet uv && $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python $(1)) \
 	|| $(BIN)/python -m pip install --quiet $(1)
 
-.PHONY: help demo test lint docs package bench mutants ship clean
+.PHONY: help demo test coverage lint docs package bench mutants ship clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -36,6 +36,10 @@ demo: $(VENV)/.demo ## install, explain three pairs of shipped images, and write
 test: $(VENV)/.test ## install what the tests need, and run them all, on two workers of one thread each
 	$(BIN)/python -m compileall -q xsiamese plugins  # many tests start a process, also where Python writes no bytecode
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+coverage: $(VENV)/.dev ## run the tests and count the branches that they take; below 95 % is an error: make coverage TESTS=tests/test_cli.py
+	$(BIN)/coverage erase && $(BIN)/coverage run -m pytest -p no:xdist $(TESTS)
+	$(BIN)/coverage combine -q && $(BIN)/coverage report
 
 lint: $(VENV)/.dev ## ruff, mypy --strict and the floors
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -408,6 +408,42 @@ def test_documentation_builds_without_warnings(tmp_path: Path) -> None:
         printed = "".join(re.findall(r"code-block:: (?:none|pytb)\n\n((?:    .*\n|\n)+)", page.read_text()))
         assert str(ROOT) not in printed, f"{page.name} tells where it was made"
         assert not re.search(r"^ *\(\w+\): \w+\(", printed, re.MULTILINE), f"{page.name} prints a whole model"
+    assert not _tool("links").faults(tmp_path / "html")
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ('<a class="x" href="other.html#there">', None),
+        ('<a href="#here">', None),
+        ('<p><a href="folder/">', None),
+        ('<a href="https://example.org/x">', None),
+        ('<link href="https://example.org/x" rel="canonical">', None),
+        ('<img src="data:image/png;base64,AA">', None),
+        ('<a href="gone.html">', "gone.html leads to no file"),
+        ('<img alt="a > b" src="gone.png"/>', "gone.png leads to no file"),
+        ('<a href="other.html#gone">', "other.html#gone leads to no anchor"),
+        ('<script async="async" src="https://example.org/x.js">', "https://example.org/x.js is on another host"),
+        ('<link rel="stylesheet" href="//example.org/x.css">', "//example.org/x.css is on another host"),
+        ('<style>@import "https://example.org/x.css"</style>', "https://example.org/x.css is on another host"),
+    ],
+)
+def test_a_dead_link_is_found(tmp_path: Path, inside: str, said: str | None) -> None:
+    (tmp_path / "index.html").write_text(f'<h1 id="here">{inside}')
+    (tmp_path / "other.html").write_text('<h1 id="there">')
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "index.html").write_text("")
+    assert _tool("links").faults(tmp_path) == ([] if said is None else [f"index.html: {said}"])
+
+
+def _tool(name: str) -> ModuleType:
+    """A script of tools/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
 
 
 def _names(module: ModuleType) -> dict[str, object]:

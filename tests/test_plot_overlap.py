@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from itertools import combinations
 from types import SimpleNamespace
@@ -24,6 +25,7 @@ from xsiamese import (
     compare,
 )
 from xsiamese.data.atlas import AAL116, AAL116_LOBES
+from xsiamese.kinds.words import Texts
 
 pytest.importorskip("matplotlib")
 
@@ -258,3 +260,19 @@ def test_every_plotting_function_is_here() -> None:
     public = {name for name, thing in vars(plot).items() if callable(thing) and thing.__module__.startswith("xsiamese")}
     text = Path(__file__).read_text(encoding="utf-8")
     assert not {name for name in public - drawn if f"plot.{name}(" not in text}
+
+
+def test_texts_of_several_pairs_have_room_for_what_stands_beside_them() -> None:
+    def texts(*sentences: str) -> Texts:
+        words = [sentence.split() for sentence in sentences]
+        most = max(map(len, words))
+        numbers = torch.tensor([[i if i < len(one) else -1 for i in range(most)] for one in words])
+        return Texts({"input_ids": torch.arange(most).expand(len(words), -1)}, words, numbers, words)
+
+    a = texts("A cat sat on the mat .", "The bank raised its interest rates .")
+    b = texts("The kitten slept on a rug .", "We had a picnic on the bank of the river .")
+    maps = tuple(torch.rand(2, side.tensors["input_ids"].shape[1]) for side in (a, b))
+    made = PairExplanation(maps, (a, b), torch.rand(2), "PairLayerIntegratedGradients", kinds=("text", "text"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib gives up the layout with one
+        assert not overlapping(made.plot())

@@ -1,5 +1,7 @@
 """For the gallery: shows every new matplotlib Figure that an example holds in a variable, starts each example from one
 seed, tells its warnings without the place on this machine that they come from, and opens its page with its picture.
+The tables of how long examples took are left out, for their scripts come from elsewhere; and pages of source code lead
+back to where a thing is described.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ def reset(gallery_conf: dict[str, Any], fname: str) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """What Sphinx calls."""
+    app.config.sphinx_gallery_conf["write_computation_times"] = False
     app.connect("source-read", opened)
+    app.connect("html-page-context", led_back)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -58,3 +62,18 @@ def opened(app: Sphinx, docname: str, source: list[str]) -> None:
     shown = f".. image:: /{picture.as_posix()}\n   :alt: The picture that this example is about\n   :width: 100%\n"
     title_and_sentence = re.compile(r"(^=+\n(?:\s*\n)+(?:\S.*\n)+)", re.MULTILINE)
     source[0] = title_and_sentence.sub(lambda found: f"{found[1]}\n{shown}\n", source[0], count=1)
+
+
+def led_back(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Mends the links of source code to its reference: viewcode knows one name for all of a module, and an explainer is
+    called xsiamese.PairX where its neighbours are called module.x.
+    """
+    if pagename.startswith("_modules/"):
+        body = re.sub(r'<li><a href="builtins\.html">.*?</li>', "", context["body"])  # Python's own have no page
+        context["body"] = re.sub(r"(/modules/([\w.]+)\.html)#xsiamese\.([\w.]+)", _of_module, body)
+
+
+def _of_module(link: re.Match[str]) -> str:
+    page, module, name = link.groups()
+    whole = f"xsiamese.{name}"
+    return f"{page}#{whole if whole.startswith(f'{module}.') else f'{module}.{name}'}"

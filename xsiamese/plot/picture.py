@@ -264,7 +264,7 @@ def _height(one: Shown) -> float:
             return max(2.0, 0.6 + 0.75 * min(CHANNELS, len(item) if item.dim() > 1 else 1))  # the name needs room
         if one.kinds[side] == "text":
             words = words or [str(i) for i in range(len(item))]
-            return 0.6 + 0.19 * (1 - positions(words)[-1][1] / LINE)
+            return max(2.0, 0.6 + 0.22 * (1 - positions(words)[-1][1] / LINE))  # what stands beside it needs room
         return 2.4
 
     return max(of_side(0), of_side(1))

@@ -9,7 +9,10 @@ from matplotlib.figure import Figure
 
 
 class Sheet(Figure):
-    """A figure whose SVG has text that can be searched, copied and edited, where matplotlib draws its outlines."""
+    """A figure whose SVG has text that can be searched, copied and edited, where matplotlib draws its outlines.
+
+    :meta private:
+    """
 
     def savefig(self, fname: Any, **options: Any) -> None:
         """Writes the figure: see :meth:`matplotlib.figure.Figure.savefig`."""
