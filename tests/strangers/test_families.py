@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from xsiamese import PairHiResCAM, SiameseModel
+from tests.strangers.marked import looks_at_its_own_place, marked
 
 timm = pytest.importorskip("timm")
 
@@ -64,60 +64,22 @@ FAMILIES: dict[str, tuple[str, int, dict[str, Any]]] = {
 MIXED = {"LeViT", "TinyViT", "Visformer"}  # whose first weights mix all places
 
 
-def looks_at_its_own_place(encoder: nn.Module, size: int) -> None:
-    """Weights with which each place of every layer depends most on the same place of the one before."""
-    norms = [m for m in encoder.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
-    with torch.no_grad():
-        for name, weight in encoder.named_parameters():
-            if name.endswith("attention_biases"):
-                weight[:, 0] = 15  # # column 0 is of no distance
-            elif name.endswith("bn.weight"):
-                weight.fill_(1)  # some are 0 at first
-        for conv in (m for m in encoder.modules() if isinstance(m, nn.Conv2d) and m.kernel_size > m.stride):
-            own, (row, column) = conv.weight.clone(), (size // 2 for size in conv.kernel_size)
-            conv.weight.mul_(0.03)[:, :, row, column] = own[:, :, row, column]
-        for norm in norms:
-            norm.train().momentum = None  # the statistics of one batch
-        encoder(torch.randn(4, 3, size, size))
-    encoder.eval()
+def made(name: str, size: int, settings: dict[str, Any]) -> nn.Module:
+    """A network of timm with random weights, always the same, that takes images of a size."""
+    torch.manual_seed(0)
+    try:
+        found: nn.Module = timm.create_model(name, img_size=size, num_classes=0, **settings)
+    except TypeError:  # a network of any size
+        found = timm.create_model(name, num_classes=0, **settings)
+    return found.eval()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_patch_that_changes_moves_the_cell_where_it_lies(family: str) -> None:
     name, size, settings = FAMILIES[family]
-    torch.manual_seed(0)
-    try:
-        encoder = timm.create_model(name, img_size=size, num_classes=0, **settings).eval()
-    except TypeError:  # a network of any size
-        encoder = timm.create_model(name, num_classes=0, **settings).eval()
+    encoder = made(name, size, settings)
     if family in MIXED:
         looks_at_its_own_place(encoder, size)
-    a, b = torch.randn(2, 1, 3, size, size)
-    explainer = PairHiResCAM(SiameseModel(encoder, "dot"))
-    explained = explainer.explain((a, b))
-    assert "the last place where cells stand apart and reach the score" in explained.parameters["taken"]
-    assert all(one.any() for one in explained.maps)
-    rows, columns = explained.maps[0].shape[2:]
-    batch = next(plan for plan in explainer._plans.values() if hasattr(plan, "taken"))
-    layer, layout = batch.layers[0][0], batch.taken[0].layout
-    outputs: list[Any] = []
-    handle = layer.register_forward_hook(lambda module, args, output: outputs.append(output))
-    targets = ((0, columns - 1), (rows - 1, 0))
-    with torch.no_grad():
-        encoder(a)
-        for row, column in targets:
-            marked, (h, w) = a.clone(), (size // rows, size // columns)
-            marked[:, :, row * h : (row + 1) * h, column * w : (column + 1) * w] = (
-                a[0, :, row * h : (row + 1) * h, column * w : (column + 1) * w] + 0.1 * torch.randn(3, h, w)
-                if family in MIXED
-                else 2 * torch.randn(3, h, w)
-            )
-            encoder(marked)
-    handle.remove()
-    moved = [(layout(output) - layout(outputs[0])).abs().sum(1)[0] for output in outputs[1:]]
-    if family in MIXED:  # and what either patch moves is no sign of one
-        moved = [moved[0] / moved[1], moved[1] / moved[0]]
-    for (row, column), change in zip(targets, moved, strict=True):
-        peak = divmod(int(change.argmax()), int(columns))
-        far = max(abs(peak[0] - row), abs(peak[1] - column))
-        assert far <= (0 if rows == 2 else 1), (family, explained.parameters["taken"], peak, (row, column))
+    found = marked(encoder, size, family in MIXED)
+    assert "the last place where cells stand apart and reach the score" in found.taken
+    assert found.follows, (family, found)

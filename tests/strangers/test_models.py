@@ -30,12 +30,18 @@ TINY = {
     "vocab_size": 50,
     "attn_implementation": "eager",
 }
+MARKS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
 TEXTS: dict[str, tuple[str, dict[str, Any]]] = {
     "BERT": ("Bert", TINY),
     "RoBERTa": ("Roberta", {**TINY, "max_position_embeddings": 40}),
     "ALBERT": ("Albert", {**TINY, "embedding_size": 8}),
     "ELECTRA": ("Electra", {**TINY, "embedding_size": 8}),
     "MPNet": ("MPNet", {**TINY, "max_position_embeddings": 40}),
+    "ModernBERT": ("ModernBert", {**TINY, "reference_compile": False, **MARKS}),
+    "T5 encoder": (
+        "T5Encoder",
+        {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2, "vocab_size": 50},
+    ),
     "XLM-R": ("XLMRoberta", {**TINY, "max_position_embeddings": 40}),
     "DistilBERT": ("DistilBert", {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32, "vocab_size": 50}),
     "GPT-2": ("GPT2", {"n_embd": 16, "n_layer": 2, "n_head": 2, "vocab_size": 50, "n_positions": 40}),
@@ -61,7 +67,7 @@ class TwoEncoders(nn.Module):
 def made(family: str, settings: dict[str, Any]) -> nn.Module:
     torch.manual_seed(0)
     settings = {k: v for k, v in settings.items() if k != "vocab_size" or family not in ("ViT", "DeiT", "Dinov2")}
-    config = getattr(transformers, f"{family}Config")(**settings)
+    config = getattr(transformers, f"{family.removesuffix('Encoder')}Config")(**settings)
     return getattr(transformers, f"{family}Model")(config).double().eval()  # type: ignore[no-any-return]
 
 
@@ -73,7 +79,7 @@ def close(found: Any, expected: Any) -> None:
 
 def word_embedding(model: nn.Module) -> str:
     names: Callable[[], Any] = model.named_modules
-    return next(n for n, m in names() if isinstance(m, nn.Embedding) and m.num_embeddings == 50)
+    return [n for n, m in names() if isinstance(m, nn.Embedding) and m.num_embeddings == 50][-1]  # T5 calls the last
 
 
 @pytest.mark.parametrize("family", TEXTS)
