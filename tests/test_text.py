@@ -327,6 +327,16 @@ def test_the_command_line_explains_texts(tmp_path: Path, capsys: pytest.CaptureF
     assert (tmp_path / "why.png").stat().st_size > 1000
     with pytest.raises(ValueError, match="--text, and the model fashion takes no texts"):
         explain("a", "b", text=True)
+    explain("the cats sat", "a sleepy dog", model=str(tmp_path), text=True, method="token_matrix",
+            output=[tmp_path / "matrix.png", tmp_path / "matrix.safetensors"])  # fmt: skip
+    kept = xsiamese.load(tmp_path / "matrix.safetensors")
+    expected = PairTokenMatrix(from_transformers(encoder(), tokenizer())).explain((["the cats sat"], ["a sleepy dog"]))
+    assert isinstance(kept, xsiamese.MatrixExplanation)
+    torch.testing.assert_close(kept.matrix.dense(), expected.matrix.dense())
+    row, column = divmod(int(expected.matrix.dense().argmax()), 6)  # [CLS] a sleep ##y dog [SEP]
+    pair = (["[CLS]", "the", "cats", "sat", "[SEP]"][row], ["[CLS]", "a", "sleepy", "sleepy", "dog", "[SEP]"][column])
+    assert f"'{pair[0]}' of a with '{pair[1]}' of b" in capsys.readouterr().out
+    assert (tmp_path / "matrix.png").stat().st_size > 1000
 
 
 ROWS = (

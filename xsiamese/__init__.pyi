@@ -127,7 +127,7 @@ from xsiamese_masks.readouts import PairSBSM as PairSBSM
 from xsiamese_masks.readouts import PairXFace as PairXFace
 from xsiamese_masks.run import MaskRun as MaskRun
 from xsiamese_text.clip import from_clip as from_clip
-from xsiamese_text.matrix import PairTokenMatrix as PairTokenMatrix
+from xsiamese_text.matrix import PairTokenMatrix as _PairTokenMatrix
 from xsiamese_text.maxsim import MaxSim as MaxSim
 from xsiamese_text.models import JointTextModel as JointTextModel
 from xsiamese_text.models import TextModel as TextModel
@@ -666,6 +666,15 @@ class PairShapleyValues(_PairShapleyValues):
     @overload
     def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., feature_mask: Any = ..., joint: Any = ...) -> Any: ...
     def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., feature_mask: Any = ..., joint: Any = ...) -> PairExplanation: ...  # type: ignore[override]
+
+class PairTokenMatrix(_PairTokenMatrix):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True]) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ...) -> MatrixExplanation: ...  # type: ignore[override]
 
 class PairXGradCAM(_PairXGradCAM):
     @overload

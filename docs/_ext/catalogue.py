@@ -74,6 +74,7 @@ def write(app: Sphinx) -> None:
         **robust_tables.tables(Path(app.srcdir, "measurements", "robust_tables.json")),
         **scoreboard_tables.tables(Path(app.srcdir, "measurements")),
         **strangers_tables.tables(Path(app.srcdir, "measurements", "strangers.json")),
+        **strangers_tables.of_families(Path(app.srcdir, "measurements", "families.json")),
         **invariance_tables.tables(Path(app.srcdir, "measurements")),
         **jobs_tables.tables(Path(app.srcdir, "measurements")),
     }

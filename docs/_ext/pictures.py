@@ -19,12 +19,13 @@ import torch
 from torch import Tensor, nn
 
 import xsiamese
-from xsiamese import PairAttribution, PairExplanation, SiameseModel
+from xsiamese import PairAttribution, PairExplanation, SiameseModel, Texts
 from xsiamese.branches.intact import reseed
 from xsiamese.data import fashion_pair
 from xsiamese.data.planted import planted
 from xsiamese.data.samples import fashion_samples
 from xsiamese.zoo import find_card, shipped
+from xsiamese_text.encoders import StaticEncoder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 IDS = [("a sneaker", "an ankle boot")]
 GRAPH_ONLY = frozenset({"graph"})
+SENTENCES = ("a", "cat", "sat", "on", "a", "mat"), ("the", "kitten", "slept", "on", "a", "rug")
+WORDS = ["a", "the", "on", "cat", "kitten", "sat", "slept", "mat", "rug"]
+# what a word is about, by hand: nothing much, animals, resting, floors
+VECTORS = [
+    [0.2, 0, 0, 0], [0.2, 0, 0, 0], [0.2, 0, 0, 0.1], [0, 1, 0, 0], [0, 0.9, 0.1, 0], [0, 0, 1, 0], [0, 0, 0.8, 0],
+    [0, 0, 0.1, 1], [0, 0, 0, 0.9],
+]  # fmt: skip
 
 
 class Counted(nn.Module):
@@ -44,19 +52,29 @@ class Counted(nn.Module):
         return item
 
 
+class CountedWords(StaticEncoder):
+    """An encoder of words that counts texts."""
+
+    def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
+        Counted.rows.append(len(input_ids))
+        return super().states(input_ids, **more)
+
+
 def explained(cls: type[PairAttribution]) -> tuple[PairExplanation, int]:
     """An explainer on the pair that all of its kind are shown on, and how many items it encoded for it."""
     if cls.modalities <= GRAPH_ONLY:
         model, layer, pair = shipped("planted-motifs").model, None, _motifs()
     elif cls.name == "robust":
         model, layer, pair = shipped("planted-rows").model, None, _rows()
+    elif cls.modalities == {"text"}:
+        model, layer, pair = SiameseModel(CountedWords(torch.tensor(VECTORS)), "cosine"), None, _texts()
     else:
         model, layer, pair = shipped("fashion").model, find_card("fashion").layer, fashion_pair()
     assert isinstance(model, SiameseModel)
     encoder = model.encoder
     if isinstance(encoder, nn.Sequential):  # its layers keep their numbers
         encoder = nn.Sequential(nn.Sequential(Counted(), encoder[0]), *encoder[1:])
-    else:
+    elif not isinstance(encoder, CountedWords):
         encoder = nn.Sequential(Counted(), encoder)
     counted = SiameseModel(encoder, model.comparison).eval()
     inside = {"layer": layer} if layer and cls.needs_layer else {}
@@ -70,6 +88,15 @@ def explained(cls: type[PairAttribution]) -> tuple[PairExplanation, int]:
         warnings.simplefilter("ignore")
         found = made.explain(pair, ids=IDS * len(pair[0]) if layer else None, **_options(cls))
     return found[0], sum(Counted.rows)
+
+
+def _texts() -> tuple[Texts, Texts]:
+    """Two sentences as tokens, each a word."""
+    made = []
+    for words in SENTENCES:
+        ids = torch.tensor([[WORDS.index(word) for word in words]])
+        made.append(Texts({"input_ids": ids}, [words], torch.arange(len(words))[None], [words]))
+    return made[0], made[1]
 
 
 def _made(cls: type[PairAttribution], model: nn.Module, inside: dict[str, Any]) -> PairAttribution:

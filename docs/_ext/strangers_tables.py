@@ -1,4 +1,4 @@
-"""The table of the page "Does it work with my model?" from docs/measurements/strangers.json."""
+"""The tables of the page "Does it work with my model?" from docs/measurements/strangers.json and families.json."""
 
 from __future__ import annotations
 
@@ -60,3 +60,24 @@ def tables(path: Path) -> dict[str, str]:
     passed = sum(one["ended"] == "passed" for one in found["outcomes"])
     said = f"{passed} of {len(found['outcomes'])} tests of strangers pass, with {versions}.\n"
     return {"strangers.inc": f"{rows(['Models', 'Tried', 'Held'], lines)}\n{said}"}
+
+
+def of_families(path: Path) -> dict[str, str]:
+    """The include file with the layer that is taken in a network of each family of timm."""
+    if not path.exists():
+        told = "Nothing has been tried in this checkout yet: ``python -m tests.benchmarks.families``.\n"
+        return {"families.inc": told}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    tried = {family: one for family, one in record["families"].items() if "taken" in one}
+    held = {True: "it moves the cell where it lies", False: "**it moves another cell**"}
+    lines = []
+    for family, one in tried.items():
+        own = ", with weights that look at their own place" if one["weights"] == "own place" else ""
+        place = one["taken"].partition(";")[0].replace(": ", ", ", 1)
+        lines.append([family, f"``{one['network']}``, {one['size']} pixels", place, held[one["follows"]] + own])
+    failed = [f"{family} ({one['failed']})" for family, one in record["families"].items() if "failed" in one]
+    left = f" Not made in any of the sizes tried: {', '.join(failed)}." if failed else ""
+    right = sum(one["follows"] for one in tried.values())
+    said = f"{right} of {len(tried)} families of timm {record['timm']}.{left}\n"
+    heads = ["Family", "Network", "Layer taken by itself", "A patch that changes"]
+    return {"families.inc": f"{rows(heads, lines)}\n{said}"}

@@ -190,6 +190,10 @@ WHEN: Mapping[str, tuple[str, str]] = {
         "You have at most twelve features, or groups of them, and want the exact values.",
         "You have more: the number of subsets doubles with each.",
     ),
+    "PairTokenMatrix": (
+        "You want which word goes with which, exactly, from one pass: a sentence encoder, SPLADE, late interaction.",
+        "Your model reads both texts at once, or you ask what the words do before the last layer has mixed them.",
+    ),
     "PairXFace": ("You compare with work on face verification.", _SHARED),
     "PairXGradCAM": (
         "You want Grad-CAM with weights from the activations themselves.",

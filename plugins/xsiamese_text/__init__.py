@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from xsiamese import hookimpl
+from xsiamese import PairAttribution, hookimpl
 from xsiamese.author import Comparison, PairModel, Texts
 from xsiamese_text.clip import from_clip
 from xsiamese_text.matrix import PairTokenMatrix
@@ -23,6 +23,12 @@ __all__ = [
     "from_transformers",
     "from_wordllama",
 ]
+
+
+@hookimpl
+def xsiamese_explainers() -> Iterable[type[PairAttribution]]:
+    """What needs vectors of tokens."""
+    return (PairTokenMatrix,)
 
 
 @hookimpl

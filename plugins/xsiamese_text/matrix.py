@@ -17,6 +17,7 @@ from xsiamese.author import (
     PairMatrix,
     PresenceSide,
     SiameseModel,
+    Unsuited,
 )
 from xsiamese_text.encoders import SentenceEncoder, TextEncoder, pooled, weights
 from xsiamese_text.maxsim import MaxSim
@@ -36,9 +37,8 @@ class PairTokenMatrix(PairAttribution):
 
     Example:
         >>> import torch
-        >>> from xsiamese_text import PairTokenMatrix
+        >>> from xsiamese import PairTokenMatrix, SiameseModel
         >>> from xsiamese_text.encoders import StaticEncoder
-        >>> from xsiamese import SiameseModel
         >>> model = SiameseModel(StaticEncoder(torch.eye(4)), "dot")
         >>> found = PairTokenMatrix(model).explain((torch.tensor([[1, 2]]), torch.tensor([[2, 3]])))
         >>> found.matrix.dense()
@@ -59,7 +59,7 @@ class PairTokenMatrix(PairAttribution):
         """The matrices.
 
         Raises:
-            ValueError: if the model makes its embedding of tokens in another way.
+            Unsuited: if the model makes its embedding of tokens in another way.
         """
         own = [_own(batch, side) for side in (0, 1)]
         with torch.no_grad():
@@ -107,14 +107,15 @@ def _encoders(batch: PairBatch) -> tuple[TextEncoder, TextEncoder]:
     encoders = model.encoders if isinstance(model, SiameseModel) else (None, None)
     first, second = encoders
     if not isinstance(first, TextEncoder) or not isinstance(second, TextEncoder):
-        raise ValueError(
+        confirmed = "" if isinstance(model, SiameseModel) else " with max_passes="
+        raise Unsuited(
             f"{type(model).__name__} shows no vectors of tokens: make it with from_transformers or "
-            "from_sentence_transformers, or take PairMaskRegression, which needs none"
+            f"from_sentence_transformers, or take PairMaskRegression{confirmed}, which needs none"
         )
     comparison: Any = batch.model.comparison
     fits = {"mean": (Cosine, Dot), "splade": (Cosine, Dot), "tokens": (MaxSim,)}.get(str(first.pooling), ())
     if not isinstance(comparison, fits) or first.pooling != second.pooling or batch.target is not None:
-        raise ValueError(
+        raise Unsuited(
             f"no exact matrix is known of {first.pooling or 'other'!r} pooling compared by "
             f"{comparison.name!r}: take PairMaskRegression"
         )
