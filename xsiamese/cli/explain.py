@@ -120,7 +120,8 @@ def explain(
         own = meant.options | meant.explainer.from_files(meant.files, read, inputs, seed)
         if baselines is not None:
             own["baselines"] = started(baselines, read)
-        explanation = meant.explains.explain(inputs, target, ids=ids, seed=seed, **own)
+        watched = sys.stderr.isatty()  # a bar is for people
+        explanation = meant.explains.explain(inputs, target, ids=ids, seed=seed, show_progress=watched, **own)
         texts = None if read.columns is None else (read.texts(a), read.texts(b))
         told = described(explanation, output or [], read.columns, texts)
         shown = {"preprocessing": opened.preprocessing, "columns": read.columns, "texts": texts}
