@@ -21,7 +21,7 @@ from xsiamese.metrics.metric import Metric, number
 from xsiamese.metrics.robustness import NoiseStability, ReferenceStability, SeedStability
 from xsiamese.metrics.sanity import LabelRandomisation
 from xsiamese.metrics.states import over_batches
-from xsiamese.metrics.surface import VerificationDeletion
+from xsiamese.metrics.surface import Deletion, VerificationDeletion
 from xsiamese.metrics.topk import AverageDrop, AverageIncrease, DropTop, KeepTop
 from xsiamese.metrics.truth import HitAtK
 from xsiamese.zoo import shipped
@@ -135,6 +135,21 @@ def test_what_the_maps_sum_to() -> None:
         assert told("marginal_agreement", maps).tolist() == pytest.approx([agree])
 
 
+@pytest.mark.parametrize(("b", "sign"), [(B, 1), (-B, -1)])
+def test_a_relevance_should_move_the_score_to_where_nothing_is_left(b: Tensor, sign: int) -> None:
+    """The score is 12, or -12, and 0 where nothing is left: deleting what carries it lowers or raises it."""
+    maps, saliency = (A, A), PairSaliency(dot())
+    told_of = [
+        PairExplanation(maps=maps, inputs=(A, b), scores=saliency.scores((A, b)), method="told", shows=shows)
+        for shows in ("signed", "relevance")
+    ]
+    signed, relevance = (
+        float(Deletion(4, filling="zero").compute(batch_of(saliency, (A, b)), one).number) for one in told_of
+    )
+    assert signed != 0
+    assert relevance == pytest.approx(sign * signed)
+
+
 def test_how_simple_is_the_mean_of_both_sides() -> None:
     """One unit of four on one side, all alike on the other."""
     single, flat = torch.tensor([[0.0, 0.0, -7.0, 0.0]]).double(), torch.full((1, 4), 3.0).double()
@@ -166,10 +181,23 @@ def test_partly_on_the_right_part() -> None:
 
 
 def test_noise_moves_a_map_that_is_the_input_by_its_own_share() -> None:
-    a, b = torch.randn(2, 2, 20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    a, b = 3 * torch.randn(2, 2, 20_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     found = measure(Own(dot()), (a, b), [NoiseStability(0.5, draws=1)])["noise_stability"]
     # corr(x, x + e) = 1 / sqrt(1 + 0.25), with a spread of about 1 / sqrt(20,000)
     assert found.values.tolist() == pytest.approx([1 / math.sqrt(1.25)] * 2, abs=0.02)
+
+
+def test_each_side_and_each_draw_has_noise_of_its_own() -> None:
+    class Asked:
+        def explain(self, inputs: Any) -> Any:
+            return inputs
+
+    a = torch.ones(1, 4).double()
+    metric, batch = NoiseStability(0.5, draws=2), batch_of(PairSaliency(dot()), (a, a))
+    asked: Any = Asked()
+    explanation: Any = None
+    noises = [side for pair in metric.again(batch, explanation, asked) for side in pair]
+    assert len({tuple(noise[0].tolist()) for noise in noises}) == 4
 
 
 def test_seeds_and_references() -> None:
@@ -199,6 +227,22 @@ def test_an_item_beside_itself_and_the_sides_swapped() -> None:
     sides = [(A * B, A**2), (B**2, A * B)]
     by_hand = np.mean([np.corrcoef(x[0].numpy(), y[0].numpy())[0, 1] for x, y in sides])
     assert uneven == pytest.approx(by_hand)
+
+
+def test_a_map_that_turns_round_on_random_weights_has_not_changed() -> None:
+    """Its correlation is -1: what it shows is where it was."""
+
+    class Turning(_Told):
+        name = "turning"
+
+        def compute(self, batch: Any) -> Any:
+            sign = 1 if float(batch.model.encoder.weight[0, 0]) == 5 else -1
+            return tuple(sign * leaf for leaf in batch.leaves)
+
+    model = SiameseModel(nn.Linear(4, 4, bias=False).double(), "dot").eval()
+    nn.init.constant_(model.encoder.weight, 5.0)  # type: ignore[arg-type]
+    nn.init.constant_(model.encoder.weight[1:], 4.0)  # type: ignore[index]
+    assert measure(Turning(model), (A, B), ["randomisation"])["randomisation"].mean == pytest.approx(1)
 
 
 def test_a_model_of_random_labels() -> None:

@@ -11,13 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese import PairGradCAM, PairInputXGradient, PairIntegratedGradients, PairSaliency, SiameseModel
-from xsiamese.branches.calls import survey
+from xsiamese.branches.calls import Survey, Usage, survey
+from xsiamese.branches.probe import _follows, _grids
+from xsiamese.branches.record import replaced
 from xsiamese.data.augment import Augment
 from xsiamese.data.planted_images import Digits
 from xsiamese.explain.deferred import PICTURES, Deferring
 from xsiamese.explain.gallery.kept import Kept
 from xsiamese.explain.per_tensor import per_tensor
 from xsiamese.explain.run import _starts
+from xsiamese.metrics.catalogue import made
+from xsiamese.metrics.matrices import _centred
+from xsiamese.metrics.meta import _scored
 from xsiamese.plot.picture import _one
 
 
@@ -134,3 +139,70 @@ def test_why_no_layer_is_found_is_said() -> None:
         PairGradCAM(SiameseModel(Cut(), "dot")).attribute(pair)
     with pytest.raises(ValueError, match="no layer has a spatial grid"):
         PairGradCAM(SiameseModel(nn.Flatten(), "dot")).attribute(pair)
+
+
+class Words(nn.Module):
+    """Positions, which are the same for all pairs, are looked up before the words; a third table is never asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused, self.position, self.word = (nn.Embedding(9, 3) for _ in range(3))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        places = self.position(torch.arange(ids.shape[1])[None])
+        mean: Tensor = (places + self.word(ids)).mean(1)
+        return mean
+
+
+def test_the_table_of_words_is_the_one_that_is_asked_for_each_pair() -> None:
+    encoder, rows = Words(), torch.tensor([[1, 2], [3, 4], [5, 6], [7, 8]])
+    found = survey(lambda: encoder(rows).sum(1), list(encoder.modules()), ([], []), 2)  # two pairs, stacked
+    assert found.word_embedding([encoder], 0) is encoder.word
+
+
+def test_two_places_are_places() -> None:
+    """A convolution with two times is what is explained by itself, and one with a single time is not."""
+    pair = torch.rand(2, 1, 1, 4).unbind(0)
+    two = nn.Sequential(nn.Conv1d(1, 2, 2), nn.Conv1d(2, 2, 2), nn.Conv1d(2, 2, 2), nn.Flatten())  # 3, 2 and 1 times
+    explainer = PairGradCAM(SiameseModel(two, "dot"))
+    assert explainer.attribute(pair, kind="series")[0].shape == (1, 1, 2)
+    assert explainer.layer_names_ == ["1"]
+
+
+def test_a_layer_is_itself_after_a_block_that_never_called_it() -> None:
+    layer, x = nn.Identity(), torch.ones(1, 2)
+    with replaced(layer, 0, None, torch.zeros(1, 2)):
+        pass
+    assert layer(x).tolist() == [[1.0, 1.0]]
+    with replaced(layer, 0, None, torch.zeros(1, 2)):
+        assert layer(x).tolist() == [[0.0, 0.0]]
+
+
+def test_grids_are_those_of_convolutions_of_images() -> None:
+    image, other, linear = nn.Conv2d(1, 2, 1), nn.Conv2d(1, 2, 1), nn.Linear(2, 2)
+    outputs = {image: torch.zeros(1, 2, 3, 5), other: torch.zeros(2, 3, 7), linear: torch.zeros(1, 2, 4, 4)}
+    usage: dict[nn.Module, Usage] = {module: Usage([output], 1, [None]) for module, output in outputs.items()}
+    assert _grids(Survey(usage, ([], []), 1), (3, 5)) == {(3, 5)}
+
+
+def test_how_far_cells_follow_does_not_depend_on_how_many_items_say_so() -> None:
+    moved = torch.rand(3, 1, 2, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    layout: Any = lambda one: one  # noqa: E731
+    assert _follows(moved.repeat(1, 3, 1, 1, 1), layout) == pytest.approx(_follows(moved, layout))
+
+
+def test_what_belongs_to_one_side_alone_is_taken_off() -> None:
+    """A sum of a row's and a column's share is nothing; a product of two that sum to zero is itself."""
+    rows, columns = torch.tensor([1.0, -3.0, 2.0]), torch.tensor([4.0, -4.0])
+    assert _centred(rows[:, None] + columns[None] + 7).abs().max() < 1e-6
+    assert torch.allclose(_centred(rows[:, None] * columns[None]), rows[:, None] * columns[None])
+
+
+@pytest.mark.parametrize(("means", "share"), [([3.0, 2.0, 1.0, 0.0], 1.0), ([3.0, 1.0, 2.0, 0.0], 0.0)])
+@pytest.mark.parametrize("metric", ["gini", "deletion"])
+def test_a_metric_tells_all_grades_apart_or_does_not(metric: str, means: list[float], share: float) -> None:
+    """One grade out of its place is enough; where low is good, the numbers go the other way."""
+    one = made(metric)
+    one.higher_is_better = metric == "gini"  # type: ignore[misc]
+    sign = 1 if one.higher_is_better else -1
+    assert _scored(one, [torch.full((5,), sign * mean) for mean in means], 10, 0).ordered == share
