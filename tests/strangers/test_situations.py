@@ -389,8 +389,10 @@ def test_a_baseline_that_is_no_number_is_named(baseline: float, cls: Any) -> Non
 
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     explanation = PairSaliency(SiameseModel(conv_encoder())).explain((A, B))
-    for path in ("", tmp_path, tmp_path / ("n" * 300 + ".safetensors"), "\0"):
-        refused(partial(explanation.save, path), f"{str(Path(path))!r} cannot be written", OSError)
+    for folder in ("", tmp_path):
+        refused(partial(explanation.save, folder), f"{Path(folder)} is a folder: the name of a file is needed")
+    refused(partial(explanation.save, tmp_path / ("n" * 300 + ".safetensors")), "File name too long", OSError)
+    refused(partial(explanation.save, "\0"), r"'\x00' cannot be written", OSError)
 
 
 def test_explanations_are_saved_while_one_goes_through_them(tmp_path: Path) -> None:
