@@ -425,3 +425,18 @@ def test_static_vectors_of_real_texts_have_an_exact_matrix() -> None:
     matched = {(of_a[match.of_a[0]], of_b[match.of_b[0]]) for match in found.by_word()[0].matches(8)}
     assert {("cat", "kitten"), (".", ".")} <= matched
     assert found.inputs[0].words[0] == ("A", "cat", "sat", "on", "the", "mat", ".")
+
+
+@pytest.mark.parametrize(("texts", "said"), [
+    ([""], "text 0 of a is empty"), (["[SEP] [CLS]"], "text 0 of a holds no token of its own, only special ones"),
+    (torch.tensor([[99, 5]]), "input a holds the id 99: the model knows those from 0 to 26"),
+    (torch.zeros(1, 3, 8, 8), "input a is a tensor of shape .* this model takes texts"),
+])  # fmt: skip
+def test_what_is_no_text_for_a_cross_encoder_is_one_line_before_any_work(texts: Any, said: str) -> None:
+    torch.manual_seed(0)
+    config = transformers.BertConfig(**TINY, num_labels=1)
+    whole = transformers.BertForSequenceClassification(config).double().eval()
+    whole.register_forward_pre_hook(lambda *_: pytest.fail("work was done"))
+    with pytest.raises((TypeError, ValueError), match=said) as caught:
+        PairFeatureAblation(from_transformers(whole, tokenizer())).explain((texts, ["a cat"]))
+    assert "\n" not in str(caught.value)

@@ -39,6 +39,11 @@ OTHERS: dict[str, Network] = {
     "mobilenetv5": ("mobilenetv5_300m", 128, {}),
     "senet": ("legacy_seresnet18", 64, {}),
     "swin_transformer_v2_cr": ("swinv2_cr_tiny_224", 224, {}),
+    "convmixer": ("convmixer_768_32", 63, {}),
+    "cspnext": ("cspnext_tiny", 128, {}),
+    "efficientvit_mit": ("efficientvit_b0", 128, {}),
+    "iformer": ("iformer_s", 128, {}),
+    "crossvit": ("crossvit_tiny_240", 240, {}),
 }
 SMALL = ("tiny", "nano", "pico", "atto", "femto", "_s0", "small", "_s1", "_s", "18", "slim")
 SIZES = (64, 128, 224, 256)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from xsiamese import PairHiResCAM, SiameseModel
+from xsiamese.branches.record import first_tensor
 
 Cell = tuple[int, int]
 
@@ -70,7 +71,7 @@ def marked(encoder: nn.Module, size: int, own_place: bool = False) -> Marked:
     batch: Any = next(plan for plan in explainer._plans.values() if hasattr(plan, "taken"))
     layer, layout = batch.layers[0][0], batch.taken[0].layout
     outputs: list[Any] = []
-    handle = layer.register_forward_hook(lambda module, args, output: outputs.append(output))
+    handle = layer.register_forward_hook(lambda module, args, output: outputs.append(first_tensor(output)))
     targets = ((0, columns - 1), (rows - 1, 0))
     with torch.no_grad():
         encoder(a)
