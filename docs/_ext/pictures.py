@@ -157,6 +157,7 @@ def side_by_side(all_found: Mapping[str, PairExplanation]) -> Figure:
     from xsiamese.plot.captions import ends
     from xsiamese.plot.graph import new_figure
     from xsiamese.plot.image import pixels_of
+    from xsiamese.plot.pixels import opacity, pale
     from xsiamese.plot.scale import Scale
 
     across = 4
@@ -174,10 +175,10 @@ def side_by_side(all_found: Mapping[str, PairExplanation]) -> Figure:
         for side, found in enumerate(maps):
             axes = grid[row, 2 * column + side]
             grey = pixels_of(one.inputs[side], "ab"[side], find_card("fashion").preprocessing)[0, 0]
-            axes.imshow(0.5 + 0.5 * grey.numpy(), cmap="gray", vmin=0, vmax=1)
+            axes.imshow(pale(grey).numpy(), cmap="gray", vmin=0, vmax=1)
             low = -limit if one.shows == "signed" else 0.0
-            strength = (found.abs() / limit).clamp(0, 1).sqrt().numpy()
-            axes.imshow(scale.drawn(found).numpy(), cmap=scale.map, vmin=low, vmax=limit, alpha=0.9 * strength)
+            opaque = opacity(found, limit).numpy()
+            axes.imshow(scale.drawn(found).numpy(), cmap=scale.map, vmin=low, vmax=limit, alpha=opaque)
         grid[row, 2 * column].set_title(name.removeprefix("Pair"), fontsize=6.5, loc="left")
     return figure
 

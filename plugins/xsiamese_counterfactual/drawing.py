@@ -8,6 +8,7 @@ from torch import Tensor
 
 from xsiamese.plot import captions
 from xsiamese.plot.figure import new_figure
+from xsiamese.plot.pixels import opacity, pale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,15 +79,14 @@ def draw_maps(found: DecisionMaps, preprocessing: Any = None) -> Figure:
             titles = ("factual: D", "counterfactual: 1 - D") if published else ("factual", "counterfactual")
             for column, (part, title) in enumerate(zip(parts, titles, strict=True)):
                 axis = axes[i][3 * side + 1 + column]
-                _show(axis, 0.5 + 0.5 * picture.mean(2), title)  # pale, so that the map stands out
+                _show(axis, pale(picture.mean(2)), title)
                 heat = part[side][i, 0].detach().float().cpu()
-                strength = heat.abs() / (1.0 if published else limit)
                 colours = (
                     {"cmap": "Reds", "vmin": 0, "vmax": 1}
                     if published
                     else {"cmap": "RdBu", "vmin": -limit, "vmax": limit}
                 )
-                axis.imshow(heat.numpy(), alpha=(0.85 * strength.clamp(0, 1).sqrt()).numpy(), **colours)
+                axis.imshow(heat.numpy(), alpha=opacity(heat, 1.0 if published else limit).numpy(), **colours)
         if found.alike:
             word, colour = _verdict(found.alike[i])
             axes[i][0].set_ylabel(f"{float(found.scores[i]):.3g}: {word}", color=colour)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xsiamese.plot import captions
 from xsiamese.plot.figure import new_figure
-from xsiamese.plot.pixels import said, seen
+from xsiamese.plot.pixels import opacity, pale, said, seen
 from xsiamese.plot.scale import DPI, Places, Scale, floored
 
 if TYPE_CHECKING:
@@ -71,16 +71,15 @@ def plot_pair(
         for side in (0, 1):
             limit = floored(_scale([maps[side]], quantile), maps, explanation, pair) if norm == "each" else shared
             picture = images[side][pair].movedim(0, -1).squeeze(-1).numpy()
-            grey = images[side][pair].mean(0).numpy()
+            grey = images[side][pair].mean(0)
             line[2 * side].imshow(picture, cmap="gray", vmin=0, vmax=1)
-            line[2 * side + 1].imshow(0.5 + 0.5 * grey, cmap="gray", vmin=0, vmax=1)
-            strength = (maps[side].abs() / limit).clamp(0, 1).sqrt().numpy()
+            line[2 * side + 1].imshow(pale(grey).numpy(), cmap="gray", vmin=0, vmax=1)
             line[2 * side + 1].imshow(
                 scale.drawn(maps[side]).numpy(),
                 cmap=scale.map,
                 vmin=-limit if explanation.shows == "signed" else 0,
                 vmax=limit,
-                alpha=0.9 * strength,
+                alpha=opacity(maps[side], limit).numpy(),
             )
             line[2 * side].set_title(captions.item(explanation, pair, side), fontsize=9)
             line[2 * side + 1].set_title(_map_title(explanation, layer, side, said(smooth, superpixels)), fontsize=9)
@@ -158,8 +157,8 @@ def draw_image(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: S
 
 def overlay(axes: Axes, grey: Tensor, values: Tensor, scale: Scale) -> None:
     """A grey picture (height, width) in [0, 1], made pale, under the colours of its values."""
-    strength = (values.abs() / scale.limit).clamp(0, 1).sqrt().numpy()
-    axes.imshow(0.5 + 0.5 * grey.numpy(), cmap="gray", vmin=0, vmax=1)
-    axes.imshow(values.numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, alpha=0.9 * strength)
+    axes.imshow(pale(grey).numpy(), cmap="gray", vmin=0, vmax=1)
+    opaque = opacity(values, scale.limit).numpy()
+    axes.imshow(values.numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, alpha=opaque)
     axes.set_xticks([])
     axes.set_yticks([])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.plot import captions
+from xsiamese.plot.pixels import opacity, pale
 from xsiamese.plot.scale import Scale
 
 if TYPE_CHECKING:
@@ -49,17 +50,15 @@ class Picture:
             shown = self.pixels.movedim(0, -1).squeeze(-1).numpy()
             axes.imshow(shown, cmap="gray", vmin=0, vmax=1, extent=extent)
             return
-        axes.imshow(0.72 + 0.28 * self.pixels.mean(0).numpy(), cmap="gray", vmin=0, vmax=1, extent=extent)
+        axes.imshow(pale(self.pixels.mean(0)).numpy(), cmap="gray", vmin=0, vmax=1, extent=extent)
         number = torch.zeros(())
         for new, old in zip(self.grid, (height, width), strict=True):
             number = (
                 number[..., None] * new + torch.arange(old) * new // old
             )  # the cell of each pixel, as it was masked
         cells = values.flatten()[number.long()]
-        strength = (cells.abs() / scale.limit).clamp(0, 1).sqrt().numpy()
-        axes.imshow(
-            cells.numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, alpha=0.92 * strength, extent=extent
-        )
+        opaque = opacity(cells, scale.limit).numpy()
+        axes.imshow(cells.numpy(), cmap=scale.map, vmin=scale.low, vmax=scale.limit, alpha=opaque, extent=extent)
 
     def mark(self, axes: Axes, place: Place, colour: Any, number: int) -> tuple[float, float]:
         from matplotlib.patches import Rectangle

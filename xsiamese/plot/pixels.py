@@ -1,4 +1,6 @@
-"""Maps of pixels as they are looked at: smoothed, or as one value for each superpixel. What they sum to is kept."""
+"""Maps of pixels as they are looked at: over their image made pale, smoothed, or as one value for each superpixel. What
+they sum to is kept.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,16 @@ from torch import Tensor
 from xsiamese.kinds.superpixels import MISSING
 from xsiamese.kinds.superpixels import superpixels as cut
 from xsiamese.plot.shown import Shown
+
+
+def pale(grey: Tensor) -> Tensor:
+    """An image in [0, 1] as it stands under a map: no darker than a colour scale's middle, which would outline it."""
+    return 0.72 + 0.28 * grey
+
+
+def opacity(values: Tensor, limit: float) -> Tensor:
+    """How much of its colour a value has: none where it is nothing, so that noise stays quiet."""
+    return 0.9 * (values.abs() / limit).clamp(0, 1)
 
 
 def seen(explanation: Shown, smooth: float | None = None, superpixels: int | None = None) -> Shown:
