@@ -79,6 +79,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "download_all_examples": False,
     "show_signature": False,
+    "write_computation_times": False,  # its tables fetch scripts from elsewhere
 }
 
 html_theme = "pydata_sphinx_theme"

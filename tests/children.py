@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 PRELOADED = ["xsiamese.jobs.local", "xsiamese.training.run", "tests.jobs"]  # what a child would import anew each time
+_SERVER: dict[str, int] = {}  # the one that was started with them
 
 
 def ended(act: Callable[..., Any], *given: Any, kill_after: float | None = None) -> int:
@@ -26,6 +28,7 @@ def ended(act: Callable[..., Any], *given: Any, kill_after: float | None = None)
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
+    _preloaded()
     begun = context.Event()
     child = context.Process(target=_begin, args=(begun, act, *given))
     child.start()
@@ -37,6 +40,15 @@ def ended(act: Callable[..., Any], *given: Any, kill_after: float | None = None)
     child.join()
     assert child.exitcode is not None
     return child.exitcode
+
+
+def _preloaded() -> None:
+    """Sees to a server that has loaded what children need: a job with workers may have started one that has not."""
+    server: Any = multiprocessing.forkserver._forkserver  # type: ignore[attr-defined]
+    if server._forkserver_pid != _SERVER.get("pid"):
+        server._stop()
+    server.ensure_running()
+    _SERVER["pid"] = server._forkserver_pid
 
 
 def _begin(begun: Any, act: Callable[..., Any], *given: Any) -> None:

@@ -136,7 +136,8 @@ def test_beside_a_row_only_the_image_starts_there() -> None:
         PairIntegratedGradients(towers).attribute((a, b), baselines=(0, "background"))
 
 
-@pytest.mark.parametrize("name", sorted(xsiamese.explainers()))
+# PairTokenMatrix needs vectors of tokens, which no network here has
+@pytest.mark.parametrize("name", sorted({*xsiamese.explainers()} - {"PairTokenMatrix"}))
 def test_an_explainer_says_whether_baselines_change_its_maps(name: str) -> None:
     cls = xsiamese.explainers()[name]
     subject = subjects(cls, quick_options(cls))[0]

@@ -223,3 +223,15 @@ def test_parts_that_a_method_does_not_explain(name: str, parts: Any, said: str) 
 
     with pytest.raises(ValueError, match=said):
         xsiamese.explainers()[name](never).attribute(problems.pairs(weights=True), parts=parts)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_no_more_copies_of_a_graph_pass_at_once_than_are_allowed(size: int) -> None:
+    """Whatever the sizes of the two graphs: captum counts nodes, and users count pairs."""
+    encoder, passed = problems.Encoder(), []
+    encoder.register_forward_hook(lambda module, inputs, output: passed.append(len(output)))
+    small, large = problems.graph(3, 4, 0), problems.graph(17, 31, 1)
+    for pair in ((small, large), (large, small)):
+        passed.clear()
+        PairIntegratedGradients(SiameseModel(encoder)).attribute(pair, n_steps=12, internal_batch_size=size)
+        assert max(passed) == size

@@ -424,7 +424,7 @@ def test_the_maps_for_and_against_a_decision(form: str) -> None:
                 assert axes.get_title().startswith(title)
                 assert torch.allclose(torch.tensor(image.get_array()), expected[0, 0])
                 assert image.get_clim() == ((0, 1) if form == "livieris" else (-limit, limit))
-                opaque = 0.85 * (expected[0, 0].abs() / limit).clamp(0, 1).sqrt()
+                opaque = 0.9 * (expected[0, 0].abs() / limit).clamp(0, 1)
                 assert torch.allclose(torch.tensor(image.get_alpha()), opaque)
         word = ["0.25: alike", "0.75: different"][pair]
         assert row[0].get_ylabel() == word

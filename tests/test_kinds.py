@@ -252,7 +252,7 @@ def test_a_strip_under_each_channel_and_the_strongest_slices() -> None:
     axes = figures.Figure().subplots()
     assert DRAWINGS["series"](axes, bands, grown, Scale())[8,] == (8.0, 5.5)  # all of many channels, one picture
     grey, colours = (image.get_array() for image in axes.images)
-    assert grey[11].tolist() == pytest.approx([1 - t / 16 for t in range(9)])  # each from its lowest value, white
+    assert grey[11].tolist() == pytest.approx([1 - 0.28 * t / 8 for t in range(9)])  # each from its lowest value, white
     assert torch.equal(torch.tensor(colours), grown.double().expand(12, 9))
     assert axes.get_ylim()[0] < axes.get_ylim()[1]  # channel 0 below
     values = torch.zeros(1, 7, 2, 2)

@@ -17,6 +17,7 @@ from xsiamese.branches.record import replaced
 from xsiamese.data.augment import Augment
 from xsiamese.data.planted_images import Digits
 from xsiamese.explain.deferred import PICTURES, Deferring
+from xsiamese.explain.gallery.compared import Compared
 from xsiamese.explain.gallery.kept import Kept
 from xsiamese.explain.per_tensor import per_tensor
 from xsiamese.explain.run import _starts
@@ -206,3 +207,11 @@ def test_a_metric_tells_all_grades_apart_or_does_not(metric: str, means: list[fl
     one.higher_is_better = metric == "gini"  # type: ignore[misc]
     sign = 1 if one.higher_is_better else -1
     assert _scored(one, [torch.full((5,), sign * mean) for mean in means], 10, 0).ordered == share
+
+
+def test_a_model_whose_items_are_encoded_still_encodes_with_its_first_tower() -> None:
+    towers = (nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    model = SiameseModel(towers, "dot")
+    item = torch.tensor([[1.0, 2.0]])
+    assert torch.equal(Compared(model).encode(item), towers[0](item))
+    assert torch.equal(Compared(model).encode(item, 1), towers[1](item))

@@ -1,7 +1,6 @@
 """For the gallery: shows every new matplotlib Figure that an example holds in a variable, starts each example from one
 seed, tells its warnings without the place on this machine that they come from, and opens its page with its picture.
-The tables of how long examples took are left out, for their scripts come from elsewhere; and pages of source code lead
-back to where a thing is described.
+Pages of source code lead back to where a thing is described.
 """
 
 from __future__ import annotations
@@ -43,7 +42,6 @@ def reset(gallery_conf: dict[str, Any], fname: str) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """What Sphinx calls."""
-    app.config.sphinx_gallery_conf["write_computation_times"] = False
     app.connect("source-read", opened)
     app.connect("html-page-context", led_back)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
