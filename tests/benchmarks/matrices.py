@@ -281,7 +281,8 @@ def tokens() -> dict[str, Any]:
     }
 
 
-PARTS = (tangents, closed_form, mask_regression, gallery, one_run, regression_on_images, input_level, tokens)
+# the memory first: a peak is that of the whole process so far
+PARTS = (input_level, tangents, closed_form, mask_regression, gallery, one_run, regression_on_images, tokens)
 
 
 def main() -> None:
