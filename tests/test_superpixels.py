@@ -157,3 +157,14 @@ def test_what_their_maps_sum_to_is_each_pair_s_own() -> None:
         for number in set(masks[0][i].flatten().tolist()):
             inside = masks[0][i] == number
             assert torch.allclose(sums[i][inside], images[i][inside].sum())
+
+
+@pytest.mark.parametrize("pairs", [2, 3])
+def test_a_row_of_numbers_is_a_mask_for_all_pairs(pairs: int) -> None:
+    model, row = SiameseModel(torch.nn.Linear(3, 2).double(), "dot"), torch.tensor([0, 0, 1])
+    inputs = tuple(torch.rand(2, pairs, 3, dtype=torch.float64))
+    for cls in (xsiamese.PairFeatureAblation, xsiamese.PairShapleyValueSampling):
+        flat, whole = (cls(model).explain(inputs, feature_mask=(mask, mask), seed=0) for mask in (row, row[None]))
+        assert all(torch.equal(one, other) for one, other in zip(flat.maps, whole.maps, strict=True))
+        assert (flat.delta is None) == (whole.delta is None)
+        assert flat.delta is None or flat.delta.abs().max() < 1e-6

@@ -48,7 +48,10 @@ def masks_of(options: Mapping[str, Any]) -> tuple[list[Tensor], list[Tensor]] | 
         return None
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         raise ValueError("feature_mask must be a pair (mask of a, mask of b), each a tuple for several tensors")
-    first, second = ([one] if isinstance(one, Tensor) else list(one) for one in given)
+    first, second = (
+        [mask[None] if mask.dim() == 1 else mask for mask in ([one] if isinstance(one, Tensor) else one)]
+        for one in given
+    )  # a row of numbers is the mask of one item, for all pairs
     return first, second
 
 
@@ -57,7 +60,7 @@ def masks_differ(options: Mapping[str, Any], sides: tuple[Side, Side]) -> bool:
     masks = masks_of(options)
     if masks is None or sides[0].ragged or sides[1].ragged or sides[0].pairs < 2:
         return False
-    return any(mask.dim() > 1 and len(mask) == sides[0].pairs for of_side in masks for mask in of_side)
+    return any(len(mask) == sides[0].pairs for of_side in masks for mask in of_side)
 
 
 def masks_at(options: Mapping[str, Any], which: slice) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def seen(explanation: Shown, smooth: float | None = None, superpixels: int | Non
     check(smooth, superpixels)
     whole: Any = explanation.upsample()
     if smooth is None and superpixels is None:
-        return explanation.upsample()
+        return whole  # type: ignore[no-any-return]
     if "image" not in explanation.kinds:
         name = "smooth" if superpixels is None else "superpixels"
         raise ValueError(f"{name}= is for maps of images, and the inputs are {' and '.join(explanation.kinds)}")
