@@ -327,7 +327,7 @@ def test_items_are_read_when_they_are_needed(tmp_path: Path) -> None:
         ({"items": [], "read": Reads()}, "holds no items"),
         ({"ids": ["a"]}, "1 ids for 6 items"),
         ({"memory": "much"}, "memory='much': bytes, or an amount like"),
-        ({"rank": 0}, "rank=0: a positive number"),
+        ({"rank": 0}, "rank=0: a whole number from 1 on"),
         ({"items": items() * torch.nan}, "NaN or infinite values in pair 0"),
         ({"items": items().float()}, "is torch.float32, the model torch.float64"),
         ({"nonsense": 1}, "has no option 'nonsense'"),

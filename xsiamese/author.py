@@ -17,6 +17,8 @@ from xsiamese.branches.record import record as record
 from xsiamese.branches.rules import Rule as Rule
 from xsiamese.branches.rules import Rules as Rules
 from xsiamese.branches.untied import untied as untied
+from xsiamese.door.arguments import AtLeast as AtLeast
+from xsiamese.door.arguments import check as check
 from xsiamese.door.hookspecs import hookimpl as hookimpl
 from xsiamese.explain.attribution import PairAttribution as PairAttribution
 from xsiamese.explain.captum import Adapted as Adapted

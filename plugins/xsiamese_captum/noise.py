@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairAttribution, PairBatch, Shows
+from xsiamese.author import AtLeast, PairAttribution, PairBatch, Shows
 from xsiamese_captum.gradients import PairSaliency
+
+Deviation = Annotated[float, AtLeast(0)]
 
 
 class PairNoiseTunnel(PairAttribution):
@@ -60,9 +62,9 @@ class PairNoiseTunnel(PairAttribution):
         self,
         batch: PairBatch,
         *,
-        nt_type: str = "smoothgrad",
+        nt_type: Literal["smoothgrad", "smoothgrad_sq", "vargrad"] = "smoothgrad",
         nt_samples: int = 5,
-        stdevs: float | tuple[float, float] = 0.1,
+        stdevs: Deviation | tuple[Deviation, Deviation] = 0.1,
         **options: Any,
     ) -> tuple[Any, Any]:
         """The smoothed maps.
@@ -74,8 +76,6 @@ class PairNoiseTunnel(PairAttribution):
             stdevs: the standard deviation of the noise in units of the input, one or (of a, of b).
             **options: those of the explainer.
         """
-        if nt_type not in ("smoothgrad", "smoothgrad_sq", "vargrad"):
-            raise ValueError(f"nt_type={nt_type!r}: 'smoothgrad', 'smoothgrad_sq' or 'vargrad' is needed")
         spread = stdevs if isinstance(stdevs, (tuple, list)) else (stdevs, stdevs)
         noisy = [
             side.holding(tuple(_noisy(leaf, nt_samples, sigma) for leaf in side.leaves))

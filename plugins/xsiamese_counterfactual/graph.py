@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from xsiamese.author import Decision, Found, PairBatch, Side, of_side
+from xsiamese.author import AtLeast, Decision, Found, PairBatch, Side, of_side
 from xsiamese_counterfactual.decision import unclamped
 from xsiamese_counterfactual.deletions import Delete, Deletions, Outcome, Part, fewest
 from xsiamese_counterfactual.result import Counterfactual, Edit
@@ -75,10 +75,10 @@ class PairGraphEdits(PairCounterfactual):
         *,
         delete: Delete = "edges",
         most: int = 10,
-        exact: int = 3,
-        budget: int = 20_000,
+        exact: Annotated[int, AtLeast(0)] = 3,
+        budget: Annotated[int, AtLeast(0)] = 20_000,
         beam: int = 8,
-        evaluations: int = 100_000,
+        evaluations: Annotated[int, AtLeast(0)] = 100_000,
     ) -> list[Counterfactual]:
         """Deletes edges and nodes.
 
@@ -97,15 +97,7 @@ class PairGraphEdits(PairCounterfactual):
 
         Raises:
             TypeError: if the inputs are no graphs.
-            ValueError: if an option does not fit.
         """
-        if delete not in get_args(Delete):
-            raise ValueError(f"delete={delete!r}: 'edges', 'nodes' or 'both' is needed")
-        if most < 1 or exact < 0 or budget < 0 or beam < 1 or evaluations < 0:
-            raise ValueError(
-                f"most={most}, exact={exact}, budget={budget}, beam={beam}, evaluations={evaluations}: at least one "
-                "deletion and a beam of one must be allowed"
-            )
         found = []
         batch = batch if side == EITHER else batch.one_sided("second" if side else "first")
         for one in pairs_of(batch, type(self).__name__):

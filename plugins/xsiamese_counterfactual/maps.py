@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -117,8 +117,6 @@ class PairCounterfactualMaps(DecisionExplainer):
         Raises:
             ValueError: if no threshold is known, or the published form is asked for of a similarity.
         """
-        if form not in get_args(Form):
-            raise ValueError(f"form={form!r}: 'signed' or 'livieris' is needed")
         if form == "livieris" and self.model.higher_is_closer:
             raise ValueError(
                 "form='livieris' is about a distance D and 1 - D, and this model's score is a similarity: use "

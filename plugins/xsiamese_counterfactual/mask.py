@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -91,8 +91,6 @@ class PairMinimalMask(PairCounterfactual):
             raise ValueError(
                 f"a mask covers one image (pairs, channels, height, width); input {'ab'[side]} is {len(leaves)} tensors"
             )
-        if replacement not in get_args(Replacement):
-            raise ValueError(f"replacement={replacement!r}: one of {', '.join(get_args(Replacement))} is needed")
         if steps < 1 or min(l1, tv) < 0 or rate <= 0 or (grid is not None and grid < 2):
             raise ValueError(
                 f"steps={steps}, l1={l1}, tv={tv}, rate={rate}, grid={grid}: steps, rate > 0, l1, tv >= 0, grid >= 2 "

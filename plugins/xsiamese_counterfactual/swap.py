@@ -145,10 +145,6 @@ class PairRegionSwap(PairCounterfactual):
         Raises:
             ValueError: if options do not fit the model or its layers.
         """
-        if search not in ("greedy", "exhaustive"):
-            raise ValueError(f"search={search!r}: 'greedy' or 'exhaustive' is needed")
-        if limit is not None and limit < 1:
-            raise ValueError(f"limit={limit}: at least one edit must be allowed")
         check_items(batch, side, distractor, "distractor", (1, batch.pairs))
         check_items(batch, side, reference, "reference", None)
         kept = kept or self.recorded(batch, patch)

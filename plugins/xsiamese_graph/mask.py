@@ -5,13 +5,15 @@ batch at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from xsiamese.author import PairAttribution, PairBatch
+from xsiamese.author import AtLeast, PairAttribution, PairBatch
+
+Price = Annotated[float, AtLeast(0)]
 
 
 class PairGNNExplainer(PairAttribution):
@@ -53,10 +55,10 @@ class PairGNNExplainer(PairAttribution):
         *,
         epochs: int = 100,
         lr: float = 0.01,
-        edge_size: float = 0.005,
-        edge_entropy: float = 1.0,
-        node_size: float = 1.0,
-        node_entropy: float = 0.1,
+        edge_size: Price = 0.005,
+        edge_entropy: Price = 1.0,
+        node_size: Price = 1.0,
+        node_entropy: Price = 0.1,
     ) -> tuple[Any, Any]:
         """The masks.
 
@@ -69,10 +71,8 @@ class PairGNNExplainer(PairAttribution):
             node_size: weight of the mean of a graph's masks of node features.
             node_entropy: weight of their mean entropy.
         """
-        if not isinstance(epochs, int) or epochs < 1 or not lr > 0:
-            raise ValueError(
-                f"epochs={epochs!r}, lr={lr!r}: a positive number of steps and a positive learning rate are needed"
-            )
+        if not lr > 0:
+            raise ValueError(f"lr={lr!r}: a positive learning rate is needed")
         with torch.no_grad():
             goal = batch.value()
             span = goal - batch.value(*batch.moved_baselines)

@@ -49,8 +49,6 @@ class PairGraphOcclusion(PairAttribution):
             unit: what of the nodes is removed at a time: a "node", a "feature" of all nodes of a graph, or a single
                 "value".
         """
-        if unit not in ("node", "feature", "value"):
-            raise ValueError(f"unit={unit!r}: 'node', 'feature' or 'value' is needed")
         maps = {}
         for side in batch.objective.moving:
             one = batch.one_sided("first" if side == 0 else "second")

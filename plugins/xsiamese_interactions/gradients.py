@@ -24,6 +24,7 @@ from xsiamese.author import (
 )
 from xsiamese_interactions.items import Item, result
 from xsiamese_interactions.paths import Integral, Line, integral
+from xsiamese_interactions.tangents import Rule
 
 LayerPair = tuple[nn.Module, nn.Module]
 Form = Literal["path", "jacobian", "hessian"]
@@ -68,7 +69,7 @@ class PairInteraction(PairAttribution):
         *,
         form: Form = "path",
         steps: int = 8,
-        rule: str = "gauss",
+        rule: Rule = "gauss",
         cells: Cells = None,
     ) -> Found:
         """The matrix.
@@ -85,8 +86,6 @@ class PairInteraction(PairAttribution):
         Raises:
             ValueError: if the model is not factored, or its embeddings carry no gradient.
         """
-        if form not in ("path", "jacobian", "hessian"):
-            raise ValueError(f"form={form!r}: 'path', 'jacobian' or 'hessian' is needed")
         refuse_black_box(batch, type(self).__name__)
         if form == "hessian":
             rule, steps = "right", 1  # the one point is the item itself

@@ -43,8 +43,6 @@ def draw(parts: int, count: int, p: float, like: Tensor, generator: torch.Genera
     """
     if not 0 < p < 1:
         raise ValueError(f"p={p}: a probability between 0 and 1 is needed")
-    if not isinstance(count, int) or count < 1:
-        raise ValueError(f"masks={count}: a whole number from 1 on is needed")
     if parts < 31 and 2**parts <= count:
         keep = like.new_tensor(list(product((0.0, 1.0), repeat=parts)))
         kept = keep.sum(1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
 
 from xsiamese.author import (
+    AtLeast,
     Cells,
     Column,
     Found,
@@ -82,7 +83,7 @@ class PairMaskRegression(PairAttribution):
         p: float = NEAR,
         index: Index = "banzhaf",
         filling: Filling | None = None,
-        tolerance: float | None = None,
+        tolerance: Annotated[float, AtLeast(0)] | None = None,
         errors: bool = True,
         max_passes: int | None = None,
     ) -> Found:
@@ -107,8 +108,6 @@ class PairMaskRegression(PairAttribution):
         Raises:
             ValueError: if the masks cannot tell the parts apart, or the passes are not confirmed.
         """
-        if index not in ("banzhaf", "shapley"):
-            raise ValueError(f"index={index!r}: 'banzhaf' or 'shapley' is needed")
         items = self._item(batch, 0, cells), self._item(batch, 1, cells)
         if batch.prepared[0]:
             return _compared(batch, items, *(_read(columns) for columns in batch.prepared), errors=errors)
@@ -138,7 +137,7 @@ class PairMaskRegression(PairAttribution):
         p: float = NEAR,
         index: Index = "banzhaf",
         filling: Filling | None = None,
-        tolerance: float | None = None,
+        tolerance: Annotated[float, AtLeast(0)] | None = None,
         errors: bool = True,
         max_passes: int | None = None,
     ) -> dict[str, Column] | None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from xsiamese.author import Cells, Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
+from xsiamese.author import AtLeast, Cells, Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
 from xsiamese_interactions.gradients import refuse_black_box
 from xsiamese_interactions.heads import joined, most
 from xsiamese_interactions.items import Item, places_of, result
 from xsiamese_interactions.tangents import jacobian
+
+Favour = Annotated[float, AtLeast(0)]
 
 LINEAR = {functional.linear, functional.conv1d, functional.conv2d, functional.conv3d, torch.conv1d, torch.conv2d}
 STABLE = 1e-9
@@ -88,7 +90,7 @@ class PairBiLRP(PairAttribution):
     linear = True
     chunk = 1
 
-    def compute(self, batch: PairBatch, *, gamma: float | Sequence[float] = 0.25, cells: Cells = None) -> Found:
+    def compute(self, batch: PairBatch, *, gamma: Favour | Sequence[Favour] = 0.25, cells: Cells = None) -> Found:
         """The matrix.
 
         Args:

@@ -10,6 +10,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from xsiamese.author import check
 from xsiamese_invariance.constraints import Constraint
 from xsiamese_invariance.diagnostics import SEVEN, Convergence, Diagnostics, Status
 
@@ -64,15 +65,9 @@ class Descent:
     damping: float = 1.0
 
     def __post_init__(self) -> None:
-        if (
-            self.steps < 1
-            or min(self.rate, self.dual_rate, self.cap, self.bound) <= 0
-            or min(self.mu, self.damping) < 0
-            or self.every < 1
-        ):
-            raise ValueError(
-                f"{self}: at least one step, positive rates, cap and bound, and mu and damping of at least 0 are needed"
-            )
+        check(Descent, vars(self))
+        if min(self.rate, self.dual_rate, self.cap, self.bound) <= 0 or min(self.mu, self.damping) < 0:
+            raise ValueError(f"{self}: positive rates, cap and bound, and mu and damping of at least 0 are needed")
 
 
 @dataclass(frozen=True)

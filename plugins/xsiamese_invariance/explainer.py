@@ -80,8 +80,6 @@ class RobustPairExplainer(PairAttribution):
         higher_is_closer: bool | None = None,
         layout: Any = None,
     ) -> None:
-        if coupling not in ("ball", "order", "kl", "none"):
-            raise ValueError(f"coupling={coupling!r}: 'ball', 'order', 'kl' or 'none' is needed")
         super().__init__(model, layer, comparison=comparison, higher_is_closer=higher_is_closer, layout=layout)
         self.coupling = coupling
 

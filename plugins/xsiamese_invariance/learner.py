@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from xsiamese.author import Comparison, Leaves, Side, check_fit, intact, pair_model, side
+from xsiamese.author import Comparison, Leaves, Side, check, check_fit, intact, pair_model, side
 from xsiamese_invariance.divergence import Divergence, kind_for
 from xsiamese_invariance.fitting import Fit
 from xsiamese_invariance.graph import GraphUnits
@@ -90,17 +90,13 @@ class InvarianceLearner:
         comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
         higher_is_closer: bool | None = None,
     ) -> None:
-        for name, value, known in (
-            ("scope", scope, ("query", "class", "dataset")),
-            ("weights", weights, ("balanced", "uniform", "confident")),
-        ):
-            if value not in known:
-                raise ValueError(f"{name}={value!r}: one of {', '.join(known)} is needed")
-        if min(steps, batch) < 1 or rate <= 0 or not 0 <= confidence < 1:
-            raise ValueError(
-                f"steps={steps}, batch={batch}, rate={rate}, confidence={confidence}: positive ones, and a "
-                "confidence below 1, are needed"
-            )
+        given = {
+            "scope": scope, "replacement": replacement, "aligned": aligned, "weights": weights,
+            "confidence": confidence, "size": size, "entropy": entropy, "steps": steps, "batch": batch, "rate": rate,
+        }  # fmt: skip
+        check(InvarianceLearner, given)
+        if rate <= 0 or not 0 <= confidence < 1:
+            raise ValueError(f"rate={rate}, confidence={confidence}: a positive one, and one below 1, are needed")
         self.model = pair_model(model, comparison, higher_is_closer)
         self.kind = kind_for(divergence, self.model)
         self.simplicity = Simplicity(size, entropy)

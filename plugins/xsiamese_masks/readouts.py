@@ -33,12 +33,7 @@ class MaskReadOut(ReadOut):
             sample: its run.
             partner: whether a masked item is compared with the "whole" other one, or with the other one "masked" in
                 every way, which costs no pass of the encoder either.
-
-        Raises:
-            ValueError: if the partner is neither.
         """
-        if partner not in ("whole", "masked"):
-            raise ValueError(f"partner={partner!r}: 'whole' or 'masked' is needed")
         whole = batch.closeness(sample["whole_a"][0], sample["whole_b"][0])[0]
         maps, more = [], {}
         for side, name in enumerate("ab"):

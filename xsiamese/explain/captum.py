@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from xsiamese.branches.intact import reseed
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.maps import Maps
-from xsiamese.explain.per_tensor import per_tensor, total_of_groups
+from xsiamese.explain.per_tensor import per_tensor, spread, total_of_groups
 from xsiamese.kinds.side import Side
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import LOW_PRECISION
@@ -227,6 +227,8 @@ class Adapted(PairAttribution):
             "grad_kwargs": {"create_graph": True} if batch.create_graph else None,
         }
         call.update({k: v for k, v in ours.items() if k in known})
+        if "stdevs" in call:
+            call["stdevs"] = spread(batch, call["stdevs"])
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", _CHATTER)
             method = self.algorithm(*subject, **{k: v for k, v in options.items() if k in constructor})

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.layout import SideLayout
+from xsiamese.explain.annotated import check_options
 from xsiamese.explain.deferred import Attribution
 from xsiamese.explain.found import Found
 from xsiamese.explain.layered import Layered
@@ -66,6 +67,7 @@ class Explainer(Layered, Attribution, ABC):
             near = get_close_matches(_ELSEWHERE.get(unknown, unknown), known, n=1)
             hint = f"did you mean {near[0]}=?" if near else f"there are {', '.join(list(known)[1:])}"
             raise TypeError(f"{cls.__name__} has no setting {unknown!r}; {hint}")
+        check_options(cls, {name: value for name, value in settings.items() if name in cls.settings()})
         made: Self = super().__new__(cls)
         return made
 

@@ -8,8 +8,9 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from xsiamese.explain.annotated import annotations_of
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.words import OPTIONS
 
@@ -62,7 +63,7 @@ def options_of(cls: type[PairAttribution]) -> list[Option]:
     """All options of an explainer's own, those of its making first."""
     made = cls.settings()
     told = {**OPTIONS, **_arguments(inspect.getdoc(cls)), **described(cls)}
-    hints = _hints(cls)
+    hints = annotations_of(cls)
 
     def option(name: str, p: inspect.Parameter, setting: bool) -> Option:
         return Option(name, p.default, _types(hints.get(name), p.default), told.get(name, ""), setting)
@@ -111,26 +112,12 @@ def _arguments(text: str | None) -> dict[str, str]:
     return {name: " ".join(meaning.split()) for name, meaning in found}
 
 
-def _hints(cls: type[PairAttribution]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    algorithm = getattr(cls, "algorithm", None)
-    functions = [getattr(algorithm, "__init__", None), getattr(algorithm, "attribute", None)]
-    functions += [getattr(getattr(cls, "requires", None), "ask", None)]
-    functions += [getattr(cls, name, None) for name in ("__init__", "compute", "read", "ask", "search")]
-    for function in functions:
-        if function is None:
-            continue
-        try:
-            found |= get_type_hints(inspect.unwrap(function))
-        except (NameError, TypeError):  # an annotation that only a type checker can read
-            continue
-    return found
-
-
 def _types(hint: Any, default: Any) -> tuple[Any, ...]:
     """What a value may be: from the annotation, else from the default."""
     if hint is None or hint is Any:
         return (type(default),) if isinstance(default, _PLAIN) else ()
+    if get_origin(hint) is Annotated:
+        return _types(get_args(hint)[0], default)
     if get_origin(hint) in (Union, types.UnionType):
         return tuple(dict.fromkeys(one for part in get_args(hint) for one in _types(part, default)))
     if get_origin(hint) is Literal:

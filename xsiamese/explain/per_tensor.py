@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xsiamese.door.arguments import shown
 from xsiamese.kinds.side import Side
 from xsiamese.pairs.batch import PairBatch
 
@@ -27,7 +28,7 @@ def per_tensor(batch: PairBatch, options: Mapping[str, Any]) -> dict[str, Any]:
     made, moving = dict(options), batch.objective.moving
     counts = [sum(batch.place(i)[0] is side for i in range(len(batch.moved))) for side in batch.sides]
     for name in WINDOWS:
-        if name in made:
+        if made.get(name) is not None:
             made[name] = tuple(one for side in moving for one in _windows(name, made[name], side, counts[side]))
     if made.get("feature_mask") is not None:
         masks = [_masks(made["feature_mask"], side, counts[side]) for side in moving]
@@ -41,16 +42,26 @@ def per_tensor(batch: PairBatch, options: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
+def spread(batch: PairBatch, stdevs: Any) -> tuple[float, ...]:
+    """A standard deviation for each of ``batch.moved``, from one, or a pair (of a, of b)."""
+    both = stdevs if isinstance(stdevs, (tuple, list)) else (stdevs, stdevs)
+    # the leaves of both sides are numbered one after the other
+    return tuple(float(both[at >= len(batch.a.leaves)]) for at in batch.objective.moved_at)
+
+
 def masks_of(options: Mapping[str, Any]) -> tuple[list[Tensor], list[Tensor]] | None:
     """The masks of a and of b as the user gives them, each a list with one a tensor; None where there are none."""
     given = options.get("feature_mask")
     if given is None:
         return None
-    if not isinstance(given, (tuple, list)) or len(given) != 2:
-        raise ValueError("feature_mask must be a pair (mask of a, mask of b), each a tuple for several tensors")
+    both = [one if isinstance(one, (tuple, list)) else [one] for one in given] if _pair(given) else []
+    if not both or not all(isinstance(mask, Tensor) for each in both for mask in each):
+        raise ValueError(
+            f"feature_mask must be a pair (mask of a, mask of b) of tensors, each a tuple for several, "
+            f"not {shown(given)}"
+        )
     first, second = (
-        [mask[None] if mask.dim() == 1 else mask for mask in ([one] if isinstance(one, Tensor) else one)]
-        for one in given
+        [mask[None] if mask.dim() == 1 else mask for mask in each] for each in both
     )  # a row of numbers is the mask of one item, for all pairs
     return first, second
 
@@ -102,6 +113,10 @@ def _rows(value: Any, which: slice) -> Any:
     if isinstance(value, Mapping):
         return {name: _rows(one, which) for name, one in value.items()}
     return [_rows(one, which) for one in value]
+
+
+def _pair(given: Any) -> bool:
+    return isinstance(given, (tuple, list)) and len(given) == 2
 
 
 def _features(masks: Sequence[Tensor]) -> int:

@@ -7,13 +7,14 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from numbers import Integral
 from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.intact import outside_inference
+from xsiamese.door.arguments import check
+from xsiamese.explain.annotated import check_options
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.catalogue import names
 from xsiamese.kinds.graphs.gates import GateMisfit
@@ -35,8 +36,6 @@ from xsiamese.pairs.objective import Target, check_fit, dtype_of
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan, find_plan
 
-COUNTS = {"n_steps": 5_000, "n_samples": 10**6, "nt_samples": 10**6}
-"""The most of what captum is asked for: the points of a Gaussian quadrature alone take minutes beyond that."""
 MOVES = {"a": "first", "b": "second"}
 # methods that serve every model: they remove parts of the inputs and ask again
 _GENERAL = ("PairFeatureAblation", "PairShapleyValueSampling", "PairGraphOcclusion", "PairLeaveOneOut")
@@ -190,10 +189,9 @@ class Request:
                 near = get_close_matches(option, sorted(own))
                 hint = f"did you mean {near[0]!r}?" if near else f"its own options are {', '.join(known) or 'none'}"
                 raise TypeError(f"{type(explainer).__name__}.attribute has no option {option!r}; {hint}")
-        for name, most in COUNTS.items():
-            count = self.options.get(name, 1)
-            if isinstance(count, bool) or not isinstance(count, Integral) or not 0 < int(count) <= most:
-                raise ValueError(f"{name}={count!r}: a whole number from 1 to {most} is needed")
+        check_options(type(explainer), self.options)
+        told = {"show_progress": self.show_progress, "create_graph": self.create_graph, "seed": self.seed}
+        check(Request, told)
         if self.wrt not in ("both", "first", "second"):
             raise ValueError(f"wrt={self.wrt!r}: 'both', 'first' or 'second' is needed")
         if self.create_graph and not (explainer.traits.uses_gradients and explainer.traits.differentiable):
@@ -264,7 +262,7 @@ def chosen_split(batch: PairBatch, size: BatchSize) -> Split:
     """
     if size == "auto":
         return fastest_split(batch)
-    if size is not None and (not isinstance(size, int) or size < 1):
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
         raise ValueError(f"internal_batch_size={size!r}: a positive number of pairs, 'auto' or None is needed")
     return Split(size)
 

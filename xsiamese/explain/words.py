@@ -34,7 +34,8 @@ OPTIONS: dict[str, str] = {
     "similarity_func": "the kernel that weighs a sample by its nearness to the pair, see captum",
     "sliding_window_shapes": "the window (channels, height, width) for both sides, or a pair of such, each a tuple "
     "for a side of several tensors; about a quarter of each side if left out",
-    "stdevs": "the standard deviation of the noise that is added to the inputs before sampling, in their units",
+    "stdevs": "the standard deviation of the noise that is added to the inputs before sampling, in their units; one, "
+    "or a pair (of a, of b)",
     "strides": "how far the window moves, an int or (channels, height, width), for both sides or a pair of such; 1 "
     "if left out",
     "threshold": "the score at which the decision turns; the one that the comparison was calibrated to if left out",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from xsiamese.door.arguments import check
+
 MISSING = 'superpixels need scikit-image: pip install "xsiamese[superpixels]"'
 
 
@@ -43,8 +45,7 @@ def superpixels(images: Tensor, count: int = 50, *, compactness: float = 10.0) -
         raise ImportError(MISSING) from error
     if images.dim() not in (3, 4) or images.shape[-3] not in (1, 3):
         raise ValueError(f"{tuple(images.shape)}: images (images, 1 or 3 channels, height, width) are needed")
-    if count < 1:
-        raise ValueError(f"count={count}: at least one part is needed")
+    check(superpixels, {"count": count, "compactness": compactness})
     found = []
     for image in images.detach().double().cpu().reshape(-1, *images.shape[-3:]):
         stretched = (image - image.min()) / (image.max() - image.min()).clamp_min(1e-12)

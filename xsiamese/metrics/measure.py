@@ -14,6 +14,7 @@ from torch import Tensor
 
 from xsiamese.branches.intact import intact
 from xsiamese.data.planted import PlantedPairs
+from xsiamese.door.arguments import check
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.request import Request
 from xsiamese.metrics.catalogue import chosen
@@ -126,6 +127,8 @@ def measure(
         partners = pairs.others if partners is None else partners
         partner_truth = pairs.other_truth if partner_truth is None else partner_truth
         twins, pairs = pairs.twins if twins is None else twins, pairs.inputs
+    check(measure, {"resamples": resamples, "seed": seed})
+    wanted = chosen(metrics)
     with warnings.catch_warnings():
         if metrics == "all":
             warnings.simplefilter("ignore", UserWarning)
@@ -139,7 +142,7 @@ def measure(
         given["partner_truth"] = partner_truth
     batch = batch_of(explainer, pairs, options)
     found = {}
-    for metric in chosen(metrics):
+    for metric in wanted:
         if said := _unsuited(metric, given, explanation, batch):
             if metrics == "all":
                 continue

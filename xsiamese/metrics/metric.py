@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from inspect import signature
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from xsiamese.door.arguments import check
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.result.explanation import PairExplanation
 
@@ -62,6 +64,11 @@ class Metric(ABC):
     kinds: ClassVar[frozenset[str]] = frozenset({"image", "row", "series", "volume", "text", "graph"})
     needs: ClassVar[frozenset[str]] = frozenset()
     reference: ClassVar[tuple[str, ...]] = ()
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        names = [*signature(cls.__init__).parameters][1:]  # without self
+        check(cls, {**dict(zip(names, args, strict=False)), **settings})
+        return super().__new__(cls)
 
     @abstractmethod
     def compute(self, batch: PairBatch, explanation: PairExplanation, **options: Any) -> Tensor | Curve:

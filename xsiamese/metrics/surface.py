@@ -34,10 +34,6 @@ class _Removal(Metric):
     def __init__(
         self, steps: int = 20, part: Part = "volume", filling: str | float | None = None, seed: int = 0
     ) -> None:
-        if steps < 1:
-            raise ValueError(f"steps={steps}: at least one is needed")
-        if part not in ("volume", "diagonal", "edges"):
-            raise ValueError(f"part={part!r}: 'volume', 'diagonal' or 'edges' is needed")
         self.steps, self.part, self.filling, self.seed = steps, part, filling, seed
 
     def curve(self, batch: PairBatch, explanation: PairExplanation, last: bool) -> Curve:

@@ -115,8 +115,6 @@ class HitAtK(Truth):
     formula = r"\tfrac1k |\mathrm{top}_k(m) \cap \{t > 0\}|"
 
     def __init__(self, k: int = 5) -> None:
-        if k < 1:
-            raise ValueError(f"k={k}: at least one is needed")
         self.k = k
 
     def of(self, values: Tensor, truth: Tensor, real: Tensor) -> Tensor:

@@ -6,12 +6,13 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from xsiamese.branches.intact import intact
+from xsiamese.door.arguments import check
 from xsiamese.kinds.inputs import two_sides
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel, pair_model
@@ -111,12 +112,9 @@ def calibrate(
     sides = two_sides((a, b))
     check_fit(pair, sides)
     labels = _labels(same, sides[0].pairs)
-    if method not in get_args(Method):
-        raise ValueError(f"method={method!r}: 'eer', 'far' or 'accuracy' is needed")
+    check(calibrate, {"method": method, "far": far, "internal_batch_size": internal_batch_size})
     if not 0 <= far < 1:
         raise ValueError(f"far={far}: a share in [0, 1) is needed")
-    if internal_batch_size < 1:
-        raise ValueError(f"internal_batch_size={internal_batch_size}: a positive number of pairs is needed")
     scores = _scores(pair, sides, internal_batch_size).cpu()
     closeness = pair.closeness(scores).double()
     if method == "far" and 0 < far < 1 / int((~labels).sum()):

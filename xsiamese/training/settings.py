@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
 from xsiamese.data.augment import Augment
 from xsiamese.data.division import Division
+from xsiamese.door.arguments import check
 from xsiamese.model.pair import PairModel
 from xsiamese.plot.latent import Reduction
 from xsiamese.training.recipes import OLD_NAMES, Optimizer, Recipe, Schedule, recipe
@@ -21,6 +22,11 @@ from xsiamese.zoo.checkpoint import find_card
 
 # Inputs are made in single precision, so that weights in half or double precision do not fit them.
 PRECISIONS = ("32-true", "32", "bf16-mixed", "16-mixed")
+PLAIN = (
+    "lr", "epochs", "batch_size", "optimizer", "schedule", "clip", "patience", "min_delta", "valid", "test", "split",
+    "iterations", "animation", "reduction", "log_interval", "seed", "resume", "progress",
+)  # fmt: skip
+"""The settings that are numbers, choices or switches."""
 
 
 @dataclass(frozen=True)
@@ -96,22 +102,17 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "network", OLD_NAMES.get(self.network, self.network))
         _ = self.card
-        for name in ("epochs", "batch_size", "log_interval", "iterations", "patience"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name}={value}: at least 1 is needed")
+        check(Settings, {name: getattr(self, name) for name in PLAIN}, most={"seed": 2**32 - 1})
         for name in ("lr", "clip"):
             if (value := getattr(self, name)) is not None and not value > 0:
                 raise ValueError(f"{name}={value}: a positive number is needed")
         for name, known in (
             ("logger", ("csv", "tensorboard")),
             ("device", ("auto", "cpu", "cuda", "gpu", "mps")),
-            ("reduction", get_args(Reduction)),
             ("precision", PRECISIONS),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r}: one of {', '.join(known)} is needed")
-        if not 0 <= self.seed < 2**32:
-            raise ValueError(f"seed={self.seed}: a whole number from 0 to {2**32 - 1} is needed")
         for name, module in (("tensorboard", "tensorboard"), ("umap", "umap")):
             if name in (self.logger, self.reduction) and find_spec(module) is None:
                 raise ImportError(f'{name} is not installed: pip install "xsiamese[{name}]"')

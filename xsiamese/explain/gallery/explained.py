@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from xsiamese.door.arguments import check
 from xsiamese.result.explanation import PairExplanation
 from xsiamese.result.indexing import Index, chosen
 
@@ -62,8 +63,7 @@ class Explanations(Sequence[PairExplanation]):
         Raises:
             ValueError: if the size is not positive.
         """
-        if size is not None and size < 1:
-            raise ValueError(f"size={size}: a positive number of pairs is needed")
+        check(Explanations.units, {"size": size, "show_progress": show_progress})
         bar = tqdm(total=len(self), desc="gallery", unit="pair", disable=not show_progress)
         with bar:
             for start, stop in self._cuts(size):

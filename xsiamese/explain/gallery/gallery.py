@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import torch
 
+from xsiamese.door.arguments import check
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.gallery.about import about
 from xsiamese.explain.gallery.encoded import Encoded, Keeping
@@ -89,8 +90,7 @@ class Gallery:
         store: str | Path | None = None,
         **options: Any,
     ) -> None:
-        if rank is not None and rank < 1:
-            raise ValueError(f"rank={rank}: a positive number is needed")
+        check(Gallery, {"half": half, "rank": rank, "show_progress": show_progress, "seed": seed})
         self.explainer, found = explainer, None if store is None else opened(Path(store))
         self._asked = Request(
             None, baselines=baselines, kind=kind, seed=seed, options=options, plans=explainer._plans,
