@@ -69,10 +69,12 @@ def of_families(path: Path) -> dict[str, str]:
         return {"families.inc": told}
     record = json.loads(path.read_text(encoding="utf-8"))
     tried = {family: one for family, one in record["families"].items() if "taken" in one}
+    own_place = ", with weights that look at their own place"
+    weights = {"first": "", "own place": own_place, "own place alone": f"{own_place} and at no other"}
     held = {True: "it moves the cell where it lies", False: "**it moves another cell**"}
     lines = []
     for family, one in tried.items():
-        own = ", with weights that look at their own place" if one["weights"] == "own place" else ""
+        own = weights[one["weights"]]
         place = one["taken"].partition(";")[0].replace(": ", ", ", 1)
         lines.append([family, f"``{one['network']}``, {one['size']} pixels", place, held[one["follows"]] + own])
     failed = [f"{family} ({one['failed']})" for family, one in record["families"].items() if "failed" in one]

@@ -37,8 +37,15 @@ class Marked:
         return self.whole and all(max(abs(r - y), abs(c - x)) <= most for (r, c), (y, x) in self.peaks)
 
 
-def looks_at_its_own_place(encoder: nn.Module, size: int) -> None:
-    """Weights with which each place of every layer depends most on the same place of the one before."""
+def looks_at_its_own_place(encoder: nn.Module, size: int, others: float = 0.03) -> None:
+    """Weights with which each place of every layer depends most on the same place of the one before.
+
+    Args:
+        encoder: of images (N, 3, size, size).
+        size: of the images.
+        others: what is left of a convolution's weights of other places; 0 is exact, but a head of strided convolutions
+            then reads one place alone.
+    """
     norms = [m for m in encoder.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     with torch.no_grad():
         for name, weight in encoder.named_parameters():
@@ -48,7 +55,7 @@ def looks_at_its_own_place(encoder: nn.Module, size: int) -> None:
                 weight.fill_(1)  # some are 0 at first
         for conv in (m for m in encoder.modules() if isinstance(m, nn.Conv2d) and m.kernel_size > m.stride):
             own, (row, column) = conv.weight.clone(), (size // 2 for size in conv.kernel_size)
-            conv.weight.mul_(0.03)[:, :, row, column] = own[:, :, row, column]
+            conv.weight.mul_(others)[:, :, row, column] = own[:, :, row, column]
         for norm in norms:
             norm.train().momentum = None  # the statistics of one batch
         encoder(torch.randn(4, 3, size, size))
@@ -84,7 +91,8 @@ def marked(encoder: nn.Module, size: int, own_place: bool = False) -> Marked:
     handle.remove()
     moved = [(layout(output) - layout(outputs[0])).abs().sum(1)[0] for output in outputs[1:]]
     if own_place:  # and what either patch moves is no sign of one
-        moved = [moved[0] / moved[1], moved[1] / moved[0]]
+        least = 1e-6 * torch.stack(moved).max()  # most places move with neither
+        moved = [moved[0] / (moved[1] + least), moved[1] / (moved[0] + least)]
     peaks = tuple((t, divmod(int(m.argmax()), int(columns))) for t, m in zip(targets, moved, strict=True))
     taken = explained.parameters["taken"]
     return Marked(taken, (int(rows), int(columns)), peaks, all(bool(one.any()) for one in explained.maps))
