@@ -11,4 +11,5 @@ from xsiamese.testing import CHECKS, check_explainer
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("name", xsiamese.explainers())
 def test_contract(name: str, check: str) -> None:
-    check_explainer(xsiamese.explainers()[name], only=check)
+    report = check_explainer(xsiamese.explainers()[name], only=check)
+    assert report.held or check != "1 two results", f"no model of the contract suits it: {report}"

@@ -54,6 +54,8 @@ from xsiamese.model.pair import PairModel as PairModel
 from xsiamese.model.pair import SiameseModel as SiameseModel
 from xsiamese.model.pair import TwoInputModel as TwoInputModel
 from xsiamese.model.pair import pair_model as pair_model
+from xsiamese.model.tokens import Pooling as Pooling
+from xsiamese.model.tokens import TextEncoder as TextEncoder
 from xsiamese.pairs.batch import PairBatch as PairBatch
 from xsiamese.pairs.deletion import values_without as values_without
 from xsiamese.pairs.objective import Objective as Objective

@@ -27,6 +27,7 @@ TYPES = {
     "Layout": "Where the cells of an image are in a layer's output, or None.",
     "Leaves": "The tensors of one side.",
     "Maps": "The map of a and the map of b.",
+    "Pooling": "How the embedding of a text is made of the vectors of its tokens.",
     "Rule": "The name of a rule of relevance propagation.",
     "Shows": 'What a map says: "signed", "magnitude" or "relevance".',
     "SideLayout": "One layout for both sides, or a pair of them.",
@@ -34,7 +35,7 @@ TYPES = {
 }
 HOMES = {
     "Cells": "pairs", "Layer": "branches", "Layout": "branches", "SideLayout": "branches", "Column": "result",
-    "Leaves": "kinds", "Maps": "explain", "Rule": "branches", "Shows": "explain", "Wrt": "kinds",
+    "Leaves": "kinds", "Maps": "explain", "Rule": "branches", "Pooling": "model", "Shows": "explain", "Wrt": "kinds",
 }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ class Prepared(NamedTuple):
         places: the part of each place of the layer's map; ``spread``: one over how many places its part has.
         in_order: whether each place is a part, in the order of the parts.
         grid: how the parts lie.
-        embedding: of the item, (1, D).
+        embedding: of the item, (1, ...).
     """
 
     shares: Tensor

@@ -151,7 +151,7 @@ def layer_line(batch: PairBatch, layer: Layer, side: int, start: Tensor, *, end:
     """The path of one side at the output of a layer."""
 
     def begun(tensor: Tensor, begin: Callable[[], None]) -> Tensor:
-        return batch.tail_embedding(layer, side, tensor.clone(), begin).flatten(1)
+        return batch.tail_embedding(layer, side, tensor.clone(), begin)
 
     return Line(begun, start, end, parts)
 

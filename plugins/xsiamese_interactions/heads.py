@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional
 from xsiamese.author import Bilinear, Comparison, Cosine, Dot, PairBatch, PairMatrix, SiameseModel, SquaredEuclidean
 
 Features = Callable[[Tensor], Tensor]
+ROOM = 2**30  # numbers of second derivatives at once
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,12 @@ def product(batch: PairBatch, u: Tensor, v: Tensor, *, detach_norms: bool = Fals
     if type(head) is Cosine:
         if head.detach_norms or detach_norms:
             first, second = (float(z.detach().norm()) or 1.0 for z in (u, v))
-            return Product(lambda z: z / first, lambda z: z / second)
+            return Product(lambda z: z.flatten(1) / first, lambda z: z.flatten(1) / second)
         return Product(_unit, _unit, linear=False)
     if type(head) is Dot:
         return Product(_same, _same)
     if type(head) is SquaredEuclidean:  # -|u - v|^2 = 2 u.v less what is of one side alone
-        return Product(lambda z: 2 * z, _same)
+        return Product(lambda z: 2 * z.flatten(1), _same)
     if type(head) is Bilinear:
         weight = head.weight
         return Product(lambda z: z.flatten(1) @ weight, _same)
@@ -138,9 +140,19 @@ def most(matrix: PairMatrix) -> Tensor:
 
 
 def coupling(batch: PairBatch, u: Tensor, v: Tensor) -> Tensor:
-    """The mixed second derivative of closeness at every pair of points, shape (points of a, D_a, points of b, D_b)."""
-    found = batch.mixed(u.repeat_interleave(len(v), 0), v.repeat(len(u), 1))
-    return found.reshape(len(u), len(v), u.shape[1], v.shape[1]).transpose(1, 2)
+    """The mixed second derivative of closeness at every pair of points, shape (points of a, D_a, points of b, D_b).
+
+    Raises:
+        ValueError: if it does not fit.
+    """
+    if u.numel() * v.numel() > ROOM:
+        head: Any = batch.model.comparison
+        raise ValueError(
+            f"{len(u)} x {len(v)} points of embeddings of {u[0].numel()} and {v[0].numel()} numbers are too many for a "
+            f"{head.name}, which is no product of features: take fewer steps=, or PairMaskRegression"
+        )
+    found = batch.mixed(u.repeat_interleave(len(v), 0), v.repeat(len(u), *[1] * (v.dim() - 1)))
+    return found.reshape(len(u), len(v), u[0].numel(), v[0].numel()).transpose(1, 2)
 
 
 def step_coupling(batch: PairBatch, u: Tensor, v: Tensor, count: int = 4) -> Tensor:
@@ -151,11 +163,11 @@ def step_coupling(batch: PairBatch, u: Tensor, v: Tensor, count: int = 4) -> Ten
     a distance vanishes, is added along the steps themselves.
     """
     places, weights = (u.new_tensor(part) for part in np.polynomial.legendre.leggauss(count))
-    mean = u.new_zeros(len(u) - 1, u.shape[1], len(v) - 1, v.shape[1])
+    mean = u.new_zeros(len(u) - 1, u[0].numel(), len(v) - 1, v[0].numel())
     for s, p in zip((places + 1) / 2, weights / 2, strict=True):
         for t, q in zip((places + 1) / 2, weights / 2, strict=True):
             mean += p * q * coupling(batch, torch.lerp(u[:-1], u[1:], s), torch.lerp(v[:-1], v[1:], t))
-    step_u, step_v = u.diff(dim=0), v.diff(dim=0)
+    step_u, step_v = u.diff(dim=0).flatten(1), v.diff(dim=0).flatten(1)
     exact = every_score(batch, u, v, None).diff(dim=0).diff(dim=1)
     missed = exact - torch.einsum("ad,adbe,be->ab", step_u, mean, step_v)
     size = step_u.square().sum(1)[:, None] * step_v.square().sum(1)

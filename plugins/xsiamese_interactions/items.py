@@ -74,9 +74,9 @@ class Item:
         ]
 
     def embed(self, tensor: Tensor) -> Tensor:
-        """The embeddings of copies of the item with other values, (copies, D)."""
+        """The embeddings of copies of the item with other values, (copies, ...)."""
         copies = len(tensor) // len(self.tensor)
-        return self.batch.embed(self.side, *self.leaves(tensor, copies)).flatten(1)
+        return self.batch.embed(self.side, *self.leaves(tensor, copies))
 
     def masked(self, keep: Tensor, fill: Tensor) -> Tensor:
         """Copies of the item with some parts replaced, one after the other."""
@@ -84,13 +84,13 @@ class Item:
         return (fill + kept * (self.tensor - fill)).flatten(0, 1)
 
     def ends(self, fill: Tensor) -> tuple[Tensor, Tensor]:
-        """The embeddings of the item as it is and of what shows where all of it is masked, (1, D) each."""
+        """The embeddings of the item as it is and of what shows where all of it is masked, (1, ...) each."""
         with torch.no_grad():
             first, second = self.embed(torch.cat([self.tensor, fill])).chunk(2)
         return first, second
 
     def embed_masked(self, keep: Tensor, fill: Tensor, desc: str = "masks") -> Tensor:
-        """The embeddings of the item under each mask, (masks, D)."""
+        """The embeddings of the item under each mask, (masks, ...)."""
         chunks: Iterable[Tensor] = torch.split(keep, self.at_once)
         if self.batch.show_progress:
             chunks = tqdm(chunks, desc=f"{desc} of {'ab'[self.side]}", total=-(-len(keep) // self.at_once))

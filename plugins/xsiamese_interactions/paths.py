@@ -44,10 +44,10 @@ class Line:
     def ends(self) -> tuple[Tensor, Tensor]:
         """The embeddings of the item and of its reference."""
         with torch.no_grad():
-            return self.encode(self.end).flatten(1), self.encode(self.start).flatten(1)
+            return self.encode(self.end), self.encode(self.start)
 
     def slopes(self, places: Tensor, features: Callable[[Tensor], Tensor] | None) -> tuple[Tensor, Tensor]:
-        """Embeddings or their features (points, D), and what each part moves there, (points, parts, D)."""
+        """Embeddings or their features (points, ...), and what each part moves there, (points, parts, D)."""
         direction = self.end - self.start
         encode = self.encode if features is None else (lambda h: features(self.encode(h)))
         found = [jacobian(encode, self.start + place * direction, direction, self.parts) for place in places]

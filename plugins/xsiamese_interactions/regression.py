@@ -180,7 +180,8 @@ def _bytes(tensor: Tensor) -> int:
 
 def _read(columns: Mapping[str, Column]) -> Sampled | Fitted:
     """What was prepared of one item."""
-    told = {name: cast(Tensor, column if name == "embedding" else column[0]) for name, column in columns.items()}
+    told = {name: cast(Tensor, column[0]) for name, column in columns.items()}
+    told["embedding"] = told["embedding"][None]
     return Fitted(**told) if "slopes" in told else Sampled.of_columns(told)
 
 

@@ -125,7 +125,7 @@ def segments(
     """The embeddings along the straight path, and each part's share of every step.
 
     Args:
-        encode: embeddings (rows, D) of rows of tensors like ``end``, and what is to be called where these come in.
+        encode: embeddings (rows, ...) of rows of tensors like ``end``, and what is to be called where these come in.
         start: where the path begins, (1, ...).
         end: where it ends.
         parts: of a tensor like ``end``.
@@ -133,7 +133,7 @@ def segments(
         chunk: how many rows go through at once, roughly.
 
     Returns:
-        Embeddings (steps + 1, D), and shares (steps, parts, D) that sum over the parts to their differences.
+        Embeddings (steps + 1, ...), and shares (steps, parts, D) that sum over the parts to their differences.
 
     Raises:
         ValueError: if the encoder does something between its layers that is neither affine nor known.
@@ -143,7 +143,7 @@ def segments(
     rows = [-1] + [1] * (end.dim() - 1)
     with torch.no_grad(), mode:
         points = start + places.reshape(rows) * (end - start)
-        embeddings = encode(points, mode.begin).flatten(1)
+        embeddings = encode(points, mode.begin)
     step = (end - start) / steps
     every = torch.where(
         parts.number == torch.arange(parts.count, device=end.device).reshape(rows), step, torch.zeros_like(step)
@@ -166,7 +166,7 @@ def segments(
 
 def _check(embeddings: Tensor, shares: Tensor) -> None:
     """Shares that do not sum to the steps tell of an operation that is neither affine nor known."""
-    gap = (shares.sum(1) - embeddings.diff(dim=0)).abs().max()
+    gap = (shares.sum(1) - embeddings.diff(dim=0).flatten(1)).abs().max()
     size = embeddings.abs().max()
     if not bool(gap <= 1e3 * torch.finfo(shares.dtype).eps * (size + shares.abs().sum(1).max())):
         raise ValueError(

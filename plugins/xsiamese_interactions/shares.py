@@ -30,7 +30,7 @@ class Shares(NamedTuple):
         shares: (places + 1, D), the last row being the bias's.
         places: the part of each place of the layer's map.
         grid: how the parts lie.
-        embedding: their sum, (1, D).
+        embedding: their sum, (1, ...).
     """
 
     shares: Tensor
@@ -60,7 +60,7 @@ def shares_of(batch: PairBatch, where: Where) -> Iterator[Shares]:
 
 def _passed(batch: PairBatch, where: Where) -> tuple[Tensor, Tensor | None]:
     """The layer's output of some items, and the embeddings of each as it is, empty, and of each of its places alone,
-    (items, 2 + places, D), from one pass; None where what follows does not take so many rows.
+    (items, 2 + places, ...), from one pass; None where what follows does not take so many rows.
     """
     side, seen = where.side, []
 
@@ -72,12 +72,12 @@ def _passed(batch: PairBatch, where: Where) -> tuple[Tensor, Tensor | None]:
 
     with torch.no_grad():
         try:
-            rows = batch.tail_embedding(where.layer, side, put).flatten(1)
+            rows = batch.tail_embedding(where.layer, side, put)
         except (RuntimeError, ValueError):  # what follows reads the number of rows from its input
             rows = torch.empty(0, 0)
         output = seen[0] if seen else recorded(batch, where.layer, False)[0][side]
-    items = batch.pairs
-    return output, rows.reshape(items, len(rows) // items, -1) if len(rows) > items and not len(rows) % items else None
+    each, left = divmod(len(rows), batch.pairs)
+    return output, rows.reshape(batch.pairs, each, *rows.shape[1:]) if each > 1 and not left else None
 
 
 def _shares(one: PairBatch, where: Where, output: Tensor, rows: Tensor | None) -> Shares:
@@ -87,14 +87,15 @@ def _shares(one: PairBatch, where: Where, output: Tensor, rows: Tensor | None) -
     side, parts = where.side, parts_of(output, None, channel_of(one, where.side, output, where.layout))
     places, grid = map_places(one, side, parts, output, where.layout), list(parts.grid)
     if rows is not None and len(rows) == 2 + parts.count:
-        found = Shares(torch.cat([rows[2:] - rows[1], rows[1:2]]), places, grid, rows[:1])
+        flat = rows.flatten(1)
+        found = Shares(torch.cat([flat[2:] - flat[1], flat[1:2]]), places, grid, rows[:1])
         if adds_up(found):
             return found
     line = layer_line(one, where.layer, side, output, end=output, parts=parts)
     with torch.no_grad():
         whole, bias = (line.encode(row) for row in (output, torch.zeros_like(output)))
         shares = jacobian(line.encode, output, output, parts)[1]
-    found = Shares(torch.cat([shares, bias]), places, grid, whole)
+    found = Shares(torch.cat([shares, bias.flatten(1)]), places, grid, whole)
     if not adds_up(found):
         raise ValueError(
             f"what follows layer {', '.join(one.layer_names(where.layer))} is not only pooling and linear: its "
@@ -117,7 +118,7 @@ def apart(output: Tensor, parts: Parts) -> Tensor:
 
 def adds_up(found: Shares) -> bool:
     """Whether shares, the bias's among them, sum to the embedding."""
-    shares, whole = found.shares, found.embedding
+    shares, whole = found.shares, found.embedding.flatten(1)
     gap = (shares.sum(0) - whole).abs().max()
     size = whole.abs().max() + shares[-1].abs().max() + shares.abs().sum(0).max()
     return bool(gap <= 1e4 * torch.finfo(whole.dtype).eps * size)

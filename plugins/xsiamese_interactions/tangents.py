@@ -36,13 +36,13 @@ def nodes(rule: str, count: int, like: Tensor) -> tuple[Tensor, Tensor]:
 def jacobian(
     encode: Encode, point: Tensor, direction: Tensor, parts: Parts, chunk: int = CHUNK
 ) -> tuple[Tensor, Tensor]:
-    """The embedding, (1, D), and its change with each part moving along ``direction``, (parts, D).
+    """The embedding, (1, ...), and its change with each part moving along ``direction``, (parts, D).
 
     Forward mode over the parts where these are few, else reverse mode over the dimensions; the attention kernel that
     has no forward derivative is kept away.
 
     Args:
-        encode: the embedding (1, D) of a tensor like ``point``.
+        encode: the embedding, D numbers (1, ...), of a tensor like ``point``.
         point: where.
         direction: of its shape.
         parts: of its shape.
@@ -51,9 +51,9 @@ def jacobian(
     chunk = max(1, min(chunk, ROOM // max(1, point.numel())))
     with sdpa_kernel(SDPBackend.MATH):
         with torch.no_grad():
-            embedding = encode(point).flatten(1)
+            embedding = encode(point)
         ways = [_by_dimensions, _one_by_one]
-        if TANGENT * parts.count <= COTANGENT * embedding.shape[1]:
+        if TANGENT * parts.count <= COTANGENT * embedding.numel():
             ways = [_by_parts, *ways]
         for way in ways[:-1]:
             try:

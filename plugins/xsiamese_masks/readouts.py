@@ -199,12 +199,13 @@ def _scores(batch: PairBatch, sample: Mapping[str, Any], side: int, partner: Par
     """The closeness of one item under each of its masks with the other item, (masks,)."""
     own, other = sample[f"embeddings_{'ab'[side]}"][0], "ba"[side]
     if partner == "whole":
-        held = sample[f"whole_{other}"][0].expand(len(own), -1)
+        whole = sample[f"whole_{other}"][0]
+        held = whole.expand(len(own), *whole.shape[1:])
         return batch.closeness(own, held) if side == 0 else batch.closeness(held, own)
     others = sample[f"embeddings_{other}"][0]
     found = []
     for z in own:  # one mask with every mask of the other item
-        one = z.expand(len(others), -1)
+        one = z.expand(len(others), *z.shape)
         found.append((batch.closeness(one, others) if side == 0 else batch.closeness(others, one)).mean())
     return torch.stack(found)
 

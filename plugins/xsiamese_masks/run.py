@@ -106,7 +106,7 @@ def _drawn(item: Tensor, masks: int, parts: int, p: float, seed: int | None) -> 
 
 
 def _embedded(batch: PairBatch, side: int, leaf: int, keep: Tensor, parts: Parts) -> Tensor:
-    """The embeddings of one item under each mask, (masks, D)."""
+    """The embeddings of one item under each mask, (masks, ...)."""
     own = batch.sides[side].leaves
     item, fill = own[leaf], batch.baselines[side][leaf]
     at_once = max(1, min(batch.rows or ROOM, ROOM // max(1, item.numel())))
@@ -115,5 +115,5 @@ def _embedded(batch: PairBatch, side: int, leaf: int, keep: Tensor, parts: Parts
     for part in tqdm(chunks, desc=f"masks of {'ab'[side]}") if batch.show_progress else chunks:
         masked = fill + parts.kept(part).flatten(0, 1) * (item - fill)
         rest = [one.repeat(len(part), *[1] * (one.dim() - 1)) for one in own]
-        found.append(batch.embed(side, *rest[:leaf], masked, *rest[leaf + 1 :]).flatten(1))
+        found.append(batch.embed(side, *rest[:leaf], masked, *rest[leaf + 1 :]))
     return torch.cat(found)

@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-Pooling = Literal["mean", "cls", "max", "last", "splade", "tokens"]
-
-
-class TextEncoder(nn.Module, ABC):
-    """Ids of tokens to an embedding.
-
-    Attributes:
-        pooling: how the embedding is made of the tokens' vectors; None where that is not known, so that only the
-            embedding is.
-    """
-
-    pooling: Pooling | None = None
-
-    @abstractmethod
-    def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
-        """The vector of each token, shape (texts, tokens, dimensions), and which count, shape (texts, tokens)."""
-
-    def forward(self, input_ids: Tensor, **more: Tensor) -> Tensor:
-        """The embeddings, shape (texts, dimensions)."""
-        if self.pooling is None:
-            raise ValueError(f"{type(self).__name__} has no pooling")
-        return pooled(*self.states(input_ids, **more), self.pooling)
+from xsiamese.author import Pooling, TextEncoder
 
 
 class TransformersEncoder(TextEncoder):
@@ -114,34 +92,6 @@ class StaticEncoder(TextEncoder):
     def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
         vectors = self.embedding(input_ids)
         return vectors, _counted(input_ids, more.get("attention_mask"), vectors)
-
-
-def pooled(vectors: Tensor, counted: Tensor, pooling: Pooling) -> Tensor:
-    """One embedding a text, shape (texts, dimensions); for "tokens" their vectors with a last channel that says which
-    count, (texts, tokens, dimensions + 1).
-
-    Args:
-        vectors: of the tokens, shape (texts, tokens, dimensions).
-        counted: 1 where a token counts, shape (texts, tokens).
-        pooling: how.
-    """
-    kept = counted[..., None]
-    if pooling == "mean":
-        return (vectors * kept).sum(1) / kept.sum(1).clamp(min=1)
-    if pooling == "tokens":
-        return torch.cat([vectors * kept, kept], -1)
-    if pooling == "splade":
-        return (weights(vectors) * kept).amax(1)
-    if pooling == "max":
-        return vectors.masked_fill(kept == 0, -torch.inf).amax(1)
-    # argmax gives the first of equal values: the first token that counts, or with the order turned the last
-    place = counted.argmax(1) if pooling == "cls" else counted.shape[1] - 1 - counted.flip(1).argmax(1)
-    return vectors[torch.arange(len(vectors), device=vectors.device), place]
-
-
-def weights(logits: Tensor) -> Tensor:
-    """The weight that a token gives to each word of the vocabulary, log(1 + relu(x))."""
-    return torch.log1p(torch.relu(logits))
 
 
 def _counted(ids: Tensor, mask: Tensor | None, like: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from xsiamese.author import (
     PairMatrix,
     PresenceSide,
     SiameseModel,
+    TextEncoder,
     Unsuited,
 )
-from xsiamese_text.encoders import SentenceEncoder, TextEncoder, pooled, weights
 from xsiamese_text.maxsim import MaxSim
 
 
@@ -78,19 +78,17 @@ def _matrices(batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
     (h, n), (k, m) = (
         _states(encoder, side.rebuild(side.leaves)) for encoder, side in zip((first, second), batch.sides, strict=True)
     )
-    pooling = first.pooling
-    assert pooling is not None
-    u, v = pooled(h, n, pooling), pooled(k, m, pooling)
+    u, v = first.pooled(h, n), second.pooled(k, m)
     if isinstance(comparison, MaxSim):
         found = comparison.matrix(u, v)
         return found, found.sum((1, 2)), comparison(u, u)
-    if pooling == "splade":
-        found = _by_word(weights(h) * n[..., None], weights(k) * m[..., None])
+    if first.pooling == "splade":
+        found = _by_word(first.weights(h) * n[..., None], second.weights(k) * m[..., None])
     else:
         shares = [x * c[..., None] / c.sum(1)[:, None, None].clamp(min=1) for x, c in ((h, n), (k, m))]
         found = shares[0] @ shares[1].transpose(1, 2)
     norms = u.norm(dim=1) * v.norm(dim=1)
-    if isinstance(comparison, Cosine) or (isinstance(first, SentenceEncoder) and first.normalises):
+    if isinstance(comparison, Cosine) or first.normalises:
         found = found / torch.where(norms > 0, norms, 1)[:, None, None]
         norms = torch.ones_like(norms)
     return found, found.sum((1, 2)), norms
@@ -114,7 +112,8 @@ def _encoders(batch: PairBatch) -> tuple[TextEncoder, TextEncoder]:
         )
     comparison: Any = batch.model.comparison
     fits = {"mean": (Cosine, Dot), "splade": (Cosine, Dot), "tokens": (MaxSim,)}.get(str(first.pooling), ())
-    if not isinstance(comparison, fits) or first.pooling != second.pooling or batch.target is not None:
+    alike = first.pooling == second.pooling and first.normalises == second.normalises
+    if not isinstance(comparison, fits) or not alike or batch.target is not None:
         raise Unsuited(
             f"no exact matrix is known of {first.pooling or 'other'!r} pooling compared by "
             f"{comparison.name!r}: take PairMaskRegression"

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from xsiamese.author import Comparison, PairModel
+from xsiamese.author import Comparison, PairModel, Pooling
 from xsiamese_text.clip import from_clip
-from xsiamese_text.encoders import Pooling, SentenceEncoder, StaticEncoder, TransformersEncoder
+from xsiamese_text.encoders import SentenceEncoder, StaticEncoder, TransformersEncoder
 from xsiamese_text.maxsim import MaxSim
 from xsiamese_text.models import JointTextModel, TextModel
 from xsiamese_text.reading import Reader

@@ -12,7 +12,6 @@ from torch_geometric.nn import GCNConv, MessagePassing, global_mean_pool
 
 from xsiamese.contract.subject import PAIRS, ContractError, Subject, near
 from xsiamese.explain.attribution import PairAttribution
-from xsiamese.model.pair import SiameseModel
 
 SIZES = (
     (4, 5, 3),
@@ -112,7 +111,7 @@ class GraphSubject(Subject):
         )
 
     def check_relabelling(self) -> None:
-        model, (a, b) = SiameseModel(self.encoder(), "dot"), self.given(self.one(self.pairs(), 1))
+        model, (a, b) = self.model(), self.given(self.one(self.pairs(), 1))
         nodes = torch.tensor([2, 0, 4, 1, 3])
         edges = torch.arange(a.edge_index.shape[1]).flip(0)
         other = Data(x=a.x[nodes], edge_index=nodes.argsort()[a.edge_index[:, edges]])

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.contract.subject import PAIRS, Subject
+from xsiamese.door.registry import comparisons
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.kinds.catalogue import names
+from xsiamese.model.tokens import Pooling, TextEncoder
 
 # the points that depend on what an input is; the others are tried on the first kind that the explainer names
 OF_KIND = frozenset(
@@ -109,19 +111,29 @@ class Volumes(Dense):
         )
 
 
-class Tokens(nn.Sequential):
-    """Layers that take tokens, and the mean over them before the last."""
+class Tokens(TextEncoder, nn.Sequential):  # type: ignore[misc]  # forward is the encoder's
+    """Layers that take tokens, and the mean over them at the end."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self[:-1]:
+    pooling: Pooling | None = "mean"
+
+    def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
+        x = input_ids
+        for layer in self:
             x = layer(x)
-        return self[-1](x.mean(1))  # type: ignore[no-any-return]
+        return x, torch.ones_like(x[..., 0])
+
+
+class EachToken(Tokens):
+    """Layers that take tokens, whose vectors are compared one by one."""
+
+    pooling = "tokens"
 
 
 class Texts(Dense):
     """On ids, or on embeddings where the explainer needs inputs that can move."""
 
     shape, window = (5, 4), (1, 4)
+    layers: ClassVar[type[Tokens]] = Tokens
 
     def __init__(self, cls: type[PairAttribution], options: dict[str, Any]) -> None:
         super().__init__(cls, options)
@@ -142,7 +154,19 @@ class Texts(Dense):
 
     def built(self, first: nn.Module, second: nn.Module) -> nn.Sequential:
         start = nn.Embedding(11, 4) if self.ids else nn.Linear(4, 4)
-        return Tokens(start, first, nn.Identity(), nn.Linear(4, 6), second, nn.Linear(6, 3))
+        return self.layers(start, first, nn.Identity(), nn.Linear(4, 6), second, nn.Linear(6, 3))
+
+
+class LateInteraction(Texts):
+    """On texts whose tokens are compared, each of a with the one of b that is most like it."""
+
+    comparison = "maxsim"
+    layers = EachToken
+    checks = frozenset({"1 two results", "4 batch is loop", "15 complete"})
+
+    def __init__(self, cls: type[PairAttribution], options: dict[str, Any]) -> None:
+        super().__init__(cls, options)
+        self.kind = f"{self.kind}, in late interaction"  # type: ignore[misc]
 
 
 def _halves(shape: tuple[int, ...]) -> Tensor:
@@ -161,6 +185,12 @@ def _graphs(cls: type[PairAttribution], options: dict[str, Any]) -> Iterator[Sub
                 yield GraphSubject(cls, options, mask)
 
 
+def _texts(cls: type[PairAttribution], options: dict[str, Any]) -> Iterator[Subject]:
+    yield Texts(cls, options)
+    if LateInteraction.comparison in comparisons():
+        yield LateInteraction(cls, options)
+
+
 # by the kind's name; a plugin that brings a kind adds a subject of it here in its tests
 SUBJECTS: dict[str, Callable[[type[PairAttribution], dict[str, Any]], Iterator[Subject]]] = {
     "image": lambda cls, options: iter((Subject(cls, options),)),
@@ -168,7 +198,7 @@ SUBJECTS: dict[str, Callable[[type[PairAttribution], dict[str, Any]], Iterator[S
     "row": lambda cls, options: iter((Rows(cls, options),)),
     "series": lambda cls, options: iter((Series(cls, options),)),
     "volume": lambda cls, options: iter((Volumes(cls, options),)),
-    "text": lambda cls, options: iter((Texts(cls, options),)),
+    "text": _texts,
 }
 
 

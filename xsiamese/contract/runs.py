@@ -40,14 +40,14 @@ def check_one_run(subject: Subject) -> None:
         raise ContractError(f"explain sends {max(rows['explain'])} rows through the model at once, not {most}")
     near(numbers(subject, found), maps, "in explain from that of attribute")
     with torch.no_grad():
-        own = SiameseModel(subject.encoder(), "dot")(*subject.given(subject.pairs()))
+        own = subject.model()(*subject.given(subject.pairs()))
     if found.scores.shape != own.shape or not torch.allclose(found.scores, own, rtol=1e-6, atol=1e-9):
         raise ContractError(f"the scores are {found.scores.tolist()}, and the model's own are {own.tolist()}")
 
 
 def check_from_file(subject: Subject) -> None:
     """A result comes back from a file as what it was, whole and of some of the pairs."""
-    made = subject.explain(subject.make(SiameseModel(subject.encoder(), "dot")), subject.pairs())
+    made = subject.explain(subject.make(subject.model()), subject.pairs())
     for found, what in ((made, "whole"), (made[1:], "pairs 1 on")):
         if type(found) is not subject.cls.result:
             raise ContractError(f"{what}: a {type(found).__name__} where result says {subject.cls.result.__name__}")
@@ -183,8 +183,8 @@ def check_of_this_model(subject: Subject) -> None:
     with torch.no_grad():
         for parameter in other.parameters():
             parameter.add_(0.25)
-    found = subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs())
-    changed = subject.attribute(SiameseModel(other, "dot"), subject.pairs())
+    found = subject.attribute(subject.model(), subject.pairs())
+    changed = subject.attribute(subject.model(other), subject.pairs())
     if all(x.shape == y.shape and torch.equal(x, y) for x, y in zip(found, changed, strict=True)):
         raise ContractError(f"{' and '.join(names_of(found))} are the same for a model with other weights")
 
@@ -200,4 +200,4 @@ def _counted(subject: Subject, rows: list[int]) -> SiameseModel:
     """The model, whose last layer notes how many rows go through it at once, those of a tail as well."""
     encoder = subject.encoder()
     encoder[-1].register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
-    return SiameseModel(encoder, "dot")
+    return subject.model(encoder)

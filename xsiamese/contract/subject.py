@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from xsiamese.contract.numbers import Numbers
 from xsiamese.explain.attribution import PairAttribution
+from xsiamese.model.pair import SiameseModel
 from xsiamese.result.explanation import PairExplanation
 
 PAIRS = 3
@@ -35,6 +36,7 @@ class Subject:
         cls: the class.
         options: what keeps it quick.
         kind: how failures call what it is tried on.
+        comparison: of the embeddings, by name.
         checks: the points that it is tried on; none means all.
         mapless: whether it was found to give no maps: then its columns are looked at.
     """
@@ -42,6 +44,7 @@ class Subject:
     cls: type[PairAttribution]
     options: dict[str, Any] = field(default_factory=dict)
     kind: ClassVar[str] = ""
+    comparison: ClassVar[str] = "dot"
     checks: ClassVar[frozenset[str]] = frozenset()
     mapless: bool = field(default=False, init=False)
 
@@ -85,6 +88,10 @@ class Subject:
             warnings.simplefilter("ignore", UserWarning)
             found: PairExplanation = explainer.explain(self.given(inputs), **{**self.options, **options})
         return found
+
+    def model(self, encoder: nn.Module | tuple[nn.Module, nn.Module] | None = None) -> SiameseModel:
+        """The model of an encoder, of two, or of the one on trial."""
+        return SiameseModel(self.encoder() if encoder is None else encoder, self.comparison)
 
     def encoder(self, *, inplace: bool = False, norm: bool = False) -> nn.Sequential:
         """The encoder on trial, always with the same weights; its layer "3" is a convolution."""

@@ -116,20 +116,20 @@ def _check_state(subject: Subject) -> None:
 
 def check_frozen(subject: Subject) -> None:
     """Frozen parameters change nothing."""
-    frozen = SiameseModel(subject.encoder(), "dot").requires_grad_(False)
+    frozen = subject.model().requires_grad_(False)
     near(
         subject.attribute(frozen, subject.pairs()),
-        subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs()),
+        subject.attribute(subject.model(), subject.pairs()),
         "when the parameters are frozen",
     )
 
 
 def check_inplace(subject: Subject) -> None:
     """An in-place activation changes nothing."""
-    found = subject.attribute(SiameseModel(subject.encoder(inplace=True), "dot"), subject.pairs())
+    found = subject.attribute(subject.model(subject.encoder(inplace=True)), subject.pairs())
     near(
         found,
-        subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs()),
+        subject.attribute(subject.model(), subject.pairs()),
         "when the ReLUs work in place: clone what a hook records",
     )
 
@@ -138,7 +138,7 @@ def check_inputs_kept(subject: Subject) -> None:
     """Inputs are not modified."""
     inputs = subject.pairs()
     before = [t.clone() for t in inputs]
-    subject.attribute(SiameseModel(subject.encoder(), "dot"), inputs)
+    subject.attribute(subject.model(), inputs)
     for side, now, then in zip("ab", inputs, before, strict=True):
         if not torch.equal(now, then) or now.requires_grad or now.grad is not None:
             raise ContractError(f"input {side} was modified (its values, requires_grad or .grad)")
@@ -152,7 +152,7 @@ def check_dtype(subject: Subject) -> None:
     for device, dtype in product(_devices(), (torch.float64, torch.bfloat16)):
         if device.type == "mps" and dtype == torch.float64:
             continue
-        model = SiameseModel(subject.encoder().to(device, dtype), "dot")
+        model = subject.model(subject.encoder().to(device, dtype))
         a, b = (t.to(device, dtype) if t.is_floating_point() else t.to(device) for t in subject.pairs())
         maps = subject.attribute(model, (a, b))
         found[device, dtype] = maps
@@ -176,7 +176,7 @@ def _devices() -> list[torch.device]:
 
 def check_deterministic(subject: Subject) -> None:
     """The same seed gives the same maps; another seed gives others if the method draws."""
-    model = SiameseModel(subject.encoder(), "dot")
+    model = subject.model()
     first = subject.attribute(model, subject.pairs(), seed=3)
     torch.rand(5)
     np.random.rand(5)
@@ -192,7 +192,7 @@ def check_deterministic(subject: Subject) -> None:
 
 def check_memory(subject: Subject) -> None:
     """Calls leave no tensor behind: one a call is too much."""
-    model, inputs = SiameseModel(subject.encoder(), "dot"), subject.given(subject.pairs(1))
+    model, inputs = subject.model(), subject.given(subject.pairs(1))
     explainer = subject.make(model)
 
     def tensors(calls: int) -> int:
@@ -223,7 +223,7 @@ def check_described(subject: Subject) -> None:
     cls = subject.cls
     if not cls.name or not cls.__doc__:
         raise ContractError("name and docstring are needed")
-    if cls.__name__ not in repr(cls(SiameseModel(subject.encoder(), "dot"))):
+    if cls.__name__ not in repr(cls(subject.model())):
         raise ContractError(f"repr does not name {cls.__name__}")
     if not cls.formula or not (cls.reference or cls.of_activations):
         raise ContractError("formula (LaTeX) and reference (bibliography keys or BibTeX entries) are needed")

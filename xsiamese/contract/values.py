@@ -19,7 +19,7 @@ def check_two_results(subject: Subject) -> None:
     called a relevance.
     """
     inputs = subject.pairs()
-    found = subject.attribute(SiameseModel(subject.encoder(), "dot"), inputs)
+    found = subject.attribute(subject.model(), inputs)
     if isinstance(found, Numbers):
         if not any(part.numel() for part in found):
             raise ContractError("explain gives neither maps nor columns with numbers")
@@ -41,15 +41,15 @@ def check_two_results(subject: Subject) -> None:
 def check_swap(subject: Subject) -> None:
     """Swapping a and b swaps the maps of a symmetric model."""
     a, b = subject.pairs()
-    model = SiameseModel(subject.encoder(), "dot")
+    model = subject.model()
     first, second = _maps(subject, model, (a, b))
     near(subject.attribute(model, (b, a)), (second, first), "when the inputs are swapped")
 
 
 def check_twin(subject: Subject) -> None:
     """Equals the model with two separate encoders of equal weights."""
-    shared = subject.attribute(SiameseModel(subject.encoder(), "dot"), subject.pairs())
-    twin = SiameseModel((subject.encoder(), subject.encoder()), "dot")
+    shared = subject.attribute(subject.model(), subject.pairs())
+    twin = subject.model((subject.encoder(), subject.encoder()))
     near(
         shared,
         subject.attribute(twin, subject.pairs()),
@@ -59,7 +59,7 @@ def check_twin(subject: Subject) -> None:
 
 def check_batch_is_loop(subject: Subject) -> None:
     """A batch of pairs equals a loop over them."""
-    model = SiameseModel(subject.encoder(), "dot")
+    model = subject.model()
     rows = [subject.attribute(model, subject.one(subject.pairs(), i)) for i in range(PAIRS)]
     near(
         subject.attribute(model, subject.pairs()),
@@ -70,7 +70,7 @@ def check_batch_is_loop(subject: Subject) -> None:
 
 def check_internal_batch_size(subject: Subject) -> None:
     """``internal_batch_size`` changes no value."""
-    model = SiameseModel(subject.encoder(), "dot")
+    model = subject.model()
     near(
         subject.attribute(model, subject.pairs(), internal_batch_size=1),
         subject.attribute(model, subject.pairs()),
@@ -104,7 +104,7 @@ def check_complete(subject: Subject) -> None:
     """Where completeness is claimed, both maps sum to F(a, b) - F(baselines) within 2 %; where each side moves alone,
     to F(a, b) - F(a0, b) + F(a, b) - F(a, b0).
     """
-    model = SiameseModel(subject.smooth(), "dot")
+    model = subject.model(subject.smooth())
     explainer = subject.make(model)
     options = {**subject.options, **({"n_steps": 100} if "n_steps" in subject.cls.options() else {})}
     found, delta = explainer.attribute(subject.given(subject.pairs()), return_convergence_delta=True, **options)
@@ -138,7 +138,7 @@ def check_constant_model(subject: Subject) -> None:
 def check_differentiable(subject: Subject) -> None:
     """``create_graph=True`` gives maps that can be differentiated with respect to the inputs."""
     a, b = (t.requires_grad_() for t in subject.pairs())
-    found = _maps(subject, SiameseModel(subject.encoder(), "dot"), (a, b), create_graph=True)
+    found = _maps(subject, subject.model(), (a, b), create_graph=True)
     total = sum(m.square().sum() for m in found)
     assert isinstance(total, Tensor)
     slopes = torch.autograd.grad(total, (a, b), allow_unused=True) if total.requires_grad else (None, None)

@@ -34,7 +34,9 @@ def surface(batch: PairBatch, keep: tuple[Keeps, Keeps], filling: str | float, s
         seed: of the noise.
     """
     z_a, z_b = (embedded(batch, side, keep[side], filling, seed) for side in (0, 1))
-    rows = [batch.closeness(one.repeat(len(z_b), 1), z_b.flatten(0, 1)).view(len(z_b), -1) for one in z_a]
+    flat = z_b.flatten(0, 1)
+    repeated = (one.repeat(len(z_b), *[1] * (one.dim() - 1)) for one in z_a)
+    rows = [batch.closeness(one, flat).view(len(z_b), -1) for one in repeated]
     return torch.stack(rows).permute(2, 0, 1)
 
 
@@ -60,5 +62,6 @@ def embedded(batch: PairBatch, side: int, keep: Keeps, filling: str | float, see
     found = []
     for start in range(0, len(keep), copies):
         some = keep[start : start + copies]
-        found.append(batch.embed(side, *fill_in(batch, side, some, filling, seed)).view(len(some), batch.pairs, -1))
+        z = batch.embed(side, *fill_in(batch, side, some, filling, seed))
+        found.append(z.reshape(len(some), batch.pairs, *z.shape[1:]))
     return torch.cat(found)

@@ -37,7 +37,7 @@ class PairBatch(Pairs):
     """
 
     def embed(self, side: int, *leaves: Tensor) -> Tensor:
-        """The embeddings of items of one side, shape (rows, dimensions).
+        """The embeddings of items of one side, shape (rows, dimensions), or of whatever shape the comparison takes.
 
         Args:
             side: 0 for a, 1 for b.
@@ -57,7 +57,7 @@ class PairBatch(Pairs):
         r"""How the two embeddings act together, :math:`\partial^2 s / \partial u \, \partial v^\top`.
 
         Args:
-            z_a, z_b: rows of embeddings, shapes (rows, D_a) and (rows, D_b).
+            z_a, z_b: rows of embeddings, of D_a and of D_b numbers each, whatever their shapes.
 
         Returns:
             Shape (rows, D_a, D_b); the identity for the inner product.

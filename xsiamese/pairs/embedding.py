@@ -79,9 +79,10 @@ def mixed(pairs: Pairs, z_a: Tensor, z_b: Tensor) -> Tensor:
     with torch.enable_grad():
         slope = torch.autograd.grad(closeness(pairs, u, v).sum(), u, create_graph=True)[0]
         if not slope.requires_grad:  # linear in u alone: nothing acts together
-            return u.new_zeros(len(u), u.shape[1], v.shape[1])
+            return u.new_zeros(len(u), u[0].numel(), v[0].numel())
         columns = []
-        for d in range(slope.shape[1]):  # one dimension of u at a time: its slope's gradient with respect to all of v
-            found = torch.autograd.grad(slope[:, d].sum(), v, retain_graph=True, allow_unused=True)[0]
-            columns.append(torch.zeros_like(v) if found is None else found)
+        # one dimension of u at a time: its slope's gradient with respect to all of v
+        for one in slope.flatten(1).unbind(1):
+            found = torch.autograd.grad(one.sum(), v, retain_graph=True, allow_unused=True)[0]
+            columns.append((torch.zeros_like(v) if found is None else found).flatten(1))
     return torch.stack(columns, 1)
