@@ -64,14 +64,21 @@ def quick_options(cls: type[PairAttribution]) -> dict[str, Any]:
     quick = {
         "n_samples": 64 if cls.name in ("kernel_shap", "lime") else 8,
         "nt_samples": 2,
+        "n_steps": 8,  # where maps must sum to the change of the score, more are taken
         "steps": 1 if "rule" in known else 4,  # one point of a path says as much of the contract
         "masks": 100,  # fewer than all masks of seven parts, so that they are drawn
         "cells": (3, 3),
         "epochs": 5,
+        "most": 3,
+        "exact": 1,
+        "beam": 2,
         "feature_mask": (halves, halves),
         "sliding_window_shapes": (1, 2, 2),
     }
-    return {k: v for k, v in quick.items() if k in known and not (cls.name == "noise_tunnel" and k != "nt_samples")}
+    if cls.name == "noise_tunnel":  # it takes the options of all others, and hands them on
+        return {"nt_samples": 2}
+    # an option of that name may be of another type elsewhere
+    return {k: v for k, v in quick.items() if k in known and not isinstance(known[k].default, str)}
 
 
 def check_explainer(

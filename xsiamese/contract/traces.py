@@ -203,7 +203,6 @@ def check_memory(subject: Subject) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        gc.collect()
         gc.freeze()  # what is there by now is not looked at: hundreds of thousands of objects that are not ours
         try:
             before = tensors(2)  # what is found out once about a model may stay

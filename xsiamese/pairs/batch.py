@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Self, cast
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.layout import Cells, Layout, SideLayout, for_side, recognised
-from xsiamese.branches.record import LayerPair, Recording, record, replaced
-from xsiamese.branches.relevance import Relevance, propagating
+from xsiamese.branches.record import LayerPair, Recording, record
+from xsiamese.branches.relevance import Relevance
 from xsiamese.branches.rules import Rules
-from xsiamese.branches.several import views_apart
-from xsiamese.branches.untied import Views, one_by_one, outputs_of, untie_repeats, untied, with_ports
 from xsiamese.kinds.catalogue import kind
 from xsiamese.kinds.places import Places
 from xsiamese.kinds.side import Side
-from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
-from xsiamese.pairs import embedding
+from xsiamese.pairs import apart, embedding, tails
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
-from xsiamese.pairs.refused import refuse_scripted
-from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan, find_plan, lies_on_image
 
 
@@ -70,39 +64,7 @@ class PairBatch(Pairs):
         ``activation`` may have any number of rows, and that many values come back. A factored model runs what comes
         before the layer on one row only.
         """
-        if self.pairs != 1:
-            raise ValueError(f"tail() takes a single pair, not {self.pairs}: use split(1)")
-        rows = len(activation)
-        one = replace(self, wrt="first" if side == 0 else "second", witness=None)  # its inputs are the pair's own
-        arguments = one._repeated(rows)  # before the layer is replaced: the held side passes it too
-        copies = tuple(leaf.expand(rows, *leaf.shape[1:]) for leaf in one.moved)
-
-        def run(moved: Sequence[Tensor]) -> Tensor:
-            with self._replaced(one, layer, side, activation):
-                value: Tensor = one.objective(*moved, *arguments)
-            return value
-
-        if not one.objective.encodes_held:
-            return run(copies)
-        found: Tensor = self._cheapest(("tail", side, str(layer)), rows, lambda: run(one.moved), lambda: run(copies))
-        return found
-
-    def _cheapest(self, key: tuple[object, ...], rows: int, once: Callable[[], Any], copied: Callable[[], Any]) -> Any:
-        """What comes after a layer, with one row before it, or with as many as after it for a model that reads the
-        number of rows from its input.
-        """
-        plans = self.plans if self.plans is not None else {}
-        if rows > 1 and not plans.get(key):
-            try:
-                found = once()
-            except torch.OutOfMemoryError:
-                raise
-            except (ValueError, RuntimeError):
-                found = None
-            if isinstance(found, Tensor) and len(found) == rows:
-                return found
-            plans[key] = True
-        return copied() if rows > 1 else once()
+        return tails.tail(self, layer, side, activation)
 
     def tail_embedding(
         self,
@@ -123,30 +85,7 @@ class PairBatch(Pairs):
         Raises:
             ValueError: if the model is not factored into encoder and comparison, or rows are given for several pairs.
         """
-        if not isinstance(self.model, SiameseModel) or (isinstance(activation, Tensor) and self.pairs != 1):
-            raise ValueError(
-                f"tail_embedding() takes a single pair of a SiameseModel, not {self.pairs} of "
-                f"{type(self.model).__name__}"
-            )
-        one = self.one_sided("first" if side == 0 else "second")
-        model, of, leaves = self.model, self.sides[side], self.sides[side].leaves
-
-        def put(output: Tensor) -> Tensor:
-            if met is not None:
-                met()
-            return activation if isinstance(activation, Tensor) else activation(output)
-
-        def run(copies: int) -> Tensor:
-            item = of.rebuild(leaves if copies == 1 else [leaf.expand(copies, *leaf.shape[1:]) for leaf in leaves])
-            with self._replaced(one, layer, side, put):
-                embedding: Tensor = model.encode(item, side)
-            return embedding
-
-        if not isinstance(activation, Tensor):
-            return run(1)
-        rows = len(activation)
-        found: Tensor = self._cheapest(("tail", side, str(layer)), rows, lambda: run(1), lambda: run(rows))
-        return found
+        return tails.tail_embedding(self, layer, side, activation, met)
 
     def layer_names(self, layer: Layer) -> list[str]:
         """The names of the layers that ``layer`` means.
@@ -217,20 +156,6 @@ class PairBatch(Pairs):
         ):
             yield recording
 
-    @staticmethod
-    def _replaced(
-        one: PairBatch, layer: Layer, side: int, activation: Tensor | Callable[[Tensor], Tensor]
-    ) -> AbstractContextManager[None]:
-        """Puts ``activation`` in place of a layer's output on one side inside the block."""
-        plan = find_plan(one, layer)
-        module = plan.layers[0][side]
-        if one.objective.encodes_held or not plan.layer_order[0] or not isinstance(activation, Tensor):
-            return replaced(module, 0, None, activation)
-        rows = len(activation)
-        if any(module in set(s.modules()) and stacked for s, stacked in zip(plan.shared, plan.stacked, strict=True)):
-            return replaced(module, 0, slice(side * rows, (side + 1) * rows), activation)
-        return replaced(module, plan.layer_order[0].index(side), None, activation)
-
     def untied(
         self, layer: Layer = None, *, layered: bool = False, unique: bool = False, tie: bool = True, ports: bool = True
     ) -> tuple[Objective, list[list[LayerPair]]]:
@@ -243,110 +168,12 @@ class PairBatch(Pairs):
             tie: whether the copy shares the parameters.
             ports: whether a layer that returns more than a tensor is stood for by a module that returns its first.
         """
-        self._check_modules()
-        refuse_scripted(self.model)
-        if self.split_.stacked:
-            apart = self.laid_out(Split(self.split_.pairs))
-            return apart.untied(layer, layered=layered, unique=unique, tie=tie, ports=ports)
-        plan = find_plan(self, layer, layered)
-        alone = self.objective.encodes_held
-        shared = [] if alone else plan.shared
-        views = untied(
-            self.objective, shared, stacked=[] if alone else plan.stacked, order=[] if alone else plan.order, tie=tie
-        )
-        assert isinstance(views.model, Objective)
-        groups = []
-        for pair, name in zip(plan.layers if layered else [], plan.names, strict=False):
-            found = views.all_of(pair)
-            if found is None:
-                raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
-            groups.append(self._of_each_call(views.model, found, name, ports))
-        if unique:
-            self._take_views_apart(views.model, {module for calls in groups for pair in calls for module in pair})
-            untie_repeats(views.model, lambda: views.model(*self.moved, *self.arguments))
-        return views.model, groups
+        return apart.untied(self, layer, layered=layered, unique=unique, tie=tie, ports=ports)
 
-    @contextmanager
-    def propagating(self, rules: Rules, layer: Layer = None) -> Iterator[tuple[Self, Layer, Relevance]]:
+    def propagating(self, rules: Rules, layer: Layer = None) -> AbstractContextManager[tuple[Self, Layer, Relevance]]:
         """These pairs on a copy of the model through which gradients are relevances over values.
 
         What encodes the two sides propagates relevance; the comparison is differentiated, so that the relevance that
         enters a branch is the embedding times the gradient of the score. Also ``layer`` is given as it is in the copy.
         """
-        self._check_modules()
-        views = untied(self.model, [])
-        model = cast(PairModel, views.model)
-        here = replace(self, model=model, plans={}, split_=Split(self.split_.pairs))
-        if isinstance(model, SiameseModel):
-            roots = list(dict.fromkeys(model.encoders))
-        else:
-            shared = find_plan(self, None, layered=False).shared
-            roots = [_in_copy(module, views) for module in shared] or [
-                cast(nn.Module, cast(TwoInputModel, model).model)
-            ]
-        with propagating(roots, rules, here.moved) as relevance:
-            yield here, _in_copy(layer, views), relevance
-
-    def _check_modules(self) -> None:
-        """Refuses a model whose modules cannot be seen."""
-        if isinstance(self.model, TwoInputModel) and not isinstance(self.model.model, nn.Module):
-            raise ValueError(
-                "this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, "
-                "or use SiameseModel"
-            )
-
-    def _take_views_apart(self, views: Objective, layers: Collection[nn.Module]) -> None:
-        """Gives each of several views of a side in one call a module of its own, see :func:`views_apart`."""
-        if self.a.ragged or self.b.ragged:
-            return
-        one = next(replace(self, plans={}, witness=None).split(1))
-        starts = [m if s.shape != m.shape else s for s, m in zip(one.moved_baselines, one.moved, strict=True)]
-        both = [torch.cat(rows) for rows in zip(one.moved, starts, strict=True)]
-        runs = (
-            partial(views, *one.moved, *one.arguments),
-            partial(views, *starts, *one.arguments),
-            partial(views, *both, *one._repeated(2)),
-        )
-        views_apart(views, runs, layers)
-
-    def _of_each_call(
-        self, views: Objective, found: tuple[list[nn.Module], list[nn.Module]], name: str, ports: bool
-    ) -> list[LayerPair]:
-        """A layer's views (of a, of b) in an untied copy, a pair for each of its calls on a side; refuses one that is
-        never called, or not as often on either side, before any work is done.
-        """
-        few = next(replace(self, plans={}, witness=None).split(1))
-        run = partial(views, *few.moved, *few.arguments)
-        seen = outputs_of(views, run)
-        if not all(seen.get(view) for side in self.objective.moving for view in found[side]):
-            raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
-        if found[0] == found[1] and not self.objective.encodes_held:
-            rows = max(len(output) for view in found[0] for output in seen[view])  # of one pair
-            raise ValueError(
-                f"layer {name!r} gets several views of a side in one call, {rows} rows for one pair, so that which row "
-                "is whose cannot be told: call it once for each view"
-                if rows > 2 and rows % 2 == 0
-                else f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the "
-                "encoder, or layer=(layer_a, layer_b)"
-            )
-        apart = {view: one_by_one(views, view, run) for view in dict.fromkeys((*found[0], *found[1]))}
-        first, second = ([one for view in side for one in apart[view]] for side in found)
-        if len(first) != len(second) and len(self.objective.moving) == 2:
-            raise ValueError(
-                f"layer {name!r} is called {len(first)} times for a and {len(second)} times for b: choose a layer "
-                "called as often on either side"
-            )
-        if len(self.objective.moving) == 1:  # the side that is held has no calls to explain
-            first, second = (first, first) if self.objective.moving[0] == 0 else (second, second)
-        seen = outputs_of(views, run) if any(len(one) > 1 for one in apart.values()) else seen
-        return [with_ports(views, pair, seen) if ports else pair for pair in zip(first, second, strict=True)]
-
-
-def _in_copy(layer: Any, views: Views) -> Any:
-    """What a layer, given in any way, is in a copy of the model."""
-    if isinstance(layer, nn.Module):
-        found = views.of((layer, layer))
-        if found is None:
-            raise ValueError(f"layer {type(layer).__name__} is not a submodule of the model: register it there")
-        return found[0]
-    return type(layer)(_in_copy(one, views) for one in layer) if isinstance(layer, (tuple, list)) else layer
+        return apart.propagating(self, rules, layer)

@@ -189,7 +189,7 @@ class Pairs:
         ``moved`` may hold any number of copies of all pairs, one after the other: that many values come back.
         """
         moved = moved or self.moved
-        value: Tensor = self.objective(*moved, *self._repeated(self.copies(*moved)))
+        value: Tensor = self.objective(*moved, *self.repeated(self.copies(*moved)))
         return value
 
     def copies(self, *moved: Tensor) -> int:
@@ -281,7 +281,7 @@ class Pairs:
             prepared=(taken(self.prepared[0], numbers), taken(self.prepared[1], numbers)),
         )
 
-    def _repeated(self, copies: int) -> tuple[Any, ...]:
+    def repeated(self, copies: int) -> tuple[Any, ...]:
         """:attr:`arguments` for several copies of all pairs."""
         if copies == 1:
             return self.arguments

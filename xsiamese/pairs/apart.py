@@ -1,0 +1,140 @@
+"""A batch on a copy of its model: with modules of its own for each side, or with relevance in place of gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import nn
+
+from xsiamese.branches.layers import Layer
+from xsiamese.branches.record import LayerPair
+from xsiamese.branches.relevance import Relevance
+from xsiamese.branches.relevance import propagating as propagate
+from xsiamese.branches.rules import Rules
+from xsiamese.branches.several import views_apart
+from xsiamese.branches.untied import Views, one_by_one, outputs_of, untie_repeats, with_ports
+from xsiamese.branches.untied import untied as untie
+from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
+from xsiamese.pairs.objective import Objective
+from xsiamese.pairs.pairs import Pairs
+from xsiamese.pairs.refused import refuse_scripted
+from xsiamese.pairs.split import Split
+from xsiamese.pairs.usage import find_plan
+
+PairsT = TypeVar("PairsT", bound=Pairs)
+
+
+def untied(
+    pairs: Pairs, layer: Layer, *, layered: bool, unique: bool, tie: bool, ports: bool
+) -> tuple[Objective, list[list[LayerPair]]]:
+    """See :meth:`PairBatch.untied <xsiamese.pairs.batch.PairBatch.untied>`."""
+    _check_modules(pairs)
+    refuse_scripted(pairs.model)
+    if pairs.split_.stacked:
+        apart = pairs.laid_out(Split(pairs.split_.pairs))
+        return untied(apart, layer, layered=layered, unique=unique, tie=tie, ports=ports)
+    plan = find_plan(pairs, layer, layered)
+    alone = pairs.objective.encodes_held
+    shared = [] if alone else plan.shared
+    views = untie(
+        pairs.objective, shared, stacked=[] if alone else plan.stacked, order=[] if alone else plan.order, tie=tie
+    )
+    assert isinstance(views.model, Objective)
+    groups = []
+    for pair, name in zip(plan.layers if layered else [], plan.names, strict=False):
+        found = views.all_of(pair)
+        if found is None:
+            raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
+        groups.append(_of_each_call(pairs, views.model, found, name, ports))
+    if unique:
+        _take_views_apart(pairs, views.model, {module for calls in groups for pair in calls for module in pair})
+        untie_repeats(views.model, lambda: views.model(*pairs.moved, *pairs.arguments))
+    return views.model, groups
+
+
+@contextmanager
+def propagating(pairs: PairsT, rules: Rules, layer: Layer) -> Iterator[tuple[PairsT, Layer, Relevance]]:
+    """See :meth:`PairBatch.propagating <xsiamese.pairs.batch.PairBatch.propagating>`."""
+    _check_modules(pairs)
+    views = untie(pairs.model, [])
+    model = cast(PairModel, views.model)
+    here = replace(pairs, model=model, plans={}, split_=Split(pairs.split_.pairs))
+    if isinstance(model, SiameseModel):
+        roots = list(dict.fromkeys(model.encoders))
+    else:
+        shared = find_plan(pairs, None, layered=False).shared
+        roots = [_in_copy(module, views) for module in shared] or [cast(nn.Module, cast(TwoInputModel, model).model)]
+    with propagate(roots, rules, here.moved) as relevance:
+        yield here, _in_copy(layer, views), relevance
+
+
+def _check_modules(pairs: Pairs) -> None:
+    """Refuses a model whose modules cannot be seen."""
+    if isinstance(pairs.model, TwoInputModel) and not isinstance(pairs.model.model, nn.Module):
+        raise ValueError(
+            "this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, "
+            "or use SiameseModel"
+        )
+
+
+def _take_views_apart(pairs: Pairs, views: Objective, layers: Collection[nn.Module]) -> None:
+    """Gives each of several views of a side in one call a module of its own, see :func:`views_apart`."""
+    if pairs.a.ragged or pairs.b.ragged:
+        return
+    one = next(replace(pairs, plans={}, witness=None).split(1))
+    starts = [m if s.shape != m.shape else s for s, m in zip(one.moved_baselines, one.moved, strict=True)]
+    both = [torch.cat(rows) for rows in zip(one.moved, starts, strict=True)]
+    runs = (
+        partial(views, *one.moved, *one.arguments),
+        partial(views, *starts, *one.arguments),
+        partial(views, *both, *one.repeated(2)),
+    )
+    views_apart(views, runs, layers)
+
+
+def _of_each_call(
+    pairs: Pairs, views: Objective, found: tuple[list[nn.Module], list[nn.Module]], name: str, ports: bool
+) -> list[LayerPair]:
+    """A layer's views (of a, of b) in an untied copy, a pair for each of its calls on a side; refuses one that is
+    never called, or not as often on either side, before any work is done.
+    """
+    few = next(replace(pairs, plans={}, witness=None).split(1))
+    run = partial(views, *few.moved, *few.arguments)
+    seen = outputs_of(views, run)
+    if not all(seen.get(view) for side in pairs.objective.moving for view in found[side]):
+        raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
+    if found[0] == found[1] and not pairs.objective.encodes_held:
+        rows = max(len(output) for view in found[0] for output in seen[view])  # of one pair
+        raise ValueError(
+            f"layer {name!r} gets several views of a side in one call, {rows} rows for one pair, so that which row "
+            "is whose cannot be told: call it once for each view"
+            if rows > 2 and rows % 2 == 0
+            else f"layer {name!r} sees both inputs together and has no map for each: choose a layer inside the "
+            "encoder, or layer=(layer_a, layer_b)"
+        )
+    apart = {view: one_by_one(views, view, run) for view in dict.fromkeys((*found[0], *found[1]))}
+    first, second = ([one for view in side for one in apart[view]] for side in found)
+    if len(first) != len(second) and len(pairs.objective.moving) == 2:
+        raise ValueError(
+            f"layer {name!r} is called {len(first)} times for a and {len(second)} times for b: choose a layer "
+            "called as often on either side"
+        )
+    if len(pairs.objective.moving) == 1:  # the side that is held has no calls to explain
+        first, second = (first, first) if pairs.objective.moving[0] == 0 else (second, second)
+    seen = outputs_of(views, run) if any(len(one) > 1 for one in apart.values()) else seen
+    return [with_ports(views, pair, seen) if ports else pair for pair in zip(first, second, strict=True)]
+
+
+def _in_copy(layer: Any, views: Views) -> Any:
+    """What a layer, given in any way, is in a copy of the model."""
+    if isinstance(layer, nn.Module):
+        found = views.of((layer, layer))
+        if found is None:
+            raise ValueError(f"layer {type(layer).__name__} is not a submodule of the model: register it there")
+        return found[0]
+    return type(layer)(_in_copy(one, views) for one in layer) if isinstance(layer, (tuple, list)) else layer
