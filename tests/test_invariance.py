@@ -483,7 +483,7 @@ def test_other_bad_input_is_named(learned: Any) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             make()
-    with pytest.raises(TypeError, match="invariance is Tensor"):
+    with pytest.raises(ValueError, match=r"invariance=Tensor\(2, 20\): Invariance, \(Invariance or None, "):
         RobustPairExplainer(model).attribute((queries, references[:2]), invariance=invariance.mask)
 
 

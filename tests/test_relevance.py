@@ -254,7 +254,7 @@ def test_the_default_layer_is_taken() -> None:
 
 def test_what_it_cannot_do_is_said() -> None:
     pair = problems.vectors()
-    with pytest.raises(ValueError, match="one of epsilon, gamma, zplus, gradient is needed"):
+    with pytest.raises(ValueError, match="rule='alpha': 'epsilon', 'gamma', 'zplus' or 'gradient' or a mapping"):
         PairLRP(SiameseModel(mlp(), "dot")).attribute(pair, rule="alpha")
     with pytest.raises(ValueError, match="leaves the box"):
         PairLRP(SiameseModel(mlp(), "dot")).attribute(pair, box=(0, 1))

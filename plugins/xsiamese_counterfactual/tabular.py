@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from xsiamese.author import Decision, PairBatch
+from xsiamese.author import AtLeast, Decision, PairBatch
 from xsiamese_counterfactual.result import Counterfactual, Edit
 from xsiamese_counterfactual.search import SIDE_NAMES, Neighbours, PairCounterfactual, pairs_of
 from xsiamese_counterfactual.space import Feature, Space, allowed
@@ -65,7 +65,7 @@ class PairTabularCounterfactual(PairCounterfactual):
         names: Sequence[str] | None = None,
         levels: int = 21,
         most: int | None = None,
-        budget: int = 200_000,
+        budget: Annotated[int, AtLeast(0)] = 200_000,
         reference: Tensor | None = None,
     ) -> list[Counterfactual]:
         """Changes features.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,11 +21,13 @@ from torch.overrides import TorchFunctionMode
 from tests.problems import conv_encoder
 from tests.strangers.test_bad_input import refused
 from xsiamese import (
+    PairActivationDecomposition,
     PairFeatureAblation,
     PairGradCAM,
     PairGradientShap,
     PairIntegratedGradients,
     PairOcclusion,
+    PairRISE,
     PairSaliency,
     PairShapleyValueSampling,
     SiameseModel,
@@ -402,3 +406,60 @@ def test_explanations_are_saved_while_one_goes_through_them(tmp_path: Path) -> N
         explanation.save(tmp_path / "all.safetensors")  # over the one before
         assert torch.equal(load(tmp_path / "one.safetensors").scores, explanation.scores[number : number + 1])
     assert torch.equal(load(tmp_path / "all.safetensors").maps[0], explanation.maps[0])
+
+
+class Drawing(nn.Module):
+    """Multiplies an embedding by a number that is drawn in each pass, whatever the mode."""
+
+    def __init__(self, drawn: Callable[[], float]) -> None:
+        super().__init__()
+        self.drawn, self.inner = drawn, conv_encoder()
+
+    def forward(self, x: Tensor) -> Tensor:
+        z: Tensor = self.inner(x)
+        return z * (1 + self.drawn())
+
+
+DRAWN = r"the model draws random numbers in evaluation mode: asked twice, it gives pair \d (\S+) and (\S+), so"
+ASKED: dict[Any, dict[str, Any]] = {
+    PairGradCAM: {}, PairSaliency: {}, PairIntegratedGradients: {"n_steps": 2}, PairFeatureAblation: {},
+    PairShapleyValueSampling: {"n_samples": 1}, PairRISE: {"masks": 4}, PairActivationDecomposition: {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", ASKED)
+@pytest.mark.parametrize("drawn", [lambda: float(torch.rand(())), random.random], ids=["torch", "random"])
+def test_a_model_that_draws_in_evaluation_mode_is_told_with_what_it_gave(cls: Any, drawn: Callable[[], float]) -> None:
+    explainer = cls(SiameseModel(Drawing(drawn), "dot"))
+    masks = {"feature_mask": (torch.zeros(1, 1, 8, 8).long(),) * 2} if cls is PairShapleyValueSampling else {}
+    with pytest.warns(UserWarning, match=DRAWN) as told:
+        found = explainer.explain((A, B), **ASKED[cls], **masks)
+    lines = [str(one.message) for one in told if "random numbers" in str(one.message)]
+    assert len(lines) == 1  # once a call, however many parts it had
+    said = re.search(DRAWN, lines[0])
+    assert said is not None
+    once, twice = map(float, said.groups())
+    assert once != twice
+    assert any(float(score) == pytest.approx(once, rel=1e-3) for score in found.scores)  # the value of the map
+    assert "F.dropout(x, p, self.training)" in lines[0]
+
+
+@pytest.mark.parametrize("cls", ASKED)
+def test_a_model_that_draws_what_it_does_not_use_is_not_blamed(cls: Any) -> None:
+    masks = {"feature_mask": (torch.zeros(1, 1, 8, 8).long(),) * 2} if cls is PairShapleyValueSampling else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cls(SiameseModel(Drawing(lambda: 0 * float(torch.rand(()))), "dot")).explain((A, B), **ASKED[cls], **masks)
+
+
+def test_only_a_model_that_draws_is_asked_once_more() -> None:
+    """The promise of one pass: two items encoded, at once or one after the other."""
+    for drawn, passes in ((lambda: 0.0, 1), (lambda: 0 * random.random(), 2)):
+        rows: list[int] = []
+        encoder = Drawing(drawn)
+        encoder.register_forward_pre_hook(lambda module, given, rows=rows: rows.append(len(given[0])))
+        explainer = PairGradCAM(SiameseModel(encoder))
+        explainer.explain((A, B))  # watches the model at work once
+        rows.clear()
+        explainer.explain((A, B))
+        assert sum(rows) == 6 * passes

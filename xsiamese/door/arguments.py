@@ -30,7 +30,7 @@ class AtLeast:
 class _Range(NamedTuple):
     """From where numbers are taken, whole ones and others, and up to where whole ones are."""
 
-    whole: int
+    whole: float
     any: float
     most: int | None
 
@@ -121,7 +121,8 @@ def _fits(value: Any, hint: Any, range_: _Range) -> bool:
     if of_kind is Any or not isinstance(of_kind, type) or getattr(of_kind, "_is_protocol", False):
         return True
     if of_kind is Sequence and isinstance(value, Sequence):
-        return not isinstance(value, str) and all(_fits(one, inner[0], range_) for one in value)
+        free = _Range(-inf, -inf, None)  # what a list holds are places, say, and no counts
+        return not isinstance(value, str) and all(_fits(one, inner[0], free) for one in value)
     return isinstance(value, of_kind)
 
 
@@ -143,7 +144,10 @@ def _needed(hint: Any, range_: _Range) -> str:
         return f"({', '.join('...' if one is Ellipsis else _needed(one, range_) for one in inner)})"
     whole = f"a whole number from {range_.whole} {'on' if range_.most is None else f'to {range_.most}'}"
     number = "a number" if range_.any == -inf else f"a number from {range_.any:g} on"
-    told = {bool: "True or False", int: whole, float: number, str: "a text", type(None): "None", Callable: "a function"}
+    told = {
+        bool: "True or False", int: whole, float: number, str: "a text", type(None): "None", Callable: "a function",
+        Sequence: "a list", Mapping: "a mapping",
+    }  # fmt: skip
     kind = hint if origin is None else origin
     return told.get(kind, getattr(kind, "__name__", str(kind)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -17,13 +18,16 @@ from xsiamese.explain.traits import Traits
 from xsiamese.kinds.side import SIDES
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.silence import why_zero
-from xsiamese.pairs.witness import Witness
+from xsiamese.pairs.witness import Witness, standing
 
+ASKED_AGAIN = 16  # pairs at most, of a model that draws random numbers
 Compute = Callable[[slice, PairBatch], Maps | Found]
 """Explains a part, given which of all pairs it holds."""
 
 
-def run(batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone: bool = False) -> Found:
+def run(
+    batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone: bool = False, drew: bool = False
+) -> Found:
     """What an explainer finds of all pairs, and the value of each.
 
     Args:
@@ -32,12 +36,13 @@ def run(batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone:
         traits: which parts there may be.
         name: what a progress bar and warnings call the explainer.
         alone: whether each pair is a part of its own.
+        drew: whether the model drew random numbers already when items were prepared.
     """
     found: list[Found] = []
     before = 0
     for part in _parts(batch, traits, name, alone or (traits.stochastic and not traits.common_draws)):
         which = slice(before, before + part.pairs)
-        found.append(_part(part, partial(compute, which), traits, name))
+        found.append(_part(part, partial(compute, which), traits, name, drew))
         before += part.pairs
     return Found.joined(found, batch.create_graph)
 
@@ -50,11 +55,15 @@ def _parts(batch: PairBatch, traits: Traits, name: str, alone: bool) -> Iterable
     return tqdm(parts, total=total, desc=name, unit="batch") if batch.show_progress else parts
 
 
-def _part(part: PairBatch, compute: Callable[[PairBatch], Maps | Found], traits: Traits, name: str) -> Found:
+def _part(
+    part: PairBatch, compute: Callable[[PairBatch], Maps | Found], traits: Traits, name: str, drew: bool
+) -> Found:
     """One part, explained and checked; its value is the one that the method met on its way, or costs a pass."""
     if traits.stochastic and part.seed is not None:
         reseed(part.seed)
     watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), starts=_starts(part, traits)))
+    device = part.a.leaves[0].device
+    before = None if traits.stochastic else standing(device)
     made = compute(watched)
     found = made if isinstance(made, Found) else Found(maps=made)
     maps = found.maps
@@ -71,7 +80,28 @@ def _part(part: PairBatch, compute: Callable[[PairBatch], Maps | Found], traits:
     columns = dict(found.columns)
     if traits.complete or traits.returns_delta:
         columns["_start"] = _start(part) if seen is None or seen.start is None else seen.start
-    return Found(maps, (valued(part) if value is None else value).detach(), columns)
+    value = (valued(part) if value is None else value).detach()
+    drew |= bool(seen and seen.drew) or (before is not None and standing(device) != before)
+    if drew and part.first_pair == 0:
+        _warn_random(part, value)
+    return Found(maps, value, columns)
+
+
+def _warn_random(part: PairBatch, value: Tensor) -> None:
+    """Says so if a model that has drawn random numbers gives other values when it is asked about some pairs again."""
+    some = next(iter(part.split(min(ASKED_AGAIN, part.rows or ASKED_AGAIN))))
+    again = valued(some)
+    first = value[: some.pairs].to(again)
+    if torch.allclose(first, again, rtol=1e-5, atol=1e-7):
+        return
+    worst = int((first - again).abs().argmax())
+    once, twice = (float(part.objective.reported(values)[worst]) for values in (first, again))
+    warnings.warn(
+        f"the model draws random numbers in evaluation mode: asked twice, it gives pair {worst} {once:.4g} and "
+        f"{twice:.4g}, so that its maps are those of one draw; let them be drawn in training only, as "
+        "F.dropout(x, p, self.training) does, or take the mean over several explanations",
+        stacklevel=7,
+    )
 
 
 def ungated(batch: PairBatch) -> PairBatch:

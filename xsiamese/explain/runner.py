@@ -20,6 +20,7 @@ from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.kinds.inputs import two_items
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.split import Split
+from xsiamese.pairs.witness import standing
 from xsiamese.result import columns
 from xsiamese.result.explanation import PairExplanation
 
@@ -96,11 +97,14 @@ class Runner(Explainer):
     def __cut(self, batch: PairBatch, split: Split, asked: Request) -> tuple[Found, PairBatch]:
         batch = replace(batch.laid_out(split), rows=split.pairs)
         self.layer_names_ = self.layer_names(batch)  # for the user to see; nothing here reads it again
+        drew = False
         if self.traits.shares == "always" and batch.target is None:  # an output that was asked for is the pair's
+            before = standing(batch.a.leaves[0].device)
             batch = prepared(batch, lambda items: self.prepare(items, **asked.options))
-        return self.__computed(batch, asked.options), batch
+            drew = standing(batch.a.leaves[0].device) != before
+        return self.__computed(batch, asked.options, drew), batch
 
-    def __computed(self, batch: PairBatch, options: Mapping[str, Any]) -> Found:
+    def __computed(self, batch: PairBatch, options: Mapping[str, Any], drew: bool = False) -> Found:
         """What one run finds of all pairs of a batch, its maps as the user gets them."""
         own = masks_differ(options, (batch.a, batch.b))
         found = run(
@@ -109,6 +113,7 @@ class Runner(Explainer):
             self.traits,
             type(self).__name__,
             alone=own,
+            drew=drew,
         )
         more, maps = dict(found.columns), found.maps
         start = more.pop("_start", None)

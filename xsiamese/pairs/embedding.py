@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -59,7 +60,8 @@ def _by_pairs(pairs: Pairs, side: int, given: Sequence[Tensor], copies: int) -> 
 
 def _encoded(pairs: Pairs, model: SiameseModel, side: int, leaves: Sequence[Tensor]) -> Tensor:
     of = pairs.sides[side]
-    with pairs.objective.naming_inputs(), gated(model, of.gates(leaves)):
+    seen = nullcontext() if pairs.witness is None else pairs.witness.pass_(of.leaves[0].device)
+    with pairs.objective.naming_inputs(), gated(model, of.gates(leaves)), seen:
         z = model.encode(of.rebuild(leaves), side)
     if not isinstance(z, Tensor):
         raise ValueError(f"the encoder returned a {type(z).__name__}: one tensor of embeddings is needed")

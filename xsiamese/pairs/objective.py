@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import copy
 from typing import Any
 
@@ -95,7 +95,7 @@ class Objective(nn.Module):
             zip((*self.moved_at, *self.held_at), (*tensors[:count], *held[: len(self.held_at)]), strict=True)
         )
         extra = held[len(self.held_at) :]
-        with self.naming_inputs():
+        with self.naming_inputs(), self._pass(leaves):
             output = self._one_side(leaves, embedding) if self.encodes_held else self._output(leaves, extra)
         rows = [
             self.sides[i >= self.first].count(i - self.first * (i >= self.first), t)
@@ -107,6 +107,11 @@ class Objective(nn.Module):
         if self.witness is not None:
             self.witness.see(self.moved_at, tensors[:count], value)
         return value
+
+    def _pass(self, leaves: dict[int, Any]) -> AbstractContextManager[None]:
+        """What the witness sees of a pass."""
+        device = next((leaf.device for leaf in leaves.values()), None)
+        return nullcontext() if self.witness is None or device is None else self.witness.pass_(device)
 
     @contextmanager
     def naming_inputs(self) -> Iterator[None]:

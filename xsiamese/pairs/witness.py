@@ -1,8 +1,12 @@
-"""Sees the value of the pairs pass by, so that an explanation has its scores without a pass of their own."""
+"""Sees the value of the pairs pass by, so that an explanation has its scores without a pass of their own, and whether
+the model draws random numbers on its way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,6 +23,7 @@ class Witness:
     Attributes:
         value: the value of each pair, shape (pairs,), once it was seen.
         start: the value at each pair's start, once it was seen right behind the pairs themselves.
+        drew: whether the model drew random numbers in its first pass, once there was one.
     """
 
     def __init__(self, leaves: Sequence[Tensor], starts: Sequence[Tensor] | None = None) -> None:
@@ -26,6 +31,17 @@ class Witness:
         self.starts = starts
         self.value: Tensor | None = None
         self.start: Tensor | None = None
+        self.drew: bool | None = None
+
+    @contextmanager
+    def pass_(self, device: torch.device) -> Iterator[None]:
+        """A pass of the model inside the block; of the first one it notes whether numbers were drawn."""
+        if self.drew is not None:
+            yield
+            return
+        before = standing(device)
+        yield
+        self.drew = standing(device) != before
 
     def see(self, places: Sequence[int], moved: Sequence[Any], value: Tensor) -> None:
         """Looks at one evaluation: ``moved`` stand in ``places`` of the leaves, in one copy of all pairs or several."""
@@ -44,6 +60,14 @@ class Witness:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Witness:
         return self  # an untied copy of the model tells the same witness
+
+
+def standing(device: torch.device) -> tuple[object, ...]:
+    """Where the generators of torch and of Python stand; numpy's takes longer to say so than a small network to run."""
+    states = [torch.get_rng_state()]
+    if device.type != "cpu" and hasattr(module := torch.get_device_module(device), "get_rng_state"):
+        states.append(module.get_rng_state(device))
+    return *(state.numpy().tobytes() for state in states), random.getstate()
 
 
 def _begins(tensor: Any, own: Tensor) -> bool:
