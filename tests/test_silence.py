@@ -20,6 +20,7 @@ from xsiamese import (
     PairDeepLift,
     PairFeatureAblation,
     PairGradCAM,
+    PairGradCAMPlusPlus,
     PairIntegratedGradients,
     PairLayerConductance,
     PairLayerGradientXActivation,
@@ -242,3 +243,26 @@ def test_an_encoder_in_a_parallel_wrapper_is_explained_without_it_and_keeps_it()
     ):
         torch.testing.assert_close(x, y)
     assert isinstance(model.encoder, nn.DataParallel)
+
+
+class Words(nn.Module):
+    """The mean over tokens of rows of a table: the first two negative, the others positive."""
+
+    def __init__(self, cut: bool = False) -> None:
+        super().__init__()
+        self.table = nn.Embedding.from_pretrained(torch.tensor([[-1.0, -2.0], [-2.0, -1.0], [1.0, 2.0], [3.0, 1.0]]))
+        self.cut = cut
+
+    def forward(self, ids: Tensor) -> Tensor:
+        found = self.table(ids)
+        return (found.detach() if self.cut else found).mean(1)
+
+
+def test_a_zero_map_of_ids_is_not_blamed_on_a_graph_that_is_whole() -> None:
+    """Grad-CAM++ drops channels that push apart: with a on the other side all of b's do."""
+    pair = torch.tensor([[0, 1]]), torch.tensor([[2, 3]])
+    with pytest.warns(UserWarning, match="the map of input b is zero, though the score has a gradient to it"):
+        found = PairGradCAMPlusPlus(SiameseModel(Words(), "dot"), layer="encoder.table").attribute(pair)
+    assert not found[1].any()
+    with pytest.raises(ValueError, match=r"carries no gradient to input a, .* cut after 'encoder"):
+        PairGradCAMPlusPlus(SiameseModel(Words(cut=True), "dot"), layer="encoder.table").attribute(pair)

@@ -37,12 +37,13 @@ def why_zero(batch: Pairs, side: int, *, gradients: bool, layered: bool) -> str:
     name = "ab"[side]
     one = replace(batch, wrt=("first", "second")[side], plans={}, create_graph=False)
     moved = [leaf.detach().clone().requires_grad_() for leaf in one.moved]
+    ids = any(one.place(i)[0].still for i in range(len(moved)))
     with torch.inference_mode(False), torch.enable_grad():
-        value, last = _watched(one, moved)
-        slopes = _slopes(value, moved)
+        value, last, first = _watched(one, moved)
+        slopes = _slopes(value, first if ids else moved)  # ids have no gradient: what is made of them has
         changed = _changes(one, value)
     no_effect = f"input {name} has no effect on the value explained: its map is zero"
-    if not gradients:
+    if not gradients or (ids and not first):
         return f"the map of input {name} is zero, though the score changes with it" if changed else no_effect
     if slopes is None and changed:
         raise NoGradientError(
@@ -51,8 +52,8 @@ def why_zero(batch: Pairs, side: int, *, gradients: bool, layered: bool) -> str:
         )
     if not changed:
         return no_effect
-    if slopes is not None and any(bool(slope.any()) for slope in slopes):
-        if layered:
+    if slopes is not None and (ids or any(bool(slope.any()) for slope in slopes)):
+        if layered and not ids:
             return f"the layer's first output is not used by the score of input {name}: its map is zero; choose another"
         return f"the map of input {name} is zero, though the score has a gradient to it"
     return (
@@ -65,7 +66,7 @@ def _slopes(value: Tensor, moved: Sequence[Tensor]) -> list[Tensor] | None:
     """The gradients of the score, or None where it has none at all."""
     if not value.requires_grad:
         return None
-    found = torch.autograd.grad(value.sum(), list(moved), allow_unused=True)
+    found = torch.autograd.grad(value.sum(), list(moved), allow_unused=True) if moved else ()
     return [slope for slope in found if slope is not None] or None
 
 
@@ -82,18 +83,24 @@ def _changes(one: Pairs, value: Tensor) -> bool:
         return not torch.equal(one.value(*other), value.detach())
 
 
-def _watched(one: Pairs, moved: Sequence[Tensor]) -> tuple[Tensor, str]:
-    """The score, and behind which module its graph ends."""
+def _watched(one: Pairs, moved: Sequence[Tensor]) -> tuple[Tensor, str, list[Tensor]]:
+    """The score, behind which module its graph ends, and the vectors that are made of ids, where it begins."""
     names = {module: name for name, module in one.model.named_modules()}
     last: list[str] = []
+    first: list[Tensor] = []
 
-    def note(module: nn.Module, args: Any, output: Any) -> None:
-        tensor = first_tensor(output)
+    def note(module: nn.Module, args: Any, output: Any) -> Any:
+        tensor, found = first_tensor(output), None
+        of_ids = args and isinstance(args[0], Tensor) and not args[0].is_floating_point()
+        if of_ids and not any(module.children()) and isinstance(output, Tensor) and output.is_floating_point():
+            first.append(output.detach().requires_grad_())
+            tensor = found = first[-1] * 1  # what follows may write into it, and into no leaf
         if tensor is not None and tensor.requires_grad and names[module]:
             last[:] = [names[module].removeprefix("model.")]
+        return found
 
     with ExitStack() as stack:
         for module in names:
             stack.callback(module.register_forward_hook(note).remove)
         value: Tensor = one.value(*moved)
-    return value, f"after {last[0]!r}" if last else "before the first module is reached"
+    return value, f"after {last[0]!r}" if last else "before the first module is reached", first
