@@ -201,3 +201,32 @@ def test_nothing_is_said_of_what_an_annotation_leaves_open() -> None:
     check(free, {"image": object(), "near": abs, "sizes": [1], "unknown": 3})
     refused(lambda: check(free, {"near": 2}), "near=2: a function or None is needed")
     refused(lambda: check(free, {"sizes": torch.zeros(3)}), "sizes=Tensor(3,): list or None is needed")
+
+
+BEFORE: dict[str, Asked] = {
+    "too few names": (
+        lambda: PairSaliency(MODEL).explain((ONES, ONES), ids=[("a", "b")]),
+        "ids= holds 1 for 2 pairs: two names for each pair are needed",
+    ),
+    "names for none": (
+        lambda: PairSaliency(MODEL).explain((ONES, ONES), ids=[("a", "b")] * 3),
+        "ids= holds 3 for 2 pairs",
+    ),
+    "too few labels": (
+        lambda: measure(PairSaliency(MODEL), (ONES, ONES), ["verification_deletion"], labels=[True]),
+        "labels= has shape (1,) for 2 pairs: one for each is needed",
+    ),
+    "no truth": (
+        lambda: measure(PairSaliency(MODEL), (ONES, ONES), ["gini", "auroc"]),
+        "auroc needs truth: give truth=, or planted pairs",
+    ),
+    "no such metric": (
+        lambda: measure(PairSaliency(MODEL), (ONES, ONES), ["ginni"]),
+        "no metric is called 'ginni'; did you mean 'gini'?",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_what_does_not_fit_the_pairs_is_told_before_the_model_is_asked(name: str) -> None:
+    refused(*BEFORE[name])

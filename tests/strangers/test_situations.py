@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
 from tests.problems import conv_encoder
@@ -463,3 +464,68 @@ def test_only_a_model_that_draws_is_asked_once_more() -> None:
         rows.clear()
         explainer.explain((A, B))
         assert sum(rows) == 6 * passes
+
+
+class Inside(nn.Module):
+    """The same encoder called inside a transform."""
+
+    def __init__(self, transform: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.transform, self.inner = transform, conv_encoder()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.transform(self.inner, x)
+
+
+def by_rows(model: nn.Module, x: Tensor) -> Tensor:
+    found: Tensor = torch.func.vmap(lambda row: model(row[None])[0])(x)
+    return found
+
+
+def called(model: nn.Module, x: Tensor) -> Tensor:
+    found: Tensor = torch.func.functional_call(model, dict(model.named_parameters()), (x,))
+    return found
+
+
+def test_transforms_inside_a_model() -> None:
+    for cls in METHODS:
+        expected = maps(SiameseModel(conv_encoder()), cls=cls)
+        same(maps(SiameseModel(Inside(called)), cls=cls), expected)
+        if cls is not PairGradCAM:
+            same(maps(SiameseModel(Inside(by_rows)), cls=cls), expected)
+    said = "the model calls its layers inside a transform of torch.func (vmap, grad, jvp)"
+    for layer in (None, "inner.0"):
+        explainer = PairGradCAM(SiameseModel(Inside(by_rows)), layer)
+        refused(partial(explainer.attribute, (A, B)), said)
+        refused(partial(explainer.attribute, (A, B)), "explain the inputs, as PairIntegratedGradients")
+
+
+@pytest.mark.parametrize("cls", METHODS)
+def test_an_explanation_inside_a_transform_is_refused(cls: Any) -> None:
+    explainer = cls(SiameseModel(conv_encoder()))
+    said = (
+        "inside a transform of torch.func (vmap, grad, jvp), where tensors hold no numbers to look at: call it outside"
+    )
+    refused(lambda: torch.func.vmap(lambda a, b: explainer.attribute((a[None], b[None]))[0])(A, B), said)
+    refused(lambda: torch.func.grad(lambda a: explainer.attribute((a, B))[0].sum())(A), said)
+    refused(lambda: torch.func.jvp(lambda a: explainer.attribute((a, B))[0], (A,), (A,)), said)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        refused(lambda: explainer.attribute((A, B)), "FakeTensorMode is on, in which tensors hold no numbers")
+    with FakeTensorMode():
+        fake = torch.rand(3, 1, 8, 8, dtype=torch.float64)
+    refused(lambda: explainer.attribute((fake, B)), "input a is a FakeTensor, which holds no numbers")
+
+
+def test_what_autocast_rounds_away_is_told() -> None:
+    """A score in bfloat16 goes in steps of 0.008; the map of one pixel is some 0.00001."""
+    model, pair = SiameseModel(conv_encoder().float()), (A.float(), B.float())
+    with torch.autocast("cpu", torch.bfloat16), pytest.warns(UserWarning, match="what it shows is rounding") as told:
+        PairFeatureAblation(model).attribute(pair)
+    assert "the map of a is 0.01" in str(told[0].message)
+    assert "torch.bfloat16, to 0.0078" in str(told[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        PairFeatureAblation(model).attribute(pair)
+        with torch.autocast("cpu", torch.bfloat16):  # a mask of all of it loses more than a step
+            whole = torch.zeros(1, 1, 8, 8).long()
+            PairFeatureAblation(SiameseModel(nn.Flatten(), "dot")).attribute(pair, feature_mask=(whole, whole))

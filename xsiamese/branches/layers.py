@@ -15,7 +15,7 @@ from xsiamese.branches.layout import Grid, Layout
 from xsiamese.branches.layout import PatchesLast as PatchesLast
 from xsiamese.branches.layout import Tokens as Tokens
 from xsiamese.branches.probe import Moved, PassedBy, Taken, last_cells
-from xsiamese.branches.record import LayerPair
+from xsiamese.branches.record import LayerPair, refuse_transformed
 from xsiamese.kinds.places import Places, of_tensor
 from xsiamese.model.pair import PairModel, SiameseModel
 
@@ -114,6 +114,7 @@ def default_layers(
                 "every layer of this model sees both inputs together, so that none has a map for each: explain the "
                 "inputs, PairFeatureAblation or PairOcclusion, or layer=(layer_a, layer_b)"
             )
+        refuse_transformed(output for used in survey.usage.values() for output in used.outputs)
         raise ValueError(
             "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens; a recurrent "
             "encoder that hands on its last state has no places at any layer: explain its inputs"

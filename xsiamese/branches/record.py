@@ -7,7 +7,7 @@ call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import fields, is_dataclass, replace
@@ -152,6 +152,20 @@ class Recording:
         )
 
 
+def refuse_transformed(outputs: Iterable[Tensor]) -> None:
+    """Refuses what layers give inside a transform: no gradient of the whole score comes by there.
+
+    Raises:
+        ValueError: if one of the outputs is of a transform of torch.func.
+    """
+    if any(torch._C._functorch.is_functorch_wrapped_tensor(output) for output in outputs):
+        raise ValueError(
+            "the model calls its layers inside a transform of torch.func (vmap, grad, jvp), where what they give is no "
+            "tensor of the score's own: explain the inputs, as PairIntegratedGradients and PairOcclusion do, or call "
+            "the layer outside of the transform"
+        )
+
+
 @contextmanager
 def record(
     layers: Sequence[LayerPair],
@@ -180,6 +194,7 @@ def record(
         tensor = first_tensor(output)
         if tensor is None:
             return output
+        refuse_transformed([tensor])
         if torch._C._current_graph_task_id() >= 0:
             raise ValueError(
                 "the model checkpoints its activations: a layer is called again in the backward pass; switch it off "
@@ -213,6 +228,7 @@ def replaced(
             return output
         tensor = first_tensor(output)
         assert tensor is not None
+        refuse_transformed([tensor])
         put_in = activation if isinstance(activation, Tensor) else activation(tensor)
         if rows is None:
             return with_first_tensor(output, put_in)

@@ -33,6 +33,7 @@ from xsiamese.model.pair import PairModel
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.fastest import fastest_split, fitting
 from xsiamese.pairs.objective import Target, check_fit, dtype_of
+from xsiamese.pairs.refused import refuse_inside
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan, find_plan
 
@@ -69,6 +70,7 @@ class Request:
         plans: what the explainer already knows of how its model uses its modules.
         moving: whether anything is to be explained, not only scored.
         size: the most pairs in one forward pass.
+        ids: two names for each pair.
     """
 
     inputs: Any
@@ -85,6 +87,7 @@ class Request:
     moving: bool = True
     size: BatchSize = None
     kind: Kinds = None
+    ids: Sequence[tuple[str, str]] | None = None
 
     def batch(self, explainer: Explaining) -> PairBatch:
         """All pairs as one batch.
@@ -93,6 +96,7 @@ class Request:
             TypeError: if the inputs are not two of a kind that the explainer explains, or an option is unknown.
             ValueError: if a shape, a dtype or a value does not fit.
         """
+        refuse_inside()
         with outside_inference():
             return self._batch(explainer)
 
@@ -124,6 +128,8 @@ class Request:
             raise ValueError(
                 f"target holds {len(self.target)} indices for {a.pairs} pairs: give one each, or a single int"
             )
+        if self.ids is not None and len(self.ids) != a.pairs:
+            raise ValueError(f"ids= holds {len(self.ids)} for {a.pairs} pairs: two names for each pair are needed")
         extra = () if self.extra is None else self.extra if isinstance(self.extra, tuple) else (self.extra,)
         several, traits = pooled(baselines), explainer.traits
         if several and not (traits.apart or traits.distribution_baselines):

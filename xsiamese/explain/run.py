@@ -73,6 +73,8 @@ def _part(
             reason = partial(why_zero, part, side, gradients=traits.uses_gradients, layered=traits.needs_layer)
             says_itself = not traits.takes_target  # a search tells which side it changed, and why none
             check_map(maps[side], "ab"[side], name, None if says_itself else reason)
+            if not traits.uses_gradients and part.first_pair == 0 and found.value is None and watched.witness:
+                _warn_rounded(maps[side], watched.witness.value, "ab"[side], device)
     seen = watched.witness
     value = found.value if found.value is not None else None if seen is None else seen.value
     if value is None and traits.removes:
@@ -85,6 +87,20 @@ def _part(
     if drew and part.first_pair == 0:
         _warn_random(part, value)
     return Found(maps, value, columns)
+
+
+def _warn_rounded(maps: object, value: Tensor | None, side: str, device: torch.device) -> None:
+    """Says so where autocast rounds scores so coarsely that differences of them, as maps are, are rounding."""
+    if value is None or not isinstance(maps, Tensor) or not torch.is_autocast_enabled(device.type):
+        return
+    dtype, largest = torch.get_autocast_dtype(device.type), float(maps.abs().max())
+    step = torch.finfo(dtype).eps * float(value.abs().max())
+    if 0 < largest <= 2 * step:
+        warnings.warn(
+            f"the map of {side} is {largest:.2g} at the most, and autocast keeps scores in {dtype}, to {step:.2g}: "
+            "what it shows is rounding; explain without autocast",
+            stacklevel=7,
+        )
 
 
 def _warn_random(part: PairBatch, value: Tensor) -> None:

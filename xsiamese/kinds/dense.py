@@ -83,6 +83,8 @@ def check(form: Form, leaves: Leaves, name: str) -> None:
 
 def _unfit(leaf: Tensor) -> str:
     """What is said of a tensor that holds no plain numbers, and what makes one of it; "" if it does."""
+    if type(leaf).__name__ == "FakeTensor":
+        return "is a FakeTensor, which holds no numbers: give the tensor that it stands for"
     if leaf.is_nested:
         return "is a nested tensor: torch.nested.to_padded_tensor(x, 0.0) makes one whose pairs are of one size"
     if leaf.layout is not torch.strided:

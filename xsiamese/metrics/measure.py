@@ -129,21 +129,25 @@ def measure(
         twins, pairs = pairs.twins if twins is None else twins, pairs.inputs
     check(measure, {"resamples": resamples, "seed": seed})
     wanted = chosen(metrics)
-    with warnings.catch_warnings():
-        if metrics == "all":
-            warnings.simplefilter("ignore", UserWarning)
-        recipe = Recipe(explainer, options)
-        start = time.perf_counter()
-        explanation = explainer.explain(pairs, **options)
-        seconds = time.perf_counter() - start
-    known = {"truth": truth, "partners": partners, "twins": twins, "labels": labels, "explainer": recipe}
+    batch = batch_of(explainer, pairs, options)
+    if labels is not None and (labels := torch.as_tensor(labels)).shape != (batch.pairs,):
+        raise ValueError(f"labels= has shape {tuple(labels.shape)} for {batch.pairs} pairs: one for each is needed")
+    known = {"truth": truth, "partners": partners, "twins": twins, "labels": labels, "explainer": explainer}
     given = {name: value for name, value in known.items() if value is not None}
     if partners is not None:
         given["partner_truth"] = partner_truth
-    batch = batch_of(explainer, pairs, options)
+    if metrics != "all" and (said := next(filter(None, (_unsuited(one, given, batch) for one in wanted)), "")):
+        raise ValueError(said)
+    with warnings.catch_warnings():
+        if metrics == "all":
+            warnings.simplefilter("ignore", UserWarning)
+        given["explainer"] = Recipe(explainer, options)
+        start = time.perf_counter()
+        explanation = explainer.explain(pairs, **options)
+        seconds = time.perf_counter() - start
     found = {}
     for metric in wanted:
-        if said := _unsuited(metric, given, explanation, batch):
+        if said := _unsuited(metric, given, batch, explanation):
             if metrics == "all":
                 continue
             raise ValueError(said)
@@ -201,11 +205,13 @@ def batch_of(explainer: PairAttribution, pairs: Any, options: Mapping[str, Any] 
     return Request(pairs, extra=extra, **known).batch(explainer)
 
 
-def _unsuited(metric: Metric, given: Mapping[str, Any], explanation: PairExplanation, batch: PairBatch) -> str:
-    """Why a metric cannot be had of these pairs, or ""."""
+def _unsuited(
+    metric: Metric, given: Mapping[str, Any], batch: PairBatch, explanation: PairExplanation | None = None
+) -> str:
+    """Why a metric cannot be had of these pairs, or ""; whether there is a matrix shows once they are explained."""
     if (kind := batch.a.kind) not in {*metric.kinds, "tensor"}:
         return f"{metric.name} is for {', '.join(sorted(metric.kinds))}, and this is a {kind}"
-    has = {*given, *(("matrix",) if has_matrix(explanation) else ())}
+    has = {*given, *(("matrix",) if explanation is None or has_matrix(explanation) else ())}
     if missing := sorted(metric.needs - has):
         return f"{metric.name} needs {' and '.join(missing)}: " + (
             "an explainer that gives one" if missing[0] == "matrix" else f"give {missing[0]}=, or planted pairs"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import torch
 from torch import jit, nn
 from torch.fx import GraphModule
 
@@ -85,6 +86,22 @@ def unbatched(model: PairModel, described: str) -> str:
         f"; the model takes batches of images, and an input has the shape ({shape[1]}), without the batch dimension: "
         f"x[{missing}] makes it {batched}"
     )
+
+
+def refuse_inside() -> None:
+    """Refuses to explain where tensors hold no numbers that could be looked at.
+
+    Raises:
+        ValueError: inside a transform of torch.func, or with a FakeTensorMode on.
+    """
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        raise ValueError(
+            "an explanation was asked for inside a transform of torch.func (vmap, grad, jvp), where tensors hold no "
+            "numbers to look at: call it outside with all pairs at once; attribute(..., create_graph=True) gives maps "
+            "that can be differentiated"
+        )
+    if torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None:
+        raise ValueError("FakeTensorMode is on, in which tensors hold no numbers: explain outside of it")
 
 
 def refuse_scripted(model: nn.Module) -> None:
