@@ -86,6 +86,14 @@ def test_a_class_folder_leaves_out_what_is_no_image_and_counts_it(tmp_path: Path
     assert said.split(" ")[0] == str(len(images))
 
 
+CAUSES = {
+    "bomb": "exceeds limit", "folder": "it is a folder", "missing": "No such file", "never_made": "No such file",
+    "circle": "symbolic links", "pipe": "which may never end; copy it to a file", "sparse": "of memory of this machine",
+    "wide": "which are black and white is not known: save 8 or 16 bits", "loud": "bring them to [0, 1]",
+    "half": "truncated", "empty": "cannot identify",
+}  # fmt: skip
+
+
 def test_a_job_keeps_what_is_no_image_as_a_row_with_its_error(tmp_path: Path) -> None:
     pytest.importorskip("zarr", reason='pip install "xsiamese[jobs]"')
     pytest.importorskip("pyarrow", reason='pip install "xsiamese[jobs]"')
@@ -99,7 +107,12 @@ def test_a_job_keeps_what_is_no_image_as_a_row_with_its_error(tmp_path: Path) ->
         assert not row["error"]
         assert row["score"] == pytest.approx(1.0, abs=5e-4)
     for name, row in zip(bad, rows[len(good) :], strict=True):
-        assert row["error"] and "\n" not in row["error"], name  # noqa: PT018
+        what, _, why = row["error"].partition(" cannot be read as an image: ")
+        assert what == f"a: {tmp_path / name}"  # the item of side a, and no other
+        assert why, name
+        assert "\n" not in why, name
+        for part, cause in CAUSES.items():
+            assert part not in name or cause in why, (name, why)
         assert row["score"] is None or row["score"] != row["score"], name
 
 
@@ -107,28 +120,38 @@ def told(path: Path, about: Any) -> None:
     save_file({"scores": torch.zeros(1)}, path, {"xsiamese": about if isinstance(about, str) else json.dumps(about)})
 
 
-RESULTS: dict[str, Callable[[Path], Any]] = {
-    "empty": lambda p: p.write_bytes(b""),
-    "text": lambda p: p.write_text("no result"),
-    "huge header": lambda p: p.write_bytes(struct.pack("<Q", 2**60) + b"{}"),
-    "no header": lambda p: save_file({"x": torch.zeros(1)}, p),
-    "no JSON": lambda p: told(p, "{"),
-    "a list": lambda p: told(p, []),
-    "a newer format": lambda p: told(p, {"format": 99}),
-    "no type": lambda p: told(p, {"format": 2}),
-    "nothing in it": lambda p: told(p, {}),
-    "wrong types": lambda p: told(p, {"format": 2, "type": [], "distribution": 3, "columns": 5}),
-    "deep JSON": lambda p: told(p, "[" * 100_000),
-    "a folder": lambda p: p.mkdir(),
-    "nothing": lambda p: None,
+Made = Callable[[Path], Any]
+NO_FILE = "is not a safetensors file: Error while deserializing header"
+RESULTS: dict[str, tuple[Made, str]] = {
+    "empty": (lambda p: p.write_bytes(b""), NO_FILE),
+    "text": (lambda p: p.write_text("no result"), NO_FILE),
+    "huge header": (lambda p: p.write_bytes(struct.pack("<Q", 2**60) + b"{}"), NO_FILE),
+    "no header": (lambda p: save_file({"x": torch.zeros(1)}, p), "is a safetensors file but no explanation that"),
+    "no JSON": (lambda p: told(p, "{"), "is no JSON: Expecting property name"),
+    "a list": (lambda p: told(p, []), "its header holds a list, and names with values are needed"),
+    "a newer format": (
+        lambda p: told(p, {"format": 99}),
+        "is of format 99, and this version reads up to 2: pip install",
+    ),
+    "no type": (lambda p: told(p, {"format": 2}), "its header has no 'type'"),
+    "nothing in it": (lambda p: told(p, {}), "its header has no 'method'"),
+    "wrong types": (
+        lambda p: told(p, {"format": 2, "type": [], "distribution": 3, "columns": 5}),
+        "its header says what none of ours does: unhashable type: 'list'",
+    ),
+    "deep JSON": (lambda p: told(p, "[" * 100_000), "is no JSON: maximum recursion depth"),
+    "a folder": (lambda p: p.mkdir(), "it is a folder, and a file is needed"),
+    "nothing": (lambda p: None, "there is no file"),
 }
 
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_foreign_results_are_one_clear_error(name: str, tmp_path: Path) -> None:
-    RESULTS[name](tmp_path / "given.safetensors")
+    make, said = RESULTS[name]
+    make(tmp_path / "given.safetensors")
     with pytest.raises((ValueError, FileNotFoundError), match=r"given\.safetensors") as error:
         xsiamese.load(tmp_path / "given.safetensors")
+    assert said in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -138,7 +161,7 @@ def test_a_truncated_result_is_one_clear_error(tmp_path: Path) -> None:
     content = (tmp_path / "whole.safetensors").read_bytes()
     for share in (0.1, 0.5, 0.9, 0.999):
         (tmp_path / "cut.safetensors").write_bytes(content[: int(share * len(content))])
-        with pytest.raises(ValueError, match=r"cut\.safetensors"):
+        with pytest.raises(ValueError, match=r"cut\.safetensors is (not a safetensors file|damaged)"):
             xsiamese.load(tmp_path / "cut.safetensors")
 
 

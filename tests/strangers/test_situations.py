@@ -293,9 +293,15 @@ def test_nan_in_the_model_is_not_the_inputs_fault() -> None:
 
 RETURNED: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
     "nothing": (lambda model, z: None, "the encoder returned a NoneType: a tensor (pairs, dimensions) is needed"),
-    "a text": (lambda model, z: "alike", "returned a str"),
-    "an array": (lambda model, z: z.detach().numpy(), "returned a ndarray"),
-    "a generator": (lambda model, z: (one for one in z), "returned a generator"),
+    "a text": (lambda model, z: "alike", "the encoder returned a str: a tensor (pairs, dimensions) is needed"),
+    "an array": (
+        lambda model, z: z.detach().numpy(),
+        "the encoder returned a ndarray: a tensor (pairs, dimensions) is needed",
+    ),
+    "a generator": (
+        lambda model, z: (one for one in z),
+        "the encoder returned a generator: a tensor (pairs, dimensions) is needed",
+    ),
     "lists": (lambda model, z: z.tolist(), "returned a list of"),
     "complex": (lambda model, z: torch.complex(z, z), "the encoder returned complex numbers (torch.complex128)"),
 }
@@ -359,10 +365,15 @@ def test_layers_that_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "ids", [["ab", "cd", "ef"], "abc", [1, 2, 3], [("a", "b", "c")] * 3, np.array(["x", "y", "z"])]
-)
-def test_ids_that_are_no_two_names(ids: Any) -> None:
-    refused(lambda: PairSaliency(SiameseModel(conv_encoder())).explain((A, B), ids=ids), "two names for each pair")
+    ("ids", "first"),
+    [
+        (["ab", "cd", "ef"], "'ab'"), ("abc", "'a'"), ([1, 2, 3], "1"), ([("a", "b", "c")] * 3, "('a', 'b', 'c')"),
+        (np.array(["x", "y", "z"]), "np.str_('x')" if np.__version__ >= "2" else "'x'"),
+    ],
+)  # fmt: skip
+def test_ids_that_are_no_two_names(ids: Any, first: str) -> None:
+    said = f"ids= holds {first}: two names for each pair, (of a, of b), are needed"
+    refused(lambda: PairSaliency(SiameseModel(conv_encoder())).explain((A, B), ids=ids), said)
 
 
 @pytest.mark.parametrize("ids", [(("a", "b") for _ in range(3)), np.array([["a", "b"]] * 3), [["a", "b"]] * 3])

@@ -64,14 +64,19 @@ def _distribution(kind: type[Any]) -> str:
 def load(path: str | Path, base: type[T]) -> T:
     """Reads an explanation of any type; ``base`` is :class:`~xsiamese.PairExplanation`, whose ``load`` this is."""
     tensors, plain = stored.read(path, "xsiamese", "explanation", needs="scores")
+    damaged = f"{path} is damaged or made up: its header"
+    if not isinstance(plain, Mapping):
+        raise ValueError(f"{damaged} holds a {type(plain).__name__}, and names with values are needed")
     try:
         if plain.get("format", 1) == 1:
             plain.pop("format", None)
             first: T = _first_edition(path, base, tensors, plain)
             return first
         return unpacked(path, tensors, plain, base)
-    except (AttributeError, KeyError, TypeError, IndexError) as error:  # a header that is none of ours
-        raise ValueError(f"{path} is damaged or made up: {type(error).__name__}: {error}") from error
+    except KeyError as error:
+        raise ValueError(f"{damaged} has no {error}") from error
+    except (AttributeError, TypeError, IndexError) as error:  # a header that is none of ours
+        raise ValueError(f"{damaged} says what none of ours does: {error}") from error
 
 
 def unpacked(
