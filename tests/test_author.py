@@ -13,7 +13,7 @@ Objective Packable PairAttribution PairBatch PairExplanation PairMatrix PairMode
 PresenceSide ReadOut Rule Rules Sample Sampler Shows SiameseModel Side SideLayout SquaredEuclidean TextEncoder Texts
 Tokens TwoInputModel Unsuited Wrt adapt as_grid channel_of check check_fit explainers hookimpl intact join of_side
 pair_model
-parts_of record side stored untied values_without words_of
+parts_of record side softened stored untied values_without words_of
 """
 
 

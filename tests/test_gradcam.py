@@ -404,3 +404,23 @@ def test_swapping_swaps_and_shapes_follow_the_layer(
     swapped = explainer.attribute((b, a))
     close(swapped[0], map_b, 1e-9)
     close(swapped[1], map_a, 1e-9)
+
+
+@pytest.mark.parametrize("name", CAMS)
+def test_soften_is_the_map_shared_with_its_neighbours(name: str) -> None:
+    """By a convolution with the outer product of 1 : 2 : 1."""
+    model = bias_free("dot")
+    pair = torch.rand(2, 1, 9, 9).double(), torch.rand(2, 1, 9, 9).double()
+    method = xsiamese.explainers()[name](model, "4")
+    weights = torch.tensor([1.0, 2.0, 1.0]).double() / 4
+    for plain, soft in zip(method.attribute(pair), method.attribute(pair, soften=True), strict=True):
+        close(soft, torch.nn.functional.conv2d(plain, torch.outer(weights, weights)[None, None], padding=1))
+
+
+def test_soften_in_a_gallery_is_that_of_each_pair() -> None:
+    model, items = bias_free("cosine"), torch.rand(3, 1, 9, 9).double()
+    method = PairHiResCAM(model, "4")
+    found = xsiamese.Gallery(method, items, soften=True).explain([(0, 1), (1, 2)])[:]
+    expected = method.explain((items[[0, 1]], items[[1, 2]]), soften=True)
+    for one, other in zip(found.maps, expected.maps, strict=True):
+        close(one, other)

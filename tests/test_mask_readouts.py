@@ -106,8 +106,8 @@ def test_an_additive_game() -> None:
         encoder.weight.copy_(weights[None])
     pair = torch.ones(1, 5).double(), torch.ones(1, 5).double() / weights.sum()
     model = SiameseModel(encoder, "dot")
-    run = MaskRun(model).sample(pair, masks=40000)
-    rise, sbsm = (m(model).attribute(pair, sample=run, masks=40000)[0][0] for m in (PairRISE, PairSBSM))
+    run = MaskRun(model).sample(pair, masks=40000, p=0.5)
+    rise, sbsm = (m(model).attribute(pair, sample=run, masks=40000, p=0.5)[0][0] for m in (PairRISE, PairSBSM))
     torch.testing.assert_close(rise, weights / 2, rtol=0, atol=0.05)  # w (1 - p)
     # without a part its own weight is lost, and half of all others
     torch.testing.assert_close(sbsm, weights / 2 + weights.sum() / 2, rtol=0, atol=0.05)
@@ -162,3 +162,26 @@ def test_texts_are_masked_by_tokens(method: Any) -> None:
 class SumOfTokens(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         return vectors.sum(1)
+
+
+def test_a_thing_across_cells_has_its_peak_in_its_middle() -> None:
+    """The score is what lies under one window, half of it in each of two cells: hard cells have two equal ones, and
+    the softened map its peak where both meet.
+    """
+    window = torch.zeros(1, 1, 16, 16)
+    window[..., 4:8, 6:10] = 1.0
+    pair = window, torch.ones(1, 1, 16, 16)
+    model = SiameseModel(nn.Flatten(), "dot")
+    hard, soft = (
+        PairRISE(model).attribute(pair, masks=400, cells=(4, 4), soften=soften)[0][0, 0] for soften in (False, None)
+    )
+    assert hard[5, 5] == hard[5, 4] > hard[5, 8] * 0.7 > 0
+    row, column = divmod(int(soft.argmax()), 16)
+    assert 4 <= row < 8 and 6 <= column < 10
+    assert float(soft[4:8, 6:10].mean()) > float(soft[4:8, 2:6].mean())
+
+
+def test_words_have_no_neighbours_to_share_with() -> None:
+    pair = torch.rand(1, 4, 3), torch.rand(1, 4, 3)
+    with pytest.raises(ValueError, match="soften=True: text input has no places beside each other"):
+        PairRISE(SiameseModel(nn.Flatten(), "dot")).attribute(pair, kind="text", masks=20, soften=True)

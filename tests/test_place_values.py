@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from xsiamese.kinds.places import Nodes, Places, by_module, by_width, of_tensor
+from xsiamese.kinds.places import Nodes, Places, by_module, by_width, of_tensor, softened
 from xsiamese.kinds.pool import Pool
 
 
@@ -91,3 +93,23 @@ def test_what_is_no_pool(items: Any, options: Any, error: type[Exception], said:
     with pytest.raises(error, match=said):
         Pool(items, **options)
     Pool(torch.zeros(1, 1), most=1)
+
+
+@pytest.mark.parametrize(("kind", "shape"), [("series", (2, 1, 5)), ("image", (2, 1, 4, 3)), ("volume", (1, 2, 3, 1, 2))])
+def test_neighbours_share_half_of_what_they_have(kind: str, shape: tuple[int, ...]) -> None:
+    """Each place, by hand: half its own and a quarter of each neighbour's, along every dimension, nothing outside."""
+    values = torch.randn(shape, dtype=torch.float64)
+    expected = torch.zeros_like(values)
+    for place in np.ndindex(shape):
+        for step in product((-1, 0, 1), repeat=len(shape) - 2):
+            beside = [at + by for at, by in zip(place[2:], step, strict=True)]
+            if all(0 <= at < size for at, size in zip(beside, shape[2:], strict=True)):
+                expected[place] += values[(*place[:2], *beside)] * 0.5 ** sum(1 + abs(by) for by in step)
+    torch.testing.assert_close(softened(values, kind), expected)
+
+
+def test_what_has_no_grid_is_not_softened() -> None:
+    tokens = torch.randn(2, 1, 5)
+    assert softened(tokens, "image") is tokens
+    with pytest.raises(ValueError, match="soften=True: graph input has no places beside each other"):
+        softened(tokens, "graph")

@@ -35,6 +35,7 @@ from xsiamese.kinds.catalogue import side as side
 from xsiamese.kinds.graphs.variants import of_side as of_side
 from xsiamese.kinds.kind import Kind as Kind
 from xsiamese.kinds.places import Places as Places
+from xsiamese.kinds.places import softened as softened
 from xsiamese.kinds.presence import PresenceSide as PresenceSide
 from xsiamese.kinds.side import Leaves as Leaves
 from xsiamese.kinds.side import Side as Side

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xsiamese.author import Column, Found, ItemBatch, PairBatch, Places
-from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM
+from xsiamese_gradcam.cam import PairBlackBoxCAM, PairCAM, finished
 
 
 class PairEigenCAM(PairCAM):
@@ -36,7 +36,7 @@ class PairEigenCAM(PairCAM):
     of_activations = True
     shares = "kept"
 
-    def prepare(self, items: ItemBatch, *, relu: bool = False) -> dict[str, Column]:
+    def prepare(self, items: ItemBatch, *, relu: bool = False, soften: bool = False) -> dict[str, Column]:
         """The maps of the items, which are of no pair."""
         found, embeddings = items.recorded(self.layer)
         columns: dict[str, Column] = {"embedding": embeddings.detach()}
@@ -44,18 +44,19 @@ class PairEigenCAM(PairCAM):
             places = items.pairs.places(items.place, output, layer, self.layout)
             activation = places.first(output.detach())
             made = self.combine(activation, activation, places)
-            columns[f"map_{i}"] = made.relu() if relu else made
+            columns[f"map_{i}"] = finished(items.pairs, items.place, made, relu, soften)
         return columns
 
-    def compute(self, batch: PairBatch, *, relu: bool = False) -> tuple[Any, Any] | Found:
+    def compute(self, batch: PairBatch, *, relu: bool = False, soften: bool = False) -> tuple[Any, Any] | Found:
         """The maps.
 
         Args:
             batch: the pairs.
-            relu: keeps only what pulls together.
+            relu: keeps only what is strong.
+            soften: neighbouring places of a grid share their values, see :meth:`PairCAM.compute`.
         """
         if not batch.prepared[0]:
-            return super().compute(batch, relu=relu)
+            return super().compute(batch, relu=relu, soften=soften)
         z_a, z_b = (cast(Tensor, side["embedding"]) for side in batch.prepared)
         sides = [
             tuple(cast(Tensor, column) for name, column in side.items() if name.startswith("map_"))
@@ -130,16 +131,19 @@ class PairScoreCAM(PairBlackBoxCAM):
     reference = ("wang2020",)
     modalities = frozenset({"image"})
 
-    def compute(self, batch: PairBatch, *, relu: bool = False, softmax: bool = False) -> tuple[Any, Any]:
+    def compute(
+        self, batch: PairBatch, *, relu: bool = False, soften: bool = False, softmax: bool = False
+    ) -> tuple[Any, Any]:
         """The maps.
 
         Args:
             batch: the pairs.
             relu: keeps only what pulls together.
+            soften: neighbouring places of a grid share their values, see :meth:`PairCAM.compute`.
             softmax: takes the published weights, the softmax over the channels.
         """
         self._softmax = softmax
-        return super().compute(batch, relu=relu)
+        return super().compute(batch, relu=relu, soften=soften)
 
     def weigh(
         self, batch: PairBatch, side: int, raw: Tensor, *, activation: Tensor, value: Tensor, places: Places

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import Found, PairAttribution, PairBatch, Places
+from xsiamese.author import Found, PairAttribution, PairBatch, Places, softened
 
 
 class PairCAM(PairAttribution):
@@ -20,6 +20,7 @@ class PairCAM(PairAttribution):
     Maps have the shape (pairs, 1, h, w) of the layer's grid, (pairs, 1, times) of a series, (pairs, 1, d, h, w) of a
     volume, (pairs, 1, tokens), or (nodes, 1) as the node mask of graphs; :meth:`PairExplanation.upsample
     <xsiamese.PairExplanation.upsample>` brings them to the image. They are signed: no ReLU unless ``relu=True``.
+    ``soften=True`` lets neighbouring places share their values, see :meth:`compute`.
     A list of layers gives a tuple of maps for each side, all from one pass.
     """
 
@@ -28,12 +29,14 @@ class PairCAM(PairAttribution):
     needs_layer: ClassVar[bool] = True
     takes_baselines: ClassVar[bool] = False
 
-    def compute(self, batch: PairBatch, *, relu: bool = False) -> tuple[Any, Any] | Found:
+    def compute(self, batch: PairBatch, *, relu: bool = False, soften: bool = False) -> tuple[Any, Any] | Found:
         """The maps.
 
         Args:
             batch: the pairs.
             relu: keeps only what pulls together.
+            soften: neighbouring places of a grid share their values, 1 : 2 : 1 along each dimension. A layer's places
+                overlap in what they see, and the one that reacts most often lies beside the thing.
         """
         both = batch.one_sided("both")
         with both.record(self.layer) as recording:
@@ -50,7 +53,7 @@ class PairCAM(PairAttribution):
                     if side in batch.objective.moving
                     else torch.zeros_like(activation[:, :1])
                 )
-                sides[side].append(found.relu() if relu else found)
+                sides[side].append(finished(batch, side, found, relu, soften))
         first, second = (self.of_layers(side, recording.calls_a_side) for side in sides)
         return (first[0], second[0]) if len(first) == 1 else (tuple(first), tuple(second))
 
@@ -71,7 +74,7 @@ class PairBlackBoxCAM(PairCAM):
     chunk: ClassVar[int | None] = 1
     rows: ClassVar[int] = 32
 
-    def compute(self, batch: PairBatch, *, relu: bool = False) -> tuple[Any, Any]:
+    def compute(self, batch: PairBatch, *, relu: bool = False, soften: bool = False) -> tuple[Any, Any]:
         both = batch.one_sided("both")
         with both.record(self.layer) as recording, torch.no_grad():
             value = both.value()
@@ -89,7 +92,7 @@ class PairBlackBoxCAM(PairCAM):
                 else activation.new_zeros(activation.shape[1])
             )
             found = torch.einsum("k,nk...->n...", weights.to(activation.dtype), activation)[:, None]
-            maps.append(found.relu() if relu else found)
+            maps.append(finished(batch, side, found, relu, soften))
         return maps[0], maps[1]
 
     def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
@@ -104,6 +107,12 @@ class PairBlackBoxCAM(PairCAM):
         ``raw`` is the layer's output as it is, ``activation`` as (1, channels, ...), ``value`` the score explained;
         ``places`` knows which dimension of ``raw`` holds the channels.
         """
+
+
+def finished(batch: PairBatch, side: int, found: Tensor, relu: bool, soften: bool) -> Tensor:
+    """A map as the options want it."""
+    found = softened(found, batch.sides[side].kind) if soften else found
+    return found.relu() if relu else found
 
 
 def _check_rows(batch: PairBatch, side: int, activation: Tensor) -> None:

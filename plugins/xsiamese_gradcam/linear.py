@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.author import Column, Found, ItemBatch, PairBatch, Places
-from xsiamese_gradcam.cam import PairCAM
+from xsiamese_gradcam.cam import PairCAM, finished
 
 MOST = 256  # tangents or cotangents of an item: more would cost more than the pairs of a usual gallery save
 ROOM = 2**21  # numbers of a layer's output that move at once
@@ -27,7 +27,7 @@ class PairLinearCAM(PairCAM):
     linear: ClassVar[bool] = True
     shares: ClassVar[str] = "kept"
 
-    def prepare(self, items: ItemBatch, *, relu: bool = False) -> dict[str, Column] | None:
+    def prepare(self, items: ItemBatch, *, relu: bool = False, soften: bool = False) -> dict[str, Column] | None:
         """The embedding of each item, and for each layer its factor, shape (..., D) over its grid."""
         outputs, embeddings = items.recorded(self.layer)
         if embeddings.dim() != 2 or not embeddings.requires_grad:
@@ -52,15 +52,16 @@ class PairLinearCAM(PairCAM):
             columns[f"factor_{i}"] = found
         return columns
 
-    def compute(self, batch: PairBatch, *, relu: bool = False) -> tuple[Any, Any] | Found:
+    def compute(self, batch: PairBatch, *, relu: bool = False, soften: bool = False) -> tuple[Any, Any] | Found:
         """The maps.
 
         Args:
             batch: the pairs.
             relu: keeps only what pulls together.
+            soften: neighbouring places of a grid share their values, see :meth:`PairCAM.compute`.
         """
         if not batch.prepared[0]:
-            return super().compute(batch, relu=relu)
+            return super().compute(batch, relu=relu, soften=soften)
         z_a, z_b = (cast(Tensor, side["embedding"]).detach().requires_grad_() for side in batch.prepared)
         with torch.enable_grad():
             value = batch.closeness(z_a, z_b)
@@ -69,7 +70,7 @@ class PairLinearCAM(PairCAM):
         for side, slope in enumerate(slopes):
             factors = [column for name, column in batch.prepared[side].items() if name.startswith("factor_")]
             found = [_maps(cast(Sequence[Tensor], one), slope, batch.sides[side].ragged) for one in factors]
-            found = [one.relu() if relu else one for one in found]
+            found = [finished(batch, side, one, relu, soften) for one in found]
             if side not in batch.objective.moving:
                 found = [torch.zeros_like(one) for one in found]
             sides.append(found[0] if len(found) == 1 else tuple(found))

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from xsiamese.author import Column, Found, Maps, PairBatch, ReadOut
+from xsiamese.author import Column, Found, Maps, PairBatch, Parts, ReadOut, softened
 from xsiamese_masks.run import MaskRun, movable, parts_of_item
 
 Partner = Literal["whole", "masked"]
@@ -25,7 +26,14 @@ class MaskReadOut(ReadOut):
     fitted = True
     chunk = 1
 
-    def read(self, batch: PairBatch, sample: Mapping[str, Column], *, partner: Partner = "whole") -> Maps | Found:
+    def read(
+        self,
+        batch: PairBatch,
+        sample: Mapping[str, Column],
+        *,
+        partner: Partner = "whole",
+        soften: bool | None = None,
+    ) -> Maps | Found:
         """The maps.
 
         Args:
@@ -33,6 +41,9 @@ class MaskReadOut(ReadOut):
             sample: its run.
             partner: whether a masked item is compared with the "whole" other one, or with the other one "masked" in
                 every way, which costs no pass of the encoder either.
+            soften: neighbouring cells share their values, 1 : 2 : 1 along each dimension, and the map is linear in
+                between: where a thing lies across cells its peak is in its middle, as with RISE's masks, which are
+                smooth and shifted. None does so where a cell of an image is more than one pixel.
         """
         whole = batch.closeness(sample["whole_a"][0], sample["whole_b"][0])[0]
         maps, more = [], {}
@@ -40,9 +51,10 @@ class MaskReadOut(ReadOut):
             scores = _scores(batch, sample, side, partner)
             found, rest = self.weigh(sample[f"masks_{name}"][0], scores, whole)
             parts = parts_of_item(batch, side, movable(batch, side), tuple(sample[f"grid_{name}"][0]))
-            maps.append(parts.repeated(found))
+            soft = parts.coarse if soften is None else soften
+            maps.append(_grown(found, parts, batch.sides[side].kind if soft else None))
             if rest is not None:
-                more[f"uncertainty_{name}"] = parts.repeated(rest)
+                more[f"uncertainty_{name}"] = _grown(rest, parts, batch.sides[side].kind if soft else None)
         return Found(batch.maps([maps[side] for side in batch.objective.moving]), whole[None], more)
 
     @abstractmethod
@@ -193,6 +205,18 @@ class PairDistanceExplainer(MaskReadOut):
         count = max(1, int(self.share * len(scores)))
         order = scores.argsort(descending=True, stable=True)
         return masks[order[:count]].mean(0) - masks[order[-count:]].mean(0), None
+
+
+def _grown(values: Tensor, parts: Parts, kind: str | None) -> Tensor:
+    """A value for each part as a map of the item's shape; of a kind of input whose parts share theirs, softened."""
+    if kind is None:
+        return parts.repeated(values)
+    mean = values.mean()  # beyond the border is what the parts have in common, and not nothing: it is no loss of theirs
+    found = softened((values - mean).reshape(1, 1, *parts.grid), kind) + mean
+    if not parts.coarse:
+        return parts.repeated(found)
+    places = tuple(parts.shape[2:])  # only images are masked by cells
+    return functional.interpolate(found, places, mode="bilinear", align_corners=False).expand(parts.shape)
 
 
 def _scores(batch: PairBatch, sample: Mapping[str, Any], side: int, partner: Partner) -> Tensor:

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 # what these give has its channels in dimension 1, or in the last one, whatever the input is
 _FIRST = (nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.InstanceNorm1d, nn.MaxPool1d, nn.AvgPool1d)
+GRIDS = {"image": 4, "series": 3, "volume": 5}
+"""The dimensions of a map whose places lie beside each other, by the kind of its input."""
 _LAST = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.RNNBase, nn.MultiheadAttention, nn.TransformerEncoderLayer)
 
 
@@ -65,6 +67,39 @@ class Nodes(Places):
         # summed into one row a graph, and read again at each of its nodes
         sums = tensor.new_zeros(int(self.pair_of[-1]) + 1, *tensor.shape[1:]).index_add(0, self.pair_of, tensor)
         return sums[self.pair_of]
+
+
+def softened(values: Tensor, kind: str) -> Tensor:
+    """A map whose places share what they have with their neighbours, 1 : 2 : 1 along each dimension; one of an image,
+    a series or a volume whose places do not lie in a grid, as those of tokens, stays as it is.
+
+    What stands on the edge of two places is seen by both, or by one of them a little beside it; this puts its peak in
+    the middle. Beyond the border is nothing, so that no place counts more than another, and what would leave the map
+    is dropped.
+
+    Args:
+        values: (pairs, channels, ...) on a grid of an image or a volume, or on the times of a series.
+        kind: of the input.
+
+    Raises:
+        ValueError: if items of this kind have no places beside each other, as texts and graphs.
+
+    Example:
+        >>> softened(torch.tensor([[[0.0, 4.0, 0.0, 0.0, 8.0]]]), "series")
+        tensor([[[1., 2., 1., 2., 4.]]])
+    """
+    if kind not in GRIDS:
+        raise ValueError(
+            f"soften=True: {kind} input has no places beside each other; it is for images, series and volumes, leave "
+            "it out"
+        )
+    if values.dim() != GRIDS[kind]:
+        return values
+    for dim in range(2, values.dim()):
+        border = torch.zeros_like(values.narrow(dim, 0, 1))
+        beside = torch.cat([border, values, border], dim).unfold(dim, 3, 1)  # before, itself, after
+        values = beside @ values.new_tensor((0.25, 0.5, 0.25))
+    return values
 
 
 def by_module(module: nn.Module | None) -> str | None:

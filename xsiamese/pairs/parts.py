@@ -33,6 +33,11 @@ class Parts:
         """How many parts there are."""
         return math.prod(self.grid)
 
+    @property
+    def coarse(self) -> bool:
+        """Whether a part is more than one place."""
+        return self.count < self.number.numel()
+
     def summed(self, values: Tensor) -> Tensor:
         """What values of the tensor's shape, any number of them (rows, ...), sum to in each part, (rows, parts)."""
         flat = values.reshape(-1, self.shape.numel())
