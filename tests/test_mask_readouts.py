@@ -177,7 +177,8 @@ def test_a_thing_across_cells_has_its_peak_in_its_middle() -> None:
     )
     assert hard[5, 5] == hard[5, 4] > hard[5, 8] * 0.7 > 0
     row, column = divmod(int(soft.argmax()), 16)
-    assert 4 <= row < 8 and 6 <= column < 10
+    assert 4 <= row < 8
+    assert 6 <= column < 10
     assert float(soft[4:8, 6:10].mean()) > float(soft[4:8, 2:6].mean())
 
 

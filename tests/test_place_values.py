@@ -95,7 +95,9 @@ def test_what_is_no_pool(items: Any, options: Any, error: type[Exception], said:
     Pool(torch.zeros(1, 1), most=1)
 
 
-@pytest.mark.parametrize(("kind", "shape"), [("series", (2, 1, 5)), ("image", (2, 1, 4, 3)), ("volume", (1, 2, 3, 1, 2))])
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("series", (2, 1, 5)), ("image", (2, 1, 4, 3)), ("volume", (1, 2, 3, 1, 2))]
+)
 def test_neighbours_share_half_of_what_they_have(kind: str, shape: tuple[int, ...]) -> None:
     """Each place, by hand: half its own and a quarter of each neighbour's, along every dimension, nothing outside."""
     values = torch.randn(shape, dtype=torch.float64)

@@ -80,3 +80,8 @@ def test_rows_agree_where_the_truth_says_so(name: str) -> None:
     assert float(apart[pairs.truth[0] == -1].min()) >= 1 - 1e-6
     assert sorted({int(i) for i in pairs.truth[0].nonzero()[:, 1]}) == sorted(COUNTING)
     assert float(pairs.b.abs().max()) <= 2.1
+
+
+def test_no_pair_is_no_set(name: str) -> None:
+    with pytest.raises(ValueError, match=f"none of the 2 pairs of '{name}' is left"):
+        planted(name, 2)[:0]

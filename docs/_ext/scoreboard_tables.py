@@ -46,12 +46,19 @@ def tables(folder: Path) -> dict[str, str]:
 
 
 def chosen_table(found: dict[str, Any]) -> str:
-    """What nobody's choice gives on many pairs that chose nothing."""
+    """What nobody's choice gives on many pairs that chose nothing, and what peers give on the same."""
     lines = []
     for name, budgets in found.items():
+        alike: dict[str, list[str]] = {}  # budgets that take the same are one row
         for budget, one in budgets.items():
+            alike.setdefault(json.dumps(one, sort_keys=True), []).append("" if one.get("peer") else budget)
+        for text, of in alike.items():
+            one = json.loads(text)
             numbers = [_cell(one["numbers"][m]) for m in ("auroc", "pointing_game", "partner_sensitivity")]
-            lines.append([name, budget, one["method"], *numbers])
+            settings = [f"{key}={value}" for key, value in one.get("options", {}).items()]
+            detached = ["norms detached"] if one.get("norms detached") else []
+            method = f"*{one['method']}*" if one.get("peer") else ", ".join([one["method"], *detached, *settings])
+            lines.append([name, ", ".join(filter(None, of)), method, *numbers])
     return rows(["Pairs", "Budget", "Method", "AUROC", "Hit", "Specificity"], lines)
 
 
@@ -135,11 +142,20 @@ def verdicts(folder: Path) -> dict[str, str]:
             one = told[key]["defaults"]
             numbers = one["numbers"]
             truth = [_cell(numbers[m]) if m in numbers else "" for m in ("auroc", "partner_sensitivity")]
-            cells = [*truth, _cell(numbers["relevance_gain"]), f"{place} of {len(order)}", f"{one['ms']:.0f}"]
+            hit = [f"{numbers['pointing_game'][0]:.2f}" if "pointing_game" in numbers else ""]
+            cells = [
+                truth[0],
+                *hit,
+                truth[1],
+                _cell(numbers["relevance_gain"]),
+                f"{place} of {len(order)}",
+                f"{one['ms']:.0f}",
+            ]
             lines.setdefault(key, []).append([title.split(":")[0].split(",")[0], *cells])
-    head = ["Pairs", "Truth", "Specificity", "Faithfulness", "Place", "ms"]
+    head = ["Pairs", "Truth", "Hit", "Specificity", "Faithfulness", "Place", "ms"]
     note = (
-        "Of its defaults. Truth is an AUROC (0.5 is chance), specificity how often its peak follows the partner, "
+        "Of its defaults. Truth is an AUROC (0.5 is chance), hit how often the strongest place is on it, "
+        "specificity how often its peak follows the partner, "
         "faithfulness its order of places against the reverse (0 is chance); the place is by truth, and by "
         "faithfulness where no truth is known. Intervals are in the :doc:`scoreboard </explanation/scoreboard>`.\n"
     )

@@ -52,8 +52,8 @@ class MaskRun(Sampler):
             batch: the pair.
             masks: how many for each item.
             cells: the grid of an image that is masked by cells; None takes 8 x 8, or every pixel of smaller ones.
-            p: how often a part stays. With half of them gone hardly anything is left whole: a thing on nine cells in one
-                mask of 512, at 0.8 in one of seven.
+            p: how often a part stays. With half of them gone hardly anything is left whole: a thing on nine cells in
+                one mask of 512, at 0.8 in one of seven.
 
         Raises:
             ValueError: if p is no probability, masks are fewer than two, or the grid is finer than the image.

@@ -202,8 +202,12 @@ def measured(
     explainer, options = made(name, cls, asked)
     found = measure(explainer, pairs, metrics, **options)
     count = len(found.explanation)
-    numbers = {m: [round(v, 4) for v in (one.mean, one.low, one.high)] for m, one in found.items()}
-    return {"numbers": numbers, "ms": round(found.seconds / count * 1000, 2), "pairs": count}
+    return {"numbers": rounded(found), "ms": round(found.seconds / count * 1000, 2), "pairs": count}
+
+
+def rounded(found: Any) -> dict[str, list[float]]:
+    """The mean of each metric with its 95 % interval."""
+    return {m: [round(v, 4) for v in (one.mean, one.low, one.high)] for m, one in found.items()}
 
 
 def memory(name: str, cls: Any, count: int) -> float:
@@ -298,7 +302,9 @@ def methods(name: str) -> dict[str, Any]:
 
 
 def chosen(options: argparse.Namespace) -> None:
-    """What :func:`xsiamese.auto` takes for each planted set and budget, on pairs that chose nothing."""
+    """What :func:`xsiamese.auto` takes for each planted set and budget, on pairs that chose nothing; and each peer on
+    the same pairs.
+    """
     known = json.loads(OUT.read_text())
     for name in options.sets:
         rows = known.setdefault("chosen", {}).setdefault(name, {})
@@ -312,11 +318,24 @@ def chosen(options: argparse.Namespace) -> None:
             rows[budget] = {
                 "method": type(taken.explainer).__name__,
                 "norms detached": taken.explainer.detach_norms,
-                "baselines": str(taken.options.get("baselines", "")),
+                "options": {key: str(value) for key, value in taken.options.items()},
                 "pairs": options.pairs,
-                "numbers": {m: [round(v, 4) for v in (one.mean, one.low, one.high)] for m, one in found.items()},
+                "numbers": rounded(found),
             }
             print(name, budget, rows[budget], flush=True)
+            OUT.write_text(json.dumps(known, indent=1) + "\n")
+        for peer, cls in PEERS.items() if name in PLANTED else ():
+            if peer == "random" or kind(name) not in cls.modalities or (peer in rows and not options.afresh):
+                continue
+            try:
+                with at_most(options.limit):
+                    explainer, _ = made(name, cls, {})
+                    found = measure(explainer, pairs_of(name, options.pairs, REPORT), truths(name))
+                rows[peer] = {"method": peer, "peer": True, "pairs": options.pairs, "numbers": rounded(found)}
+            except Exception as error:
+                print(name, peer, f"{type(error).__name__}: {error}".splitlines()[0][:200])
+                continue
+            print(name, peer, rows[peer], flush=True)
             OUT.write_text(json.dumps(known, indent=1) + "\n")
 
 
@@ -331,7 +350,9 @@ def main() -> None:
     parser.add_argument("--no-settings", action="store_true", help="defaults only")
     parser.add_argument("--again", help="measures rows again whose error says this")
     parser.add_argument("--afresh", action="store_true", help="measures what is named again")
-    parser.add_argument("--chosen", action="store_true", help="what xsiamese.auto takes, and nothing else")
+    parser.add_argument(
+        "--chosen", action="store_true", help="what xsiamese.auto takes, and the peers, and nothing else"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")

@@ -36,7 +36,7 @@ class Branch(nn.Module):
 def branches(batch: PairBatch) -> list[tuple[Branch, Tensor]]:
     model = batch.model
     assert isinstance(model, SiameseModel)
-    items = batch.leaves
+    items = [next(iter(side.own)) for side in batch.sides]  # of texts the ids, and not whether they are there
     with torch.no_grad():
         z = [model.encode(x) for x in items]
     return [(Branch(model, side, z[1 - side]), items[side]) for side in (0, 1)]
@@ -46,7 +46,7 @@ class CaptumIntegratedGradients(_Peer):
     """captum's integrated gradients, a branch at a time, from zeros."""
 
     name = "captum_integrated_gradients"
-    modalities = frozenset({"image", "row"})
+    modalities = frozenset({"image", "row", "series"})
 
     def compute(self, batch: PairBatch, **options: Any) -> Any:
         from captum.attr import IntegratedGradients
@@ -55,10 +55,10 @@ class CaptumIntegratedGradients(_Peer):
 
 
 class CaptumOcclusion(_Peer):
-    """captum's occlusion, a branch at a time: 6 x 6 windows, or one column."""
+    """captum's occlusion, a branch at a time: 6 x 6 windows, eight times of a series, or one column."""
 
     name = "captum_occlusion"
-    modalities = frozenset({"image", "row"})
+    modalities = frozenset({"image", "row", "series"})
     uses_gradients = False
 
     def compute(self, batch: PairBatch, **options: Any) -> Any:
@@ -66,10 +66,87 @@ class CaptumOcclusion(_Peer):
 
         found = []
         for one, x in branches(batch):
-            window = (x.shape[1], 6, 6) if x.dim() == 4 else (1,)
-            strides = (x.shape[1], 2, 2) if x.dim() == 4 else (1,)
+            window = {4: (x.shape[1], 6, 6), 3: (x.shape[1], 8)}.get(x.dim(), (1,))
+            strides = {4: (x.shape[1], 2, 2), 3: (x.shape[1], 2)}.get(x.dim(), (1,))
             found.append(Occlusion(one).attribute(x, window, strides=strides, target=0).detach())
         return tuple(found)
+
+
+class CaptumWords(_Peer):
+    """captum's integrated gradients of the vectors of words, a branch at a time, from zeros."""
+
+    name = "captum_words"
+    modalities = frozenset({"text"})
+    uses_gradients = False  # ids cannot move
+
+    def compute(self, batch: PairBatch, **options: Any) -> Any:
+        from captum.attr import IntegratedGradients
+
+        found = []
+        for one, ids in branches(batch):
+            table, one.encoder = one.encoder[0], one.encoder[1:]
+            with torch.enable_grad():
+                vectors = IntegratedGradients(one).attribute(table(ids), target=0)
+            found.append(vectors.detach().sum(1))  # (items, channels, words)
+        return tuple(found)
+
+
+class GraphBranch(Branch):
+    """The same, as PyTorch Geometric's explainers call a model of one graph."""
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        from torch_geometric.data import Batch, Data
+
+        z = self.encoder(Batch.from_data_list([Data(x=x, edge_index=edge_index)]))
+        score: Tensor = self.model.compare(*((z, self.held) if self.side == 0 else (self.held, z)))
+        return score[:, None]
+
+
+class PyGIntegratedGradients(_Peer):
+    """captum's integrated gradients as PyTorch Geometric calls it, a branch at a time."""
+
+    name = "pyg_integrated_gradients"
+    modalities = frozenset({"graph"})
+
+    def algorithm(self) -> Any:
+        from torch_geometric.explain import CaptumExplainer
+
+        return CaptumExplainer("IntegratedGradients")
+
+    def compute(self, batch: PairBatch, **options: Any) -> Any:
+        from torch_geometric.explain import Explainer
+
+        graphs = [side.rebuild(side.leaves) for side in batch.sides]
+        with torch.no_grad():
+            z = [batch.model.encode(one) for one in graphs]
+        maps = []
+        for side, both in enumerate(graphs):
+            nodes = []
+            for i, graph in enumerate(both.to_data_list()):
+                branch = GraphBranch(batch.model, side, z[1 - side][i : i + 1]).eval()
+                explain = Explainer(
+                    branch,
+                    self.algorithm(),
+                    explanation_type="model",
+                    node_mask_type="attributes",
+                    model_config={"mode": "regression", "task_level": "graph"},
+                )
+                with torch.enable_grad():
+                    nodes.append(explain(graph.x.detach(), graph.edge_index).node_mask.detach())
+            maps.append(torch.cat(nodes))
+        return batch.maps(maps)
+
+
+class PyGGNNExplainer(PyGIntegratedGradients):
+    """PyTorch Geometric's GNNExplainer with its defaults, a branch at a time."""
+
+    name = "pyg_gnn_explainer"
+    shows = "relevance"
+
+    def algorithm(self) -> Any:
+        from torch_geometric.explain import GNNExplainer
+
+        return GNNExplainer()
 
 
 class PytorchGradCAM(_Peer):
@@ -192,6 +269,9 @@ PEERS = {
     "random": Random,
     "captum IntegratedGradients, by branch": CaptumIntegratedGradients,
     "captum Occlusion, by branch": CaptumOcclusion,
+    "captum IntegratedGradients of vectors, by branch": CaptumWords,
+    "PyG IntegratedGradients, by branch": PyGIntegratedGradients,
+    "PyG GNNExplainer, by branch": PyGGNNExplainer,
     "pytorch-grad-cam, by branch": PytorchGradCAM,
     "Stylianou 2019": Stylianou,
     "CorrRISE": CorrRISE,

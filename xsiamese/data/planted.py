@@ -60,8 +60,14 @@ class PlantedPairs:
         return len(self.alike)
 
     def __getitem__(self, which: slice | Tensor) -> PlantedPairs:
-        """Some of the pairs."""
+        """Some of the pairs.
+
+        Raises:
+            ValueError: if none is left.
+        """
         rows = torch.arange(len(self))[which]
+        if not len(rows):
+            raise ValueError(f"none of the {len(self)} pairs of {self.name!r} is left: at least one is needed")
         first, second = (_owner(side, len(self)) for side in (self.a, self.b))
         return replace(
             self,
