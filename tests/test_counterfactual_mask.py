@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from tests.problems import conv_encoder, images
 from xsiamese import SiameseModel
 from xsiamese_counterfactual import PairMinimalMask
-from xsiamese_counterfactual.mask import blurred, regions
+from xsiamese_counterfactual.filling import blurred
+from xsiamese_counterfactual.relaxation import regions
 
 
 def model_and_threshold(pairs: int = 4) -> tuple[SiameseModel, tuple[Tensor, Tensor], float]:

@@ -16,9 +16,9 @@ from xsiamese import Decision, PairRegionSwap, SiameseModel
 from xsiamese_counterfactual import Counterfactual
 from xsiamese_counterfactual.changes import Placed, Pooled
 from xsiamese_counterfactual.maps import DecisionMaps
-from xsiamese_counterfactual.mask import hardened, regions
 from xsiamese_counterfactual.moves import Algebra, Move, Moves, formula
 from xsiamese_counterfactual.reach import reached
+from xsiamese_counterfactual.relaxation import hardened, regions
 from xsiamese_counterfactual.result import Edit
 from xsiamese_counterfactual.tabular import closer, exact, greedy
 

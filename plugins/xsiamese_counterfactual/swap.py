@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import Decision, Found, PairBatch, PairExplanation, SiameseModel
+from xsiamese.author import Decision, Found, PairBatch, PairExplanation
 from xsiamese.author import side as side_of
 from xsiamese_counterfactual.cells import LayerPlace, PixelPlace, Place, Source, composed, place_of
 from xsiamese_counterfactual.decision import unclamped
 from xsiamese_counterfactual.moves import Head, Moves, edited, moves
 from xsiamese_counterfactual.reach import Search, reached
-from xsiamese_counterfactual.recorded import Recorded
+from xsiamese_counterfactual.recorded import Recorded, one_pass, raws_of, recorded
 from xsiamese_counterfactual.result import Counterfactual, Edit
 from xsiamese_counterfactual.search import SIDE_NAMES, Neighbours, PairCounterfactual, pairs_of
 
@@ -66,7 +66,7 @@ class PairRegionSwap(PairCounterfactual):
         """
         known: dict[tuple[int, int], Moves] = {}
         with unclamped():
-            kept = self.recorded(batch)
+            kept = recorded(batch, self.layer)
             rows = [
                 self._lost(self.places(one, None, kept.row(i)), one, i, known) for i, one in enumerate(batch.split(1))
             ]
@@ -147,8 +147,10 @@ class PairRegionSwap(PairCounterfactual):
         """
         check_items(batch, side, distractor, "distractor", (1, batch.pairs))
         check_items(batch, side, reference, "reference", None)
-        kept = kept or self.recorded(batch, patch)
-        real = Neighbours(kept.everything() if reference is None else self._raws(batch, side, reference, patch))
+        kept = kept or recorded(batch, self.layer, patch)
+        real = Neighbours(
+            kept.everything() if reference is None else raws_of(batch, self.layer, side, reference, patch)
+        )
         found = []
         for i, one in enumerate(pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")):
             places = self.places(one, patch, kept.row(i))
@@ -255,7 +257,7 @@ class PairRegionSwap(PairCounterfactual):
             return Source(other.cells(other.raw)[0], other.grid), ""
         item = side_of(distractor, "distractor")
         swapped = replace(place.batch, a=item) if side == 0 else replace(place.batch, b=item)
-        raw = distractor if isinstance(place, PixelPlace) else self._pass(swapped).raws[side]
+        raw = distractor if isinstance(place, PixelPlace) else one_pass(swapped, self.layer).raws[side]
         source = Source(place.cells(raw)[0], place.grid, distractor)
         wrong = bool(decision.alike(place.values(source.cells[None]))) == alike
         kept = SIDE_NAMES[1 - side]
@@ -269,7 +271,7 @@ class PairRegionSwap(PairCounterfactual):
 
     def places(self, batch: PairBatch, patch: int | None = None, kept: Recorded | None = None) -> tuple[Place, Place]:
         """Both sides of a single pair as cells."""
-        kept = kept or self.recorded(batch, patch)
+        kept = kept or recorded(batch, self.layer, patch)
         others = (None, None) if kept.embeddings is None else kept.embeddings[::-1]
         if patch is not None:
             return PixelPlace(batch, 0, patch, others[0]), PixelPlace(batch, 1, patch, others[1])
@@ -285,46 +287,6 @@ class PairRegionSwap(PairCounterfactual):
             for side, raw in enumerate(kept.raws)
         )
         return first, second
-
-    def recorded(self, batch: PairBatch, patch: int | None = None) -> Recorded:
-        """One pass of all pairs: the layer's outputs (or the images), the embeddings and the closeness."""
-        parts = [self._pass(part, patch is None) for part in batch.split(batch.rows or 64)]
-        return Recorded.joined(parts)
-
-    def _pass(self, batch: PairBatch, layered: bool = True) -> Recorded:
-        both = batch.one_sided("both")
-        if not layered:
-            images = batch.a.leaves[0], batch.b.leaves[0]
-            return Recorded(images, *self._values(both))
-        with both.record(self.layer) as recording, torch.no_grad():
-            embeddings, closeness = self._values(both)
-        if len(recording.layers) != 1:
-            raise ValueError(f"{type(self).__name__} takes one layer, called once a side, not {len(recording.layers)}")
-        first, second = recording.activations[0]
-        return Recorded((first.detach(), second.detach()), embeddings, closeness)
-
-    @staticmethod
-    def _values(both: PairBatch) -> tuple[tuple[Tensor, Tensor] | None, Tensor]:
-        """Both embeddings, if the model can be taken apart, and the closeness; one pass of each side."""
-        model = both.model
-        with torch.no_grad():
-            if not isinstance(model, SiameseModel) or both.target is not None:
-                return None, both.value()
-            z_a, z_b = model.encode(both.a.rebuild(both.a.leaves), 0), model.encode(both.b.rebuild(both.b.leaves), 1)
-            score = model.comparison.explained(z_a, z_b)
-            return (z_a, z_b), model.closeness(score)
-
-    def _raws(self, batch: PairBatch, side: int, items: Tensor, patch: int | None) -> Tensor:
-        if patch is not None:
-            return items
-        given = next(batch.split(1))
-        held = given.b if side == 0 else given.a
-        parts = []
-        for part in torch.split(items.to(given.leaves[0].device), batch.rows or 64):
-            still = held.holding(tuple(leaf.expand(len(part), *leaf.shape[1:]) for leaf in held.leaves))
-            sides = (side_of(part, "reference"), still) if side == 0 else (still, side_of(part, "reference"))
-            parts.append(self._pass(replace(given, a=sides[0], b=sides[1])).raws[side])
-        return torch.cat(parts)
 
 
 def check_items(batch: PairBatch, side: int, items: Tensor | None, name: str, rows: tuple[int, ...] | None) -> None:
