@@ -27,6 +27,7 @@ extensions = [
     "sphinxcontrib.bibtex",
     "catalogue",
     "figures",
+    "references",
 ]
 # One file of MathJax 3 with its fonts inside: formulas are set where there is no network too.
 MATHJAX = find_spec("sphinx-mathjax-offline")

@@ -30,7 +30,6 @@ import stranger
 import strangers_tables
 import zoo_tables
 from described import CAPTUM, NOT_METHODS, UNSUPPORTED
-from docutils import nodes
 from measured import broken, counted, first_call, left_as_it_was, on_accelerator, performance
 from sphinx.application import Sphinx
 from when import WHEN
@@ -49,7 +48,6 @@ HOOK_MODULE = "xsiamese.door.hookspecs"
 def setup(app: Sphinx) -> dict[str, Any]:
     """What Sphinx calls."""
     app.connect("builder-inited", write, priority=100)
-    app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -433,22 +431,6 @@ def plugin() -> str:
     return "\n".join(shown)
 
 
-def resolve(app: Sphinx, env: Any, node: Any, contnode: nodes.Element) -> nodes.Element | None:
-    """Finds a public name where it is documented: ``PairGradCAM`` and ``xsiamese_gradcam.gradient.PairGradCAM`` are
-    ``xsiamese.PairGradCAM``, as every explainer is, and all else is where it lives.
-    """
-    if node.get("refdomain") != "py":
-        return None
-    thing, rest = _public(node["reftarget"])
-    if not hasattr(thing, "__qualname__"):
-        return None
-    path = public_path(thing) if any(thing is cls for cls in known()) else f"{thing.__module__}.{thing.__qualname__}"
-    target = ".".join(filter(None, (path, rest)))
-    if target == node["reftarget"]:
-        return None
-    return env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, node["reftype"], target, node, contnode)
-
-
 def public_path(cls: Explainer) -> str:
     """How a user imports an explainer."""
     return f"xsiamese.{cls.__name__}"
@@ -481,21 +463,6 @@ def toctree(pages: list[str], hidden: bool = False) -> str:
 def summary(cls: Explainer) -> str:
     """The first sentence of an explainer's docstring."""
     return first_sentence(cls)
-
-
-def _public(target: str) -> tuple[Any, str]:
-    """What a public name means, and what is left of it: ``xsiamese.zoo.ModelCard``,
-    ``xsiamese.PairAttribution.attribute``, ``PairGradCAM``, ``xsiamese_gradcam.gradient.PairGradCAM``.
-    """
-    for cls in known():
-        if f"{target}.".startswith(f"{cls.__module__}.{cls.__qualname__}."):
-            return cls, target.removeprefix(f"{cls.__module__}.{cls.__qualname__}").removeprefix(".")
-    name, _, rest = target.removeprefix("xsiamese.").partition(".")
-    thing = getattr(xsiamese, name, None) or xsiamese.explainers().get(name)
-    if inspect.ismodule(thing) and rest:
-        name, _, rest = rest.partition(".")
-        thing = getattr(thing, name, None)
-    return thing, rest
 
 
 def _captum(cls: Explainer) -> str:
