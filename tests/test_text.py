@@ -15,6 +15,7 @@ from torch.nn.functional import cosine_similarity
 
 import xsiamese
 from xsiamese import PairFeatureAblation, PairLayerGradientXActivation, PairLayerIntegratedGradients, PairMaskRegression
+from xsiamese.data.readers import TextReader
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
@@ -440,3 +441,15 @@ def test_what_is_no_text_for_a_cross_encoder_is_one_line_before_any_work(texts: 
     with pytest.raises((TypeError, ValueError), match=said) as caught:
         PairFeatureAblation(from_transformers(whole, tokenizer())).explain((texts, ["a cat"]))
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_tokenizer_and_a_picture_in_place_of_a_text_are_told(tmp_path: Path) -> None:
+    """A tokenizer that knows no word would be made up, and the name of the picture would be explained."""
+    transformers.BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"holds a model of transformers \(bert\) and no tokenizer"):
+        opened(str(tmp_path))
+    picture = tmp_path / "photo.png"
+    picture.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"photo.png is a picture, and the model takes texts"):
+        TextReader()(picture)
+    assert TextReader()("photo.png") == ["photo.png"]  # no such file: words

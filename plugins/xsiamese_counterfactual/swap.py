@@ -105,7 +105,7 @@ class PairRegionSwap(PairCounterfactual):
             if side not in one.objective.moving:
                 maps.append(place.raw.new_zeros(shape))
                 continue
-            found = moves(place, place.cells(place.raw)[0], places[1 - side].cells(places[1 - side].raw)[0])
+            found = moves(place, place.cells(place.raw)[0], _fitting(places[1 - side], place))
             known[number, side] = found
             lost = found.value([]) - found.values([])
             lost[lost.abs() <= 1e-13 * max(1.0, abs(found.value([])))] = 0  # what is lost to rounding is not lost
@@ -244,17 +244,7 @@ class PairRegionSwap(PairCounterfactual):
         """The cells to copy, and what is wrong with them."""
         place, other = places[side], places[1 - side]
         if distractor is None:
-            if (
-                other.raw.shape[1] != place.raw.shape[1]
-                and place.raw.dim() == other.raw.dim() == 4
-                and self.layout is None
-            ):
-                wide, narrow = tuple(other.raw.shape), tuple(place.raw.shape)
-                raise ValueError(
-                    f"cells of {wide} do not fit into {narrow}: choose layers with equal channels, or give a "
-                    "distractor="
-                )
-            return Source(other.cells(other.raw)[0], other.grid), ""
+            return Source(_fitting(other, place), other.grid), ""
         item = side_of(distractor, "distractor")
         swapped = replace(place.batch, a=item) if side == 0 else replace(place.batch, b=item)
         raw = distractor if isinstance(place, PixelPlace) else one_pass(swapped, self.layer).raws[side]
@@ -307,3 +297,18 @@ def check_items(batch: PairBatch, side: int, items: Tensor | None, name: str, ro
         raise ValueError(
             f"{name} is {shape}: a tensor of {wanted} shaped {tuple(expected)}, as {SIDE_NAMES[side]} is, is needed"
         )
+
+
+def _fitting(other: Place, place: Place) -> Tensor:
+    """The cells of one item, to be copied to another.
+
+    Raises:
+        ValueError: if they have other channels.
+    """
+    theirs, own = other.cells(other.raw)[0], place.cells(place.raw)[0]
+    if theirs.shape[1] != own.shape[1]:
+        raise ValueError(
+            f"cells of {tuple(other.raw.shape)} do not fit into {tuple(place.raw.shape)}: choose layers with equal "
+            "channels, or give a distractor="
+        )
+    return theirs

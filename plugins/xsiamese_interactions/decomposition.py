@@ -18,6 +18,7 @@ from xsiamese.author import (
     PairMatrix,
     SiameseModel,
 )
+from xsiamese_interactions.gradients import refuse_black_box
 from xsiamese_interactions.heads import of_item, of_side
 from xsiamese_interactions.shares import Shares, Where, shares_of
 
@@ -101,8 +102,9 @@ class PairActivationDecomposition(PairAttribution):
         """The matrix.
 
         Raises:
-            ValueError: if something that is neither pooling nor linear follows the layer.
+            ValueError: if something that is neither pooling nor linear follows the layer, or the model is not factored.
         """
+        refuse_black_box(batch, type(self).__name__)
         sides = [self._prepared(batch, side) for side in (0, 1)]
         value = batch.closeness(*(torch.cat([one.embedding for one in side]) for side in sides))
         first, second = (factors(batch, side, of) for side, of in enumerate(sides))

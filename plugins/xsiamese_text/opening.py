@@ -20,6 +20,11 @@ from xsiamese_text.models import JointTextModel, TextModel
 from xsiamese_text.reading import Reader
 
 _KINDS = ("SentenceTransformer", "SparseEncoder", "MultiVectorEncoder", "CrossEncoder")
+# what tokenizers keep their words in
+_TOKENIZERS = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
+    "tokenizer_config.json",
+)  # fmt: skip
 _COMPARISONS: dict[str, Callable[[], str | Comparison]] = {
     "cosine": lambda: "cosine",
     "dot": lambda: "dot",
@@ -155,6 +160,7 @@ def opened(spec: str) -> PairModel | None:
 
     Raises:
         ImportError: if the library that reads it is not installed.
+        ValueError: if the folder holds no tokenizer.
     """
     folder = Path(spec)
     if spec == "wordllama":
@@ -172,6 +178,11 @@ def opened(spec: str) -> PairModel | None:
         towers = transformers.AutoModel.from_pretrained(spec)
         processor: Any = transformers.AutoProcessor
         return from_clip(towers, processor.from_pretrained(spec)).eval()
+    if not any((folder / name).is_file() for name in _TOKENIZERS):  # one without any words would be made up
+        raise ValueError(
+            f"{spec} holds a model of transformers ({config.model_type}) and no tokenizer: save it beside the model, "
+            "tokenizer.save_pretrained(folder); a model of images is opened by package.module:factory"
+        )
     joint = any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
     auto = transformers.AutoModelForSequenceClassification if joint else transformers.AutoModel
     return from_transformers(auto.from_pretrained(spec), transformers.AutoTokenizer.from_pretrained(spec)).eval()

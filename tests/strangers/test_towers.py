@@ -16,14 +16,17 @@ from torch.nn.functional import cosine_similarity
 
 from tests.test_text import tokenizer
 from xsiamese import (
+    PairActivationDecomposition,
     PairFeatureAblation,
     PairGradCAM,
     PairIntegratedGradients,
     PairLayerGradientXActivation,
     PairLayerIntegratedGradients,
     PairMaskRegression,
+    PairRegionSwap,
     SiameseModel,
     Tokens,
+    TwoInputModel,
     auto,
     explain_pairs,
 )
@@ -258,3 +261,33 @@ def test_a_job_of_pictures_and_words_chooses_its_method_as_one_pair_does(
     found = explain_pairs(tmp_path / "pairs.csv", tmp_path / "out", model="clip", show_progress=False)
     assert found.about["method"] == type(chosen.explainer).__name__
     assert found.table(["status"]).to_pydict()["status"] == ["ok", "ok"]
+
+
+def test_two_towers_of_other_widths_and_models_without_encoders_are_told_so() -> None:
+    def tower(channels: int) -> nn.Sequential:
+        layers = nn.Conv2d(1, channels, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 3)
+        return nn.Sequential(*layers)
+
+    torch.manual_seed(0)
+    model, pair = SiameseModel((tower(4), tower(5))), (torch.rand(1, 1, 6, 6), torch.rand(1, 1, 6, 6))
+    with pytest.raises(ValueError, match=r"cells of \(1, 5, 4, 4\) do not fit into \(1, 4, 4, 4\): choose layers"):
+        PairRegionSwap(model, ("1", "1"), threshold=0.1).explain(pair)
+    found = PairActivationDecomposition(model, ("1", "1")).explain(pair)
+    torch.testing.assert_close(found.matrix.value, found.scores[0])
+
+    def joint(a: Tensor, b: Tensor) -> Tensor:
+        return model(a, b)
+
+    with pytest.raises(ValueError, match="PairActivationDecomposition needs a model that is factored"):
+        PairActivationDecomposition(TwoInputModel(Scored(joint, model)), model.encoders[0][1]).explain(pair)
+
+
+class Scored(nn.Module):
+    """A function of a model's as a module."""
+
+    def __init__(self, function: Callable[..., Tensor], inner: nn.Module) -> None:
+        super().__init__()
+        self.function, self.inner = function, inner
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return self.function(a, b)

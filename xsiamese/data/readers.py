@@ -72,6 +72,8 @@ class TextReader(Reader):
         if is_row(word):
             return [record_of(word)]
         path = Path(word)
+        if path.suffix.lower() in IMAGES and isfile(path):  # its name would be explained, and nothing would say so
+            raise ValueError(f"{word} is a picture, and the model takes texts: give words, or a .txt file")
         return [path.read_text(encoding="utf-8") if path.suffix == ".txt" else str(word)]
 
     def kind(self, word: str) -> Kind:
