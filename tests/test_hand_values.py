@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import namedtuple
 from functools import partial
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,15 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from xsiamese import PairInputXGradient, PairSaliency, SiameseModel, calibrate, load, measure
+from xsiamese import (
+    PairInputXGradient,
+    PairLayerIntegratedGradients,
+    PairSaliency,
+    SiameseModel,
+    calibrate,
+    load,
+    measure,
+)
 from xsiamese.branches.calls import Survey, Usage
 from xsiamese.branches.intact import intact
 from xsiamese.branches.layers import has_two_towers
@@ -189,6 +198,30 @@ def test_every_score_of_a_comparison_of_ones_own(items: int) -> None:
     assert torch.equal(every_score(First(), a, b), a[:, :1] * b[:, 1])
 
 
+class Square(nn.Module):
+    """The product of what one layer gives of x and of 3 x, so 3 x^2 with a weight of one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(1, 1, bias=False, dtype=torch.float64)
+        nn.init.ones_(self.inner.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z: Tensor = self.inner(x) * self.inner(3 * x)
+        return z
+
+
+@pytest.mark.parametrize("wrt", ["first", "both"])
+def test_the_calls_of_a_layer_move_on_one_path(wrt: Any) -> None:
+    """Along it both factors grow, and the maps sum to the score; each alone would have all of it."""
+    a, b = torch.tensor([[2.0]]).double(), torch.tensor([[1.0]]).double()
+    explainer = PairLayerIntegratedGradients(SiameseModel(Square(), "dot"), "inner", calls="sum")
+    map_a, map_b = explainer.attribute((a, b), wrt=wrt, joint=wrt == "both")
+    score = 3 * 4.0 * 3 * 1.0
+    torch.testing.assert_close(map_a + map_b, torch.tensor([[score]]).double())
+    assert bool(map_b.any()) is (wrt == "both")
+
+
 # results
 
 
@@ -327,3 +360,30 @@ def test_cards_of_images_take_what_their_preprocessing_makes() -> None:
     assert len(made) > 3
     for name, (taken, preprocessing) in made.items():
         assert (preprocessing.channels, *preprocessing.size) == tuple(taken), name
+
+
+def test_a_character_of_omniglot_is_in_one_part(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason='pip install "xsiamese[image]"')
+    from xsiamese.data.omniglot import load as drawings
+
+    for alphabet, character, drawing in product(("Greek", "Korean"), range(4), range(2)):
+        folder = tmp_path / "images_background" / alphabet / f"character{character:02}"
+        folder.mkdir(parents=True, exist_ok=True)
+        image.new("1", (8, 8), drawing).save(folder / f"{drawing}.png")
+    parts = drawings(tmp_path, (8, 8), valid=0.25, test=0.25)
+    names = [{path.rpartition("/")[0] for path in part.paths} for part in parts]
+    assert set.union(*names) == {f"{a}/character{c:02}" for a, c in product(("Greek", "Korean"), range(4))}
+    assert sum(map(len, names)) == 8  # none is in two
+    for part in parts:
+        assert [part.classes[i] for i in part.labels.tolist()] == [path.rpartition("/")[0] for path in part.paths]
+
+
+def test_a_folder_of_three_tables_is_divided_as_it_says(tmp_path: Path) -> None:
+    from xsiamese.data.record_pairs import load_pairs
+
+    rows = {"train": "red,red,1\nblue,cyan,0\ngrey,gray,1\n", "valid": "one,two,0\n", "test": "up,up,1\nup,down,0\n"}
+    for name, text in rows.items():
+        (tmp_path / f"{name}.csv").write_text(f"left_name,right_name,label\n{text}")
+    source, _ = load_pairs(tmp_path)
+    assert source.pairs is not None
+    assert [part.same.tolist() for part in source.pairs] == [[True, False, True], [False], [True, False]]
