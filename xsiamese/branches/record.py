@@ -228,7 +228,6 @@ def replaced(
             return output
         tensor = first_tensor(output)
         assert tensor is not None
-        refuse_transformed([tensor])
         put_in = activation if isinstance(activation, Tensor) else activation(tensor)
         if rows is None:
             return with_first_tensor(output, put_in)
