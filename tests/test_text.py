@@ -453,3 +453,13 @@ def test_a_folder_without_a_tokenizer_and_a_picture_in_place_of_a_text_are_told(
     with pytest.raises(ValueError, match=r"photo.png is a picture, and the model takes texts"):
         TextReader()(picture)
     assert TextReader()("photo.png") == ["photo.png"]  # no such file: words
+
+
+def test_unknown_words_bytes_and_parts_in_the_wrong_order_are_told() -> None:
+    made = model()
+    with pytest.warns(UserWarning, match=r"text 1 of b holds no token that the tokenizer knows, only \[UNK\]"):
+        made(["The cats.", "sleepy dog"], ["sleepy dog", "qwerty zxcv"])
+    with pytest.raises(TypeError, match="input a is a list of bytes: this model takes texts"):
+        PairLayerGradientXActivation(made).explain(([b"The cats."], ["sleepy dog"]))
+    with pytest.raises(ValueError, match=r"from_transformers takes a model and its tokenizer; got a .*Tokenizer"):
+        from_transformers(tokenizer(), encoder())

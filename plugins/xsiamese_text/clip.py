@@ -55,6 +55,11 @@ class ImageTextModel(SiameseModel):
 
     def _pixels(self, images: Any) -> Tensor:
         if isinstance(images, Tensor) and images.dim() == 4:
+            if not images.is_floating_point():
+                raise TypeError(
+                    f"input a is {str(images.dtype).removeprefix('torch.')}, and a tensor is taken as preprocessed "
+                    "already: give pictures or arrays, or what the processor made of them"
+                )
             return images
         several = list(images) if isinstance(images, (list, tuple)) else [images]
         if isinstance(images, (str, Texts, Mapping, Tensor)) or any(isinstance(one, str) for one in several):
@@ -156,7 +161,12 @@ def from_clip(model: nn.Module, processor: Any, *, missing: int | None = None) -
 
 def _of_transformers(model: nn.Module, processor: Any, missing: int | None) -> ImageTextModel:
     config: Any = model.config
-    tokenizer, images = processor.tokenizer, processor.image_processor
+    tokenizer, images = (getattr(processor, name, None) for name in ("tokenizer", "image_processor"))
+    if tokenizer is None or images is None:
+        raise ValueError(
+            f"a {type(processor).__name__} is no processor of texts and images: the model's own is needed, "
+            "AutoProcessor.from_pretrained(name)"
+        )
     pools_last = config.model_type.startswith("siglip")  # reads the last of a fixed number of tokens, without a mask
     if missing is None and tokenizer.pad_token_id == tokenizer.eos_token_id and not pools_last:
         missing = 0

@@ -56,8 +56,13 @@ def from_transformers(
         longest: the most tokens of a text; the tokenizer's if left out.
 
     Raises:
-        ValueError: if the tokenizer is of another model, or there is no such pooling.
+        ValueError: if the tokenizer is of another model or none, or there is no such pooling.
     """
+    if not isinstance(model, nn.Module) or not hasattr(tokenizer, "convert_ids_to_tokens"):
+        raise ValueError(
+            f"from_transformers takes a model and its tokenizer; got a {type(model).__name__} and a "
+            f"{type(tokenizer).__name__}"
+        )
     name = type(model).__name__
     vocabulary = getattr(getattr(model, "config", None), "vocab_size", None)
     takes = tuple(key for key in ("input_ids", "attention_mask", "token_type_ids") if key in _arguments(model))

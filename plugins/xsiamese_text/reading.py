@@ -94,7 +94,7 @@ class Reader:
         if isinstance(item, (list, tuple)) and not item:
             raise ValueError(f"input {name} holds no text")
         if isinstance(item, (list, tuple)) and all(
-            isinstance(text, Sequence) and not isinstance(text, str) and all(isinstance(i, int) for i in text)
+            isinstance(text, Sequence) and not isinstance(text, (str, bytes)) and all(isinstance(i, int) for i in text)
             for text in item
         ):
             return self._of_ids(self._padded([list(text) for text in item]), name)
@@ -170,13 +170,19 @@ class Reader:
         spans: Sequence[Sequence[tuple[int, int]]] | None = None,
     ) -> Texts:
         """The tokens with their texts and words; words are found by where tokens stand, else each token is one."""
-        numbers, words, pieces = [], [], []
+        numbers, words, pieces, unknown = [], [], [], self.tokenizer.unk_token_id
         for row, (ids, skip) in enumerate(zip(inputs["input_ids"].tolist(), special.tolist(), strict=True)):
             names = [str(piece) for piece in self.tokenizer.convert_ids_to_tokens(ids)]
             own = [not one for one in skip]
             if not any(own):
                 shown = " ".join(names[:8]) if texts is None else repr(texts[row])
                 raise ValueError(f"text {row} of {name} holds no token of its own, only special ones: {shown}")
+            if unknown is not None and {one for one, mine in zip(ids, own, strict=True) if mine} == {unknown}:
+                warnings.warn(
+                    f"text {row} of {name} holds no token that the tokenizer knows, only {self.tokenizer.unk_token}: "
+                    "is it in the model's language, and the tokenizer the model's own?",
+                    stacklevel=6,
+                )
             if texts is not None and spans is not None:
                 number, word = words_of(texts[row], spans[row], own)
             else:

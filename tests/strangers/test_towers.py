@@ -291,3 +291,11 @@ class Scored(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         return self.function(a, b)
+
+
+def test_a_processor_that_is_none_and_pixels_in_whole_numbers_are_told() -> None:
+    for given in (None, tokenizer(12)):
+        with pytest.raises(ValueError, match=r"is no processor of texts and images: the model's own is needed"):
+            from_clip(clip(), given)
+    with pytest.raises(TypeError, match="input a is uint8, and a tensor is taken as preprocessed already"):
+        PairGradCAM(parts("CLIP")[0]).explain((torch.zeros(2, 3, 16, 16, dtype=torch.uint8), WORDS))
