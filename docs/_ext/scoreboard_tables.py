@@ -40,7 +40,7 @@ def tables(folder: Path) -> dict[str, str]:
     text = {
         "chosen.inc": chosen,
         "scoreboard.inc": scoreboard(found["sets"]) or rows([], []),
-        "metrics.inc": all_metrics(),
+        "metrics.inc": all_metrics(folder / "meta.json"),
     }
     return text | {"defaults.inc": defaults(), "baselines.inc": baselines(folder / "baselines.json")}
 
@@ -168,8 +168,11 @@ def failures(methods: dict[str, Any]) -> str:
     return f"Without numbers: {'; '.join(failed)}.\n" if failed else ""
 
 
-def all_metrics() -> str:
-    """Every metric: its direction, range, needs, and what it says."""
+def all_metrics(path: Path) -> str:
+    """Every metric: its direction, range, needs, on which planted sets it tells the truth from noise, and what it
+    says.
+    """
+    meta = json.loads(path.read_text(encoding="utf-8"))["sets"] if path.is_file() else {}
     lines = []
     for name, metric in metrics().items():
         good = {True: "high", False: "low", None: ""}[metric.higher_is_better]
@@ -177,8 +180,11 @@ def all_metrics() -> str:
         said = (metric.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
         said = re.sub(r":class:`~?([\w.]+)`", r"``\1``", said)  # they stand on no page of their own
         needs = ", ".join(sorted(metric.needs - {"explainer"}))
-        lines.append([f"``{name}``", good, f"{low} .. {high}" if low or high else "", needs, " ".join(said.split())])
-    return rows(["Metric", "Good", "Range", "Needs", "What it says"], lines)
+        asked = {on: one[name] for on, one in meta.items() if not one.get(name, {"error": "unknown"})["error"]}
+        told = ", ".join(on for on, one in asked.items() if one["tells"]) or ("none" if asked else "not asked")
+        spread = f"{low} .. {high}" if low or high else ""
+        lines.append([f"``{name}``", good, spread, needs, told, " ".join(said.split())])
+    return rows(["Metric", "Good", "Range", "Needs", "Tells truth from noise", "What it says"], lines)
 
 
 def _cells(one: dict[str, Any], truth: bool) -> list[str]:
