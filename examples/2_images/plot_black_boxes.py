@@ -101,7 +101,7 @@ figure = compare(found, columns=2)
 # %%
 # **Which find the shared texture?** Of the first pair: how often a place of it has a
 # higher value than another place (AUROC, chance 0.5), whether the strongest place is on
-# it, and what share of all values, without regard to sign, lies there (6 % of the area).
+# it, and what share of all values lies there, without regard to sign (6 % of the area).
 
 for explanation in found:
     rows = []
@@ -110,9 +110,8 @@ for explanation in found:
         share = flat.abs()[there > 0].sum() / flat.abs().sum()
         rows.append([auroc(flat, there), top_share(flat, there, 1), share])
     area, peak, share = (float(sum(column)) / 2 for column in zip(*rows, strict=True))
-    print(
-        f"{explanation.method:26} AUROC {area:.2f}  peak {peak:4.0%}  share {share:4.0%}"
-    )
+    found_it = f"AUROC {area:.2f}  peak {peak:4.0%}  share {share:4.0%}"
+    print(f"{explanation.method:26} {found_it}")
 
 # %%
 # **Why they differ.** The score is a maximum: without any of its parts the shared
@@ -121,5 +120,5 @@ for explanation in found:
 # hundred that keep half, nearly none leaves a texture of nine cells as it is.
 # SBSM and xFace say what the score loses *on average* without a part: every mask takes
 # something, so that their maps have an offset everywhere, and only differences count. A
-# quarter of the picture, all that exact Shapley values could be given here, is four times
-# the texture. Kernel SHAP's 150 samples of 128 cells are too few for a score like this.
+# quarter of the picture, all that exact Shapley values could be given here, is four
+# times the texture. Kernel SHAP's 150 samples of 128 cells are too few for this score.
