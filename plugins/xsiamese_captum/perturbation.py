@@ -215,5 +215,11 @@ def _enough(batch: PairBatch, options: dict[str, Any]) -> int:
 
 
 def _window(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """All channels of about a quarter of each side of an image; one value of a vector."""
-    return (shape[0], *(max(1, size // 4) for size in shape[1:])) if len(shape) > 1 else (1,) * len(shape)
+    """All channels of about a quarter of each side of an image, an eighth of a series; one value of a vector.
+
+    A quarter of a series is as long as what is looked for in one, and its peak is anywhere on it or beside it.
+    """
+    if len(shape) == 1:
+        return (1,)
+    share = 8 if len(shape) == 2 else 4
+    return (shape[0], *(max(1, size // share) for size in shape[1:]))

@@ -146,8 +146,8 @@ class PairSBSM(MaskReadOut):
         >>> model = SiameseModel(torch.nn.Identity(), comparison="dot")
         >>> a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
         >>> map_a, map_b = PairSBSM(model).attribute((a, b))
-        >>> map_a.sign(), map_b.sign()  # not centred: without either it rises
-        (tensor([[-1., -1.]]), tensor([[-1., -1.]]))
+        >>> map_a.sign(), map_b.sign()  # without the second feature the score rises
+        (tensor([[ 1., -1.]]), tensor([[ 1., -1.]]))
     """
 
     name = "sbsm"

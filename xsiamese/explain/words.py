@@ -33,7 +33,7 @@ OPTIONS: dict[str, str] = {
     "relu_attributions": "keeps only what pulls together",
     "similarity_func": "the kernel that weighs a sample by its nearness to the pair, see captum",
     "sliding_window_shapes": "the window (channels, height, width) for both sides, or a pair of such, each a tuple "
-    "for a side of several tensors; about a quarter of each side if left out",
+    "for a side of several tensors; a quarter of each side of an image, an eighth of a series if left out",
     "stdevs": "the standard deviation of the noise that is added to the inputs before sampling, in their units; one, "
     "or a pair (of a, of b)",
     "strides": "how far the window moves, an int or (channels, height, width), for both sides or a pair of such; 1 "
