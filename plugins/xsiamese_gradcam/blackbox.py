@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -142,8 +143,7 @@ class PairScoreCAM(PairBlackBoxCAM):
             soften: neighbouring places of a grid share their values, see :meth:`PairCAM.compute`.
             softmax: takes the published weights, the softmax over the channels.
         """
-        self._softmax = softmax
-        return super().compute(batch, relu=relu, soften=soften)
+        return self.weighed(batch, relu, soften, partial(torch.softmax, dim=0) if softmax else None)
 
     def weigh(
         self, batch: PairBatch, side: int, raw: Tensor, *, activation: Tensor, value: Tensor, places: Places
@@ -168,4 +168,4 @@ class PairScoreCAM(PairBlackBoxCAM):
                 [one.value(image * part) for part in torch.split(masks[0][:, None], batch.rows or self.rows)]
             )
             gain = scores - one.value(torch.zeros_like(image))
-        return gain.softmax(0) if self._softmax else gain
+        return gain

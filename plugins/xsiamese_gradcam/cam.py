@@ -5,6 +5,7 @@ pass.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -75,6 +76,12 @@ class PairBlackBoxCAM(PairCAM):
     rows: ClassVar[int] = 32
 
     def compute(self, batch: PairBatch, *, relu: bool = False, soften: bool = False) -> tuple[Any, Any]:
+        return self.weighed(batch, relu, soften)
+
+    def weighed(
+        self, batch: PairBatch, relu: bool, soften: bool, scale: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Any, Any]:
+        """The maps of one pair; ``scale`` makes channel weights of what :meth:`weigh` gives for each side."""
         both = batch.one_sided("both")
         with both.record(self.layer) as recording, torch.no_grad():
             value = both.value()
@@ -86,11 +93,11 @@ class PairBlackBoxCAM(PairCAM):
             places = batch.places(side, raw, recording.layers[0][side], self.layout)
             activation = places.first(raw)
             _check_rows(batch, side, activation)
-            weights = (
-                self.weigh(batch, side, raw, activation=activation, value=value, places=places)
-                if side in batch.objective.moving
-                else activation.new_zeros(activation.shape[1])
-            )
+            if side in batch.objective.moving:
+                weights = self.weigh(batch, side, raw, activation=activation, value=value, places=places)
+                weights = weights if scale is None else scale(weights)
+            else:
+                weights = activation.new_zeros(activation.shape[1])
             found = torch.einsum("k,nk...->n...", weights.to(activation.dtype), activation)[:, None]
             maps.append(finished(batch, side, found, relu, soften))
         return maps[0], maps[1]
