@@ -14,8 +14,6 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
-# in a fresh environment numba would compile half a minute for two seconds of sound; nothing here is long enough to pay
-os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 
 Killer = Callable[[int], AbstractContextManager[None]]
 

@@ -324,7 +324,7 @@ def test_distance_to_the_data() -> None:
         ({"distractor": torch.zeros(2, 1, 8, 8)}, ValueError, r"one row or one a pair"),
         ({"reference": torch.zeros(0, 1, 8, 8)}, ValueError, "reference is"),
         ({"distracter": None}, TypeError, "did you mean 'distractor'"),
-        ({"ids": [("a", "b"), ("c", "d")]}, ValueError, "2 ids for 1 pairs"),
+        ({"ids": [("a", "b"), ("c", "d")]}, ValueError, "ids= holds 2 for 1 pairs"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], error: type[Exception], message: str) -> None:
