@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests import problems
-from xsiamese import PairGradCAM, PairSaliency, SiameseModel
+from xsiamese import PairGradCAM, PairInputXGradient, PairSaliency, SiameseModel
 from xsiamese.model.comparison import Cosine, comparison
 
 
@@ -102,3 +103,39 @@ def test_a_whole_model_that_says_so_is_believed() -> None:
         strict=True,
     ):
         torch.testing.assert_close(x, -y)
+
+
+@pytest.mark.parametrize(
+    "distance",
+    [
+        lambda u, v: (u - v).norm(dim=1),
+        lambda u, v: (u - v).square().sum(1),
+        lambda u, v: 1 - nn.functional.cosine_similarity(u, v),
+        lambda u, v: nn.functional.pairwise_distance(u, v),  # adds 1e-6 to each difference
+    ],
+)
+def test_a_distance_that_has_no_name_is_told_by_what_it_gives_for_equal_embeddings(distance: Any) -> None:
+    a, b = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    with pytest.warns(UserWarning, match="as a distance does, and is taken for a similarity.*higher_is_closer=False"):
+        PairSaliency(SiameseModel(nn.Identity(), distance)).attribute((a, b))
+    model = SiameseModel(nn.Identity(), distance, higher_is_closer=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        PairSaliency(model).attribute((a, b))
+
+
+@pytest.mark.parametrize(
+    "similarity",
+    [
+        lambda u, v: (u * v).sum(1),
+        lambda u, v: -(u - v).norm(dim=1),
+        lambda u, v: torch.exp(-(u - v).square().sum(1)),
+        lambda u, v: 0 * (u * v).sum(1),
+    ],
+)
+def test_a_similarity_that_has_no_name_is_believed(similarity: Any) -> None:
+    a, b = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        PairInputXGradient(SiameseModel(nn.Identity(), similarity)).attribute((a, b))
+    assert not any("distance" in str(one.message) for one in caught)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from xsiamese.door.registry import comparisons
 from xsiamese.model.decision import Decision
-from xsiamese.model.known import closer, row_by_row
+from xsiamese.model.known import closer, direction, row_by_row, warn_if_distance
 
 Join = Literal["absolute_difference", "product", "concat"]
 
@@ -205,10 +205,14 @@ class Function(Comparison):
     def __init__(self, function: Callable[[Tensor, Tensor], Tensor], higher_is_closer: bool | None = None) -> None:
         super().__init__()
         self.higher_is_closer = closer(function, higher_is_closer)
+        self.assumed = higher_is_closer is None and direction(function) is None
         self.function = row_by_row(function)
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
-        return self.function(z_a, z_b)
+        score = self.function(z_a, z_b)
+        if self.assumed and self.higher_is_closer:
+            warn_if_distance(self, self.function, z_a, z_b, score)
+        return score
 
 
 COMPARISONS: Mapping[str, type[Comparison]] = {

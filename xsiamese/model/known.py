@@ -6,13 +6,16 @@ import re
 import warnings
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 _DISTANCES: tuple[Any, ...] = (functional.pairwise_distance,)
 _SIMILARITIES: tuple[Any, ...] = (functional.cosine_similarity,)
 _LOOKS_LIKE_A_DISTANCE = re.compile(r"dist(ance)?(s|$|_)|Distance|euclid|manhattan|divergence", re.IGNORECASE)
+_LOOKED_AT: WeakSet[nn.Module] = WeakSet()
 
 
 def closer(function: Callable[..., Any], told: bool | None = None) -> bool:
@@ -21,17 +24,9 @@ def closer(function: Callable[..., Any], told: bool | None = None) -> bool:
     What the user tells goes first, then the function's own ``higher_is_closer``, then what is known of PyTorch's and of
     pytorch-metric-learning's distances. Anything else is a similarity, with a warning where its name says otherwise.
     """
-    if told is not None:
-        return told
-    said = getattr(function, "higher_is_closer", None)
-    if isinstance(said, bool):
-        return said
-    if isinstance(function, nn.PairwiseDistance) or any(function is one for one in _DISTANCES):
-        return False
-    if isinstance(function, nn.CosineSimilarity) or any(function is one for one in _SIMILARITIES):
-        return True
-    if _of_metric_learning(function):
-        return bool(function.is_inverted)  # type: ignore[attr-defined]
+    known = direction(function) if told is None else told
+    if known is not None:
+        return known
     name = getattr(function, "__name__", type(function).__name__)
     if _LOOKS_LIKE_A_DISTANCE.search(name):
         warnings.warn(
@@ -42,11 +37,54 @@ def closer(function: Callable[..., Any], told: bool | None = None) -> bool:
     return True
 
 
+def direction(function: Callable[..., Any]) -> bool | None:
+    """Whether more of what a function or a module returns means closer, where that is said or known."""
+    said = getattr(function, "higher_is_closer", None)
+    if isinstance(said, bool):
+        return said
+    if isinstance(function, nn.PairwiseDistance) or any(function is one for one in _DISTANCES):
+        return False
+    if isinstance(function, nn.CosineSimilarity) or any(function is one for one in _SIMILARITIES):
+        return True
+    return bool(function.is_inverted) if _of_metric_learning(function) else None  # type: ignore[attr-defined]
+
+
+def warn_if_distance(comparison: nn.Module, function: Callable[..., Any], z_a: Any, z_b: Any, score: Any) -> None:
+    """Says so, once for each comparison, if its function, taken for a similarity, is lowest, 0, for equal embeddings.
+
+    A name may say nothing, as that of a lambda; the values do.
+    """
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() or not all(map(_plain, (z_a, z_b, score))):
+        return
+    if comparison in _LOOKED_AT:
+        return
+    _LOOKED_AT.add(comparison)
+    with torch.no_grad():
+        try:
+            equal = function(z_a, z_a)
+        except Exception:  # two towers whose embeddings are no two of a kind: that is the user's
+            return
+    if not isinstance(equal, Tensor) or not len(score):
+        return
+    nothing = 1e-3 * float(score.abs().max())  # distances of PyTorch add 1e-6 to each dimension
+    if nothing and float(equal.abs().max()) <= nothing and bool((score >= -nothing).all()):
+        warnings.warn(
+            "the comparison gives 0 for equal embeddings and more for others, as a distance does, and is taken for a "
+            "similarity: say higher_is_closer=False; or True, if more is closer",
+            stacklevel=3,
+        )
+
+
 def row_by_row(function: Callable[..., Any]) -> Callable[[Tensor, Tensor], Tensor]:
     """The score of each pair of rows: the function itself, but for a distance of pytorch-metric-learning, which gives
     the whole matrix.
     """
     return _Rows(function) if _of_metric_learning(function) else function
+
+
+def _plain(value: Any) -> bool:
+    """Whether a value is a tensor whose numbers can be looked at."""
+    return isinstance(value, Tensor) and not torch._C._functorch.is_functorch_wrapped_tensor(value)
 
 
 class _Rows(nn.Module):

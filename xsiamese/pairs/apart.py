@@ -26,7 +26,7 @@ from xsiamese.pairs.refused import refuse_scripted
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import find_plan
 
-PairsT = TypeVar("PairsT", bound=Pairs)
+_Batch = TypeVar("_Batch", bound=Pairs)
 
 
 def untied(
@@ -58,7 +58,7 @@ def untied(
 
 
 @contextmanager
-def propagating(pairs: PairsT, rules: Rules, layer: Layer) -> Iterator[tuple[PairsT, Layer, Relevance]]:
+def propagating(pairs: _Batch, rules: Rules, layer: Layer) -> Iterator[tuple[_Batch, Layer, Relevance]]:
     """See :meth:`PairBatch.propagating <xsiamese.pairs.batch.PairBatch.propagating>`."""
     _check_modules(pairs)
     views = untie(pairs.model, [])
