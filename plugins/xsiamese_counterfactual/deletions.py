@@ -146,13 +146,13 @@ def fewest(
         for size in range(1, min(most, count) + 1):
             everything = size <= exact and tried == size - 1 and (cost := comb(count, size)) <= min(budget, evaluations)
             if everything:
-                # # every combination of that size, as one row of marks
+                # every combination of that size, as one row of marks
                 sets = torch.zeros(cost, count, dtype=torch.bool).scatter_(
                     1, torch.combinations(torch.arange(count), size), True
                 )
                 budget = budget - cost
             else:
-                # # each kept set with one more deletion that it has not; two sets may grow into the same
+                # each kept set with one more deletion that it has not; two sets may grow into the same
                 sets = torch.unique((kept[:, None] | torch.eye(count, dtype=torch.bool))[~kept], dim=0)
             sets = options.allowed(sets)
             if not len(sets):
@@ -223,7 +223,7 @@ def ordered(options: Deletions, goal: Goal, chosen: Tensor) -> list[int]:
     while int(done.sum()) < int(chosen.sum()):
         sets = options.allowed((done | torch.eye(len(chosen), dtype=torch.bool))[chosen & ~done])
         following = sets[goal.progress(sets).argmax()]
-        # # the one place that is new
+        # the one place that is new
         order.append(int((following & ~done).nonzero()))
         done = following
     return order

@@ -46,7 +46,7 @@ class Moves(ABC):
         best: tuple[list[Move], float] = ([], -torch.inf)
         for i in range(self.targets - 1):
             for j in range(self.sources):
-                # # targets behind i only: a pair of moves counts once, and the flat index below starts at i + 1
+                # targets behind i only: a pair of moves counts once, and the flat index below starts at i + 1
                 values = sign * self.values([(i, j)])[i + 1 :]
                 top = int(values.argmax())
                 if float(values.flatten()[top]) > best[1]:
@@ -69,7 +69,7 @@ class Head(Moves):
         whole = torch.arange(self.targets * self.sources, device=base.device)
         for part in torch.split(whole, self.place.rows):
             rows = base.repeat(len(part), 1, 1)
-            # # number k of all moves: target k // sources takes the source k % sources
+            # number k of all moves: target k // sources takes the source k % sources
             rows[torch.arange(len(part)), part // self.sources] = self.source[part % self.sources]
             found.append(self.place.values(rows))
         return torch.cat(found).reshape(self.targets, self.sources).double()
@@ -123,7 +123,7 @@ class Algebra(Moves):
             return super().best_two(sign)
         change, along = torch.cat([self.changes.of(i) for i in range(self.targets)]).float(), self.along.flatten()
         single = (2 * self.changes.along(self.start) + self.squares).flatten()
-        # # moves lie target by target: the target of each, since one cell is not moved twice
+        # moves lie target by target: the target of each, since one cell is not moved twice
         cell = torch.arange(count, device=along.device) // self.sources
         own, dot = float(self.start @ self.start), float(self.start @ self.other)
         found: list[tuple[float, int]] = []

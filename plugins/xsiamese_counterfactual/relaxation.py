@@ -68,7 +68,7 @@ def hardened(
     The cost is the share of the image; where no cut flips, it is 2 plus what is missing to the threshold.
     """
     pairs, pixels = len(soft), soft[0].numel()
-    # # sorting the order gives each pixel's rank, 0 for the strongest: the first k are a cut through the mask
+    # sorting the order gives each pixel's rank, 0 for the strongest: the first k are a cut through the mask
     rank = soft.flatten(1).argsort(1, descending=True).argsort(1)
 
     def cut(count: Tensor) -> Tensor:

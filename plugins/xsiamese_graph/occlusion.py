@@ -67,7 +67,7 @@ class PairGraphOcclusion(PairAttribution):
             else batch.moved_baselines[moved][:, None]
         )
         count = int(units.max()) + 1
-        # # a unit lies in one pair: whichever of its values writes last, it writes that
+        # a unit lies in one pair: whichever of its values writes last, it writes that
         pair_of = torch.zeros(count, dtype=torch.long, device=units.device).index_copy(
             0, units.flatten(), side.pair_of(leaf).repeat_interleave(units.shape[1])
         )
@@ -95,5 +95,5 @@ def _units(batch: PairBatch, moved: int, unit: Unit) -> Tensor:
         return torch.arange(rows, device=tensor.device)[:, None].expand(rows, width)
     if unit == "value":
         return torch.arange(rows * width, device=tensor.device).reshape(rows, width)
-    # # one unit for each pair and feature, shared by all nodes of the graph
+    # one unit for each pair and feature, shared by all nodes of the graph
     return side.pair_of(leaf)[:, None] * width + torch.arange(width, device=tensor.device)

@@ -129,7 +129,7 @@ class Order:
 
     def pull(self, theta: Tensor, multipliers: Tensor) -> Tensor:
         mask = theta.sigmoid()
-        # # a unit stands in several constraints, above in some and below in others: its slopes add up
+        # a unit stands in several constraints, above in some and below in others: its slopes add up
         found = (
             torch.zeros_like(theta).scatter_add_(1, self.below, multipliers).scatter_add_(1, self.above, -multipliers)
         )

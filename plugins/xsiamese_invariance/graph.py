@@ -41,7 +41,7 @@ class GraphUnits:
         index: dict[int, Tensor] = {}
         for leaf in sorted(range(len(one.leaves)), key=lambda leaf: ORDER.index(one.parts[leaf])):
             pair, unit = one.pair_of(leaf), one.unit_of(leaf)
-            # # columns of a pair: its nodes, then its edges; the largest number of a unit says where the next begin
+            # columns of a pair: its nodes, then its edges; the largest number of a unit says where the next begin
             index[leaf] = start[pair] + unit
             start = start + torch.zeros_like(start).scatter_reduce(0, pair, unit + 1, "amax")
         count = max(int(start.max()), self.least)
@@ -65,7 +65,7 @@ class GraphUnits:
         found = slopes[0].new_zeros(self.side.pairs * self.count)
         for leaf, slope in zip(self.leaves, slopes, strict=True):
             flat = slope.flatten(1).sum(1) if slope.dim() > 1 else slope
-            # # row pair, column unit of the flat table
+            # row pair, column unit of the flat table
             found.index_add_(0, self.side.pair_of(leaf) * self.count + self.index[leaf], flat)
         return found.view(self.side.pairs, self.count)
 

@@ -93,7 +93,7 @@ class Replacement:
             return [_taken(pool, at) for pool, at in zip(self.pools, places, strict=True)]
         rows = len(self.pools[0][0])
         first = torch.randint(rows, (same + twins,), generator=generator)
-        # # a step of 1 to rows - 1 around the pool never lands on the row itself
+        # a step of 1 to rows - 1 around the pool never lands on the row itself
         other = (first[same:] + torch.randint(1, max(2, rows), (twins,), generator=generator)) % rows
         at = torch.cat([first, other]).to(device)
         if partners is not None:

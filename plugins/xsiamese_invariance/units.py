@@ -41,7 +41,7 @@ class Units:
         """
         flat = mask
         if self.index is not None:
-            # # numbers of no unit point at one more column, which is fixed
+            # numbers of no unit point at one more column, which is fixed
             padded = torch.cat([mask, mask.new_full((len(mask), 1), fixed)], 1)
             flat = padded[:, self.index[0]] if len(self.index) == 1 else padded.gather(1, self.index)
         parts = torch.split(flat, [prod(shape) for shape in self.shapes], 1) if len(self.shapes) > 1 else (flat,)
@@ -52,7 +52,7 @@ class Units:
         flat = slopes[0].flatten(1) if len(slopes) == 1 else torch.cat([slope.flatten(1) for slope in slopes], 1)
         if self.index is None:
             return flat
-        # # the last column collects numbers of no unit and is dropped
+        # the last column collects numbers of no unit and is dropped
         found = flat.new_zeros(len(flat), self.count + 1)
         if len(self.index) == 1:
             found.index_add_(1, self.index[0], flat)
@@ -157,7 +157,7 @@ def grid_units(height: int, width: int, rows: int, columns: int | None = None) -
     columns = columns or rows
     if not 1 <= rows <= height or not 1 <= columns <= width:
         raise ValueError(f"{rows} x {columns} cells do not fit {height} x {width} pixels")
-    # # cells row by row; their sizes differ by one pixel where they do not divide the image
+    # cells row by row; their sizes differ by one pixel where they do not divide the image
     return (torch.arange(height) * rows // height)[:, None] * columns + torch.arange(width) * columns // width
 
 

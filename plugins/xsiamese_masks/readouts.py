@@ -246,7 +246,7 @@ def _ranks(values: Tensor) -> Tensor:
     """
     step = 64 * torch.finfo(values.dtype).eps * values.abs().max().clamp_min(torch.finfo(values.dtype).tiny)
     order = values.argsort()
-    # # in sorted order a new level begins where the value jumps; scattering back gives each value its level
+    # in sorted order a new level begins where the value jumps; scattering back gives each value its level
     jumps = torch.cat([values.new_zeros(1), (values[order].diff() > step).to(values)]).cumsum(0)
     place = torch.empty_like(order).scatter_(0, order, jumps.long())
     count = torch.bincount(place)

@@ -83,7 +83,10 @@ class Survey:
         if self._moves is None:
             ends = [o for u in self.usage.values() for o in u.outputs if o.requires_grad and o.dim() == 2]
             last = ends[-4:]  # the embeddings, or what they are made of
-            slopes = torch.autograd.grad(self.value.sum(), last, retain_graph=True, allow_unused=True) if last else ()  # type: ignore[union-attr]
+            slopes: tuple[Tensor | None, ...] = ()
+            if last:
+                assert self.value is not None
+                slopes = torch.autograd.grad(self.value.sum(), last, retain_graph=True, allow_unused=True)
             self._moves = not last or any(g is not None and bool(g.any()) for g in slopes)
         return self._moves
 
@@ -189,7 +192,7 @@ class Survey:
         output, pair_of = self.usage[module].outputs[0], torch.cat(rows)
         if self.calls(module) != 1 or len(output) != len(pair_of) or not output.requires_grad:
             return False
-        # # a stacked call holds the rows of a, then those of b
+        # a stacked call holds the rows of a, then those of b
         side_of = torch.arange(2, device=pair_of.device).repeat_interleave(
             torch.tensor([len(one) for one in rows], device=pair_of.device)
         )

@@ -179,7 +179,7 @@ def _patches(tokens: int, image: Grid, grids: Collection[Grid], most: int = MOST
     cuts = []
     for prefix in range(min(most, tokens - 2) + 1):
         count = tokens - prefix
-        # # r * c = count and r / c = height / width: r is the root of count times that ratio
+        # r * c = count and r / c = height / width: r is the root of count times that ratio
         rows = round((count * image[0] / image[1]) ** 0.5)
         near = [r for r in (rows - 1, rows, rows + 1) if r > 0 and count % r == 0 and _over((r, count // r), image)]
         cuts += [((r, count // r), prefix) for r in near]

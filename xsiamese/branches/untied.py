@@ -48,7 +48,7 @@ class Branches(nn.Module):
             parts = len(self.views)
             return _join([view(*_part(args, i, parts), **_part(kwargs, i, parts)) for i, view in enumerate(self.views)])
         refuse_backward()
-        # # branches take turns: call k is of view k, and a second round begins after the last
+        # branches take turns: call k is of view k, and a second round begins after the last
         view = self.views[self.calls % len(self.views)]
         self.calls += 1
         return view(*args, **kwargs)

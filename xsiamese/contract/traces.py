@@ -91,7 +91,8 @@ def _check_state(subject: Subject) -> None:
     flags = [m.training for m in model.modules()]
     state, buffers = {k: v.clone() for k, v in model.state_dict().items()}, dict(model.named_buffers())
     grads = [(p.requires_grad, None if p.grad is None else p.grad.clone()) for p in model.parameters()]
-    torch_state, numpy_state, random_state = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]
+    torch_state, random_state = torch.get_rng_state(), random.getstate()
+    numpy_state = np.random.get_state()[1].copy()  # type: ignore[index]
     subject.attribute(model, subject.pairs())
     if [m.training for m in model.modules()] != flags:
         raise ContractError("training flags are not as they were: they must be put back module by module")

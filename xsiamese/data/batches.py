@@ -139,7 +139,7 @@ class Batches:
         return (
             (sides, labels)
             if world == 1
-            # # every world-th pair from the rank on; what does not fill a round is left out, so that all have as many
+            # every world-th pair from the rank on; what does not fill a round is left out, so that all have as many
             else (
                 sides[:, rank : self.rows // world * world : world],
                 labels[rank : self.rows // world * world : world],
@@ -169,7 +169,7 @@ def _grouped(order: Tensor, labels: Tensor, size: int, generator: torch.Generato
     """The same items, those of one class in groups of ``size`` that follow each other."""
     order = order[labels[order].argsort(stable=True)]
     counts = labels.bincount()
-    # # an item's number within its class: its place in the sorted order less where its class begins
+    # an item's number within its class: its place in the sorted order less where its class begins
     place = torch.arange(len(order)) - (counts.cumsum(0) - counts)[labels[order]]
     group = torch.unique(torch.stack([labels[order], place // size]), dim=1, return_inverse=True)[1]
     shuffled: Tensor = order[torch.rand(len(order), generator=generator)[group].argsort(stable=True)]

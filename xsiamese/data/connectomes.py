@@ -85,7 +85,8 @@ def load_connectomes(
     if shared:
         number = {name: i for i, name in enumerate(graphs.names)}
         mean = matrices[[number[name] for name in parts[0].names]].mean(0)
-        parts = tuple(_on(part, *strongest(mean[None], neighbours, density)[:2]) for part in parts)  # type: ignore[assignment]
+        edges = strongest(mean[None], neighbours, density)[:2]
+        parts = tuple(_on(part, *edges) for part in parts)  # type: ignore[assignment]
     return Source(folder.resolve().name, *parts)
 
 
@@ -148,7 +149,7 @@ def strongest(
         if neighbours is None or not 1 <= neighbours < regions:
             raise ValueError(f"neighbours={neighbours}: between 1 and {regions - 1} are needed for {regions} regions")
         near = torch.zeros_like(size).scatter_(2, size.topk(neighbours, dim=2).indices, 1.0)
-        # # one end's choice is enough, so that the graph is symmetric
+        # one end's choice is enough, so that the graph is symmetric
         mask = (near + near.mT) > 0
     graph, a, b = (mask & (size > 0)).nonzero().T
     return torch.stack([a, b]), size[graph, a, b], graph.bincount(minlength=len(size))

@@ -24,7 +24,7 @@ def components(count: int, a: Tensor, b: Tensor) -> Tensor:
     group = torch.arange(count)
     while True:
         lowest = torch.minimum(group[a], group[b])
-        # # both ends of a pair take the lower number, until nothing changes: linked items have one number
+        # both ends of a pair take the lower number, until nothing changes: linked items have one number
         spread = group.scatter_reduce(0, torch.cat([a, b]), lowest.repeat(2), "amin")
         if torch.equal(spread, group):
             numbers: Tensor = torch.unique(group, return_inverse=True)[1]

@@ -66,7 +66,7 @@ class LabelledGraphs:
         if not len(self.nodes) == len(self.edges) == len(self.labels) + 1:
             raise ValueError(f"{len(self.labels)} labels for {len(self.nodes) - 1} graphs: one each is needed")
         if not bool(torch.isfinite(self.x).all()):
-            # # the graph whose nodes end behind the first bad row
+            # the graph whose nodes end behind the first bad row
             bad = int(torch.bucketize((~torch.isfinite(self.x)).any(1).nonzero()[0], self.nodes[1:], right=True))
             raise ValueError(f"graph {self.names[bad] if self.names else bad} has features that are NaN or infinite")
 
@@ -77,7 +77,7 @@ class LabelledGraphs:
             raise ValueError("there are no graphs")
         whole = Batch.from_data_list([_plain(graph) for graph in graphs])
         edges = torch.tensor([0, *(graph.num_edges for graph in graphs)]).cumsum(0)
-        # # PyG numbers nodes through the batch: each edge less where its graph's nodes begin
+        # PyG numbers nodes through the batch: each edge less where its graph's nodes begin
         local = whole.edge_index - whole.ptr[:-1].repeat_interleave(edges.diff())
         return cls(
             whole.x,
@@ -126,7 +126,7 @@ class LabelledGraphs:
         """The graphs of these indices as a PyG batch, without a loop over them."""
         (node, ptr), (edge, edges) = _ranges(self.nodes, index), _ranges(self.edges, index)
         sizes = ptr.diff()
-        # # nodes are kept by their number within the graph: each edge plus where its graph begins in this batch
+        # nodes are kept by their number within the graph: each edge plus where its graph begins in this batch
         parts = {"x": self.x[node], "edge_index": self.edge_index[:, edge] + ptr[:-1].repeat_interleave(edges.diff())}
         parts |= {
             name: value[edge]
@@ -204,7 +204,7 @@ def _ranges(starts: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     """
     counts = (starts[1:] - starts[:-1])[index]
     begins = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-    # # a running number, moved for each range from where it begins here to where it begins in the whole
+    # a running number, moved for each range from where it begins here to where it begins in the whole
     return torch.arange(int(begins[-1])) + (starts[index] - begins[:-1]).repeat_interleave(counts), begins
 
 

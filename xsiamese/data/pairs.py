@@ -72,7 +72,7 @@ class ClassIndex:
                 f"all {len(labels)} items are of one class ({only!r}): different pairs need at least two classes"
             )
         self.order = self.group.argsort(stable=True)
-        # # items by class, where each class begins in that order, and each item's place in it
+        # items by class, where each class begins in that order, and each item's place in it
         self.starts = counts.cumsum(0) - counts
         self.counts = counts
         self.place = torch.empty_like(self.order)

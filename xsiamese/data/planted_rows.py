@@ -42,7 +42,7 @@ class Rows(Scene):
         generator = torch.Generator().manual_seed(seed)
         a = _uniform(count, generator)
         number = torch.randint(1, len(COUNTING), (count, 1), generator=generator)
-        # # a random rank for each column: those below ``number`` are a random set of that size
+        # a random rank for each column: those below ``number`` are a random set of that size
         rank = torch.rand(count, len(COUNTING), generator=generator).argsort(1).argsort(1)
         counting, shared = torch.zeros(COLUMNS, dtype=torch.bool), torch.zeros(count, COLUMNS, dtype=torch.bool)
         counting[list(COUNTING)] = True

@@ -92,7 +92,7 @@ class CloseIndex:
         place = torch.empty_like(self.order)
         place[self.order] = torch.arange(len(values))
         self.place = place
-        # # in sorted order the close ones of an item are a range: from the first not below to the last not above
+        # in sorted order the close ones of an item are a range: from the first not below to the last not above
         self.low = torch.searchsorted(values, values - width)[place]
         self.high = torch.searchsorted(values, values + width, right=True)[place]
         self.close = self.high - self.low - 1

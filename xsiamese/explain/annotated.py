@@ -54,5 +54,7 @@ def check_options(cls: type[Any], given: Mapping[str, Any]) -> None:
     Raises:
         ValueError: with the option, the value and what is needed.
     """
+    if not given:  # most calls, and what may be given takes longer to read than a small model to run
+        return
     usual = {name: p.default for name, p in {**cls.settings(), **cls.options()}.items()}
     arguments.check_each(annotations_of(cls), usual, given, most=COUNTS)

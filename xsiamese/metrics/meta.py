@@ -131,7 +131,7 @@ def meta_scores(
                 for one, explainer in zip(explanations, graded, strict=True)
             ]
             found[metric.name] = _scored(metric, values, resamples, seed)
-        except (KeyError, ValueError, RuntimeError, TypeError, NotImplementedError) as error:
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
             said = f"needs {error}" if isinstance(error, KeyError) else str(error)
             found[metric.name] = MetaScore(metric.name, (), 0.0, len(pairs), said)
     return found

@@ -160,7 +160,7 @@ def auroc(values: Tensor, truth: Tensor) -> Tensor:
     for i, high in enumerate(levels):
         for low in levels[:i]:
             x, y = values[truth == high].double(), values[truth == low].double().sort().values
-            # # among the sorted lower ones: how many are smaller, how many not larger; in their mean a tie counts half
+            # among the sorted lower ones: how many are smaller, how many not larger; in their mean a tie counts half
             below = torch.searchsorted(y, x, right=False)
             not_above = torch.searchsorted(y, x, right=True)
             right = right + (below + not_above).double().sum() / 2
@@ -176,7 +176,7 @@ def average_precision(values: Tensor, truth: Tensor) -> Tensor:
         0.8333333333333333
     """
     kinds, at = torch.unique(values, return_inverse=True)
-    # # by distinct value, the largest first: ties are taken at once, so that their order gives no favour
+    # by distinct value, the largest first: ties are taken at once, so that their order gives no favour
     hits = truth.new_zeros(len(kinds), dtype=torch.float64).index_add(0, at, truth.double()).flip(0)
     units = torch.zeros_like(hits).index_add(0, at, torch.ones_like(truth).double()).flip(0)
     total = hits.sum()

@@ -34,7 +34,7 @@ def embed(pairs: Pairs, side: int, leaves: Sequence[Tensor] = ()) -> Tensor:
     model, of = siamese(pairs), pairs.sides[side]
     own = pairs.leaves[: len(pairs.a.leaves)] if side == 0 else pairs.leaves[len(pairs.a.leaves) :]
     given = tuple(leaves) or own
-    # # leaves may hold several copies of the pairs, one behind the other; those that stay are one copy
+    # leaves may hold several copies of the pairs, one behind the other; those that stay are one copy
     copies = max(of.count(i, leaf) for i, leaf in enumerate(given)) // pairs.pairs
     if not pairs.rows or pairs.rows >= copies * pairs.pairs or of.ragged:
         return _encoded(pairs, model, side, given)

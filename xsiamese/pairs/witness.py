@@ -49,7 +49,7 @@ class Witness:
             return
         if not all(_begins(tensor, self.leaves[place]) for place, tensor in zip(places, moved, strict=True)):
             return
-        # # methods stack copies of the batch; the first is the pairs as they are, and its value is the score
+        # methods stack copies of the batch; the first is the pairs as they are, and its value is the score
         copies = max(len(tensor) // len(self.leaves[place]) for place, tensor in zip(places, moved, strict=True))
         pairs = len(value) // copies
         self.value = value[:pairs].detach()

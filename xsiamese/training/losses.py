@@ -193,7 +193,7 @@ class Triplet(Loss):
         n = len(embedding)
         distance = _distance(embedding.repeat_interleave(n, 0), embedding.repeat(n, 1)).view(n, n)
         same = classes[:, None] == classes
-        # # every ordered pair of one class is anchor and positive; against all of other classes
+        # every ordered pair of one class is anchor and positive; against all of other classes
         anchor, positive = (same & ~torch.eye(n, dtype=torch.bool, device=same.device)).nonzero().T
         other = ~same[anchor]
         return (

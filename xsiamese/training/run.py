@@ -76,7 +76,8 @@ def _trained(settings: Settings, source: Source[Any], stem: str) -> Trained:
     trainer = make_trainer(settings, stem, latent, validated=validated)[0]
     trainer.callbacks.append(Keep(last, settings, source))  # type: ignore[attr-defined]
     finished = fit(trainer, module, settings, source, resumed)
-    best = trainer.checkpoint_callback.best_model_path if validated and trainer.checkpoint_callback else ""  # type: ignore[attr-defined]
+    keeper: Any = trainer.checkpoint_callback
+    best = keeper.best_model_path if validated and keeper else ""
     if finished and best:
         module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
     model.eval().cpu()

@@ -115,7 +115,7 @@ class SimGNN(PairModel):
         larger = torch.maximum(n_a, n_b)
         product = (dense_a @ dense_b.mT).sigmoid()
         inside = in_a[:, :, None] & in_b[:, None, :]
-        # # similarities in [0, 1] by bin; 1 itself belongs to the last
+        # similarities in [0, 1] by bin; 1 itself belongs to the last
         place = (product * self.bins).long().clamp(max=self.bins - 1)
         counts: Tensor = product.new_zeros(len(product), self.bins).scatter_add_(
             1, place.flatten(1), inside.flatten(1).to(product)

@@ -46,7 +46,7 @@ class Cut(NamedTuple):
         value = value.index_select(dim, rows)
         if not bool(self.step.any()):
             return value
-        # # values that count nodes were raised by all graphs before theirs: other graphs come before them now
+        # values that count nodes were raised by all graphs before theirs: other graphs come before them now
         moved = starts_of(self.step[which])[:-1] - starts_of(self.step)[:-1][which]
         along = [-1 if i == dim % value.dim() else 1 for i in range(value.dim())]
         return value + moved.repeat_interleave(self.starts.diff()[which]).view(along)

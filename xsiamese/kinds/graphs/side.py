@@ -106,7 +106,7 @@ class GraphSide(Side):
         return [Gate(data.edge_index, leaves[self.parts.index("edges")], data.num_nodes)]
 
     def _copies(self, leaves: Sequence[Tensor]) -> int:
-        # # whole copies stand one behind the other, so the lengths tell how many; an empty leaf tells nothing
+        # whole copies stand one behind the other, so the lengths tell how many; an empty leaf tells nothing
         return next((len(leaf) // len(own) for leaf, own in zip(leaves, self.leaves, strict=True) if len(own)), 1)
 
     def result(self, maps: Sequence[Tensor]) -> Any:

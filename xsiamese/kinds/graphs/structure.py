@@ -119,7 +119,7 @@ class Structure:
         cuts: dict[str, Cut] = self.data._cuts
         for key, cut in cuts.items():
             data[key] = cut.taken(self.data, key, which)
-        # # each graph's new number, once for each of its nodes
+        # each graph's new number, once for each of its nodes
         data.batch = torch.arange(len(which), device=which.device).repeat_interleave(torch.diff(self.nodes)[which])
         return Structure(_finished(data, len(which), {key: cut.select(which) for key, cut in cuts.items()}))
 

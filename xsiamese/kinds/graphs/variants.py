@@ -78,7 +78,7 @@ class Variants:
             )
         forward = start * self.nodes + end
         undirected = bool(torch.isin(end * self.nodes + start, forward).all())
-        # # an edge's key is its two ends as one number; of an undirected one the smaller end comes first
+        # an edge's key is its two ends as one number; of an undirected one the smaller end comes first
         key = torch.minimum(start, end) * self.nodes + torch.maximum(start, end) if undirected else forward
         edges, self.edge_of = torch.unique(key, return_inverse=True)
         self.ends = torch.stack([edges // max(self.nodes, 1), edges % max(self.nodes, 1)], 1)
@@ -138,7 +138,7 @@ class Variants:
         entries = kept[:, start] & kept[:, end]
         if edges is not None:
             entries &= ~edges[:, self.edge_of]
-        # # a kept node's new number: how many are kept before it, in all variants
+        # a kept node's new number: how many are kept before it, in all variants
         number = (kept.flatten().cumsum(0) - 1).reshape(kept.shape)
         slices = {
             "nodes": _cumulated(kept),
