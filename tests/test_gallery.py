@@ -218,7 +218,7 @@ def test_a_budget_that_is_too_small_goes_to_disk_and_nothing_changes(tmp_path: P
     assert not in_memory.on_disk
     assert on_disk._encoded.unit == 1
     for one, other in zip(in_memory.explain(), on_disk.explain(), strict=True):
-        close(one, other, atol=0)
+        close(one, other, atol=1e-15)  # numbers that lie elsewhere in memory are summed in another order
 
 
 def test_half_precision_and_low_rank_are_as_near_as_they_say() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from xsiamese.author import Layer, PairBatch, Parts, SideLayout, channel_of, parts_of
+from xsiamese.author import Layer, PairBatch, SideLayout, channel_of, parts_of
+from xsiamese_interactions.alone import Alone
 from xsiamese_interactions.gradients import layer_line, map_places, recorded
 from xsiamese_interactions.tangents import jacobian
 
@@ -62,17 +64,20 @@ def _passed(batch: PairBatch, where: Where) -> tuple[Tensor, Tensor | None]:
     """The layer's output of some items, and the embeddings of each as it is, empty, and of each of its places alone,
     (items, 2 + places, ...), from one pass; None where what follows does not take so many rows.
     """
-    side, seen = where.side, []
+    side, seen, after = where.side, [], ExitStack()
 
     def put(output: Tensor) -> Tensor:
         seen.append(output.detach())
         if len(output) != batch.pairs or batch.sides[side].kind == "graph":  # there are no more nodes in one graph
             return output.clone()
-        return apart(output, parts_of(output[:1], None, channel_of(batch, side, output, where.layout)))
+        alone = Alone(output, channel_of(batch, side, output, where.layout))
+        after.enter_context(alone)
+        return alone.stand_in
 
     with torch.no_grad():
         try:
-            rows = batch.tail_embedding(where.layer, side, put)
+            with after:
+                rows = batch.tail_embedding(where.layer, side, put)
         except (RuntimeError, ValueError):  # what follows reads the number of rows from its input
             rows = torch.empty(0, 0)
         output = seen[0] if seen else recorded(batch, where.layer, False)[0][side]
@@ -102,18 +107,6 @@ def _shares(one: PairBatch, where: Where, output: Tensor, rows: Tensor | None) -
             "places' shares do not sum to the embedding; take a later layer=, or PairLayerInteraction"
         )
     return found
-
-
-def apart(output: Tensor, parts: Parts) -> Tensor:
-    """A layer's output of each item as it is, none of it, and each place of it alone: all that the rest of the encoder
-    is asked, (items x (2 + places), ...).
-    """
-    flat = output.reshape(len(output), 1, -1)
-    made = output.new_zeros(len(output), 2 + parts.count, flat.shape[-1])
-    made[:, :1] = flat
-    # number k of an output stands in the row of its own part and in no other: nothing else is written
-    made[:, 2:].scatter_(1, parts.number.expand(parts.shape).reshape(1, 1, -1).expand_as(flat), flat)
-    return made.reshape(-1, *output.shape[1:])
 
 
 def adds_up(found: Shares) -> bool:
