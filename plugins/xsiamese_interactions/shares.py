@@ -51,7 +51,8 @@ def shares_of(batch: PairBatch, where: Where) -> Iterator[Shares]:
     key, start = ("shares", where.side, str(where.layer), *item), 0
     while start < batch.pairs:
         stop = min(start + plans.get(key, 1), batch.pairs)  # how large an output is shows after the first item
-        some = batch.select(torch.arange(start, stop, device=batch.leaves[0].device))
+        every = stop - start == batch.pairs
+        some = batch if every else batch.select(torch.arange(start, stop, device=batch.leaves[0].device))
         output, rows = _passed(some, where)
         plans[key] = 1 if rows is None else max(1, ROOM // (rows.shape[1] * output[0].numel()))
         for number, one in enumerate(some.split(1)):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple
 
 import torch
@@ -83,6 +85,7 @@ class Recorded(NamedTuple):
     layer: nn.Module
 
 
+GLANCE = 16  # numbers, by which most items differ
 Prepare = Callable[[ItemBatch], Mapping[str, Column] | None]
 
 
@@ -97,7 +100,7 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
     if batch.target is not None:  # of the pair's output, and of no item's embedding
         return batch
     one_encoder = isinstance(model, SiameseModel) and model.encoders[0] is model.encoders[1]
-    keys = [_keys(batch, place) for place in (0, 1)]
+    keys = _keys(batch)
     found: list[dict[str, Column]] = []
     where: list[dict[str, int]] = [{}, {}]
     for place, own in enumerate(keys):
@@ -122,19 +125,30 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
 
 def _items_of(batch: PairBatch, place: int, which: list[int]) -> ItemBatch:
     """Some items of one side of a batch (0 for a, 1 for b)."""
-    some = batch.select(torch.tensor(which, device=batch.leaves[0].device))
+    every = which == list(range(batch.pairs))
+    some = batch if every else batch.select(torch.tensor(which, device=batch.leaves[0].device))
     side, baseline = some.sides[place], some.baselines[place]
-    alone = replace(some, a=side, b=side, baselines=(baseline, baseline), target=None, wrt="both", first_pair=0)
+    alone = replace(
+        some, a=side, b=side, baselines=(baseline, baseline), target=None, wrt="both", first_pair=0, witness=None
+    )
     return ItemBatch(alone, place)
 
 
-def _keys(batch: PairBatch, place: int) -> list[str]:
-    """A key of each item of a side and of what replaces it, where that is not the same for all."""
-    own, starts, first = keys_of(batch.sides[place]), batch.baselines[place], batch.baselines[0]
-    common = len(starts) == len(first) and all(map(_same, starts, first))
-    if common or batch.distribution or batch.sides[place].ragged:
-        return own
-    return [f"{key}{digest(leaf[i % len(leaf)] for leaf in starts).hexdigest()}" for i, key in enumerate(own)]
+def _keys(batch: PairBatch) -> list[list[str]]:
+    """A key of each item of both sides and of what replaces it, where that is not the same for all. Of items that
+    differ at a glance not all numbers are read.
+    """
+    glances = [[_glance(side, i) for i in range(side.pairs)] for side in batch.sides]
+    often = Counter(chain(*glances))
+    keys = []
+    for place, (side, seen) in enumerate(zip(batch.sides, glances, strict=True)):
+        own = [_key(side, i) if side.ragged or often[glance] > 1 else glance for i, glance in enumerate(seen)]
+        starts, first = batch.baselines[place], batch.baselines[0]
+        common = len(starts) == len(first) and all(map(_same, starts, first))
+        if not (common or batch.distribution or side.ragged):
+            own = [f"{key}{digest(leaf[i % len(leaf)] for leaf in starts).hexdigest()}" for i, key in enumerate(own)]
+        keys.append(own)
+    return keys
 
 
 def _same(rows: Tensor, other: Tensor) -> bool:
@@ -143,6 +157,18 @@ def _same(rows: Tensor, other: Tensor) -> bool:
 
 def keys_of(side: Side) -> list[str]:
     """A key of each item, equal for items with the same numbers; graphs, of no common shape, are all their own."""
+    return [_key(side, i) for i in range(side.pairs)]
+
+
+def _key(side: Side, i: int) -> str:
     if side.ragged:
-        return [f"{digest(tensors_of(side.select(torch.tensor([i])))).hexdigest()}{i:x}" for i in range(side.pairs)]
-    return [digest(leaf[i] for leaf in side.leaves).hexdigest() for i in range(side.pairs)]
+        return f"{digest(tensors_of(side.select(torch.tensor([i])))).hexdigest()}{i:x}"
+    return digest(leaf[i] for leaf in side.leaves).hexdigest()
+
+
+def _glance(side: Side, i: int) -> str:
+    """A key of an item's shape and some of its numbers."""
+    if side.ragged:
+        return ""
+    some = [leaf[i].flatten()[:: leaf[i].numel() // GLANCE + 1] for leaf in side.leaves]
+    return f"{[tuple(leaf.shape[1:]) for leaf in side.leaves]}{digest(some).hexdigest()}"

@@ -228,3 +228,7 @@ class TensorSide(Side):
 
     def slice(self, start: int, stop: int) -> Self:
         return self.holding(tuple(leaf[start:stop] for leaf in self.leaves))
+
+    def template(self, which: Tensor | None = None) -> Self:
+        # its numbers are never read: one stands for all of them
+        return self.holding(tuple(leaf.new_zeros(()).expand(1, *leaf.shape[1:]) for leaf in self.leaves))
