@@ -51,20 +51,21 @@ class Prepared(NamedTuple):
         return cls(shares, one.places, spread.to(shares.dtype), in_order, one.grid, one.embedding)
 
 
-class Factor(NamedTuple):
-    """One side of a matrix.
+class Factors(NamedTuple):
+    """One side of the matrices of some pairs.
 
     Attributes:
-        item: what was prepared of it.
-        parts: what each place has of the features of this side, (places, D).
-        ends: what all places have, and the bias, (2, D).
-        size: the norm of what all places have; None for a comparison that is no product of features.
+        items: what was prepared of each.
+        parts: what each place has of the features of this side, (places, D) of each; of an item that comes several
+            times one tensor.
+        ends: what all places have, and the bias, (pairs, 2, D).
+        sizes: the norms of what all places have; None for a comparison that is no product of features.
     """
 
-    item: Prepared
-    parts: Tensor
+    items: Sequence[Prepared]
+    parts: Sequence[Tensor]
     ends: Tensor
-    size: float | None
+    sizes: Sequence[float] | None
 
 
 class PairActivationDecomposition(PairAttribution):
@@ -111,8 +112,7 @@ class PairActivationDecomposition(PairAttribution):
         found, marginals = joined(batch, first, second, value.tolist())
         moving = batch.objective.moving
         maps_a, maps_b = (
-            maps(of, values, side in moving)
-            for side, (of, values) in enumerate(zip((first, second), marginals, strict=True))
+            maps(of, values, side in moving) for side, (of, values) in enumerate(zip(sides, marginals, strict=True))
         )
         most = value.new_tensor([most for _, most in found])
         return Found((maps_a, maps_b), value, {"matrix": [matrix for matrix, _ in found], "reference": most})
@@ -137,24 +137,24 @@ class PairActivationDecomposition(PairAttribution):
         return [Prepared._make((*fields, z[None])) for *fields, z in each]
 
 
-def factors(batch: PairBatch, side: int, of: Sequence[Prepared]) -> list[Factor]:
-    """The factor of each item of a side; of items that come several times it is one object, and made once."""
-    made: dict[int, Factor] = {}
-    for one in of:
-        if id(one.shares) not in made:
-            made[id(one.shares)] = _factor(batch, side, one)
-    return [made[id(one.shares)] for one in of]
-
-
-def _factor(batch: PairBatch, side: int, one: Prepared) -> Factor:
-    found = of_side(batch, one.shares, side)
-    rows = one.shares if found is None else found
-    ends = torch.stack([rows[:-1].sum(0), rows[-1]])
-    return Factor(one, rows[:-1], ends, None if found is None else float(ends[0].norm()))
+def factors(batch: PairBatch, side: int, of: Sequence[Prepared]) -> Factors:
+    """The factors of the items of a side; those of one that comes several times are made once."""
+    once = {id(one.shares): one.shares for one in of}
+    parts, whole = {}, {}
+    for key, shares in once.items():
+        found = of_side(batch, shares[:-1], side)
+        parts[key] = shares[:-1] if found is None else found
+        whole[key] = parts[key].sum(0)
+    keys = [id(one.shares) for one in of]
+    bias = torch.stack([one.shares[-1] for one in of])
+    found = of_side(batch, bias, side)
+    ends = torch.stack([torch.stack([whole[key] for key in keys]), bias if found is None else found], 1)
+    sizes = None if found is None else ends[:, 0].norm(dim=1).tolist()
+    return Factors(of, [parts[key] for key in keys], ends, sizes)
 
 
 def joined(
-    batch: PairBatch, first: Sequence[Factor], second: Sequence[Factor], values: Sequence[float]
+    batch: PairBatch, first: Factors, second: Factors, values: Sequence[float]
 ) -> tuple[list[tuple[PairMatrix, float]], tuple[list[Tensor], list[Tensor]]]:
     """The matrix of each pair, and the most that it could sum to, were its sides parallel; and its marginals, by side.
 
@@ -162,34 +162,34 @@ def joined(
     matrix sums to the value.
     """
     middles: list[Tensor] = []
-    of_a, of_b = own = torch.stack([one.ends for one in first]), torch.stack([one.ends for one in second])
-    if first[0].size is None:  # a matrix of the embeddings' size each: one pair's at a time
-        middles = [batch.mixed(a.item.embedding, b.item.embedding)[0] for a, b in zip(first, second, strict=True)]
-        of_a = torch.stack([end @ middle for end, middle in zip(own[0], middles, strict=True)])
-        of_b = torch.stack([end @ middle.T for end, middle in zip(own[1], middles, strict=True)])
-    each_a, each_b = with_ends(first, of_b), with_ends(second, of_a)
-    sums = (own[0] @ of_b.mT).tolist()
+    of_a, of_b = first.ends, second.ends
+    if first.sizes is None:  # a matrix of the embeddings' size each: one pair's at a time
+        middles = [batch.mixed(a.embedding, b.embedding)[0] for a, b in zip(first.items, second.items, strict=True)]
+        of_a = torch.stack([end @ middle for end, middle in zip(first.ends, middles, strict=True)])
+        of_b = torch.stack([end @ middle.T for end, middle in zip(second.ends, middles, strict=True)])
+    each_a, each_b = with_ends(first.parts, of_b), with_ends(second.parts, of_a)
+    sums = (first.ends @ of_b.mT).tolist()
     found = []
-    for i, (a, b, value) in enumerate(zip(first, second, values, strict=True)):
+    for i, (a, b, value) in enumerate(zip(first.items, second.items, values, strict=True)):
         (total, alone_a), (alone_b, _) = sums[i]
         alone = (each_a[i][1], each_b[i][1])
-        places = tuple(a.item.grid), tuple(b.item.grid)
+        places = tuple(a.grid), tuple(b.grid)
         middle, constant = middles[i] if middles else None, value - total - alone_a - alone_b
-        matrix = PairMatrix(a.parts, b.parts, middle, places, constant, alone)
-        found.append((matrix, abs(total) if a.size is None or b.size is None else a.size * b.size))
+        matrix = PairMatrix(first.parts[i], second.parts[i], middle, places, constant, alone)
+        most = first.sizes[i] * second.sizes[i] if first.sizes is not None and second.sizes is not None else abs(total)
+        found.append((matrix, most))
     return found, ([each[0] for each in each_a], [each[0] for each in each_b])
 
 
-def with_ends(factors: Sequence[Factor], ends: Tensor) -> Sequence[Tensor]:
+def with_ends(parts: Sequence[Tensor], ends: Tensor) -> Sequence[Tensor]:
     """What each place of an item has with all places of the other, and with its bias, (2, places), of each pair."""
-    if all(one is factors[0] for one in factors):
-        return list(ends @ factors[0].parts.T)
-    return [end @ one.parts.T for one, end in zip(factors, ends, strict=True)]
+    if all(one is parts[0] for one in parts):
+        return list(ends @ parts[0].T)
+    return [end @ one.T for one, end in zip(parts, ends, strict=True)]
 
 
-def maps(factors: Sequence[Factor], values: Sequence[Tensor], moving: bool) -> Tensor:
+def maps(items: Sequence[Prepared], values: Sequence[Tensor], moving: bool) -> Tensor:
     """A value for each part as maps, shared out over the places of the part; zeros for a side that is held."""
-    items = [one.item for one in factors]
     if all(one.in_order and one.spread.shape == items[0].spread.shape for one in items):
         found = torch.cat(list(values)).reshape(-1, *items[0].spread.shape[1:])
     else:

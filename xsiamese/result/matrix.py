@@ -81,10 +81,10 @@ class PairMatrix:
         for name, count, grid in zip("ab", self.shape, self.grids, strict=True):
             if math.prod(grid) != count:
                 raise ValueError(f"the places of {name} are {grid}, {math.prod(grid)} in all, for {count} parts")
-        (n, m), tensors = self.shape, self._tensors()
-        for name, shape in (("alone_a", (n,)), ("alone_b", (m,)), ("standard_error", (n, m))):
-            tensor = tensors.get(name)
-            if tensor is not None and tuple(tensor.shape) != shape:
+        (n, m), (of_a, of_b) = self.shape, self.alone or (None, None)
+        beside = (("alone_a", of_a, (n,)), ("alone_b", of_b, (m,)), ("standard_error", self.standard_error, (n, m)))
+        for name, tensor, shape in beside:
+            if tensor is not None and tensor.shape != shape:
                 raise ValueError(f"{name} has shape {tuple(tensor.shape)} for {n} x {m} parts: {shape} is needed")
 
     @classmethod

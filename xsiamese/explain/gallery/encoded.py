@@ -175,7 +175,8 @@ class Encoded:
 
     @property
     def _allowed(self) -> int:
-        return max(1, min(UNIT, self.keeping.budget // 2 // (2 * COPIES * max(1, self.items.size))))
+        of_item = COPIES * max(1, self.items.size) + max((kept.row_bytes for kept in self._kept.values()), default=0)
+        return max(1, min(UNIT, self.keeping.budget // 2 // (2 * of_item)))
 
     @contextmanager
     def open(self) -> Iterator[None]:

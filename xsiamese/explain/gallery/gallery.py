@@ -237,5 +237,6 @@ class Gallery:
         def make(some: Pairs) -> PairExplanation:
             return asking.with_(self._encoded, some, [(names[i], self.ids[j]) for i, j in some])
 
-        units = asking.unit, asking.row_unit
+        of = self._encoded
+        units = min(asking.unit, of.unit), min(asking.row_unit, of.row_unit)
         return Explanations(pairs, make, lambda some: asking.scores(self._encoded, some), units)

@@ -183,5 +183,5 @@ def _taken(batch: PairBatch, given: Any, place: int, which: Sequence[int]) -> So
     else:
         chosen = side.select(rows)
     if type(chosen) is TensorSide:  # the user's own tensors, which need not be taken twice
-        return Some(chosen, starts, chosen.rebuild(chosen.leaves))
+        return Some(chosen, starts, chosen.result(chosen.leaves))
     return Some(chosen, starts, parted.take(given, list(which), kind_of(side.kind)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,8 @@ class Kept:
         """
         parts: dict[str, Rows] = {}
         for name, column in columns.items():
-            rows = [one for one in column if isinstance(one, Tensor)]
-            if not rows and all(isinstance(one, PLAIN) for one in column):
+            rows = column if isinstance(column, Tensor) else [one for one in column if isinstance(one, Tensor)]
+            if not len(rows) and all(isinstance(one, PLAIN) for one in column):
                 self.about.setdefault(name, {"plain": []})["plain"].extend(column)
                 continue
             if len(rows) != len(column):
@@ -103,6 +104,12 @@ class Kept:
             self.shelves = Store(self.folder, self.block, self.count) if whole > self.budget else Memory(self.block)
         for name, found in parts.items():
             self.shelves.put(name, start, self._one(found) if self.on_disk else found)
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """The bytes in memory of what is kept of one item, that of the first."""
+        rows = [self._row(name, 0) for name, about in self.about.items() if "plain" not in about]
+        return sum(row.numel() * row.element_size() for row in rows)
 
     def rows(self, which: Sequence[int]) -> dict[str, Column]:
         """The columns of items with these numbers; an item's entry of a list is one object, however often it comes."""

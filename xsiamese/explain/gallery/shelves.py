@@ -45,11 +45,10 @@ class Memory(Shelves):
 
     def __init__(self, block: int) -> None:
         super().__init__(block)
-        self._blocks: dict[str, list[Sequence[Tensor]]] = {}
+        self._blocks: dict[str, list[Rows]] = {}
 
     def put(self, name: str, start: int, rows: Rows) -> None:
-        # as a list, so that a row is one object whatever pair it is in
-        self._blocks.setdefault(name, []).append(list(rows))
+        self._blocks.setdefault(name, []).append(rows)  # of a list a row is one object whatever pair it is in
 
     def row(self, name: str, number: int) -> Tensor:
         return self._blocks[name][number // self.block][number % self.block]
