@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -63,7 +64,8 @@ def write(
             "stacked": joined.dim() == len(shapes[0]) + 1,
         }
         layout[name] = told | _put(group, name, joined, _kept(name, precision))
-    group.attrs.put({"explanation": plain, "layout": layout})
+    # as texts: zarr copies attributes item by item and writes them by its own encoder, longer than all numbers take
+    group.attrs.put({"explanation": json.dumps(plain), "layout": json.dumps(layout)})
 
 
 def read(group: zarr.Group, rows: Sequence[int] | None = None) -> PairExplanation:
@@ -73,8 +75,7 @@ def read(group: zarr.Group, rows: Sequence[int] | None = None) -> PairExplanatio
         group: of a unit.
         rows: their numbers in the arrays.
     """
-    told: dict[str, Any] = dict(group.attrs)
-    plain, layout = dict(told["explanation"]), told["layout"]
+    plain, layout = (json.loads(str(group.attrs[name])) for name in ("explanation", "layout"))
     which = list(range(group["scores"].shape[0])) if rows is None else list(rows)  # type: ignore[union-attr]
     tensors: dict[str, Tensor] = {}
     for name, of in layout.items():
