@@ -100,6 +100,24 @@ def first_call(path: Path) -> str:
     return _rows(head, lines)
 
 
+def followed(path: Path) -> str:
+    """What docs/measurements/newcomer.json says of "Getting started", followed in a fresh environment."""
+    if not path.exists():
+        return "Nothing has been measured in this checkout yet: ``python tests/benchmarks/newcomer.py`` measures.\n"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    seconds = dict(found["seconds"])
+    torch = seconds.pop("import torch")
+    whole = sum(seconds.values())
+    own = sum(spent - torch for name, spent in seconds.items() if name != "pip install")
+    return "\n".join(
+        [
+            _rows(["Step", "Seconds"], [[name, f"{spent:.0f}"] for name, spent in seconds.items()]),
+            f"That is {whole / 60:.0f} minutes, of which {own:.0f} s are this library's and its model's: the rest is "
+            f"the download, and {torch:.1f} s of ``import torch`` a step.\n",
+        ]
+    )
+
+
 def counted(path: Path) -> str:
     """What docs/measurements/house.json says of one run: tests/benchmarks/house.py counts, and times nothing."""
     if not path.exists():
