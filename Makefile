@@ -53,7 +53,7 @@ package: $(VENV)/.test ## build sdist and wheel, and try the wheel in a fresh en
 	$(PYTHON) -m venv build/fresh && build/fresh/bin/python -m pip install --quiet "$$(ls $(CURDIR)/dist/*.whl)[image,plot]"
 	cd build && fresh/bin/xsiamese plugins && fresh/bin/xsiamese demo --output fresh/demo && ls fresh/demo
 
-bench: $(VENV)/.test ## measure speed against the floor and the peers, into docs/explanation
+bench: $(VENV)/.test ## measure speed against the floor and the peers, into docs/measurements
 	$(BIN)/python tests/benchmarks/speed.py
 
 mutants: $(VENV)/.dev ## break a module on purpose and see which faults no test sees: make mutants ROOM=model SAMPLE=20

@@ -89,10 +89,15 @@ html_show_sourcelink = False
 # a module's reference and its source are reached by search and by links: the tree of all 340 modules beside each of
 # them was a fifth of the time that the site takes to build, and a sixth of its size
 html_sidebars = {"reference/generated/modules/**": [], "_modules/**": []}
+# a page without neighbours has nothing to list beside it, and its text gets the room
+html_sidebars |= {name: [] for name in ("getting-started", "install", "troubleshooting", "glossary", "changelog")}
+html_css_files = ["xsiamese.css"]
+html_context = {"default_mode": "auto"}  # said, for the theme warns in the browser's console where it is not
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
     "collapse_navigation": True,  # a page shows its own branch, not all pages
+    "header_links_before_dropdown": 6,  # up to the examples
     "navbar_end": ["theme-switcher"],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from xsiamese import Decision, SiameseModel, TwoInputModel, calibrate
+from xsiamese import Decision, PairExplanation, PairSaliency, SiameseModel, TwoInputModel, calibrate
 from xsiamese.data.pairs import Pairs
 from xsiamese.model.comparison import Function
 from xsiamese.training.evaluation import evaluate
@@ -50,6 +52,49 @@ def test_without_a_threshold_the_error_says_how_to_find_one() -> None:
     for bad in (math.nan, math.inf):
         with pytest.raises(ValueError, match="a finite number"):
             scored(True).decision(bad)
+
+
+class Squashed(Function):
+    """A similarity that is reported through a sigmoid."""
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return self.reported(self.explained(z_a, z_b))
+
+    def explained(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return super().forward(z_a, z_b)
+
+    def reported(self, explained: Tensor) -> Tensor:
+        return explained.sigmoid()
+
+
+@pytest.mark.parametrize(
+    ("comparison", "threshold", "told"),
+    [
+        ("clamped_euclidean", 1.5, ["different: clamped_euclidean 1 (unclamped 3), alike up to 1.5", "alike: "]),
+        (
+            Squashed(lambda a, b: (b - a).flatten(), True),
+            2.0,
+            ["alike: function 0.9526 (unclamped 3), alike from 2", "different: "],
+        ),
+    ],
+    ids=["clamp", "sigmoid"],
+)
+def test_a_verdict_is_about_the_score_of_before_a_clamp(
+    comparison: object, threshold: float, told: list[str], tmp_path: Path
+) -> None:
+    """A threshold beyond the clamp would otherwise call every pair alike, and one beyond 1 none of a sigmoid's."""
+    model = SiameseModel(nn.Identity(), comparison)
+    model.comparison.threshold_ = threshold
+    pairs = torch.zeros(2, 1), torch.tensor([[3.0], [1.2]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = PairSaliency(model).explain(pairs)
+    right = model.decision().alike(model.closeness(torch.tensor([3.0, 1.2]))).tolist()
+    found.save(tmp_path / "found.safetensors")
+    for one in (found, PairExplanation.load(tmp_path / "found.safetensors")):
+        assert [one.verdict(k).startswith("alike") for k in (0, 1)] == right
+        assert one.verdict(0) == told[0]
+        assert one[1].verdict(0).startswith(told[1])
 
 
 class Joint(nn.Module):

@@ -133,3 +133,11 @@ def test_two_towers_are_drawn_each_as_what_it_is() -> None:
     assert len(picture.images) == 1
     assert [one.get_text() for one in words.texts if one.get_text() in ("sleepy", "cat")] == ["sleepy", "cat"]
     assert "'sleepy' of b" in found.summary() or "'cat' of b" in found.summary()
+
+
+def test_pixels_are_drawn_as_coarser_parts() -> None:
+    fine = PairMatrix.of(torch.eye(36) / 36, places=((6, 6), (6, 6)))
+    figure = explained(fine, images(), reference=torch.ones(1)).plot(pool=((2, 2), (2, 2)))
+    sizes = [{(one.get_width(), one.get_height()) for one in axes.patches} for axes in figure.axes[:2]]
+    assert sizes == [{(6.0, 6.0)}] * 2  # of 12 pixels; a cell of the matrix has 2
+    assert "give 100% of a full match" in said(figure)

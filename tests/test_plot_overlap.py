@@ -14,18 +14,23 @@ from torch import nn
 
 from xsiamese import (
     MatrixExplanation,
+    PairCounterfactualMaps,
     PairEigenCAM,
     PairExplanation,
     PairGradCAM,
     PairInputXGradient,
     PairMatrix,
+    PairMinimalMask,
+    PairRegionSwap,
     PairSaliency,
     PairTabularCounterfactual,
     SiameseModel,
     compare,
 )
+from xsiamese.data import fashion_pair
 from xsiamese.data.atlas import AAL116, AAL116_LOBES
 from xsiamese.kinds.words import Texts
+from xsiamese.zoo import find_card, shipped
 
 pytest.importorskip("matplotlib")
 
@@ -203,6 +208,34 @@ def counterfactual_row() -> Any:
     )
 
 
+def flipped(cls: Any, **options: Any) -> Any:
+    """A counterfactual of two shipped images."""
+    pair = fashion_pair("sneaker", "ankle boot")
+    return cls(shipped("fashion").model, **options).find(pair, ids=[(LONG, LONG)])[0].plot()
+
+
+def decision_maps(form: str) -> Any:
+    model = SiameseModel(shipped("fashion").model.encoder, "euclidean").eval()
+    explainer = PairCounterfactualMaps(model, find_card("fashion").layer, threshold=3.0)
+    return explainer.explain(fashion_pair("sneaker", "ankle boot"), ids=[(LONG, LONG)], form=form).plot()
+
+
+def graph_edits() -> Any:
+    from xsiamese import PairGraphEdits
+
+    data = pytest.importorskip("torch_geometric.data")
+    ends = torch.tensor([[0, 1, 1, 2, 2, 3, 3, 0], [1, 0, 2, 1, 3, 2, 0, 3]])
+    square, path = (
+        data.Batch.from_data_list([data.Data(x=torch.ones(4, 1), edge_index=one)]) for one in (ends, ends[:, :6])
+    )
+
+    def edges(batch: Any) -> torch.Tensor:
+        return torch.bincount(batch.batch[batch.edge_index[0]], minlength=batch.num_graphs).float() / 2
+
+    search = PairGraphEdits(lambda a, b: (edges(a) - edges(b)).abs(), threshold=0.5, higher_is_closer=False)
+    return search.find((square, path))[0].plot()
+
+
 PICTURES: dict[str, Callable[[], Any]] = {
     "one pair of images": lambda: images(1).plot(),
     "several pairs of images": lambda: images(4).plot(),
@@ -233,6 +266,11 @@ PICTURES: dict[str, Callable[[], Any]] = {
         torch.rand(12), NAMES, ["+1.2 sd"] * 12, {"gradient": torch.rand(12)}
     ),
     "a counterfactual row": counterfactual_row,
+    "swapped regions": lambda: flipped(PairRegionSwap, layer="7"),
+    "regions taken away": lambda: flipped(PairMinimalMask),
+    "edges taken away": graph_edits,
+    "halves of a map": lambda: decision_maps("signed"),
+    "halves of a map, as published": lambda: decision_maps("livieris"),
 }
 
 

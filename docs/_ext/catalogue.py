@@ -80,6 +80,7 @@ def write(app: Sphinx) -> None:
     for path, text in pages.items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        text = text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")  # a number stays with its interval
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8")
     for folder in ("explainers", "modules"):
@@ -96,7 +97,7 @@ def everything(encoded: Mapping[str, int] | None = None) -> dict[str, str]:
     """
     measured = Path(__file__).parents[1] / "measurements"
     pages = {
-        "explainers.rst": index(),
+        "explainers.rst": index(encoded or {}),
         "modules.rst": module_index(),
         "captum.inc": captum_table(),
         "create_graph.inc": create_graph_list(),
@@ -120,8 +121,8 @@ def known() -> list[Explainer]:
     return list(xsiamese.explainers().values())
 
 
-def index() -> str:
-    """The table of all explainers, one for each plugin."""
+def index(encoded: Mapping[str, int]) -> str:
+    """Cards of all explainers, by plugin, with the pictures of those that ``encoded`` knows."""
     text = [heading("Explainers", "=")]
     text.append(
         "Every explainer is a :class:`~xsiamese.explain.attribution.PairAttribution`: arguments that all of them "
@@ -136,21 +137,21 @@ def index() -> str:
         groups.items(), key=lambda item: (ours.index(item[0]) if item[0] in ours else len(ours), item[0])
     ):
         text.append(heading(_first_line(import_module(package)).rstrip("."), "-"))
-        rows = [
-            [
-                f":doc:`explainers/{cls.__name__}`",
-                f"``{cls.name}``",
-                summary(cls),
-                ", ".join(needs(cls)),
-                ", ".join(flags(cls)),
-            ]
-            for cls in members
-        ]
-        text.append(table(["Class", "Command line", "What a map says", "Needs", "Properties"], rows, "22 16 34 14 14"))
+        text.append(".. grid:: 1 1 2 2\n   :gutter: 3\n")
+        text += [_card(cls, cls.__name__ in encoded) for cls in members]
     text.append(heading("What the properties mean", "-"))
     text += [f"{name}\n   {meaning}\n" for name, meaning in FLAGS.items()]
     text.append(toctree([f"explainers/{cls.__name__}" for cls in known()], hidden=True))
     return "\n".join(text)
+
+
+def _card(cls: Explainer, pictured: bool) -> str:
+    """An explainer with its picture, what a map says, its name on the command line, what it needs, and its flags."""
+    picture = [f":img-top: /reference/generated/pictures/{cls.__name__}.png", f":img-alt: Maps of {cls.__name__}"]
+    told = [f"``{cls.name}``", *(["needs " + ", ".join(needs(cls))] if needs(cls) else []), ", ".join(flags(cls))]
+    inside = [*(picture if pictured else []), "", summary(cls), "", "+++", "; ".join(filter(None, told)), ""]
+    lines = [f".. grid-item-card:: :doc:`explainers/{cls.__name__}`", *(f"   {line}".rstrip() for line in inside)]
+    return "\n".join(f"   {line}".rstrip() for line in lines) + "\n"
 
 
 def page(cls: Explainer, encoded: int | None = None, verdict: str = "") -> str:
@@ -255,7 +256,7 @@ def needs(cls: Explainer) -> list[str]:
         "a layer": cls.needs_layer,
         "gradients": cls.uses_gradients,
         "an ``nn.Module``": getattr(cls, "hooks", False),
-        "scikit-learn": cls.fitted,
+        "scikit-learn": _captum(cls) in ("Lime", "KernelShap"),
         "several pairs": cls.across_pairs,
         "samples as baselines": cls.distribution_baselines,
     }

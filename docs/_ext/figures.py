@@ -16,6 +16,7 @@ from sphinx.application import Sphinx
 from sphinx_gallery.scrapers import figure_rst
 
 _SHOWN: WeakSet[Figure] = WeakSet()
+FIGURE = re.compile(r"^\.\. figure:: /(auto_examples/\S+)\n(?:(?: .*)?\n)*", re.MULTILINE)  # with what is indented
 
 
 def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
@@ -48,9 +49,12 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def opened(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Puts an example's picture, that of its thumbnail, below the first sentence of its page."""
+    """Puts an example's picture, that of its thumbnail, below the first sentence of its page; other pages that show a
+    picture of an example do without it where the examples were not run.
+    """
     page = Path(docname)
     if page.parts[0] != "auto_examples" or not page.name.startswith("plot_"):
+        source[0] = FIGURE.sub(lambda found: found[0] if Path(app.srcdir, found[1]).exists() else "", source[0])
         return
     code = Path(app.srcdir, docname).with_suffix(".py")
     chosen = re.search(r"sphinx_gallery_thumbnail_number = (\d+)", code.read_text("utf-8") if code.exists() else "")
@@ -66,9 +70,15 @@ def led_back(app: Sphinx, pagename: str, templatename: str, context: dict[str, A
     """Mends the links of source code to its reference: viewcode knows one name for all of a module, and an explainer is
     called xsiamese.PairX where its neighbours are called module.x.
     """
+    if "body" in context:  # a long name in a table or on a phone may go on in the next line
+        context["body"] = re.sub(r'(?<=<span class="pre">)[^<]{16,}', _breakable, context["body"])
     if pagename.startswith("_modules/"):
         body = re.sub(r'<li><a href="builtins\.html">.*?</li>', "", context["body"])  # Python's own have no page
         context["body"] = re.sub(r"(/modules/([\w.]+)\.html)#xsiamese\.([\w.]+)", _of_module, body)
+
+
+def _breakable(code: re.Match[str]) -> str:
+    return re.sub(r"(?<=[(,=./_])(?=\w)|(?<=[a-z])(?=[A-Z])", "<wbr>", code[0])
 
 
 def _of_module(link: re.Match[str]) -> str:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import xsiamese
-from xsiamese import PairAttribution, PairExplanation, SiameseModel, Texts
+from xsiamese import MatrixExplanation, PairAttribution, PairExplanation, SiameseModel, Texts
 from xsiamese.branches.intact import reseed
 from xsiamese.data import fashion_pair
 from xsiamese.data.planted import planted
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 IDS = [("a sneaker", "an ankle boot")]
+EARLIER = "4"  # a layer of the shipped images' model that another convolution follows
 GRAPH_ONLY = frozenset({"graph"})
 SENTENCES = ("a", "cat", "sat", "on", "a", "mat"), ("the", "kitten", "slept", "on", "a", "rug")
 WORDS = ["a", "the", "on", "cat", "kitten", "sat", "slept", "mat", "rug"]
@@ -77,6 +78,8 @@ def explained(cls: type[PairAttribution]) -> tuple[PairExplanation, int]:
     elif not isinstance(encoder, CountedWords):
         encoder = nn.Sequential(Counted(), encoder)
     counted = SiameseModel(encoder, model.comparison).eval()
+    if cls.name == "internal_influence":  # behind the last layer all places are pooled, so that there each has the same
+        layer = EARLIER
     inside = {"layer": layer} if layer and cls.needs_layer else {}
     made = _made(cls, counted, inside)
     if cls.across_pairs:  # it takes a feature from another pair of the batch, so there must be one
@@ -192,15 +195,26 @@ def of_kinds() -> dict[str, Figure]:
         model, pairs = shipped(f"planted-{name}").model, planted(name, 8, 2)
         first = int(pairs.alike.long().argmax())
         figures[kind] = auto(model, "fast", kind=kind).explain(pairs[first : first + 1].inputs).plot()
-    texts = ["A cat sat on the mat."], ["The kitten slept on a rug."]
+    texts = ["A cat sat."], ["The kitten slept."]
     words = xsiamese.explainers()["PairLayerIntegratedGradients"](xsiamese.from_wordllama()).explain(texts)
+    figures["text"] = words.plot()
+    sizes = {"row": (4.8, 2.7), "text": (4.8, 1.3), "graph": (4.8, 2.5), "series": (4.8, 1.4)}
+    for kind, (width, height) in sizes.items():
+        figures[kind].set_size_inches(width, height)  # two stand beside each other, under titles of their own
+        figures[kind].suptitle("")
+    for axes in figures["text"].axes[:2]:
+        axes.set_xlim(0, 24)  # two short lines
     found, _ = explained(xsiamese.explainers()["PairGradCAM"])
-    return {"image": drawn(found), "text": words.plot(), **figures}
+    return {"image": drawn(found), **figures}
 
 
 def drawn(found: PairExplanation) -> Figure:
-    """The picture of an explanation; of shipped images with their pixels."""
-    return found.plot(**({"preprocessing": find_card("fashion").preprocessing} if found.kinds[0] == "image" else {}))
+    """The picture of an explanation; of shipped images with their pixels, which a matrix takes together as cells."""
+    if found.kinds[0] != "image":
+        return found.plot()
+    fine = isinstance(found, MatrixExplanation) and any(grid == (28, 28) for grid in found.matrix.grids)
+    coarse = {"pool": ((7, 7), (7, 7))} if fine else {}
+    return found.plot(preprocessing=find_card("fashion").preprocessing, **coarse)
 
 
 def make(folder: Path) -> dict[str, int]:

@@ -76,13 +76,16 @@ def baselines(path: Path) -> str:
 
 def defaults() -> str:
     """What is taken for each kind of input and budget if nobody names a method, and why."""
-    lines = []
+    lines: list[list[str]] = []
     for kind, budgets in table().items():
         for budget, one in budgets.items():
             more = ", norms detached" if one.get("detach_norms") else ""
             more += "".join(f", ``{name}={value}``" for name, value in one.get("options", {}).items())
             shown = f":doc:`/reference/generated/explainers/{one['method']}`{more}"
-            lines.append([kind, budget, shown, one["reason"]])
+            if lines and [lines[-1][0], *lines[-1][2:]] == [kind, shown, one["reason"]]:
+                lines[-1][1] += f", {budget}"  # more time buys nothing better
+            else:
+                lines.append([kind, budget, shown, one["reason"]])
     return rows(["Input", "Budget", "Method", "Why"], lines)
 
 

@@ -105,7 +105,8 @@ WHEN: Mapping[str, tuple[str, str]] = {
     ),
     "PairInternalInfluence": (
         "You ask which units of a layer the score hangs on, averaged along a path.",
-        "You want shares that sum to something: that is PairLayerConductance.",
+        "You want shares that sum to something: that is PairLayerConductance. Or only pooling follows the "
+        "layer: all of its places then have one value.",
     ),
     "PairKernelShap": ("You want Shapley values of a few dozen features of any model.", _SHARED),
     "PairLRP": (

@@ -13,6 +13,7 @@ petals and not in colour. A small backbone starts from nothing; ``--weights DEFA
 starts from ImageNet.
 """
 
+# sphinx_gallery_thumbnail_number = 2
 import tempfile
 from pathlib import Path
 

@@ -94,7 +94,7 @@ for i, line in enumerate(figure.subplots(2, 3)):
         axis.imshow(0.5 + 0.5 * picture, cmap="gray", vmin=0, vmax=1)
         axis.imshow(
             shown,
-            cmap="Reds",
+            cmap="Greens",
             alpha=(shown / shown.max().clamp_min(1e-12)).sqrt() * 0.85,
         )
     for axis, title in zip(

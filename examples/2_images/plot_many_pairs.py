@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from xsiamese import PairGradCAM, explain_pairs
 from xsiamese.data import fashion_samples
+from xsiamese.data.samples import CLASSES
 from xsiamese.zoo import open_model
 
 opened = open_model("fashion")
@@ -63,5 +64,7 @@ print(
     int(same[torch.tensor(rows["alike"])].sum()),
     "are same",
 )
-hardest = found[int(scores.masked_fill(same, -1).argmax())]
+worst = int(scores.masked_fill(same, -1).argmax())
+print(*(CLASSES[samples.labels[int(rows[side][worst])]] for side in "ab"))
+hardest = found[worst]
 figure = hardest.plot(preprocessing=opened.preprocessing)

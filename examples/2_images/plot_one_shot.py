@@ -101,8 +101,8 @@ wrong = (chosen != runs[0].answers).nonzero().flatten().tolist()
 print(f"wrong in run 1: {wrong}")
 
 # %%
-# **Why it chose.** The query against the drawing that was taken. Blue places pull the
-# two together, red ones push them apart.
+# **Why it chose.** A query that it got wrong, against the drawing that was taken for
+# it. Blue places pull the two together, red ones push them apart.
 
 from xsiamese import PairGradCAM
 
@@ -118,7 +118,7 @@ def why(number, name):
     return found.plot(preprocessing=pixels)
 
 
-taken = why(int(chosen[query]), "taken")
+taken = why(int(chosen[query]), "taken, wrongly" if wrong else "taken")
 
 # %%
 # And the query against the drawing of its own character.

@@ -11,6 +11,7 @@ language model, and their mean. Nothing is downloaded. Since its embedding is a 
 mean, the score is exactly a sum over pairs of tokens.
 """
 
+# sphinx_gallery_thumbnail_number = 3
 import sys
 from importlib.util import find_spec
 

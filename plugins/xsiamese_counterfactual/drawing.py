@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from xsiamese.plot import captions
 from xsiamese.plot.figure import new_figure
 from xsiamese.plot.pixels import opacity, pale
+from xsiamese.plot.scale import COLOURS, SIGNED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +76,7 @@ def draw_maps(found: DecisionMaps, preprocessing: Any = None) -> Figure:
         limit = max(float(m[i].abs().max()) for m in grown.maps) or 1.0
         for side in (0, 1):
             picture = _picture(found.inputs[side][i : i + 1], "ab"[side], preprocessing)
-            name = captions.text(found.ids[i][side]) if found.ids else "ab"[side]
+            name = found.ids[i][side] if found.ids else "ab"[side]
             _show(axes[i][3 * side], picture, name)
             titles = ("factual: D", "counterfactual: 1 - D") if published else ("factual", "counterfactual")
             for column, (part, title) in enumerate(zip(parts, titles, strict=True)):
@@ -82,9 +84,9 @@ def draw_maps(found: DecisionMaps, preprocessing: Any = None) -> Figure:
                 _show(axis, pale(picture.mean(2)), title)
                 heat = part[side][i, 0].detach().float().cpu()
                 colours = (
-                    {"cmap": "Reds", "vmin": 0, "vmax": 1}
+                    {"cmap": COLOURS["magnitude"], "vmin": 0, "vmax": 1}  # no direction: red would say apart
                     if published
-                    else {"cmap": "RdBu", "vmin": -limit, "vmax": limit}
+                    else {"cmap": SIGNED, "vmin": -limit, "vmax": limit}
                 )
                 axis.imshow(heat.numpy(), alpha=opacity(heat, 1.0 if published else limit).numpy(), **colours)
         if found.alike:
@@ -222,7 +224,7 @@ def _scores(axis: Axes, found: Counterfactual) -> None:
 
 def _show(axis: Axes, picture: Tensor, title: str) -> None:
     axis.imshow(picture.squeeze(-1).numpy() if picture.dim() == 3 else picture.numpy(), cmap="gray", vmin=0, vmax=1)
-    axis.set_title(captions.text(title), fontsize=9)
+    axis.set_title(captions.text(fill(title, 22)), fontsize=9)  # beside another
     axis.set_xticks([])
     axis.set_yticks([])
 

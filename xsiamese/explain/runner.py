@@ -56,10 +56,13 @@ class Runner(Explainer):
         delta, value = more.pop("_delta", None), found.value
         assert value is not None
         assert delta is None or isinstance(delta, Tensor)
+        scores = batch.objective.reported(value)
+        if target is None and not scores.equal(unclamped := self.model.closeness(value)):
+            more["unclamped"] = unclamped  # what the threshold is about
         return self.result(
             maps=detached(found.maps),
             inputs=detached(tuple(two_items(asked.inputs))),
-            scores=batch.objective.reported(value),
+            scores=scores,
             method=type(self).__name__,
             parameters=described({**layers, **asked.told()}),
             higher_is_closer=self.model.higher_is_closer if target is None else True,

@@ -42,7 +42,7 @@ def rows_of(explained: Explained, seed: int, versions: str) -> pa.Table:
         scores = found.scores.detach().cpu().double()
         decision = found.decision
         own["score"] = scores.tolist()
-        own["alike"] = [] if decision is None else decision.alike(decision.closeness(found.scores.cpu())).tolist()
+        own["alike"] = [] if decision is None else decision.alike(decision.closeness(found.decided)).tolist()
         own["delta"] = [] if found.delta is None else found.delta.detach().cpu().double().tolist()
         own["top"] = strongest(found)
 

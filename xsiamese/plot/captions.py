@@ -49,8 +49,8 @@ def score(explanation: Shown, pair: int) -> str:
 
 
 def beside(explanation: Shown, pair: int) -> str:
-    """The same in lines that stand beside one row of a picture."""
-    return fill(score(explanation, pair), 28)
+    """The same in lines that stand beside one row of a picture, cut where a reader would pause."""
+    return "\n".join(fill(part, 31) for part in re.split(r"(?<=,) | (?=\()", score(explanation, pair)))
 
 
 def item(explanation: Shown, pair: int, side: int) -> str:

@@ -157,9 +157,10 @@ def compare(
         if not _same(one, first, pair):
             raise ValueError(f"{one.method} explains another pair than {first.method}: give the same inputs to all")
     shown = [seen(one[pair], smooth, superpixels) for one in explanations]
-    size, name = (1.0, str) if columns == 1 else (0.6, _broken)
+    size, letters, points = (1.0, 40, 10) if columns == 1 else (0.6, 20, 8)
     heights = [size * max(map(_height, shown[k : k + columns])) for k in range(0, len(shown), columns)]
-    width = (2.0 + 3.6 * columns) if set(first.kinds) == {"image"} else 9.6 * size * columns  # squares need less
+    square = 5.6 if columns == 1 else 3.8 * columns  # images need less
+    width = square if set(first.kinds) == {"image"} else 9.6 * size * columns
     figure = new_figure(width, sum(heights) + 0.5)
     lines = figure.subplots(len(heights), 2 * columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axes in lines.flat:
@@ -169,7 +170,7 @@ def compare(
         line = list(lines[row, 2 * column : 2 * column + 2])
         for axes in line:
             axes.set_visible(True)
-        draw_pair(figure, line, one, name(one.method), quantile=quantile, labels=labels)
+        draw_pair(figure, line, one, _called(one, shown, letters), points, quantile=quantile, labels=labels)
     signed = [f"{captions.pulls(one)}, " for one in shown if one.shows == "signed"][:1]
     figure.suptitle(f"{captions.score(first, pair)}\n{''.join(signed)}each method on its own scale", fontsize=11)
     return figure
@@ -180,11 +181,12 @@ def draw_pair(
     line: Sequence[Axes],
     one: Shown,
     name: str,
+    points: int = 10,
     *,
     quantile: float,
     labels: tuple[Sequence[str] | None, Sequence[str] | None] | None,
 ) -> None:
-    """Both sides of one pair on one scale, with a name on their left."""
+    """Both sides of one pair on one scale, with a name on their left and titles of so many points."""
     parts = [_shown(one, side, labels) for side in (0, 1)]
     values = torch.cat([torch.cat([v.flatten() for v in _numbers(found)]) for _, found, _ in parts]).abs()
     limit = float(values.quantile(quantile)) or float(values.max()) or 1.0
@@ -193,16 +195,25 @@ def draw_pair(
         item, found, names = parts[side]
         DRAWINGS[one.kinds[side]](axes, item, scale.drawn(found), scale, names)
         held = "   held fixed" if captions.held(one) == side else ""
-        axes.set_title(captions.item(one, 0, side) + held, fontsize=10)
+        axes.set_title(captions.item(one, 0, side) + held, fontsize=points)
     line[0].text(
         -0.06, 0.5, name, transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=9
     )  # fmt: skip
     scale.bar(figure, list(line))
 
 
-def _broken(name: str, most: int = 18) -> str:
-    """A name of several words in one, cut between them into lines that stand beside a small picture."""
-    return fill(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name), most).replace(" ", "")
+def _called(one: Shown, among: Sequence[Shown], most: int) -> str:
+    """The method in lines that stand beside a small picture, and the layer where the method is shown at several."""
+    name, layer = one.method, one.parameters.get("layer")
+    parts, lines = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name), -(-len(name) // most)
+    if lines > 1:  # cut between words, into lines of about one length
+        name = next(
+            cut.replace(" ", "")
+            for width in range(len(parts) // lines, len(parts) + 1)
+            if (cut := fill(parts, width, break_long_words=False)).count("\n") < lines
+        )
+    alone = all(other.parameters.get("layer") == layer for other in among if other.method == one.method)
+    return name if alone else f"{name}\nlayer {layer}"
 
 
 def _same(one: Shown, other: Shown, pair: int) -> bool:

@@ -244,6 +244,14 @@ class PairExplanation:
         """Where the model's decision turns, or None where no threshold is known."""
         return None if self.threshold is None else Decision(self.threshold, self.higher_is_closer)
 
+    @property
+    def decided(self) -> Tensor:
+        """The scores that the threshold is about, shape (pairs,): those of before a clamp or a sigmoid, if the model
+        has one.
+        """
+        unclamped = self.columns.get("unclamped")
+        return (unclamped if isinstance(unclamped, Tensor) else self.scores).detach().cpu()
+
     def verdict(self, pair: int) -> str:
         """What the model makes of a pair: "different: cosine 0.52, alike from 0.74", or only its score."""
         score = float(self.scores[pair])
@@ -251,7 +259,10 @@ class PairExplanation:
         decision = self.decision
         if decision is None or self.threshold is None:
             return told
-        alike = bool(decision.alike(decision.closeness(self.scores[pair].detach().cpu())))
+        decided = self.decided[pair]
+        if "unclamped" in self.columns and float(decided) != score:
+            told += f" (unclamped {float(decided):.4g})"
+        alike = bool(decision.alike(decision.closeness(decided)))
         bound = f"{'from' if self.higher_is_closer else 'up to'} {self.threshold:.4g}"
         return f"{'alike' if alike else 'different'}: {told}, alike {bound}"
 

@@ -80,22 +80,29 @@ class MatrixExplanation(PairExplanation):
         found = self.columns.get("gap")
         return found if isinstance(found, Tensor) else None
 
-    def plot(self, pair: int | None = None, **options: Any) -> Figure:
+    def plot(self, pair: int | None = None, *, pool: tuple[Any, Any] | None = None, **options: Any) -> Figure:
         """Both items (texts by their words) with what goes with what, and both marginals:
         :func:`xsiamese.plot.matrix.plot_matrix`.
 
         Args:
             pair: which pair, or None for the first.
+            pool: coarser parts of a and of b, as :meth:`~xsiamese.PairMatrix.pool` takes them, such as
+                ((7, 7), (7, 7)): of single pixels no line and no colour can be read.
             **options: passed on.
+
+        Raises:
+            ValueError: if the parts cannot be drawn or pooled.
         """
         from xsiamese.plot.matrix import plot_matrix
 
         one = self[pair or 0]
+        matrix = one.by_word()[0] if self._texts else one.matrix
+        if pool is not None:
+            matrix = matrix.pool(*pool)
         if self._texts:
             words = tuple(item.words[0] if isinstance(item, Texts) else None for item in one.inputs)
             options.setdefault("labels", words)
-            return plot_matrix(one, one.by_word()[0], **options)
-        return plot_matrix(one, one.matrix, **options)
+        return plot_matrix(one, matrix, **options)
 
     def summary(self) -> str:
         """One line a pair: names, score, and the strongest match with its share of the score."""
