@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -33,30 +34,39 @@ def strongest(value: Any, k: int, largest: Largest, kind: Kind) -> list[list[Cel
         raise ValueError(f"largest={largest!r}: 'closer', 'apart' or 'either' is needed")
     if k < 1:
         raise ValueError(f"k={k}: at least one place must be asked for")
+    cells, sign = cells_of(value, kind), SIGN[largest]
+    same = len({row.shape for row in cells}) == 1
+    found = []
+    for values in [torch.stack(list(cells))] if same else [row[None] for row in cells]:
+        places, own = ordered(values, k, sign)
+        # what pulls the other way is no weak pull this way
+        found += [
+            [Cell(tuple(place), value) for place, value in zip(*both, strict=True) if not sign or value * sign > 0]
+            for both in zip(places.tolist(), own.tolist(), strict=True)
+        ]
+    return found
+
+
+def cells_of(value: Any, kind: Kind) -> Sequence[Tensor]:
+    """The map of each pair as the places of its kind.
+
+    Raises:
+        ValueError: if there are several maps a side.
+    """
     if isinstance(value, (tuple, list)):
         raise ValueError("top() needs one map a side: this explanation has several")
-    cells = kind.cells(value)
-    if len({row.shape for row in cells}) == 1:
-        return _of_all(torch.stack(list(cells)), k, SIGN[largest])
-    return [_of_all(row[None], k, SIGN[largest])[0] for row in cells]
+    return kind.cells(value)
 
 
-def _of_all(values: Tensor, k: int, sign: int) -> list[list[Cell]]:
-    """The strongest cells of each of some maps of one shape."""
+def ordered(values: Tensor, k: int, sign: int = 0) -> tuple[np.ndarray, Tensor]:
+    """The k strongest places of each of some maps of one shape, (maps, k, dimensions), and their values, (maps, k): by
+    size, or the largest times ``sign``.
+    """
     flat = values.detach().flatten(1)
-    strength = flat * sign if sign else flat.abs()
-    order = strength.topk(min(k, flat.shape[1])).indices
-    own = flat.gather(1, order)
+    order = (flat * sign if sign else flat.abs()).topk(min(k, flat.shape[1])).indices
     # the number of a cell in its flattened map as its place: one array for each dimension
-    places = np.stack(np.unravel_index(order.cpu().numpy(), tuple(values.shape[1:])), -1).tolist()
-    return [
-        [
-            Cell(tuple(place), value)
-            for place, value in zip(*both, strict=True)
-            if not sign or value * sign > 0  # what pulls the other way is no weak pull this way
-        ]
-        for both in zip(places, own.tolist(), strict=True)
-    ]
+    places = np.stack(np.unravel_index(order.cpu().numpy(), tuple(values.shape[1:])), -1)
+    return places, flat.gather(1, order)
 
 
 def grown(value: Any, item: Any, size: tuple[int, ...] | None, kind: Kind) -> Any:
