@@ -22,8 +22,9 @@ pytest.importorskip("pyarrow", reason='jobs are tested with pip install "xsiames
 from tests.children import ended
 from tests.jobs import PAIRS, UNITS, contents, job, same
 from xsiamese import open_explanations
-from xsiamese.jobs import store
-from xsiamese.jobs.store import Entry, Shard, Store, held
+from xsiamese.jobs import manifest as steps
+from xsiamese.jobs.manifest import Entry, Shard, held
+from xsiamese.jobs.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def at(step: str, time: int, act: Callable[[], None], patch: pytest.MonkeyPatch)
             if left[0] == 0:
                 act()
 
-    patch.setattr(store, "reached", reached)
+    patch.setattr(steps, "reached", reached)
 
 
 def die_at(step: str, folder: Path) -> None:
@@ -65,13 +66,13 @@ def limited(folder: Path) -> None:
 
 def test_every_step_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    monkeypatch.setattr(store, "reached", seen.append)
+    monkeypatch.setattr(steps, "reached", seen.append)
     job(tmp_path / "out", workers=1)
-    assert set(seen) == set(store.STEPS)
-    assert all(seen.count(step) == UNITS for step in store.STEPS)
+    assert set(seen) == set(steps.STEPS)
+    assert all(seen.count(step) == UNITS for step in steps.STEPS)
 
 
-@pytest.mark.parametrize("step", store.STEPS)
+@pytest.mark.parametrize("step", steps.STEPS)
 def test_killed_at_a_step(step: str, tmp_path: Path, whole: dict[str, Any]) -> None:
     """The second unit dies there; the job that goes on gives what an uninterrupted one gives, and nothing more."""
     folder = tmp_path / "out"

@@ -14,7 +14,7 @@ import xsiamese
 from xsiamese import Gallery, PairGradCAM, PairInteraction, PairSaliency, SiameseModel
 from xsiamese.cli.demo import demo
 from xsiamese.data import fashion_pair
-from xsiamese.jobs.store import Shard, held
+from xsiamese.jobs.manifest import Shard, held
 from xsiamese.report.evaluate import report
 from xsiamese.training.artifacts import writable
 from xsiamese.zoo import save, shipped

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xsiamese.jobs.store import Entry, Manifest, Shard
+from xsiamese.jobs.manifest import Entry, Manifest, Shard
 
 MEASUREMENTS = Path(__file__).parents[2] / "docs" / "measurements"
 PAIRS = 10**9

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from xsiamese.jobs.store import Entry
+from xsiamese.jobs.manifest import Entry
 from xsiamese.jobs.task import Task, answered
 from xsiamese.jobs.unit import Decoded, Unit
 

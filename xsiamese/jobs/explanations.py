@@ -14,8 +14,9 @@ from pyarrow import dataset
 from pyarrow.compute import Expression
 
 from xsiamese.jobs import arrays
+from xsiamese.jobs.manifest import Entry, Manifest, Shard, about_of
 from xsiamese.jobs.rows import SCHEMA
-from xsiamese.jobs.store import Entry, Manifest, Shard, Store, about_of
+from xsiamese.jobs.store import Store
 from xsiamese.result.explanation import PairExplanation
 
 

@@ -15,9 +15,10 @@ from xsiamese.explain.auto import Auto, Budget
 from xsiamese.jobs import local
 from xsiamese.jobs.cluster import Cluster
 from xsiamese.jobs.explanations import StoredExplanations, open_explanations
+from xsiamese.jobs.manifest import Entry, Manifest, Shard, cleaned, held
 from xsiamese.jobs.recipe import Given, Named, Precision, Recipe
 from xsiamese.jobs.source import source_of
-from xsiamese.jobs.store import Entry, Manifest, Shard, Store, cleaned, held
+from xsiamese.jobs.store import Store
 from xsiamese.jobs.table import Columns, PairTable
 from xsiamese.jobs.task import Engine, Task
 from xsiamese.jobs.unit import Unit, units

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from xsiamese.door.faults import sentence
-from xsiamese.jobs.store import Entry
+from xsiamese.jobs.manifest import Entry
 from xsiamese.jobs.task import Engine, Task, answered
 from xsiamese.jobs.unit import Unit
 

@@ -10,9 +10,10 @@ from itertools import islice
 from typing import Protocol
 
 from xsiamese.door.faults import sentence
+from xsiamese.jobs.manifest import Entry
 from xsiamese.jobs.recipe import Recipe
 from xsiamese.jobs.source import Source
-from xsiamese.jobs.store import Entry, Store
+from xsiamese.jobs.store import Store
 from xsiamese.jobs.table import PairTable
 from xsiamese.jobs.unit import Decoded, Explained, Unit, decode, explained
 
