@@ -69,8 +69,8 @@ def test_far_is_kept_and_no_looser_threshold_keeps_it(far: float) -> None:
 
 def test_separable_pairs_get_the_middle_of_the_gap() -> None:
     a, b = torch.zeros(4, 1), torch.tensor([[1.0], [2.0], [8.0], [9.0]])
-    for method in ("eer", "far", "accuracy"):
-        found = calibrate(scored(), a, b, torch.tensor([0, 0, 1, 1]), method=method, far=0)  # type: ignore[arg-type]
+    for how in ({"method": "eer"}, {"method": "far", "far": 0}, {"method": "accuracy"}):
+        found = calibrate(scored(), a, b, torch.tensor([0, 0, 1, 1]), **how)  # type: ignore[arg-type]
         assert (found.threshold, found.eer, found.accuracy) == (5, 0, 1)
 
 

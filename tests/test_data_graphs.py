@@ -345,6 +345,8 @@ def test_scans_of_a_person_stay_together(tmp_path: Path) -> None:
     assert not people[0] & people[2]
     assert [part.labels.bincount(minlength=8).unique().tolist() for part in parts] == [[0, 2]] * 3
     assert len(load_connectomes(tmp_path, by="folder", valid=0.0, test=0.0, neighbours=3).train.classes) == 16
+    named = load_graphs(str(tmp_path), tmp_path, by="folder", valid=0.0, test=0.0, neighbours=3)  # as a training asks
+    assert len(named.train.classes) == 16
 
 
 def test_folders_of_diagnoses_are_classes(tmp_path: Path) -> None:
@@ -474,7 +476,7 @@ def test_numbers_are_compared_where_it_is_said_how_close(tmp_path: Path) -> None
     source = load_graphs(str(table), tmp_path, target="logp", close=0.25)
     assert len(source.train) + len(source.valid) + len(source.test) == 40
     with pytest.raises(ValueError, match="no classes to hold out"):
-        load_graphs(str(table), tmp_path, by="classes", target="logp", close=0.25)
+        load_graphs(str(table), tmp_path, split="classes", target="logp", close=0.25)
     with pytest.raises(ValueError, match=r"close=1 compares numbers, and column 'note' holds 'n'"):
         read_smiles(table, "note", close=1)
 

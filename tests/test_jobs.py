@@ -180,10 +180,9 @@ def test_bad_pairs_are_rows(tmp_path: Path) -> None:
 
 
 def test_nothing_but_bad_pairs(tmp_path: Path) -> None:
-    found = job(tmp_path / "out", pairs=[("x", "y"), ("y", "x")])
-    assert found.table(["status"]).to_pylist() == [{"status": "error"}] * 2
-    assert list(found) == []
-    assert same(contents(tmp_path / "out"), contents(tmp_path / "out"))
+    with pytest.raises(ValueError, match="none of the first 2 pairs of pairs can be read; row 0: a: 'x': the number"):
+        job(tmp_path / "out", pairs=[("x", "y"), ("y", "x")])
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_fits_no_pair_is_an_error_before_the_work(tmp_path: Path) -> None:
@@ -226,8 +225,8 @@ def test_bad_tables(text: str | None, said: str, tmp_path: Path) -> None:
         ({"pairs": []}, "there are no pairs to explain"),
         ({"pairs": ["ab"]}, "'ab' is no pair: two items are needed"),
         ({"pairs": [(1, 2, 3)]}, r"\(1, 2, 3\) is no pair"),
-        ({"unit": 0}, "--unit 0: at least 1 is needed"),
-        ({"workers": 0}, "--workers 0: at least 1 is needed"),
+        ({"unit": 0}, "unit=0: a whole number from 1 on is needed"),
+        ({"workers": 0}, "workers=0: a whole number from 1 on is needed"),
         ({"shard": "4/3"}, "--shard 4/3: i/n with i from 1 to n is needed"),
         ({"items": None}, "give model= by name, or items="),
         ({"items": "gone.npy"}, "gone.npy cannot be read as an array of items"),

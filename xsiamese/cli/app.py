@@ -8,8 +8,10 @@ import sys
 import warnings
 from collections.abc import Sequence
 from io import TextIOWrapper
+from itertools import pairwise
+from typing import Any, get_args
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 from xsiamese.cli.demo import demo
 from xsiamese.cli.evaluate import evaluate
@@ -20,11 +22,26 @@ from xsiamese.cli.lists import explainers, plugins, zoo
 from xsiamese.door.faults import sentence
 from xsiamese.training.command import train
 
+
+def converted(kind: Any, tokens: Sequence[Token]) -> Any:
+    """What a word of the command line is; 1.5 for a whole number is refused, which was rounded.
+
+    Raises:
+        ValueError: with the word.
+    """
+    if kind is int or int in get_args(kind):
+        for token in tokens:
+            if "." in token.value:
+                raise ValueError(f"{token.value!r} is no whole number.")
+    return convert(kind, tokens)
+
+
 app = App(
     name="xsiamese",
     help="Explains why a two-input (Siamese) model found two things alike or different.",
     version_flags=["--version"],
     group_commands=HELP,
+    default_parameter=Parameter(converter=converted),
 )
 GROUPED = {EXPLAIN: (explain, explain_pairs, demo), TRAIN: (train, evaluate), LISTS: (explainers, zoo, plugins)}
 for group, functions in GROUPED.items():
@@ -48,6 +65,7 @@ def main() -> None:
         )  # torch_geometric's, not the user's
         try:
             add_plugins()
+            _named(sys.argv[1:])
             if not method_help(sys.argv[1:]):
                 app(exit_on_error=False, print_error=False)  # told in one line below, as every other error
         except BrokenPipeError:  # whoever read our output has seen enough
@@ -76,6 +94,13 @@ def _speakable() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
         elif isinstance(stream, TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+
+
+def _named(words: Sequence[str]) -> None:
+    """Refuses an output without a name, as of a shell variable that is not set: it would be the current folder."""
+    for option, value in pairwise([*words, "-"]):
+        if (option in ("-o", "--output") and not value.strip()) or option in ("-o=", "--output="):
+            raise ValueError(f"{option} {value.strip()!r} names nothing: give a name, or . for the current folder")
 
 
 def add_plugins() -> None:

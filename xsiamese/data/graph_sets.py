@@ -45,7 +45,7 @@ def load_graphs(
     valid: float | None = None,
     test: float | None = None,
     seed: int = 0,
-    by: Division | None = None,
+    split: Division | None = None,
     **reading: Any,
 ) -> Source[LabelledGraphs]:
     """Loads a set of graphs by its name or path.
@@ -59,7 +59,7 @@ def load_graphs(
             (0.25), and the set says which graphs are for testing; of connectivity matrices see
             :func:`~xsiamese.data.connectomes.load_connectomes`.
         seed: of the split.
-        by: whether whole classes are held out, see :func:`~xsiamese.data.division.divided`; the sets with edit
+        split: whether whole classes are held out, see :func:`~xsiamese.data.division.divided`; the sets with edit
             distances and of matrices say themselves what is held out.
         reading: ``target``, ``smiles`` and ``close`` of a CSV; ``pattern``, ``by``, ``neighbours``, ``density`` and
             ``shared`` of connectivity matrices.
@@ -69,18 +69,18 @@ def load_graphs(
     """
     kind, path = kind_of(dataset, data)
     shares: dict[str, Any] = {name: value for name, value in (("valid", valid), ("test", test)) if value is not None}
-    if by is not None and kind in ("edited", "matrices"):
-        raise ValueError(f"split={by!r} has no meaning for {dataset}: the set itself says what is held out")
+    if split is not None and kind in ("edited", "matrices"):
+        raise ValueError(f"split={split!r} has no meaning for {dataset}: the set itself says what is held out")
     if kind == "smiles":
         from xsiamese.data.molecules import read_smiles
 
         _only(reading, ("target", "smiles", "close"), "a table of SMILES")
         molecules = read_smiles(path, **reading)
         if molecules.numbers is not None:  # their labels are tenths of the values, not classes
-            if by == "classes":
+            if split == "classes":
                 raise ValueError("split='classes': the targets are numbers, and there are no classes to hold out")
-            by = "items"
-        return divided(path.stem, molecules, *_shares(valid, test), seed=seed, by=by)
+            split = "items"
+        return divided(path.stem, molecules, *_shares(valid, test), seed=seed, by=split)
     if kind == "edited":
         from xsiamese.data.ged import load_ged
 
@@ -100,7 +100,7 @@ def load_graphs(
     if not path.is_dir():
         _download(dataset, data)
     name = collected_name(path)
-    return divided(name, read_tu(path, name), *_shares(valid, test), seed=seed, by=by)
+    return divided(name, read_tu(path, name), *_shares(valid, test), seed=seed, by=split)
 
 
 def kind_of(dataset: str, data: Path) -> tuple[Kind, Path]:

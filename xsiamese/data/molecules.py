@@ -44,8 +44,9 @@ def read_smiles(
         ValueError: for missing columns, a column that has too many values for classes, targets that are no numbers, or
             no readable molecule.
     """
+    path = regular(path, "a table")
     try:
-        with regular(path, "a table").open(newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read as a table: {error}") from error

@@ -67,7 +67,7 @@ def load_rows(
     path: Path,
     target: str,
     *,
-    close: float = 0.1,
+    close: float | None = None,
     missing: Missing = "refuse",
     without: Sequence[str] = (),
     valid: float = 0.1,
@@ -81,7 +81,7 @@ def load_rows(
         path: the CSV.
         target: its column; texts and a few whole numbers are classes (two rows are the same if they are of one class),
             other numbers are compared (two rows are the same if their targets are close).
-        close: the share of all pairs of training rows that count as close.
+        close: the share of all pairs of training rows that count as close, for numbers; 0.1 if left out.
         missing: what is done with rows that lack a value: "refuse", "drop" or "fill".
         without: columns that are left out.
         valid, test: shares of the rows, the same in every class.
@@ -96,7 +96,14 @@ def load_rows(
             leave nothing.
     """
     table = read_table(path, missing, needed=target)
+    if target in without:
+        raise ValueError(f"without={target!r}: this is the target, which is no feature anyhow: leave it out")
     found = target_of(table, target)
+    if close is not None and found.numbers is None:
+        raise ValueError(
+            f"close={close:g} is for targets that are numbers, and {target!r} has {len(found.classes)} classes: leave "
+            "it out"
+        )
     features = table.without([target, *without])
     if found.numbers is not None:  # its labels are tenths of the values, not classes
         if by == "classes":
@@ -109,7 +116,7 @@ def load_rows(
     parts = divided(name, numbered, valid, test, seed=seed, by=by)
     places = [part.rows[:, 0] for part in (parts.train, parts.valid, parts.test, parts.seen) if part is not None]
     columns = Columns.of_table(features.take(places[0].tolist()))
-    width = 0.0 if found.numbers is None else closeness_width(found.numbers[places[0]], close)
+    width = 0.0 if found.numbers is None else closeness_width(found.numbers[places[0]], 0.1 if close is None else close)
     with warnings.catch_warnings():
         warnings.filterwarnings("once", message=".*training did not see.*")
         train, held, tests, *seen = (_rows(features, found, columns, width, part) for part in places)

@@ -104,12 +104,13 @@ def read_table(path: Path, missing: Missing = "refuse", needed: str | None = Non
         ValueError: for a file without a header or rows, a repeated column, a line of another length, or missing values,
             naming where.
     """
+    path = regular(path, "a table")
     try:
         unpack = open
         if path.suffix == ".gz":
             unpack = gzip.open  # type: ignore[assignment]
-            _refuse_a_bomb(regular(path, "a table"))
-        with unpack(regular(path, "a table"), "rt", newline="", encoding="utf-8-sig") as file:
+            _refuse_a_bomb(path)
+        with unpack(path, "rt", newline="", encoding="utf-8-sig") as file:
             head = file.readline()
             header, rows = read_records([head, *file]) if head.startswith(MARK) else _values(head, file)
     except (OSError, ValueError, EOFError, csv.Error, zlib.error) as error:

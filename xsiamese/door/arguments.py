@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import cache
 from math import inf
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import numpy as np
 
 _PLAIN = (bool, int, float, str)
+SEED = 2**63 - 1  # the largest that tables keep
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def check_each(
     for name, value in given.items():
         default = usual.get(name, inspect.Parameter.empty)
         hint = annotated.get(name, type(default) if type(default) in _PLAIN else Any)
-        range_ = _Range(_least(name, default), -inf, most.get(name))
+        range_ = _Range(_least(name, default), -inf, most.get(name, SEED if name == "seed" else None))
         if value is default or _fits(value, hint, range_):
             continue
         left_out = "" if default is inspect.Parameter.empty else f"; {shown(default)} if left out"
@@ -82,8 +83,16 @@ def hints(function: Callable[..., Any]) -> Mapping[str, Any]:
     asked: Any = function.__init__ if made else inspect.unwrap(function)
     try:
         return get_type_hints(asked, include_extras=True)
-    except (NameError, TypeError):  # an annotation that only a type checker can read
-        return {}
+    except (NameError, TypeError):  # an annotation that only a type checker can read: the others say what they do
+        return dict(_readable(asked))
+
+
+def _readable(asked: Any) -> Iterator[tuple[str, Any]]:
+    for name, text in getattr(asked, "__annotations__", {}).items():
+        try:
+            yield name, eval(text, asked.__globals__) if isinstance(text, str) else text
+        except (NameError, TypeError, AttributeError):
+            continue
 
 
 @cache
@@ -118,8 +127,10 @@ def _fits(value: Any, hint: Any, range_: _Range) -> bool:
     if hint is float:
         return isinstance(value, Real) and not isinstance(value, bool) and float(value) >= range_.any  # NaN is not
     of_kind = hint if origin is None else origin
-    if of_kind is Any or not isinstance(of_kind, type) or getattr(of_kind, "_is_protocol", False):
+    if of_kind is Any or not isinstance(of_kind, type):
         return True
+    if getattr(of_kind, "_is_protocol", False):
+        return all(hasattr(value, part) for part in vars(of_kind) if not part.startswith("_"))
     if of_kind is Sequence and isinstance(value, Sequence):
         free = _Range(-inf, -inf, None)  # what a list holds are places, say, and no counts
         return not isinstance(value, str) and all(_fits(one, inner[0], free) for one in value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from traceback import extract_tb
 
+NO_ROOM = "can't allocate memory"  # what torch says of a processor's
 EXPECTED = (ValueError, TypeError, ImportError, FloatingPointError)
 
 
@@ -20,7 +21,7 @@ def sentence(error: BaseException) -> str:
     """
     if isinstance(error, OSError):
         told = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-    elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    elif isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or NO_ROOM in str(error):
         told = f"there is not enough memory: {error}" if str(error) else "there is not enough memory"
     elif isinstance(error, RecursionError):
         told = "something is nested too deeply to be read"

@@ -68,13 +68,18 @@ def folder(path: str | Path, what: str) -> Path:
         what: how an error calls what is written.
 
     Raises:
-        ValueError: if it is a file, or ends as a file does.
+        ValueError: if it is a file, ends as a file does, or cannot be made or written where it stands.
     """
     path = Path(path)
     if path.suffix.lower() in FILES:
         raise ValueError(f"{path}: {what} is a folder, and {path.suffix} is the ending of a file: leave it out")
     if path.exists() and not path.is_dir():
         raise ValueError(f"{path} is a file, and {what} is a folder: give another name")
+    there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    if not there.is_dir():
+        raise ValueError(f"{path} cannot be made: {there} is a file, and {what} is a folder: give another name")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"{path} cannot be written: {there} may not be changed by this user: give another name")
     return path
 
 

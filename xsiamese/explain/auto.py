@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
+from xsiamese.door.arguments import shown
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.catalogue import explainer
 from xsiamese.kinds.catalogue import kind as kind_named
@@ -155,3 +156,22 @@ def kind_of(model: PairModel) -> str:
         if any(isinstance(layer, types) for layer in layers):
             return kind
     raise ValueError("the model's layers do not show what it takes: give kind=, as kind='image'")
+
+
+def check_explainer(value: object, *, choices: bool = False) -> None:
+    """Refuses what is no explainer.
+
+    Args:
+        value: what was given as one.
+        choices: whether a choice of :func:`auto` will do.
+
+    Raises:
+        TypeError: for a class, a model, a name or anything else, with what is needed.
+    """
+    if isinstance(value, PairAttribution) or (choices and isinstance(value, Auto)):
+        return
+    if isinstance(value, Auto):
+        raise TypeError("auto(...) is a choice: give its .explainer, and its .options as options")
+    if isinstance(value, type) and issubclass(value, PairAttribution):
+        raise TypeError(f"{value.__name__} is a class: make an explainer of it with a model, {value.__name__}(model)")
+    raise TypeError(f"{shown(value)} is no explainer: one is needed, such as PairSaliency(model)")

@@ -64,6 +64,8 @@ class Meant:
             ValueError: if there is no such method, it does not explain the kind, or an option does not fit.
         """
         if method is not None:
+            if budget != "normal":
+                raise ValueError(f"--budget {budget} is for the choice of a method, and --method {method} names one")
             found = explainer(SEARCHES.get((method, kind or ""), method))
             return cls._named(found, model, kind, words, layer=layer, usual_layer=usual_layer, threshold=threshold)
         chosen = auto(model, budget, kind=kind, layer=layer or usual_layer)

@@ -21,6 +21,7 @@ from xsiamese.jobs.task import Task, answered
 from xsiamese.jobs.unit import Decoded, Unit
 
 TRIES = 3  # of one unit
+MISSING = '--engine ray needs Ray: pip install "xsiamese[ray]"'
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Cluster:
         try:
             import ray
         except ImportError as error:
-            raise ImportError('--engine ray needs Ray: pip install "xsiamese[ray]"') from error
+            raise ImportError(MISSING) from error
         begun = not ray.is_initialized()
         new: dict[str, Any] = (
             {"num_cpus": self.workers * task.threads, "include_dashboard": False} if self.address is None else {}

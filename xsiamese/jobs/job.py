@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from xsiamese.door.arguments import check, defaults
 from xsiamese.explain.attribution import PairAttribution
-from xsiamese.explain.auto import Auto, Budget
+from xsiamese.explain.auto import Auto, Budget, check_explainer
 from xsiamese.jobs import local
-from xsiamese.jobs.cluster import Cluster
+from xsiamese.jobs.cluster import MISSING, Cluster
 from xsiamese.jobs.explanations import StoredExplanations, open_explanations
-from xsiamese.jobs.manifest import Entry, Manifest, Shard, cleaned, held
-from xsiamese.jobs.recipe import Given, Named, Precision, Recipe
+from xsiamese.jobs.manifest import Entry, Manifest, Shard, cleaned, free, held
+from xsiamese.jobs.recipe import Given, Named, Precision, Recipe, check_device
 from xsiamese.jobs.source import source_of
 from xsiamese.jobs.store import Store
 from xsiamese.jobs.table import Columns, PairTable
@@ -168,10 +171,21 @@ def explain_pairs(
         ...     len(found), float(found[1].scores[0])
         (2, 1.0)
     """
-    for name, value in (("unit", unit), ("batch", batch), ("threads", threads), ("limit", limit)):
-        if value is not None and value < 1:
-            raise ValueError(f"--{name} {value}: at least 1 is needed")
-    part = Shard() if shard is None else Shard.parsed(shard)
+    numbers = {"unit": unit, "batch": batch, "workers": workers, "threads": threads, "limit": limit, "seed": seed}
+    words = {"precision": precision, "shard": shard, "engine": engine, "address": address, "device": device}
+    check(explain_pairs, {**numbers, **words, "show_progress": show_progress}, most={"threads": os.cpu_count() or 1})
+    part, does = Shard() if shard is None else Shard.parsed(shard), _engine(engine, workers, address)
+    free(Path(output))
+    check_device(device)
+    if explainer is not None:
+        check_explainer(explainer, choices=True)
+        named = {"model": model, "method": method, "budget": budget, "layer": layer, "size": size}
+        if idle := next((name for name, value in named.items() if value != defaults(explain_pairs)[name]), None):
+            raise ValueError(f"{idle}={named[idle]!r} is for an explainer by name, and one was given: leave it out")
+    if own := next((name for name in ("ids", "internal_batch_size") if name in options), None):
+        raise ValueError(f"{own}= is the job's own: ids are the words of the pairs, and batch= says how many at once")
+    if columns is not None and not isinstance(pairs, (str, Path)):
+        raise ValueError(f"columns={columns!r} are of a file, and the pairs were given themselves: leave it out")
     table = PairTable.of(pairs, columns)
     table = table.first(limit)
     recipe: Recipe
@@ -189,15 +203,15 @@ def explain_pairs(
         "precision": precision, "seed": seed, "shards": part.count,
     }  # fmt: skip
     task.try_first()
-    Job(task, unit, part, about).run(_engine(engine, workers, address), show_progress=show_progress)
+    Job(task, unit, part, about).run(does, show_progress=show_progress)
     return open_explanations(output)
 
 
 def _engine(name: str, workers: int, address: str | None) -> Engine:
     if name == "ray":
+        if find_spec("ray") is None:
+            raise ImportError(MISSING)
         return Cluster(workers, address)
-    if name != "local":
-        raise ValueError(f"--engine {name}: local or ray is needed")
     if address is not None:
         raise ValueError(f"--address {address} is of a cluster: say --engine ray")
     return local.engine(workers)

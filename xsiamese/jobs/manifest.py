@@ -120,10 +120,7 @@ def held(folder: Path, about: Mapping[str, Any], shard: Shard) -> Iterator[Manif
         ValueError: if the folder cannot be written, holds anything else, a job of which something differs (naming it),
             or if another process is at the same part of the job.
     """
-    in_a_folder(folder, "a job")
-    path = folder / "job.json"
-    if folder.is_dir() and not path.exists() and any(not one.name.startswith(".job") for one in folder.iterdir()):
-        raise ValueError(f"-o {folder} holds other files and no job: give a new folder")
+    path = free(folder) / "job.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _once(path, {"format": FORMAT, **about})
@@ -138,6 +135,19 @@ def held(folder: Path, about: Mapping[str, Any], shard: Shard) -> Iterator[Manif
     )
     with locked(folder / f".job-{shard}.lock", taken):
         yield Manifest(folder, shard)
+
+
+def free(folder: Path) -> Path:
+    """The folder, if a job can be in it.
+
+    Raises:
+        ValueError: if it cannot be made or written, or holds anything else.
+    """
+    in_a_folder(folder, "a job")
+    held = folder.is_dir() and not (folder / "job.json").exists()
+    if held and any(not one.name.startswith(".job") for one in folder.iterdir()):
+        raise ValueError(f"-o {folder} holds other files and no job: give a new folder")
+    return folder
 
 
 def about_of(folder: Path) -> dict[str, Any]:

@@ -20,6 +20,19 @@ from xsiamese.zoo import OpenedModel, open_model
 Precision = Literal["full", "half"]
 
 
+def check_device(name: str) -> None:
+    """Refuses a device that is none, or not here.
+
+    Raises:
+        ValueError: with the name and what there is.
+    """
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = "it is none of cpu, cuda, cuda:1, mps" if "device string" in str(error) else "it is not here"
+        raise ValueError(f"--device {name}: {why}") from error
+
+
 @dataclass(frozen=True)
 class Made:
     """An explainer that is ready.

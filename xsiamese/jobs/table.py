@@ -84,6 +84,8 @@ class PairTable:
             else:
                 found = pa.table({name: list(values) for name, values in table.columns.items()})
         chosen = columns or _named(names)
+        if chosen is not None and chosen[0] == chosen[1]:
+            raise ValueError(f"--columns {','.join(chosen)}: both items would be the same: two columns are needed")
         if chosen is None or not set(chosen) <= set(found.column_names):
             asked = f"no column {next(c for c in chosen if c not in names)!r}" if chosen else "no columns a and b"
             raise ValueError(f"{path} has {asked}: it has {', '.join(names)}; --columns FIRST,SECOND says which two")

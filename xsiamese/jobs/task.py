@@ -6,7 +6,7 @@ import errno
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Protocol
 
 from xsiamese.door.faults import sentence
@@ -64,15 +64,21 @@ class Task:
         """Explains the first pairs that can be read, until one of them can be explained.
 
         Raises:
-            ValueError: what the first one says, if none can be.
+            ValueError: what the first one says, if none can be read or explained.
         """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the units say it
             self._try_first()
 
     def _try_first(self) -> None:
-        each = (self.decoded(Unit(i, i, i + 1)) for i in range(min(len(self.table), LOOKED)))
-        tried = (self.explained(one) for one in islice((one for one in each if one.good), TRIED))
+        looked = min(len(self.table), LOOKED)
+        each = (self.decoded(Unit(i, i, i + 1)) for i in range(looked))
+        readable = islice((one for one in each if one.good), TRIED)
+        first = next(readable, None)
+        if first is None:
+            said = self.decoded(Unit(0, 0, 1)).errors[0]
+            raise ValueError(f"none of the first {looked} pairs of {self.table.name} can be read; row 0: {said}")
+        tried = (self.explained(one) for one in chain([first], readable))
         why = ""
         for one in tried:
             if one.good:

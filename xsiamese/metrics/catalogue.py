@@ -82,13 +82,17 @@ def chosen(metrics_: str | Iterable[str | Metric | type[Metric]] | Metric | type
     """Metrics from a list, one of them, or "all".
 
     Raises:
-        ValueError: if two have one name.
+        ValueError: if there is none, or two have one name.
     """
     specs: list[str | Metric | type[Metric]]
     if isinstance(metrics_, (str, Metric, type)):
         specs = [*metrics()] if metrics_ == "all" else [metrics_]
-    else:
+    elif isinstance(metrics_, Iterable):
         specs = list(metrics_)
+    else:
+        specs = [metrics_]  # which is told below
+    if not specs:
+        raise ValueError("no metric is named: give some, or 'all'")
     found = [made(spec) for spec in specs]
     names = [metric.name for metric in found]
     twice = sorted({name for name in names if names.count(name) > 1})

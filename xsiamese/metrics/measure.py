@@ -14,9 +14,11 @@ from torch import Tensor
 
 from xsiamese.branches.intact import intact
 from xsiamese.data.planted import PlantedPairs
-from xsiamese.door.arguments import check
+from xsiamese.door.arguments import check, shown
 from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.auto import check_explainer
 from xsiamese.explain.request import Request
+from xsiamese.kinds.side import SIDES
 from xsiamese.metrics.catalogue import chosen
 from xsiamese.metrics.matrices import has_matrix
 from xsiamese.metrics.metric import Curve, Metric, number
@@ -114,7 +116,9 @@ def measure(
         **options: of the explainer's ``explain``.
 
     Raises:
-        ValueError: if a metric that was named needs what is not there, or cannot be had for these pairs.
+        TypeError: for what is no explainer.
+        ValueError: if a metric that was named needs what is not there, or cannot be had for these pairs; if there are
+            no pairs, no metric, or labels or a truth that do not fit.
 
     Example:
         >>> from xsiamese import PairSaliency, SiameseModel, measure
@@ -122,22 +126,11 @@ def measure(
         >>> measure(PairSaliency(SiameseModel(torch.nn.Identity(), "dot")), pairs, ["gini"])["gini"].mean
         0.6666666666666667
     """
-    if isinstance(pairs, PlantedPairs):
-        truth, labels = truth or pairs.truth, pairs.alike if labels is None else labels
-        partners = pairs.others if partners is None else partners
-        partner_truth = pairs.other_truth if partner_truth is None else partner_truth
-        twins, pairs = pairs.twins if twins is None else twins, pairs.inputs
     check(measure, {"resamples": resamples, "seed": seed})
-    wanted = chosen(metrics)
-    batch = batch_of(explainer, pairs, options)
-    if labels is not None and (labels := torch.as_tensor(labels)).shape != (batch.pairs,):
-        raise ValueError(f"labels= has shape {tuple(labels.shape)} for {batch.pairs} pairs: one for each is needed")
-    known = {"truth": truth, "partners": partners, "twins": twins, "labels": labels, "explainer": explainer}
-    given = {name: value for name, value in known.items() if value is not None}
-    if partners is not None:
-        given["partner_truth"] = partner_truth
-    if metrics != "all" and (said := next(filter(None, (_unsuited(one, given, batch) for one in wanted)), "")):
-        raise ValueError(said)
+    known = {
+        "truth": truth, "partners": partners, "partner_truth": partner_truth, "twins": twins, "labels": labels,
+    }  # fmt: skip
+    wanted, batch, given, pairs = asked(explainer, pairs, metrics, known, options)
     with warnings.catch_warnings():
         if metrics == "all":
             warnings.simplefilter("ignore", UserWarning)
@@ -160,6 +153,67 @@ def measure(
             said, nan = f"{type(error).__name__}: {error}", float("nan")
             found[metric.name] = Measured(metric, nothing, nan, nan, nan, error=said)
     return Measurement(explanation, found, seconds)
+
+
+def asked(
+    explainer: PairAttribution,
+    pairs: Any,
+    metrics: str | Iterable[str | Metric | type[Metric]] | Metric | type[Metric],
+    known: Mapping[str, Any],
+    options: Mapping[str, Any] | None = None,
+) -> tuple[list[Metric], PairBatch, dict[str, Any], Any]:
+    """What :func:`measure` was asked for: metrics, the pairs as they take them, what they may need, and the two sides.
+
+    Args:
+        explainer, pairs, metrics, options: as :func:`measure` takes them.
+        known: truth, partners, partner_truth, twins and labels, each None where it is not known.
+
+    Raises:
+        TypeError: for what is no explainer.
+        ValueError: if a metric that was named needs what is not there, or something does not fit the pairs.
+    """
+    check_explainer(explainer)
+    wanted, found = chosen(metrics), dict(known)
+    if isinstance(pairs, PlantedPairs):
+        own = {
+            "truth": pairs.truth, "labels": pairs.alike, "partners": pairs.others, "partner_truth": pairs.other_truth,
+            "twins": pairs.twins,
+        }  # fmt: skip
+        found, pairs = {name: own[name] if found.get(name) is None else found[name] for name in own}, pairs.inputs
+    batch = batch_of(explainer, pairs, options)
+    given = {name: value for name, value in found.items() if value is not None}
+    if "labels" in given:
+        given["labels"] = _labels(given["labels"], batch.pairs)
+    _check_truth(given, batch)
+    given["explainer"] = explainer
+    if metrics != "all" and (said := next(filter(None, (_unsuited(one, given, batch) for one in wanted)), "")):
+        raise ValueError(said)
+    return wanted, batch, given, pairs
+
+
+def _labels(labels: Any, pairs: int) -> Tensor:
+    try:
+        found = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"labels={shown(labels)}: True or False for each of the {pairs} pairs is needed") from error
+    if found.shape != (pairs,):
+        raise ValueError(f"labels= has shape {tuple(found.shape)} for {pairs} pairs: one for each is needed")
+    if not bool(((found == 0) | (found == 1)).all()):
+        raise ValueError("labels= holds other values than 0 and 1: 1 for pairs that are alike, 0 for others")
+    return found
+
+
+def _check_truth(given: Mapping[str, Any], batch: PairBatch) -> None:
+    truth = given.get("truth")
+    if truth is None:
+        return
+    if not isinstance(truth, (tuple, list)) or not all(isinstance(side, Tensor) for side in truth) or len(truth) != 2:
+        raise ValueError(f"truth={shown(truth)}: two tensors are needed, what the units of a do and what those of b do")
+    for name, side, own in zip(SIDES, truth, batch.sides, strict=True):
+        if not own.ragged and len(side) != batch.pairs:
+            raise ValueError(f"the truth of {name} has shape {tuple(side.shape)} for {batch.pairs} pairs")
+        if not bool(torch.isfinite(side.double()).all()):
+            raise ValueError(f"the truth of {name} holds NaN: 1, 0 or -1 for each unit is needed")
 
 
 def measured(
@@ -211,6 +265,13 @@ def _unsuited(
     """Why a metric cannot be had of these pairs, or ""; whether there is a matrix shows once they are explained."""
     if (kind := batch.a.kind) not in {*metric.kinds, "tensor"}:
         return f"{metric.name} is for {', '.join(sorted(metric.kinds))}, and this is a {kind}"
+    if "labels" in metric.needs and "labels" in given and len(given["labels"].unique()) < 2:
+        return f"{metric.name} needs pairs that are alike and pairs that are not: all pairs have one label"
+    truth = given.get("truth", ()) if "truth" in metric.needs else ()
+    if truth and all(len(side.unique()) < 2 for side in truth):
+        return f"{metric.name} needs units of two kinds, and all units of the truth are of one"
+    if metric.needs >= {"truth", "partners"} and "partners" in given and "partner_truth" not in given:
+        return f"{metric.name} needs partner_truth=, what the units of a do beside the other partners"
     has = {*given, *(("matrix",) if explanation is None or has_matrix(explanation) else ())}
     if missing := sorted(metric.needs - has):
         return f"{metric.name} needs {' and '.join(missing)}: " + (

@@ -65,7 +65,8 @@ class AverageDrop(Metric):
     r"""By what share the score falls when both items are multiplied with their maps (:cite:`chattopadhay2018`).
 
     Maps lose their negative part and are scaled to a maximum of 1; the rest is filled. Only for scores above zero;
-    other pairs have NaN.
+    other pairs have NaN, and so have those whose maps have no positive value: with nothing kept, two items are equal,
+    which would be the best of values.
     """
 
     name = "average_drop"
@@ -80,17 +81,20 @@ class AverageDrop(Metric):
     def compute(self, batch: PairBatch, explanation: PairExplanation, **options: Any) -> Tensor:
         whole, masked = self._scores(batch, explanation)
         drop = (whole - masked).clamp(min=0) / whole
-        return torch.where(whole > 0, drop, torch.full_like(drop, torch.nan))
+        return torch.where(whole > 0, drop, torch.nan)
 
     def _scores(self, batch: PairBatch, explanation: PairExplanation) -> tuple[Tensor, Tensor]:
         units = both_units(batch, explanation)
         keep = tuple([torch.ones_like(one.values), _soft(one)] for one in units)
         scores = _over_fillings(batch, (keep[0], keep[1]), self.filling, self.seed)
-        return scores[:, 0], scores[:, 1]
+        kept = torch.stack([one.sum(1) for _, one in keep]).sum(0) > 0
+        return scores[:, 0], torch.where(kept.to(scores.device), scores[:, 1], torch.nan)
 
 
 class AverageIncrease(AverageDrop):
-    r"""How often the score rises when both items are multiplied with their maps: 1 or 0 a pair."""
+    r"""How often the score rises when both items are multiplied with their maps: 1 or 0 a pair, NaN where the maps have
+    no positive value.
+    """
 
     name = "average_increase"
     formula = r"[s' > s]"
@@ -99,7 +103,7 @@ class AverageIncrease(AverageDrop):
 
     def compute(self, batch: PairBatch, explanation: PairExplanation, **options: Any) -> Tensor:
         whole, masked = self._scores(batch, explanation)
-        return (masked > whole).to(whole)
+        return torch.where(masked.isnan(), torch.nan, (masked > whole).to(whole))
 
 
 def _over_fillings(batch: PairBatch, keep: tuple[list[Tensor], list[Tensor]], filling: Any, seed: int) -> Tensor:

@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from xsiamese.branches.intact import intact
-from xsiamese.door.arguments import check
+from xsiamese.door.arguments import check, shown
 from xsiamese.kinds.inputs import two_sides
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel, pair_model
 from xsiamese.pairs.objective import check_fit
 
 Method = Literal["eer", "far", "accuracy"]
+FAR = 0.01
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def calibrate(
     same: Tensor,
     *,
     method: Method = "eer",
-    far: float = 0.01,
+    far: float = FAR,
     internal_batch_size: int = 256,
 ) -> Calibration:
     r"""Finds the threshold :math:`\tau` of a model's score on labelled pairs and sets it as
@@ -115,6 +116,8 @@ def calibrate(
     check(calibrate, {"method": method, "far": far, "internal_batch_size": internal_batch_size})
     if not 0 <= far < 1:
         raise ValueError(f"far={far}: a share in [0, 1) is needed")
+    if far != FAR and method != "far":
+        raise ValueError(f"far={far} is for method='far', and this is method={method!r}: leave it out")
     scores = _scores(pair, sides, internal_batch_size).cpu()
     closeness = pair.closeness(scores).double()
     if method == "far" and 0 < far < 1 / int((~labels).sum()):
@@ -248,7 +251,10 @@ def _scores(model: PairModel, sides: tuple[Side, Side], rows: int) -> Tensor:
 
 
 def _labels(same: Any, pairs: int) -> Tensor:
-    labels = torch.as_tensor(same).cpu()
+    try:
+        labels = torch.as_tensor(same).cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"same={shown(same)}: True or False for each of the {pairs} pairs is needed") from error
     if labels.shape != (pairs,):
         raise ValueError(
             f"same has shape {tuple(labels.shape)} for {pairs} pairs: one label per pair is needed, shape ({pairs},)"

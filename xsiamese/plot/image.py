@@ -12,12 +12,13 @@ from xsiamese.plot import captions
 from xsiamese.plot.figure import new_figure
 from xsiamese.plot.pixels import opacity, pale, said, seen
 from xsiamese.plot.scale import DPI, Places, Scale, floored
+from xsiamese.plot.shown import Pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from xsiamese.plot.shown import Pixels, Shown
+    from xsiamese.plot.shown import Shown
 
 Norm = Literal["pair", "each", "global"]
 MOST = 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from textwrap import fill
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from xsiamese.door.arguments import check
 from xsiamese.kinds.catalogue import kind
 from xsiamese.kinds.words import Texts
 from xsiamese.plot import captions
@@ -71,7 +73,24 @@ def picture(explanation: Shown, **options: Any) -> Figure:
         for name in ("smooth", "superpixels"):
             if options.get(name) is not None:
                 raise ValueError(f"{name}= is for maps of images, and the inputs are {first} and {second}")
-    return (PICTURES.get(first, plot_items) if first == second else plot_items)(explanation, **options)
+    drawn = PICTURES.get(first, plot_items) if first == second else plot_items
+    asked(drawn, options)
+    return drawn(explanation, **options)
+
+
+def asked(drawn: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Refuses options that a picture does not have, and values that they cannot take.
+
+    Raises:
+        TypeError: for an option that there is not, with those that there are.
+        ValueError: for a value.
+    """
+    known = [name for name, one in signature(drawn).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    if wrong := next((name for name in options if name not in known), None):
+        raise TypeError(f"{drawn.__name__} has no option {wrong!r}; it has {', '.join(known)}")
+    check(drawn, options)
+    if not 0 <= (quantile := options.get("quantile", 0.0)) <= 1:
+        raise ValueError(f"quantile={quantile}: a share in [0, 1] is needed")
 
 
 def plot_items(
@@ -140,17 +159,22 @@ def compare(
         ImportError: if matplotlib, or scikit-image for superpixels, is not installed.
         ValueError: if there is none, a method gives no maps, they are of different inputs, or ``columns`` is not
             positive.
+        IndexError: if there is no such pair.
+        TypeError: if no list of explanations is given.
 
     Example:
         >>> from xsiamese import PairInputXGradient, PairSaliency, SiameseModel, compare
         >>> model, inputs = SiameseModel(torch.nn.Flatten(), "cosine"), (torch.rand(2, 3), torch.rand(2, 3))
         >>> figure = compare([method(model).explain(inputs) for method in (PairSaliency, PairInputXGradient)])
     """
+    options = {"columns": columns, "quantile": quantile, "smooth": smooth, "superpixels": superpixels}
+    asked(compare, options)
+    if not isinstance(explanations, Sequence) or not all(hasattr(one, "maps") for one in explanations):
+        raise TypeError("compare() takes a list of explanations, as [first, second]")
     if not explanations:
         raise ValueError("there is nothing to compare: give several explanations of the same pairs")
-    if columns < 1:
-        raise ValueError(f"columns={columns}: at least one method stands in a row")
     first = explanations[0]
+    first[pair]  # there is such a pair
     for one in explanations:
         if one.maps is None:
             raise ValueError(f"{one.method} gives no maps, and maps are what is compared")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from os import PathLike, fspath
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+
+from xsiamese.door.files import place
 
 
 class Sheet(Figure):
@@ -15,6 +18,12 @@ class Sheet(Figure):
     """
 
     def savefig(self, fname: Any, **options: Any) -> None:
-        """Writes the figure: see :meth:`matplotlib.figure.Figure.savefig`."""
+        """Writes the figure: see :meth:`matplotlib.figure.Figure.savefig`.
+
+        Raises:
+            ValueError: if there is no such folder, or the name is a folder's.
+        """
+        if isinstance(fname, (str, PathLike)):
+            place(fspath(fname))
         with rc_context({"svg.fonttype": "none"}):
             super().savefig(fname, **options)

@@ -12,12 +12,13 @@ from xsiamese.plot import captions
 from xsiamese.plot.figure import new_figure
 from xsiamese.plot.graph import INK
 from xsiamese.plot.scale import Places, Scale, floored
+from xsiamese.plot.shown import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from xsiamese.plot.shown import Shown, Table
+    from xsiamese.plot.shown import Shown
 
 MOST = 4  # pairs in one picture
 Texts: TypeAlias = tuple[Mapping[str, str], Mapping[str, str]]

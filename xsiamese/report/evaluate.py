@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from xsiamese.data.planted import PlantedPairs, scene
 from xsiamese.data.readers import reader
+from xsiamese.door.arguments import check
 from xsiamese.door.files import folder
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.catalogue import explainer as find
@@ -22,13 +23,14 @@ from xsiamese.explain.catalogue import explainers
 from xsiamese.kinds.catalogue import names, side
 from xsiamese.metrics.catalogue import chosen
 from xsiamese.metrics.catalogue import metrics as known_metrics
-from xsiamese.metrics.measure import Measurement, measure
+from xsiamese.metrics.measure import Measurement, asked, measure
 from xsiamese.metrics.metric import Metric
 from xsiamese.report.page import page
-from xsiamese.zoo import OpenedModel, open_model
+from xsiamese.zoo import OpenedModel, find_card, open_model
 
 FILES = ("evaluation.json", "evaluation.csv", "index.html")
 LABELS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
+NOUNS = {"image": "images", "tabular": "rows of a table", "graph": "graphs", "text": "texts", "series": "series"}
 Row = dict[str, Any]
 
 
@@ -36,11 +38,25 @@ def report(
     pairs: str, *, model: str, methods: str, metrics: str, output: Path, count: int, seed: int, layer: str | None
 ) -> str:
     """Writes a report, as ``xsiamese evaluate --help`` says it; what a terminal shows of it."""
-    opened = open_model(model)
-    known, ids, labels = read_pairs(pairs, opened, count, seed)
-    named = list(known_metrics()) if metrics == "all" else [m.strip() for m in metrics.split(",")]
+    check(report, {"count": count, "seed": seed})
+    folder(output, "a report")
+    named = list(known_metrics()) if metrics == "all" else _words("metrics", metrics)
     chosen(named)  # a misspelt one is an error before any work
-    classes = suited(known) if methods == "all" else [find(m.strip()) for m in methods.split(",")]
+    asked_for = [] if methods == "all" else list(dict.fromkeys(map(find, _words("methods", methods))))
+    opened = open_model(model)
+    if pairs.startswith("planted:"):
+        _check_kind(pairs, model, opened)
+    known, ids, labels = read_pairs(pairs, opened, count, seed)
+    classes = asked_for or suited(known)
+    layered = [cls for cls in classes if cls.needs_layer]
+    if layer is not None and not layered:
+        raise ValueError(f"--layer {layer} is for methods that explain a layer, and none of these does: leave it out")
+    for cls in (
+        asked_for or layered[:1]
+    ):  # what was named can be had, and so can the layer, or it is told before any work
+        made = _made(cls, opened, layer)
+        batch = asked(made, known, "all" if metrics == "all" else named, {"labels": labels})[1]
+        made.layer_names(batch)
     about = {
         "model": model, "pairs": pairs, "count": len(ids), "seed": seed, "layer": layer, "metrics": named,
         "torch": torch.__version__,
@@ -179,6 +195,31 @@ def text(rows: Sequence[Row], metrics: Sequence[str], most: int = 6) -> str:
     return "\n".join(lines)
 
 
+def _words(option: str, text: str) -> list[str]:
+    """Names with commas between them."""
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
+        raise ValueError(f"--{option} {text!r} names nothing: give names with commas between them, or all")
+    return found
+
+
+def _made(cls: type[PairAttribution], opened: OpenedModel, layer: str | None) -> PairAttribution:
+    return cls(opened.model, layer or opened.layer) if cls.needs_layer else cls(opened.model)
+
+
+def _check_kind(pairs: str, model: str, opened: OpenedModel) -> None:
+    """Refuses planted pairs of another kind than the model takes, which some models would take all the same."""
+    name = pairs.removeprefix("planted:")
+    scene(name)  # an unknown one is told here
+    of = find_card(f"planted-{name}").modality
+    told = ":" not in model or hasattr(opened.model, "modality")  # a factory's model need not say what it takes
+    if told and of != opened.modality:
+        raise ValueError(
+            f"--pairs {pairs} are {NOUNS[of]}, and the model {model} takes "
+            f"{NOUNS.get(opened.modality, opened.modality)}: --model planted-{name} takes them"
+        )
+
+
 def _row(
     cls: type[PairAttribution],
     opened: OpenedModel,
@@ -193,8 +234,7 @@ def _row(
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            made = cls(opened.model, layer or opened.layer) if cls.needs_layer else cls(opened.model)
-            found = measure(made, pairs, metrics, labels=labels)
+            found = measure(_made(cls, opened, layer), pairs, metrics, labels=labels)
             row["seconds"] = found.seconds
         row["warnings"] = sorted({str(w.message) for w in said if w.category is UserWarning})[:3]
         row["metrics"] = _plain(found)

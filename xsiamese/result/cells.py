@@ -32,8 +32,8 @@ def strongest(value: Any, k: int, largest: Largest, kind: Kind) -> list[list[Cel
     """
     if largest not in SIGN:
         raise ValueError(f"largest={largest!r}: 'closer', 'apart' or 'either' is needed")
-    if k < 1:
-        raise ValueError(f"k={k}: at least one place must be asked for")
+    if not isinstance(k, int) or k < 1:
+        raise ValueError(f"k={k}: at least one place must be asked for, as a whole number")
     cells, sign = cells_of(value, kind), SIGN[largest]
     same = len({row.shape for row in cells}) == 1
     found = []

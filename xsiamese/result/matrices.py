@@ -94,6 +94,7 @@ class MatrixExplanation(PairExplanation):
             ValueError: if the parts cannot be drawn or pooled.
         """
         from xsiamese.plot.matrix import plot_matrix
+        from xsiamese.plot.picture import asked
 
         one = self[pair or 0]
         matrix = one.by_word()[0] if self._texts else one.matrix
@@ -102,6 +103,7 @@ class MatrixExplanation(PairExplanation):
         if self._texts:
             words = tuple(item.words[0] if isinstance(item, Texts) else None for item in one.inputs)
             options.setdefault("labels", words)
+        asked(plot_matrix, options)
         return plot_matrix(one, matrix, **options)
 
     def summary(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -171,6 +171,14 @@ def _configured(given: Options, network: str | None) -> Settings:
     from xsiamese.training.config import read_config, settings_from
 
     assert given.config is not None
+    own = ("config", "output", "resume", "animation")
+    usual = Options()
+    if idle := next(
+        (f.name for f in fields(Options) if f.name not in own and getattr(given, f.name) != getattr(usual, f.name)), ""
+    ):
+        raise ValueError(
+            f"--config says all of a training: leave --{idle.replace('_', '-')} out, or write it into the file"
+        )
     if network is not None:
         raise ValueError(f"--config names the network and the data: leave {network!r} out")
     settings, notes = settings_from(read_config(given.config), given.output)
@@ -189,6 +197,8 @@ def _named(given: Options, network: str | None, dataset: str | None) -> Settings
             "a network and a data set are needed: xsiamese train siamese-contrastive MNIST --data DIR (or --config "
             "config.yml)"
         )
+    if given.data != Options.data and Path(dataset).exists():
+        raise ValueError(f"--data {given.data} is where a named set lies, and {dataset} is here itself: leave it out")
     alike = (
         "data",
         "lr",

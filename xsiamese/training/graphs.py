@@ -25,7 +25,8 @@ class Training(Modality):
 
     def load(self, valid: float | None) -> Source[LabelledGraphs]:
         of = self.settings
-        return load_graphs(of.dataset, of.data, valid=valid, test=of.test, seed=of.seed, by=of.split, **of.reading)
+        self.refuse("same_label", "a table of pairs")
+        return load_graphs(of.dataset, of.data, valid=valid, test=of.test, seed=of.seed, split=of.split, **of.reading)
 
     def ready(self) -> Ready:
         return Ready()

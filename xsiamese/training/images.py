@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from xsiamese.data.items import Items, LabelledImages
-from xsiamese.data.sources import Source, load
+from xsiamese.data.sources import NAMES, Source, load
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.training.inputs import Images
 from xsiamese.training.modality import Modality
@@ -15,9 +16,14 @@ class Training(Modality):
     """MNIST-like sets, Omniglot, folders of images and tables of pairs."""
 
     noun = "images"
+    augmented = True
 
     def load(self, valid: float | None) -> Source[LabelledImages]:
         of = self.settings
+        if of.dataset in NAMES:
+            self.refuse("test", "sets that do not say themselves what is tested")
+        if Path(of.dataset).suffix.lower() != ".csv":
+            self.refuse("same_label", "a table of pairs")
         return load(
             of.dataset,
             of.data,

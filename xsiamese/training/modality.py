@@ -36,10 +36,12 @@ class Modality(ABC):
 
     Attributes:
         noun: how messages and metrics call the items.
+        augmented: whether training items can be changed at random.
         reading: the keys of ``settings.reading`` that :meth:`load` knows.
     """
 
     noun: ClassVar[str] = "items"
+    augmented: ClassVar[bool] = False
     reading: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: Settings) -> None:
@@ -50,6 +52,21 @@ class Modality(ABC):
                 f"{unknown[0]}={settings.reading[unknown[0]]!r} says how other data are read than "
                 f"{settings.network}'s {self.noun}; {known}"
             )
+        if settings.augment is not None and not self.augmented:
+            raise ValueError(f"augmentation is for images, and {settings.network} takes {self.noun}: leave it out")
+
+    def refuse(self, name: str, why: str) -> None:
+        """Refuses a setting that would change nothing.
+
+        Args:
+            name: of the setting.
+            why: what it is for.
+
+        Raises:
+            ValueError: if it is not as it is when left out.
+        """
+        if (value := getattr(self.settings, name)) != getattr(type(self.settings), name):
+            raise ValueError(f"{name}={value!r} is for {why}, and {self.settings.dataset} is none: leave it out")
 
     @abstractmethod
     def load(self, valid: float | None) -> Source[Any]:

@@ -53,6 +53,7 @@ def train(settings: Settings) -> Trained:
         FloatingPointError: for a loss that is not finite; the batch is saved and the network of the last epoch kept.
         OSError: if something cannot be written, such as on a full disk; what was there before is as it was.
     """
+    settings.check_arguments()
     writable(settings.output)
     source = loaded(settings)
     settings = settings.changed(arguments={**modality(settings).arguments(source), **settings.arguments})

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from inspect import signature
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,11 @@ class Settings:
         _ = self.card
         check(Settings, {name: getattr(self, name) for name in PLAIN}, most={"seed": 2**32 - 1})
         for name in ("lr", "clip"):
-            if (value := getattr(self, name)) is not None and not value > 0:
+            if (value := getattr(self, name)) is not None and not 0 < value < inf:
                 raise ValueError(f"{name}={value}: a positive number is needed")
+        for name, value in (self.options or {}).items():
+            if isinstance(value, float) and not 0 <= value < inf:
+                raise ValueError(f"{name}={value}: a number from 0 on is needed")
         for name, known in (
             ("logger", ("csv", "tensorboard")),
             ("device", ("auto", "cpu", "cuda", "gpu", "mps")),
@@ -118,6 +122,16 @@ class Settings:
                 raise ImportError(f'{name} is not installed: pip install "xsiamese[{name}]"')
         if self.device in ("cuda", "gpu") and not torch.cuda.is_available():
             raise ValueError(f"device={self.device!r}: this machine has no CUDA device; use 'cpu' or 'auto'")
+        mps = torch.backends.mps.is_available()
+        if self.device == "mps" and not mps:
+            raise ValueError("device='mps': this machine has no such device; use 'cpu' or 'auto'")
+        here = self.device == "cpu" or not (torch.cuda.is_available() or mps)
+        if here and self.precision == "16-mixed":
+            raise ValueError("precision='16-mixed' is for GPUs, and this is a training on processors: 'bf16-mixed'")
+        if here and self.devices == -1:
+            raise ValueError(
+                "devices=-1, all of them, is for GPUs, and this is a training on processors: give a number"
+            )
         most = torch.cuda.device_count() if self.device in ("cuda", "gpu") else os.cpu_count() or 1
         if isinstance(self.devices, int) and not (self.devices == -1 or 1 <= self.devices <= most):
             raise ValueError(f"devices={self.devices}: from 1 to {most} are here (device={self.device!r})")
@@ -169,6 +183,22 @@ class Settings:
         Raises:
             ValueError: if it does not take one of the arguments, or is no model of pairs.
         """
+        self.check_arguments()
+        card = self.card
+        model = card.build(**{**card.defaults, **self.arguments})
+        if not isinstance(model, PairModel):
+            raise ValueError(
+                f"the card {self.network!r} builds a {type(model).__name__}: training from here needs a SiameseModel "
+                "or another PairModel"
+            )
+        return model
+
+    def check_arguments(self) -> None:
+        """Refuses arguments that the network does not take.
+
+        Raises:
+            ValueError: with the argument, its value and those that it takes.
+        """
         card = self.card
         for name in ("dimensions", "layers", "hidden"):
             if isinstance(value := self.arguments.get(name), int) and value < 1:
@@ -183,13 +213,6 @@ class Settings:
                 f"{self.network} takes no {wrong[0]} ({self.arguments[wrong[0]]!r}); it takes "
                 f"{', '.join(taken) or 'nothing'}"
             )
-        model = card.build(**{**card.defaults, **self.arguments})
-        if not isinstance(model, PairModel):
-            raise ValueError(
-                f"the card {self.network!r} builds a {type(model).__name__}: training from here needs a SiameseModel "
-                "or another PairModel"
-            )
-        return model
 
 
 def sized(settings: Settings, size: int | None) -> Settings:
@@ -202,6 +225,8 @@ def sized(settings: Settings, size: int | None) -> Settings:
         return settings
     if size < 1:
         raise ValueError(f"size={size}: a positive number of pixels is needed")
+    if settings.card.preprocessing is None:
+        raise ValueError(f"size={size} is for images, and {settings.network} takes {settings.card.modality} data")
     base = settings.pixels
     if (
         settings.network != "livieris"

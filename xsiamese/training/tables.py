@@ -116,6 +116,8 @@ def _loaded(
     if target is None:
         known = ", ".join(list(table.columns)[:12])
         raise ValueError(f"--target COLUMN is needed: which column of {path} says what is alike? It has {known}")
+    if same != "1":
+        raise ValueError(f"same_label={same!r} is for a table of pairs, and {path} is one of items: leave it out")
     return load_rows(path, target, **reading, **shares, by=by)
 
 

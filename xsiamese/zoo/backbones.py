@@ -23,7 +23,7 @@ def backbone_features(name: str, weights: Any = None) -> tuple[nn.Module, int]:
     models = _needed("torchvision.models", "image")
     name = {"MobileNet": "mobilenet_v2", "ResNet50": "resnet50"}.get(name, name)
     classifiers = [n for n in models.list_models() if "/" not in n and hasattr(models, n)]
-    model = _named(name, classifiers, "torchvision", lambda: models.get_model(name, weights=weights))
+    model = _named(name, classifiers, "torchvision", lambda: models.get_model(name, weights=_of(models, name, weights)))
     if hasattr(model, "features"):
         features: nn.Module = model.features
     elif hasattr(model, "layer4"):
@@ -37,6 +37,14 @@ def backbone_features(name: str, weights: Any = None) -> tuple[nn.Module, int]:
             "comparison) yourself"
         )
     return features, _channels(features)
+
+
+def _of(models: Any, name: str, weights: Any) -> Any:
+    """Weights by their name."""
+    known = models.get_model_weights(name)
+    if isinstance(weights, str) and weights not in known.__members__ and "." not in weights:
+        raise ValueError(f"weights={weights!r}: {name} has {', '.join(known.__members__)}")
+    return weights
 
 
 def _channels(features: nn.Module) -> int:

@@ -69,16 +69,25 @@ def open_model(spec: str, *, size: int | None = None) -> OpenedModel:
         size: the height and width of the images, for a factory: its model has no card.
 
     Raises:
-        ValueError: if there is no such model, or it comes without weights.
+        ValueError: if there is no such model, it comes without weights, or it says itself of which size its images are.
     """
+    if size is not None and not 0 < size <= LARGEST:
+        raise ValueError(f"--size {size}: the pixels of a side are needed, from 1 to {LARGEST}")
+    opened = _opened(spec, size)
+    own = None if opened.preprocessing is None else opened.preprocessing.size
+    if size is not None and own != (size, size):
+        told = f"takes {opened.modality}" if own is None else f"says itself that its images are {own[0]} x {own[1]}"
+        raise ValueError(f"--size {size}: the model {spec} {told}: leave --size out")
+    return opened
+
+
+def _opened(spec: str, size: int | None) -> OpenedModel:
     if Path(spec).suffix == ".safetensors":
         checkpoint = load(spec)
         trained_on = checkpoint.about.get("preprocessing")
         opened = _with_card(checkpoint.model, checkpoint.card, checkpoint.about)
         return replace(opened, preprocessing=Preprocessing.of(trained_on)) if trained_on else opened
     if ":" in spec:
-        if size is not None and not 0 < size <= LARGEST:
-            raise ValueError(f"--size {size}: the pixels of a side are needed, from 1 to {LARGEST}")
         return _made(spec, size)
     for opener in openers().values():
         found = opener(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +11,9 @@ from typing import Any, Self
 import torch
 
 from xsiamese.door.arguments import check
+from xsiamese.door.files import folder as in_a_folder
 from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.auto import check_explainer
 from xsiamese.explain.gallery.about import about
 from xsiamese.explain.gallery.encoded import Encoded, Keeping
 from xsiamese.explain.gallery.explained import EveryPair, Explanations, Pairs
@@ -90,7 +93,10 @@ class Gallery:
         store: str | Path | None = None,
         **options: Any,
     ) -> None:
+        check_explainer(explainer)
         check(Gallery, {"half": half, "rank": rank, "show_progress": show_progress, "seed": seed})
+        if folder is not None:
+            in_a_folder(folder, "what a gallery keeps")
         self.explainer, found = explainer, None if store is None else opened(Path(store))
         self._asked = Request(
             None, baselines=baselines, kind=kind, seed=seed, options=options, plans=explainer._plans,
@@ -102,6 +108,9 @@ class Gallery:
         own = Items(explainer, self._asked, items, read, keep=self._keeping.budget // 4)
         names = ids if ids is not None else range(len(own)) if found is None else found.ids
         self.ids = tuple(map(str, names))
+        if len(set(self.ids)) < len(self.ids):
+            again = next(name for name, count in Counter(self.ids).items() if count > 1)
+            raise ValueError(f"two items have the id {again!r}: every item needs an id of its own")
         if len(self.ids) != len(own):
             raise ValueError(f"{len(self.ids)} ids for {len(own)} items: one for each is needed")
         self._encoded = Encoded(own, self._keeping, found)
@@ -162,7 +171,7 @@ class Gallery:
             )
         own = own_numbers(queries, len(self))
         most = len(self) - (own is not None)
-        if not 1 <= k <= most:
+        if not isinstance(k, int) or not 1 <= k <= most:
             raise ValueError(f"k={k}: there are {most} items to find, so that k is a number from 1 to {most}")
         asking = self._encoded if own is not None else self._of_queries(queries)
         u = asking.embeddings(0) if own is None else asking.embeddings(0)[own]
