@@ -58,7 +58,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare([])
     with pytest.raises(ValueError, match="PairFeatureAblation explains another pair than PairSaliency"):
         compare([found, PairFeatureAblation(MODEL).explain((pair[1], pair[0]))])
-    with pytest.raises(ValueError, match="columns=0: at least one method"):
+    with pytest.raises(ValueError, match="columns=0: a whole number from 1 on"):
         compare([found], columns=0)
     with pytest.raises(ValueError, match="Nothing gives no maps"):
         compare([Nothing(MODEL).explain(pair)])
