@@ -77,7 +77,7 @@ def folder(path: str | Path, what: str) -> Path:
         raise ValueError(f"{path} is a file, and {what} is a folder: give another name")
     there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
     if not there.is_dir():
-        raise ValueError(f"{path} cannot be made: {there} is a file, and {what} is a folder: give another name")
+        raise ValueError(f"{path} cannot be written: {there} is a file, and {what} is a folder: give another name")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ValueError(f"{path} cannot be written: {there} may not be changed by this user: give another name")
     return path
