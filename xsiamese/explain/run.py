@@ -18,7 +18,7 @@ from xsiamese.explain.traits import Traits
 from xsiamese.kinds.side import SIDES
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.silence import why_zero
-from xsiamese.pairs.witness import Witness, standing
+from xsiamese.pairs.witness import Witness, generators, standing
 
 ASKED_AGAIN = 16  # pairs at most, of a model that draws random numbers
 Compute = Callable[[slice, PairBatch], Maps | Found]
@@ -61,9 +61,10 @@ def _part(
     """One part, explained and checked; its value is the one that the method met on its way, or costs a pass."""
     if traits.stochastic and part.seed is not None:
         reseed(part.seed)
-    watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), starts=_starts(part, traits)))
+    own = generators(part.model)
+    watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), _starts(part, traits), own))
     device = part.a.leaves[0].device
-    before = None if traits.stochastic else standing(device)
+    before = None if traits.stochastic else standing(device, own)
     made = compute(watched)
     found = made if isinstance(made, Found) else Found(maps=made)
     maps = found.maps
@@ -83,7 +84,7 @@ def _part(
     if traits.complete or traits.returns_delta:
         columns["_start"] = _start(part) if seen is None or seen.start is None else seen.start
     value = (valued(part) if value is None else value).detach()
-    drew |= bool(seen and seen.drew) or (before is not None and standing(device) != before)
+    drew |= bool(seen and seen.drew) or (before is not None and standing(device, own) != before)
     if drew and part.first_pair == 0:
         _warn_random(part, value)
     return Found(maps, value, columns)

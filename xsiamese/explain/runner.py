@@ -20,7 +20,7 @@ from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.kinds.inputs import two_items
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.split import Split
-from xsiamese.pairs.witness import standing
+from xsiamese.pairs.witness import generators, standing
 from xsiamese.result import columns
 from xsiamese.result.explanation import PairExplanation
 
@@ -102,9 +102,10 @@ class Runner(Explainer):
         self.layer_names_ = self.layer_names(batch)  # for the user to see; nothing here reads it again
         drew = False
         if self.traits.shares == "always" and batch.target is None:  # an output that was asked for is the pair's
-            before = standing(batch.a.leaves[0].device)
+            device, own = batch.a.leaves[0].device, generators(batch.model)
+            before = standing(device, own)
             batch = prepared(batch, lambda items: self.prepare(items, **asked.options))
-            drew = standing(batch.a.leaves[0].device) != before
+            drew = standing(device, own) != before
         return self.__computed(batch, asked.options, drew), batch
 
     def __computed(self, batch: PairBatch, options: Mapping[str, Any], drew: bool = False) -> Found:

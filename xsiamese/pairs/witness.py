@@ -7,10 +7,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from ctypes import string_at
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Witness:
@@ -19,6 +21,7 @@ class Witness:
     Args:
         leaves: the tensors of both sides, by their places.
         starts: the same where the path to them starts, or None.
+        own: generators of the model itself, see :func:`generators`.
 
     Attributes:
         value: the value of each pair, shape (pairs,), once it was seen.
@@ -26,8 +29,11 @@ class Witness:
         drew: whether the model drew random numbers in its first pass, once there was one.
     """
 
-    def __init__(self, leaves: Sequence[Tensor], starts: Sequence[Tensor] | None = None) -> None:
+    def __init__(
+        self, leaves: Sequence[Tensor], starts: Sequence[Tensor] | None = None, own: Sequence[Any] = ()
+    ) -> None:
         self.leaves = leaves
+        self.own = own
         self.starts = starts
         self.value: Tensor | None = None
         self.start: Tensor | None = None
@@ -39,9 +45,9 @@ class Witness:
         if self.drew is not None:
             yield
             return
-        before = standing(device)
+        before = standing(device, self.own)
         yield
-        self.drew = standing(device) != before
+        self.drew = standing(device, self.own) != before
 
     def see(self, places: Sequence[int], moved: Sequence[Any], value: Tensor) -> None:
         """Looks at one evaluation: ``moved`` stand in ``places`` of the leaves, in one copy of all pairs or several."""
@@ -62,12 +68,41 @@ class Witness:
         return self  # an untied copy of the model tells the same witness
 
 
-def standing(device: torch.device) -> tuple[object, ...]:
-    """Where the generators of torch and of Python stand; numpy's takes longer to say so than a small network to run."""
+def generators(model: nn.Module) -> list[Any]:
+    """The generators that a model or its parts hold themselves."""
+    kinds = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+    return [value for module in model.modules() for value in vars(module).values() if isinstance(value, kinds)]
+
+
+def standing(device: torch.device, own: Sequence[Any] = ()) -> tuple[object, ...]:
+    """Where the generators of torch, Python and numpy stand, and some more.
+
+    Args:
+        device: whose generator counts beside that of the processor.
+        own: generators of the model itself.
+    """
     states = [torch.get_rng_state()]
     if device.type != "cpu" and hasattr(module := torch.get_device_module(device), "get_rng_state"):
         states.append(module.get_rng_state(device))
-    return *(state.numpy().tobytes() for state in states), random.getstate()
+    states += [one.get_state() for one in own if isinstance(one, torch.Generator)]
+    others = [_stands(one) for one in own if not isinstance(one, torch.Generator)]
+    return *(state.cpu().numpy().tobytes() for state in states), random.getstate(), _of_numpy(), *others
+
+
+def _stands(one: Any) -> str:
+    if isinstance(one, random.Random):
+        return repr(one.getstate())
+    return repr(one.bit_generator.state if isinstance(one, np.random.Generator) else one.get_state(legacy=False))
+
+
+def _of_numpy() -> bytes:
+    """The state of numpy's global generator as it lies in memory: numpy takes longer to tell it than a small network to
+    run.
+    """
+    shared = np.random.get_bit_generator()  # type: ignore[attr-defined]  # public, and not in its stubs
+    if not isinstance(shared, np.random.MT19937):  # somebody's own, of which it is not known how it lies
+        return repr(shared.state).encode()
+    return string_at(shared.ctypes.state_address, 624 * 4 + 4)  # the numbers, and how many of them are used
 
 
 def _begins(tensor: Any, own: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ from xsiamese.explain.request import chosen_split, fitted
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.split import Split
+from xsiamese.pairs.witness import generators, standing
 from xsiamese.result.columns import Column
 from xsiamese.result.explanation import PairExplanation
 
@@ -56,6 +58,19 @@ class Keeping:
             return self.folder / name
         self._temporary.append(TemporaryDirectory(prefix="xsiamese_gallery_"))
         return Path(self._temporary[-1].name) / name
+
+
+def _warn_random(items: ItemBatch) -> None:
+    """Says so if a model that has drawn random numbers gives other embeddings when it is asked about items again."""
+    with torch.no_grad():
+        once, twice = items.embed(), items.embed()
+    if not torch.allclose(once, twice, rtol=1e-5, atol=1e-7):
+        warnings.warn(
+            "the model draws random numbers in evaluation mode: asked twice, it gives an item embeddings that differ "
+            f"by {float((once - twice).abs().max()):.4g}, so that what the gallery keeps is of one draw; let them be "
+            "drawn in training only, as F.dropout(x, p, self.training) does",
+            stacklevel=8,
+        )
 
 
 class Encoded:
@@ -228,9 +243,13 @@ class Encoded:
         )
         with self.open():
             for start, items in self._parts(place, size):
+                device, own = items.leaves[0].device, generators(self.explainer.model) if not start else []
+                before = standing(device, own)
                 columns = self.explainer.prepare(items, **self.items.asked.options)
                 if columns is None:
                     return None
+                if not start and standing(device, own) != before:
+                    _warn_random(items)
                 kept.put(start, columns)
         return kept
 
