@@ -19,9 +19,10 @@ from xsiamese.explain.maps import check_map, detached, in_dtype, join
 from xsiamese.explain.options import _read
 from xsiamese.explain.per_tensor import _windows, per_tensor, total_of_groups
 from xsiamese.explain.traits import Declared, Traits, compiled
+from xsiamese.kinds.catalogue import kind
 from xsiamese.model.embedding import embedding_of
 from xsiamese.pairs.calibration import supported
-from xsiamese.result.cells import _of_all
+from xsiamese.result.cells import strongest
 from xsiamese.result.columns import check, joined, taken
 from xsiamese.result.files import _distribution
 from xsiamese.result.indexing import chosen
@@ -77,15 +78,17 @@ def test_types_and_graphs_of_maps() -> None:
 
 
 def test_what_is_said_of_a_map() -> None:
-    def told(value: Any, why: Any = lambda: "the score is flat") -> list[str]:
+    def told(value: Any, why: Any = lambda: "the score is flat", least: float = 0.0) -> list[str]:
         with warnings.catch_warnings(record=True) as found:
             warnings.simplefilter("always")
-            check_map(value, "b", "PairX", why)
+            check_map(value, "b", "PairX", why, least)
         return [str(one.message) for one in found]
 
     zero, one = torch.zeros(2), torch.tensor([0.0, 1.0])
     assert told(one) == []
     assert told(zero) == ["the score is flat"]
+    assert told(-one * 1e-9) == []
+    assert told(-one * 1e-9, least=1e-9) == ["the score is flat"]
     assert told((zero, one)) == []
     assert told((zero, zero)) == ["the score is flat"]
     assert told(zero, None) == []
@@ -211,11 +214,12 @@ def test_what_means_no_pairs(index: Any, error: type[Exception], said: str) -> N
 
 def test_the_strongest_places_of_each_sign() -> None:
     maps = torch.tensor([[[1.0, -5.0, 0.0], [2.0, 0.5, -1.0]], [[-1.0, -2.0, -3.0], [0.0, 0.0, -4.0]]])
-    assert _of_all(maps, 2, 1) == [[((1, 0), 2.0), ((0, 0), 1.0)], []]  # nothing of the second pulls together
-    assert _of_all(maps, 2, -1) == [[((0, 1), -5.0), ((1, 2), -1.0)], [((1, 2), -4.0), ((0, 2), -3.0)]]
-    assert _of_all(maps, 3, 0)[0] == [((0, 1), -5.0), ((1, 0), 2.0), ((0, 0), 1.0)]
-    assert len(_of_all(maps, 99, 0)[0]) == 6
-    assert len(_of_all(maps, 99, 1)[0]) == 3
+    found = {which: strongest(maps, 2, which, kind("row")) for which in ("closer", "apart")}
+    assert found["closer"] == [[((1, 0), 2.0), ((0, 0), 1.0)], []]  # nothing of the second pulls together
+    assert found["apart"] == [[((0, 1), -5.0), ((1, 2), -1.0)], [((1, 2), -4.0), ((0, 2), -3.0)]]
+    assert strongest(maps, 3, "either", kind("row"))[0] == [((0, 1), -5.0), ((1, 0), 2.0), ((0, 0), 1.0)]
+    assert len(strongest(maps, 99, "either", kind("row"))[0]) == 6
+    assert len(strongest(maps, 99, "closer", kind("row"))[0]) == 3
 
 
 def test_columns_are_joined_cut_and_refused() -> None:

@@ -266,3 +266,18 @@ def test_a_zero_map_of_ids_is_not_blamed_on_a_graph_that_is_whole() -> None:
     assert not found[1].any()
     with pytest.raises(ValueError, match=r"carries no gradient to input a, .* cut after 'encoder"):
         PairGradCAMPlusPlus(SiameseModel(Words(cut=True), "dot"), layer="encoder.table").attribute(pair)
+
+
+@pytest.mark.parametrize(("step", "told"), [(2.0**-52, ["input b has no effect on the value explained"]), (1e-9, [])])
+def test_a_map_of_roundings_is_one_of_no_effect(step: float, told: list[str]) -> None:
+    """Other kernels take other numbers of rows, so that scores that are equal differ in their last digit."""
+
+    def score(a: Tensor, b: Tensor) -> Tensor:
+        return a.sum(1) * (1 + step * (b.sum(1) > 1))
+
+    pair = torch.tensor([[1.0, 2.0]]).double(), torch.tensor([[3.0, 0.5]]).double()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        of_b = PairFeatureAblation(score).attribute(pair)[1]
+    assert bool(of_b.any())
+    assert [str(one.message).partition(":")[0] for one in caught] == told

@@ -48,9 +48,9 @@ def warn_identical(batch: PairBatch) -> None:
         )
 
 
-def check_map(value: Any, name: str, who: str, why: Callable[[], str] | None) -> None:
-    """Warns of a map that is not finite, or zero; ``why`` says for what reason, and is None where the method says
-    itself why a side has none (a search that edits the other side only).
+def check_map(value: Any, name: str, who: str, why: Callable[[], str] | None, least: float = 0.0) -> None:
+    """Warns of a map that is not finite, or zero but for the rounding of scores, up to ``least``; ``why`` says for what
+    reason, and is None where the method says itself why a side has none (a search that edits the other side only).
     """
     tensors = [value] if isinstance(value, Tensor) else list(value.values() if isinstance(value, dict) else value)
     if not all(map(all_finite, tensors)):
@@ -58,7 +58,7 @@ def check_map(value: Any, name: str, who: str, why: Callable[[], str] | None) ->
             f"{who} gave NaN or infinite values for input {name}: the model's gradients are not finite at this pair",
             stacklevel=4,
         )
-    elif why is not None and not any(bool(t.detach().any()) for t in tensors):
+    elif why is not None and not any(bool((t.detach().abs() > least).any()) for t in tensors):
         warnings.warn(why(), stacklevel=4)
 
 

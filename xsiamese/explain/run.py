@@ -17,7 +17,7 @@ from xsiamese.explain.maps import Maps, check_map, in_dtype
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.side import SIDES
 from xsiamese.pairs.batch import PairBatch
-from xsiamese.pairs.silence import why_zero
+from xsiamese.pairs.silence import rounding, why_zero
 from xsiamese.pairs.witness import Witness, generators, standing
 
 ASKED_AGAIN = 16  # pairs at most, of a model that draws random numbers
@@ -67,17 +67,18 @@ def _part(
     before = None if traits.stochastic else standing(device, own)
     made = compute(watched)
     found = made if isinstance(made, Found) else Found(maps=made)
-    maps = found.maps
+    maps, seen = found.maps, watched.witness
+    value = found.value if found.value is not None else None if seen is None else seen.value
     if maps is not None:
+        # differences of scores that are equal are their rounding: other kernels take other numbers of rows
+        least = 0.0 if traits.uses_gradients or value is None else rounding(value) * float(value.detach().abs().max())
         maps = in_dtype(maps[0], part.a.leaves[0].dtype), in_dtype(maps[1], part.b.leaves[0].dtype)
         for side in watched.objective.moving:
             reason = partial(why_zero, part, side, gradients=traits.uses_gradients, layered=traits.needs_layer)
             says_itself = not traits.takes_target  # a search tells which side it changed, and why none
-            check_map(maps[side], "ab"[side], name, None if says_itself else reason)
-            if not traits.uses_gradients and part.first_pair == 0 and found.value is None and watched.witness:
-                _warn_rounded(maps[side], watched.witness.value, "ab"[side], device)
-    seen = watched.witness
-    value = found.value if found.value is not None else None if seen is None else seen.value
+            check_map(maps[side], "ab"[side], name, None if says_itself else reason, least)
+            if not traits.uses_gradients and part.first_pair == 0 and found.value is None and seen:
+                _warn_rounded(maps[side], seen.value, "ab"[side], device)
     if value is None and traits.removes:
         part = ungated(part)
     columns = dict(found.columns)
