@@ -273,7 +273,8 @@ def test_a_map_of_roundings_is_one_of_no_effect(step: float, told: list[str]) ->
     """Other kernels take other numbers of rows, so that scores that are equal differ in their last digit."""
 
     def score(a: Tensor, b: Tensor) -> Tensor:
-        return a.sum(1) * (1 + step * (b.sum(1) > 1))
+        found: Tensor = a.sum(1) * (1 + step * (b.sum(1) > 1).to(a))
+        return found
 
     pair = torch.tensor([[1.0, 2.0]]).double(), torch.tensor([[3.0, 0.5]]).double()
     with warnings.catch_warnings(record=True) as caught:
