@@ -88,5 +88,5 @@ def test_a_worker_that_hangs_is_noticed(tmp_path: Path) -> None:
 def test_no_cluster_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--address x is of a cluster: say --engine ray"):
         job(tmp_path / "out", address="x")
-    with pytest.raises(ValueError, match="--engine dask: local or ray is needed"):
+    with pytest.raises(ValueError, match="engine='dask': 'local' or 'ray' is needed"):
         job(tmp_path / "out", engine="dask")

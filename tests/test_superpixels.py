@@ -108,7 +108,7 @@ def test_a_magnitude_is_averaged_by_its_size() -> None:
     [
         ({"smooth": 1.0, "superpixels": 4}, "only one of them"),
         ({"smooth": 0.0}, "smooth=0.0: a positive number"),
-        ({"superpixels": 0}, "superpixels=0: at least one"),
+        ({"superpixels": 0}, "superpixels=0: a whole number from 1 on"),
     ],
 )
 def test_what_makes_no_sense_is_refused(options: dict[str, Any], said: str) -> None:
