@@ -243,6 +243,26 @@ def test_what_a_part_is_worth_by_taking_it_away() -> None:
         torch.testing.assert_close(rolled[0][:, i], value(a) - value(other), atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.parametrize(("size", "step"), [(28, 1), (64, 2), (112, 3)])
+def test_a_window_that_is_not_given_moves_so_far_that_about_a_thousand_cover_an_image(size: int, step: int) -> None:
+    """s = a . b: a window that covers a takes what is under it, and a value has the mean of the windows over it."""
+    torch.manual_seed(0)
+    a, b = torch.rand(2, 1, 1, size, size, dtype=torch.float64)
+    encoder, rows = nn.Flatten(), []
+    encoder.register_forward_hook(lambda module, args, output: rows.append(len(output)))
+    found = explain("occlusion", SiameseModel(encoder, "dot"), (a, b))
+    wide = size // 4
+    starts = range(0, -(-(size - wide) // step) * step + 1, step)
+    taken, often = torch.zeros(2, 1, 1, size, size, dtype=torch.float64)
+    for y in starts:
+        for x in starts:
+            window = (..., slice(y, y + wide), slice(x, x + wide))
+            taken[window] += (a * b)[window].sum()
+            often[window] += 1
+    same(found, (taken / often, taken / often))
+    assert sum(rows) < 2 * 1000 + 20
+
+
 def test_shapley_values_by_their_definition() -> None:
     (model, _, _, _), (a, b) = rectified(), problems.vectors(2)
     masks = torch.tensor([[0, 1, 1, 2, 3]])

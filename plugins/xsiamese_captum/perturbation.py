@@ -12,6 +12,8 @@ from captum._utils.models.linear_model import SkLearnLinearRegression
 from xsiamese.author import Adapted, PairBatch
 from xsiamese_captum.subsets import SubsetShapley
 
+WINDOWS = 1000  # of one side, about, at the most: each is a pass
+
 
 class PairFeatureAblation(Adapted):
     """What the score loses when a feature is replaced by its baseline. On an additive score that is the feature's
@@ -42,7 +44,8 @@ class PairOcclusion(Adapted):
     """What the score loses, on average, when a sliding window covers a value.
 
     ``sliding_window_shapes`` (channels, height, width) is one for both sides or a pair, each a tuple for a side of
-    several tensors; so are ``strides``.
+    several tensors; so are ``strides``. Left out, the window is all channels of about a quarter of an image's height
+    and width, or an eighth of a series, and moves so far that about a thousand of them, at the most, cover a side.
 
     Example:
         >>> import torch
@@ -62,8 +65,10 @@ class PairOcclusion(Adapted):
 
     def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
         leaves = [(batch.place(i)[0], leaf) for i, leaf in enumerate(batch.moved)]
-        windows = (tuple(_window(leaf.shape[1:]) for of, leaf in leaves if of is side) for side in batch.sides)
-        options.setdefault("sliding_window_shapes", tuple(windows))
+        shapes = [[leaf.shape[1:] for of, leaf in leaves if of is side] for side in batch.sides]
+        if "sliding_window_shapes" not in options:
+            options["sliding_window_shapes"] = tuple(tuple(map(_window, one)) for one in shapes)
+            options.setdefault("strides", tuple(tuple(map(_stride, one)) for one in shapes))
         return super().compute(batch, **options)
 
 
@@ -212,6 +217,17 @@ def _enough(batch: PairBatch, options: dict[str, Any]) -> int:
         sides = [mask if isinstance(mask, (tuple, list)) else [mask] for mask in masks]
         return 2048 + 2 * max(len(torch.unique(torch.cat([mask.flatten() for mask in side]))) for side in sides)
     return 2048 + 2 * max(leaf[0].numel() for leaf in batch.moved)
+
+
+def _stride(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """How far such a window moves: a small image is covered at every place, a photograph at every seventh."""
+    if len(shape) == 1:
+        return (1,)
+    most = int(WINDOWS ** (1 / (len(shape) - 1)) + 1e-9)  # in each direction; of 1000 the third root is 9.99...
+    return (
+        shape[0],
+        *(max(1, min(size // most, wide)) for size, wide in zip(shape[1:], _window(shape)[1:], strict=True)),
+    )
 
 
 def _window(shape: tuple[int, ...]) -> tuple[int, ...]:

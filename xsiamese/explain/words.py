@@ -36,8 +36,8 @@ OPTIONS: dict[str, str] = {
     "for a side of several tensors; a quarter of each side of an image, an eighth of a series if left out",
     "stdevs": "the standard deviation of the noise that is added to the inputs before sampling, in their units; one, "
     "or a pair (of a, of b)",
-    "strides": "how far the window moves, an int or (channels, height, width), for both sides or a pair of such; 1 "
-    "if left out",
+    "strides": "how far the window moves, an int or (channels, height, width), for both sides or a pair of such; if "
+    "left out 1, or beside the window that is taken by itself so far that about a thousand of them cover a side",
     "threshold": "the score at which the decision turns; the one that the comparison was calibrated to if left out",
 }
 
