@@ -243,8 +243,8 @@ def test_what_a_part_is_worth_by_taking_it_away() -> None:
         torch.testing.assert_close(rolled[0][:, i], value(a) - value(other), atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("size", "step"), [(28, 1), (64, 2), (112, 3)])
-def test_a_window_that_is_not_given_moves_so_far_that_about_a_thousand_cover_an_image(size: int, step: int) -> None:
+@pytest.mark.parametrize(("size", "step"), [(28, 3), (64, 6), (112, 10)])
+def test_a_window_that_is_not_given_moves_by_a_third_of_itself(size: int, step: int) -> None:
     """s = a . b: a window that covers a takes what is under it, and a value has the mean of the windows over it."""
     torch.manual_seed(0)
     a, b = torch.rand(2, 1, 1, size, size, dtype=torch.float64)
@@ -260,7 +260,7 @@ def test_a_window_that_is_not_given_moves_so_far_that_about_a_thousand_cover_an_
             taken[window] += (a * b)[window].sum()
             often[window] += 1
     same(found, (taken / often, taken / often))
-    assert sum(rows) < 2 * 1000 + 20
+    assert sum(rows) < 2 * 100 + 20
 
 
 def test_shapley_values_by_their_definition() -> None:

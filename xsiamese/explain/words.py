@@ -37,7 +37,7 @@ OPTIONS: dict[str, str] = {
     "stdevs": "the standard deviation of the noise that is added to the inputs before sampling, in their units; one, "
     "or a pair (of a, of b)",
     "strides": "how far the window moves, an int or (channels, height, width), for both sides or a pair of such; if "
-    "left out 1, or beside the window that is taken by itself so far that about a thousand of them cover a side",
+    "left out 1, or a third of an image's window that is taken by itself",
     "threshold": "the score at which the decision turns; the one that the comparison was calibrated to if left out",
 }
 
