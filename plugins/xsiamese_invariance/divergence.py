@@ -90,7 +90,7 @@ class Squared:
 
 def kind_for(divergence: str, model: PairModel, of_target: bool = False) -> str:
     """What "auto" means: "squared" for distances and the cosine, "kl" for every other score, which is taken for a
-    logit.
+    logit: that of an unfactored model as well, whose comparison cannot be seen.
 
     Raises:
         ValueError: if there is no divergence of that name.

@@ -35,6 +35,10 @@ class BytePairReader:
                 f"the tokenizer knows {tokenizer.vocab_size} tokens and the model {vocabulary}: it is the tokenizer of "
                 "another model"
             )
+        if not 0 <= missing < (vocabulary or tokenizer.vocab_size):
+            raise ValueError(
+                f"missing={missing}: the model knows ids from 0 to {(vocabulary or tokenizer.vocab_size) - 1}"
+            )
         self.tokenizer = tokenizer
         self.missing = missing
 

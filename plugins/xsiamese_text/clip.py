@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ class ImageTextModel(SiameseModel):
             TypeError: if they are no images and texts, in this order.
             ValueError: if a text is empty, or holds no token of its own.
         """
-        two = tuple(inputs.values()) if isinstance(inputs, Mapping) else inputs
+        two = _two(inputs)
         if not isinstance(two, (tuple, list)) or len(two) != 2:
             raise TypeError(f"inputs must be (images, texts); got a {type(inputs).__name__}")
         images, texts = two
@@ -54,6 +55,8 @@ class ImageTextModel(SiameseModel):
         return super().encode(item, side)
 
     def _pixels(self, images: Any) -> Tensor:
+        if isinstance(images, Mapping) and isinstance(images.get("pixel_values"), Tensor):
+            images = images["pixel_values"]  # what a processor made
         if isinstance(images, Tensor) and images.dim() == 4:
             if not images.is_floating_point():
                 raise TypeError(
@@ -62,15 +65,45 @@ class ImageTextModel(SiameseModel):
                 )
             return images
         several = list(images) if isinstance(images, (list, tuple)) else [images]
-        if isinstance(images, (str, Texts, Mapping, Tensor)) or any(isinstance(one, str) for one in several):
-            what = f"a tensor of shape {tuple(images.shape)}" if isinstance(images, Tensor) else "a text"
+        if isinstance(images, (Mapping, Tensor)) or not several or not all(map(_is_picture, several)):
             raise TypeError(
-                f"input a is {what}: this model takes images (pairs, channels, height, width), or pictures, as a, and "
-                "texts as b"
+                f"input a is {_described(images, several)}: this model takes images (pairs, channels, height, width), "
+                "or pictures, as a, and texts as b"
             )
         weight = next(self.parameters())
         made = torch.stack([torch.as_tensor(self.preprocess(one)) for one in several])
         return made.to(weight.device, weight.dtype)
+
+
+def _two(inputs: Any) -> Any:
+    """The two sides of what a user gives: a pair, a mapping of two, or what a processor made of images and texts."""
+    if not hasattr(inputs, "keys"):
+        return inputs
+    if "pixel_values" in inputs and "input_ids" in inputs:
+        return inputs["pixel_values"], {key: inputs[key] for key in inputs if key != "pixel_values"}
+    return tuple(inputs.values())
+
+
+def _is_picture(one: Any) -> bool:
+    """Whether a processor of images can take it: a picture, or an array or a tensor with three channels, or a batch of
+    one.
+    """
+    numbers = getattr(one, "shape", None)
+    return hasattr(one, "getbands") if numbers is None else len(numbers) in (3, 4)
+
+
+def _described(images: Any, several: list[Any]) -> str:
+    if isinstance(images, Tensor):
+        return f"a tensor of shape {tuple(images.shape)}"
+    if not several:
+        return "an empty list"
+    one = next((one for one in several if not _is_picture(one)), several[0])
+    if isinstance(one, (str, Texts)) or (isinstance(one, Mapping) and "input_ids" in one):
+        return "a text"
+    if isinstance(one, Path):
+        return f"a path, {str(one)!r}, which PIL.Image.open reads"
+    shape = f" of shape {tuple(one.shape)}" if hasattr(one, "shape") else ""
+    return f"{'' if one is images else 'of '}{type(one).__name__}{shape}"
 
 
 class Tower(nn.Module):

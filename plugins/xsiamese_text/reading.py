@@ -65,6 +65,8 @@ class Reader:
         self.takes = tuple(takes)
         pad = tokenizer.pad_token_id
         self.missing = int(next(one for one in (missing, pad, tokenizer.unk_token_id, 0) if one is not None))
+        if not 0 <= self.missing < self.vocabulary:
+            raise ValueError(f"missing={self.missing}: the model knows ids from 0 to {self.vocabulary - 1}")
         self.features = features
         self.specials = specials
         self.prompt = prompt

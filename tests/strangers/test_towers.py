@@ -20,6 +20,7 @@ from xsiamese import (
     PairFeatureAblation,
     PairGradCAM,
     PairIntegratedGradients,
+    PairInteraction,
     PairLayerGradientXActivation,
     PairLayerIntegratedGradients,
     PairMaskRegression,
@@ -29,6 +30,7 @@ from xsiamese import (
     TwoInputModel,
     auto,
     explain_pairs,
+    load,
 )
 
 transformers = pytest.importorskip("transformers")
@@ -218,7 +220,7 @@ def test_a_layer_of_one_tower_is_enough_where_the_other_side_is_held() -> None:
     close(
         PairGradCAM(rows).attribute(inputs, wrt="first")[0], PairGradCAM(rows, ("1", "encoder_b")).attribute(inputs)[0]
     )
-    with pytest.raises(ValueError, match="is of the encoder of a only"):
+    with pytest.raises(ValueError, match=r"of b \(row\) has no layer with places.*explain a alone, wrt='first'"):
         PairGradCAM(rows).attribute(inputs)
 
 
@@ -299,3 +301,47 @@ def test_a_processor_that_is_none_and_pixels_in_whole_numbers_are_told() -> None
             from_clip(clip(), given)
     with pytest.raises(TypeError, match="input a is uint8, and a tensor is taken as preprocessed already"):
         PairGradCAM(parts("CLIP")[0]).explain((torch.zeros(2, 3, 16, 16, dtype=torch.uint8), WORDS))
+
+
+def test_what_a_processor_made_of_both_is_a_pair() -> None:
+    made, (a, b) = parts("CLIP")[0], (images(), processor().tokenizer(WORDS, return_tensors="pt", padding=True))
+    expected = PairGradCAM(made).attribute((a, WORDS))
+    for given in ({"pixel_values": a, **b}, {**b, "pixel_values": a}, ({"pixel_values": a}, b)):
+        for found, right in zip(PairGradCAM(made).attribute(given), expected, strict=True):
+            close(found, right)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([Path("x.png")], "input a is a path, 'x.png', which PIL.Image.open reads"),
+        (None, "input a is NoneType: this model takes images"),
+        ([], "input a is an empty list: this model takes images"),
+        ([np.zeros((20, 24), np.uint8)], r"input a is of ndarray of shape \(20, 24\): this model takes images"),
+    ],
+)
+def test_what_is_no_picture_is_named(given: Any, said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        PairGradCAM(parts("CLIP")[0]).attribute((given, ["a cat"]))
+
+
+def test_a_matrix_of_images_and_words_is_of_layers_whatever_is_held() -> None:
+    for wrt in ("both", "first"):
+        with pytest.raises(TypeError, match=r"PairLayerInteraction\(model, layer=\(.*\), or use a method that removes"):
+            PairInteraction(parts("CLIP")[0]).explain((images(), WORDS), wrt=wrt)
+    for missing in (27, -1):
+        with pytest.raises(ValueError, match=f"missing={missing}: the model knows ids from 0 to 26"):
+            from_clip(clip(), processor(), missing=missing)
+
+
+def test_an_image_against_words_and_other_words(tmp_path: Path) -> None:
+    made, others = parts("CLIP")[0], ["dog", "a cat on a mat"]
+    explainer = PairLayerIntegratedGradients(made)
+    found: Any = explainer.explain((images(), WORDS, others), n_steps=4)
+    own, foil = (explainer.explain((images(), words), n_steps=4) for words in (WORDS, others))
+    close(found.maps[0], own.maps[0] - foil.maps[0])
+    found[1].save(tmp_path / "found.safetensors")
+    read: Any = load(tmp_path / "found.safetensors")
+    assert type(read) is type(found)
+    assert read.foil[0].item.words == (("a", "cat", "on", "a", "mat"),)
+    close(read.foil_map, -foil.maps[1][1:])

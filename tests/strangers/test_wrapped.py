@@ -306,3 +306,48 @@ def test_windows_and_masks_are_for_each_tensor_of_each_side() -> None:
             plain.attribute(inputs, **wrong)
     with pytest.raises(ValueError, match="feature_mask holds 1 for the 2 tensors of a: one for each"):
         PairFeatureAblation(model).attribute(inputs, feature_mask=(halves, halves))
+
+
+# graphs that are cut, made anew, or hidden
+
+
+class Half(nn.Module):
+    """An encoder whose first half has no graph, or one that is made anew in the backward pass."""
+
+    def __init__(self, around: Callable[..., Any]) -> None:
+        super().__init__()
+        self.backbone, self.head, self.around = encoder()[:3], encoder()[3:], around
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.around(self.backbone, x))  # type: ignore[no-any-return]
+
+
+def without_gradients(module: nn.Module, x: Tensor) -> Any:
+    with torch.no_grad():
+        return module(x)
+
+
+def test_where_a_graph_is_cut_or_made_anew_is_said() -> None:
+    inputs = images()
+    whole, cut = SiameseModel(encoder(), "dot"), SiameseModel(Half(without_gradients), "dot")
+    with pytest.raises(ValueError, match=r"cut at 'encoder\.backbone', which is called inside no_grad"):
+        PairIntegratedGradients(cut).attribute(inputs)
+    with pytest.raises(ValueError, match=r"cut after 'encoder\.backbone'"):
+        PairIntegratedGradients(SiameseModel(Half(lambda m, x: m(x).detach()), "dot")).attribute(inputs)
+    same(PairFeatureAblation(cut).attribute(inputs), PairFeatureAblation(whole).attribute(inputs))
+    anew = SiameseModel(Half(partial(torch.utils.checkpoint.checkpoint, use_reentrant=False)), "dot")
+    same(PairIntegratedGradients(anew).attribute(inputs), PairIntegratedGradients(whole).attribute(inputs))
+    same(PairGradCAM(anew, "head.3").attribute(inputs), PairGradCAM(whole, "3").attribute(inputs))
+    with pytest.raises(ValueError, match="checkpoints its activations around this layer"):
+        PairGradCAM(anew, "backbone.1").attribute(inputs)
+
+
+def test_programs_are_told_what_to_give_and_settings_where_they_are_said() -> None:
+    inputs = images()
+    program = torch.export.export(encoder(), (inputs[0],))
+    with pytest.raises(TypeError, match=r"give program\.module\(\)"):
+        SiameseModel(program, "dot")
+    with pytest.raises(ValueError, match=r"encoder is a program of torch\.export, which has no layers left"):
+        PairLRP(SiameseModel(program.module(), "dot")).attribute(inputs)
+    with pytest.raises(TypeError, match=r"no option 'calls'; it is said before, PairGradCAM\(model, calls=\.\.\.\)"):
+        PairGradCAM(SiameseModel(encoder(), "dot")).attribute(inputs, calls="all")  # type: ignore[call-overload]

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import CheckpointError
 
 from xsiamese.branches.lock import own
 
@@ -91,13 +92,23 @@ class Recording:
     def gradients(self, value: Tensor, create_graph: bool = False) -> list[tuple[Tensor, Tensor]]:
         """For each layer the gradients of ``value.sum()`` with respect to :attr:`activations`; zeros where it does not
         depend on them.
+
+        Raises:
+            ValueError: if the model checkpoints what is around a layer, so that a backward pass makes its output anew.
         """
         tensors = list(dict.fromkeys(t for calls in self.calls.values() for t in calls))
         wanted = [t for t in tensors if t.requires_grad]
         found: Sequence[Tensor | None] = ()
         if wanted and value.requires_grad:
-            with torch.enable_grad():  # the user may be in no_grad
-                found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
+            try:
+                with torch.enable_grad():  # the user may be in no_grad
+                    found = torch.autograd.grad(value.sum(), wanted, create_graph=create_graph, allow_unused=True)
+            except CheckpointError as error:
+                raise ValueError(
+                    "the model checkpoints its activations around this layer, which makes its output anew in the "
+                    "backward pass: switch it off to explain (gradient_checkpointing_disable(), use_checkpoint=False, "
+                    "or without torch.utils.checkpoint), or use a method of the inputs"
+                ) from error
         gradient = {id(t): g for t, g in zip(wanted, found, strict=bool(found)) if g is not None}
         return [
             both

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from torch import Tensor
 
+from xsiamese.kinds import catalogue as kinds
+from xsiamese.result import items
+from xsiamese.result.columns import Packed
 from xsiamese.result.explanation import PairExplanation
+
+
+@dataclass(frozen=True, eq=False)
+class Foil:
+    """The foil of one pair that is more than one tensor, such as a text with its words.
+
+    Attributes:
+        kind: what kind of input it is, by name.
+        item: a batch of one.
+    """
+
+    kind: str
+    item: Any
+
+    def packed(self) -> Packed:
+        tensors, shape = items.pack("item", self.item, kinds.kind(self.kind))
+        return tensors, {"kind": self.kind, "shape": shape}
+
+    @classmethod
+    def unpacked(cls, tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> Foil:
+        return cls(plain["kind"], items.unpack("item", tensors, plain["shape"], kinds.kind(plain["kind"])))
 
 
 class FoilExplanation(PairExplanation):
@@ -18,11 +42,11 @@ class FoilExplanation(PairExplanation):
     :attr:`foil_map`. It is exact for what is linear in the value explained.
     """
 
-    packables: ClassVar[tuple[type[Any], ...]] = ()
+    packables: ClassVar[tuple[type[Any], ...]] = (Foil,)
 
     @property
     def foil(self) -> Any:
-        """The foils, one for each pair."""
+        """The foils, one for each pair: a tensor, or a :class:`Foil` each of what is more than one tensor."""
         return self.columns["foil"]
 
     @property
@@ -61,7 +85,10 @@ def against(own: PairExplanation, foil: PairExplanation) -> FoilExplanation:
     first, other = own.maps[0], foil.maps[0]
     if not isinstance(first, Tensor) or not isinstance(other, Tensor) or first.shape != other.shape:
         raise ValueError("against= needs one map of a, a tensor, from both runs: explain the two pairs one by one")
-    numbers: Mapping[str, Any] = {"foil": foil.inputs[1], "foil_map": -foil.maps[1], "foil_score": foil.scores}
+    of, shown = foil.kinds[1], foil.inputs[1]
+    if not isinstance(shown, Tensor):
+        shown = tuple(Foil(of, items.take(shown, [i], kinds.kind(of))) for i in range(len(foil)))
+    numbers: Mapping[str, Any] = {"foil": shown, "foil_map": -foil.maps[1], "foil_score": foil.scores}
     settings = {name: value for name, value in vars(own).items() if not name.startswith("_")}
     delta = None if own.delta is None or foil.delta is None else own.delta - foil.delta
     made = FoilExplanation(**{**settings, "maps": (first - other, own.maps[1]), "delta": delta})

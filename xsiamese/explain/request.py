@@ -36,6 +36,7 @@ from xsiamese.pairs.objective import Target, check_fit, dtype_of
 from xsiamese.pairs.refused import refuse_inside
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan, find_plan
+from xsiamese.result.matrices import MatrixExplanation
 
 MOVES = {"a": "first", "b": "second"}
 # methods that serve every model: they remove parts of the inputs and ask again
@@ -153,7 +154,9 @@ class Request:
             apart=traits.apart and not self.options.get("joint"),
         )
         for side, name in zip(batch.sides, SIDES, strict=True):
-            if self.moving and side.still and explainer.needs_motion() and self.wrt in ("both", MOVES[name]):
+            # a matrix says what the two sides do together, so that a side that is held has a path as well
+            on_path = self.wrt in ("both", MOVES[name]) or issubclass(traits.result, MatrixExplanation)
+            if self.moving and side.still and explainer.needs_motion() and on_path:
                 raise TypeError(_still(explainer, batch, side, name))
         return batch
 
@@ -194,6 +197,8 @@ class Request:
                 own = {*known, *inspect.signature(explainer.attribute).parameters} - {option}
                 near = get_close_matches(option, sorted(own))
                 hint = f"did you mean {near[0]!r}?" if near else f"its own options are {', '.join(known) or 'none'}"
+                if option in inspect.signature(type(explainer).__init__).parameters:
+                    hint = f"it is said before, {type(explainer).__name__}(model, {option}=...)"
                 raise TypeError(f"{type(explainer).__name__}.attribute has no option {option!r}; {hint}")
         check_options(type(explainer), self.options)
         told = {"show_progress": self.show_progress, "create_graph": self.create_graph, "seed": self.seed}
@@ -252,11 +257,12 @@ def _still(explainer: Explaining, batch: PairBatch, side: Side, name: str) -> st
     if not isinstance(plan.layers[0]["ab".index(name)], nn.Embedding):
         return f"{said}; {removing}"
     names = tuple(plan.names[0].split(" / "))
-    held = f", hold {name} with wrt={MOVES['ba'['ab'.index(name)]]!r}" if len(names) == 2 else ""
+    matrix = issubclass(explainer.traits.result, MatrixExplanation)
+    held = f", hold {name} with wrt={MOVES['ba'['ab'.index(name)]]!r}" if len(names) == 2 and not matrix else ""
+    method = "PairLayerInteraction" if matrix else "PairLayerIntegratedGradients"
     layer = names if len(names) == 2 else names[0]
     return (
-        f"{said}; explain the layer that makes vectors of them, PairLayerIntegratedGradients(model, layer={layer!r})"
-        f"{held}, or {removing}"
+        f"{said}; explain the layer that makes vectors of them, {method}(model, layer={layer!r}){held}, or {removing}"
     )
 
 

@@ -8,6 +8,7 @@ from inspect import signature
 from typing import Any
 
 from torch import nn
+from torch.export import ExportedProgram
 
 
 class Called(nn.Module):
@@ -61,6 +62,9 @@ def module_of(encoder: Callable[..., Any]) -> nn.Module:
 def shown(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, or a module around the one that it hides.
 
+    Raises:
+        TypeError: if it is a program of torch.export, which only its ``module()`` can be called of.
+
     Example:
         >>> type(shown(partial(nn.Linear(2, 2)))).__name__, type(shown(nn.Linear(2, 2).forward)).__name__
         ('Called', 'Called')
@@ -68,6 +72,11 @@ def shown(function: Callable[..., Any]) -> Callable[..., Any]:
     inner, args, named = function, (), {}  # type: ignore[var-annotated]
     while isinstance(inner, partial):
         args, named, inner = (*inner.args, *args), {**inner.keywords, **named}, inner.func
+    if isinstance(inner, ExportedProgram):
+        raise TypeError(
+            "a program of torch.export is no model that can be called: give program.module(), exported with a dynamic "
+            "batch dimension"
+        )
     owner = getattr(inner, "__self__", None)
     if isinstance(inner, nn.Module) and inner is not function:
         return Called(inner, None, (args, named))

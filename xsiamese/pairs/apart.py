@@ -61,6 +61,7 @@ def untied(
 def propagating(pairs: _Batch, rules: Rules, layer: Layer) -> Iterator[tuple[_Batch, Layer, Relevance]]:
     """See :meth:`PairBatch.propagating <xsiamese.pairs.batch.PairBatch.propagating>`."""
     _check_modules(pairs)
+    refuse_scripted(pairs.model)
     views = untie(pairs.model, [])
     model = cast(PairModel, views.model)
     here = replace(pairs, model=model, plans={}, split_=Split(pairs.split_.pairs))

@@ -97,6 +97,12 @@ class PairBatch(Pairs):
         missing = next((side for side in self.objective.moving if plan.alone is not None and side != plan.alone), None)
         if missing is not None:
             own, other, wrt = (("b", "a", "second"), ("a", "b", "first"))[missing]
+            if layer is None:
+                raise ValueError(
+                    f"the encoder of {other} ({self.sides[missing].kind}) has no layer with places, and that of {own} "
+                    f"has: explain {own} alone, wrt={wrt!r}, name two, layer=(of a, of b), or explain the inputs, such "
+                    "as by PairFeatureAblation"
+                )
             raise ValueError(
                 f"the layer {plan.names[0].split(' / ')[1 - missing]!r} is of the encoder of {own} only, and "
                 f"{other} is encoded by another: give layer=(of a, of b), or hold {other} with wrt={wrt!r}"

@@ -50,8 +50,8 @@ def why_zero(batch: Pairs, side: int, *, gradients: bool, layered: bool) -> str:
         return f"the map of input {name} is zero, though the score changes with it" if changed else no_effect
     if slopes is None and changed:
         raise NoGradientError(
-            f"the score carries no gradient to input {name}, though it changes with it: the graph is cut {last} "
-            f"(no_grad, detach, numpy, whole numbers or a quantised layer); {NEEDS_NONE}"
+            f"the score carries no gradient to input {name}, though it changes with it: the graph is cut {last}; "
+            f"{NEEDS_NONE}"
         )
     if not changed:
         return no_effect
@@ -97,6 +97,12 @@ def _watched(one: Pairs, moved: Sequence[Tensor]) -> tuple[Tensor, str, list[Ten
     names = {module: name for name, module in one.model.named_modules()}
     last: list[str] = []
     first: list[Tensor] = []
+    unseen: list[str] = []
+
+    def before(module: nn.Module, args: Any) -> None:
+        moves = any(isinstance(arg, Tensor) and arg.requires_grad for arg in args)  # a held side has none to lose
+        if moves and not torch.is_grad_enabled() and not unseen and names[module]:  # the outermost comes first
+            unseen.append(names[module].removeprefix("model."))
 
     def note(module: nn.Module, args: Any, output: Any) -> Any:
         tensor, found = first_tensor(output), None
@@ -110,6 +116,10 @@ def _watched(one: Pairs, moved: Sequence[Tensor]) -> tuple[Tensor, str, list[Ten
 
     with ExitStack() as stack:
         for module in names:
+            stack.callback(module.register_forward_pre_hook(before).remove)
             stack.callback(module.register_forward_hook(note).remove)
         value: Tensor = one.value(*moved)
-    return value, f"after {last[0]!r}" if last else "before the first module is reached", first
+    cut = f"after {last[0]!r}" if last else "before the first module is reached"
+    if unseen:
+        return value, f"at {unseen[0]!r}, which is called inside no_grad or inference_mode", first
+    return value, f"{cut} (no_grad, detach, numpy, whole numbers or a quantised layer)", first

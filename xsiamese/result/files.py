@@ -117,8 +117,11 @@ def unpacked(
 
 
 def results(base: type[T]) -> dict[str, type[T]]:
-    """Every type of result that an installed explainer gives, by its name."""
-    return {base.__name__: base, **{cls.result.__name__: cls.result for cls in explainers().values()}}
+    """Every type of result of the core, such as that of a foil, and of installed explainers, by its name."""
+    given = {cls.result.__name__: cls.result for cls in explainers().values()}
+    own = base.__module__.partition(".")[0] + "."
+    views = {one.__name__: one for one in base.__subclasses__() if one.__module__.startswith(own)}
+    return {base.__name__: base, **views, **given}
 
 
 def _made(kind: Any, tensors: Mapping[str, Tensor], plain: dict[str, Any], cut: Cut | None = None, **more: Any) -> Any:
