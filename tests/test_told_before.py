@@ -60,7 +60,7 @@ TRAIN, TABLE = "train siamese-contrastive cls --epochs 1", "train siamese-mlp ta
 COMMANDS = {
     "explain-pairs pairs.csv -o file/x": "is a file, and a job is a folder",
     "explain-pairs pairs.csv -o full": "holds other files and no job",
-    "explain-pairs pairs.csv -o ''": "names nothing",
+    "explain-pairs pairs.csv -o ''": "names no file and no folder",
     f"{JOB} --workers 0": "workers=0: a whole number from 1 on",
     f"{JOB} --threads 100000": "threads=100000: a whole number from 1 to",  # torch ended the process
     f"{JOB} --unit 1.5": "'1.5' is no whole number",

@@ -97,7 +97,7 @@ OTHERS: dict[str, Asked] = {
     ),
     "a seed": (
         lambda: PairSaliency(MODEL).attribute(PAIR, seed=WRONG_NUMBER),
-        "seed=1.5: a whole number from 0 on or None is needed; 0 if left out",
+        f"seed=1.5: a whole number from 0 to {2**63 - 1} or None is needed; 0 if left out",
     ),
     "a switch": (
         lambda: PairSaliency(MODEL).attribute(PAIR, show_progress=WRONG_TEXT),

@@ -100,7 +100,7 @@ def _named(words: Sequence[str]) -> None:
     """Refuses an output without a name, as of a shell variable that is not set: it would be the current folder."""
     for option, value in pairwise([*words, "-"]):
         if (option in ("-o", "--output") and not value.strip()) or option in ("-o=", "--output="):
-            raise ValueError(f"{option} {value.strip()!r} names nothing: give a name, or . for the current folder")
+            raise ValueError(f"{option} {value.strip()!r} names no file and no folder: give a name")
 
 
 def add_plugins() -> None:

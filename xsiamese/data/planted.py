@@ -34,7 +34,7 @@ class PlantedPairs:
     Attributes:
         a, b: the two sides, as a model takes them.
         truth: for each side what its units do, 1 pulls together, -1 pushes apart, 0 nothing, shape (pairs, units...);
-            for graphs one value a node.
+            for graphs one value a node; two empty tensors where it is not known.
         alike: which pairs share something, or most of it, shape (pairs,).
         others: other partners of a, which share another part of it; or None.
         other_truth: what a's units do beside ``others``.

@@ -176,8 +176,8 @@ def asked(
     wanted, found = chosen(metrics), dict(known)
     if isinstance(pairs, PlantedPairs):
         own = {
-            "truth": pairs.truth, "labels": pairs.alike, "partners": pairs.others, "partner_truth": pairs.other_truth,
-            "twins": pairs.twins,
+            "truth": pairs.truth if all(map(len, pairs.truth)) else None, "labels": pairs.alike,
+            "partners": pairs.others, "partner_truth": pairs.other_truth, "twins": pairs.twins,
         }  # fmt: skip
         found, pairs = {name: own[name] if found.get(name) is None else found[name] for name in own}, pairs.inputs
     batch = batch_of(explainer, pairs, options)
