@@ -149,7 +149,7 @@ def _card(cls: Explainer, pictured: bool) -> str:
     """An explainer with its picture, what a map says, its name on the command line, what it needs, and its flags."""
     picture = [f":img-top: /reference/generated/pictures/{cls.__name__}.png", f":img-alt: Maps of {cls.__name__}"]
     told = [f"``{cls.name}``", *(["needs " + ", ".join(needs(cls))] if needs(cls) else []), ", ".join(flags(cls))]
-    inside = [*(picture if pictured else []), "", summary(cls), "", "+++", "; ".join(filter(None, told)), ""]
+    inside = [*(picture if pictured else []), "", summary(cls), "", "; ".join(filter(None, told))]
     lines = [f".. grid-item-card:: :doc:`explainers/{cls.__name__}`", *(f"   {line}".rstrip() for line in inside)]
     return "\n".join(f"   {line}".rstrip() for line in lines) + "\n"
 

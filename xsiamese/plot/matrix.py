@@ -28,6 +28,7 @@ MOST = 8  # matches: more lines cannot be followed
 LISTED = 18  # names of a list
 Labels = tuple[Sequence[str] | None, Sequence[str] | None] | None
 FULL = 6.0  # full colour is this many times the share that a part has if all have the same
+HALF = 0.5  # or this share, where parts are few: what gives half of a full match is as full as can be
 LEAST = 0.5  # times that share a match must have to get a line
 SEARCHED = 500  # strongest cells among which each part's first is taken
 
@@ -87,12 +88,16 @@ def plot_matrix(
     items = _items(explanation, matrix, labels, preprocessing)
     even = 1 / min(math.prod(grid) for grid in matrix.grids)  # the share of a part if all had the same
     shown = _worth(matrix, LEAST * even * full)[: min(most, len(COLOURS))]
-    scale = Scale(min(FULL * even, 1.0), ("apart", "together"))
+    scale = Scale(min(FULL * even, HALF), ("apart", "together"))
     figure = new_figure(8.6, 8.2)
     axes = figure.subplots(2, 2, height_ratios=(1.25, 1))
+    shares = [(marginal.detach().cpu() / full).float() for marginal in matrix.marginals]
+    longest = 1.05 * max(float(share.abs().max()) for share in shares)
     for side in (0, 1):
         items[side].draw(axes[0, side], None, scale)
-        items[side].draw(axes[1, side], (matrix.marginals[side].detach().cpu() / full).float(), scale)
+        items[side].draw(axes[1, side], shares[side], scale)
+        if isinstance(items[side], Names) and longest > scale.limit:
+            axes[1, side].set_xlim(-longest, longest)  # no bar is cut off
         axes[0, side].set_title(fill(captions.item(explanation, 0, side), 28), fontsize=11)
         axes[1, side].set_title("what of it goes with the other", fontsize=9)
     for number, (match, colour) in enumerate(zip(shown, COLOURS, strict=False), start=1):
