@@ -65,9 +65,9 @@ class PairOcclusion(Adapted):
     apart = separable = True
 
     def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
-        leaves = [(batch.place(i)[0], leaf) for i, leaf in enumerate(batch.moved)]
-        shapes = [[leaf.shape[1:] for of, leaf in leaves if of is side] for side in batch.sides]
         if "sliding_window_shapes" not in options:
+            leaves = [(batch.place(i)[0], leaf) for i, leaf in enumerate(batch.moved)]
+            shapes = [[leaf.shape[1:] for of, leaf in leaves if of is side] for side in batch.sides]
             options["sliding_window_shapes"] = tuple(tuple(map(_window, one)) for one in shapes)
             options.setdefault("strides", tuple(tuple(map(_stride, one)) for one in shapes))
         return super().compute(batch, **options)

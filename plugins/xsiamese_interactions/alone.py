@@ -31,6 +31,7 @@ class Alone(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, output: Tensor, channel: int | None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.output, self.channel, self.parts = output, channel, parts_of(output[:1], None, channel)
+        self.dims = set() if channel is None else set(range(1, output.dim())) - {channel}  # those of the places
         rows = len(output) * (2 + self.parts.count)
         self.stand_in = output.new_full((), torch.nan).expand(rows, *output.shape[1:])
         self.rows: Tensor | None = None  # written out, once something asks for them
@@ -52,22 +53,16 @@ class Alone(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self.rows
 
     def _of_all_places(self, dims: Sequence[int] | None) -> bool:
-        if self.channel is None or not dims:
-            return False
-        every = self.output.dim()
-        return {dim % every for dim in dims} == set(range(1, every)) - {self.channel}
+        return bool(dims) and {dim % self.output.dim() for dim in dims or ()} == self.dims
 
     def _means(self, keepdim: bool) -> Tensor:
-        """The rows' means over all places, (rows, channels)."""
+        """The rows' means over all places, (rows, channels), or with dimensions of 1 where places were."""
         assert self.channel is not None
         places = self.output.movedim(self.channel, -1).flatten(1, -2)  # in the order of the parts: the last one fastest
-        alone = places / places.shape[1]
-        dims = [dim for dim in range(1, self.output.dim()) if dim != self.channel]
-        whole = self.output.mean(dims)[:, None]
-        found = torch.cat([whole, torch.zeros_like(whole), alone], 1).flatten(0, 1)
-        if keepdim:
-            found = found.reshape([len(found), *(1 if d in dims else n for d, n in enumerate(self.output.shape) if d)])
-        return found
+        means = self.output.mean(sorted(self.dims), keepdim=keepdim)
+        whole = means.reshape(len(means), 1, -1)
+        rows = torch.cat([whole, torch.zeros_like(whole), places / places.shape[1]], 1)
+        return rows.reshape(-1, *means.shape[1:])
 
     def _made(self) -> Tensor:
         flat = self.output.reshape(len(self.output), 1, -1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from xsiamese.explain.traits import Traits
 from xsiamese.kinds.side import SIDES
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.silence import rounding, why_zero
-from xsiamese.pairs.witness import Witness, generators, standing
+from xsiamese.pairs.witness import DRAWS, REMEDY, Witness, generators, standing
 
 ASKED_AGAIN = 16  # pairs at most, of a model that draws random numbers
 Compute = Callable[[slice, PairBatch], Maps | Found]
@@ -39,10 +40,10 @@ def run(
         drew: whether the model drew random numbers already when items were prepared.
     """
     found: list[Found] = []
-    before = 0
+    before, own = 0, generators(batch.model)
     for part in _parts(batch, traits, name, alone or (traits.stochastic and not traits.common_draws)):
         which = slice(before, before + part.pairs)
-        found.append(_part(part, partial(compute, which), traits, name, drew))
+        found.append(_part(part, partial(compute, which), traits, name, drew=drew, own=own))
         before += part.pairs
     return Found.joined(found, batch.create_graph)
 
@@ -56,12 +57,17 @@ def _parts(batch: PairBatch, traits: Traits, name: str, alone: bool) -> Iterable
 
 
 def _part(
-    part: PairBatch, compute: Callable[[PairBatch], Maps | Found], traits: Traits, name: str, drew: bool
+    part: PairBatch,
+    compute: Callable[[PairBatch], Maps | Found],
+    traits: Traits,
+    name: str,
+    *,
+    drew: bool,
+    own: Sequence[Any],
 ) -> Found:
     """One part, explained and checked; its value is the one that the method met on its way, or costs a pass."""
     if traits.stochastic and part.seed is not None:
         reseed(part.seed)
-    own = generators(part.model)
     watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), _starts(part, traits), own))
     device = part.a.leaves[0].device
     before = None if traits.stochastic else standing(device, own)
@@ -115,9 +121,8 @@ def _warn_random(part: PairBatch, value: Tensor) -> None:
     worst = int((first - again).abs().argmax())
     once, twice = (float(part.objective.reported(values)[worst]) for values in (first, again))
     warnings.warn(
-        f"the model draws random numbers in evaluation mode: asked twice, it gives pair {worst} {once:.4g} and "
-        f"{twice:.4g}, so that its maps are those of one draw; let them be drawn in training only, as "
-        "F.dropout(x, p, self.training) does, or take the mean over several explanations",
+        f"{DRAWS} pair {worst} {once:.4g} and {twice:.4g}, so that its maps are those of one draw; {REMEDY}, or take "
+        "the mean over several explanations",
         stacklevel=7,
     )
 

@@ -16,8 +16,6 @@ from xsiamese.pairs.pairs import Pairs
 NEEDS_NONE = (
     "PairFeatureAblation, PairOcclusion, PairMaskRegression and other methods that remove and ask again need none"
 )
-
-
 COARSE = 1e-5  # of single precision 5e-7, of half 4e-3, by which whole inputs may count
 
 

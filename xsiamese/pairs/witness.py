@@ -5,6 +5,7 @@ the model draws random numbers on its way.
 from __future__ import annotations
 
 import random
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import string_at
@@ -13,6 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
+PLAIN = frozenset({bool, int, float, str, tuple, list, dict, OrderedDict, set, type(None)})  # most of what modules hold
+DRAWS = "the model draws random numbers in evaluation mode: asked twice, it gives"
+REMEDY = "let them be drawn in training only, as F.dropout(x, p, self.training) does"
 
 
 class Witness:
@@ -70,8 +76,8 @@ class Witness:
 
 def generators(model: nn.Module) -> list[Any]:
     """The generators that a model or its parts hold themselves."""
-    kinds = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
-    return [value for module in model.modules() for value in vars(module).values() if isinstance(value, kinds)]
+    held = (value for module in model.modules() for value in vars(module).values())
+    return [value for value in held if type(value) not in PLAIN and isinstance(value, GENERATORS)]
 
 
 def standing(device: torch.device, own: Sequence[Any] = ()) -> tuple[object, ...]:

@@ -51,9 +51,7 @@ def report(
     layered = [cls for cls in classes if cls.needs_layer]
     if layer is not None and not layered:
         raise ValueError(f"--layer {layer} is for methods that explain a layer, and none of these does: leave it out")
-    for cls in (
-        asked_for or layered[:1]
-    ):  # what was named can be had, and so can the layer, or it is told before any work
+    for cls in asked_for or layered[:1]:  # what was named can be had, and so can the layer, or it is told now
         made = _made(cls, opened, layer)
         batch = asked(made, known, "all" if metrics == "all" else named, {"labels": labels})[1]
         made.layer_names(batch)

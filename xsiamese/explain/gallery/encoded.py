@@ -28,7 +28,7 @@ from xsiamese.explain.request import chosen_split, fitted
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.split import Split
-from xsiamese.pairs.witness import generators, standing
+from xsiamese.pairs.witness import DRAWS, REMEDY, generators, standing
 from xsiamese.result.columns import Column
 from xsiamese.result.explanation import PairExplanation
 
@@ -58,19 +58,6 @@ class Keeping:
             return self.folder / name
         self._temporary.append(TemporaryDirectory(prefix="xsiamese_gallery_"))
         return Path(self._temporary[-1].name) / name
-
-
-def _warn_random(items: ItemBatch) -> None:
-    """Says so if a model that has drawn random numbers gives other embeddings when it is asked about items again."""
-    with torch.no_grad():
-        once, twice = items.embed(), items.embed()
-    if not torch.allclose(once, twice, rtol=1e-5, atol=1e-7):
-        warnings.warn(
-            "the model draws random numbers in evaluation mode: asked twice, it gives an item embeddings that differ "
-            f"by {float((once - twice).abs().max()):.4g}, so that what the gallery keeps is of one draw; let them be "
-            "drawn in training only, as F.dropout(x, p, self.training) does",
-            stacklevel=8,
-        )
 
 
 class Encoded:
@@ -268,6 +255,18 @@ class Encoded:
     def _block(self) -> int:
         split = chosen_split(self.items.batch, self.items.asked.size)
         return split.pairs or self.items.at_once
+
+
+def _warn_random(items: ItemBatch) -> None:
+    """Says so if a model that has drawn random numbers gives other embeddings when it is asked about items again."""
+    with torch.no_grad():
+        once, twice = items.embed(), items.embed()
+    if not torch.allclose(once, twice, rtol=1e-5, atol=1e-7):
+        warnings.warn(
+            f"{DRAWS} an item embeddings that differ by {float((once - twice).abs().max()):.4g}, so that what the "
+            f"gallery keeps is of one draw; {REMEDY}",
+            stacklevel=8,
+        )
 
 
 def _alone(baselines: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
