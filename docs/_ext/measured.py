@@ -118,6 +118,20 @@ def followed(path: Path) -> str:
     )
 
 
+def removed(path: Path) -> str:
+    """What docs/measurements/surface.json says of the deletion surface."""
+    if not path.exists():
+        return "Nothing has been measured in this checkout yet: ``python tests/benchmarks/surface.py`` measures.\n"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return (
+        f"The deletion surface of {found['pairs']} pairs, K = {found['steps']}, on the shipped network: "
+        f"{found['items_a_pair']:.0f} items a pair in {found['encoder_calls']} calls of the encoder for all pairs, "
+        f"{found['over_batched_passes']:.2f} times a batched pass of these items (the aim was 2). A loop over the "
+        f"{found['steps'] + 1} steps of the diagonal alone takes {found['loop_of_the_diagonal_over_ours']:.2f} times "
+        "as long as the whole surface.\n"
+    )
+
+
 def counted(path: Path) -> str:
     """What docs/measurements/house.json says of one run: tests/benchmarks/house.py counts, and times nothing."""
     if not path.exists():
