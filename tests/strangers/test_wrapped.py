@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import partial
@@ -16,10 +17,12 @@ from torch import Tensor, nn
 
 from tests import problems
 from xsiamese import (
+    PairAblationCAM,
     PairDeepLift,
     PairFeatureAblation,
     PairGradCAM,
     PairIntegratedGradients,
+    PairInteraction,
     PairKernelShap,
     PairLayerConductance,
     PairLRP,
@@ -340,6 +343,60 @@ def test_where_a_graph_is_cut_or_made_anew_is_said() -> None:
     same(PairGradCAM(anew, "head.3").attribute(inputs), PairGradCAM(whole, "3").attribute(inputs))
     with pytest.raises(ValueError, match="checkpoints its activations around this layer"):
         PairGradCAM(anew, "backbone.1").attribute(inputs)
+
+
+EVERYWHERE = PairIntegratedGradients, PairGradCAM, PairDeepLift, PairInteraction
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_cut_graph_is_told_with_its_place_whatever_method_meets_it() -> None:
+    """Dynamic quantisation gives a graph that leads nowhere, which hooks meet as gradients that are None."""
+    inputs = tuple(side.float() for side in images())
+    quantised = torch.ao.quantization.quantize_dynamic(encoder().float(), {nn.Linear})
+    for model, place in (
+        (SiameseModel(quantised, "dot"), r"cut after 'encoder\.4' \(no_grad, .* or a quantised layer\)"),
+        (
+            SiameseModel(Half(without_gradients).float(), "dot"),
+            r"cut at 'encoder\.backbone', which is called inside no",
+        ),
+        (SiameseModel(Half(lambda m, x: m(x).detach()).float(), "dot"), r"cut after 'encoder\.backbone'"),
+    ):
+        for method in EVERYWHERE:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "the integral misses")  # what is nothing is not blamed on the rule
+                with pytest.raises(ValueError, match=rf"the score carries no gradient.*: the graph is {place}") as said:
+                    method(model).attribute(inputs)
+            assert "\n" not in str(said.value)
+    whole = PairAblationCAM(SiameseModel(encoder().float(), "dot"), layer="3").attribute(inputs)
+    found = PairAblationCAM(SiameseModel(Half(without_gradients).float(), "dot"), layer="head.3").attribute(inputs)
+    for x, y in zip(found, whole, strict=True):
+        torch.testing.assert_close(x, y)
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+def test_reentrant_checkpoints_are_named_and_methods_that_ask_again_are_right() -> None:
+    inputs = images()
+    whole = SiameseModel(encoder(), "dot")
+    anew = SiameseModel(Half(partial(torch.utils.checkpoint.checkpoint, use_reentrant=True)), "dot")
+    for method in (
+        PairIntegratedGradients,
+        PairDeepLift,
+        PairInteraction,
+        PairLRP,
+        partial(PairGradCAM, layer="backbone.1"),
+    ):
+        with pytest.raises(ValueError, match=r"^the model checkpoints its activations.* use_reentrant=False"):
+            method(anew).attribute(inputs)
+    same(PairFeatureAblation(anew).attribute(inputs), PairFeatureAblation(whole).attribute(inputs))
+
+
+def test_an_error_of_the_model_itself_is_not_blamed_on_a_graph_that_is_whole() -> None:
+    class Own(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise AttributeError("no such thing")
+
+    with pytest.raises(AttributeError, match="no such thing"):
+        PairSaliency(SiameseModel(nn.Sequential(encoder(), Own()), "dot")).attribute(images())
 
 
 def test_programs_are_told_what_to_give_and_settings_where_they_are_said() -> None:

@@ -78,6 +78,16 @@ class Survey:
                 found += [module for module in self.shared(child) if module not in found]
         return found
 
+    def cut(self) -> bool:
+        """Whether no gradient of the score reaches any input; of whole numbers none begins."""
+        leaves = [leaf for side in self.leaves for leaf in side if leaf.requires_grad]
+        if self.value is None or self.still or not leaves:
+            return False
+        if not self.value.requires_grad:
+            return True
+        slopes = torch.autograd.grad(self.value.sum(), leaves, retain_graph=True, allow_unused=True)
+        return all(slope is None for slope in slopes)
+
     def moves(self) -> bool:
         """Whether the score moves at all with the embeddings: at a pair of equal ones it may be stationary."""
         if self._moves is None:

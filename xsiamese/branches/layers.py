@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from xsiamese.branches.calls import Survey
+from xsiamese.branches.cut import NEEDS_NONE, NoGradientError
 from xsiamese.branches.layout import ChannelsFirst as ChannelsFirst
 from xsiamese.branches.layout import ChannelsLast as ChannelsLast
 from xsiamese.branches.layout import Grid, Layout
@@ -94,12 +95,10 @@ def default_layers(
                 "PairOcclusion)"
             )
         module = one.module if one else survey.word_embedding(roots, side) or survey.last_spread(roots, side)
-        value = None if survey.still else survey.value  # of whole numbers none carries a gradient
-        if module is None and value is not None and not value.requires_grad and any(survey.leaves):
-            raise ValueError(
-                "the score carries no gradient, so the layer to explain on cannot be found: the graph is cut in the "
-                "forward pass (no_grad, detach, numpy, whole numbers or a quantised layer); use a method that needs "
-                "none, such as PairFeatureAblation or PairOcclusion"
+        if module is None and survey.cut():
+            raise NoGradientError(
+                "the score carries no gradient, so the layer to explain on cannot be found",
+                remedy=f"name one, layer=, for a method that removes, such as PairAblationCAM; {NEEDS_NONE}",
             )
         found.append(module)
         taken.append(one)

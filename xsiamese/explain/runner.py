@@ -19,6 +19,7 @@ from xsiamese.explain.run import run
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.kinds.inputs import two_items
 from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.silence import naming_the_cut
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.witness import generators, standing
 from xsiamese.result import columns
@@ -39,7 +40,10 @@ class Runner(Explainer):
             ids: two names for each pair.
             layers: what :meth:`layers_told` says of the items.
         """
-        with intact(batch.model, seed=asked.seed if self.stochastic else None):
+        with (
+            intact(batch.model, seed=asked.seed if self.stochastic else None),
+            naming_the_cut(batch, gradients=self.uses_gradients),
+        ):
             found = self.__computed(batch, asked.options)
         return self._outcome(found, batch, asked, ids, layers)
 
@@ -84,7 +88,10 @@ class Runner(Explainer):
         asked = asked.on(batch.a.leaves[0].device)
         if self.uses_gradients and not (self.complete or self.traits.unsigned):
             warn_identical(batch)
-        with intact(batch.model, seed=asked.seed if self.stochastic else None, freeze=not asked.create_graph):
+        with (
+            intact(batch.model, seed=asked.seed if self.stochastic else None, freeze=not asked.create_graph),
+            naming_the_cut(batch, gradients=self.uses_gradients),
+        ):
             try:
                 return self.__all(batch, asked)
             except GateMisfit as misfit:

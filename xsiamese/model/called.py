@@ -10,6 +10,8 @@ from typing import Any
 from torch import nn
 from torch.export import ExportedProgram
 
+from xsiamese.model.held import Holding, held
+
 
 class Called(nn.Module):
     """A module that is called by a method of its own, or with some arguments fixed.
@@ -82,6 +84,8 @@ def shown(function: Callable[..., Any]) -> Callable[..., Any]:
         return Called(inner, None, (args, named))
     if isinstance(owner, nn.Module):
         return Called(owner, inner.__name__, (args, named))
+    if not isinstance(function, nn.Module) and (modules := held(function)):
+        return Holding(function, modules)
     return function
 
 
@@ -96,10 +100,17 @@ def takes_whole(module: nn.Module, item: Mapping[str, Any]) -> bool:
         (True, False)
     """
     try:
-        known = signature(module.forward).parameters
+        known = signature(_function_of(module)).parameters
     except (TypeError, ValueError):  # scripted modules have none
         return False
     if any(one.kind is one.VAR_KEYWORD for one in known.values()) or set(item) & set(known):
         return False
     needed = [one for one in known.values() if one.default is one.empty and one.kind is not one.VAR_POSITIONAL]
     return len(needed) == 1 and needed[0].kind is not needed[0].KEYWORD_ONLY
+
+
+def _function_of(module: nn.Module) -> Callable[..., Any]:
+    """What is called in the end, whose signature says what it takes."""
+    if isinstance(module, Plain):
+        return module.function
+    return module.given.function if isinstance(module, Holding) else module.forward

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.door.registry import comparisons
+from xsiamese.model.called import shown
 from xsiamese.model.decision import Decision
 from xsiamese.model.known import closer, direction, row_by_row, warn_if_distance
 
@@ -206,7 +207,7 @@ class Function(Comparison):
         super().__init__()
         self.higher_is_closer = closer(function, higher_is_closer)
         self.assumed = higher_is_closer is None and direction(function) is None
-        self.function = row_by_row(function)
+        self.function = row_by_row(shown(function))
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
         score = self.function(z_a, z_b)

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from xsiamese.branches.cut import NoGradientError
 from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
+from xsiamese.model.held import Holding
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.refused import misfit, unbatched
 from xsiamese.pairs.split import WHOLE, Split
@@ -121,6 +123,8 @@ class Objective(nn.Module):
         except torch.OutOfMemoryError:
             raise
         except (RuntimeError, TypeError, IndexError, AssertionError) as error:
+            if "register a hook on a tensor that doesn't require gradient" in str(error):  # a module's hooks met one
+                raise NoGradientError("the score carries no gradient") from error
             if (said := misfit(error, self.model, self.described)) is None:
                 error.add_note(f"raised inside the model, on the pair {self.described}")
                 raise
@@ -272,6 +276,8 @@ def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:
         return
     if parameter.is_meta:
         raise ValueError("the model is on the meta device, where it has no weights: load them before it is explained")
+    if any(isinstance(module, Holding) for module in model.modules()):
+        return  # a function may bring its inputs to where its modules are
     for name, side in zip(SIDES, sides, strict=True):
         for i, leaf in enumerate(side.leaves):
             if leaf.device != parameter.device:

@@ -56,11 +56,6 @@ def misfit(error: Exception, model: PairModel, described: str) -> str | None:
             "additional_forward_args=, a tuple by place or a dictionary by name"
             + ("; several items of one size are one argument, torch.stack(a)" if several else "")
         )
-    if "register a hook on a tensor that doesn't require gradient" in text:  # a module's hooks met one
-        return (
-            "the score carries no gradient: the graph is cut inside the model (no_grad, detach, numpy, whole numbers "
-            "or a quantised layer); methods that remove and ask again need none, such as PairFeatureAblation"
-        )
     if "Guard failed" in text:
         return (
             "the model is a program of torch.export, which takes only batches as it was exported with; export it with "

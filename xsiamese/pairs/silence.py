@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils.checkpoint import CheckpointError
 
-from xsiamese.branches.record import first_tensor
+from xsiamese.branches.cut import INSIDE, NoGradientError, Watched
+from xsiamese.branches.intact import outside_inference
 from xsiamese.pairs.pairs import Pairs
 
-NEEDS_NONE = (
-    "PairFeatureAblation, PairOcclusion, PairMaskRegression and other methods that remove and ask again need none"
+CHECKPOINTS = (
+    "the model checkpoints its activations, which are then made anew in the backward pass, where this method needs "
+    "those of the forward pass: switch it off to explain (gradient_checkpointing_disable(), use_checkpoint=False, or "
+    "without torch.utils.checkpoint); use_reentrant=False is enough for gradients of the inputs"
 )
+_REENTRANT = "use_reentrant=True"  # what torch says of gradients of tensors
 COARSE = 1e-5  # of single precision 5e-7, of half 4e-3, by which whole inputs may count
-
-
-class NoGradientError(ValueError):
-    """The score changes with an input and carries no gradient to it."""
 
 
 def why_zero(batch: Pairs, side: int, *, gradients: bool, layered: bool) -> str:
@@ -40,17 +40,14 @@ def why_zero(batch: Pairs, side: int, *, gradients: bool, layered: bool) -> str:
     moved = [leaf.detach().clone().requires_grad_() for leaf in one.moved]
     ids = any(one.place(i)[0].still for i in range(len(moved)))
     with torch.inference_mode(False), torch.enable_grad():
-        value, last, first = _watched(one, moved)
-        slopes = _slopes(value, first if ids else moved)  # ids have no gradient: what is made of them has
-        changed = _changes(one, value)
+        seen = Watched(one.model, one.value, moved)
+        slopes = _slopes(seen.value, seen.first if ids else moved)  # ids have no gradient: what is made of them has
+        changed = _changes(one, seen.value)
     no_effect = f"input {name} has no effect on the value explained: its map is zero"
-    if not gradients or (ids and not first):
+    if not gradients or (ids and not seen.first):
         return f"the map of input {name} is zero, though the score changes with it" if changed else no_effect
     if slopes is None and changed:
-        raise NoGradientError(
-            f"the score carries no gradient to input {name}, though it changes with it: the graph is cut {last}; "
-            f"{NEEDS_NONE}"
-        )
+        raise NoGradientError(f"the score carries no gradient to input {name}, though it changes with it", seen.place)
     if not changed:
         return no_effect
     if slopes is not None and (ids or any(bool(slope.any()) for slope in slopes)):
@@ -63,11 +60,55 @@ def why_zero(batch: Pairs, side: int, *, gradients: bool, layered: bool) -> str:
     )
 
 
+@contextmanager
+def naming_the_cut(batch: Pairs, *, gradients: bool) -> Iterator[None]:
+    """What goes wrong in a method of gradients inside the block, as what it comes from where the graph is cut.
+
+    Args:
+        batch: the pairs.
+        gradients: whether the method takes gradients: else only a layer that could not be found is told about.
+
+    Raises:
+        NoGradientError: with the module behind which the graph of the score is cut.
+        ValueError: if the model checkpoints its activations in a way that no gradient of tensors passes.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (NoGradientError, RuntimeError, AttributeError, TypeError) as error:
+        if not gradients and not isinstance(error, NoGradientError) and _REENTRANT not in str(error):
+            raise
+        if (told := _told(batch, error)) is None:
+            raise
+        raise told from error
+
+
+def _told(batch: Pairs, error: Exception) -> Exception | None:
+    """What an error comes from, where the graph is cut or the model checkpoints; None if neither was found."""
+    if isinstance(error, CheckpointError) or _REENTRANT in str(error):
+        return ValueError(CHECKPOINTS)
+    if isinstance(error, NoGradientError) and error.place != INSIDE:
+        return error
+    few = next(replace(batch, wrt="both", plans={}, create_graph=False, witness=None).split(2))
+    moved = [leaf.detach().clone().requires_grad_() for leaf in few.moved]
+    try:
+        with outside_inference(), torch.enable_grad():
+            seen = Watched(few.model, few.value, moved)
+            cut = _slopes(seen.value, [*moved, *seen.first]) is None and _changes(few, seen.value)
+            place = seen.place if cut else seen.unseen
+    except Exception as another:  # the model's own
+        return ValueError(CHECKPOINTS) if _REENTRANT in str(another) else None
+    if isinstance(error, NoGradientError):
+        return None if place is None else NoGradientError(error.what, place, error.remedy)
+    return NoGradientError("the score carries no gradient", seen.place) if cut else None
+
+
 def _slopes(value: Tensor, moved: Sequence[Tensor]) -> list[Tensor] | None:
     """The gradients of the score, or None where it has none at all."""
     if not value.requires_grad:
         return None
-    found = torch.autograd.grad(value.sum(), list(moved), allow_unused=True) if moved else ()
+    found = torch.autograd.grad(value.sum(), list(moved), retain_graph=True, allow_unused=True) if moved else ()
     return [slope for slope in found if slope is not None] or None
 
 
@@ -88,36 +129,3 @@ def rounding(value: Tensor) -> float:
     """What scores may differ by, relatively, that are one: some roundings, and nothing where these are coarse."""
     least = 4 * torch.finfo(value.dtype).eps
     return least if least < COARSE else 0.0
-
-
-def _watched(one: Pairs, moved: Sequence[Tensor]) -> tuple[Tensor, str, list[Tensor]]:
-    """The score, behind which module its graph ends, and the vectors that are made of ids, where it begins."""
-    names = {module: name for name, module in one.model.named_modules()}
-    last: list[str] = []
-    first: list[Tensor] = []
-    unseen: list[str] = []
-
-    def before(module: nn.Module, args: Any) -> None:
-        moves = any(isinstance(arg, Tensor) and arg.requires_grad for arg in args)  # a held side has none to lose
-        if moves and not torch.is_grad_enabled() and not unseen and names[module]:  # the outermost comes first
-            unseen.append(names[module].removeprefix("model."))
-
-    def note(module: nn.Module, args: Any, output: Any) -> Any:
-        tensor, found = first_tensor(output), None
-        of_ids = args and isinstance(args[0], Tensor) and not args[0].is_floating_point()
-        if of_ids and not any(module.children()) and isinstance(output, Tensor) and output.is_floating_point():
-            first.append(output.detach().requires_grad_())
-            tensor = found = first[-1] * 1  # what follows may write into it, and into no leaf
-        if tensor is not None and tensor.requires_grad and names[module]:
-            last[:] = [names[module].removeprefix("model.")]
-        return found
-
-    with ExitStack() as stack:
-        for module in names:
-            stack.callback(module.register_forward_pre_hook(before).remove)
-            stack.callback(module.register_forward_hook(note).remove)
-        value: Tensor = one.value(*moved)
-    cut = f"after {last[0]!r}" if last else "before the first module is reached"
-    if unseen:
-        return value, f"at {unseen[0]!r}, which is called inside no_grad or inference_mode", first
-    return value, f"{cut} (no_grad, detach, numpy, whole numbers or a quantised layer)", first

@@ -27,6 +27,7 @@ from xsiamese.explain.prepare import ItemBatch
 from xsiamese.explain.request import chosen_split, fitted
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.silence import naming_the_cut
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.witness import DRAWS, REMEDY, generators, standing
 from xsiamese.result.columns import Column
@@ -183,7 +184,10 @@ class Encoded:
     @contextmanager
     def open(self) -> Iterator[None]:
         """The model in evaluation mode and with frozen parameters inside the block, and as it was after it."""
-        with intact(self.explainer.model, seed=self.items.asked.seed):
+        with (
+            intact(self.explainer.model, seed=self.items.asked.seed),
+            naming_the_cut(self.items.batch, gradients=self.explainer.uses_gradients),
+        ):
             yield
 
     @cached_property
