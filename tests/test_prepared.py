@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xsiamese import PairEigenCAM, PairExplanation, PairGradCAM, PairHiResCAM, PairXGradCAM, SiameseModel
+from xsiamese import Gallery, PairEigenCAM, PairExplanation, PairGradCAM, PairHiResCAM, PairXGradCAM, SiameseModel
 from xsiamese.branches.intact import intact
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.prepare import prepared
@@ -29,6 +29,13 @@ class Residual(nn.Module):
         h = self.a(x).relu()
         found: Tensor = self.last((h + self.b(h)).tanh().mean((2, 3)))
         return found
+
+
+class InPlace(nn.Module):
+    """Works on the output of the layer before it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mul_(2)
 
 
 def _pooled(*last: nn.Module) -> nn.Module:
@@ -100,3 +107,32 @@ def test_a_run_prepares_only_where_that_saves_it_something() -> None:
     assert asked
     with pytest.raises(TypeError, match="shares is 'sometimes': never, kept, always"):
         type("Misspelt", (Kept,), {"shares": "sometimes"})
+
+
+@pytest.mark.parametrize("last", [(), (nn.Linear(5, 7),)], ids=["pooled", "pooled and linear"])
+def test_a_head_is_known_from_the_items_before_until_it_gives_other_embeddings(last: tuple[nn.Module, ...]) -> None:
+    torch.manual_seed(0)
+    encoder = _pooled(*last).double()
+    encoder.insert(2, InPlace())  # type: ignore[operator]
+    items, pairs = torch.rand(12, 1, 8, 8, dtype=torch.float64), [(0, 5), (11, 3), (7, 8)]
+    explainer = PairGradCAM(SiameseModel(encoder), "1")
+    graphs: list[bool] = []
+    encoder[-1].register_forward_hook(lambda *args: graphs.append(torch.is_grad_enabled()))  # type: ignore[index]
+
+    def passes() -> list[bool]:
+        graphs.clear()
+        gallery = Gallery(explainer, items, internal_batch_size=4)
+        made = list(graphs)
+        first, second = (items[list(side)] for side in zip(*pairs, strict=True))
+        expected = PairGradCAM(SiameseModel(encoder), "1").explain((first, second))
+        for own, of in zip(gallery.explain(pairs)[:].maps, expected.maps, strict=True):
+            torch.testing.assert_close(own, of, rtol=0, atol=1e-13)
+        return made
+
+    assert passes() == [True, False, False]
+    assert passes() == [False, False, False]
+    with torch.no_grad():
+        encoder[0].weight.mul_(-1)  # type: ignore[index, union-attr, operator]  # before the layer: the head is the same
+    assert passes() == [False, False, False]
+    encoder.append(nn.Linear(7 if last else 5, 4).double())  # type: ignore[operator]
+    assert passes() == [False, True, False, False]

@@ -6,7 +6,7 @@ is the item's own. A gallery keeps the factors, and a pair then costs two produc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, cast
 
 import torch
@@ -29,6 +29,12 @@ class PairLinearCAM(PairCAM):
 
     def prepare(self, items: ItemBatch, *, relu: bool = False, soften: bool = False) -> dict[str, Column] | None:
         """The embedding of each item, and for each layer its factor, shape (..., D) over its grid."""
+        constants = _constants(items)
+        if constants:
+            known = self._by_constants(constants, items, *items.recorded(self.layer, graph=False))
+            if known is not None:
+                return known
+            constants.clear()
         outputs, embeddings = items.recorded(self.layer)
         if embeddings.dim() != 2 or not embeddings.requires_grad:
             return None
@@ -44,9 +50,32 @@ class PairLinearCAM(PairCAM):
                 return self.combine(activation, gradient, of)
 
             owner = items.side.layer_pairs if items.side.ragged else None
-            found = None if owner is not None else _of_known(items, i, activation, embeddings, pulled)
-            if found is None:
+            rows = None if owner is not None else _rows(embeddings, pulled)
+            if rows is not None:
+                shares = _shares(activation, rows)
+                constants[i] = Constant(rows, embeddings[0].detach() - shares[0].flatten(0, -2).sum(0))
+                found: list[Tensor] | None = list(shares)
+            else:
                 found = _factors(embeddings, pulled, mapped, owner)
+            if found is None:
+                return None
+            columns[f"factor_{i}"] = found
+        if len(constants) < len(outputs) or self._by_constants(constants, items, outputs, embeddings.detach()) is None:
+            constants.clear()
+        return columns
+
+    def _by_constants(
+        self,
+        constants: Mapping[int, Constant],
+        items: ItemBatch,
+        outputs: Sequence[tuple[Tensor, Any]],
+        embeddings: Tensor,
+    ) -> dict[str, Column] | None:
+        """The same by what is known of all layers, as long as that gives these embeddings, else None."""
+        columns: dict[str, Column] = {"embedding": embeddings}
+        for i, (output, layer) in enumerate(outputs):
+            activation = items.pairs.places(items.place, output, layer, self.layout).first(output.detach())
+            found = _by_constant(constants[i], activation, embeddings)
             if found is None:
                 return None
             columns[f"factor_{i}"] = found
@@ -97,12 +126,13 @@ class Constant(NamedTuple):
     offset: Tensor
 
 
-def _mapped(cells: Tensor, rows: Tensor) -> Tensor:
-    """What cells (..., channels) have of the embedding, (..., D)."""
-    return cells * rows if rows.dim() == 0 else cells @ rows.T
+def _constants(items: ItemBatch) -> dict[int, Constant]:
+    """What was found of the layers by items before these, by the number of the layer."""
+    plans = items.pairs.plans
+    return {} if plans is None else plans.setdefault(("constant", items.place), {})
 
 
-def _of_cells(activation: Tensor, rows: Tensor) -> Tensor:
+def _shares(activation: Tensor, rows: Tensor) -> Tensor:
     """What each cell of an activation (items, channels, ...) has of the embedding, (items, ..., D)."""
     if rows.dim() == 0:
         return activation.movedim(1, -1) * rows
@@ -111,32 +141,19 @@ def _of_cells(activation: Tensor, rows: Tensor) -> Tensor:
     return shares.reshape(*shares.shape[:2], *activation.shape[2:]).movedim(1, -1)
 
 
-def _of_known(
-    items: ItemBatch, number: int, activation: Tensor, embeddings: Tensor, pulled: Callable[[Tensor], Tensor]
-) -> list[Tensor] | None:
-    """The factors where :class:`Constant` describes what follows the layer: what was found of the items before is
-    believed as long as it gives the embeddings of these, and else found anew. None where nothing does.
-    """
-    plans, key = items.pairs.plans if items.pairs.plans is not None else {}, ("constant", items.place, number)
-    known, whole, ends = plans.get(key), _flat(activation).sum(2), embeddings.detach()
-    if known is None or not _gives(known, whole, ends):
-        rows = _of_constant(activation, embeddings, pulled)
-        if rows is None:
-            return None
-        plans[key] = known = Constant(rows, ends[0] - _mapped(whole[0], rows))
-    return list(_of_cells(activation, known.rows))
+def _by_constant(known: Constant, activation: Tensor, embeddings: Tensor) -> list[Tensor] | None:
+    """The factors, or None where they do not give these embeddings: of another model, or on another device."""
+    rows, offset = known
+    if (offset.dtype, offset.device) != (activation.dtype, activation.device):
+        return None
+    if activation.shape[1] != (len(offset) if rows.dim() == 0 else rows.shape[1]):
+        return None
+    shares = _shares(activation, rows)
+    ends = shares.flatten(1, -2).sum(1) + offset
+    return list(shares) if ends.shape == embeddings.shape and _alike(ends, embeddings) else None
 
 
-def _gives(known: Constant, whole: Tensor, embeddings: Tensor) -> bool:
-    """Whether the sums of the cells give these embeddings; not so of another model, or on another device."""
-    offset, rows = known.offset, known.rows
-    if offset.shape != embeddings.shape[1:] or (offset.dtype, offset.device) != (whole.dtype, whole.device):
-        return False
-    channels = len(offset) if rows.dim() == 0 else rows.shape[1]
-    return channels == whole.shape[1] and _alike(_mapped(whole, rows) + offset, embeddings)
-
-
-def _of_constant(activation: Tensor, embeddings: Tensor, pulled: Callable[[Tensor], Tensor]) -> Tensor | None:
+def _rows(embeddings: Tensor, pulled: Callable[[Tensor], Tensor]) -> Tensor | None:
     """The rows of :class:`Constant` where one matrix maps the mean activation to the embedding, as global average
     pooling and linear layers do. None where the gradients of a random direction are not the same everywhere.
     """
@@ -232,13 +249,14 @@ def _maps(factors: Sequence[Tensor], slopes: Tensor, ragged: bool) -> Tensor:
         return torch.cat([factor @ slope for factor, slope in zip(factors, slopes, strict=True)])[:, None]
     grid = factors[0].shape[:-1]
     found = slopes.new_empty(len(factors), grid.numel())
-    pairs_of: dict[int, list[int]] = {}
-    for pair, factor in enumerate(factors):
-        pairs_of.setdefault(id(factor), []).append(pair)  # an item's factor is one object in all of its pairs
-    if len(pairs_of) == len(factors) and factors[0].numel() < SMALL:
+    own = list(map(id, factors))  # an item's factor is one object in all of its pairs
+    if len(set(own)) == len(own) and factors[0].numel() < SMALL:
         stacked = torch.stack(list(factors)).reshape(len(factors), -1, slopes.shape[1])
         found = torch.bmm(stacked, slopes[:, :, None])
     else:
+        pairs_of: dict[int, list[int]] = {}
+        for pair, factor in enumerate(own):
+            pairs_of.setdefault(factor, []).append(pair)
         for pairs in pairs_of.values():
             found[pairs] = slopes[pairs] @ factors[pairs[0]].reshape(-1, slopes.shape[1]).T
     return found.reshape(-1, 1, *grid)

@@ -263,6 +263,9 @@ def seeded(seed: int | None) -> Iterator[None]:
 
 def reseed(seed: int) -> None:
     """Seeds torch, numpy and random."""
-    torch.manual_seed(seed)
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:  # that notes the lines of the whole stack for devices that are not here, longer than a small network takes
+        torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)

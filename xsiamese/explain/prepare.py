@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
@@ -47,11 +48,10 @@ class ItemBatch:
         """The items."""
         return self.pairs.sides[self.place]
 
-    @property
+    @cached_property
     def leaves(self) -> tuple[Tensor, ...]:
         """The tensors of the items, safe from in-place changes."""
-        first = len(self.pairs.a.leaves)
-        return self.pairs.leaves[:first] if self.place == 0 else self.pairs.leaves[first:]
+        return self.pairs.safe(self.side.leaves)
 
     @property
     def baselines(self) -> tuple[Tensor, ...]:
@@ -62,20 +62,23 @@ class ItemBatch:
         """Their embeddings, or those of any number of copies of them: see :meth:`PairBatch.embed
         <xsiamese.pairs.batch.PairBatch.embed>`.
         """
-        return self.pairs.embed(self.place, *leaves)
+        return self.pairs.embed(self.place, *(leaves or self.leaves))
 
-    def recorded(self, layer: Layer) -> tuple[list[Recorded], Tensor]:
-        """What some layers give of the items, and their embeddings, from one pass with a graph from the layers on.
+    def recorded(self, layer: Layer, graph: bool = True) -> tuple[list[Recorded], Tensor]:
+        """What some layers give of the items, and their embeddings, from one pass.
 
         Args:
             layer: as an explainer takes it.
+            graph: whether with a graph from the layers on.
         """
         plan = find_plan(self.pairs, layer)
         modules = [both[self.place] for both in plan.layers]
         # one side is encoded alone, so that each layer is called once: whose call it is is no question
-        with torch.enable_grad(), record([(m, m) for m in modules], plan.names, 0, order=[()] * len(modules)) as seen:
+        seen = record([(m, m) for m in modules], plan.names, 0, order=[()] * len(modules))
+        with torch.set_grad_enabled(graph), seen as recording:
             embeddings = self.embed()
-        return [Recorded(one, module) for (one, _), module in zip(seen.activations, modules, strict=True)], embeddings
+        given = zip(recording.activations, modules, strict=True)
+        return [Recorded(one, module) for (one, _), module in given], embeddings
 
 
 class Recorded(NamedTuple):

@@ -33,7 +33,7 @@ def values_without(one: PairBatch, graphs: tuple[Variants, Variants], removed: t
     """
     largest = max(graph.nodes + len(graph.edge_of) for graph in graphs)
     rows = max(1, min(one.rows or ROOM, ROOM // max(largest, 1)))
-    with torch.no_grad(), one.objective.naming_inputs():
+    with torch.no_grad(), one.naming_inputs():
         if isinstance(one.model, SiameseModel) and one.target is None:
             score = one.model.comparison.explained(
                 *(_encoded(one.model, k, graphs[k], removed[k], rows) for k in (0, 1))

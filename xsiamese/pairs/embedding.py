@@ -32,8 +32,8 @@ def siamese(pairs: Pairs) -> SiameseModel:
 def embed(pairs: Pairs, side: int, leaves: Sequence[Tensor] = ()) -> Tensor:
     """See :meth:`PairBatch.embed <xsiamese.pairs.batch.PairBatch.embed>`."""
     model, of = siamese(pairs), pairs.sides[side]
-    own = pairs.leaves[: len(pairs.a.leaves)] if side == 0 else pairs.leaves[len(pairs.a.leaves) :]
-    given = tuple(leaves) or own
+    first = len(pairs.a.leaves)
+    given = tuple(leaves) or (pairs.leaves[:first] if side == 0 else pairs.leaves[first:])
     # leaves may hold several copies of the pairs, one behind the other; those that stay are one copy
     copies = max(of.count(i, leaf) for i, leaf in enumerate(given)) // pairs.pairs
     if not pairs.rows or pairs.rows >= copies * pairs.pairs or of.ragged:
@@ -61,7 +61,7 @@ def _by_pairs(pairs: Pairs, side: int, given: Sequence[Tensor], copies: int) -> 
 def _encoded(pairs: Pairs, model: SiameseModel, side: int, leaves: Sequence[Tensor]) -> Tensor:
     of = pairs.sides[side]
     seen = nullcontext() if pairs.witness is None else pairs.witness.pass_(of.leaves[0].device)
-    with pairs.objective.naming_inputs(), gated(model, of.gates(leaves)), seen:
+    with pairs.naming_inputs(), gated(model, of.gates(leaves)), seen:
         z = model.encode(of.rebuild(leaves), side)
     if not isinstance(z, Tensor):
         raise ValueError(f"the encoder returned a {type(z).__name__}: one tensor of embeddings is needed")

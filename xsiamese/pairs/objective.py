@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from typing import Any
 
@@ -11,12 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from xsiamese.branches.cut import NoGradientError
 from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
 from xsiamese.model.held import Holding
 from xsiamese.model.pair import PairModel, SiameseModel
-from xsiamese.pairs.refused import misfit, unbatched
+from xsiamese.pairs.refused import naming, unbatched
 from xsiamese.pairs.split import WHOLE, Split
 from xsiamese.pairs.witness import Witness
 
@@ -115,20 +114,9 @@ class Objective(nn.Module):
         device = next((leaf.device for leaf in leaves.values()), None)
         return nullcontext() if self.witness is None or device is None else self.witness.pass_(device)
 
-    @contextmanager
-    def naming_inputs(self) -> Iterator[None]:
+    def naming_inputs(self) -> AbstractContextManager[None]:
         """What the model says against its inputs, as an error that names them by the shapes that the user gave."""
-        try:
-            yield
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, TypeError, IndexError, AssertionError) as error:
-            if "register a hook on a tensor that doesn't require gradient" in str(error):  # a module's hooks met one
-                raise NoGradientError("the score carries no gradient") from error
-            if (said := misfit(error, self.model, self.described)) is None:
-                error.add_note(f"raised inside the model, on the pair {self.described}")
-                raise
-            raise ValueError(said) from error
+        return naming(self.model, lambda: self.described)
 
     def _leaves(self, leaves: dict[int, Any], side: int) -> list[Tensor]:
         return [

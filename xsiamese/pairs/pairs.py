@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -13,6 +14,7 @@ from torch import Tensor
 from xsiamese.kinds.side import Leaves, Side, Wrt
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.objective import Objective, Target, described_as, leaf_names
+from xsiamese.pairs.refused import naming
 from xsiamese.pairs.split import WHOLE, Split
 from xsiamese.pairs.witness import Witness
 from xsiamese.result.columns import Column, taken
@@ -94,15 +96,24 @@ class Pairs:
             described=self.described,
         )
 
+    def naming_inputs(self) -> AbstractContextManager[None]:
+        """What the model says against its inputs, as an error that names them by the shapes that the user gave."""
+        return naming(self.model, lambda: self.described)
+
     @cached_property
     def leaves(self) -> Leaves:
         """All tensors of both sides, safe from in-place changes."""
         leaves = (*self.a.leaves, *self.b.leaves)
-        if self.create_graph:
-            return leaves
-        if self.objective.stacked:
+        if self.split_.stacked and not self.create_graph and self.objective.stacked:
             return tuple(leaf.detach() for leaf in leaves)  # stacking copies them
-        return tuple(leaf.detach().clone(memory_format=self.split_.layout or torch.preserve_format) for leaf in leaves)
+        return self.safe(leaves)
+
+    def safe(self, leaves: Sequence[Tensor]) -> Leaves:
+        """Tensors of the pairs as a model may have them that works on its inputs in place."""
+        if self.create_graph:
+            return tuple(leaves)
+        layout = self.split_.layout or torch.preserve_format
+        return tuple(leaf.detach().clone(memory_format=layout) for leaf in leaves)
 
     @cached_property
     def moved(self) -> Leaves:
@@ -170,7 +181,7 @@ class Pairs:
             return self._constants
         assert isinstance(self.model, SiameseModel)
         side = 1 - self.objective.moving[0]
-        with torch.set_grad_enabled(self.create_graph), self.objective.naming_inputs():
+        with torch.set_grad_enabled(self.create_graph), self.naming_inputs():
             return (self.model.encode(self._rebuilt(side), side), *self._constants)
 
     @property

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import jit, nn
 from torch.fx import GraphModule
 
+from xsiamese.branches.cut import NoGradientError
 from xsiamese.model.pair import PairModel, TwoInputModel
 
 
@@ -31,6 +34,27 @@ _OF_SHAPES = re.compile(
 _UNBATCHED = re.compile(r"\((\d+(?:, \d+){1,2})\) ")
 _BATCHED = re.compile(r"\(\d+(?:, \d+){3}\) ")  # beside an image, rows of two dimensions are what they are
 _OF_ARGUMENTS = re.compile(r"positional argument|keyword argument|missing \d+ required")
+
+
+@contextmanager
+def naming(model: PairModel, described: Callable[[], str]) -> Iterator[None]:
+    """What a model says against its inputs inside the block, as an error that names them.
+
+    Args:
+        model: the model.
+        described: the inputs' names and shapes, asked for only where there is an error.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, IndexError, AssertionError) as error:
+        if "register a hook on a tensor that doesn't require gradient" in str(error):  # a module's hooks met one
+            raise NoGradientError("the score carries no gradient") from error
+        if (said := misfit(error, model, described())) is None:
+            error.add_note(f"raised inside the model, on the pair {described()}")
+            raise
+        raise ValueError(said) from error
 
 
 def misfit(error: Exception, model: PairModel, described: str) -> str | None:

@@ -234,15 +234,24 @@ class Encoded:
         )
         with self.open():
             for start, items in self._parts(place, size):
-                device, own = items.leaves[0].device, generators(self.explainer.model) if not start else []
-                before = standing(device, own)
-                columns = self.explainer.prepare(items, **self.items.asked.options)
+                prepare = self._first if not start else self._rest
+                columns = prepare(items)
                 if columns is None:
                     return None
-                if not start and standing(device, own) != before:
-                    _warn_random(items)
                 kept.put(start, columns)
         return kept
+
+    def _rest(self, items: ItemBatch) -> Mapping[str, Column] | None:
+        return self.explainer.prepare(items, **self.items.asked.options)
+
+    def _first(self, items: ItemBatch) -> Mapping[str, Column] | None:
+        """What is prepared of the first items, and a word if the model drew random numbers for it."""
+        device, own = items.side.leaves[0].device, generators(self.explainer.model)
+        before = standing(device, own)
+        columns = self._rest(items)
+        if columns is not None and standing(device, own) != before:
+            _warn_random(items)
+        return columns
 
     def _parts(self, place: int, size: int) -> Iterator[tuple[int, ItemBatch]]:
         parts = self.items.parts(place, size)
@@ -269,7 +278,7 @@ def _warn_random(items: ItemBatch) -> None:
         warnings.warn(
             f"{DRAWS} an item embeddings that differ by {float((once - twice).abs().max()):.4g}, so that what the "
             f"gallery keeps is of one draw; {REMEDY}",
-            stacklevel=8,
+            stacklevel=9,
         )
 
 

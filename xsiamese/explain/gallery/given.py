@@ -171,9 +171,9 @@ def names_of(side: Side) -> list[str]:
 
 def _taken(batch: PairBatch, given: Any, place: int, which: Sequence[int]) -> Some:
     side = batch.sides[place]
-    rows = torch.as_tensor(list(which), dtype=torch.long, device=side.leaves[0].device)
-    starts = tuple(taken_rows(one, side.rows(i, rows)) for i, one in enumerate(batch.baselines[place]))
     first, last = which[0], which[-1]
+    rows = torch.as_tensor(which, dtype=torch.long, device=side.leaves[0].device)
+    starts = tuple(taken_rows(one, side.rows(i, rows)) for i, one in enumerate(batch.baselines[place]))
     if type(side) is TensorSide and len(set(which)) == 1:  # no copy either way
         chosen: Side = side.holding(
             tuple(leaf[first : first + 1].expand(len(which), *leaf.shape[1:]) for leaf in side.leaves)

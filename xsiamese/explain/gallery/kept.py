@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -108,7 +108,7 @@ class Kept:
     @cached_property
     def row_bytes(self) -> int:
         """The bytes in memory of what is kept of one item, that of the first."""
-        rows = [self._row(name, 0) for name, about in self.about.items() if "plain" not in about]
+        rows = [self._reading(name)(0) for name, about in self.about.items() if "plain" not in about]
         return sum(row.numel() * row.element_size() for row in rows)
 
     def rows(self, which: Sequence[int]) -> dict[str, Column]:
@@ -119,18 +119,25 @@ class Kept:
         """One of them."""
         if (plain := self.about[name].get("plain")) is not None:
             return tuple(plain[number] for number in which)
-        distinct = {number: self._row(name, number) for number in sorted(set(which))}  # block by block
+        row = self._reading(name)
+        distinct = {number: row(number) for number in sorted(set(which))}  # block by block
         entries = [distinct[number] for number in which]
         return tuple(entries) if self.about[name]["listed"] else torch.stack(entries)
 
-    def _row(self, name: str, number: int) -> Tensor:
+    def _reading(self, name: str) -> Callable[[int], Tensor]:
+        """What reads an item's entry of a column."""
         shelves, dtype = self.shelves, getattr(torch, self.about[name]["dtype"].removeprefix("torch."))
         assert shelves is not None
-        if self.about[name]["factors"]:
+
+        def plain(number: int) -> Tensor:
+            row = shelves.row(name, number)
+            return row if row.dtype == dtype else row.to(dtype)
+
+        def multiplied(number: int) -> Tensor:
             left, right = (shelves.row(f"{name}.{part}", number).to(dtype) for part in ("left", "right"))
             return left @ right
-        row = shelves.row(name, number)
-        return row if row.dtype == dtype else row.to(dtype)
+
+        return multiplied if self.about[name]["factors"] else plain
 
     def write(self, folder: Path) -> None:
         """All of it as a store in another folder."""
