@@ -37,7 +37,7 @@ from xsiamese.result.matrix import PairMatrix as PairMatrix
 
 _install()
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 ON_DEMAND = {
     "auto": "xsiamese.explain.auto",
