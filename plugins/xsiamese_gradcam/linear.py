@@ -248,12 +248,15 @@ def _maps(factors: Sequence[Tensor], slopes: Tensor, ragged: bool) -> Tensor:
     if ragged:
         return torch.cat([factor @ slope for factor, slope in zip(factors, slopes, strict=True)])[:, None]
     grid = factors[0].shape[:-1]
-    found = slopes.new_empty(len(factors), grid.numel())
     own = list(map(id, factors))  # an item's factor is one object in all of its pairs
-    if len(set(own)) == len(own) and factors[0].numel() < SMALL:
+    different = len(set(own))
+    if different == 1:
+        found = slopes @ factors[0].reshape(-1, slopes.shape[1]).T
+    elif different == len(own) and factors[0].numel() < SMALL:
         stacked = torch.stack(list(factors)).reshape(len(factors), -1, slopes.shape[1])
         found = torch.bmm(stacked, slopes[:, :, None])
     else:
+        found = slopes.new_empty(len(factors), grid.numel())
         pairs_of: dict[int, list[int]] = {}
         for pair, factor in enumerate(own):
             pairs_of.setdefault(factor, []).append(pair)
