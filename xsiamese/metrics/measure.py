@@ -24,6 +24,7 @@ from xsiamese.metrics.matrices import has_matrix
 from xsiamese.metrics.metric import Curve, Metric, number
 from xsiamese.metrics.recipe import Recipe
 from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.labels import pair_labels
 from xsiamese.result.explanation import PairExplanation
 
 
@@ -183,24 +184,12 @@ def asked(
     batch = batch_of(explainer, pairs, options)
     given = {name: value for name, value in found.items() if value is not None}
     if "labels" in given:
-        given["labels"] = _labels(given["labels"], batch.pairs)
+        given["labels"] = pair_labels("labels", given["labels"], batch.pairs)
     _check_truth(given, batch)
     given["explainer"] = explainer
     if metrics != "all" and (said := next(filter(None, (_unsuited(one, given, batch) for one in wanted)), "")):
         raise ValueError(said)
     return wanted, batch, given, pairs
-
-
-def _labels(labels: Any, pairs: int) -> Tensor:
-    try:
-        found = torch.as_tensor(labels)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"labels={shown(labels)}: True or False for each of the {pairs} pairs is needed") from error
-    if found.shape != (pairs,):
-        raise ValueError(f"labels= has shape {tuple(found.shape)} for {pairs} pairs: one for each is needed")
-    if not bool(((found == 0) | (found == 1)).all()):
-        raise ValueError("labels= holds other values than 0 and 1: 1 for pairs that are alike, 0 for others")
-    return found
 
 
 def _check_truth(given: Mapping[str, Any], batch: PairBatch) -> None:

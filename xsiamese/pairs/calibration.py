@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from xsiamese.branches.intact import intact
-from xsiamese.door.arguments import check, shown
+from xsiamese.door.arguments import check
 from xsiamese.kinds.inputs import two_sides
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel, pair_model
+from xsiamese.pairs.labels import pair_labels
 from xsiamese.pairs.objective import check_fit
 
 Method = Literal["eer", "far", "accuracy"]
@@ -112,7 +113,7 @@ def calibrate(
     pair = pair_model(model)
     sides = two_sides((a, b))
     check_fit(pair, sides)
-    labels = _labels(same, sides[0].pairs)
+    labels = _of_both_kinds(pair_labels("same", same, sides[0].pairs))
     check(calibrate, {"method": method, "far": far, "internal_batch_size": internal_batch_size})
     if not 0 <= far < 1:
         raise ValueError(f"far={far}: a share in [0, 1) is needed")
@@ -250,25 +251,11 @@ def _scores(model: PairModel, sides: tuple[Side, Side], rows: int) -> Tensor:
     return scores
 
 
-def _labels(same: Any, pairs: int) -> Tensor:
-    try:
-        labels = torch.as_tensor(same).cpu()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"same={shown(same)}: True or False for each of the {pairs} pairs is needed") from error
-    if labels.shape != (pairs,):
-        raise ValueError(
-            f"same has shape {tuple(labels.shape)} for {pairs} pairs: one label per pair is needed, shape ({pairs},)"
-        )
-    if labels.dtype != torch.bool and not bool(((labels == 0) | (labels == 1)).all()):
-        raise ValueError(
-            f"same holds other values than 0 and 1 (from {labels.min()} to {labels.max()}): give True for the same, "
-            "False for different"
-        )
-    labels = labels.bool()
+def _of_both_kinds(labels: Tensor) -> Tensor:
     if bool(labels.all()) or not bool(labels.any()):
         raise ValueError(
-            f"all {pairs} pairs are labelled {'the same' if bool(labels.all()) else 'different'}: a threshold needs "
-            "pairs of both kinds"
+            f"all {len(labels)} pairs are labelled {'the same' if bool(labels.all()) else 'different'}: a threshold "
+            "needs pairs of both kinds"
         )
     return labels
 
