@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import captum.attr._utils
@@ -16,7 +22,8 @@ from xsiamese.branches.probe import _follows, _grids
 from xsiamese.branches.record import replaced
 from xsiamese.data.augment import Augment
 from xsiamese.data.planted_images import Digits
-from xsiamese.explain.deferred import PICTURES, Deferring
+from xsiamese.door.deferred import Deferring, deferred
+from xsiamese.explain.deferred import PICTURES
 from xsiamese.explain.gallery.compared import Compared
 from xsiamese.explain.gallery.kept import Kept
 from xsiamese.explain.per_tensor import per_tensor
@@ -28,11 +35,75 @@ from xsiamese.plot.picture import _one
 
 
 def test_only_the_module_of_pictures_is_deferred() -> None:
-    finder = Deferring()
+    finder = Deferring({PICTURES: ()})
     assert finder.find_spec("colorsys", None) is None
     found = finder.find_spec(PICTURES, captum.attr._utils.__path__)
     assert found is not None
     assert found.loader is finder
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package that counts how often it runs, and two modules in it that ask it for a name."""
+    folder = tmp_path / "a_house"
+    folder.mkdir()
+    ran = "import builtins\nbuiltins.houses = getattr(builtins, 'houses', 0) + 1\n"
+    (folder / "__init__.py").write_text(f"{ran}key = 3\nfrom a_house.room import lock\n")
+    (folder / "room.py").write_text("import a_house\nlock = a_house.key + 1\n")
+    (folder / "bad.py").write_text("raise KeyError('no room')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(builtins, "houses", 0, raising=False)
+    for name in ("a_house", "a_house.room", "a_house.bad"):  # taken away again behind the test
+        monkeypatch.setitem(sys.modules, name, sys)
+        monkeypatch.delitem(sys.modules, name)
+    return "a_house"
+
+
+ASKED: dict[str, Callable[[], object]] = {
+    "a name": lambda: sys.modules["a_house"].key,
+    "a module of it": lambda: import_module("a_house.room").lock - 1,
+    "a name out of it": lambda: __import__("a_house", fromlist=["key"]).key,
+    "where its modules lie": lambda: len(sys.modules["a_house"].__path__) + 2,
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_deferred_package_runs_when_it_is_asked_and_before_what_is_in_it(asked: str, house: str) -> None:
+    with deferred({house: ()}):
+        made = import_module(house)
+    assert builtins.houses == 0  # type: ignore[attr-defined]
+    assert not hasattr(made, "__wrapped__")  # whoever looks at every module for such a thing runs none
+    assert builtins.houses == 0  # type: ignore[attr-defined]
+    assert [ASKED[asked]() for _ in range(2)] == [3, 3]
+    assert builtins.houses == 1  # type: ignore[attr-defined]
+    assert type(made) is ModuleType
+    assert made.lock == 4
+
+
+def test_a_deferred_module_that_fails_says_so_each_time(house: str) -> None:
+    with deferred({f"{house}.bad": ()}):
+        made = import_module(f"{house}.bad")
+    for _ in range(2):
+        with pytest.raises(KeyError, match="no room"):
+            _ = made.name
+
+
+def test_a_graph_is_explained_without_what_torch_geometric_loads_for_others(tmp_path: Path) -> None:
+    pytest.importorskip("torch_geometric", reason='pip install "xsiamese[graph]"')
+    pytest.importorskip("rdkit", reason='pip install "xsiamese[molecules]"')
+    from xsiamese.zoo import save
+    from xsiamese.zoo.graph import siamese_gnn
+
+    about = {"graphs": {"kind": "smiles", "place": ".", "reading": {}}}
+    save(tmp_path / "m.safetensors", siamese_gnn(9), "siamese-gcn", {"inputs": 9}, about)
+    loaded = "sorted({'pandas', 'sympy', 'transformers', 'torch_geometric'} & set(sys.modules))"
+    code = (
+        f"import atexit, sys; atexit.register(lambda: print({loaded}));"
+        "sys.argv[1:] = ['explain', 'CCO', 'CCN', '--model', 'm.safetensors', '--method', 'gradcam'];"
+        "from xsiamese.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "['torch_geometric']", done.stderr
 
 
 @pytest.mark.parametrize(("budget", "on_disk"), [(0, True), (15, True), (16, False), (17, False)])

@@ -463,3 +463,19 @@ def test_unknown_words_bytes_and_parts_in_the_wrong_order_are_told() -> None:
         PairLayerGradientXActivation(made).explain(([b"The cats."], ["sleepy dog"]))
     with pytest.raises(ValueError, match=r"from_transformers takes a model and its tokenizer; got a .*Tokenizer"):
         from_transformers(tokenizer(), encoder())
+
+
+@pytest.mark.parametrize("kind", ["transformers", "SentenceTransformer"])
+def test_no_tokenizer_is_copied(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of one of 32,000 words takes ten times as long as an explanation."""
+    own = model() if kind == "transformers" else from_sentence_transformers(sentence_model(kind, tmp_path))
+    explainer = PairLayerIntegratedGradients(own)
+    expected = explainer.explain(PAIR).maps
+    copies: list[Any] = []
+    copied = transformers.PreTrainedTokenizerFast, "__deepcopy__", lambda one, memo: copies.append(one)
+    monkeypatch.setattr(*copied, raising=False)
+    found = explainer.explain(PAIR).maps
+    assert not copies
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+    assert deepcopy(own).modality == "text"
+    assert bool(copies) == (kind == "SentenceTransformer")  # a plain copy of another library's model is not ours

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import torch
 
@@ -41,6 +42,10 @@ class BytePairReader:
             )
         self.tokenizer = tokenizer
         self.missing = missing
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        """Copies share the tokenizer, as a :class:`~xsiamese_text.reading.Reader`'s do."""
+        return copy(self)
 
     def __call__(self, item: Any, name: str) -> Texts:
         """The tokens of a batch of texts.

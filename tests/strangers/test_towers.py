@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -345,3 +346,9 @@ def test_an_image_against_words_and_other_words(tmp_path: Path) -> None:
     assert type(read) is type(found)
     assert read.foil[0].item.words == (("a", "cat", "on", "a", "mat"),)
     close(read.foil_map, -foil.maps[1][1:])
+
+
+def test_copies_of_an_open_clip_share_its_tokenizer() -> None:
+    made, split = open_clip_model(custom=False)
+    own = from_clip(made, (lambda image: image, split))
+    assert deepcopy(own).reader.tokenizer is split

@@ -248,8 +248,8 @@ def _inside_repeated(root: nn.Module, child: nn.Module, counts: Counter[nn.Modul
 
 
 def kept_in_copies(model: nn.Module, tie: bool = True) -> dict[int, Any]:
-    """What a copy of a model shares with it, as the memo of ``deepcopy``: tensors, and what cannot be copied at all,
-    such as a lock.
+    """What a copy of a model shares with it, as the memo of ``deepcopy``: tensors; tokenizers, which are as slow to
+    copy as a model and which no pass changes; and what cannot be copied at all, such as a lock.
 
     Args:
         model: the model.
@@ -260,6 +260,7 @@ def kept_in_copies(model: nn.Module, tie: bool = True) -> dict[int, Any]:
     held = {id(value): value for items in attributes for name, value in items if name not in _OF_MODULES}
     tensors = [*own, *(tensor for value in held.values() for tensor in _tensors(value))]
     memo: dict[int, Any] = {id(t): t if tie else t.detach().clone() for t in tensors if tie or not t.is_leaf}
+    memo |= {key: value for key, value in held.items() if hasattr(type(value), "convert_ids_to_tokens")}
     for key, value in held.items():
         try:
             deepcopy(value, dict(memo))

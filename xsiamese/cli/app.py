@@ -19,6 +19,7 @@ from xsiamese.cli.explain import explain
 from xsiamese.cli.explain_pairs import explain_pairs
 from xsiamese.cli.groups import BROUGHT, EXPLAIN, HELP, LISTS, TRAIN
 from xsiamese.cli.lists import explainers, plugins, zoo
+from xsiamese.door.deferred import deferred
 from xsiamese.door.faults import sentence
 from xsiamese.training.command import train
 
@@ -48,6 +49,9 @@ for group, functions in GROUPED.items():
     for function in functions:
         app.command(function, group=group)
 
+SELDOM = dict.fromkeys(("torch_geometric.datasets", "torch._dynamo", "numba"), ())
+"""What torch_geometric loads for the few who use it, nine tenths of its start."""
+
 OURS = frozenset(app) - {"--help", "-h", "--version"}
 
 
@@ -58,7 +62,7 @@ def main() -> None:
     _speakable()
     traceback = "--traceback" in sys.argv
     sys.argv[:] = [word for word in sys.argv if word != "--traceback"]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), deferred(SELDOM):
         warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
         warnings.filterwarnings(
             "ignore", message=".*torch.jit.script. is deprecated"

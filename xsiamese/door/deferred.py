@@ -1,0 +1,85 @@
+"""Modules that others load and seldom need, run only when somebody asks them for a name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from threading import RLock
+from types import ModuleType
+from typing import Any
+
+_lock = RLock()
+
+
+class Later(ModuleType):
+    """A module that runs when it is asked for a name that it does not have yet; a package also for what is in it."""
+
+    def __getattr__(self, name: str) -> Any:
+        inside = name == "__path__" and self.__spec__ is not None and self.__spec__.submodule_search_locations
+        if name.startswith("__") and not inside:  # inspect and the like ask every module in turn
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        run(self)
+        return getattr(self, name)
+
+
+class Deferring(MetaPathFinder, Loader):
+    """Finds some modules where they lie, and makes each a :class:`Later`.
+
+    Args:
+        early: names of modules, and the functions that others take out of each by name while they are imported.
+    """
+
+    def __init__(self, early: Mapping[str, Sequence[str]]) -> None:
+        self.early = early
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name in self.early else None
+        if spec is not None:
+            spec.loader_state, spec.loader = spec.loader, self
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        made = Later(spec.name)
+        if spec.submodule_search_locations is not None:
+            made.__path__ = spec.submodule_search_locations
+        return made
+
+    def exec_module(self, module: ModuleType) -> None:
+        vars(module).pop("__path__", None)  # whoever asks where its modules lie will load one, and it runs before them
+        vars(module).update({name: partial(_called, module, name) for name in self.early[module.__name__]})
+
+
+@contextmanager
+def deferred(early: Mapping[str, Sequence[str]]) -> Iterator[None]:
+    """What is imported within finds these modules as :class:`Later`; ``early`` as in :class:`Deferring`."""
+    finder = Deferring(early)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+def run(module: ModuleType) -> None:
+    """Runs the module, once."""
+    with _lock:
+        spec = module.__spec__
+        if isinstance(module, Later) and spec is not None:
+            module.__class__ = ModuleType  # type: ignore[assignment]  # before it runs: what it loads may look at it
+            if spec.submodule_search_locations is not None:
+                module.__path__ = spec.submodule_search_locations
+            try:
+                spec.loader_state.exec_module(module)
+            except BaseException:
+                module.__class__ = Later
+                vars(module).pop("__path__", None)
+                raise
+
+
+def _called(module: ModuleType, name: str, *args: Any, **kwargs: Any) -> Any:
+    run(module)
+    return getattr(module, name)(*args, **kwargs)
