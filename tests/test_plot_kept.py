@@ -17,7 +17,7 @@ from torch import Tensor
 pytest.importorskip("matplotlib")
 pillow = pytest.importorskip("PIL.Image")
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 from test_plot_overlap import PICTURES  # noqa: E402
 
 KEPT = Path(__file__).parent / "kept"

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.svg import figure_of, letters
 from xsiamese import (
     MatrixExplanation,
     PairCounterfactualMaps,
@@ -192,6 +193,15 @@ def molecules() -> Any:
     )
 
 
+def one_molecule(smiles: str = "CC(=O)Oc1ccccc1C(=O)O") -> str:
+    """As SVG, with a value for each atom and bond."""
+    chemistry = pytest.importorskip("rdkit.Chem")
+    atoms, bonds = (
+        read(chemistry.MolFromSmiles(smiles)) for read in (lambda m: m.GetNumAtoms(), lambda m: m.GetNumBonds())
+    )
+    return plot.molecule_svg(smiles, torch.linspace(-1, 1, atoms), torch.linspace(0.5, -0.5, bonds))
+
+
 def planes(classes: int = 20) -> Any:
     names = [f"a class called {k}" for k in range(classes)]
     return plot.latent_space(torch.randn(60, 2), torch.arange(60) % classes, names, "Test images")
@@ -253,6 +263,7 @@ PICTURES: dict[str, Callable[[], Any]] = {
     "graphs of many nodes": lambda: coloured(1, 40),
     "connectomes": connectomes,
     "molecules": molecules,
+    "one molecule": lambda: figure_of(one_molecule()),
     "methods in rows": lambda: compare(explanations()),
     "methods side by side": lambda: compare(explanations(), columns=2),
     "a latent space": planes,
@@ -290,11 +301,30 @@ def test_names_around_a_circle_keep_a_line_apart() -> None:
         assert float(gaps.min()) > 0.079
 
 
+DRUGS = {
+    "aspirin": ("CC(=O)Oc1ccccc1C(=O)O", 4),
+    "trimethoprim": ("COc1cc(Cc2cnc(N)nc2N)cc(OC)c1OC", 7),
+    "atorvastatin": ("CC(C)c1c(C(=O)Nc2ccccc2)c(-c2ccccc2)c(-c2ccc(F)cc2)n1CC[C@@H](O)C[C@@H](O)CC(=O)O", 8),
+}
+
+
+@pytest.mark.parametrize("drug", DRUGS)
+def test_no_letter_of_a_molecule_lies_on_another_atom_s(drug: str) -> None:
+    smiles, lettered = DRUGS[drug]
+    boxes = letters(one_molecule(smiles))
+    assert len(boxes) == lettered  # every atom but carbon
+    for (one, first), (other, second) in combinations(boxes.items(), 2):
+        across = min(first[2], second[2]) - max(first[0], second[0])
+        down = min(first[3], second[3]) - max(first[1], second[1])
+        assert min(across, down) < 0, (one, other)
+    assert all(left >= 0 and right <= 420 and top >= 0 and bottom <= 340 for left, top, right, bottom in boxes.values())
+
+
 def test_every_plotting_function_is_here() -> None:
     """Each public function of ``xsiamese.plot`` is called above, or is what draws an explanation above."""
     from pathlib import Path
 
-    drawn = {"plot_pair", "plot_rows", "molecule_svg"}  # by ``plot()`` of images and rows; an SVG has no boxes here
+    drawn = {"plot_pair", "plot_rows"}  # by ``plot()`` of images and rows
     public = {name for name, thing in vars(plot).items() if callable(thing) and thing.__module__.startswith("xsiamese")}
     text = Path(__file__).read_text(encoding="utf-8")
     assert not {name for name in public - drawn if f"plot.{name}(" not in text}

@@ -30,7 +30,17 @@ import stranger
 import strangers_tables
 import zoo_tables
 from described import CAPTUM, NOT_METHODS, UNSUPPORTED
-from measured import broken, counted, first_call, followed, left_as_it_was, on_accelerator, performance, removed
+from measured import (
+    broken,
+    counted,
+    first_call,
+    followed,
+    left_as_it_was,
+    on_accelerator,
+    performance,
+    removed,
+    started,
+)
 from sphinx.application import Sphinx
 from when import WHEN
 
@@ -62,6 +72,7 @@ def write(app: Sphinx) -> None:
         "accelerator.inc": on_accelerator(Path(app.srcdir, "measurements", "accelerator.json")),
         "first_call.inc": first_call(Path(app.srcdir, "measurements", "first_call.json")),
         "newcomer.inc": followed(Path(app.srcdir, "measurements", "newcomer.json")),
+        "startup.inc": started(Path(app.srcdir, "measurements", "startup.json")),
         "surface.inc": removed(Path(app.srcdir, "measurements", "surface.json")),
         "faults.inc": left_as_it_was(Path(app.srcdir, "measurements", "faults.json")),
         "mutants.inc": broken(Path(app.srcdir, "measurements", "mutants.json"), house.ROOT / "tools" / "mutants.toml"),

@@ -118,6 +118,23 @@ def followed(path: Path) -> str:
     )
 
 
+def started(path: Path) -> str:
+    """What docs/measurements/startup.json says of commands in processes of their own."""
+    if not path.exists():
+        return "Nothing has been measured in this checkout yet: ``python tests/benchmarks/startup.py`` measures.\n"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    lines = [
+        [name if name.startswith("explain:") else f"``{name}``", f"{one['seconds']:.2f}", f"{one['ratio']:.2f}"]
+        for name, one in found["rows"].items()
+    ]
+    return "\n".join(
+        [
+            f"Measured by ``tests/benchmarks/startup.py``, {found['rounds']} rounds, torch {found['torch']}:\n",
+            _rows(["Process", "Seconds", "Over ``import torch``"], lines),
+        ]
+    )
+
+
 def removed(path: Path) -> str:
     """What docs/measurements/surface.json says of the deletion surface."""
     if not path.exists():

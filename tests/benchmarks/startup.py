@@ -1,0 +1,115 @@
+"""How long a command takes from its first letter to its last, over ``import torch``, each in a process of its own.
+
+Run ``python tests/benchmarks/startup.py``; it writes ``docs/measurements/startup.json``. Every round runs everything
+once, in turn, after a round in which Python keeps what it compiled; a ratio is the median over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from PIL import Image
+
+from xsiamese.data.samples import fashion_samples
+
+OUT = Path(__file__).parents[2] / "docs" / "measurements" / "startup.json"
+FLOOR = "import torch"
+LIBRARIES = {
+    FLOOR: "import torch",
+    "import xsiamese": "import xsiamese",
+    "import torch, torch_geometric": "import torch, torch_geometric",
+    "import torch, transformers' tokenizers": "import torch; from transformers import PreTrainedTokenizerFast",
+    "import torch, matplotlib.pyplot": "import torch, matplotlib.pyplot",
+}
+COMMANDS = {
+    "xsiamese --help": "--help",
+    "xsiamese explain --help": "explain --help",
+    "xsiamese explainers": "explainers",
+    "explain: images": "explain a.png b.png",
+    "explain: images, with a picture": "explain a.png b.png -o why.png",
+    "explain: rows": "explain table.csv:3 table.csv:17 --model run/siamese-mlp-table.safetensors",
+    "explain: molecules": "explain CCO CCN --model run/siamese-gcn-smiles.safetensors",
+    "explain: graphs": "explain brains/0/0.csv brains/1/1.csv --model run/siamese-gcn-brains.safetensors",
+    "explain: texts": "explain --text cat kitten --model wordllama",
+}
+TRAININGS = ("siamese-mlp table.csv --target y", "siamese-gcn smiles.csv", "siamese-gcn brains --by folder")
+
+
+def prepare(folder: Path) -> None:
+    """Writes images, a table, molecules and connectomes, and a network for each."""
+    drawn = np.random.default_rng(0)
+    for name, image in zip("ab", fashion_samples().images, strict=False):
+        Image.fromarray(image[0].numpy()).save(folder / f"{name}.png")
+    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["u", "v", "y"], *drawn.random((80, 3)).round(3).tolist()])
+    with (folder / "smiles.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["smiles", "y"], *(["C" * (2 + k // 2) + "ON"[k % 2], k % 2] for k in range(60))])
+    for k in range(40):
+        place = folder / "brains" / str(k % 4)
+        place.mkdir(parents=True, exist_ok=True)
+        half = np.triu(drawn.random((12, 12)), 1)
+        np.savetxt(place / f"{k}.csv", half + half.T, delimiter=",")
+    for words in TRAININGS:
+        call(folder, [*command("train"), *words.split(), "--epochs", "1", "--output", "run"])
+
+
+def command(*words: str) -> list[str]:
+    """A call of the command line."""
+    return [sys.executable, "-m", "xsiamese", *words]
+
+
+def call(folder: Path, words: list[str]) -> tuple[float, float]:
+    """Seconds of the clock, and of the processor, that a process took."""
+    own = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    start = time.perf_counter()
+    process = subprocess.Popen(words, cwd=folder, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdout is not None
+    said = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{words}: {said.decode()}")
+    return time.perf_counter() - start, used.ru_utime + used.ru_stime
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    calls = {name: [sys.executable, "-c", code] for name, code in LIBRARIES.items()}
+    calls |= {name: command(*words.split()) for name, words in COMMANDS.items()}
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder))
+        for number in range(rounds + 1):
+            for name, words in calls.items():
+                one = call(Path(folder), words)
+                if number:
+                    took[name].append(one)
+    rows = {
+        name: {
+            "seconds": round(median(wall for wall, _ in each), 2),
+            "processor_seconds": round(median(used for _, used in each), 2),
+            "ratio": round(median(one[0] / floor[0] for one, floor in zip(each, took[FLOOR], strict=True)), 2),
+        }
+        for name, each in took.items()
+    }
+    OUT.write_text(json.dumps({"torch": torch.__version__, "rounds": rounds, "rows": rows}, indent=1) + "\n", "utf-8")
+    for name, row in rows.items():
+        print(f"{name:<42} {row}")
+
+
+if __name__ == "__main__":
+    main()
