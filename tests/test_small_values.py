@@ -22,8 +22,9 @@ from xsiamese.branches.probe import _follows, _grids
 from xsiamese.branches.record import replaced
 from xsiamese.data.augment import Augment
 from xsiamese.data.planted_images import Digits
+from xsiamese.door.arguments import shown
 from xsiamese.door.deferred import Deferring, deferred
-from xsiamese.explain.deferred import PICTURES
+from xsiamese.explain.deferred import PICTURES, Deferring
 from xsiamese.explain.gallery.compared import Compared
 from xsiamese.explain.gallery.kept import Kept
 from xsiamese.explain.per_tensor import per_tensor
@@ -286,3 +287,17 @@ def test_a_model_whose_items_are_encoded_still_encodes_with_its_first_tower() ->
     item = torch.tensor([[1.0, 2.0]])
     assert torch.equal(Compared(model).encode(item), towers[0](item))
     assert torch.equal(Compared(model).encode(item, 1), towers[1](item))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("x.png", "'x.png'"),
+        (torch.ones(2, 3), "Tensor(2, 3)"),
+        ((torch.ones(2, 3), None), "(Tensor(2, 3), None)"),
+        ([torch.ones(1)] * 4, "[Tensor(1,), Tensor(1,), Tensor(1,), ...]"),
+        ([1] * 30, f"[{'1, ' * 18}1,..."),
+    ],
+)
+def test_an_error_shows_a_value_in_few_letters(value: object, said: str) -> None:
+    assert shown(value) == said

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import numpy as np
 
 _PLAIN = (bool, int, float, str)
+SOME = 3  # of a list of tensors, those that an error shows
 SEED = 2**63 - 1  # the largest that tables keep
 
 
@@ -173,5 +174,8 @@ def shown(value: Any) -> str:
     shape = getattr(value, "shape", None)
     if shape is not None and not isinstance(value, np.generic):
         return f"{type(value).__name__}{tuple(shape)}"
+    if isinstance(value, (list, tuple)) and any(hasattr(one, "shape") for one in value[:SOME]):
+        some = ", ".join(map(shown, value[:SOME])) + (", ..." if len(value) > SOME else "")
+        return f"({some})" if isinstance(value, tuple) else f"[{some}]"
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -100,8 +100,7 @@ def auto(
         ('image', True)
     """
     if budget not in get_args(Budget):
-        said = repr(budget) if isinstance(budget, str) else f"a {type(budget).__name__}"
-        raise ValueError(f"budget={said}: {', '.join(map(repr, get_args(Budget)))} is needed")
+        raise ValueError(f"budget={shown(budget)}: {', '.join(map(repr, get_args(Budget)))} is needed")
     made = {key: settings.pop(key) for key in ("comparison", "higher_is_closer") if key in settings}
     pair = pair_model(model, **made)
     kind = kind_of(pair) if kind is None else kind_named(kind).name
