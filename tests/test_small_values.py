@@ -24,7 +24,7 @@ from xsiamese.data.augment import Augment
 from xsiamese.data.planted_images import Digits
 from xsiamese.door.arguments import shown
 from xsiamese.door.deferred import Deferring, deferred
-from xsiamese.explain.deferred import PICTURES, Deferring
+from xsiamese.explain.deferred import PICTURES
 from xsiamese.explain.gallery.compared import Compared
 from xsiamese.explain.gallery.kept import Kept
 from xsiamese.explain.per_tensor import per_tensor
