@@ -10,10 +10,20 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tests.test_hostile_files import GREY, Image
-from xsiamese import Gallery, PairGradCAM, PairSaliency, SiameseModel, auto, calibrate, compare, measure
+from xsiamese import (
+    Gallery,
+    PairGradCAM,
+    PairInteraction,
+    PairSaliency,
+    SiameseModel,
+    auto,
+    calibrate,
+    compare,
+    measure,
+)
 from xsiamese.cli import main
 from xsiamese.data.planted import planted
 from xsiamese.metrics.catalogue import made
@@ -216,3 +226,16 @@ def test_maps_that_keep_nothing_are_not_the_best(metric: str, value: float) -> N
     assert bool(number(made(metric).compute(batch, flat)).isnan().all())
     whole = replace(explanation, maps=(torch.ones_like(first), torch.ones_like(second)))
     assert number(made(metric).compute(batch, whole)).tolist() == [0.0] * 4  # all is kept: the score stays
+
+
+def test_a_metric_of_matrices_beside_a_method_without_is_told_before_the_model_is_asked() -> None:
+    class Never(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise AssertionError("the model was asked")
+
+    pairs, truth = (torch.rand(2, 3), torch.rand(2, 3)), (torch.eye(2, 3), torch.eye(2, 3))
+    for name in ("matrix_hit", "matrix_auroc", "one_to_one", "block_fit"):
+        with pytest.raises(ValueError, match=rf"^{name} needs matrix.*: an explainer that gives one"):
+            measure(PairSaliency(SiameseModel(Never(), "dot")), pairs, [name], truth=truth)
+    found = measure(PairInteraction(SiameseModel(nn.Linear(3, 3), "dot")), pairs, ["matrix_auroc"], truth=truth)
+    assert 0 <= found["matrix_auroc"].mean <= 1

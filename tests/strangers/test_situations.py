@@ -540,3 +540,17 @@ def test_what_autocast_rounds_away_is_told() -> None:
         with torch.autocast("cpu", torch.bfloat16):  # a mask of all of it loses more than a step
             whole = torch.zeros(1, 1, 8, 8).long()
             PairFeatureAblation(SiameseModel(nn.Flatten(), "dot")).attribute(pair, feature_mask=(whole, whole))
+
+
+@pytest.mark.parametrize(
+    "cls", [*METHODS, PairActivationDecomposition, PairRISE, PairShapleyValueSampling, PairGradientShap]
+)
+def test_a_default_device_that_holds_no_numbers_is_left(cls: Any) -> None:
+    """As where large models are made: what is made for a model lies where the model is."""
+    model, pair = SiameseModel(conv_encoder()), (A, B)
+    expected = cls(model).explain(pair)
+    with torch.device("meta"):
+        found = cls(model).explain(pair)
+        scores = cls(model).scores(pair)
+        assert torch.empty(1).is_meta
+    same([*found.maps, scores], [*expected.maps, expected.scores])

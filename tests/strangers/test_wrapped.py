@@ -408,3 +408,47 @@ def test_programs_are_told_what_to_give_and_settings_where_they_are_said() -> No
         PairLRP(SiameseModel(program.module(), "dot")).attribute(inputs)
     with pytest.raises(TypeError, match=r"no option 'calls'; it is said before, PairGradCAM\(model, calls=\.\.\.\)"):
         PairGradCAM(SiameseModel(encoder(), "dot")).attribute(inputs, calls="all")  # type: ignore[call-overload]
+
+
+class Both(nn.Module):
+    """A model of two inputs around an encoder, whatever that is wrapped in."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return (self.inner(a) * self.inner(b)).sum(1)  # type: ignore[no-any-return]
+
+
+def test_distributed_encoders_inside_a_model_of_two_inputs_are_explained_by_methods_with_hooks(alone: None) -> None:
+    """Such a wrapper cannot be copied: torch ends with an internal assertion."""
+    inputs, wrapped = images(), nn.parallel.DistributedDataParallel(encoder())
+    plain = Both(encoder())
+    for method in (PairDeepLift, PairLRP):
+        same(method(Both(wrapped)).attribute(inputs), method(plain).attribute(inputs))
+    for layered in (PairLayerConductance, PairGradCAM):
+        found = layered(Both(wrapped), layer="inner.module.3").attribute(inputs)
+        same(found, layered(plain, layer="inner.3").attribute(inputs))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_scripted_traced_and_frozen_modules_with_buffers_have_inputs() -> None:
+    inputs = images()
+    plain = nn.Sequential(encoder()[:1], nn.BatchNorm2d(4).double(), encoder()[1:]).eval()
+    expected = PairSaliency(SiameseModel(plain, "dot")).attribute(inputs)
+    scripted = torch.jit.script(deepcopy(plain).train())
+    for made in (scripted, torch.jit.trace(plain, inputs[0]), torch.jit.freeze(torch.jit.script(plain))):
+        same(PairSaliency(SiameseModel(made, "dot")).attribute(inputs), expected)
+    assert scripted.training
+    torch.testing.assert_close(scripted.state_dict(), plain.state_dict(), rtol=0, atol=0)
+
+
+def test_compiled_functions_are_explained_as_they_are_without() -> None:
+    inputs, net = images(), encoder()
+    compiled = torch.compile(lambda x: net(x), backend="eager")
+    plain = SiameseModel(encoder(), "dot")
+    for method in METHODS:
+        named = partial(PairGradCAM, layer="net.3") if isinstance(method, partial) else method
+        made = partial(PairLayerConductance, layer="net.3") if method is METHODS[3] else named
+        same(made(SiameseModel(compiled, "dot")).attribute(inputs), method(plain).attribute(inputs))

@@ -8,6 +8,7 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from itertools import chain
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -54,9 +55,10 @@ class intact:  # reads as what it does: with intact(model)
                 # an interrupt that meets torch.no_grad() as it ends would leave gradients off for good
                 undo.callback(torch.set_grad_enabled, torch.is_grad_enabled())
                 undo.enter_context(outside_inference())
+                undo.enter_context(beside(self.model))
                 undo.enter_context(seeded(self.seed))
                 modules = list(self.model.modules())
-                if any(type(module).__name__ == "OptimizedModule" for module in modules):
+                if any(map(_is_compiled, modules)):
                     undo.enter_context(torch.compiler.set_stance("force_eager"))  # no hook fires in compiled code
                 own = (p for module in modules for p in module._parameters.values() if p is not None)
                 parameters = [p for p in dict.fromkeys(own) if p.is_leaf and not p.is_inference()]
@@ -173,7 +175,7 @@ class _Kept:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
-        self.training = module.training
+        self.training = getattr(module, "training", False)  # frozen by torch.jit a module has none
         self.dropout = module.dropout if isinstance(module, nn.RNNBase) else 0.0
         self.hooks = _hooks(module)
         self.buffers = [_Buffer(name, buffer) for name, buffer in module._buffers.items()]
@@ -184,13 +186,14 @@ class _Kept:
             _replace_hooks(module, self._hooks_outside[id(module)])
 
     def put_back(self) -> None:
-        if self.module.training != self.training:  # setting an attribute of a module is slow
+        if getattr(self.module, "training", False) != self.training:  # setting an attribute of a module is slow
             self.module.training = self.training
         if isinstance(self.module, nn.RNNBase):
             self.module.dropout = self.dropout
         _replace_hooks(self.module, self.hooks)
         for one in self.buffers:
-            if self.module._buffers.get(one.name) is not one.buffer:  # forward has assigned another tensor
+            now = dict(self.module._buffers.items())  # of a scripted module they are no dictionary
+            if now.get(one.name) is not one.buffer:  # forward has assigned another tensor
                 self.module._buffers[one.name] = one.buffer
             one.put_back()
         if self.outermost:
@@ -219,7 +222,7 @@ def _replace_hooks(module: nn.Module, wanted: dict[str, dict[Any, Any]]) -> None
 def _prepare(modules: list[nn.Module], frozen: list[nn.Parameter]) -> None:
     copies: dict[int, Tensor] = {}
     for module in modules:
-        if module.training:
+        if getattr(module, "training", False):
             module.training = False
         if isinstance(module, nn.RNNBase) and any(p.is_cuda for p in module._parameters.values() if p is not None):
             # cuDNN differentiates in training mode only; without dropout its values are those of evaluation mode
@@ -228,6 +231,10 @@ def _prepare(modules: list[nn.Module], frozen: list[nn.Parameter]) -> None:
             if buffer is not None and buffer.is_inference():  # re-assigned while the model served: bears no gradient
                 module._buffers[name] = copies.setdefault(id(buffer), buffer.clone())
     _give_flags([(parameter, False) for parameter in frozen])
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return type(module).__name__ == "OptimizedModule" or vars(module).get("_compiled_call_impl") is not None
 
 
 def _give_flags(flags: list[tuple[nn.Parameter, bool]]) -> None:
@@ -242,6 +249,21 @@ def outside_inference() -> Iterator[None]:
         yield
         return
     with torch.inference_mode(False):
+        yield
+
+
+@contextmanager
+def beside(model: nn.Module) -> Iterator[None]:
+    """Leaves for the block a default device (``torch.set_default_device``, ``with torch.device(...)``) that is neither
+    the model's nor the processor: what is made for the model would lie there, and on "meta" hold no numbers.
+    """
+    default = torch.get_default_device().type
+    own = next(chain(model.parameters(), model.buffers()), None) if default != "cpu" else None
+    device = torch.device("cpu") if own is None else own.device
+    if default in ("cpu", device.type):
+        yield
+        return
+    with device:
         yield
 
 

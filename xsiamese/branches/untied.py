@@ -69,6 +69,17 @@ class Elsewhere(nn.Module):
         return self.module(*args, **kwargs)
 
 
+class Alone(nn.Module):
+    """What a wrapper for several processes holds, without it and under the same name."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*args, **kwargs)
+
+
 class Ported(nn.Module):
     """A module whose first tensor of several passes a module of its own, :attr:`port`, where hooks find a tensor."""
 
@@ -96,11 +107,11 @@ class Views:
     ) -> None:
         tensors = kept_in_copies(model, tie)
         self._memos: list[dict[int, Any]] = [dict(tensors)]
-        self.model: nn.Module = deepcopy(model, self._memos[0])
+        self.model: nn.Module = _copy(model, self._memos[0])
         self._inside: dict[int, tuple[list[dict[int, Any]], tuple[int, ...]]] = {}
         for module, is_stacked, sides in zip(shared, stacked, order, strict=True):
             memos = [self._memos[0], *(dict(tensors) for _ in sides[1:])]
-            views = [memos[0][id(module)], *(deepcopy(module, memo) for memo in memos[1:])]
+            views = [memos[0][id(module)], *(_copy(module, memo) for memo in memos[1:])]
             replace(self.model, memos[0][id(module)], Branches(views, is_stacked))
             for inner in module.modules():
                 self._inside[id(inner)] = (memos, sides)
@@ -225,7 +236,7 @@ def _apart(model: nn.Module, module: nn.Module, calls: int) -> list[dict[int, An
     """
     tensors = kept_in_copies(model)
     memos: list[dict[int, Any]] = [dict(tensors) for _ in range(calls - 1)]
-    views = [module, *(deepcopy(module, memo) for memo in memos)]
+    views = [module, *(_copy(module, memo) for memo in memos)]
     replace(model, module, Branches(views))
     return [{id(inner): inner for inner in module.modules()}, *memos]
 
@@ -271,7 +282,16 @@ def kept_in_copies(model: nn.Module, tie: bool = True) -> dict[int, Any]:
 
 def copied(model: nn.Module) -> Any:
     """A copy of a model with parameters of its own; what cannot be copied is shared."""
-    return deepcopy(model, kept_in_copies(model, tie=False))
+    return _copy(model, kept_in_copies(model, tie=False))
+
+
+def _copy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A copy with what the memo of ``deepcopy`` holds, and without wrappers for several processes, which have none."""
+    wrappers = [m for m in module.modules() if isinstance(m, nn.parallel.DistributedDataParallel) and id(m) not in memo]
+    for wrapper in reversed(wrappers):  # what is inside another one first
+        memo[id(wrapper)] = Alone(deepcopy(wrapper.module, memo))
+    made: nn.Module = deepcopy(module, memo)
+    return made
 
 
 _OF_MODULES = frozenset(vars(nn.Module()))

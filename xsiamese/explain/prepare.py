@@ -132,8 +132,9 @@ def _items_of(batch: PairBatch, place: int, which: list[int]) -> ItemBatch:
     some = batch if every else batch.select(torch.tensor(which, device=batch.leaves[0].device))
     side, baseline = some.sides[place], some.baselines[place]
     alone = replace(
-        some, a=side, b=side, baselines=(baseline, baseline), target=None, wrt="both", first_pair=0, witness=None
-    )
+        some, a=side, b=side, baselines=(baseline, baseline), target=None, wrt="both", first_pair=0, witness=None,
+        given=batch.described,
+    )  # fmt: skip
     return ItemBatch(alone, place)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches.intact import outside_inference
+from xsiamese.branches.intact import beside, outside_inference
 from xsiamese.door.arguments import check
 from xsiamese.explain.annotated import check_options
 from xsiamese.explain.traits import Traits
@@ -98,7 +98,7 @@ class Request:
             ValueError: if a shape, a dtype or a value does not fit.
         """
         refuse_inside()
-        with outside_inference():
+        with outside_inference(), beside(explainer.model):
             return self._batch(explainer)
 
     def _batch(self, explainer: Explaining) -> PairBatch:

@@ -26,6 +26,7 @@ from xsiamese.metrics.recipe import Recipe
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.labels import pair_labels
 from xsiamese.result.explanation import PairExplanation
+from xsiamese.result.matrices import MatrixExplanation
 
 
 @dataclass(frozen=True)
@@ -251,7 +252,7 @@ def batch_of(explainer: PairAttribution, pairs: Any, options: Mapping[str, Any] 
 def _unsuited(
     metric: Metric, given: Mapping[str, Any], batch: PairBatch, explanation: PairExplanation | None = None
 ) -> str:
-    """Why a metric cannot be had of these pairs, or ""; whether there is a matrix shows once they are explained."""
+    """Why a metric cannot be had of these pairs, or ""."""
     if (kind := batch.a.kind) not in {*metric.kinds, "tensor"}:
         return f"{metric.name} is for {', '.join(sorted(metric.kinds))}, and this is a {kind}"
     if "labels" in metric.needs and "labels" in given and len(given["labels"].unique()) < 2:
@@ -261,7 +262,8 @@ def _unsuited(
         return f"{metric.name} needs units of two kinds, and all units of the truth are of one"
     if metric.needs >= {"truth", "partners"} and "partners" in given and "partner_truth" not in given:
         return f"{metric.name} needs partner_truth=, what the units of a do beside the other partners"
-    has = {*given, *(("matrix",) if explanation is None or has_matrix(explanation) else ())}
+    whole = issubclass(given["explainer"].result, MatrixExplanation) if explanation is None else has_matrix(explanation)
+    has = {*given, *(("matrix",) if whole else ())}
     if missing := sorted(metric.needs - has):
         return f"{metric.name} needs {' and '.join(missing)}: " + (
             "an explainer that gives one" if missing[0] == "matrix" else f"give {missing[0]}=, or planted pairs"

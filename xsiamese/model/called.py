@@ -71,6 +71,8 @@ def shown(function: Callable[..., Any]) -> Callable[..., Any]:
         >>> type(shown(partial(nn.Linear(2, 2)))).__name__, type(shown(nn.Linear(2, 2).forward)).__name__
         ('Called', 'Called')
     """
+    if not isinstance(function, nn.Module):  # hooks do not fire in what torch.compile made of a function
+        function = getattr(function, "_torchdynamo_orig_callable", function)
     inner, args, named = function, (), {}  # type: ignore[var-annotated]
     while isinstance(inner, partial):
         args, named, inner = (*inner.args, *args), {**inner.keywords, **named}, inner.func

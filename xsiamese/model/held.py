@@ -126,7 +126,11 @@ def _exchanged(value: Any, others: dict[int, Any]) -> Any:
         return value
     if isinstance(value, partial):
         new = [_exchanged(one, others) for one in value.args]
-        return partial(_exchanged(value.func, others), *new, **{name: _exchanged(one, others) for name, one in value.keywords.items()})
+        return partial(
+            _exchanged(value.func, others),
+            *new,
+            **{name: _exchanged(one, others) for name, one in value.keywords.items()},
+        )
     if isinstance(value, MethodType):
         return MethodType(_exchanged(value.__func__, others), _exchanged(value.__self__, others))
     if isinstance(value, FunctionType):

@@ -57,7 +57,6 @@ class Objective(nn.Module):
         self.stacked = split.stacked and not self.encodes_held
         self.layout = split.layout or torch.preserve_format
         counts = (len(a.leaves), len(b.leaves))
-        names = leaf_names(a, b)
         floating = tuple(leaf.is_floating_point() and len(leaf) > 0 for leaf in (*a.leaves, *b.leaves))
         sides = [side for side in (0, 1) for _ in range(counts[side])]
         self.moved_at = [i for i, side in enumerate(sides) if side in self.moving and floating[i]]
@@ -69,7 +68,7 @@ class Objective(nn.Module):
         self.first = counts[0]
         leaves = (*a.leaves, *b.leaves)
         self.pairs = a.pairs
-        self.described = described or described_as(names, leaves)
+        self.described = described or described_as(list(zip(leaf_names(a, b), leaves, strict=True)))
         self.dtypes: list[torch.dtype | None] = [leaves[i].dtype for i in self.moved_at]
 
     def select(self, which: Tensor) -> Objective:
@@ -224,10 +223,9 @@ def leaf_names(a: Side, b: Side) -> list[str]:
     return [*a.names(SIDES[0]), *b.names(SIDES[1])]
 
 
-def described_as(names: Sequence[str], leaves: Sequence[Tensor]) -> str:
-    """Tensors with their shapes and dtypes, for an error."""
-    shapes = (f"{tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for t in leaves)
-    return ", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True))
+def described_as(named: Sequence[tuple[str, Tensor]]) -> str:
+    """Tensors with their names, shapes and dtypes, for an error."""
+    return ", ".join(f"{name} {tuple(t.shape)} {str(t.dtype).removeprefix('torch.')}" for name, t in named)
 
 
 def _cast(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:

@@ -79,7 +79,11 @@ class Pairs:
     @property
     def described(self) -> str:
         """The tensors with the shapes that the user gave, for errors."""
-        return self.given or described_as(leaf_names(self.a, self.b), (*self.a.leaves, *self.b.leaves))
+        if self.given:
+            return self.given
+        leaves, own = (*self.a.leaves, *self.b.leaves), {id(one) for side in self.sides for one in side.own}
+        named = zip(leaf_names(self.a, self.b), leaves, strict=True)
+        return described_as([(name, leaf) for name, leaf in named if id(leaf) in own])
 
     @cached_property
     def objective(self) -> Objective:
