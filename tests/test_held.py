@@ -101,3 +101,38 @@ def test_functions_of_modules_elsewhere_and_comparisons_that_hold_one() -> None:
     for side, x in enumerate(found):  # float32 rows for a function that makes them double
         slope = head[0].weight[0, 4 * side : 4 * side + 4].double() @ net.weight
         torch.testing.assert_close(x, slope.float().expand(2, 3))
+
+
+class ByName(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(3, 4).double()
+
+    def forward(self, *, left: Tensor, right: Tensor, scale: float = 1.0) -> Tensor:
+        return scale * (self.net(left) * self.net(right)).sum(1)  # type: ignore[no-any-return]
+
+
+def test_two_inputs_that_go_by_name_only() -> None:
+    a, b = torch.rand(2, 2, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = ByName()
+    outer = model.net.weight.T @ model.net.weight
+    for made in (model, lambda *, left, right: model(left=left, right=right)):
+        for pair in ((a, b), {"left": a, "right": b}, {"right": b, "left": a}):
+            found = PairSaliency(made).attribute(pair, abs=False)
+            expected = [other @ outer + model.net.bias @ model.net.weight for other in (b, a)]
+            for x, y in zip(found, expected if next(iter(pair)) != "right" else expected[::-1], strict=True):
+                torch.testing.assert_close(x, y.detach())
+    doubled = PairSaliency(model).attribute((a, b), abs=False, additional_forward_args={"scale": 2.0})
+    torch.testing.assert_close(doubled[0], 2 * PairSaliency(model).attribute((a, b), abs=False)[0])
+
+
+def test_an_encoder_of_a_tuple_is_told_what_to_say() -> None:
+    class Two(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return x, 2 * x
+
+    a, b = torch.rand(2, 2, 3)
+    for name in ("cosine", "dot", "euclidean"):
+        with pytest.raises(ValueError, match=rf"returned a tuple, and {name} compares two tensors: give embedding="):
+            PairSaliency(SiameseModel(Two(), name)).attribute((a, b))
+    torch.testing.assert_close(PairSaliency(SiameseModel(Two(), "dot", embedding=1)).attribute((a, b))[0], 4 * b)

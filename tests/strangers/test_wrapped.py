@@ -196,6 +196,9 @@ def test_packed_sequences_take_their_lengths_along() -> None:
             assert y.any()
             assert not none.any()
     assert not found[0][0][0][2, 2:].any()  # what comes after the end
+    for layered in (PairGradCAM, PairLayerConductance):  # its output is packed: a row for each time of any pair
+        with pytest.raises(ValueError, match=r"layer 'cells' gives a packed sequence.* choose a layer after"):
+            layered(SiameseModel(Packed(True), "dot"), layer="cells").attribute(inputs)
 
 
 # triplets

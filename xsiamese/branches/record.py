@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import CheckpointError
 
 from xsiamese.branches.lock import own
@@ -163,6 +164,20 @@ class Recording:
         )
 
 
+def refuse_packed(name: str, outputs: Iterable[Any]) -> None:
+    """Refuses a layer that gives packed sequences: their rows are times of all pairs, one after the other.
+
+    Raises:
+        ValueError: if one of the outputs is packed, or holds one first.
+    """
+    firsts = (output[0] if type(output) is tuple and output else output for output in outputs)
+    if any(isinstance(first, PackedSequence) for first in firsts):
+        raise ValueError(
+            f"layer {name!r} gives a packed sequence, whose rows are times of all pairs together: choose a layer after "
+            "pad_packed_sequence, or explain the inputs"
+        )
+
+
 def refuse_transformed(outputs: Iterable[Tensor]) -> None:
     """Refuses what layers give inside a transform: no gradient of the whole score comes by there.
 
@@ -202,6 +217,7 @@ def record(
     )
 
     def keep(module: nn.Module, args: Any, output: Any) -> Any:
+        refuse_packed(next(n for n, pair in zip(names, layers, strict=True) if module in pair), [output])
         tensor = first_tensor(output)
         if tensor is None:
             return output

@@ -248,7 +248,7 @@ def _still(explainer: Explaining, batch: PairBatch, side: Side, name: str) -> st
     this, dtype = type(explainer).__name__, str(next(iter(side.own)).dtype).removeprefix("torch.")
     said = f"{this} moves what it explains, and input {name} is {dtype} ({side.kind}): whole numbers cannot move"
     removing = "use a method that removes and asks again, such as PairFeatureAblation"
-    if not any(isinstance(module, nn.Embedding) for module in batch.model.modules()):
+    if not any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in batch.model.modules()):
         return f"{said}; give {name}.float(), or {removing}"
     try:
         plan = find_plan(batch, None)

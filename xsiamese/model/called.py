@@ -102,7 +102,7 @@ def takes_whole(module: nn.Module, item: Mapping[str, Any]) -> bool:
         (True, False)
     """
     try:
-        known = signature(_function_of(module)).parameters
+        known = signature(function_of(module)).parameters
     except (TypeError, ValueError):  # scripted modules have none
         return False
     if any(one.kind is one.VAR_KEYWORD for one in known.values()) or set(item) & set(known):
@@ -111,8 +111,12 @@ def takes_whole(module: nn.Module, item: Mapping[str, Any]) -> bool:
     return len(needed) == 1 and needed[0].kind is not needed[0].KEYWORD_ONLY
 
 
-def _function_of(module: nn.Module) -> Callable[..., Any]:
+def function_of(model: Callable[..., Any]) -> Callable[..., Any]:
     """What is called in the end, whose signature says what it takes."""
-    if isinstance(module, Plain):
-        return module.function
-    return module.given.function if isinstance(module, Holding) else module.forward
+    if isinstance(model, Plain):
+        return model.function
+    if isinstance(model, Holding):
+        return model.given.function
+    if isinstance(model, Called):
+        return partial(getattr(model.module, model.method or "forward"), *model.fixed[0], **model.fixed[1])
+    return model.forward if isinstance(model, nn.Module) else model

@@ -279,6 +279,12 @@ def _safe_sqrt(square: Tensor) -> Tensor:
 
 
 def _check_sizes(z_a: Tensor, z_b: Tensor, name: str) -> None:
+    for one in (z_a, z_b):
+        if not isinstance(one, Tensor):
+            raise ValueError(
+                f"the encoder returned a {type(one).__name__}, and {name} compares two tensors: give embedding=, the "
+                "place, the name or a function that takes the embedding out"
+            )
     if z_a.shape[1:] != z_b.shape[1:]:  # a size of 1 would broadcast without a word
         raise ValueError(
             f"{name} needs embeddings of one size: a is {tuple(z_a.shape)}, b is {tuple(z_b.shape)}; use Bilinear or "

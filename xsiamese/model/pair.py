@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xsiamese.model.called import module_of, shown, takes_whole
+from xsiamese.model.called import function_of, module_of, shown, takes_whole
 from xsiamese.model.comparison import Comparison, Function, comparison
 from xsiamese.model.decision import Decision, Score, toward_closer
 from xsiamese.model.embedding import Embedding, embedding_of
@@ -227,7 +227,10 @@ class TwoInputModel(PairModel):
             return self.model(self.call(a, b), *extra, **named)
         if isinstance(self.call, str):
             raise ValueError(f"call={self.call!r}: 'two', 'tuple' or the two keys of a dictionary are needed")
-        return self.model({self.call[0]: a, self.call[1]: b}, *extra, **named)
+        pair = {self.call[0]: a, self.call[1]: b}
+        if set(pair) <= _names(self.model):
+            return self.model(*extra, **pair, **named)
+        return self.model(pair, *extra, **named)
 
 
 def pair_model(
@@ -302,13 +305,24 @@ def _comparison(
     return comparison(spec, higher_is_closer)
 
 
-def _convention(model: Callable[..., Any]) -> str:
-    """Whether a callable takes the pair as two arguments or as one."""
+def _names(model: Callable[..., Any]) -> set[str]:
+    """What a callable's arguments are called."""
+    try:
+        return set(inspect.signature(function_of(model)).parameters)
+    except (TypeError, ValueError):  # scripted modules have none
+        return set()
+
+
+def _convention(model: Callable[..., Any]) -> str | tuple[str, str]:
+    """Whether a callable takes the pair as two arguments, by place or by name, or as one."""
     try:
         parameters = inspect.signature(model.forward if isinstance(model, nn.Module) else model).parameters.values()
     except (TypeError, ValueError):
         return "two"
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    by_name = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if len(by_name) == 2 and not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return by_name[0], by_name[1]
     return "tuple" if len(positional) == 1 and not any(p.kind is p.VAR_POSITIONAL for p in parameters) else "two"
 
 

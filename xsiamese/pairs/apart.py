@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.record import LayerPair
+from xsiamese.branches.record import LayerPair, refuse_packed
 from xsiamese.branches.relevance import Relevance
 from xsiamese.branches.relevance import propagating as propagate
 from xsiamese.branches.rules import Rules
@@ -109,6 +109,8 @@ def _of_each_call(
     seen = outputs_of(views, run)
     if not all(seen.get(view) for side in pairs.objective.moving for view in found[side]):
         raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
+    for view in (*found[0], *found[1]):
+        refuse_packed(name, seen.get(view, ()))
     if found[0] == found[1] and not pairs.objective.encodes_held:
         rows = max(len(output) for view in found[0] for output in seen[view])  # of one pair
         raise ValueError(
