@@ -195,7 +195,8 @@ def test_explainers_by_cost_fit_a_terminal(run: Run) -> None:
 
 
 def test_version(run: Run) -> None:
-    assert run("--version")[1].strip() == xsiamese.__version__
+    for words in (["--version"], ["explain", "--version"], ["explain", "a.png", "b.png", "--version"]):
+        assert run(*words)[1].strip() == xsiamese.__version__  # it was that of the parser, behind a command
 
 
 def test_errors_are_one_line_and_exit_code_2(run: Run, images: tuple[Path, Path], tmp_path: Path) -> None:

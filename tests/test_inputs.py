@@ -140,7 +140,12 @@ CALLS: dict[str, tuple[Callable[[SiameseModel], Any], type[Exception], str]] = {
         ValueError,
         "gives no differentiable maps: leave out create_graph",
     ),
-    "targets": (lambda m: PairSaliency(m).attribute((A, B), [1, 2]), ValueError, "target holds 2 indices for 3 pairs"),
+    "targets": (
+        lambda m: PairSaliency(lambda a, b: (a * b).flatten(1)).attribute((A, B), [1, 2]),
+        ValueError,
+        "target holds 2 indices for 3 pairs",
+    ),
+    "target": (lambda m: PairSaliency(m).attribute((A, B), [1, 2]), ValueError, "gives one score a pair, its cosine"),
     "layer": (
         lambda m: PairGradCAM(m, "33").attribute((A, B)),
         ValueError,

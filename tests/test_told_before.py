@@ -29,6 +29,7 @@ from xsiamese.data.planted import planted
 from xsiamese.metrics.catalogue import made
 from xsiamese.metrics.measure import batch_of
 from xsiamese.metrics.metric import number
+from xsiamese.model.comparison import Learned
 from xsiamese.zoo import shipped
 from xsiamese.zoo.backbones import backbone_features
 
@@ -82,7 +83,13 @@ COMMANDS = {
     "explain x.png y.png --method saliency --budget thorough": "--budget thorough is for the choice",
     "explain x.png y.png --size 64": "says itself that its images are 28 x 28",
     "explain x.png y.png --target 1.5": "'1.5' is no whole number",
+    "explain x.png y.png --target 5": "target=5 picks one of several outputs, and this model gives one score a pair",
     f"explain x.png y.png --seed {2**70}": "a whole number from 0 to",
+    "explain x.png y.png --method gradcam --layer=": "no layer is called ''",
+    "explain x.png y.png --layer=": "no layer is called ''",
+    f"{JOB} --method gradcam --layer=": "no layer is called ''",
+    "evaluate --pairs pairs.csv --methods gradcam --metrics gini -o out --layer=": "no layer is called ''",
+    "explain x.png y.png --method integrated_gradients --baselines ,": "'' names no item",
     f"{EVALUATE} --count 0": "count=0: a whole number from 1 on",
     f"{EVALUATE} --count -2": "count=-2: a whole number from 1 on",
     f"{EVALUATE} --seed -1": "seed=-1",
@@ -127,7 +134,9 @@ def test_a_command_says_it_first(
     assert COMMANDS[command] in err
     assert err.startswith("xsiamese: ")
     assert "bug" not in err
-    layered = "--layer nope" in command  # which layers there are is seen by calling the model once
+    layered = "--layer nope" in command or command.endswith(
+        "--layer="
+    )  # which layers there are is seen by calling the model once
     assert layered or not passes
     assert not (here / "out").exists()
 
@@ -155,6 +164,11 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "weights": (lambda: backbone_features("MobileNet", "nope"), "weights='nope': mobilenet_v2 has IMAGENET1K_V1"),
     "far": (lambda: calibrate(ROWS, A, B, torch.tensor([1, 0, 1, 0]), far=0.3), "far=0.3 is for method='far'"),
     "labels": (lambda: calibrate(ROWS, A, B, None), "same=None: True or False"),  # type: ignore[arg-type]
+    "target": (lambda: SALIENCY.explain((A, B), target=[0] * 4), "gives one score a pair, its euclidean: leave it out"),
+    "target of a head": (
+        lambda: PairSaliency(SiameseModel(nn.Linear(3, 2), Learned(nn.Linear(2, 1)))).explain((A, B), target=0),
+        "gives one score a pair, its learned: leave it out",
+    ),
     "measure model": (lambda: measure(ROWS, (A, B)), "is no explainer"),  # type: ignore[arg-type]
     "measure nothing": (lambda: measure(SALIENCY, (A[:0], B[:0])), "holds no pair"),
     "no metric": (lambda: measure(SALIENCY, (A, B), []), "no metric is named"),
@@ -180,6 +194,15 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
         "needs partner_truth=",
     ),
 }  # fmt: skip
+
+
+def test_an_output_of_a_head_of_several_can_be_picked() -> None:
+    several = SiameseModel(nn.Linear(3, 2), Learned(nn.Linear(2, 5)))
+    second = PairSaliency(several).explain((A, B), target=1)
+    other = PairSaliency(several).explain((A, B), target=lambda output: output[:, 1])
+    assert torch.equal(second.maps[0], other.maps[0])
+    with pytest.raises(ValueError, match=r"target=7 does not fit the model's output, \(4, 5\)"):
+        PairSaliency(several).explain((A, B), target=7)
 
 
 @pytest.mark.parametrize("name", CALLS)

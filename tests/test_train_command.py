@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,32 @@ def test_bad_words_are_told(words: tuple[str, ...], told: str, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=told):
         call("train", *words)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize("command", ["train siamese-mlp t.csv --target t --epochs 1 --device cpu -o run",
+                                     "evaluate --pairs planted:rows --model planted-rows --methods saliency "
+                                     "--metrics gini --count 4 -o report",
+                                     "explain-pairs p.csv --method saliency -o job"])  # fmt: skip
+def test_a_bar_is_for_people_and_never_among_results(
+    command: str,
+    terminal: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if command.startswith("explain-pairs"):
+        pytest.importorskip("zarr", reason='pip install "xsiamese[jobs]"')
+    monkeypatch.chdir(tmp_path)
+    write_folders(tmp_path, bars(2, 2))
+    first, second = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*.png"))
+    Path("p.csv").write_text(f"a,b\n{first},{second}\n")
+    Path("t.csv").write_text("u,v,t\n" + "".join(f"{i},{i % 7},{'pq'[i % 2]}\n" for i in range(40)))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    with pytest.raises(SystemExit) as ended:
+        app(command.split())
+    said = capsys.readouterr()
+    assert not ended.value.code, said.err
+    assert "it/s" not in said.out
+    assert "%|" not in said.out
+    assert ("%|" in said.err) == terminal

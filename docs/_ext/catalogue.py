@@ -42,7 +42,7 @@ from measured import (
     started,
 )
 from sphinx.application import Sphinx
-from when import WHEN
+from when import SHOWN, WHEN
 
 import xsiamese
 from xsiamese import PairAttribution
@@ -221,6 +221,7 @@ def _figure(cls: Explainer) -> str:
     caption = (
         f"{pair[0].upper()}{pair[1:]}, by a shipped model: :doc:`all methods on one pair </explanation/side-by-side>`."
     )
+    caption = " ".join([caption, SHOWN.get(cls.__name__, "")]).strip()
     lines = [f".. figure:: /reference/generated/pictures/{cls.__name__}.png"]
     lines += [f"   :alt: The maps of {cls.__name__} for {pair}", "   :width: 100%", "", f"   {caption}", ""]
     return "\n".join(lines)

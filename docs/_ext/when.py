@@ -206,3 +206,19 @@ WHEN: Mapping[str, tuple[str, str]] = {
     ),
 }
 """For each explainer: when, and when not."""
+
+SHOWN: Mapping[str, str] = {
+    "PairDeconvolution": (
+        "Four fifths of it lie on the empty background, at regular places: it lets signals back through units that "
+        "were off, so that the grid of the network is seen more than the shoes."
+    ),
+    "PairGNNExplainer": (
+        "Nearly all edges of a graph have one shade: in its hundred steps it found no small part of this pair that "
+        "keeps the score."
+    ),
+    "PairScoreCAM": (
+        "Its strongest place on the sneaker is the empty opening above the shoe: a channel that lights up on the "
+        "background counts by what the image kept under it scores, as any other."
+    ),
+}
+"""What a picture shows, where it does not speak for itself."""

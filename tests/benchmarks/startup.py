@@ -43,7 +43,11 @@ COMMANDS = {
     "explain: graphs": "explain brains/0/0.csv brains/1/1.csv --model run/siamese-gcn-brains.safetensors",
     "explain: texts": "explain --text cat kitten --model wordllama",
 }
-TRAININGS = ("siamese-mlp table.csv --target y", "siamese-gcn smiles.csv", "siamese-gcn brains --by folder")
+TRAININGS = (
+    "siamese-mlp table.csv --target y",
+    "siamese-gcn smiles.csv",
+    "siamese-gcn brains --by folder --valid-size 0.2 --test-size 0.2",
+)
 
 
 def prepare(folder: Path) -> None:

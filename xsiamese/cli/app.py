@@ -40,6 +40,7 @@ def converted(kind: Any, tokens: Sequence[Token]) -> Any:
 app = App(
     name="xsiamese",
     help="Explains why a two-input (Siamese) model found two things alike or different.",
+    version=lambda: str(sys.modules["xsiamese"].__version__),
     version_flags=["--version"],
     group_commands=HELP,
     default_parameter=Parameter(converter=converted),

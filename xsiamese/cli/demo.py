@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +19,7 @@ WINDOWS: Mapping[str, Any] = {"sliding_window_shapes": (1, 6, 6), "strides": (1,
 Told = tuple["PairExplanation", "Figure", str]
 
 
-def demo(*, output: Path = Path("demo")) -> None:
+def demo(*, output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("demo")) -> None:
     """Explain three pairs of shipped images with the shipped model: alike, less alike, and different.
 
     Parameters

@@ -177,7 +177,7 @@ def started(text: str, read: Reader) -> Any:
     except ValueError:
         pass
     try:
-        items = read.together([read(word) for word in text.split(",")])
+        items = read.together([read(read.refer(word).word) for word in text.split(",")])
     except ValueError as error:
         raise ValueError(
             f"--baselines {text}: a number, partner, background, typical, or items with commas between them; {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -98,7 +99,7 @@ def explain_pairs(
     found = run(
         pairs, output, model=model, method=method, budget=budget, layer=layer, items=items, columns=chosen, unit=unit,
         batch=batch, precision=precision, workers=workers, threads=threads, limit=limit, shard=shard, engine=engine,
-        address=address, device=device, size=size, seed=seed, **own,
+        address=address, device=device, size=size, seed=seed, show_progress=sys.stderr.isatty(), **own,
     )  # fmt: skip
     print("\n".join(told(found)))
 

@@ -68,7 +68,7 @@ class Meant:
                 raise ValueError(f"--budget {budget} is for the choice of a method, and --method {method} names one")
             found = explainer(SEARCHES.get((method, kind or ""), method))
             return cls._named(found, model, kind, words, layer=layer, usual_layer=usual_layer, threshold=threshold)
-        chosen = auto(model, budget, kind=kind, layer=layer or usual_layer)
+        chosen = auto(model, budget, kind=kind, layer=usual_layer if layer is None else layer)
         found = type(chosen.explainer)
         files = _files(found, words)
         own = {name: text for name, text in words.items() if name not in files}
@@ -108,7 +108,7 @@ class Meant:
                     "out, or use --method counterfactual"
                 )
             settings["threshold"] = threshold
-        layers = (layer or usual_layer,) if found.needs_layer else ()
+        layers = (usual_layer if layer is None else layer,) if found.needs_layer else ()
         return cls(found(model, *layers, **settings), own, files)
 
 

@@ -33,7 +33,7 @@ from xsiamese.model.pair import PairModel
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.fastest import fastest_split, fitting
 from xsiamese.pairs.objective import Target, check_fit, dtype_of
-from xsiamese.pairs.refused import refuse_inside
+from xsiamese.pairs.refused import check_target, refuse_inside
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import Plan, find_plan
 from xsiamese.result.matrices import MatrixExplanation
@@ -110,6 +110,7 @@ class Request:
                 f"{type(explainer).__name__} starts from no baselines: baselines= changes nothing", stacklevel=2
             )
         model = explainer.model
+        check_target(model, self.target)
         if how := how_given(self.inputs):
             model = model.called_with(how)
         parts = (self.parts,) if isinstance(self.parts, str) else self.parts

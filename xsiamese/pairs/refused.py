@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import jit, nn
 from torch.fx import GraphModule
 
 from xsiamese.branches.cut import NoGradientError
-from xsiamese.model.pair import PairModel, TwoInputModel
+from xsiamese.model.comparison import COMPARISONS, Learned
+from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 
 
 class Unsuited(ValueError):
@@ -34,6 +36,25 @@ _OF_SHAPES = re.compile(
 _UNBATCHED = re.compile(r"\((\d+(?:, \d+){1,2})\) ")
 _BATCHED = re.compile(r"\(\d+(?:, \d+){3}\) ")  # beside an image, rows of two dimensions are what they are
 _OF_ARGUMENTS = re.compile(r"positional argument|keyword argument|missing \d+ required")
+
+
+def check_target(model: PairModel, target: Any) -> None:
+    """Refuses to pick an output of a model that is known to give one score a pair, before any work is done; of others
+    their first pass tells.
+
+    Raises:
+        ValueError: with the target.
+    """
+    if target is None or callable(target) or not isinstance(model, SiameseModel):
+        return
+    known = type(model.comparison) in COMPARISONS.values()
+    if isinstance(model.comparison, Learned):  # a head of one's own may give several
+        known = getattr([*model.comparison.head.modules()][-1], "out_features", None) == 1
+    if known:
+        raise ValueError(
+            f"target={target!r} picks one of several outputs, and this model gives one score a pair, its "
+            f"{model.comparison.name}: leave it out"
+        )
 
 
 @contextmanager

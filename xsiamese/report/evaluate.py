@@ -91,7 +91,7 @@ def compare(
     folder(output, "a report").mkdir(parents=True, exist_ok=True)
     rows = _known(output, about)
     done = {row["method"] for row in rows}
-    bar = tqdm([cls for cls in classes if cls.__name__ not in done], desc="evaluate", unit="method")
+    bar = tqdm([cls for cls in classes if cls.__name__ not in done], desc="evaluate", unit="method", disable=None)
     for cls in bar:
         bar.set_postfix_str(cls.__name__)
         rows.append(_row(cls, opened, pairs, metrics, output=output, layer=layer, labels=labels))
@@ -202,7 +202,7 @@ def _words(option: str, text: str) -> list[str]:
 
 
 def _made(cls: type[PairAttribution], opened: OpenedModel, layer: str | None) -> PairAttribution:
-    return cls(opened.model, layer or opened.layer) if cls.needs_layer else cls(opened.model)
+    return cls(opened.model, opened.layer if layer is None else layer) if cls.needs_layer else cls(opened.model)
 
 
 def _check_kind(pairs: str, model: str, opened: OpenedModel) -> None:

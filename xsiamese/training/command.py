@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -80,7 +82,7 @@ class Options:
 
     config: Annotated[Path | None, DATA] = None
     data: Annotated[Path, DATA] = Path("data")
-    output: Annotated[Path | None, WRITTEN] = None
+    output: Annotated[Path | None, WRITTEN, Parameter(name=["--output", "-o"])] = None
     lr: Annotated[float | None, LEARNING] = None
     epochs: Annotated[int | None, LEARNING] = None
     batch_size: Annotated[int | None, LEARNING] = None
@@ -156,7 +158,9 @@ def train(
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(
         logging.WARNING
     )  # its hints are not about this training
-    trained = run(settings)
+    watched = settings.changed(progress=settings.progress and sys.stderr.isatty())  # a bar is for people
+    with redirect_stdout(sys.stderr):  # where Lightning's goes, too
+        trained = run(watched)
     if not trained.files:
         return
     print((Path(f"{trained.files[0].with_suffix('')}-metrics.txt")).read_text(encoding="utf-8"), end="")
