@@ -207,3 +207,29 @@ def test_files_that_are_no_models_are_told(onnx: Path, tmp_path: Path, monkeypat
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ImportError, match=r'pip install "xsiamese\[onnx\]"'):
         OnnxEncoder(onnx / "encode.onnx")
+
+
+def test_a_learned_comparison_is_a_program_too(tmp_path: Path) -> None:
+    of = learned()
+    opened = open_exported(export(of, items(2), tmp_path / "torch", format="torch"))
+    torch.testing.assert_close(opened(items(), items().flip(0)), of(items(), items().flip(0)))
+    assert not opened.higher_is_closer
+    (tmp_path / "torch" / "compare.pt2").write_bytes(b"nothing\nof the kind")
+    with pytest.raises(ValueError, match=r"compare.pt2 cannot be read as a program of torch.export: [^\n]+$"):
+        open_exported(tmp_path / "torch")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        ValueError, match=r"the model cannot be written to .*file.inside: (Not a directory|File exists)$"
+    ):
+        export(of, items(2), tmp_path / "file" / "inside", format="torch")
+
+
+def test_what_is_written_is_the_model_in_evaluation_whatever_mode_it_is_in(tmp_path: Path) -> None:
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(36, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
+    encoder[2].running_mean += 0.5  # type: ignore[operator, union-attr]
+    encoder[1].eval()
+    of = SiameseModel(encoder, "dot")
+    modes = [module.training for module in of.modules()]
+    opened = open_exported(export(of, items(4), tmp_path / "torch", format="torch"))
+    assert [module.training for module in of.modules()] == modes
+    torch.testing.assert_close(opened(items(), items().flip(0)), of.eval()(items(), items().flip(0)))

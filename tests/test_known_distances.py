@@ -139,3 +139,43 @@ def test_a_similarity_that_has_no_name_is_believed(similarity: Any) -> None:
         warnings.simplefilter("always")
         PairInputXGradient(SiameseModel(nn.Identity(), similarity)).attribute((a, b))
     assert not any("distance" in str(one.message) for one in caught)
+
+
+@pytest.mark.parametrize(("equal", "least", "warned"), [
+    (0.0, 0.0, True), (0.9, 0.0, True), (1.1, 0.0, False), (-0.9, 0.0, True), (-1.1, 0.0, False),
+    (0.0, -0.9, True), (0.0, -1.1, False),
+])  # fmt: skip
+def test_how_near_nothing_counts_as_nothing(equal: float, least: float, warned: bool) -> None:
+    """Of scores up to 1000 anything up to 1, as distances of PyTorch give for equal embeddings."""
+    a, b = torch.zeros(2, 1), torch.ones(2, 1)
+
+    def scores(u: Tensor, v: Tensor) -> Tensor:
+        return torch.full((2,), equal) if torch.equal(u, v) else torch.tensor([1000.0, least])
+
+    made = comparison(scores)
+    for times in (int(warned), 0):  # once for each comparison
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            made(a, b)
+        assert len(caught) == times
+
+
+def test_of_two_kinds_of_embeddings_none_is_compared_with_itself() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = comparison(lambda u, v: u.sum(1) - v[0].sum(1))(torch.ones(2, 2), (torch.ones(2, 1),))  # type: ignore[arg-type]
+        assert found.tolist() == [1.0, 1.0]
+        fails = comparison(lambda u, v: (u @ torch.ones(2, 3) * v).sum(1))
+        assert fails(torch.ones(1, 2), torch.ones(1, 3)).tolist() == [6.0]
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("dist", True), ("distances", True), ("my_dist_of", True), ("PairDistance", True), ("EUCLIDEAN", True),
+    ("manhattan", True), ("kl_divergence", True), ("distinct", False), ("similarity", False),
+])  # fmt: skip
+def test_names_that_say_distance(name: str, said: bool) -> None:
+    named = type(name, (nn.Module,), {"forward": lambda self, u, v: (u * v).sum(1)})()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert comparison(named).higher_is_closer
+    assert len(caught) == said

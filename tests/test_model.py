@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from xsiamese import (
     SiameseModel,
     TwoInputModel,
 )
+from xsiamese.model.blackbox import BlackBoxEncoder
+from xsiamese.model.called import Called, Plain, module_of, shown, takes_whole
 from xsiamese.model.comparison import (
     COMPARISONS,
     Bilinear,
@@ -32,7 +35,9 @@ from xsiamese.model.comparison import (
     Learned,
     comparison,
 )
+from xsiamese.model.embedding import embedding_of
 from xsiamese.model.pair import pair_model
+from xsiamese.model.tokens import Pooling, TextEncoder
 
 
 def head() -> nn.Module:
@@ -420,3 +425,204 @@ def test_a_checkpoint_is_no_model_and_its_model_is_named(name: str) -> None:
         xsiamese.explainers()[name](shipped("fashion"))
     with pytest.raises(TypeError, match="a str cannot be: give the model itself"):
         xsiamese.explainers()[name]("fashion")
+
+
+# parts by hand
+
+U, V = torch.tensor([[3.0, 4.0], [1.0, 0.0]]).double(), torch.tensor([[0.0, 0.0], [1.0, -2.0]]).double()
+
+
+def test_comparisons_as_they_are_made_without_a_word() -> None:
+    """Distances 5 and 2: the clamp is at 1, a bilinear form is the inner product, and joined is |u - v|."""
+    assert ClampedEuclidean()(U, V).tolist() == [1.0, 1.0]
+    assert ClampedEuclidean(2.0)(U, V).tolist() == [2.0, 2.0]
+    with pytest.warns(UserWarning, match=r"the distance of 2 pair\(s\) is clamped at 2: the unclamped distance"):
+        assert ClampedEuclidean(2.0).explained(U, V).tolist() == [5.0, 2.0]  # at the limit the slope is gone, too
+    with pytest.warns(UserWarning, match=r"the distance of 1 pair\(s\) is clamped at 4: its gradient is zero"):
+        assert ClampedEuclidean(4.0, explain_clamped=True).explained(U, V).tolist() == [4.0, 2.0]
+    assert Bilinear(2).double()(U, V).tolist() == [0.0, 1.0]
+    assert Bilinear(2, 3).weight.tolist() == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    weigh = nn.Linear(4, 1, bias=False).double()
+    weigh.weight.data = torch.tensor([[1.0, 10.0, 100.0, 1000.0]]).double()
+    assert Learned(weigh, "concat")(U, V).tolist() == [43.0, -1899.0]
+    assert Learned(nn.Identity())(U[:, :1], V[:, 1:]).tolist() == [3.0, 3.0]  # |3 - 0| and |1 + 2|
+    assert Learned(lambda joined: joined.sum(1), "product")(U, V).tolist() == [0.0, 1.0]  # type: ignore[arg-type]
+    assert Learned(nn.Identity()).higher_is_closer
+    grid = torch.arange(8.0).reshape(2, 2, 2)
+    assert comparison("dot")(grid, grid).tolist() == [14.0, 126.0]
+    assert comparison("manhattan")(grid, grid.flip(0)).tolist() == [16.0, 16.0]
+
+
+@pytest.mark.parametrize("name", ["cosine", "euclidean", "clamped_euclidean"])
+def test_what_is_not_differentiable_at_zero_has_no_slope_there(name: str) -> None:
+    u = torch.zeros(1, 2, requires_grad=True)
+    (slope,) = torch.autograd.grad(comparison(name)(u, torch.zeros(1, 2)).sum(), u)
+    assert slope.tolist() == [[0.0, 0.0]]
+
+
+VECTORS = torch.tensor([
+    [[9.0, 9.0], [1.0, -4.0], [3.0, 2.0], [8.0, 8.0]],
+    [[1.0, 2.0], [-1.0, 5.0], [3.0, -7.0], [1.0, 0.0]],
+    [[9.0, 9.0], [5.0, 5.0], [-2.0, 0.5], [7.0, 7.0]],
+])  # fmt: skip
+COUNTED = torch.tensor([[0.0, 1.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 1.0, 0.0]])
+
+
+class Shows(TextEncoder):
+    def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
+        return VECTORS[input_ids], COUNTED[input_ids]
+
+
+@pytest.mark.parametrize(("pooling", "expected"), [
+    ("mean", [[2.0, -1.0], [1.0, 0.0], [-2.0, 0.5]]),
+    ("cls", [[1.0, -4.0], [1.0, 2.0], [-2.0, 0.5]]),
+    ("last", [[3.0, 2.0], [1.0, 0.0], [-2.0, 0.5]]),
+    ("max", [[3.0, 2.0], [3.0, 5.0], [-2.0, 0.5]]),
+    ("splade", [[math.log(4), math.log(3)], [math.log(4), math.log(6)], [0.0, math.log(1.5)]]),
+])  # fmt: skip
+def test_one_embedding_of_the_vectors_of_tokens(pooling: Pooling, expected: list[list[float]]) -> None:
+    """Three texts of four tokens, of which the first and the last of the first text count for nothing."""
+    encoder = Shows()
+    encoder.pooling = pooling
+    found = encoder(torch.arange(3))
+    torch.testing.assert_close(found, torch.tensor(expected))
+    encoder.normalises = True
+    torch.testing.assert_close(encoder(torch.arange(3)), found / found.norm(dim=1, keepdim=True))
+
+
+def test_the_vectors_of_tokens_and_a_pooling_that_is_none() -> None:
+    encoder = Shows()
+    encoder.pooling = "tokens"
+    found = encoder(torch.arange(3))
+    assert found.shape == (3, 4, 3)
+    assert found[0].tolist() == [[0.0, 0.0, 0.0], [1.0, -4.0, 1.0], [3.0, 2.0, 1.0], [0.0, 0.0, 0.0]]
+    encoder.normalises = True
+    lengths = encoder(torch.arange(3)).norm(dim=-1)  # each token's own
+    torch.testing.assert_close(lengths, COUNTED)
+    with pytest.raises(ValueError, match="Shows has no pooling that is known: None"):
+        Shows()(torch.arange(3))
+
+
+class Sums(nn.Module):
+    def forward(self, x: Any, y: Any, *, scale: Any = 1, shift: Any = 0) -> Any:
+        return scale * x + 10 * y + shift
+
+    def minus(self, x: Any, y: Any) -> Any:
+        return x - y
+
+
+class Unsigned(nn.Module):
+    forward = staticmethod(max)  # type: ignore[assignment] # whose arguments nobody knows
+
+
+def test_a_module_behind_a_partial_or_a_method_is_shown_with_what_is_fixed() -> None:
+    module = Sums()
+    found: Any = shown(partial(partial(module, 1, scale=2), 3, shift=4))
+    assert isinstance(found, Called)
+    assert (found(), found(scale=3), shown(partial(module, 1))(7)) == (36, 37, 71)  # type: ignore[operator]
+    method: Any = shown(partial(module.minus, 9))
+    assert (method(2), shown(module.minus)(5, 3)) == (7, 2)
+    assert list(method.modules()) == [method, module]
+    assert shown(module) is module
+    assert shown(max) is max
+    plain = module_of(lambda x, y=0: x - y)
+    assert isinstance(plain, Plain)
+    assert (plain(3), plain(3, y=1)) == (3, 2)
+    assert not takes_whole(Unsigned(), {"x": None})
+    assert TwoInputModel(Unsigned())(1, 2) == 2  # what says nothing is called with two
+
+
+class OfATensor(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+OfATensor.forward.__annotations__["x"] = Tensor  # as where annotations are no texts
+
+
+class OfAText(nn.Module):
+    def forward(self, x: torch.Tensor) -> Tensor:
+        return x
+
+
+class OfAPair(nn.Module):
+    def forward(self, pair: Any) -> Any:
+        return pair
+
+
+def test_a_module_of_one_tensor_is_an_encoder_beside_a_comparison() -> None:
+    of_a_pair = nn.Sequential(OfAPair(), OfATensor())
+    for encoder in (
+        OfATensor(),
+        OfAText(),
+        nn.Sequential(OfATensor(), OfAPair()),
+        nn.Sequential(nn.Sequential(OfAText())),
+    ):
+        assert isinstance(pair_model(encoder, "dot"), SiameseModel), encoder
+        assert isinstance(pair_model(encoder), TwoInputModel)
+    for other in (OfAPair(), of_a_pair, nn.Sequential(), Sums(), torch.dot):
+        assert isinstance(pair_model(other, "dot"), TwoInputModel), other
+    assert pair_model(OfAPair(), "dot")(U, V).tolist() == [0.0, 1.0]
+    for mode in (True, False):
+        assert pair_model(OfATensor().train(mode), "dot").training is mode
+    assert pair_model(nn.DataParallel(SiameseModel(nn.Identity())).module).factored
+    wrapped = pair_model(SiameseModel(nn.DataParallel(OfATensor()), "dot"))
+    assert type(wrapped.encoders[0]) is OfATensor  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("output", [None, "text", b"text", 1, 1.0, [1.0, 2.0], (), iter([U]), U.numpy()], ids=str)
+def test_what_is_no_embedding_is_refused_with_what_it_is(output: Any) -> None:
+    what = f"a {type(output).__name__}"
+    with pytest.raises(ValueError, match=f"the encoder returned {what}.*: a tensor"):
+        embedding_of(output)
+    assert embedding_of([U, V]) == [U, V]
+
+
+def test_which_output_is_the_embedding() -> None:
+    """By the order of what is known, whatever the order in the output; of tokens the mean over those that count."""
+    words, mask = torch.tensor([[[1.0], [3.0], [8.0]]]), torch.tensor([[1, 1, 0]])
+    names = ["sentence_embedding", "image_embeds", "text_embeds", "pooler_output"]
+    for i, name in enumerate(names):
+        given = {"last_hidden_state": words, **{one: torch.full((1, 2), float(k)) for k, one in enumerate(names)}}
+        kept = {key: value for key, value in reversed(given.items()) if key not in names[:i]}
+        assert embedding_of(kept) is given[name]
+    assert embedding_of({"last_hidden_state": words, "other": U}).tolist() == [[4.0]]
+    assert embedding_of({"token_embeddings": words, "attention_mask": mask}).tolist() == [[2.0]]
+    assert embedding_of({"last_hidden_state": words}, item={"attention_mask": mask}).tolist() == [[2.0]]
+    assert embedding_of({"last_hidden_state": words}, item={"attention_mask": [1]}).tolist() == [[4.0]]
+    with pytest.raises(ValueError, match=r"the encoder returned 'x' \(2, 2\), 'y' \(2, 2\), 'z' int, none of which"):
+        embedding_of({"x": U, "y": V, "z": 3})
+    assert embedding_of((U, V), 1) is V
+    with pytest.raises(ValueError, match=r"embedding=2: the encoder returned a tuple of \(2, 2\), int"):
+        embedding_of((U, 3), 2)
+    with pytest.raises(ValueError, match="returned complex numbers"):
+        embedding_of(U.to(torch.complex64))
+
+
+def test_an_encoder_of_arrays() -> None:
+    halves = BlackBoxEncoder(lambda x, shift=0: [x.reshape(len(x), -1) / 2 + shift, "more"])
+    assert halves(U).dtype == torch.float64
+    assert halves(U, shift=2 * U).tolist() == [[7.5, 10.0], [2.5, 0.0]]
+    whole = halves(torch.tensor([[1], [2]]))
+    assert (whole.dtype, whole.tolist()) == (torch.float32, [[0.5], [1.0]])
+    for wrong, shape in ((lambda x: x[:1], r"\(1, 2\)"), (lambda x: x[:, 0], r"\(2,\)")):
+        with pytest.raises(ValueError, match=f"the function returned {shape} for 2 items"):
+            BlackBoxEncoder(wrong)(U)
+
+
+def test_the_same_model_for_inputs_by_name() -> None:
+    model = TwoInputModel(OfAPair(), "euclidean").eval()
+    model.background, model.typical = (1.0,), U
+    named: Any = model.called_with(("left", "right"))
+    assert named.call == ("left", "right")
+    assert (named.training, named.background, named.typical) == (False, (1.0,), U)
+    assert not named.higher_is_closer
+    assert model.train().called_with(("left", "right")).training
+    two: Any = TwoInputModel(lambda a, b: (a, b), "euclidean")
+    assert two.called_with(dict) is two
+    of_an_object: Any = model.called_with(lambda a, b: (b, a))
+    assert [z.tolist() for z in of_an_object._call(U, V)] == [V.tolist(), U.tolist()]
+    with pytest.raises(ValueError, match="call='three': 'two', 'tuple' or the two keys"):
+        TwoInputModel(Sums(), call="three")(U, V)
+    with pytest.raises(ValueError, match=r"must return two embeddings \(z_a, z_b\); it returned \(2, 2\)"):
+        TwoInputModel(Sums(), "dot")(U, V)
