@@ -301,7 +301,9 @@ def test_what_is_constant_but_for_rounding_has_no_correlation() -> None:
     ones = torch.ones(1, 4, dtype=torch.bool)
 
     def units(*values: float) -> Units:
-        return Units(torch.tensor([values]).double(), ones)
+        return Units(
+            torch.tensor([values], dtype=torch.float64), ones
+        )  # what is told apart is lost in single precision
 
     rising, large = units(1.0, 2.0, 3.0, 4.0), units(1e9, 1e9 + 1e-6, 1e9, 1e9 - 1e-6)
     assert correlation(rising, large).isnan().all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,30 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xsiamese import PairAttribution, PairExplanation, PairFeatureAblation, PairSaliency, SiameseModel, measure
+from xsiamese import (
+    PairAttribution,
+    PairExplanation,
+    PairFeatureAblation,
+    PairSaliency,
+    SiameseModel,
+    TwoInputModel,
+    measure,
+)
 from xsiamese.data.planted import planted, scene
 from xsiamese.metrics.captum import Infidelity, MaxSensitivity
-from xsiamese.metrics.catalogue import made
-from xsiamese.metrics.measure import batch_of
-from xsiamese.metrics.metric import Metric, number
+from xsiamese.metrics.catalogue import chosen, made, metrics
+from xsiamese.metrics.measure import _labels, batch_of, interval
+from xsiamese.metrics.meta import MetaScore, meta_scores
+from xsiamese.metrics.metric import Metric, area, number
 from xsiamese.metrics.robustness import NoiseStability, ReferenceStability, SeedStability
-from xsiamese.metrics.sanity import LabelRandomisation
+from xsiamese.metrics.sanity import CascadingRandomisation, LabelRandomisation, _edges, _randomise
+from xsiamese.metrics.scored import along, embedded
+from xsiamese.metrics.simplicity import _shares
 from xsiamese.metrics.states import over_batches
-from xsiamese.metrics.surface import Deletion, VerificationDeletion
+from xsiamese.metrics.surface import Deletion, VerificationDeletion, _accuracy, equal_error
 from xsiamese.metrics.topk import AverageDrop, AverageIncrease, DropTop, KeepTop
-from xsiamese.metrics.truth import HitAtK
+from xsiamese.metrics.truth import HitAtK, auroc, top_share
+from xsiamese.metrics.units import Units, default_fillings, fill_in, per_unit
 from xsiamese.zoo import shipped
 
 A = torch.tensor([[1.0, 2.0, 3.0, 4.0]]).double()
@@ -315,8 +328,6 @@ def test_a_decision_while_places_go(by: Any) -> None:
 
 def test_the_equal_error_rate_is_that_of_the_two_curves() -> None:
     """Against the crossing of both error rates, looked for on a fine grid of thresholds."""
-    from xsiamese.metrics.surface import equal_error
-
     generator = torch.Generator().manual_seed(4)
     same = torch.arange(400) % 2 == 0
     scores = torch.randn(400, generator=generator, dtype=torch.float64) + 1.3 * same
@@ -364,8 +375,6 @@ def test_two_processes_say_what_one_says(tmp_path: Path) -> None:
 
 def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
     """Of 300 samples of pairs whose mean is known, nearly 95 % have it within the interval."""
-    from xsiamese.metrics.measure import interval
-
     generator = torch.Generator().manual_seed(0)
     samples = torch.rand(300, 40, generator=generator, dtype=torch.float64)
     limits = [interval(made("gini"), one, 400, seed) for seed, one in enumerate(samples)]
@@ -378,3 +387,362 @@ def test_planted_pairs_are_cut_with_all_that_is_known_of_them() -> None:
     some = pairs[torch.tensor([3, 1])]
     assert torch.equal(some.truth[0], pairs.truth[0][[3, 1]])
     assert torch.equal(some.twins, pairs.twins[[3, 1]])
+
+
+@pytest.mark.parametrize(("name", "settings"), [
+    ("deletion", "steps=20, part='volume', filling=None, seed=0"), ("keep_top", "share=0.2, filling=None, seed=0"),
+    ("insertion", "steps=20, part='volume', filling=None, seed=0"), ("drop_top", "share=0.2, filling=None, seed=0"),
+    ("relevance_gain", "steps=20, part='volume', filling=None, seed=0"), ("average_drop", "filling=None, seed=0"),
+    ("verification_deletion", "steps=20, part='diagonal', filling=None, seed=0, by='accuracy'"),
+    ("hit_at_k", "k=5"), ("pointing_game", "k=1"), ("randomisation", "stages=3, seed=0"),
+    ("block_fit", "masks=24, share=0.5, filling=None, seed=1"), ("infidelity", "scale=0.05, draws=10, seed=0"),
+    ("max_sensitivity", "radius=0.02, draws=4, seed=0"), ("noise_stability", "scale=0.05, draws=3, seed=0"),
+    ("seed_stability", "seeds=(1, 2)"), ("reference_stability", "baselines=(0.25, 0.5)"), ("gini", ""),
+])  # fmt: skip
+def test_the_settings_that_published_numbers_were_made_with(name: str, settings: str) -> None:
+    assert repr(made(name)) == f"{metrics()[name].__name__}({settings})"
+
+
+LOW = {"completeness", "deletion", "drop_top", "average_drop", "verification_deletion", "randomisation"}
+LOW |= {"label_randomisation", "constant_model", "batch_stability", "infidelity", "max_sensitivity"}
+UNIT = {"auroc", "auroc_positive", "auroc_magnitude", "average_precision", "hit_at_k", "pointing_game", "iou"}
+UNIT |= {"matrix_hit", "matrix_auroc", "one_to_one", "average_increase", "partner_sensitivity", "marginal_agreement"}
+UNIT |= {"randomisation", "label_randomisation", "gini"}
+SIGNED = {"partner_contrast", "partner_invariance", "self_pair", "swap", "noise_stability", "seed_stability"}
+SIGNED |= {"reference_stability"}
+FROM_ZERO = {"completeness", "average_drop", "entropy", "constant_model", "batch_stability", "infidelity"}
+RANGES = dict.fromkeys(SIGNED, (-1.0, 1.0)) | dict.fromkeys(UNIT, (0.0, 1.0))
+RANGES |= dict.fromkeys(FROM_ZERO | {"max_sensitivity"}, (0.0, math.inf))
+RANGES |= {"verification_deletion": (0.0, 0.5), "effective_size": (1.0, math.inf), "block_fit": (-math.inf, 1.0)}
+CHANCE = {"auroc": 0.5, "auroc_positive": 0.5, "auroc_magnitude": 0.5, "matrix_auroc": 0.5, "relevance_gain": 0.0}
+CHANCE |= {"partner_sensitivity": 0.25, "partner_contrast": 0.0, "gini": 0.0}
+CHANCE |= {"randomisation": 0.0, "label_randomisation": 0.0}
+
+
+@pytest.mark.parametrize("name", [*metrics()])
+def test_which_way_a_metric_is_good_how_far_it_goes_and_what_chance_has(name: str) -> None:
+    """By the formulas: what a table of them says."""
+    metric = metrics()[name]
+    simple = name in {"gini", "entropy", "effective_size"}
+    assert metric.higher_is_better is (None if simple else name not in LOW)
+    assert metric.range == RANGES.get(name, (-math.inf, math.inf))
+    assert metric.chance == CHANCE.get(name)
+
+
+def test_two_fillings_are_averaged_where_none_is_named() -> None:
+    """Rows of one shape: what the partner has there, and zero."""
+    maps = torch.tensor([[4.0, 1.0, 3.0, 2.0]]).double(), torch.tensor([[1.0, 2.0, 3.0, 4.0]]).double()
+    for metric, settings in ((Deletion, {"steps": 4}), (KeepTop, {"share": 0.25}), (DropTop, {"share": 0.25})):
+        both, partner, zero = (told(metric(**settings, filling=one), maps) for one in (None, "partner", "zero"))
+        assert both.tolist() == pytest.approx(((partner + zero) / 2).tolist())
+        assert partner.tolist() != zero.tolist()
+
+
+@pytest.mark.parametrize(("a", "b", "fillings"), [
+    ((2, 3), (2, 3), ("partner", "zero")), ((2, 3), (2, 4), ("zero",)),
+    ((2, 3, 5), (2, 3, 5), ("mean", "noise")), ((2, 1, 4, 4), (2, 1, 4, 4), ("blur", "mean")),
+])  # fmt: skip
+def test_what_is_filled_in_if_nothing_is_named(a: Any, b: Any, fillings: tuple[str, ...]) -> None:
+    towers = nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), nn.Sequential(nn.Flatten(), nn.LazyLinear(2))
+    for tower, shape in zip(towers, (a, b), strict=True):
+        tower(torch.rand(shape))
+    batch = batch_of(PairSaliency(SiameseModel(towers, "dot")), (torch.rand(a), torch.rand(b)))
+    assert default_fillings(batch) == fillings
+    (same,) = fill_in(batch, 0, [torch.ones(2, math.prod(a[2:] or a[1:]))], fillings[-1])
+    assert torch.equal(same, batch.a.leaves[0])
+
+
+def test_the_noise_of_each_side_is_its_own() -> None:
+    image = torch.rand(1, 2, 4, 4).double()
+    batch = batch_of(PairSaliency(SiameseModel(nn.Flatten(), "dot")), (image, image.clone()))
+    nothing = [torch.zeros(1, 16)]
+    of_a, of_b = (fill_in(batch, side, nothing, "noise", seed=5)[0] for side in (0, 1))
+    for found, seed in ((of_a, 5), (of_b, 6)):
+        drawn = torch.from_numpy(np.random.default_rng(seed).standard_normal((2, 4, 4)))
+        expected = image[0].mean((1, 2), keepdim=True) + drawn * image[0].std((1, 2), keepdim=True)
+        torch.testing.assert_close(found[0], expected)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 6, 100])
+def test_how_many_go_at_once_changes_nothing(rows: int) -> None:
+    """Of a joint model and of a factored one, two pairs with five masks each."""
+    a, b = torch.rand(2, 2, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    keep = [torch.rand(2, 4, generator=torch.Generator().manual_seed(k)) < 0.5 for k in range(10)]
+    expected = torch.stack([(a * x * b * y).sum(1) for x, y in zip(keep[:5], keep[5:], strict=True)], 1)
+    for model in (dot(), TwoInputModel(lambda u, v: (u * v).sum(1))):
+        batch = replace(batch_of(PairSaliency(model), (a, b)), rows=rows)
+        assert torch.allclose(along(batch, (keep[:5], keep[5:]), "zero", 0), expected)
+    batch = replace(batch_of(PairSaliency(dot()), (a, b)), rows=rows)
+    assert torch.allclose(embedded(batch, 1, keep[5:], "zero", 0), torch.stack([b * y for y in keep[5:]]))
+
+
+def test_decisions_of_few_scores_are_those_of_every_threshold() -> None:
+    """Balanced accuracy and equal error rate by trying every threshold, with equal scores and uneven classes."""
+    generator = torch.Generator().manual_seed(0)
+    for size in (2, 3, 5, 8) * 5:
+        scores = torch.randint(4, (size,), generator=generator).double()
+        same = torch.rand(size, generator=generator) < 0.4
+        same[0], same[1] = True, False
+        rates = []
+        for threshold in (-1.0, 0.5, 1.5, 2.5, 9.0):
+            close = (scores > threshold).tolist()
+            missed = sum(s and not c for s, c in zip(same.tolist(), close, strict=True)) / int(same.sum())
+            let_in = sum(c and not s for s, c in zip(same.tolist(), close, strict=True)) / int((~same).sum())
+            rates.append((missed, let_in))
+        assert float(_accuracy(scores, same)) == pytest.approx(max(1 - (m + f) / 2 for m, f in rates))
+        nearest = min(abs(m - f) for m, f in rates)
+        known = {round((m + f) / 2, 9) for m, f in rates if abs(m - f) < nearest + 1e-12}
+        assert round(float(equal_error(scores, same)), 9) in known
+    metric = VerificationDeletion(2)
+    numbers = torch.tensor([[1.0, 3.0, 2.0, 2.0], [1.0, 4.0, 2.0, 2.0], [0.0, 1.0, 3.0, 2.0]])
+    assert metric.reduce(numbers) == pytest.approx((0.5 / 2 + 0.0 + 0.0 / 2) / 2)  # right, wrong way round, all equal
+    for one_kind in (numbers[:2], numbers[2:]):
+        with pytest.raises(ValueError, match="all pairs have one label"):
+            metric.reduce(one_kind)
+    with pytest.raises(ValueError, match="by='f1': 'accuracy' or 'eer' is needed"):
+        VerificationDeletion(by="f1")  # type: ignore[arg-type]
+    assert area(torch.tensor([[0.0, 1.0, 0.0], [2.0, 2.0, 2.0]])).tolist() == [0.5, 2.0]
+
+
+def test_the_rank_of_three_kinds_of_units_by_all_pairs() -> None:
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(20):
+        m, t = (torch.randint(-1, 2, (9,), generator=generator) for _ in range(2))
+        t[:2] = torch.tensor([0, 1])
+        pairs = [(i, j) for i in range(9) for j in range(9) if t[i] > t[j]]
+        by_hand = sum(1.0 if m[i] > m[j] else 0.5 if m[i] == m[j] else 0.0 for i, j in pairs) / len(pairs)
+        assert float(auroc(m.double(), t)) == pytest.approx(by_hand)
+    assert math.isnan(float(auroc(torch.ones(3), torch.ones(3))))
+    values, right = torch.tensor([5.0, 3.0, 3.0, 3.0, 1.0]), torch.tensor([0, 1, 0, 1, 1])
+    # of the first k: none of one, then a share of two thirds of what is taken of the three equal ones
+    assert [float(top_share(values, right, k)) for k in (1, 2, 3, 4, 5)] == pytest.approx(
+        [0, 2 / 3 / 2, 4 / 3 / 3, 2 / 4, 3 / 5]
+    )
+
+
+def test_a_side_without_two_kinds_of_units_does_not_count() -> None:
+    truth = torch.tensor([[1, 0, 0, 0]]), torch.tensor([[0, 0, 0, 0]])
+    maps = torch.tensor([[2.0, 3.0, 1.0, 0.0]]).double(), torch.tensor([[1.0, 2.0, 3.0, 4.0]]).double()
+    assert told("auroc", maps, truth=truth).tolist() == pytest.approx([2 / 3])
+    assert told("average_precision", maps, truth=truth).tolist() == pytest.approx([1 / 2])
+    apart = torch.tensor([[-1, 0, 0, 0]]), truth[1]  # the least is to be found
+    assert told("pointing_game", maps, truth=apart).tolist() == [0]
+    assert told("pointing_game", (-maps[0], maps[1]), truth=apart).tolist() == [0]
+    assert told("pointing_game", (maps[0].flip(1), maps[1]), truth=apart).tolist() == [1]
+    assert told("auroc", (maps[0].flip(1), maps[1]), truth=apart).tolist() == [1]
+    # what is below zero counts as nothing; the size alone counts
+    signed = torch.tensor([[-3.0, -1.0, 2.0, 0.0]]).double(), maps[1]
+    assert told("auroc_positive", signed, truth=truth).tolist() == pytest.approx([(0.5 + 0 + 0.5) / 3])
+    assert told("auroc_magnitude", signed, truth=apart).tolist() == [1]
+    assert told(HitAtK(9), maps, truth=truth).tolist() == [1 / 4]  # there are four
+
+
+@pytest.mark.parametrize(("labels", "said"), [
+    ([1, 0], r"shape \(2,\) for 3 pairs: one for each is needed"), ([[1], [0], [1]], r"shape \(3, 1\) for 3 pairs"),
+    ([1, 0, 2], "other values than 0 and 1"), ([1, 0, -1], "other values"), ("yes", "labels='yes': True or False"),
+    ([0.5, 0, 1], "other values"), ([None, 1, 0], r"for each of the 3 pairs is needed"),
+])  # fmt: skip
+def test_labels_that_are_none(labels: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        _labels(labels, 3)
+    assert _labels([True, False, 1], 3).tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("names", "known", "said"), [
+    ("auroc", {"truth": 3}, "truth=3: two tensors are needed"),
+    ("auroc", {"truth": (torch.ones(2, 4),)}, "two tensors are needed"),
+    ("auroc", {"truth": (torch.ones(2, 4), [1])}, "two tensors are needed"),
+    ("auroc", {"truth": (torch.ones(2, 4), torch.ones(3, 4))}, r"truth of b has shape \(3, 4\) for 2 pairs"),
+    ("auroc", {"truth": (torch.full((2, 4), torch.nan), torch.ones(2, 4))}, "the truth of a holds NaN: 1, 0 or -1"),
+    ("auroc", {"truth": (torch.ones(2, 4), torch.ones(2, 4))}, "auroc needs units of two kinds"),
+    ("partner_sensitivity", {"truth": (torch.eye(2, 4),) * 2, "partners": torch.ones(2, 4)}, "needs partner_truth="),
+    ("partner_invariance", {}, "partner_invariance needs twins: give twins=, or planted pairs"),
+    ("matrix_auroc", {"truth": (torch.eye(2, 4),) * 2}, "matrix_auroc needs matrix: an explainer that gives one"),
+    ("matrix_auroc", {}, "matrix_auroc needs truth: give truth=, or planted pairs"),
+    ("verification_deletion", {"labels": [1, 1]}, "all pairs have one label"),
+    (["gini", "gini"], {}, "two metrics are called 'gini'"), ([], {}, "no metric is named"),
+    ("ginni", {}, "no metric is called 'ginni'; did you mean 'gini'"), ("xx", {}, "; there are auroc, "),
+])  # fmt: skip
+def test_what_a_metric_cannot_be_had_of(names: Any, known: dict[str, Any], said: str) -> None:
+    pairs = torch.rand(2, 4), torch.rand(2, 4)
+    with pytest.raises(ValueError, match=said):
+        measure(PairSaliency(dot()), pairs, names, **known)
+
+
+def test_which_metrics_are_chosen() -> None:
+    gini = made("gini")
+    assert chosen(gini) == chosen([gini]) == [gini]
+    assert [type(one).__name__ for one in chosen(["gini", type(made("entropy"))])] == ["Gini", "Entropy"]
+    assert [one.name for one in chosen("all")] == [*metrics()]
+    with pytest.raises(TypeError, match="3 is no metric: a name, a Metric or its class"):
+        chosen([3])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="3 is no metric"):
+        chosen(3)  # type: ignore[arg-type]
+
+
+def test_intervals_are_percentiles_of_what_is_drawn_anew() -> None:
+    values = torch.tensor([0.0, 1.0, 5.0, torch.nan, 2.0]).double()
+    drawn = np.random.default_rng(3).integers(5, size=(200, 5))
+    means = np.nanmean(values.numpy()[drawn], 1)
+    assert interval(made("gini"), values, 200, 3) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])))
+    assert all(map(math.isnan, interval(made("gini"), torch.full((3,), torch.nan).double(), 20)))
+
+    class Largest(type(made("gini"))):  # type: ignore[misc]
+        def reduce(self, numbers: Tensor) -> float:
+            if float(numbers.nan_to_num(0).max()) < 2:
+                raise ValueError("too small")
+            return float(numbers.nan_to_num(0).max())
+
+    found = [values.numpy()[rows] for rows in drawn]
+    largest = [np.nanmax(rows) for rows in found if np.nanmax(rows) >= 2]
+    assert interval(Largest(), values, 200, 3) == pytest.approx(tuple(np.percentile(largest, [2.5, 97.5])))
+
+
+def test_random_weights_keep_the_mean_and_the_spread_and_go_from_the_last() -> None:
+    large, one = torch.randn(300, 300).double() * 3 + 7, torch.tensor([-2.0]).double()
+    expected = [float(large.mean()), float(large.std())]
+    before = large.clone()
+    _randomise(large, torch.Generator().manual_seed(0))
+    assert [float(large.mean()), float(large.std())] == pytest.approx(expected, rel=0.02)
+    assert float(torch.corrcoef(torch.stack([before.flatten(), large.flatten()]))[0, 1].abs()) < 0.02
+    two = torch.tensor([1.0, 3.0]).double()
+    drawn = torch.randn(2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    _randomise(two, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(two, 2 + math.sqrt(2) * drawn)
+    drawn = torch.randn(1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    _randomise(one, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(one, -2 + 2 * drawn)  # a single weight's spread is its size
+    stages: list[list[bool]] = []
+    torch.manual_seed(0)
+    encoder = nn.Sequential(*(nn.Linear(4, 4, bias=False) for _ in range(4))).double()
+    first = [layer.weight.detach().clone() for layer in encoder]
+
+    class Watching(_Told):
+        name = "watching"
+
+        def compute(self, batch: Any) -> Any:
+            now = [layer.weight for layer in batch.model.encoder]
+            stages.append([not torch.equal(old, new) for old, new in zip(first, now, strict=True)])
+            return batch.leaves if sum(stages[-1]) != 3 else tuple(0 * x for x in batch.leaves)
+
+    found = measure(Watching(SiameseModel(encoder, "dot").eval()), (A, B), [CascadingRandomisation(3)])
+    assert stages == [[False] * 4, [False] * 3 + [True], [False] + [True] * 3, [True] * 4]  # 4/3, 8/3 and 4 of 4
+    assert found["randomisation"].mean == pytest.approx(2 / 3)  # a map of nothing counts as 0
+
+
+def test_edges_are_scipys() -> None:
+    ndimage = pytest.importorskip("scipy.ndimage")
+    image = torch.rand(2, 3, 6, 7, dtype=torch.float64)
+    for one, found in zip(image, _edges(image), strict=True):
+        theirs = np.stack([np.hypot(*(ndimage.sobel(c.numpy(), axis, mode="nearest") for axis in (0, 1))) for c in one])
+        torch.testing.assert_close(found, torch.from_numpy(theirs / theirs.max()))
+    assert not _edges(torch.ones(1, 1, 4, 4)).any()
+
+
+def test_a_map_that_no_model_changes_is_all_that_a_constant_one_leaves() -> None:
+    double = SiameseModel(nn.Linear(4, 4, bias=False).double(), "dot").eval()
+    assert measure(Own(double), (A, B), ["constant_model"])["constant_model"].mean == 1
+    assert measure(PairSaliency(double), (A, B), ["constant_model"])["constant_model"].mean == 0
+
+    class Embeddings(_Told):
+        name = "embeddings"
+
+        def compute(self, batch: Any) -> Any:
+            z = [batch.model.encode(x) for x in batch.leaves]
+            return z[0].detach(), 3 * z[1].detach()
+
+    plain = SiameseModel(nn.Identity(), "dot")
+    # embeddings of ones: 3 of at most 3 * 4
+    assert measure(Embeddings(plain), (A, B), ["constant_model"])["constant_model"].mean == pytest.approx(3 / 12)
+    joint = TwoInputModel(lambda u, v: (u * v).sum(1))
+    assert math.isnan(measure(Own(joint), (A, B), ["constant_model"])["constant_model"].mean)
+
+
+def test_what_delta_says_is_missing_goes_before_baselines() -> None:
+    """Maps that sum to 8: of a change of 10 two are missing; by the batch's zeros 4 of 12."""
+    saliency, maps = PairSaliency(dot()), (torch.full((1, 4), 1.0).double(),) * 2
+    for delta, expected in ((None, 4 / 12), (torch.tensor([-2.0]), 2 / 10), (torch.tensor([8.0]), math.nan)):
+        one = PairExplanation(maps=maps, inputs=(A, B), scores=saliency.scores((A, B)), method="told", delta=delta)
+        found = float(made("completeness").compute(batch_of(saliency, (A, B)), one))  # type: ignore[arg-type]
+        assert found == pytest.approx(expected, nan_ok=True)
+    nothing = tuple(0 * m for m in maps)
+    for shows, expected in (("signed", 0.0), ("relevance", math.nan)):
+        one = PairExplanation(
+            maps=nothing, inputs=(A, 0 * B), scores=torch.zeros(1), method="told", delta=torch.zeros(1), shows=shows
+        )
+        found = float(made("completeness").compute(batch_of(saliency, (A, 0 * B)), one))  # type: ignore[arg-type]
+        assert found == pytest.approx(expected, nan_ok=True)
+
+
+def test_padding_is_no_unit() -> None:
+    real = torch.tensor([[True, True, True, False, False]])
+    units = Units(torch.tensor([[3.0, -1.0, 0.0, -torch.inf, -torch.inf]]).double(), real)
+    shares = _shares(units)
+    assert shares.tolist() == [[0.75, 0.25, 0.0, 0.0, 0.0]]
+    assert _shares(Units(torch.zeros(1, 5).double(), real)).tolist() == [pytest.approx([1 / 3] * 3 + [0, 0])]
+    by_hand = sum(abs(x - y) for x in (3, 1, 0) for y in (3, 1, 0)) / (2 * 3 * 4)  # the mean difference
+    assert made("gini").of(shares, units.counts).tolist() == pytest.approx([by_hand])  # type: ignore[attr-defined]
+
+
+def test_a_grid_of_cells_is_brought_to_pixels_as_torch_does() -> None:
+    cells = torch.tensor([[[[1.0, 3.0], [5.0, 7.0]], [[1.0, 1.0], [1.0, 1.0]]]])
+    found = per_unit(cells, torch.zeros(1, 3, 4, 4)).reshape(4, 4)
+    # the sum of the channels, 2, 4, 6 and 8, half a pixel from the corners on
+    assert found[0].tolist() == [2.0, 2.5, 3.5, 4.0]
+    assert found[:, 0].tolist() == [2.0, 3.0, 5.0, 6.0]
+    assert per_unit(torch.tensor([[[2.0, 4.0]]]), torch.zeros(1, 1, 4)).tolist() == [[2.0, 2.5, 3.5, 4.0]]
+    assert per_unit(torch.ones(1, 2, 3, 3, 3), torch.zeros(1, 2, 3, 3, 3)).tolist() == [[2.0] * 27]
+    with pytest.raises(ValueError, match=r"map of b has shape \(1, 2, 2, 2\) and its input \(1, 2, 3, 3, 3\)"):
+        per_unit(torch.ones(1, 2, 2, 2), torch.zeros(1, 2, 3, 3, 3), "b")
+
+
+def test_how_good_a_metric_is() -> None:
+    assert [MetaScore("x", (), ordered, 3).tells for ordered in (0.949, 0.95, 1.0)] == [False, True, True]
+    pairs = planted("words", 6)
+    found = meta_scores(shipped("planted-words").model, pairs, ["auroc", "gini", "matrix_auroc"], resamples=20)
+    assert found["auroc"].means[0] == 1.0
+    assert found["auroc"].means[4] == 0.0
+    assert abs(found["auroc"].means[3] - 0.5) < 0.4
+    assert (found["auroc"].pairs, found["gini"].pairs) == (6, 6)
+    assert found["gini"].error == "gini has no direction"
+    assert found["gini"].means == ()
+    assert found["matrix_auroc"].error
+
+
+def test_one_to_one_is_the_best_of_all_assignments() -> None:
+    from itertools import permutations
+
+    metric: Any = made("one_to_one")
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        matrix = torch.rand(3, 4, generator=generator)
+        right = torch.rand(3, 4, generator=generator) < 0.4
+        right[0, 0] = True
+        best = max(
+            permutations(range(4), 3), key=lambda columns: sum(float(matrix[i, j]) for i, j in enumerate(columns))
+        )
+        hits = sum(bool(right[i, j]) for i, j in enumerate(best))
+        possible = min(int(right.any(1).sum()), int(right.any(0).sum()))
+        assert float(metric.of(matrix, right)) == pytest.approx(hits / possible)
+    hit: Any = made("matrix_hit")
+    tied = torch.tensor([[3.0, 3.0], [1.0, 3.0]])
+    assert float(hit.of(tied, torch.tensor([[True, False], [False, False]]))) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("part", ["diagonal", "edges"])
+def test_sides_of_two_sizes_are_the_same_surface_joint_or_factored(part: Any) -> None:
+    """s = sum a sum b: what is left of three columns times what is left of five."""
+
+    class Total(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.sum(1, keepdim=True)
+
+    a, b = torch.tensor([[3.0, 1.0, 2.0]]).double(), torch.tensor([[1.0, 5.0, 2.0, 4.0, 3.0]]).double()
+    joint, factored = TwoInputModel(lambda u, v: u.sum(1) * v.sum(1)), SiameseModel(Total(), "dot")
+    numbers = []
+    for model in (joint, factored):
+        saliency = PairSaliency(model)
+        explanation = PairExplanation(maps=(a, b), inputs=(a, b), scores=saliency.scores((a, b)), method="told")
+        metric = Deletion(15, part=part, filling="zero")
+        numbers.append(float(metric.compute(batch_of(saliency, (a, b)), explanation).number))
+    assert numbers[0] == pytest.approx(numbers[1])
