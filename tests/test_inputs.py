@@ -22,7 +22,10 @@ from xsiamese import (
     SiameseModel,
 )
 from xsiamese.contract.traces import _traces as traces
-from xsiamese.kinds.inputs import baseline_leaves, two_sides
+from xsiamese.kinds.inputs import baseline_leaves, how_given, two_items, two_sides, with_background, with_typical
+from xsiamese.kinds.pool import Pool
+from xsiamese.model.pair import TwoInputModel
+from xsiamese.pairs.refused import misfit, unbatched
 
 A, B = problems.images(3)
 
@@ -308,3 +311,118 @@ def test_one_number_that_is_none_is_found_wherever_it_stands(bad: float, dtype: 
         changed.view(-1)[i] = bad
         assert not all_finite(changed)
     assert all_finite(values[:0])
+
+
+def test_the_two_items_of_what_holds_them() -> None:
+    pair = torch.ones(2, 3), torch.zeros(2, 3)
+    for whole in (pair, list(pair), torch.ones(2, 2)):
+        assert two_items(whole) is whole
+        assert how_given(whole) is None
+    assert two_items({"x": pair[0], "y": pair[1]}) == pair
+    assert how_given({"x": pair[0], "y": pair[1]}) == ("x", "y")
+    assert how_given({"x": 1, "y": 2, "z": 3}) is None
+    with pytest.raises(ValueError, match=r"kind=\('row',\): one kind, or a pair"):
+        two_sides(pair, kind=("row",))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"got a tuple; a triplet \(a, p, n\) is for explain"):
+        two_sides((*pair, pair[0]))
+    with pytest.raises(TypeError, match=r"got a list$"):
+        two_sides([*pair, *pair])
+
+
+IMAGE, ROW = torch.zeros(2, 3, 4, 5), torch.zeros(2, 3)
+
+
+def test_the_colour_of_the_background() -> None:
+    a, b = two_sides((IMAGE, IMAGE[:, :1]))
+    row = two_sides((ROW, ROW))[0]
+    colour = [1.0, 2.0, 3.0]
+    assert with_background(0.5, a, b, colour) == 0.5
+    assert with_background((0.5, None), a, b, colour) == (0.5, None)
+    (both,) = {tuple(one[0, :, 3, 4].tolist()) for one in with_background("background", a, a, colour)}
+    assert both == (1.0, 2.0, 3.0)
+    first, second = with_background("background", a, row, colour)  # beside an image nothing is said of a row
+    assert first.shape == (1, 3, 4, 5)
+    assert second is None
+    first, second = with_background((0.5, "background"), row, a, colour)
+    assert (first, second[0, :, 0, 0].tolist()) == (0.5, colour)
+    for baselines, sides, known, said in (
+        ("background", (row, row), colour, "is for images, and these are of the kinds row and row"),
+        (("background", "background"), (a, row), colour, "of the kinds image and row"),
+        ("background", (a, a), None, "nothing says what the images of this model hold"),
+        ("background", (a, b), colour, "the background has 3 channels and input b 1"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=said):
+            with_background(baselines, *sides, known)  # type: ignore[arg-type]
+
+
+def test_typical_rows() -> None:
+    a, image = two_sides((ROW, ROW))[0], two_sides((IMAGE, IMAGE))[0]
+    rows = torch.arange(60.0).reshape(20, 3)
+    found = with_typical("typical", a, a, rows)
+    assert len(found.drawn()[0]) == 20  # all of them, though a Pool takes 16 by itself
+    assert with_typical(0.5, a, a, rows) == 0.5
+    for baselines, sides, known, said in (
+        ("typical", (a, image), rows, "of the kinds row and image"),
+        (("typical", 0), (a, a), rows, "rows on both sides"),
+        ("typical", (a, a), None, "nothing says what rows this model was trained on"),
+        ("typical", (a, a), rows[:, :2], r"model.typical has shape \(20, 2\) and input a \(2, 3\)"),
+        ("typical", (a, a), rows[0], r"model.typical has shape \(3,\)"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=said):
+            with_typical(baselines, *sides, known)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("baselines", "said"), [
+    ("zero", "baselines='zero': a number, a Pool"), (torch.ones(2, 3), "must be None, a number, a Pool"),
+    ((1, 2, 3), "must be None, a number"), ((float("nan"), 0), "the baseline of a is nan, which torch.float32"),
+    ((0, float("inf")), "the baseline of b is inf"), ((0, 1e39), "the baseline of b is 1e[+]39, which torch.float32"),
+    ((0, torch.ones(3, 3)), r"the baseline of b has shape \(3, 3\): \(2, 3\) or one row of it"),
+    ((torch.ones(2, 4), 0), r"the baseline of a has shape \(2, 4\)"),
+    ((torch.full((1, 3), torch.nan), 0), "the baseline of a, shape .* holds NaN"),
+    (([torch.ones(1, 3)] * 2, 0), "input a has 1 tensors and its baseline 2"),
+    ((Pool(ROW), 0), "both baselines must be Pools"), ((Pool(ROW), Pool(torch.ones(3, 3))), "same number of items"),
+])  # fmt: skip
+def test_baselines_that_are_none(baselines: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        baseline_leaves(baselines, *two_sides((ROW, ROW)))
+
+
+def test_baselines_that_are_some() -> None:
+    a, b = two_sides((ROW + 1, ROW + 2))
+    for given, expected in (
+        (None, (0, 0)), (3, (3, 3)), ("partner", (2, 1)), ((None, 4.5), (0, 4.5)), ((torch.ones(1, 3), 2), (1, 2)),
+        ((torch.full((2, 3), 7.0), 3e38), (7, 3e38)),
+    ):  # fmt: skip
+        (first,), (second,) = baseline_leaves(given, a, b)
+        for found, value in zip((first, second), expected, strict=True):
+            assert torch.equal(found, torch.full((2, 3), float(value)))
+    (first,), (second,) = baseline_leaves((torch.ones(5, 3), 2), a, b, distribution=True)
+    assert (first.shape, second.tolist()) == ((5, 3), [[2.0] * 3] * 2)
+    (first,), _ = baseline_leaves((Pool(torch.ones(4, 3)), Pool(torch.ones(4, 3))), a, b)
+    assert first.shape == (4, 3)
+
+
+def test_why_a_model_refuses_its_inputs() -> None:
+    images = SiameseModel(nn.Conv2d(1, 1, 1), "dot")
+    for shape, index in (("8, 9", "None, None"), ("1, 8, 9", "None")):
+        said = f"has the shape ({shape}), without the batch dimension: x[{index}] makes it (1, 1, 8, 9)"
+        assert said in unbatched(images, f"a ({shape}) float32")
+    for described in ("a (2, 1, 8, 9) float32, b (8, 9) float32", "a (8,) float32"):
+        assert unbatched(images, described) == ""
+    assert unbatched(SiameseModel(nn.Linear(1, 1), "dot"), "a (8, 9) float32") == ""
+    joint = TwoInputModel(lambda pair: pair)
+    for error, model, begins in (
+        (TypeError("linear(): argument must be Tensor, not tuple"), joint, "function takes one input and was given"),
+        (TypeError("f() missing 1 required positional argument: 'c'"), images, "the model is called with other argum"),
+        (RuntimeError("mat1 and mat2 shapes\nsecond line"), images, "the model refused its inputs; bring them to the"),
+        (RuntimeError("Guard failed: x"), images, "the model is a program of torch.export"),
+    ):  # fmt: skip
+        found = misfit(error, model, "a (2, 3) float32" if model is joint else "a (2, 3, 4, 5) float32")
+        assert found is not None
+        assert found.startswith(begins)
+        assert "second line" not in found
+    several = misfit(TypeError("takes 2 positional arguments"), images, "a[0] (3, 4) float32, a[1] (3, 4) float32")
+    assert several is not None
+    assert "torch.stack(a)" in several
+    for own in (AssertionError("the shape"), RuntimeError("what else"), KeyError("x")):
+        assert misfit(own, images, "a (2, 3, 4, 5) float32") is None

@@ -30,7 +30,7 @@ class Layered(Declared):
         some = next(
             batch.split(batch.rows or batch.pairs)
         )  # as many as are explained at once: more may not be in order
-        return some.layer_names(self.layer) if self.needs_layer or self.of_layer else []
+        return some.layer_names(self.layer) if self.of_layer else []
 
     def of_calls(self, maps: Sequence[Any]) -> Any:
         """The map of a layer on one side, from one of each of its calls there: see ``calls``."""
@@ -54,6 +54,6 @@ class Layered(Declared):
         whether norms are constants.
         """
         some = next(batch.split(batch.rows or batch.pairs))
-        line = some.layer_note(self.layer) if self.needs_layer or self.of_layer else None
+        line = some.layer_note(self.layer) if self.of_layer else None
         told = {"layer": self.layer_names(batch) or None, **({"taken": line} if line else {})}
         return told | ({"detach_norms": True} if self.detach_norms else {})
