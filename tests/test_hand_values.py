@@ -8,7 +8,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -34,6 +34,7 @@ from xsiamese.branches.several import views_apart
 from xsiamese.branches.untied import Branches, Ported
 from xsiamese.data.connectomes import _one_size
 from xsiamese.data.truths import edge_truth, edit_truth
+from xsiamese.door.arguments import AtLeast, check, shown
 from xsiamese.explain.gallery.hits import every_score
 from xsiamese.metrics.meta import Graded
 from xsiamese.model.called import takes_whole
@@ -387,3 +388,66 @@ def test_a_folder_of_three_tables_is_divided_as_it_says(tmp_path: Path) -> None:
     source, _ = load_pairs(tmp_path)
     assert source.pairs is not None
     assert [part.same.tolist() for part in source.pairs] == [[True, False, True], [False], [True, False]]
+
+
+class Handed:
+    def __init__(self, other: Elsewhere, count: int = 2) -> None:  # type: ignore[name-defined] # noqa: F821 for checkers
+        pass
+
+
+def annotated(
+    n: int = 3,
+    zero: int = 0,
+    rate: float = 0.5,
+    free: Annotated[float, AtLeast(0)] = 1.0,
+    on: bool = True,
+    word: Literal["a", "b"] = "a",
+    size: tuple[int, float] = (1, 2.0),
+    many: tuple[int, ...] = (),
+    either: int | str | None = None,
+    told: Annotated[tuple[int, ...], "a window"] = (),
+    seed: int = 1,
+    plain=7,  # type: ignore[no-untyped-def]
+    least: Annotated[int, AtLeast(2)] = 2,
+) -> None:
+    pass
+
+
+@pytest.mark.parametrize(("name", "fits", "wrong", "needed"), [
+    ("n", [1, 10**9, np.int64(3)], [0, -1, 1.0, True, "1", None], "a whole number from 1 on"),
+    ("zero", [0, 5], [-1, 0.5], "a whole number from 0 on"),  # from the default on
+    ("rate", [-3.5, 2, np.float32(1)], [float("nan"), True, "x"], "a number"),
+    ("free", [0, 0.5], [-0.1, float("nan")], "a number from 0 on"),
+    ("on", [False, np.bool_(True)], [0, 1, "yes", None], "True or False"),
+    ("word", ["a", "b"], ["c", 1], "'a' or 'b'"),
+    ("size", [(1, 0.5), [2, 3]], [(1,), (1, 2, 3), (0.5, 1), 3], "(a whole number from 1 on, a number)"),
+    ("many", [(), (1, 2, 3)], [(1, 0), 3, (1, "x")], "(a whole number from 1 on, ...)"),
+    ("either", [1, "x", None], [1.5, 0, ()], "a whole number from 1 on, a text or None"),
+    ("told", [(1, 2)], [(0,), 3], "a window"),
+    ("seed", [0, 2**63 - 1], [-1, 2**63, 0.5], "a whole number from 0 to "),
+    ("plain", [1, 8], ["x", 1.5, 0], "a whole number from 1 on"),  # by its default
+    ("least", [2, 3], [1, 0], "a whole number from 2 on"),
+])  # fmt: skip
+def test_which_values_an_annotation_takes_and_what_is_needed(
+    name: str, fits: list[Any], wrong: list[Any], needed: str
+) -> None:
+    for value in fits:
+        check(annotated, {name: value})
+    for value in wrong:
+        with pytest.raises(ValueError, match=r".* is needed; .* if left out$") as told:
+            check(annotated, {name: value})
+        assert str(told.value).startswith(f"{name}={shown(value)}: {needed}")
+
+
+def test_what_is_checked_and_shown_besides() -> None:
+    with pytest.raises(ValueError, match="n=9: a whole number from 1 to 8 is needed; 3 if left out"):
+        check(annotated, {"n": 9}, most={"n": 8})
+    check(annotated, {"n": 8}, most={"n": 8})
+    check(annotated, {"unknown": object()})
+    check(Handed, {"other": 3})  # an annotation that cannot be read says nothing
+    with pytest.raises(ValueError, match="count=0: a whole number from 1 on is needed; 2 if left out"):
+        check(Handed, {"count": 0})
+    assert shown(torch.zeros(2, 3)) == "Tensor(2, 3)"
+    assert shown(np.float64(0.5)) == repr(np.float64(0.5))
+    assert shown("a\n b") == "'a\\n b'"
+    assert (shown("x" * 58), shown("x" * 59)) == (f"'{'x' * 58}'", f"'{'x' * 56}...")

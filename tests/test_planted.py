@@ -85,3 +85,28 @@ def test_rows_agree_where_the_truth_says_so(name: str) -> None:
 def test_no_pair_is_no_set(name: str) -> None:
     with pytest.raises(ValueError, match=f"none of the 2 pairs of '{name}' is left"):
         planted(name, 2)[:0]
+
+
+# of pairs 3 with seed 5: the mean square of a, b, others and twins (for graphs the edges of a), the mean of the last
+# times the cosine of its place, and the mean of the truth of a, and of other_truth, times that of theirs
+MARKS = {
+    "patches": ([0.053536, 0.060259, 0.053092, 0.057422], [-0.003886, 0.001285, 0.000524]),
+    "digits": ([0.085219, 0.090609, 0.0868, 0.080501], [0.001669, -0.000412, 0.000099]),
+    "rows": ([1.731883, 1.68451, 1.3368, 1.668818], [0.010278, 0.097947, -0.097947]),
+    "series": ([0.879445, 0.839319, 0.871881, 0.853482], [0.003671, 0.001042, -0.008175]),
+    "words": ([0.25, 0.25, 0.25, 0.25], [0.0127, -0.03213, 0.051723]),
+    "motifs": ([933.5], [-0.218285, -0.011162, 0.013605]),
+}
+
+
+def test_the_sets_that_were_published_do_not_change(name: str) -> None:
+    """Numbers in the documentation are of these pairs, and models that are shipped were trained on them."""
+
+    def turned(numbers: Tensor) -> float:
+        return float((numbers.double().flatten() * torch.arange(numbers.numel()).double().cos()).mean())
+
+    pairs, (squares, turns) = scene(name).pairs(3, 5), MARKS[name]
+    sides = [flat(pairs.a)] if name == "motifs" else [pairs.a, pairs.b, pairs.others, pairs.twins]
+    assert [float(side.double().square().mean()) for side in sides] == pytest.approx(squares, abs=1e-5)
+    assert pairs.other_truth is not None
+    assert [turned(one) for one in (sides[-1], pairs.truth[0], pairs.other_truth)] == pytest.approx(turns, abs=1e-5)

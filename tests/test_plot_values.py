@@ -11,14 +11,18 @@ from matplotlib.text import Text
 
 from xsiamese import MatrixExplanation, PairExplanation, PairMatrix, compare
 from xsiamese.plot.connectome import _around, plot_connectomes
+from xsiamese.plot.explained import draw_masks
 from xsiamese.plot.figure import new_figure
 from xsiamese.plot.image import draw_image
-from xsiamese.plot.matched import Picture
-from xsiamese.plot.picture import plot_items
+from xsiamese.plot.latent import _neighbours, against, curves, frame, latent_space, plane
+from xsiamese.plot.layout import _given, _spread, _turned, _union, _upright, matching, positions
+from xsiamese.plot.matched import Names, Nodes, Picture
+from xsiamese.plot.picture import _called, _height, _same, picture, plot_items
 from xsiamese.plot.scale import Scale, floored
-from xsiamese.plot.series import draw_series
+from xsiamese.plot.series import MOST, draw_series
 from xsiamese.plot.table import draw_row
-from xsiamese.plot.text import draw_text
+from xsiamese.plot.text import LINE, WIDTH, draw_text, values_of_tokens
+from xsiamese.plot.text import positions as lines_of
 from xsiamese.plot.volume import draw_volume
 
 A, B = torch.tensor([[[0.0, 1.0], [2.0, 4.0]]]), torch.tensor([[[8.0, 0.0], [4.0, 2.0]]])
@@ -367,3 +371,206 @@ def test_both_graphs_have_the_colours_of_their_own_values() -> None:
         faces = torch.tensor(axes.collections[-1].get_facecolors())
         assert torch.allclose(faces, torch.tensor(Scale(2.0).colours(nodes[side].flatten())), atol=1e-6)
     assert written(bars(figure)[0]) == ["apart\n−2", "0", "together\n+2"]
+
+
+def test_points_in_the_plane_keep_the_distances_that_they_have_there() -> None:
+    """Of points that lie in a plane of five dimensions all of them, with the longer extent across."""
+    flat = torch.randn(30, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 1.0])
+    turn = torch.linalg.qr(torch.randn(5, 5, generator=torch.Generator().manual_seed(1))).Q[:2]
+    found = plane(flat @ turn + 7)
+    torch.testing.assert_close(torch.cdist(found, found), torch.cdist(flat, flat), rtol=1e-3, atol=1e-3)
+    assert found[:, 0].std() > found[:, 1].std()
+    assert found.mean(0).abs().max() < 1e-4
+    assert torch.equal(plane(flat), flat)
+    assert plane(flat[:, :1]).tolist() == [[x, 0.0] for x in flat[:, 0].tolist()]
+    assert plane(torch.ones(1, 3)).tolist() == [[0.0, 0.0]]
+    few = torch.randn(4, 3, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(plane(few, "tsne"), plane(few))  # four points have too few neighbours
+    pytest.importorskip("sklearn")
+    assert not torch.equal(plane(torch.cat([few, few[:1] + 1]), "tsne"), plane(torch.cat([few, few[:1] + 1])))
+    assert [_neighbours("tsne", 3, items).perplexity for items in (7, 91, 92, 200)] == pytest.approx([2, 30, 30, 30])
+    assert _neighbours("tsne", 3, 7).random_state == 3
+
+
+def test_pictures_of_training_show_what_they_are_given() -> None:
+    points, labels = torch.tensor([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]), torch.tensor([0, 5, 0])
+    axes = latent_space(points, labels, ("zero",), "T", limits=torch.tensor([[-1.0, -2.0], [8.0, 9.0]])).axes[0]
+    assert [one.get_offsets().tolist() for one in axes.collections] == [[[0.0, 1.0], [4.0, 5.0]], [[2.0, 3.0]]]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["zero", "5"]
+    assert (axes.get_xlim(), axes.get_ylim(), axes.get_title()) == ((-1, 8), (-2, 9), "T")
+    for count, named in ((20, True), (21, False)):
+        axes = latent_space(torch.rand(count, 2), torch.arange(count)).axes[0]
+        assert (axes.get_legend() is not None) is named
+    assert latent_space(points, labels, legend=False).axes[0].get_legend() is None
+    sizes = [
+        latent_space(torch.rand(n, 2), torch.zeros(n)).axes[0].collections[0].get_sizes()[0] for n in (9, 400, 8000)
+    ]
+    assert sizes == [40, 20, 4]
+    axes = curves({"train_loss": [3.0, 1.0], "test": []}).axes[0]
+    (line,) = axes.lines
+    assert (line.get_xydata().tolist(), line.get_label()) == ([[1.0, 3.0], [2.0, 1.0]], "train loss")
+    axes = against(torch.tensor([0.0, 2.0]), torch.tensor([-1.0, 1.0])).axes[0]
+    assert axes.lines[0].get_xydata().tolist() == [[-1.0, -1.0], [2.0, 2.0]]
+    assert axes.collections[0].get_offsets().tolist() == [[0.0, -1.0], [2.0, 1.0]]
+    assert frame(new_figure(2.0, 1.0)).size == (200, 100)
+
+
+CHAIN = [(0, 1), (1, 2), (2, 3), (3, 4), (2, 5)]  # no symmetry but that of its ends
+
+
+def graph(edges: list[tuple[int, int]], nodes: int, **more: Any) -> Any:
+    data = pytest.importorskip("torch_geometric.data")
+    index = torch.tensor(edges).T.reshape(2, -1)
+    return data.Data(x=torch.ones(nodes, 1), edge_index=torch.cat([index, index.flip(0)], 1), num_nodes=nodes, **more)
+
+
+def test_a_layout_lies_across_and_is_turned_onto_another() -> None:
+    spots = torch.tensor([[0.0, 0.0], [0.0, 4.0], [0.0, 5.0], [1.0, 2.0]]).double()
+    upright = _upright(spots)
+    torch.testing.assert_close(torch.cdist(upright, upright), torch.cdist(spots, spots))
+    assert upright.mean(0).abs().max() < 1e-12
+    assert upright[:, 0].std() > upright[:, 1].std()
+    assert bool((upright.pow(3).sum(0) >= 0).all())
+    torch.testing.assert_close(_upright(spots * torch.tensor([-1.0, 1.0])), upright)  # mirrored to the same way
+    assert _upright(spots[:1]).tolist() == [[0.0, 0.0]]
+    turn, match = torch.tensor([[0.6, 0.8], [-0.8, 0.6]]).double(), torch.tensor([[0, 2], [1, 0], [2, 3], [3, 1]])
+    moved = (spots @ turn + 3)[[1, 3, 0, 2]]
+    torch.testing.assert_close(_turned(moved, spots, match), spots[[1, 3, 0, 2]])
+    torch.testing.assert_close(_turned(moved * torch.tensor([1.0, -1.0]), spots, match), spots[[1, 3, 0, 2]])
+    assert _turned(moved, spots, match[:1]) is moved
+
+
+def test_two_graphs_as_one_and_parts_beside_each_other() -> None:
+    first, second = torch.zeros(3, 3), torch.zeros(3, 3)
+    first[0, 1] = first[1, 0] = second[0, 2] = second[2, 0] = second[1, 2] = second[2, 1] = 1
+    merged, place = _union(first, second, torch.tensor([[1, 0], [2, 2]]))  # b's 0 and 2 are a's 1 and 2; its 1 is new
+    assert place.tolist() == [1, 3, 2]
+    assert merged.nonzero().tolist() == [[0, 1], [1, 0], [1, 2], [2, 1], [2, 3], [3, 2]]
+    pytest.importorskip("networkx")
+    near = torch.zeros(5, 5, dtype=torch.float64)
+    near[0, 1] = near[1, 0] = near[2, 3] = near[3, 2] = 1
+    spots = _spread(near)
+    gaps = [float(spots[[2, 3], 0].min() - spots[[0, 1], 0].max()), float(spots[4, 0] - spots[[2, 3], 0].max())]
+    assert gaps == pytest.approx([0.9, 0.9])
+    assert spots.mean(0).abs().max() < 1e-12
+    assert float((spots[0] - spots[1]).norm()) == pytest.approx(2)
+
+
+def test_a_graph_with_its_nodes_in_another_order_is_drawn_in_the_same_place() -> None:
+    pytest.importorskip("scipy")
+    order = torch.tensor([3, 0, 5, 1, 4, 2])  # node i is there as order[i]
+    a, b = graph(CHAIN, 6), graph([(int(order[i]), int(order[j])) for i, j in CHAIN], 6)
+    match = dict(matching(a, b).tolist())
+    assert {frozenset((match[i], match[j])) for i, j in CHAIN} == {frozenset(one) for one in b.edge_index.T.tolist()}
+    first, second = positions(a, b)
+    torch.testing.assert_close(second[[match[i] for i in range(6)]], first)
+    assert float((first[:, None] - first[None]).norm(dim=2).add(torch.eye(6) * 9).min()) > 0.3
+    placed = graph(CHAIN, 6, pos=torch.arange(18.0).reshape(6, 3))
+    assert _given(placed).tolist() == torch.arange(18.0).reshape(6, 3)[:, :2].tolist()  # type: ignore[union-attr]
+    assert torch.equal(positions(placed, b)[0], _given(placed))  # type: ignore[arg-type]
+    assert _given(graph(CHAIN, 6, pos=torch.zeros(6, 1))) is None
+    assert _given(a) is None
+
+
+def test_methods_are_called_in_lines_and_by_their_layer_where_there_are_several() -> None:
+    def of(method: str, layer: Any = None) -> PairExplanation:
+        return made(method=method, parameters={"layer": layer})
+
+    one, other = of("PairGradCAM", ["a"]), of("PairGradCAM", ["b"])
+    assert _called(one, [one, of("PairSaliency", ["b"])], 20) == "PairGradCAM"
+    assert _called(one, [one, other], 20) == "PairGradCAM\nlayer ['a']"
+    long = of("PairIntegratedGradients")  # 23 letters in four words
+    assert _called(long, [long], 23) == "PairIntegratedGradients"
+    assert _called(long, [long], 22) == "PairIntegrated\nGradients"
+    assert _called(long, [long], 8) == "Pair\nIntegrated\nGradients"
+
+
+def test_which_explanations_are_of_one_pair() -> None:
+    one = made()
+    assert _same(one, made(method="Other"), 1)
+    assert not _same(one, made(), 2)  # there are two
+    assert not _same(one, made(inputs=(torch.stack([A, B]), torch.stack([B, A + 1]))), 1)
+    assert _same(one, made(inputs=(torch.stack([A, B]), torch.stack([B, A + 1]))), 0)
+    assert not _same(one, made(kinds=("image", "series")), 0)
+    assert not _same(one, made(inputs=(torch.zeros(2, 1, 4, 1),) * 2), 0)
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    ({"smooth": True, "kinds": ("row", "row")}, "smooth= is for maps of images, and the inputs are row and row"),
+    ({"quantile": 1.1}, "quantile=1.1: a share in"), ({"quantile": -0.1}, "quantile=-0.1"),
+    ({"size": 3}, "plot_pair has no option 'size'; it has "),
+])  # fmt: skip
+def test_what_a_picture_cannot_be_asked(options: dict[str, Any], said: str) -> None:
+    kinds = options.pop("kinds", ("image", "image"))
+    with pytest.raises((TypeError, ValueError), match=said):
+        picture(made(kinds=kinds), **options)
+    assert picture(made(), quantile=1.0)
+    assert picture(made(), quantile=0.0)
+
+
+def test_words_stand_in_lines() -> None:
+    """A word takes its letters and two for its frame; one that does not fit any more begins the next line."""
+    words = ["a" * (WIDTH - 4), "", "b", "c" * (WIDTH + 5), "dd"]
+    assert lines_of(words) == [
+        ((WIDTH - 2) / 2, 0.0), (WIDTH - 1.0, 0.0), (1.5, -LINE), ((WIDTH + 7) / 2, -2 * LINE), (2.0, -3 * LINE),
+    ]  # fmt: skip
+    assert values_of_tokens(torch.tensor([[1.0, 2.0]]), 2).tolist() == [1.0, 2.0]
+    assert values_of_tokens(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 2).tolist() == [3.0, 7.0]
+    axes = new_figure(3.0, 3.0).add_subplot()
+    places = draw_text(axes, torch.tensor([7, 8, 9]), torch.tensor([0.5, -1.0, 0.65]), Scale(1.0))
+    assert [text.get_text() for text in axes.texts] == ["7", "8", "9"]
+    assert [text.get_color() for text in axes.texts] == ["#222222", "white", "white"]  # upon strong colours
+    assert [places[i,] for i in range(3)] == lines_of(["7", "8", "9"])
+    assert (axes.get_xlim(), axes.get_ylim()) == ((0, WIDTH), (-LINE, LINE))
+    draw_text(axes, torch.zeros(2, 4), torch.zeros(2), Scale(1.0))
+    assert [text.get_text() for text in axes.texts[3:]] == ["0", "1"]  # vectors have numbers
+
+
+@pytest.mark.parametrize(("kind", "shape", "height"), [
+    ("image", (2, 1, 2, 2), 2.4), ("series", (2, 1, 9), 2.0), ("series", (2, 4, 9), 0.6 + 0.75 * 4),
+    ("series", (2, 99, 9), 0.6 + 0.75 * MOST), ("text", (2, 5, 3), 2.0), ("text", (2, 400, 3), None),
+])  # fmt: skip
+def test_how_high_the_row_of_a_pair_is(kind: str, shape: tuple[int, ...], height: float | None) -> None:
+    side = torch.zeros(shape)
+    one = made(inputs=(side, side), maps=(side, side), kinds=(kind, kind))
+    if height is None:
+        last = lines_of([str(i) for i in range(400)])[-1][1]
+        height = 0.6 + 0.22 * (1 - last / LINE)
+    assert _height(one[0]) == pytest.approx(height)
+
+
+def test_nodes_and_names_beside_each_other() -> None:
+    axes = new_figure(3.0, 3.0).add_subplot()
+    nodes = Nodes(torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.tensor([[0, 1]]), ["p", "q"])
+    nodes.draw(axes, torch.tensor([1.0, -1.0]), Scale(1.0))
+    assert axes.lines[0].get_xydata().tolist() == [[0.0, 1.0], [2.0, 3.0]]
+    assert blue(axes.collections[0].get_facecolors()[0])
+    assert not blue(axes.collections[0].get_facecolors()[1])
+    assert [(text.get_text(), text.get_position()) for text in axes.texts] == [("p", (0, 1)), ("q", (2, 3))]
+    assert nodes.mark(axes, (1,), "k", 1) == (2.0, 3.0)
+    for side, edge, align in ((0, 0.7, "right"), (1, 0.3, "left")):
+        names = Names(["x", "y", "z"], [2, 0], side)
+        axes = new_figure(3.0, 3.0).add_subplot()
+        names.draw(axes, None, Scale(1.0))
+        assert [(t.get_text(), t.get_position(), t.get_ha()) for t in axes.texts] == [
+            ("z", (edge, 0), align), ("x", (edge, 1), align),
+        ]  # fmt: skip
+        assert (axes.get_xlim(), axes.get_ylim()) == ((0, 1), (1.5, -0.5))
+        assert names.mark(axes, (0,), "k", 1) == (pytest.approx(edge + (0.04, -0.04)[side]), 1)
+        axes = new_figure(3.0, 3.0).add_subplot()
+        names.draw(axes, torch.tensor([0.5, 9.0, -0.25]), Scale(2.0))
+        assert [patch.get_width() for patch in axes.patches] == [-0.25, 0.5]
+        assert axes.get_xlim() == (-2, 2)
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["z", "x"]
+        assert (axes.yaxis.get_ticks_position() == "right") is bool(side)
+
+
+def test_the_masks_of_one_graph() -> None:
+    one = graph(CHAIN, 6)
+    axes = new_figure(3.0, 3.0).add_subplot()
+    values = graph(CHAIN, 6, node_mask=torch.arange(12.0).reshape(6, 2))
+    places = draw_masks(axes, one, values, Scale(21.0))
+    assert [*places] == [(i,) for i in range(6)]
+    torch.testing.assert_close(torch.tensor([*places.values()]).double(), positions(one, one)[0])
+    drawn = {tuple(round(x, 4) for x in at) for group in axes.collections for at in group.get_offsets().tolist()}
+    assert {tuple(round(x, 4) for x in at) for at in places.values()} <= drawn

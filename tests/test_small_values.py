@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,7 +23,11 @@ from xsiamese.branches.calls import Survey, Usage, survey
 from xsiamese.branches.probe import _follows, _grids
 from xsiamese.branches.record import replaced
 from xsiamese.data.augment import Augment
+from xsiamese.data.connectomes import connectome_graphs, strongest
+from xsiamese.data.division import _set_aside, split_classes
+from xsiamese.data.items import LabelledImages, around
 from xsiamese.data.planted_images import Digits
+from xsiamese.data.typical import _column, typical_rows
 from xsiamese.door.arguments import shown
 from xsiamese.door.deferred import Deferring, deferred
 from xsiamese.explain.deferred import PICTURES
@@ -32,7 +38,11 @@ from xsiamese.explain.run import _starts
 from xsiamese.metrics.catalogue import made
 from xsiamese.metrics.matrices import _centred
 from xsiamese.metrics.meta import _scored
+from xsiamese.pairs.fastest import _known, _sizes, can_stack, fitting
+from xsiamese.pairs.silence import rounding, why_zero
+from xsiamese.pairs.split import Split
 from xsiamese.plot.picture import _one
+from xsiamese.zoo.cards import Preprocessing
 
 
 def test_only_the_module_of_pictures_is_deferred() -> None:
@@ -301,3 +311,242 @@ def test_a_model_whose_items_are_encoded_still_encodes_with_its_first_tower() ->
 )
 def test_an_error_shows_a_value_in_few_letters(value: object, said: str) -> None:
     assert shown(value) == said
+
+
+@pytest.mark.parametrize("invert", [False, True])
+def test_pixels_to_a_models_input_and_back(invert: bool) -> None:
+    card = Preprocessing((1, 2), 2, (0.25, 0.5), (0.5, 0.1), invert)
+    pixels = torch.tensor([[[0.0, 255.0]], [[51.0, 102.0]]])
+    shares = 1 - pixels / 255 if invert else pixels / 255
+    expected = (shares - torch.tensor([0.25, 0.5])[:, None, None]) / torch.tensor([0.5, 0.1])[:, None, None]
+    torch.testing.assert_close(card.normalise(pixels), expected)
+    torch.testing.assert_close(card.undo(expected), pixels / 255)
+    assert card.undo(expected + 99).unique().tolist() == [float(not invert)]
+    assert card.background == pytest.approx((-0.5, -5.0))
+    told = {"size": [1, 2], "channels": 2, "mean": [0.25, 0.5], "std": [0.5, 0.1], "invert": invert}
+    assert Preprocessing.of(told) == card
+
+
+def test_the_quantiles_of_columns() -> None:
+    """Shares 1/6, 1/2 and 5/6 of numbers, and of categories each value as often as it is there."""
+    at = (torch.arange(3, dtype=torch.float64) + 0.5) / 3
+    assert _column(torch.tensor([[6.0], [0.0], [3.0]]), at).flatten().tolist() == pytest.approx([1.0, 3.0, 5.0])
+    known = torch.tensor([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])  # the second value, a missing one, the first
+    assert _column(known, at).tolist() == [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    assert _column(torch.tensor([[0.5, 1.0], [0.0, 3.0]]), at).tolist() == [[0.25, 2.0]] * 3
+    rows = torch.cat([torch.arange(40.0)[:, None], torch.eye(4).repeat(10, 1)], 1)
+    found = typical_rows(rows, [1, 4])
+    assert found.shape == (16, 5)
+    assert found[:, 0].sort().values.tolist() == pytest.approx([39 * (k + 0.5) / 16 for k in range(16)])
+    assert found[:, 1:].sum(0).tolist() == [4.0] * 4
+    assert found[:, 0].tolist() != found[:, 0].sort().values.tolist()  # each column in another order
+    for wrong in ((rows[:0], None, 3), (rows, [1, 3], 3), (rows, None, 0)):
+        with pytest.raises(ValueError, match="at least one"):
+            typical_rows(*wrong)
+
+
+def test_whole_classes_are_held_out() -> None:
+    class Items:
+        def __init__(self, labels: Tensor) -> None:
+            self.labels = labels
+
+        def take(self, which: Tensor) -> Items:
+            return Items(self.labels[which])
+
+    items: Any = Items(torch.cat([torch.arange(10).repeat(3), torch.tensor([10])]))  # the last has one item
+    train, valid, test = (set(part.labels.tolist()) for part in split_classes(items, 0.1, 0.3, 1))
+    assert (len(train), len(valid), len(test)) == (6, 2, 3)  # at least two, and three of ten
+    assert train | valid | test == set(range(11))
+    assert 10 in train
+    assert [len(part.labels) for part in split_classes(items, 0, 0, 1)] == [31, 0, 0]
+    with pytest.raises(ValueError, match="10 classes are too few for 5 to test and 4 to validate on: two to train"):
+        split_classes(items, 0.4, 0.5, 1)
+    assert len(set(split_classes(items, 0.3, 0.5, 1)[0].labels.tolist())) == 3  # two are enough
+    for valid_size, test_size in ((1.0, 0.1), (0.1, 1.0), (-0.1, 0.1)):
+        with pytest.raises(ValueError, match=f"valid_size={valid_size:g} and test_size={test_size:g}: shares"):
+            split_classes(items, valid_size, test_size)
+    # of a class of ten three, of one of four two, of one of three none
+    labels = torch.tensor([0] * 10 + [1] * 4 + [2] * 3)
+    kept, aside = _set_aside(labels, 0.3, 0)
+    assert torch.bincount(labels[aside], minlength=3).tolist() == [3, 2, 0]
+    assert sorted([*kept.tolist(), *aside.tolist()]) == list(range(17))
+    assert torch.bincount(labels[_set_aside(labels, 0.99, 0)[1]], minlength=3).tolist() == [8, 2, 0]  # two are left
+    assert len(_set_aside(labels, 0.0, 0)[1]) == 0
+
+
+def test_edges_and_features_of_matrices_by_hand() -> None:
+    matrix = torch.tensor([[9.0, 4.0, 1.0, 0.0], [4.0, 9.0, 3.0, 0.0], [1.0, 3.0, 9.0, 2.0], [0.0, 0.0, 2.0, 9.0]])
+    edges, weights, counts = strongest(matrix[None], 1)
+    assert sorted(zip(*edges.tolist(), weights.tolist(), strict=True)) == [
+        (0, 1, 4.0), (1, 0, 4.0), (1, 2, 3.0), (2, 1, 3.0), (2, 3, 2.0), (3, 2, 2.0),
+    ]  # fmt: skip
+    assert counts.tolist() == [6]
+    for density, pairs in ((0.01, 1), (0.5, 3), (1.0, 4)):  # of six pairs of regions two have no connection
+        assert strongest(-matrix[None], density=density)[2].tolist() == [2 * pairs]
+    for wrong in ({"neighbours": 0}, {"neighbours": 4}, {"neighbours": None}, {"density": 0.0}, {"density": 1.1}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}="):
+            strongest(matrix[None], **wrong)
+    found = connectome_graphs(torch.stack([matrix, -matrix]), torch.tensor([0, 0]), ("c",), neighbours=1)
+    assert found.x[:4].tolist() == matrix.fill_diagonal_(0).tolist()  # there are negative ones
+    assert (found.nodes.tolist(), found.edges.tolist()) == ([0, 4, 8], [0, 6, 12])
+    streams = connectome_graphs(matrix[None], torch.tensor([0]), ("c",), neighbours=1)
+    torch.testing.assert_close(streams.x, torch.log1p(matrix / 2))  # of 1, 2, 3 and 4, each twice, the lower middle
+    empty = connectome_graphs(torch.zeros(1, 3, 3), torch.tensor([0]), ("c",), neighbours=1)
+    assert not empty.x.any()
+    assert empty.edges.tolist() == [0, 0]
+
+
+class Cutting(nn.Module):
+    """What is behind its layer has no gradient."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.layer, self.how = nn.Linear(2, 2), how
+        nn.init.eye_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.how == "none":
+            return 0 * x
+        if self.how == "early":
+            return self.layer(x.detach())  # type: ignore[no-any-return]
+        z: Tensor = self.layer(x)
+        return z.detach() if self.how == "late" else z.round() if self.how == "flat" else z
+
+
+@pytest.mark.parametrize(("how", "gradients", "layered", "said"), [
+    ("none", True, False, "^input b has no effect on the value explained: its map is zero$"),
+    ("late", True, False, "to input b, though it changes with it: the graph is cut after 'encoder_b.layer'"),
+    ("early", True, False, "the graph is cut before the first module is reached"),
+    ("flat", True, False, "^the score is flat here: it changes with input b, and its gradient at this pair is zero"),
+    ("right", True, False, "^the map of input b is zero, though the score has a gradient to it$"),
+    ("right", True, True, "^the layer's first output is not used by the score of input b"),
+    ("right", False, False, "^the map of input b is zero, though the score changes with it$"),
+    ("none", False, False, "^input b has no effect"),
+])  # fmt: skip
+def test_why_a_map_is_zero(how: str, gradients: bool, layered: bool, said: str) -> None:
+    model = SiameseModel((nn.Identity(), Cutting(how)), "dot")
+    pair = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+    with PairSaliency(model).prepared(pair) as batch:
+        try:
+            found = why_zero(batch, 1, gradients=gradients, layered=layered)
+        except ValueError as error:
+            found = str(error)
+        assert re.search(said, found), found
+        if how == "none":
+            assert why_zero(batch, 0, gradients=True, layered=False).startswith("input a has no effect")
+    assert rounding(torch.ones(1)) == 4 * 2**-23
+    assert rounding(torch.ones(1, dtype=torch.bfloat16)) == 0
+
+
+@pytest.mark.parametrize(("fits", "tried"), [(9, [9]), (4, [9, 4]), (1, [9, 4, 2, 1])])
+def test_what_does_not_fit_is_halved_until_it_does(fits: int, tried: list[int]) -> None:
+    asked: list[int | None] = []
+
+    def run(split: Split) -> str:
+        asked.append(split.pairs)
+        if split.pairs is None or split.pairs > fits:
+            raise torch.OutOfMemoryError("too much")
+        return "found"
+
+    pair = torch.ones(9, 2), torch.ones(9, 2)
+    with PairSaliency(SiameseModel(nn.Identity(), "dot")).prepared(pair) as batch:
+        assert fitting(batch, Split(9, stacked=True), run) == "found"
+        assert asked == tried
+        known, key = _known(batch)
+        assert known[key] == Split(tried[-1], stacked=True)  # what is remembered
+        assert _sizes(batch) == [1, 2, 4, 8]
+        assert can_stack(batch)
+        for nothing in (Split(None), Split(1)):
+            fits = 0
+            with pytest.raises(torch.OutOfMemoryError):
+                fitting(batch, nothing, run)
+    other = torch.ones(9, 2), torch.ones(9, 3)
+    for model, inputs in (
+        (SiameseModel((nn.Identity(), nn.Identity()), "dot"), pair),
+        (SiameseModel((nn.Linear(2, 1), nn.Linear(3, 1)), "dot"), other),
+    ):
+        with PairSaliency(model).prepared(inputs) as batch:
+            assert not can_stack(batch)
+
+
+def test_classes_around_the_plane_of_their_means() -> None:
+    """Means at the corners of a square around another point: their order is that of the corners."""
+    corners = torch.tensor([[[[9, 5]]], [[[1, 5]]], [[[5, 9]]], [[[5, 1]]]], dtype=torch.uint8)
+    images, labels = torch.cat([corners, corners]), torch.arange(4).repeat(2)
+    order = around(LabelledImages(images, labels, ("right", "left", "up", "down"))).tolist()
+    assert {order[0], order[2]} in ({0, 1}, {2, 3})
+    assert sorted(order) == [0, 1, 2, 3]
+    assert around(LabelledImages(corners[:2], torch.arange(2), ("b", "a"))).tolist() == [0, 1]
+    spread = around(LabelledImages(corners, torch.tensor([0, 1, 2, 2]), ("right", "left", "middle", "none")))
+    assert sorted(spread.tolist()) == [0, 1, 2, 3]  # one without images is in the middle
+
+
+def at_most(monkeypatch: pytest.MonkeyPatch, drawn: float = 1.0) -> None:
+    """Every draw of an augmentation is this one."""
+    monkeypatch.setattr(Augment, "_uniform", lambda self, images, sides: torch.full((len(images),), drawn))
+
+
+def test_how_far_an_image_is_turned_moved_and_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = torch.rand(1, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+    at_most(monkeypatch)
+    torch.testing.assert_close(Augment(degrees=90.0)(image), image.rot90(1, (2, 3)), atol=1e-5, rtol=0)
+    moved = Augment(shift=0.25)(image)  # by a quarter, two pixels of eight, both ways
+    torch.testing.assert_close(moved[..., :6, :6], image[..., 2:, 2:], atol=1e-5, rtol=0)
+    assert moved[..., 6:, :].abs().max() < 1e-5
+    block = torch.zeros(1, 1, 8, 8)
+    block[..., 3:5, 3:5] = 1
+    grown = Augment(scale=1.0)(block)[0, 0]  # to twice the size
+    assert (grown > 0.5).nonzero().tolist() == [[i, j] for i in (2, 3, 4, 5) for j in (2, 3, 4, 5)]
+    wide = torch.zeros(1, 1, 4, 8)
+    wide[..., 1:3, 2:6] = 1  # 2 x 4 pixels in the middle: upright after a quarter turn, whatever the image's shape
+    turned = Augment(degrees=90.0)(wide)[0, 0]
+    assert (turned > 0.5).nonzero().tolist() == [[i, j] for i in range(4) for j in (3, 4)]
+    at_most(monkeypatch, 0.5)  # the middle of all that is drawn changes nothing
+    same = Augment(degrees=90.0, shift=0.3, scale=0.5, brightness=0.5, contrast=0.5, saturation=0.5)(image)
+    torch.testing.assert_close(same, image, atol=1e-5, rtol=0)
+
+
+def test_contrast_and_saturation_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_most(monkeypatch)
+    image = torch.tensor([0.2, 0.4, 0.6]).reshape(1, 3, 1, 1)
+    for augment, expected in (
+        (Augment(contrast=0.5), [0.1, 0.4, 0.7]), (Augment(saturation=1.0), [0.0, 0.4, 0.8]),
+        (Augment(brightness=2.0), [0.6, 1.0, 1.0]), (Augment(), [0.2, 0.4, 0.6]),
+    ):  # fmt: skip
+        assert augment(image).flatten().tolist() == pytest.approx(expected)
+    two = image[:, :2]
+    assert torch.equal(Augment(saturation=1.0)(two), two)  # no colours
+    assert bool(Augment(saturation=0.1)) is True
+    for name in ("degrees", "shift", "scale", "brightness", "contrast", "saturation"):
+        assert Augment(**{name: 0.5})
+        with pytest.raises(ValueError, match=f"{name}=-0.1: 0 or more is needed"):
+            Augment(**{name: -0.1})
+    for name in ("horizontal", "vertical"):
+        assert Augment(**{name: 1.0})
+        for value in (-0.1, 1.1):
+            with pytest.raises(ValueError, match=f"{name}={value}: a probability"):
+                Augment(**{name: value})
+
+
+def test_similarities_of_edit_distances() -> None:
+    """exp(-2 GED / (n + m)), and a quarter of the graphs for training is held out."""
+    data = pytest.importorskip("torch_geometric.data")
+    from xsiamese.data.ged import graded
+
+    graphs = [data.Data(x=torch.ones(n, 1), edge_index=torch.tensor([[0], [1]])) for n in (2, 2, 3, 4, 2, 6)]
+    distances = torch.arange(36.0).reshape(6, 6)
+    distances[0, 3] = torch.inf
+    found = graded("set", graphs, distances, torch.tensor([False] * 4 + [True] * 2))
+    assert [len(part) for part in (found.train, found.valid, found.test)] == [3, 1, 2]
+    assert found.train.classes == ("2 nodes", "3 nodes", "4 nodes", "6 nodes")
+    assert found.test.labels.tolist() == [0, 3]
+    alike = found.train.alike
+    assert float(alike[1, 2]) == pytest.approx(math.exp(-2 * 8 / 5))
+    assert float(alike[4, 5]) == pytest.approx(math.exp(-2 * 29 / 8))
+    assert math.isnan(float(alike[0, 3]))
+    for share, held in ((0.01, 1), (0.5, 2), (0.9, 4)):
+        assert len(graded("set", graphs, distances, torch.tensor([False] * 4 + [True] * 2), valid=share).valid) == held
+    for share in (0.0, 1.0):
+        with pytest.raises(ValueError, match=f"valid_size={share:g}: edit distances"):
+            graded("set", graphs, distances, torch.ones(6, dtype=torch.bool), valid=share)
