@@ -25,7 +25,7 @@ from xsiamese import (
 from xsiamese.data.planted import planted, scene
 from xsiamese.metrics.captum import Infidelity, MaxSensitivity
 from xsiamese.metrics.catalogue import chosen, made, metrics
-from xsiamese.metrics.measure import _labels, batch_of, interval
+from xsiamese.metrics.measure import batch_of, interval
 from xsiamese.metrics.meta import MetaScore, meta_scores
 from xsiamese.metrics.metric import Metric, area, number
 from xsiamese.metrics.robustness import NoiseStability, ReferenceStability, SeedStability
@@ -37,6 +37,7 @@ from xsiamese.metrics.surface import Deletion, VerificationDeletion, _accuracy, 
 from xsiamese.metrics.topk import AverageDrop, AverageIncrease, DropTop, KeepTop
 from xsiamese.metrics.truth import HitAtK, auroc, top_share
 from xsiamese.metrics.units import Units, default_fillings, fill_in, per_unit
+from xsiamese.pairs.labels import pair_labels
 from xsiamese.zoo import shipped
 
 A = torch.tensor([[1.0, 2.0, 3.0, 4.0]]).double()
@@ -544,8 +545,8 @@ def test_a_side_without_two_kinds_of_units_does_not_count() -> None:
 ])  # fmt: skip
 def test_labels_that_are_none(labels: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        _labels(labels, 3)
-    assert _labels([True, False, 1], 3).tolist() == [1, 0, 1]
+        pair_labels("labels", labels, 3)
+    assert pair_labels("labels", [True, False, 1], 3).tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize(("names", "known", "said"), [
@@ -558,7 +559,7 @@ def test_labels_that_are_none(labels: Any, said: str) -> None:
     ("partner_sensitivity", {"truth": (torch.eye(2, 4),) * 2, "partners": torch.ones(2, 4)}, "needs partner_truth="),
     ("partner_invariance", {}, "partner_invariance needs twins: give twins=, or planted pairs"),
     ("matrix_auroc", {"truth": (torch.eye(2, 4),) * 2}, "matrix_auroc needs matrix: an explainer that gives one"),
-    ("matrix_auroc", {}, "matrix_auroc needs truth: give truth=, or planted pairs"),
+    ("matrix_auroc", {}, "matrix_auroc needs matrix and truth: an explainer that gives one"),
     ("verification_deletion", {"labels": [1, 1]}, "all pairs have one label"),
     (["gini", "gini"], {}, "two metrics are called 'gini'"), ([], {}, "no metric is named"),
     ("ginni", {}, "no metric is called 'ginni'; did you mean 'gini'"), ("xx", {}, "; there are auroc, "),

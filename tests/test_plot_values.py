@@ -18,6 +18,7 @@ from xsiamese.plot.latent import _neighbours, against, curves, frame, latent_spa
 from xsiamese.plot.layout import _given, _spread, _turned, _union, _upright, matching, positions
 from xsiamese.plot.matched import Names, Nodes, Picture
 from xsiamese.plot.picture import _called, _height, _same, picture, plot_items
+from xsiamese.plot.pixels import pale
 from xsiamese.plot.scale import Scale, floored
 from xsiamese.plot.series import MOST, draw_series
 from xsiamese.plot.table import draw_row
@@ -574,3 +575,14 @@ def test_the_masks_of_one_graph() -> None:
     torch.testing.assert_close(torch.tensor([*places.values()]).double(), positions(one, one)[0])
     drawn = {tuple(round(x, 4) for x in at) for group in axes.collections for at in group.get_offsets().tolist()}
     assert {tuple(round(x, 4) for x in at) for at in places.values()} <= drawn
+
+
+def test_an_image_is_grey_from_its_darkest_to_its_lightest_place() -> None:
+    """The mean of two channels: 2, 3, 4 and 6."""
+    item = torch.tensor([[[1.0, 3.0], [4.0, 6.0]], [[3.0, 3.0], [4.0, 6.0]]])
+    axes = new_figure(3.0, 3.0).add_subplot()
+    places = draw_image(axes, item, torch.tensor([[[0.5, -0.5], [0.0, 1.0]]]), Scale(1.0))
+    expected = pale(torch.tensor([[0.0, 0.25], [0.5, 1.0]]))
+    torch.testing.assert_close(torch.from_numpy(axes.images[0].get_array().data), expected)
+    assert axes.images[1].get_array().tolist() == [[0.5, -0.5], [0.0, 1.0]]
+    assert places[1, 0] == (0.0, 1.0)
