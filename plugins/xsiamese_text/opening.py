@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Collection
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -171,14 +173,20 @@ def opened(spec: str) -> PairModel | None:
     if spec == "wordllama":
         return from_wordllama()
     if (folder / "modules.json").is_file():
-        return from_sentence_transformers(_sentence_transformer(folder)).eval()
+        with _bars_for_people():
+            return from_sentence_transformers(_sentence_transformer(folder)).eval()
     if not (folder / "config.json").is_file():
         return None
     try:
         import transformers
     except ImportError as error:
         raise ImportError(f'{spec} is a model of transformers: pip install "xsiamese[text]"') from error
-    config = transformers.AutoConfig.from_pretrained(spec)
+    with _bars_for_people():
+        return _of_transformers(transformers, spec)
+
+
+def _of_transformers(transformers: Any, spec: str) -> PairModel:
+    folder, config = Path(spec), transformers.AutoConfig.from_pretrained(spec)
     if hasattr(config, "vision_config") and hasattr(config, "text_config"):
         towers = transformers.AutoModel.from_pretrained(spec)
         processor: Any = transformers.AutoProcessor
@@ -191,6 +199,24 @@ def opened(spec: str) -> PairModel | None:
     joint = any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
     auto = transformers.AutoModelForSequenceClassification if joint else transformers.AutoModel
     return from_transformers(auto.from_pretrained(spec), transformers.AutoTokenizer.from_pretrained(spec)).eval()
+
+
+@contextmanager
+def _bars_for_people() -> Iterator[None]:
+    """The bar that transformers shows while it loads, in a terminal only."""
+    try:
+        from transformers.utils import logging
+    except ImportError:  # whoever reads the model says what is not installed
+        yield
+        return
+    shown = bool(logging.is_progress_bar_enabled())
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _sentence_transformer(folder: Path) -> nn.Module:

@@ -352,3 +352,29 @@ def test_copies_of_an_open_clip_share_its_tokenizer() -> None:
     made, split = open_clip_model(custom=False)
     own = from_clip(made, (lambda image: image, split))
     assert deepcopy(own).reader.tokenizer is split
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_command_line_explains_a_clip_of_a_folder_and_a_bar_is_for_people(
+    terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import json
+    import sys
+
+    from PIL import Image
+
+    from xsiamese.cli import app
+
+    clip().float().save_pretrained(tmp_path / "clip")
+    transformers.CLIPProcessor(processor().image_processor, tokenizer(12)).save_pretrained(tmp_path / "clip")
+    Image.fromarray(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)).save(tmp_path / "a.png")
+    capsys.readouterr()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    asked = ["explain", str(tmp_path / "a.png"), "--text", "the cat sat", "--model", str(tmp_path / "clip")]
+    with pytest.raises(SystemExit):
+        app([*asked, "--method", "gradcam", "--json"])
+    said = capsys.readouterr()
+    picture = Image.open(tmp_path / "a.png")
+    own = from_clip(clip().float(), processor())
+    assert json.loads(said.out)["score"] == pytest.approx(float(own([picture], ["the cat sat"])), abs=1e-5)
+    assert ("Loading weights" in said.err) == terminal

@@ -91,8 +91,9 @@ class Meant:
         threshold: float | None,
     ) -> Meant:
         if found.name == "counterfactual" and kind not in names(found.modalities):
+            what = f"are {kind}" if kind else "are of two kinds"
             raise ValueError(
-                f"--method counterfactual searches images and graphs, and the inputs of this model are {kind}: of rows "
+                f"--method counterfactual searches images and graphs, and the inputs of this model {what}: of rows "
                 "it needs the ranges of the columns, xsiamese_counterfactual.PairTabularCounterfactual in Python"
             )
         if layer is not None and not found.needs_layer:
