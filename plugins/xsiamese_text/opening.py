@@ -209,14 +209,15 @@ def _bars_for_people() -> Iterator[None]:
     except ImportError:  # whoever reads the model says what is not installed
         yield
         return
-    shown = bool(logging.is_progress_bar_enabled())
+    bars: Any = logging  # which it does not type
+    shown = bars.is_progress_bar_enabled()
     if not sys.stderr.isatty():
-        logging.disable_progress_bar()
+        bars.disable_progress_bar()
     try:
         yield
     finally:
         if shown:
-            logging.enable_progress_bar()
+            bars.enable_progress_bar()
 
 
 def _sentence_transformer(folder: Path) -> nn.Module:
