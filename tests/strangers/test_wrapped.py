@@ -430,6 +430,10 @@ def test_distributed_encoders_inside_a_model_of_two_inputs_are_explained_by_meth
     plain = Both(encoder())
     for method in (PairDeepLift, PairLRP):
         same(method(Both(wrapped)).attribute(inputs), method(plain).attribute(inputs))
+    with pytest.MonkeyPatch.context() as patch:  # each process explains by itself: none waits for another
+        patch.setattr(type(wrapped), "forward", lambda *_: pytest.fail("the wrapper's own forward pass"))
+        same(PairSaliency(Both(wrapped)).attribute(inputs), PairSaliency(plain).attribute(inputs))
+    assert "forward" not in vars(wrapped)
     for layered in (PairLayerConductance, PairGradCAM):
         found = layered(Both(wrapped), layer="inner.module.3").attribute(inputs)
         same(found, layered(plain, layer="inner.3").attribute(inputs))

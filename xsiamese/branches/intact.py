@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from xsiamese.branches.lock import locked
 from xsiamese.branches.signals import SIGNALS
@@ -177,6 +178,8 @@ class _Kept:
         self.module = module
         self.training = getattr(module, "training", False)  # frozen by torch.jit a module has none
         self.dropout = module.dropout if isinstance(module, nn.RNNBase) else 0.0
+        # its own forward pass waits for the other processes, and takes their buffers
+        self.waits = isinstance(module, DistributedDataParallel) and "forward" not in vars(module)
         self.hooks = _hooks(module)
         self.buffers = [_Buffer(name, buffer) for name, buffer in module._buffers.items()]
         self.outermost = id(module) not in self._hooks_outside
@@ -190,6 +193,8 @@ class _Kept:
             self.module.training = self.training
         if isinstance(self.module, nn.RNNBase):
             self.module.dropout = self.dropout
+        if self.waits:
+            del self.module.forward
         _replace_hooks(self.module, self.hooks)
         for one in self.buffers:
             now = dict(self.module._buffers.items())  # of a scripted module they are no dictionary
@@ -227,6 +232,8 @@ def _prepare(modules: list[nn.Module], frozen: list[nn.Parameter]) -> None:
         if isinstance(module, nn.RNNBase) and any(p.is_cuda for p in module._parameters.values() if p is not None):
             # cuDNN differentiates in training mode only; without dropout its values are those of evaluation mode
             module.training, module.dropout = True, 0.0
+        if isinstance(module, DistributedDataParallel):
+            vars(module)["forward"] = module.module.__call__
         for name, buffer in module._buffers.items():
             if buffer is not None and buffer.is_inference():  # re-assigned while the model served: bears no gradient
                 module._buffers[name] = copies.setdefault(id(buffer), buffer.clone())
