@@ -400,7 +400,7 @@ def test_what_a_request_says_of_itself() -> None:
 
 @pytest.mark.parametrize(("asked", "said"), [
     ({"wrt": "a"}, "wrt='a': 'both', 'first' or 'second' is needed"),
-    ({"target": [0, 1]}, "target holds 2 indices for 1 pairs"),
+    ({"target": [0, 1]}, r"target=\[0, 1\] picks one of several outputs"),
     ({"ids": [("a", "b")] * 2}, "ids= holds 2 for 1 pairs"),
     ({"options": {"abz": True}}, "PairSaliency.attribute has no option 'abz'; did you mean 'abs'"),
     ({"options": {"zz": 1}}, "no option 'zz'; its own options are abs"),
@@ -410,6 +410,13 @@ def test_what_a_request_says_of_itself() -> None:
 def test_what_cannot_be_asked(asked: dict[str, Any], said: str) -> None:
     with pytest.raises((TypeError, ValueError), match=said):
         Request((A, P), **asked).batch(PairSaliency(SiameseModel(nn.Identity(), "dot")))
+
+
+def test_there_is_one_target_for_each_pair() -> None:
+    explainer = PairSaliency(lambda a, b: a * b)
+    assert Request((A, P), target=[1]).batch(explainer).target == [1]
+    with pytest.raises(ValueError, match="target holds 2 indices for 1 pairs: give one each, or a single int"):
+        Request((A, P), target=[0, 1]).batch(explainer)
 
 
 @pytest.mark.parametrize("size", [0, -1, True, 1.0, "all"])
