@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -13,6 +13,8 @@ from torch import Tensor
 
 from xsiamese import PairAttribution, PairBatch, PairExplanation
 from xsiamese.author import Found, Unsuited
+from xsiamese.contract import kinds
+from xsiamese.contract.kinds import subjects
 from xsiamese.testing import CHECKS, ContractError, check_explainer
 
 Maps = tuple[Any, Any]
@@ -567,6 +569,195 @@ BROKEN: list[tuple[str, type[PairAttribution], str, set[str]]] = [
 ]
 
 
+class ForgetsAfterAFailure(Good):
+    """Takes its mask off only if all goes well."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        batch.model.mask = torch.ones(1)  # type: ignore[assignment]
+        maps = super().compute(batch)
+        del batch.model.mask
+        return maps
+
+
+class TouchesFlags(Good):
+    """Leaves the whole model in training mode."""
+
+    def attribute(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        found = super().attribute(*args, **kwargs)
+        self.model.train()
+        return found
+
+
+class GivesAList(Good):
+    """Gives a list of its maps."""
+
+    def attribute(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        return list(super().attribute(*args, **kwargs))
+
+
+class GivesAListOfGraphs(GivesAList):
+    """Gives a list of its explanations."""
+
+    modalities = frozenset({"graph"})
+
+
+class SeesOnlyB(Good):
+    """Gives zeros for a."""
+
+    def compute(self, batch: PairBatch) -> Maps:
+        first, second = super().compute(batch)
+        return 0 * first, second
+
+
+class OtherShapes(Good):
+    """Gives maps of another shape in explain than in attribute."""
+
+    def explain(self, *args: Any, **kwargs: Any) -> PairExplanation:
+        found = super().explain(*args, **kwargs)
+        return replace(found, maps=tuple(m.sum(1) for m in found.maps))
+
+
+class LosesItsNodes(Good):
+    """Takes the masks off what it explains of graphs."""
+
+    modalities = frozenset({"graph"})
+
+    def attribute(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        found = super().attribute(*args, **kwargs)
+        for one in found:
+            del one.node_mask
+        return found
+
+
+class Kept(PairExplanation):
+    """A view that its own file knows otherwise: how says in what."""
+
+    def kept(self) -> PairExplanation:
+        return self
+
+    def save(self, *args: Any, **kwargs: Any) -> Any:
+        return PairExplanation.save(self.kept(), *args, **kwargs)
+
+
+class KeptPlain(Kept):
+    """Its file is one of no type."""
+
+    def kept(self) -> PairExplanation:
+        return PairExplanation(**{f.name: getattr(self, f.name) for f in fields(self)})
+
+
+class KeptHigher(Kept):
+    """Its file has higher scores."""
+
+    def kept(self) -> PairExplanation:
+        return replace(self, scores=torch.arange(float(len(self))))
+
+
+class KeptBare(Kept):
+    """Its file has other columns."""
+
+    def kept(self) -> PairExplanation:
+        return replace(self, columns={"place": torch.zeros(len(self))})
+
+
+class ComesBackPlain(Good):
+    """Its result is of no type in a file."""
+
+    result = KeptPlain
+
+
+class ComesBackHigher(Good):
+    """Its result has other scores in a file."""
+
+    result = KeptHigher
+
+
+class ComesBackBare(Good):
+    """Its result has other columns in a file."""
+
+    result = KeptBare
+
+
+class OneAtATime(Good):
+    """Refuses to work while it works."""
+
+    busy: ClassVar[bool] = False
+
+    def explain(self, *args: Any, **kwargs: Any) -> PairExplanation:
+        if self.busy:
+            raise KeyError("busy")
+        self.busy = True  # type: ignore[misc]
+        try:
+            return super().explain(*args, **kwargs)
+        finally:
+            self.busy = False  # type: ignore[misc]
+
+
+class LeavesFlags(Good):
+    """Leaves the model in evaluation mode when it explains."""
+
+    def explain(self, *args: Any, **kwargs: Any) -> PairExplanation:
+        found = super().explain(*args, **kwargs)
+        self.model.eval()
+        return found
+
+
+class CannotBeWritten(Good):
+    """Has a default that is read as another value."""
+
+    def compute(self, batch: PairBatch, *, power: Literal["1"] | int = 1) -> Maps:
+        """The maps.
+
+        Args:
+            batch: the pairs.
+            power: of nothing.
+        """
+        return super().compute(batch)
+
+
+class Undocumented(Good):
+    formula = Good.formula
+
+
+class Masked(Good):
+    """Is shown as something else."""
+
+    def __repr__(self) -> str:
+        return "an explainer"
+
+
+# the other ways to break a point: the point, who breaks it so, the whole message
+BROKEN_OTHERWISE: list[tuple[str, type[PairAttribution], str]] = [
+    ("1 two results", GivesAList, "attribute must return a tuple of two maps, it returned list"),
+    ("1 two results", GivesAListOfGraphs, "attribute must return a tuple of two maps, it returned list"),
+    ("1 two results", LosesItsNodes, "the explanation of a has no node_mask"),
+    ("1 two results", SeesOnlyB, "the map of a is zero for a pair that is not alike"),
+    (
+        "6 nothing left",
+        ForgetsAfterAFailure,
+        "hooks, masks or attributes stay on the model after an exception in its forward pass",
+    ),
+    ("7 state", TouchesFlags, "training flags are not as they were: they must be put back module by module"),
+    (
+        "20 one run",
+        OtherShapes,
+        "the map of a has shape (3, 6, 6), not (3, 1, 6, 6), in explain from that of attribute",
+    ),
+    ("21 from a file", ComesBackPlain, "whole: a PairExplanation comes back from the file of a KeptPlain"),
+    ("21 from a file", ComesBackHigher, "whole: the scores that come back are [0.0, 1.0, 2.0]"),
+    ("21 from a file", ComesBackBare, "whole: other columns come back from the file: place"),
+    ("22 two at once", OneAtATime, "of two explanations at once one raised KeyError: 'busy'"),
+    (
+        "22 two at once",
+        LeavesFlags,
+        "training flags or requires_grad are not as they were after two explanations at once",
+    ),
+    ("23 options", CannotBeWritten, "--power 1 is read as '1', and the default is 1"),
+    ("described", Undocumented, "name and docstring are needed"),
+    ("described", Masked, "repr does not name Masked"),
+]
+
+
 def broken(check: str, cls: type[PairAttribution]) -> str:
     """What the check says against the class, or nothing."""
     try:
@@ -590,6 +781,29 @@ def test_the_check_fails_and_says_why(check: str, cls: type[PairAttribution], me
         check_explainer(cls, only=check)
     assert str(caught.value).startswith(f"{cls.__name__} breaks the contract:\n{check}")
     assert {other for other in CHECKS if broken(other, cls)} - {check} <= also
+
+
+@pytest.mark.parametrize(
+    ("check", "cls", "message"), BROKEN_OTHERWISE, ids=[c.__name__ for _, c, _ in BROKEN_OTHERWISE]
+)
+def test_the_check_fails_in_other_ways_too(check: str, cls: type[PairAttribution], message: str) -> None:
+    kind = subjects(cls, {})[0].kind
+    assert broken(check, cls).splitlines()[:2] == [f"{cls.__name__} breaks the contract:", f"{check}{kind}: {message}"]
+
+
+def test_what_is_not_installed_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OfTexts(Good):
+        """Is for texts."""
+
+        modalities = frozenset({"text"})
+
+    assert [type(one).__name__ for one in subjects(OfTexts, {})] == ["Texts", "LateInteraction"]
+    monkeypatch.setattr(kinds, "comparisons", dict)
+    assert [type(one).__name__ for one in subjects(OfTexts, {})] == ["Texts"]
+    monkeypatch.setattr(kinds, "find_spec", lambda name: None)
+    assert broken("1 two results", PrefersTheFirstNode).splitlines()[1:] == [
+        'on trial: it explains no kind of input that is installed: pip install "xsiamese[graph]"'
+    ]
 
 
 def test_an_unexpected_exception_is_a_failure_with_its_name() -> None:

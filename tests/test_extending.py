@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 import xsiamese
-from xsiamese import SiameseModel
+from xsiamese import SiameseModel, TwoInputModel
 from xsiamese.contract.kinds import SUBJECTS, Texts
 from xsiamese.door.registry import registry
 from xsiamese.kinds.rows import Rows
 from xsiamese.testing import ContractError, check_card, check_comparison, check_explainer, check_kind, check_metric
 from xsiamese.zoo import find_card, shipped
+from xsiamese.zoo.cards import ModelCard
 
 FOLDER = Path(__file__).parents[1] / "examples" / "5_extending"
 FILES = ("borrowed", "foil", "pair_matrix", "read_outs", "sentences", "stamps", "top_share")
@@ -167,33 +168,153 @@ def test_borrowed(plugin: Any) -> None:
 
 
 def test_broken_parts_are_told() -> None:
-    class Mixes(xsiamese.Comparison):
-        """Of the whole batch."""
-
-        name = "mixes"
-
-        def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
-            return (z_a * z_b).sum(1) - (z_a * z_b).sum()
-
-    class Root(Mixes):
-        """Infinitely steep at equal embeddings."""
-
-        def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
-            return (z_a - z_b).square().sum(1).sqrt()
-
-    with pytest.raises(ContractError, match="another score in a batch than alone"):
-        check_comparison(Mixes)
-    with pytest.raises(ContractError, match="no finite gradient where both embeddings are equal"):
-        check_comparison(Root)
     card = find_card("fashion")
     with pytest.raises(ContractError, match="has no layer 'nowhere'"):
         check_card(replace(card, layer="nowhere"))
     with pytest.raises(ContractError, match="the card says overlap"):
         check_card(replace(card, comparison="overlap"))
 
-    class Forgets(Rows):
-        def unpack(self, tensors: Any, about: Any) -> Any:
-            return 0 * super().unpack(tensors, about)
 
-    with pytest.raises(ContractError, match="comes back from a file"):
-        check_kind(Forgets(), torch.rand(2, 3))
+class Product(xsiamese.Comparison):
+    """The inner product, with nothing wrong."""
+
+    name = "product"
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return (z_a * z_b).sum(1)
+
+
+class Bare(Product):
+    name = "bare"
+
+
+class Undecided(Product):
+    """Says neither way."""
+
+    higher_is_closer = None  # type: ignore[assignment]
+
+
+class Matrix(Product):
+    """A score of every row with every row."""
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return z_a @ z_b.T
+
+
+class Mixes(Product):
+    """Of the whole batch."""
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return (z_a * z_b).sum(1) - (z_a * z_b).sum()
+
+
+class Doubled(Product):
+    """Reports another score than it explains."""
+
+    def reported(self, explained: Tensor) -> Tensor:
+        return 2 * explained
+
+
+class Root(Product):
+    """Infinitely steep at equal embeddings."""
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return (z_a - z_b).square().sum(1).sqrt()
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (Bare, "a name and a docstring are needed"),
+        (Undecided, "higher_is_closer is None: True or False is needed"),
+        (Matrix, r"the score has shape \(4, 4\) for 4 pairs: \(4,\) is needed"),
+        (Mixes, "a pair has another score in a batch than alone"),
+        (Doubled, r"reported\(\) does not give the score from explained\(\)"),
+        (Root, "no finite gradient where both embeddings are equal"),
+    ],
+)
+def test_a_broken_comparison_is_told(made: type[xsiamese.Comparison], says: str) -> None:
+    check_comparison(Product)
+    with pytest.raises(ContractError, match=f"^{made.__name__}: {says}"):
+        check_comparison(made)
+
+
+class Joint(nn.Bilinear):
+    """A score of two items, and no embeddings."""
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return super().forward(a, b).squeeze(1)
+
+
+CARD = ModelCard("tiny", lambda: SiameseModel(nn.Linear(3, 2), "dot"), "A layer.", (3,), 2, "dot")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"summary": ""}, "a card needs a name and a summary"),
+        ({"name": ""}, "a card needs a name and a summary"),
+        (
+            {"build": lambda: TwoInputModel(Joint(3, 3, 4))},
+            r"tiny: two pairs of items \(3,\) give scores \(2, 4\)",
+        ),
+        ({"embedding": 5}, "tiny: embeddings have 2 dimensions, and the card says 5"),
+    ],
+)
+def test_a_broken_card_is_told(changed: dict[str, Any], says: str) -> None:
+    check_card(CARD)
+    check_card(replace(CARD, build=lambda: TwoInputModel(Joint(3, 3, 1))))  # which has no embedding
+    with pytest.raises(ContractError, match=f"^{says}$"):
+        check_card(replace(CARD, **changed))
+
+
+class Forgets(Rows):
+    def unpack(self, tensors: Any, about: Any) -> Any:
+        return 0 * super().unpack(tensors, about)
+
+
+class Refuses(Rows):
+    def side(self, item: Any, name: str, *, asked: bool = False) -> Any:
+        return None
+
+
+class Renamed(Rows):
+    name = "line"
+
+    def side(self, item: Any, name: str, *, asked: bool = False) -> Any:
+        found = super().side(item, name, asked=asked)
+        if found is not None:
+            found.kind = "row"
+        return found
+
+
+class Greedy(Rows):
+    def side(self, item: Any, name: str, *, asked: bool = False) -> Any:
+        return super().side(item if isinstance(item, Tensor) else torch.ones(1, 3), name, asked=asked)
+
+
+class Miscounts(Rows):
+    def count(self, item: Any) -> int:
+        return 7
+
+
+class Numbered(Rows):
+    def labels(self, side: Any, pair: int) -> Any:
+        return [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (Forgets, "the model gets something else of an item that comes back from a file"),
+        (Refuses, "the item is none of its own"),
+        (Renamed, "its side is of the kind 'row', not 'line'"),
+        (Greedy, "it takes what is of no kind at all"),
+        (Miscounts, "count says 7 pairs and its side has 2"),
+        (Numbered, "labels must be strings"),
+    ],
+)
+def test_a_broken_kind_is_told(made: type[Rows], says: str) -> None:
+    check_kind(Rows(), torch.rand(2, 3))
+    with pytest.raises(ContractError, match=f"^{made.__name__}: {says}$"):
+        check_kind(made(), torch.rand(2, 3))

@@ -76,6 +76,38 @@ class Meddling(Good):
         return super().compute(batch, explanation)
 
 
+class Bare(Good):
+    name = ""
+
+
+class Backwards(Good):
+    """Has an empty range."""
+
+    range: ClassVar[tuple[float, float]] = (1.0, 0.0)
+
+
+class Lucky(Good):
+    """Has by chance what it cannot have."""
+
+    range: ClassVar[tuple[float, float]] = (0.0, 100.0)
+    chance: ClassVar[float | None] = -0.5
+
+
+class Counts(Good):
+    """Counts in whole numbers."""
+
+    def compute(self, batch: Any, explanation: Any, **options: Any) -> Tensor:
+        return super().compute(batch, explanation).long()
+
+
+class Sly(Good):
+    """Changes the model behind the back of autograd."""
+
+    def compute(self, batch: Any, explanation: Any, **options: Any) -> Tensor:
+        next(batch.model.parameters()).data.add_(1)
+        return super().compute(batch, explanation)
+
+
 def test_a_good_one_passes() -> None:
     check_metric(Good())
 
@@ -83,7 +115,12 @@ def test_a_good_one_passes() -> None:
 @pytest.mark.parametrize(
     ("metric", "says"),
     [
-        (Whole, "1 numbers? for 3 pairs|gave \\(1,\\) for 3 pairs"),
+        (Whole, r"shape and range: gave \(1,\) for 3 pairs"),
+        (Bare, "described: has no name and no __doc__$"),
+        (Backwards, "described: its range is from 1.0 to 0.0\n"),
+        (Lucky, "described: chance, -0.5, is out of its range, 0.0 to 100.0$"),
+        (Counts, "gave torch.int64: floating point numbers are needed, NaN for what is not defined$"),
+        (Sly, "leaves the model: changed the model's encoder.0.weight$"),
         (OutOfRange, "out of its range"),
         (OfTheBatch, "in a batch and"),
         (Drawn, "draw from a generator with a seed"),

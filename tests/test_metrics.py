@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import permutations
 from typing import Any
 
@@ -16,10 +17,13 @@ from xsiamese.data.planted import planted, scene
 from xsiamese.metrics.catalogue import made
 from xsiamese.metrics.measure import batch_of
 from xsiamese.metrics.metric import number
+from xsiamese.metrics.recipe import Recipe
 from xsiamese.metrics.sanity import EdgeDetector
 from xsiamese.metrics.scored import along, surface
+from xsiamese.metrics.simplicity import Gini
 from xsiamese.metrics.states import over_batches
 from xsiamese.metrics.surface import Deletion, Insertion, RelevanceGain
+from xsiamese.metrics.topk import DropTop
 from xsiamese.metrics.truth import auroc, average_precision, top_share
 from xsiamese.metrics.units import Units, blurred, units_of
 from xsiamese.zoo import shipped
@@ -345,6 +349,105 @@ def test_blur_keeps_the_mean_of_a_flat_image_and_every_filling_has_its_shape() -
         assert along(batch, (nothing, nothing), filling, 0).shape == (2, 1)
     swapped = along(batch, (nothing, nothing), "partner", 0)[:, 0]
     assert torch.allclose(swapped, model(*pairs.inputs), atol=1e-5)  # all of b in a's place, and the reverse
+
+
+def test_truths_of_one_kind_have_no_number() -> None:
+    """No unit to be found, none that is not, and a pair whose a shares nothing with its second partner."""
+    assert math.isnan(average_precision(torch.rand(3), torch.zeros(3)))
+    assert math.isnan(average_precision(torch.rand(3), torch.ones(3)))
+    pairs = planted("words", 3)
+    saliency = PairSaliency(shipped("planted-words").model)
+    assert pairs.others is not None
+    assert pairs.other_truth is not None
+    nothing = pairs.other_truth.clone()
+    nothing[1] = 0
+    names = ["partner_sensitivity"]
+    known = {"truth": pairs.truth, "partners": pairs.others}
+    whole = measure(saliency, pairs.inputs, names, partner_truth=pairs.other_truth, **known)[names[0]].values
+    found = measure(saliency, pairs.inputs, names, partner_truth=nothing, **known)[names[0]].values
+    assert found.isnan().tolist() == [False, True, False]
+    assert found[[0, 2]].tolist() == whole[[0, 2]].tolist()
+
+
+def test_metrics_of_what_a_model_does_not_have() -> None:
+    """What encoders share is nothing of two encoders, and other encoders nothing of a joint model: no number, not 0."""
+    twin = SiameseModel((nn.Linear(4, 3).double(), nn.Linear(4, 3).double()), "dot").eval()
+    joint = Joint(linear(4))
+    found = measure(PairSaliency(twin), rows(2, 4), ["swap"])
+    assert found["swap"].values.isnan().all()
+    found = measure(PairSaliency(joint), rows(2, 4), ["constant_model"])
+    assert found["constant_model"].values.isnan().all()
+
+
+def graph_maps(part: str, count: int) -> tuple[Any, Any, Any]:
+    """Two graphs, their model, and maps of one part of them with so many values."""
+    explain = pytest.importorskip("torch_geometric.explain")
+    model = shipped("planted-motifs").model
+    inputs = planted("motifs", 1).inputs
+    return model, inputs, tuple(explain.Explanation(**{part: torch.rand(count)}) for _ in range(2))
+
+
+def test_bad_input_of_metrics_of_graphs_is_named() -> None:
+    model, inputs, maps = graph_maps("node_mask", 5)
+    nodes = [len(one.x) for one in inputs]
+    with pytest.raises(ValueError, match=f"^the map of a has no node_mask for its {nodes[0]} nodes$"):
+        values("gini", model, maps, inputs)
+    found = PairSaliency(model).attribute(inputs)
+    with pytest.raises(ValueError, match=f"^the truth of a has 3 values for {nodes[0]} nodes: one each is needed$"):
+        values("auroc", model, found, inputs, truth=(torch.ones(3), torch.ones(3)))
+    with pytest.raises(ValueError, match=r"^PairSaliency explained nodes and edges: metrics take one part of a graph$"):
+        measure(PairSaliency(model), inputs, ["gini"], parts=("nodes", "edges"))
+    with pytest.raises(
+        ValueError,
+        match=r"^filling='partner' puts the other item's values in: the two must have one shape and order$",
+    ):
+        measure(PairSaliency(model), inputs, [Deletion(2, filling="partner")])
+
+
+def test_bad_settings_and_maps_are_named() -> None:
+    model, inputs = linear(4), rows(2, 4)
+    saliency = PairSaliency(model)
+    short = rows(2, 3)
+    twice = [DropTop(0.2), DropTop(0.4)]
+    recipe = Recipe(saliency)
+    for call, says in (
+        (lambda: DropTop(1.0), "share=1.0: a number between 0 and 1 is needed"),
+        (
+            lambda: measure(saliency, inputs, twice),
+            "two metrics are called 'drop_top': give one of them a name of its own",
+        ),
+        (
+            lambda: values(Deletion(2, filling="grey"), model, inputs, inputs),
+            "filling='grey': 'zero', 'mean', 'blur', 'noise', 'partner' or a number is needed",
+        ),
+        (
+            lambda: values("gini", model, ([inputs[0]], inputs[1]), inputs),
+            "told gave several maps for input a: metrics take one; explain one layer or tensor",
+        ),
+        (
+            lambda: values("infidelity", model, short, inputs, explainer=recipe),
+            "infidelity takes maps of the inputs' own shape, and told gave others",
+        ),
+        (lambda: values("matrix_auroc", model, inputs, inputs), "told gives maps and no matrix of parts by parts"),
+        (
+            lambda: values("block_fit", Joint(model), inputs, inputs),
+            "block_fit compares parts of a with parts of b: a SiameseModel is needed",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(says)}$"):
+            call()
+    assert made(Gini).name == "gini"  # a class is made
+
+
+def test_a_metric_of_another_kind_of_input_is_told() -> None:
+    class OfImages(Gini):
+        """Of images only."""
+
+        name = "of_images"
+        kinds = frozenset({"image"})
+
+    with pytest.raises(ValueError, match=r"^of_images is for image, and this is a row$"):
+        measure(PairSaliency(linear(4)), rows(2, 4), [OfImages()])
 
 
 def test_bad_input_is_named() -> None:

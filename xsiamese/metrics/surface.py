@@ -150,8 +150,6 @@ class VerificationDeletion(_Removal):
         by: Literal["accuracy", "eer"] = "accuracy",
     ) -> None:
         super().__init__(steps, "diagonal", filling, seed)
-        if by not in ("accuracy", "eer"):
-            raise ValueError(f"by={by!r}: 'accuracy' or 'eer' is needed")
         self.by = by
 
     def compute(self, batch: PairBatch, explanation: PairExplanation, **options: Any) -> Curve:
