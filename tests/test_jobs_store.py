@@ -116,6 +116,8 @@ def test_full_disk_at_a_step(step: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_files_that_may_not_grow(tmp_path: Path, whole: dict[str, Any]) -> None:
     """The operating system refuses the writes themselves, of any file, from any library."""
+    if "COVERAGE_RUN" in os.environ:
+        pytest.skip("what counts branches writes files of its own, which may not grow either")
     folder = tmp_path / "out"
     assert ended(limited, folder) == 0
     assert re.search(r"out cannot be written \(.*File too large\): make room", (tmp_path / "said").read_text())
