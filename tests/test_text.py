@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 from xsiamese_text import PairTokenMatrix, from_sentence_transformers, from_transformers, from_wordllama  # noqa: E402
 from xsiamese_text.opening import opened  # noqa: E402
+from xsiamese_text.reading import Reader  # noqa: E402
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["a", "the", "cat", "cats", "dog", "sat", "on", "mat", "slept", "house", "big", "small", "red", "blue", "ran"]
@@ -285,6 +288,7 @@ def test_texts_come_back_from_a_file_and_are_drawn(tmp_path: Path) -> None:
         ),
         (([], []), "input a holds no text"),
         (([["a", "cat"]], [["a"]]), "input a is a list of list: this model takes texts"),
+        (({1}, ["a"]), "input a is a set: this model takes texts, a list of strings or their ids"),
         ((["a"],), "inputs must be the two sides of the pairs"),
         ((torch.tensor([[2, 99, 3]]), torch.tensor([[2, 7, 3]])), "the id 99: the model knows those from 0 to 26"),
         ((["a", "cat"], ["a"]), "a holds 2 items"),
@@ -479,3 +483,132 @@ def test_no_tokenizer_is_copied(kind: str, tmp_path: Path, monkeypatch: pytest.M
     assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
     assert deepcopy(own).modality == "text"
     assert bool(copies) == (kind == "SentenceTransformer")  # a plain copy of another library's model is not ours
+
+
+class Slow(transformers.PreTrainedTokenizer):  # type: ignore[misc]
+    """Words between spaces, by a tokenizer that does not say where its tokens stand."""
+
+    def __init__(self) -> None:
+        self.known = {word: i for i, word in enumerate([*SPECIAL, *WORDS])}
+        super().__init__(
+            model_max_length=16, **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep")}
+        )
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.known)
+
+    def get_vocab(self) -> dict[str, int]:
+        return dict(self.known)
+
+    def _tokenize(self, text: str) -> list[str]:
+        return text.lower().split()
+
+    def _convert_token_to_id(self, token: str) -> int:
+        return self.known.get(token, 1)
+
+    def _convert_id_to_token(self, index: int) -> str:
+        return [*self.known][index]
+
+    def build_inputs_with_special_tokens(self, first: list[int], second: list[int] | None = None) -> list[int]:
+        return [2, *first, 3, *(second or []), *([3] if second else [])]
+
+    def get_special_tokens_mask(self, first: list[int], *_: Any, **__: Any) -> list[int]:
+        return [1, *[0] * len(first), 1]
+
+
+def test_a_tokenizer_that_does_not_say_where_tokens_stand() -> None:
+    slow, fast = Reader(Slow(), 27), Reader(tokenizer(), 27)
+    texts = ["the cat sat", "dog ran"]
+    found, expected = slow(texts, "a"), fast(texts, "a")
+    assert found.words == expected.words
+    assert found["input_ids"].tolist() == expected["input_ids"].tolist()
+    assert found.word_of.tolist() == expected.word_of.tolist()
+    assert fast(expected, "a") is expected
+    for call, said in (
+        (
+            lambda: slow([{"title": "a cat"}], "a"),
+            "input a holds rows of text columns, and the tokenizer does not say where its tokens stand: a fast one is "
+            "needed",
+        ),
+        (
+            lambda: from_transformers(cross_encoder(), Slow()),
+            "a cross-encoder needs a fast tokenizer, which says where its special tokens stand",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+            call()
+
+
+def test_what_a_model_reads_besides_the_text_is_no_token_of_another_column() -> None:
+    """A model that puts a word of its own first: where tokens stand in the text is not known then."""
+    split = tokenizer()
+
+    def features(texts: list[str]) -> Any:
+        found = split([f"[Q] {text}" for text in texts], return_tensors="pt", padding=True)
+        return {name: found[name] for name in ("input_ids", "attention_mask")}
+
+    reader = Reader(split, 27, features=features)
+    found, expected = reader(["cat sat", "dog"], "a"), Reader(split, 27)(["[Q] cat sat", "[Q] dog"], "a")
+    assert found.pieces == expected.pieces
+    assert found.word_of.tolist() == expected.word_of.tolist()
+    with pytest.raises(ValueError, match=r"^input a holds rows of text columns, and the tokenizer does not say where"):
+        reader([{"title": "a cat"}], "a")
+
+
+def cross_encoder() -> Any:
+    torch.manual_seed(0)
+    return transformers.BertForSequenceClassification(transformers.BertConfig(**TINY, num_labels=1)).eval()
+
+
+def test_a_cross_encoder_of_sentence_transformers_scores_as_it_does_itself(tmp_path: Path) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    cross_encoder().save_pretrained(tmp_path)
+    tokenizer(32).save_pretrained(tmp_path)
+    own = library.CrossEncoder(str(tmp_path), device="cpu", local_files_only=True)
+    expected = own.predict([*zip(*PAIR, strict=True)], activation_fn=nn.Identity(), convert_to_tensor=True)
+    torch.testing.assert_close(from_sentence_transformers(own)(*PAIR), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_models_of_sentence_transformers_that_are_not_known_are_told(tmp_path: Path) -> None:
+    own = sentence_model("SentenceTransformer", tmp_path)
+    known = "SentenceTransformer, SparseEncoder, MultiVectorEncoder, CrossEncoder"
+    with pytest.raises(ValueError, match=f"^a Linear is no model of sentence-transformers: there are {known}$"):
+        from_sentence_transformers(nn.Linear(2, 2))
+    own.similarity_fn_name = "manhattan"
+    said = "similarity 'manhattan' is not known: there are cosine, dot, euclidean, maxsim, meanmaxsim"
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        from_sentence_transformers(own)
+    own.similarity_fn_name, own[1].include_prompt, own.prompts = "cosine", False, {"query": "a "}
+    with pytest.raises(ValueError, match=r"^the model leaves its prompt out of the pooling \(include_prompt=False\)"):
+        from_sentence_transformers(own)
+    own.prompts = {}  # nothing to leave out
+    assert from_sentence_transformers(own).comparison.name == "cosine"
+
+
+@pytest.mark.filterwarnings("ignore:the tokenizer knows 28 tokens and the model 30")
+@pytest.mark.parametrize("rows", [27, 28, 30])
+def test_static_vectors_score_as_the_cosine_of_their_means(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether or not there is a vector for the padding, whose id is beyond the vocabulary."""
+    wordllama = pytest.importorskip("wordllama")
+    vectors = torch.randn(rows, 3, generator=torch.Generator().manual_seed(0))
+    llama = SimpleNamespace(tokenizer=tokenizer().backend_tokenizer, embedding=vectors.numpy())
+    ids = [[*SPECIAL, *WORDS].index(word) for word in ("the", "cat", "sat")], [[*SPECIAL, *WORDS].index("dog")]
+    expected = cosine_similarity(*(vectors[of].mean(0, keepdim=True) for of in ids))
+    monkeypatch.setattr(wordllama.WordLlama, "load", lambda **_: llama)
+    for made in (from_wordllama(llama), opened("wordllama")):
+        assert made is not None
+        torch.testing.assert_close(made(["the cat sat", "dog"], ["dog", "dog"]), torch.cat([expected, torch.ones(1)]))
+
+
+def test_a_matrix_of_tokens_says_what_it_is_not_for() -> None:
+    said = (
+        "JointTextModel shows no vectors of tokens: make it with from_transformers or from_sentence_transformers, or "
+        "take PairMaskRegression with max_passes=, which needs none"
+    )
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        PairTokenMatrix(from_transformers(cross_encoder(), tokenizer(32))).explain(PAIR)
+    made = xsiamese.SiameseModel(model().encoder, "cosine")
+    vectors = torch.rand(1, 3, 16).double()
+    with pytest.raises(ValueError, match=r"^input a holds embeddings of tokens: give texts or their ids$"):
+        PairTokenMatrix(made).explain((vectors, vectors), kind="text")

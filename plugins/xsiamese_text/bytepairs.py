@@ -57,7 +57,9 @@ class BytePairReader:
         if isinstance(item, Texts):
             return item
         texts = [item] if isinstance(item, str) else item
-        if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts) or not texts:
+        if isinstance(texts, (list, tuple)) and not texts:
+            raise ValueError(f"input {name} holds no text")
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
             raise TypeError(f"input {name} is a {type(item).__name__}: this model takes texts, a list of strings")
         for number, text in enumerate(texts):
             if not text.strip():

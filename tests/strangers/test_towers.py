@@ -378,3 +378,57 @@ def test_the_command_line_explains_a_clip_of_a_folder_and_a_bar_is_for_people(
     own = from_clip(clip().float(), processor())
     assert json.loads(said.out)["score"] == pytest.approx(float(own([picture], ["the cat sat"])), abs=1e-5)
     assert ("Loading weights" in said.err) == terminal
+
+
+def test_open_clip_texts_that_are_none_and_tokenizers_of_others_are_told() -> None:
+    """The tokenizer that comes with open_clip shows byte pairs: what it cannot read is told before any work."""
+    library = pytest.importorskip("open_clip")
+    from xsiamese_text.bytepairs import BytePairReader
+
+    split = library.tokenizer.SimpleTokenizer(context_length=12)
+    reader = BytePairReader(split)
+    given = reader(["two cats"], "b")
+    assert reader(given, "b") is given
+    assert given.words == (("two", "cats"),)
+    foreign = "the tokenizer knows 49408 tokens and the model 5: it is the tokenizer of another model"
+    special = "text 0 of b holds no token of its own, only special ones: '<start_of_text>'"
+    for call, said in (
+        (lambda: BytePairReader({}), "a dict shows no byte pairs: a SimpleTokenizer of open_clip is needed"),
+        (lambda: BytePairReader(split, 5), foreign),
+        (lambda: BytePairReader(split, 49410, 49410), "missing=49410: the model knows ids from 0 to 49409"),
+        (lambda: BytePairReader(split, missing=-1), "missing=-1: the model knows ids from 0 to 49407"),
+        (lambda: reader([3], "b"), "input b is a list: this model takes texts, a list of strings"),
+        (lambda: reader([], "b"), "input b holds no text"),
+        (lambda: reader(["a", " "], "b"), "text 1 of b is empty: ' '"),
+        (lambda: reader(["<start_of_text>"], "b"), special),
+    ):
+        with pytest.raises((ValueError, TypeError)) as error:
+            call()
+        assert str(error.value) == said
+
+
+def test_open_clip_with_a_tokenizer_of_transformers_reads_its_ids_filled_up() -> None:
+    model, _ = open_clip_model(custom=False)
+    split = SimpleNamespace(tokenizer=tokenizer(12), context_length=12)
+    with pytest.warns(UserWarning, match="tokenizer knows 27 tokens and the model 49408"):
+        made = from_clip(model, (None, split))
+    ids = split.tokenizer(WORDS, padding="max_length", max_length=12, return_tensors="pt")["input_ids"]
+    expected = cosine_similarity(model.encode_image(images()), model.encode_text(ids))
+    torch.testing.assert_close(made(images(), WORDS), expected)
+    both = made.taken({"image": images(), "text": WORDS})  # a mapping of two is a pair
+    assert torch.equal(both[0], images())
+    assert torch.equal(both[1]["input_ids"], ids)
+
+
+def test_where_the_end_of_a_text_is_its_padding_a_missing_token_is_another() -> None:
+    """The end of a text in place of a token would end it there: CLIP's tokenizer fills up with its ends."""
+    both = processor()
+    both.tokenizer.pad_token = both.tokenizer.eos_token = "[SEP]"
+    made = from_clip(clip(), both)
+    found = PairFeatureAblation(made).explain((images()[:1], ["cat sat"]), wrt="second")
+    given = made.taken((images()[:1], ["cat sat"]))[1]
+    without = given["input_ids"].clone()
+    without[0, 1] = 0
+    lost = found.scores - made(images()[:1], {"input_ids": without, "attention_mask": given["attention_mask"]})
+    torch.testing.assert_close(found.maps[1][:, 1], lost)
+    assert float(lost.abs()) > 0
