@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import torch
@@ -11,10 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.figures import bars, save_png, write_folders
-from xsiamese.data import Augment, Batches, ClassIndex, LabelledImages, anchor_pairs, fixed_pairs, split
-from xsiamese.data.folders import read_folders
+from xsiamese.data import (
+    Augment,
+    Batches,
+    ClassIndex,
+    LabelledImages,
+    anchor_pairs,
+    fashion_pair,
+    fixed_pairs,
+    split,
+)
+from xsiamese.data.division import split_classes
+from xsiamese.data.folders import decode, read_folders
+from xsiamese.data.given import cut
+from xsiamese.data.items import around
 from xsiamese.data.omniglot import load as load_omniglot
 from xsiamese.data.omniglot import runs
+from xsiamese.data.pairs import Pairs
 from xsiamese.data.sources import load
 from xsiamese.zoo.cards import Preprocessing
 
@@ -165,6 +180,22 @@ def test_folders_skip_and_name_corrupt_files(tmp_path: Path) -> None:
     assert len(items.skipped) == 1
     assert torch.equal(items.images[0], bars(12).images[0])
     assert items.paths[0].endswith("000.png")
+    (root / "d").mkdir()
+    (root / "d" / "only.png").write_bytes(b"nothing")
+    with pytest.warns(UserWarning, match="class 'd' has no image that can be read: left out"):
+        assert read_folders(root, GREY).classes == ("a", "b", "c")
+
+
+def test_of_several_images_in_a_file_the_first_is_taken_and_said(tmp_path: Path) -> None:
+    from PIL import Image
+
+    first, second = (Image.new("L", (28, 28), grey) for grey in (10, 200))
+    first.save(tmp_path / "two.tiff", save_all=True, append_images=[second])
+    save_png(tmp_path / "one.png", torch.full((1, 28, 28), 30, dtype=torch.uint8))
+    told = r"1 of 2 files hold several images, of which the first is taken: .*two\.tiff"
+    with pytest.warns(UserWarning, match=told):
+        images, kept, skipped = decode([tmp_path / "one.png", tmp_path / "two.tiff"], GREY)
+    assert (images.flatten(1).unique(dim=1).flatten().tolist(), kept, skipped) == ([30, 10], [0, 1], [])
 
 
 def test_empty_folders_and_unknown_sets_are_told(tmp_path: Path) -> None:
@@ -177,6 +208,8 @@ def test_empty_folders_and_unknown_sets_are_told(tmp_path: Path) -> None:
         load("FashonMNIST", tmp_path, GREY)
     with pytest.raises(ValueError, match="Omniglot"):
         load("omniglot", tmp_path, GREY)
+    with pytest.raises(ValueError, match=r"^none of 1 images can be read; the first: .*gone\.png"):
+        decode([tmp_path / "gone.png"], GREY)
 
 
 def test_a_table_of_pairs(tmp_path: Path) -> None:
@@ -214,6 +247,60 @@ def test_bad_tables_are_told(tmp_path: Path, text: str, told: str) -> None:
         load(str(tmp_path / "pairs.csv"), tmp_path, GREY)
 
 
+def test_pairs_whose_images_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    for image, name in zip(bars(2).images, "xy", strict=True):
+        save_png(tmp_path / f"{name}.png", image)
+    (tmp_path / "pairs.csv").write_text("path_a,path_b,label\nx.png,y.png,1\nx.png,gone.png,0\n")
+    told = r"pairs\.csv: of 2 pairs 1 can be read, and they are not of both kinds$"
+    with pytest.warns(UserWarning, match="1 of 3 images cannot be read"), pytest.raises(ValueError, match=told):
+        load(str(tmp_path / "pairs.csv"), tmp_path, GREY)
+
+
+def chain(*same: bool) -> Pairs:
+    """Pairs of neighbours, so that all items hang together."""
+    a = torch.arange(len(same))
+    return Pairs(a, a + 1, torch.tensor(same, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: Augment(degrees=3, scale=-0.5), "scale=-0.5: 0 or more is needed"),
+        (lambda: Batches(bars(6), "pairs", size=0), "batch size 0: at least 1 is needed"),
+        (lambda: Batches(bars(6), "pairs", 4, fixed=chain()), "there are no pairs to train on"),
+        (
+            lambda: LabelledImages(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), torch.zeros(2).long(), ("a",)),
+            "2 labels for 3 images: one each is needed",
+        ),
+        (
+            lambda: split_classes(bars(6), 1.0, 0.25),
+            "valid_size=1 and test_size=0.25: shares in [0, 1) are needed",
+        ),
+        (
+            lambda: cut(4, chain(True, False, True), 0.4, 0.1),
+            "the table: 3 pairs are too few to be split into training, validation and test pairs",
+        ),
+        (
+            lambda: cut(11, chain(*[True] * 10), 0.1, 0.1, what="t.csv"),
+            "t.csv: all 7 training pairs are of one kind: give more pairs or another --seed",
+        ),
+        (
+            lambda: fashion_pair("boot"),
+            "no class is called 'boot'; there are T-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, "
+            "bag, ankle boot",
+        ),
+    ],
+)
+def test_what_cannot_be_is_one_line(call: Callable[[], object], told: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert str(caught.value) == told
+
+
+def test_two_classes_have_one_order() -> None:
+    assert around(bars(6, classes=2)).tolist() == [0, 1]
+
+
 def test_paired_augmentation_is_the_same_on_both_sides() -> None:
     images = bars(8).images.float().div(255)
     both = torch.cat([images, images])
@@ -240,6 +327,17 @@ def test_augmentation_turns_and_flips_by_what_it_says() -> None:
         Augment(horizontal=2)
 
 
+def test_saturation_moves_colours_to_their_grey_or_from_it_by_one_factor() -> None:
+    images = torch.rand(3, 3, 5, 5, generator=torch.Generator().manual_seed(0)) / 4 + 0.4  # nothing is clamped
+    found, grey = Augment(saturation=0.5)(images), images.mean(1, keepdim=True)
+    factors = ((found - grey) / (images - grey)).flatten(1)
+    torch.testing.assert_close(found.mean(1, keepdim=True), grey)
+    assert all(0.5 <= float(of.min()) <= float(of.max()) <= 1.5 for of in factors)
+    assert len({round(float(of.mean()), 4) for of in factors}) == 3  # each image by its own
+    assert float((factors - factors.mean(1, keepdim=True)).abs().max()) < 1e-3
+    assert torch.equal(Augment(saturation=0.5)(images[:, :1]), images[:, :1])  # grey has no colour
+
+
 def test_labelled_images_are_checked() -> None:
     with pytest.raises(ValueError, match="uint8"):
         LabelledImages(torch.zeros(2, 1, 4, 4), torch.zeros(2, dtype=torch.long), ("a",))
@@ -255,6 +353,50 @@ def test_omniglot_from_the_original_zips(real_data: Path) -> None:
     assert len(train.classes) + len(valid.classes) + len(test.classes) == 242
     found = runs(real_data / "omniglot", (28, 28))
     assert [(len(run.train), len(run.test), len(set(run.answers.tolist()))) for run in found] == [(20, 20, 20)] * 20
+
+
+def test_drawings_of_a_small_zip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layout of the set, with two alphabets of five characters; and what is told where it is not there."""
+    from torchvision.datasets import Omniglot
+
+    def refused(self: object, *args: object, **kwargs: object) -> None:
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(Omniglot, "__init__", refused)
+    with pytest.raises(ValueError, match=r"^Omniglot is not in .* nor could it be downloaded \(no network\): give"):
+        load("Omniglot", tmp_path, GREY)
+    assert runs(tmp_path) == []
+    (tmp_path / "images_background").mkdir()
+    with pytest.raises(ValueError, match=r"^there are no drawings in .*images_background$"):
+        load("Omniglot", tmp_path, GREY)
+    save_png(tmp_path / "drawing.png", bars(1).images[0])
+    with ZipFile(tmp_path / "images_background.zip", "w") as archive:
+        for i in range(40):
+            name = f"images_background/Greek{i % 2}/character{i // 2 % 5}/{i:02}.png"
+            archive.write(tmp_path / "drawing.png", name)
+    source = load("Omniglot", tmp_path, GREY, valid=0.2)
+    parts = source.train, source.valid, source.test
+    assert [len(part.classes) for part in parts] == [6, 2, 2]
+    assert len({name for part in parts for name in part.classes}) == 10
+    assert all(torch.equal(image, bars(1).images[0]) for part in parts for image in part.images)
+
+
+def test_an_mnist_like_set_gets_the_size_and_the_channels_that_are_asked_for(tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    drawn = torch.zeros(4, 28, 28, dtype=torch.uint8)
+    drawn[:, :, 14:] = 200
+    for part, count in (("train", 4), ("t10k", 2)):
+        heads = {"images-idx3": (0x803, count, 28, 28), "labels-idx1": (0x801, count)}
+        bodies = {"images-idx3": drawn[:count], "labels-idx1": torch.arange(count, dtype=torch.uint8) % 2}
+        for name, head in heads.items():
+            content = b"".join(number.to_bytes(4) for number in head) + bodies[name].numpy().tobytes()
+            (raw / f"{part}-{name}-ubyte").write_bytes(content)
+    source = load("MNIST", tmp_path, Preprocessing((14, 14), channels=3))
+    assert (source.train.images.shape, source.test.images.shape) == ((4, 3, 14, 14), (2, 3, 14, 14))
+    row = source.test.images[1, 2, 5]
+    assert (row[:6].unique().tolist(), row[8:].unique().tolist()) == ([0], [200])
+    assert source.test.labels.tolist() == [0, 1]
 
 
 def test_mnist_from_its_files(real_data: Path) -> None:

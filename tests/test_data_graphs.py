@@ -20,8 +20,8 @@ from torch_geometric.data import Batch, Data
 from xsiamese.data.batches import Batches
 from xsiamese.data.connectomes import connectome_graphs, load_connectomes, read_matrix, strongest
 from xsiamese.data.division import split_classes
-from xsiamese.data.ged import from_pyg, graded, load_ged
-from xsiamese.data.graph_sets import load_graphs, read_tu
+from xsiamese.data.ged import from_pyg, graded, graph_of, load_ged
+from xsiamese.data.graph_sets import kind_of, load_graphs, read_tu
 from xsiamese.data.graphs import GradedPairs, LabelledGraphs
 from xsiamese.data.items import split
 from xsiamese.data.molecules import molecule, read_smiles
@@ -85,6 +85,8 @@ def test_features_that_are_not_finite_are_named() -> None:
     data[4].x[1, 0] = torch.nan
     with pytest.raises(ValueError, match="graph 4 has features that are NaN"):
         LabelledGraphs.of(data, torch.zeros(6), ("a",))
+    with pytest.raises(ValueError, match=r"^there are no graphs$"):
+        LabelledGraphs.of([], torch.zeros(0), ())
     with pytest.raises(ValueError, match="5 labels for 6 graphs"):
         LabelledGraphs.of(cycles(6), torch.zeros(5), ("a",))
 
@@ -191,6 +193,15 @@ def test_a_table_of_distances_is_needed(tmp_path: Path) -> None:
         graded("x", cycles(4), torch.ones(4, 4), torch.zeros(4, dtype=torch.bool), valid=0.0)
 
 
+@pytest.mark.parametrize(("kinds", "known"), [(["C", "N"], "C, N"), ([], "no labels")])
+def test_a_node_that_the_set_does_not_know_is_named(tmp_path: Path, kinds: list[str], known: str) -> None:
+    (tmp_path / "g.json").write_text('{"n": 2, "labels": ["C", "Zn"], "graph": [[0, 1]]}')
+    label = "Zn" if kinds else "C"
+    with pytest.raises(ValueError) as caught:
+        graph_of(tmp_path / "g.json", kinds)
+    assert str(caught.value) == f"{tmp_path / 'g.json'} has a node {label!r}, and the set knows {known} only"
+
+
 def test_the_set_of_pyg_is_taken_as_it_is(tmp_path: Path) -> None:
     """PyG's own reader on hand-made raw files: it knows no distance of two test graphs."""
     networkx = pytest.importorskip("networkx")
@@ -263,6 +274,36 @@ def test_unknown_sets_and_words_are_told(tmp_path: Path) -> None:
     write_ged(tmp_path / "AIDS")
     with pytest.raises(ValueError, match=r"test_size=0\.2 has no meaning for a set whose test graphs are given"):
         load_graphs("AIDS700nef", tmp_path, test=0.2)
+    told = "^split='classes' has no meaning for AIDS700nef: the set itself says what is held out$"
+    with pytest.raises(ValueError, match=told):
+        load_graphs("AIDS700nef", tmp_path, split="classes")
+
+
+def test_a_tudataset_that_is_nowhere_is_downloaded_or_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch_geometric.datasets import TUDataset
+
+    asked: list[tuple[object, ...]] = []
+
+    def get(self: object, *given: object, **options: object) -> None:
+        asked.append(given)
+        if len(asked) == 1:
+            raise OSError("no network")
+        write_tu(tmp_path, "MUTAG")
+
+    monkeypatch.setattr(TUDataset, "__init__", get)
+    assert kind_of("MUTAG", tmp_path / "none") == ("collected", tmp_path / "none" / "MUTAG")
+    told = rf"^MUTAG is not in {tmp_path} and could not be downloaded there \(no network\): give --data the folder"
+    with pytest.raises(ValueError, match=told):
+        load_graphs("MUTAG", tmp_path)
+    assert len(load_graphs("MUTAG", tmp_path, valid=0.0, test=0.5).test) == 2
+    assert asked == [(str(tmp_path), "MUTAG")] * 2
+
+
+def test_a_tudataset_without_classes_is_told(tmp_path: Path) -> None:
+    folder = write_tu(tmp_path, "TOY")
+    (folder / "raw" / "TOY_graph_labels.txt").unlink()
+    with pytest.raises(ValueError, match=r"^TOY has no classes of graphs \(TOY_graph_labels\.txt\)$"):
+        read_tu(folder, "TOY")
 
 
 # molecules
@@ -304,6 +345,11 @@ def test_molecules_of_a_table(tmp_path: Path) -> None:
             "smiles,a\n" + "".join(f"C,{i}\n" for i in range(60)),
             {"target": "a"},
             "'a' has 60 different values in 60 rows: classes are needed",
+        ),
+        (
+            "smiles,a\nC,1\nCC,2\n",
+            {"close": -1.0},
+            "^close=-1: the largest difference of two targets that count as the same is needed$",
         ),
         ("smiles,a\nX,1\nY,2\n", {}, "none of the 2 SMILES of .* the first: line 2: 'X' is no SMILES"),
     ],
@@ -415,6 +461,14 @@ def test_bad_matrices_are_named(tmp_path: Path) -> None:
     (tmp_path / "m.txt").write_text("a b\n")
     with pytest.raises(ValueError, match=r"m\.txt cannot be read as a matrix"):
         read_matrix(tmp_path / "m.txt")
+    savemat = pytest.importorskip("scipy.io").savemat
+    savemat(tmp_path / "m.mat", {"fc": good, "sc": good, "age": 30})
+    with pytest.raises(ValueError, match=r"m\.mat cannot be read as a matrix.*it has 2 matrices \(fc, sc\): one is"):
+        read_matrix(tmp_path / "m.mat")
+    savemat(tmp_path / "m.mat", {"fc": good, "age": 30})
+    assert torch.equal(read_matrix(tmp_path / "m.mat"), torch.from_numpy(good))
+    with pytest.raises(ValueError, match=r"^by='scan': 'subject' or 'folder' is needed$"):
+        load_connectomes(tmp_path, by="scan")  # type: ignore[arg-type]
     np.save(tmp_path / "sub-99_ses-0_NORM.npy", good[:5, :5])
     with pytest.raises(ValueError, match=r"has 5 regions and .* has 8: all must be of one atlas"):
         load_connectomes(tmp_path, pattern="*NORM*", neighbours=3)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from xsiamese.data.columns import Columns
 from xsiamese.data.pairs import Pairs
+from xsiamese.data.rows import load_rows
 from xsiamese.data.tabular import Table, read_table
 from xsiamese.data.targets import CloseIndex, closeness_width, target_of
 
@@ -156,6 +157,13 @@ def test_targets_are_classes_or_numbers() -> None:
     assert len(numbers.classes) == 10
     with pytest.raises(ValueError, match="target 'y' is 'a' in all 2 rows"):
         target_of(of("a", "a"), "y")
+
+
+def test_numbers_have_no_classes_to_hold_out(tmp_path: Path) -> None:
+    path = table(tmp_path, "size,price\n" + "".join(f"{i},{i / 2}\n" for i in range(40)))
+    told = "^split='classes': the target 'price' is a number, and there are no classes to hold out$"
+    with pytest.raises(ValueError, match=told):
+        load_rows(path, "price", by="classes")
 
 
 @given(

@@ -12,6 +12,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -259,8 +260,11 @@ def test_where_a_result_goes_is_checked_first(folder: Path, tmp_path: Path, monk
         (tmp_path / "taken.png", "is a folder"),
         ("/dev/full/why.png", "there is no folder"),
         ("/proc/why.png", "cannot be written"),
+        (".", "-o '.' names no file: a name is needed, as in why.png"),
     ):
         one_line((*pair, output), told)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=17))
+    one_line((*pair, tmp_path / "why.png"), "why.png cannot be written: 17 bytes are left on that disk")
 
 
 def test_names_in_pictures_are_text(folder: Path, tmp_path: Path) -> None:
@@ -276,6 +280,17 @@ def test_files_of_one_name_are_told_apart(folder: Path, tmp_path: Path) -> None:
         (tmp_path / person / "1.png").write_bytes(whole())
     said = json.loads(run("explain", tmp_path / "ann" / "1.png", tmp_path / "bob" / "1.png", "--json")[1])
     assert said["ids"] == ["ann/1.png", "bob/1.png"]
+
+
+def test_as_many_folders_are_named_as_tell_two_files_apart() -> None:
+    from xsiamese.data.references import Reference, names
+
+    for a, b, said in (
+        ("x/run/a/me.jpg", "y/run/a/me.jpg", ("x/run/a/me.jpg", "y/run/a/me.jpg")),
+        ("p/x/a/me.jpg", "p/y/a/me.jpg", ("x/a/me.jpg", "y/a/me.jpg")),
+        ("a/me.jpg", "a/./me.jpg", ("a/me.jpg", "a/./me.jpg")),  # one file, in other words
+    ):
+        assert names(Reference(a, "file"), Reference(b, "file")) == said
 
 
 def test_smiles_are_no_paths(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from multiprocessing import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from tests import jobs
 from tests.jobs import PAIRS, UNITS, contents, explainer, items, job, pairs, same
 from xsiamese import PairFeatureAblation, PairMaskRegression, PairSaliency, SiameseModel, open_explanations
 from xsiamese.jobs.table import PairTable
+from xsiamese.result.matrix import PairMatrix
 
 
 def test_what_is_found_is_what_the_explainer_finds(tmp_path: Path) -> None:
@@ -191,6 +194,103 @@ def test_what_fits_no_pair_is_an_error_before_the_work(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_items_of_another_shape_are_rows_with_an_error(tmp_path: Path) -> None:
+    """Of a unit, the shape that most pairs have is explained."""
+    rows = [*items()[:4, None], torch.zeros(1, 3, dtype=torch.float64)]
+    found = job(tmp_path / "out", pairs=[(0, 1), (4, 2), (2, 3)], items=rows)
+    told = "items of shape {} and {} among others of {} and {}: one job explains items of one shape"
+    four, three = "(4,) torch.float64", "(3,) torch.float64"
+    assert found.table(["error"]).to_pylist() == [
+        {"error": None},
+        {"error": told.format(three, four, four, four)},
+        {"error": None},
+    ]
+
+
+def test_graphs_of_other_attributes_are_rows_with_an_error(tmp_path: Path) -> None:
+    """PyG's batches need the same ones of all graphs: the others are explained all the same."""
+    data = pytest.importorskip("torch_geometric.data", reason='graphs need pip install "xsiamese[graph]"')
+    ends = torch.tensor([[0], [1]])
+    graphs = [data.Data(x=torch.randn(n, 2).double(), edge_index=ends, y=torch.tensor(n)) for n in (2, 5, 3)]
+    graphs += [data.Data(x=torch.ones(2, 3).double(), edge_index=ends, y=torch.tensor(0))]
+    graphs += [data.Data(x=torch.ones(2, 2).double(), edge_index=ends)]
+    found = job(tmp_path / "out", pairs=[(0, 1), (1, 2), (3, 0), (0, 4)], items=graphs, n_steps=None,
+                explainer=PairSaliency(jobs.summed()))  # fmt: skip
+    usual = "Data(edge_index [2], x [2], y [])"
+    told = f"items of shape {{}} and {{}} among others of {usual} and {usual}: one job explains items of one shape"
+    assert found.table(["error"])["error"].to_pylist() == [
+        None,
+        None,
+        told.format("Data(edge_index [2], x [3], y [])", usual),
+        told.format(usual, "Data(edge_index [2], x [2])"),
+    ]
+    torch.testing.assert_close(found[1].scores, PairSaliency(jobs.summed()).explain((graphs[1], graphs[2])).scores)
+
+
+@pytest.mark.parametrize("kind", ["texts", "graphs"])
+def test_one_of_many_texts_or_graphs_breaks_the_model(kind: str, tmp_path: Path) -> None:
+    """What is found of the others is what the explainer finds of each alone."""
+    given: list[Any] = ["a cat", "one small cat", "dogs", "overwhelminglylongword"]  # of more letters than it knows
+    explainer: Any = PairFeatureAblation(jobs.Spelled())
+    if kind == "graphs":
+        data = pytest.importorskip("torch_geometric.data", reason='graphs need pip install "xsiamese[graph]"')
+        given = [data.Data(x=torch.randn(n, 2).double(), edge_index=torch.tensor([[0], [1]])) for n in (2, 5, 3)]
+        given.append(data.Data(x=torch.full((2, 2), 99.0).double(), edge_index=torch.tensor([[0], [1]])))
+        explainer = PairSaliency(jobs.summed())
+    asked = [(0, 1), (2, 3), (1, 2)]
+    found = job(tmp_path / "out", pairs=asked, items=given, explainer=explainer, n_steps=None)
+    assert found.table(["status"])["status"].to_pylist() == ["ok", "error", "ok"]
+    for i in (0, 2):
+        alone = explainer.explain(tuple(given[n] if kind == "graphs" else [given[n]] for n in asked[i]))
+        torch.testing.assert_close(found[i].scores, alone.scores)
+
+
+def entries(kind: str) -> xsiamese.PairExplanation:
+    """Three pairs with a column of entries, of which each has its own shape, or its own parts."""
+    made = {
+        "shapes": [torch.full((n, 2), float(n)) for n in (1, 3, 2)],
+        "values": ["one", 2.5, None],
+        "parts": [
+            PairMatrix(torch.ones(2, 1), torch.ones(3, 1), alone=None if n == 1 else (torch.ones(2), torch.ones(3) * n))
+            for n in range(3)
+        ],
+        "none": [torch.zeros(0, 2) for _ in range(3)],
+    }[kind]
+    maps = tuple(torch.arange(12.0).reshape(3, 4).bfloat16() + side for side in (0, 20))
+    cls = xsiamese.MatrixExplanation if kind == "parts" else xsiamese.PairExplanation
+    return cls(
+        maps,
+        (torch.rand(3, 4), torch.rand(3, 4)),
+        torch.arange(3.0),
+        "M",
+        columns={"matrix": made},
+        kinds=("row", "row"),
+    )
+
+
+@pytest.mark.parametrize("rows", [[2, 0], [1], None])
+@pytest.mark.parametrize("kind", ["shapes", "values", "parts", "none"])
+def test_entries_of_any_shape_come_back_to_their_pairs(kind: str, rows: list[int] | None) -> None:
+    import zarr
+
+    from xsiamese.jobs import arrays
+
+    whole = entries(kind)
+    group = zarr.create_group({})
+    arrays.write(group, whole, (["x", "y", "z"], ["u", "v", "u"]), "full")
+    found = arrays.read(group, rows)
+    for n, i in enumerate(range(3) if rows is None else rows):
+        assert torch.equal(found.scores[n], whole.scores[i])
+        assert found.maps is not None
+        assert whole.maps is not None
+        assert all(torch.equal(one[n], of[i]) for one, of in zip(found.maps, whole.maps, strict=True))
+        one, of = found.columns["matrix"][n], whole.columns["matrix"][i]
+        if isinstance(of, PairMatrix):
+            assert (one.alone is None) == (of.alone is None)
+            one, of = one.dense(alone=True), of.dense(alone=True)
+        assert torch.equal(one, of) if isinstance(of, torch.Tensor) else one == of
+
+
 def test_tables(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("who,first_a,first_b\nx,left.png,right.png\n")
     parquet.write_table(pa.table({"b": [2, 3], "a": [0, 1]}), tmp_path / "p.parquet")
@@ -217,6 +317,18 @@ def test_bad_tables(text: str | None, said: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=said):
         job(tmp_path / "out", pairs=tmp_path / "p.csv")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_parquet_table_without_rows_and_a_blank_word_are_told(tmp_path: Path) -> None:
+    from xsiamese.jobs.source import Files
+    from xsiamese.zoo import open_model
+
+    path = tmp_path / "p.parquet"
+    parquet.write_table(pa.table({"a": pa.array([], pa.string()), "b": pa.array([], pa.string())}), path)
+    with pytest.raises(ValueError, match=r"p\.parquet holds no rows: there are no pairs to explain$"):
+        PairTable.of(path)
+    with pytest.raises(ValueError, match=r"^'  ' names no item$"):
+        Files(open_model("fashion"), tmp_path)("  ")
 
 
 @pytest.mark.parametrize(
@@ -263,6 +375,67 @@ def test_a_mapped_array_is_not_copied(tmp_path: Path) -> None:
     assert len(job(tmp_path / "out", items=tmp_path / "items.npy")) == PAIRS
 
 
+class Told:
+    """A worker without a process, whose answers are given."""
+
+    answers: list[Any] = []
+    ended = 0
+
+    def __init__(self, task: Any) -> None:
+        self.pipe, self.theirs = Pipe()
+        self.unit: Any = None
+        self.process = SimpleNamespace(exitcode=-9)
+
+    def give(self, unit: Any) -> None:
+        self.unit = unit
+        self.theirs.send("ready")
+
+    def answer(self) -> Any:
+        self.unit = self.pipe.recv() and None
+        return Told.answers.pop(0)
+
+    def end(self) -> None:
+        Told.ended += 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([ValueError("no room")], "^no room$"),
+        (
+            [None, None],
+            "^a worker was killed by SIGKILL at pairs 0 to 3, twice: often there is not enough memory; give fewer "
+            "--workers, a smaller --batch or a smaller --unit in a new folder$",
+        ),
+    ],
+)
+def test_what_a_worker_says_ends_the_job_and_all_workers(
+    answers: list[Any], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from xsiamese.jobs import local
+    from xsiamese.jobs.unit import units
+
+    monkeypatch.setattr(local, "Worker", Told)
+    monkeypatch.setattr(Told, "answers", answers)
+    monkeypatch.setattr(Told, "ended", 0)
+    with pytest.raises(ValueError, match=told):
+        list(local.Workers(1)(None, units(4, 4)))  # type: ignore[arg-type]
+    assert (Told.answers, Told.ended) == ([], 1)
+
+
+def test_engines_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Ray it is named; where processes cannot be forked by a server they are spawned."""
+    from xsiamese.jobs import job as jobs_job
+    from xsiamese.jobs import local
+
+    monkeypatch.setattr(jobs_job, "find_spec", lambda name: None)
+    with pytest.raises(ImportError) as caught:
+        jobs_job._engine("ray", 2, None)
+    assert str(caught.value) == jobs_job.MISSING
+    monkeypatch.setattr(local, "get_all_start_methods", lambda: ["spawn"])
+    assert local._context().get_start_method() == "spawn"
+
+
 def test_a_job_leaves_the_interpreter_as_it_was(tmp_path: Path) -> None:
     """Also one that ends early: its threads, how long one runs before another may, and where garbage is looked for."""
     import gc
@@ -285,3 +458,4 @@ def test_a_job_leaves_the_interpreter_as_it_was(tmp_path: Path) -> None:
     assert gc.get_freeze_count() > before[2]
     running.close()
     assert (torch.get_num_threads(), sys.getswitchinterval(), gc.get_freeze_count()) == before
+    assert list(here(task, [])) == []

@@ -233,6 +233,48 @@ def test_a_folder_of_something_else(tmp_path: Path) -> None:
         job(tmp_path / "thesis.tex" / "out")
     with pytest.raises(ValueError, match="is no folder of a job"):
         open_explanations(tmp_path)
+    (tmp_path / "job.json").write_text('{"format": 99}')
+    with pytest.raises(ValueError, match=r" is of format 99, and this version reads \d$"):
+        open_explanations(tmp_path)
+
+
+def test_what_is_half_written_is_removed_of_the_own_shard_only(tmp_path: Path) -> None:
+    from xsiamese.jobs.manifest import cleaned
+
+    (tmp_path / "arrays.zarr").mkdir()
+    (tmp_path / "pairs").mkdir()
+    for name in (".000002.tmp-x", ".000003.tmp-x", ".notes.tmp-x"):
+        (tmp_path / "arrays.zarr" / name).mkdir()
+        (tmp_path / "pairs" / name).write_text("half")
+    cleaned(tmp_path, Shard(0, 2))
+    left = {".000003.tmp-x", ".notes.tmp-x"}
+    assert all({path.name for path in (tmp_path / of).iterdir()} == left for of in ("arrays.zarr", "pairs"))
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_folder_that_cannot_be_put_in_its_place_is_an_error(
+    taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the disk refuses, or another attempt always puts its own there before: nothing is taken for written."""
+    from xsiamese.jobs import disk
+
+    new, path = tmp_path / "new", tmp_path / "there"
+    new.mkdir()
+    tries, real = [], os.rename
+
+    def rename(old: Path, to: Path) -> None:
+        if old == new:
+            tries.append(to)
+            if taken:
+                path.mkdir(exist_ok=True)
+            raise OSError(39, "Directory not empty")
+        real(old, to)
+
+    monkeypatch.setattr("os.rename", rename)
+    with pytest.raises(OSError, match="Directory not empty"):
+        disk.renamed(new, path)
+    assert tries == [path] * (5 if taken else 1)
+    assert new.is_dir()
 
 
 def test_an_attempt_that_overtakes_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

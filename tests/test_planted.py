@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.planted import SCENES, planted, scene, shortcuts
-from xsiamese.data.planted_fit import fit, quality
+from xsiamese.data.planted_fit import about, fit, quality
 from xsiamese.data.planted_rows import COUNTING
 from xsiamese.metrics.meta import meta_scores
 from xsiamese.zoo import shipped
@@ -42,7 +42,16 @@ def test_no_simple_statistic_tells_what_is_shared(name: str) -> None:
 
 def test_the_shipped_model_knows_what_is_shared(name: str) -> None:
     assert (files("xsiamese.zoo") / "weights" / f"planted_{name}.safetensors").stat().st_size < 60_000  # type: ignore[attr-defined]
-    assert quality(shipped(f"planted-{name}").model, name, 400, seed=7)["accuracy"] > 0.95
+    found = shipped(f"planted-{name}")
+    assert quality(found.model, name, 400, seed=7)["accuracy"] > 0.95
+    kept, again = found.about, about(found.model, name)  # what is measured anew is what it says of itself
+    assert isinstance(kept, dict)
+    assert [again[key] for key in ("data", "steps", "seed")] == [kept[key] for key in ("data", "steps", "seed")]
+    assert again["accuracy"] == pytest.approx(kept["accuracy"], abs=0.002)
+    assert again["threshold"] == pytest.approx(kept["threshold"], abs=1e-4)
+    assert ("typical" in again) == (name == "rows")
+    if name == "rows":
+        torch.testing.assert_close(torch.tensor(again["typical"]), torch.tensor(kept["typical"]))
 
 
 def test_twins_and_other_partners_share_what_they_should(name: str) -> None:
@@ -85,6 +94,14 @@ def test_rows_agree_where_the_truth_says_so(name: str) -> None:
 def test_no_pair_is_no_set(name: str) -> None:
     with pytest.raises(ValueError, match=f"none of the 2 pairs of '{name}' is left"):
         planted(name, 2)[:0]
+    with pytest.raises(ValueError, match=r"^count=0: at least one pair is needed$"):
+        planted(name, 0)
+
+
+def test_pairs_of_one_class_show_no_shortcut(name: str) -> None:
+    pairs = scene(name).verification(8, 0)
+    with pytest.raises(ValueError, match=r"^all pairs are alike, or none: give those of Scene\.verification$"):
+        shortcuts(pairs[torch.tensor([i for i in range(8) if pairs.alike[i]])])
 
 
 # of pairs 3 with seed 5: the mean square of a, b, others and twins (for graphs the edges of a), the mean of the last

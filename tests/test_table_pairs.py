@@ -18,7 +18,7 @@ from xsiamese.data.pairs import Pairs
 from xsiamese.data.record_pairs import load_pairs
 from xsiamese.data.records import read_records
 from xsiamese.data.row_files import RowReader, is_row
-from xsiamese.data.sided import sided
+from xsiamese.data.sided import Rows, sided
 from xsiamese.data.tabular import Table, read_table
 from xsiamese.training.settings import Settings
 from xsiamese.training.tables import Training
@@ -88,6 +88,27 @@ def test_bad_tables_of_pairs_are_told(tmp_path: Path, head: str, told: str) -> N
     path.write_text(head + "\n" + "1,2,0\n2,3,1\n3,4,2\n")
     with pytest.raises(ValueError, match=told):
         load_pairs(path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "told"),
+    [
+        ("left_x,right_x,label", "both", "rows='both': 'pairs' or 'items' is needed"),
+        (
+            "size,colour,label",
+            "pairs",
+            "{}: rows of pairs need two columns for each thing, left_NAME and right_NAME (or ltable_ and rtable_, "
+            "NAME_left and NAME_right, NAME_a and NAME_b); it has size, colour, label",
+        ),
+        ("size,colour,label", None, "{} is no table of pairs: --rows pairs and columns of both sides are needed"),
+    ],
+)
+def test_what_a_row_is_must_fit_the_columns(tmp_path: Path, columns: str, rows: Rows | None, told: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(columns + "\n1,2,0\n2,3,1\n3,4,0\n")
+    with pytest.raises(ValueError) as caught:
+        load_pairs(path, rows=rows)
+    assert str(caught.value) == told.format(path)
 
 
 def test_no_item_is_in_two_parts_where_that_can_be() -> None:

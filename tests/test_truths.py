@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from itertools import permutations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import torch
 from xsiamese.data.truths import edge_truth, edit_truth, formula_truth, group_atoms, shared_atoms
 
 
-def test_the_atoms_that_two_molecules_share() -> None:
+def test_the_atoms_that_two_molecules_share(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("rdkit")
     pytest.importorskip("torch_geometric")
     aspirin, salicylic = "CC(=O)Oc1ccccc1C(=O)O", "O=C(O)c1ccccc1O"
@@ -24,6 +25,18 @@ def test_the_atoms_that_two_molecules_share() -> None:
     assert ring.sum() == chain.sum() == 0
     with pytest.raises(ValueError, match="'C1CC' is no SMILES"):
         shared_atoms("C1CC", "C")
+    from rdkit.Chem import rdFMCS
+
+    given: list[int] = []
+
+    def late(molecules: object, *, timeout: int, **how: object) -> SimpleNamespace:
+        given.append(timeout)
+        return SimpleNamespace(canceled=True)
+
+    monkeypatch.setattr(rdFMCS, "FindMCS", late)
+    with pytest.raises(ValueError, match=r"^CO and CN: their common part was not found in 3 s: give more seconds=$"):
+        shared_atoms("CO", "CN", seconds=3)
+    assert given == [3]
 
 
 def test_nitro_and_amino_groups_and_what_is_none() -> None:

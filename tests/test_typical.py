@@ -45,6 +45,8 @@ def test_a_category_stays_one_value_as_often_as_the_data_have_it() -> None:
     assert [column.name for column in columns.columns] == ["colour", "size"]
     assert torch.equal(found[:, :2].sum(0), torch.tensor([4.0, 8.0]))  # blue, red: of 16, and 4 without a colour
     assert found[:, :2].sum(1).max() == 1
+    numbers = torch.tensor([[0.0, 2.0, 1.0], [1.0, 4.0, 3.0]])  # a column of three numbers is no category: its mean
+    assert typical_rows(numbers, [3], count=2).tolist() == [[0.5, 3.0, 2.0]] * 2
 
 
 def inner_product() -> SiameseModel:

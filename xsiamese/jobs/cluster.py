@@ -49,8 +49,6 @@ class Cluster:
             ImportError: if Ray is not installed.
             ValueError: if no cluster answers, or the actors die or stay silent again and again.
         """
-        if self.workers < 1:
-            raise ValueError(f"--workers {self.workers}: at least 1 is needed")
         with self._reached(task) as ray:
             yield from _Run(ray, self, task, units).entries()
 

@@ -23,18 +23,21 @@ def fsync(path: Path) -> None:
         os.close(number)
 
 
-def renamed(new: Path, path: Path) -> None:
-    """Puts a folder in its place; an older one there, which no manifest names, goes."""
-    old = new.with_name(f"{new.name}.old")
-    for _ in range(5):  # another attempt at the same unit may put its own there between two steps
-        try:
-            os.rename(new, path)
-            break
-        except OSError:
-            if not path.exists():
-                raise
-            os.rename(path, old)
-            shutil.rmtree(old, ignore_errors=True)
+def renamed(new: Path, path: Path, tries: int = 5) -> None:
+    """Puts a folder in its place; an older one there, which no manifest names, goes.
+
+    Raises:
+        OSError: if it cannot be put there, or others put theirs there again and again.
+    """
+    try:
+        os.rename(new, path)
+    except OSError:
+        if tries == 1 or not path.exists():
+            raise
+        old = new.with_name(f"{new.name}.old")
+        os.rename(path, old)
+        shutil.rmtree(old, ignore_errors=True)
+        renamed(new, path, tries - 1)  # another attempt at the same unit may have put its own there in between
 
 
 def check(path: Path) -> tuple[int, int]:

@@ -27,13 +27,7 @@ SWITCH = 2e-4  # seconds: after each operation the thread that explains waits so
 
 
 def engine(workers: int) -> Engine:
-    """What does units with so many processes; 1 is this one alone.
-
-    Raises:
-        ValueError: if it is no number of processes.
-    """
-    if workers < 1:
-        raise ValueError(f"--workers {workers}: at least 1 is needed")
+    """What does units with so many processes; 1 is this one alone."""
     return here if workers == 1 else Workers(workers)
 
 

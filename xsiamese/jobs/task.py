@@ -78,14 +78,13 @@ class Task:
         if first is None:
             said = self.decoded(Unit(0, 0, 1)).errors[0]
             raise ValueError(f"none of the first {looked} pairs of {self.table.name} can be read; row 0: {said}")
-        tried = (self.explained(one) for one in chain([first], readable))
         why = ""
-        for one in tried:
-            if one.good:
+        for one in chain([first], readable):
+            tried = self.explained(one)
+            if tried.good:
                 return
-            why = why or one.errors[0]
-        if why:
-            raise ValueError(why)
+            why = why or tried.errors[0]
+        raise ValueError(why)
 
 
 def answered(task: Task, what: Unit | Decoded) -> Entry | Exception:

@@ -179,5 +179,18 @@ def _not_finite(items: Mapping[str, Any]) -> list[str]:
 
 
 def _form(item: Any) -> str:
-    """What items of one batch have in common."""
-    return f"{tuple(item.shape[1:])} {item.dtype}" if isinstance(item, Tensor) else type(item).__name__
+    """What items of one batch have in common: of graphs the attributes, with their shapes but for what is joined."""
+    if isinstance(item, Tensor):
+        return f"{tuple(item.shape[1:])} {item.dtype}"
+    name = type(item).__name__
+    if not hasattr(item, "__cat_dim__"):
+        return name
+    return f"{name}({', '.join(_attribute(item, key, value) for key, value in sorted(item.to_dict().items()))})"
+
+
+def _attribute(graph: Any, key: str, value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return key
+    along = graph.__cat_dim__(key, value)
+    joined = [] if along is None else torch.arange(max(value.dim(), 1))[torch.tensor(along)].reshape(-1).tolist()
+    return f"{key} {[size for i, size in enumerate(value.shape) if i not in joined]}"
