@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from xsiamese.cli.evaluate import evaluate
 from xsiamese.data.planted import planted
 from xsiamese.report import evaluate as module
 from xsiamese.report.evaluate import compare, ordered
+from xsiamese.report.page import page
 from xsiamese.zoo import open_model
 
 
@@ -75,6 +77,30 @@ def test_a_method_that_fails_is_a_row_with_its_error(tmp_path: Path) -> None:
     assert rows[0]["error"] == "RuntimeError: no luck"
     assert (tmp_path / rows[1]["picture"]).stat().st_size > 1000
     assert [row["method"] for row in ordered(rows, ["auroc"])] == ["PairGradCAM", "Failing"]
+
+
+def test_a_page_shows_failures_and_what_a_method_has_no_number_of() -> None:
+    """Without a number of any method nothing is put in order, and no meanings stand below the table."""
+    good = {"method": "A", "error": None, "seconds": 1.0, "picture": None}
+    rows: list[Any] = [
+        {
+            **good,
+            "metrics": {"gini": {"mean": 0.5, "low": None, "high": None}, "auroc": {"mean": None, "error": "<no>"}},
+        },
+        {**good, "method": "B", "metrics": {"auroc": {"mean": 0.75, "low": 0.5, "high": 1.0}}},
+        {**good, "method": "C", "error": "a < b", "metrics": {}},
+    ]
+    about = {"count": 1, "pairs": "p", "model": "m", "seed": 0}
+    found = page(rows, ["gini", "auroc"], about)
+    assert '<td data-value="0.5">0.500</td><td data-value="" title="&lt;no&gt;">-</td></tr>' in found
+    assert (
+        '<td data-value="" title="not for this method">-</td><td data-value="0.75" class="best">0.750 <small>[' in found
+    )
+    assert '<td data-value="C">C</td><td class="error" colspan="3">a &lt; b</td></tr>' in found
+    assert "What the columns mean" in found
+    assert "What the columns mean" not in page(rows[2:], ["gini"], about)
+    assert [row["method"] for row in ordered(rows, ["gini"])] == ["A", "B", "C"]
+    assert [row["method"] for row in ordered(rows[::-1], ["gini"])] == ["C", "B", "A"]
 
 
 def test_pairs_come_from_a_table_of_files(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_it_is_frozen() -> None:
             r"a\[1\] has 4 rows and a\[0\] has 2",
         ),
         ({"ids": (("a", "b"),)}, "1 ids for 2 pairs"),
+        ({"shows": "sign"}, "^shows='sign': signed, magnitude, relevance is needed$"),
     ],
 )
 def test_it_refuses_what_does_not_fit(changes: dict[str, Any], message: str) -> None:
@@ -128,6 +129,14 @@ def test_other_files_are_refused(what: str, message: str, tmp_path: Path) -> Non
         PairExplanation.load(path)
 
 
+def test_what_is_no_data_is_not_stored(tmp_path: Path) -> None:
+    with pytest.raises(TypeError) as caught:
+        made(columns={"own": [1, object()]}).save(tmp_path / "why")
+    told = "own.1 is a object: a tensor, a JSON value, or what has packed() can be stored"
+    assert str(caught.value) == told
+    assert not (tmp_path / "why").exists()
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nothing"):
         PairExplanation.load(tmp_path / "nothing.safetensors")
@@ -166,6 +175,8 @@ def test_upsampling_brings_each_map_to_its_image() -> None:
     assert (constant == 3).all()  # values keep their scale
     flat = made(maps=(torch.zeros(2, 5),) * 2)
     assert same(flat.upsample().maps, flat.maps)
+    without = made(maps=None)
+    assert without.upsample() is without
 
 
 def test_top_places() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from xsiamese import PairGraphEdits, PairLeaveOneOut, SiameseModel
+from xsiamese.kinds.catalogue import side
 from xsiamese.kinds.graphs.structure import of_graphs
+from xsiamese.kinds.graphs.variants import Variants, of_side
 
 pyg = pytest.importorskip("torch_geometric")
 from torch_geometric.data import Batch, Data  # noqa: E402
@@ -91,6 +95,32 @@ def test_what_cannot_be_known_is_refused_by_name() -> None:
     nested = Batch.from_data_list([Data(x=graph.x, edge_index=graph.edge_index, meta={"m": torch.ones(2)})])
     with pytest.raises(ValueError, match="meta of input a is nested"):
         of_graphs(nested, "a")
+    sparse = torch.eye(4).to_sparse()
+    with pytest.raises(ValueError, match=r"^adj of input a is sparse, which is not supported: take it off with del$"):
+        of_graphs(Data(**pair_of_two, adj=sparse), "a")
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (
+            lambda: Variants(Batch.from_data_list([ring(4, 0)])),
+            "the graph is a DataBatch: a single torch_geometric.data.Data is needed",
+        ),
+        (
+            lambda: Variants(Data(x=torch.ones(2, 1)), "input b"),
+            "input b has no edge_index, so it has no edges to take away; a graph without edges has one of shape (2, 0)",
+        ),
+        (
+            lambda: of_side(side(torch.ones(2, 3), "a"), "a"),
+            "input a is a Tensor: parts are deleted from graphs, give a torch_geometric Batch",
+        ),
+    ],
+)
+def test_what_has_no_parts_to_take_away_is_told(call: Callable[[], object], told: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call()
+    assert str(caught.value) == told
 
 
 class Counting(Encoder):

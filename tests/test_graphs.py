@@ -32,6 +32,7 @@ from xsiamese import (
     collate_pairs,
 )
 from xsiamese.contract.traces import _traces as traces
+from xsiamese.kinds import catalogue
 from xsiamese.kinds.graphs.gates import GateMisfit
 
 METHODS = [PairSaliency, PairInputXGradient, PairIntegratedGradients]
@@ -132,6 +133,20 @@ def test_pair_data_with_follow_batch() -> None:
         ValueError, match=r"does not say which pair a node belongs to: DataLoader\(..., follow_batch=\['x_s'"
     ):
         PairSaliency(model).attribute(pair_data(None))
+    alone = pair_data(["x_s", "x_t"]).to_data_list()[1]  # one pair, in no batch
+    same(
+        PairInputXGradient(model).attribute(alone, parts=("nodes", "edges")),
+        PairInputXGradient(model).attribute((A[1], B[1]), parts=("nodes", "edges")),
+    )
+
+
+def test_a_graph_is_no_tensor() -> None:
+    """Of two sides of other kinds nothing is equal and nothing put in another order."""
+    graph, rows = catalogue.side(A, "a"), catalogue.side(torch.ones(len(A), 3), "b")
+    assert graph.equals(rows).tolist() == [False] * len(A)
+    assert graph.beside(rows) is graph  # type: ignore[attr-defined]
+    graphs = catalogue.kind("graph")
+    assert (graphs.two(torch.ones(2, 3)), graphs.joined(torch.ones(2, 3))) == (None, None)
 
 
 def test_a_model_of_pair_data_gets_pair_data() -> None:
@@ -517,6 +532,10 @@ CALLS: dict[str, tuple[dict[str, Any], str]] = {
     "no part": ({"parts": ()}, "one or several of"),
     "part that is not there": ({"parts": ("edge_weight",)}, "the graphs of input a have no edge_weight"),
     "two edge masks": ({"parts": ("edges", "edge_weight")}, "both make the edge mask"),
+    "pools": (
+        {"baselines": (xsiamese.Pool(torch.zeros(3, 4)),) * 2},
+        "^a Pool is for tensors: the nodes of graphs and the tokens of texts have no common order$",
+    ),
     "partner": ({"baselines": "partner"}, "the nodes of two graphs have no common order"),
     "baseline": (
         {"baselines": (torch.zeros(2, 4), None)},

@@ -335,6 +335,39 @@ def test_configurations_with_aliases_are_refused(tmp_path: Path) -> None:
         read_config(tmp_path / "config.yml")
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError(), "there is not enough memory"),
+        (RuntimeError("can't allocate memory: 9 bytes"), "there is not enough memory: can't allocate memory: 9 bytes"),
+        (RecursionError("maximum recursion depth"), "something is nested too deeply to be read"),
+        (OSError(28, "No space left on device", "a.png"), "a.png: No space left on device"),
+        (OSError("of\nits own"), "of its own"),
+        (KeyError("k"), "KeyError: 'k'"),  # raised nowhere
+        (OSError(), "OSError"),
+    ],
+)
+def test_what_went_wrong_is_one_sentence(error: BaseException, told: str) -> None:
+    from xsiamese.door.faults import sentence
+
+    assert sentence(error) == told
+
+
+def test_of_foreign_errors_the_last_place_in_the_user_s_code_is_named() -> None:
+    from xsiamese.door.faults import sentence
+
+    with pytest.raises(KeyError) as caught:
+        {}["k"]
+    line = caught.value.__traceback__.tb_lineno  # type: ignore[union-attr]
+    assert sentence(caught.value) == f"KeyError: 'k' ({__file__}, line {line})"
+    with pytest.raises(ZeroDivisionError) as divided:
+        exec(compile("1 / 0", "/site-packages/their.py", "exec"), {})
+    error = divided.value
+    error.__traceback__ = error.__traceback__.tb_next  # type: ignore[union-attr]
+    told = "this is a bug of xsiamese: ZeroDivisionError: division by zero (/site-packages/their.py, line 1); please"
+    assert sentence(error).startswith(told)
+
+
 def test_a_bug_of_ours_says_so(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise KeyError("missing")

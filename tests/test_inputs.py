@@ -170,6 +170,16 @@ CALLS: dict[str, tuple[Callable[[SiameseModel], Any], type[Exception], str]] = {
         ValueError,
         r"the baseline of a has shape \(1, 8, 8\): \(3, 1, 8, 8\) or one row of it is needed",
     ),
+    "baselines of several tensors": (
+        lambda m: PairIntegratedGradients(m).attribute((A, B), baselines=((A, A), None)),
+        ValueError,
+        "^input a has 1 tensors and its baseline 2$",
+    ),
+    "kinds": (
+        lambda m: PairSaliency(m).attribute((A, B), kind=("image",) * 3),
+        ValueError,
+        r"^kind=\('image', 'image', 'image'\): one kind, or a pair \(of a, of b\), is needed$",
+    ),
     "baselines": (
         lambda m: PairIntegratedGradients(m).attribute((A, B), baselines=A),
         ValueError,

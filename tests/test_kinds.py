@@ -196,6 +196,13 @@ def test_ids_cannot_move_and_the_layer_to_explain_is_named() -> None:
         PairFeatureAblation(model).attribute((IDS, IDS), baselines=(0, torch.zeros(2, 4)))
     with pytest.raises(ValueError, match="the tokens of two texts have no common order"):
         PairFeatureAblation(model).attribute((IDS, IDS), baselines="partner")
+    with pytest.raises(ValueError, match=r"^the baseline of a has 3 rows for 2 pairs: 1 or one each$"):
+        PairFeatureAblation(model).attribute((IDS, IDS), baselines=(torch.zeros(3, IDS.shape[1]).long(), 0))
+    each = torch.full_like(IDS, 5)  # one for each place is what the number is for all
+    torch.testing.assert_close(
+        PairFeatureAblation(model).attribute((IDS, IDS.flip(1)), baselines=(each, each[:1])),
+        PairFeatureAblation(model).attribute((IDS, IDS.flip(1)), baselines=5),
+    )
 
 
 def test_the_embedding_layer_of_ids_is_explained_from_padding() -> None:

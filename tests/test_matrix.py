@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from xsiamese import MatrixExplanation
+from xsiamese.result.matches import assigned
 from xsiamese.result.matrix import PairMatrix
 
 
@@ -149,6 +152,22 @@ def test_errors_add_as_those_of_independent_samples() -> None:
     assert one.pool((1,)).standard_error is None
 
 
+def several(score: float) -> MatrixExplanation:
+    """Two pairs of rows of three numbers: the first numbers of both give 2 together."""
+    matrix = PairMatrix.of(torch.diag(torch.tensor([2.0, 1.0, 0.0])))
+    rows = torch.ones(2, 3)
+    scores = torch.tensor([score, 4.0])
+    return MatrixExplanation((rows, rows), (rows, rows), scores, "M", columns={"matrix": [matrix, matrix]})
+
+
+def test_the_strongest_match_is_said_whatever_the_score() -> None:
+    """Also where all matches cancel; of an item without parts there is none."""
+    said = several(0.0).summary().split("\n")[1:3]
+    assert said == [f"pair {i}: score {s}   (0,) of a with (0,) of b: +2" for i, s in enumerate((0, 4))]
+    nothing = replace(several(1.0), columns={"matrix": [PairMatrix.of(torch.zeros(0, 3))] * 2})
+    assert nothing.summary().split("\n")[1:3] == ["pair 0: score 1", "pair 1: score 4"]
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
@@ -158,6 +177,15 @@ def test_errors_add_as_those_of_independent_samples() -> None:
         (lambda: PairMatrix.of(torch.ones(2, 2), standard_error=torch.ones(3)), "standard_error has shape"),
         (lambda: PairMatrix.of(torch.ones(2, 2)) + PairMatrix.of(torch.ones(2, 3)), "no common parts"),
         (lambda: PairMatrix.of(torch.ones(2, 2)).pool((3,)), "no coarser grid"),
+        (
+            lambda: assigned(torch.ones(100_000, 1), torch.ones(50_000, 1), 1),
+            r"^100000 x 50000 parts are too many to assign: pool\(\) them first$",
+        ),
+        (lambda: several(0.0).matrix, r"^there are 2 pairs: take one, explanation\[0\]\.matrix, or \.matrices$"),
+        (
+            lambda: several(0.0).by_word(),
+            "^the words of the inputs are not known: explain a model of texts, see xsiamese_text$",
+        ),
         (lambda: PairMatrix.of(torch.ones(2, 2)).pool([0]), "numbers of new parts for the 2 parts of a"),
     ],
 )

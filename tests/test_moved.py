@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from xsiamese.moved import MOVED
+from xsiamese.moved import MOVED, Finder, install
 
 
 @pytest.mark.parametrize(("old", "new"), MOVED.items())
@@ -36,6 +36,13 @@ def test_the_ways_to_spell_an_import() -> None:
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert told.stdout == "xsiamese.survey is xsiamese.branches.calls now; the old name goes with 0.3\n"
+
+
+def test_old_names_are_installed_once() -> None:
+    before = list(sys.meta_path)
+    assert sum(isinstance(finder, Finder) for finder in before) == 1
+    install()
+    assert sys.meta_path == before
 
 
 def test_a_name_that_never_was_is_no_module() -> None:

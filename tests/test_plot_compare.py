@@ -62,6 +62,9 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare([found], columns=0)
     with pytest.raises(ValueError, match="Nothing gives no maps"):
         compare([Nothing(MODEL).explain(pair)])
+    two = PairSaliency(MODEL).explain((pair[0].repeat(2, 1, 1, 1), pair[1].repeat(2, 1, 1, 1)))
+    with pytest.raises(ValueError, match="PairSaliency explains another pair than PairSaliency"):
+        compare([two, found], pair=1)
 
 
 @pytest.mark.parametrize("size", [28, 640])

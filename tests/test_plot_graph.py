@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +15,9 @@ from tests import graph_problems as problems
 from tests.graphs import Convolved, graph, one, random_graph
 from xsiamese import PairInputXGradient, SiameseModel
 from xsiamese.plot.connectome import plot_connectomes
+from xsiamese.plot.explained import _masks, molecule_of, plot_explained
 from xsiamese.plot.graph import Coloured, plot_graphs
-from xsiamese.plot.layout import matching, positions
+from xsiamese.plot.layout import _turned, matching, positions
 from xsiamese.plot.molecule import molecule_svg, plot_molecules
 from xsiamese.plot.scale import Scale
 from xsiamese_graph import PairGNNExplainer, PairLeaveOneOut
@@ -124,6 +126,22 @@ def test_a_pair_of_molecules_has_one_bar() -> None:
     [
         (lambda: plot_molecules(["C1CC", "C"], [None, None]), "cannot read the SMILES 'C1CC'"),
         (lambda: plot_molecules(["CC", "C"], [[1.0], None]), "1 values for 2 atoms"),
+        (
+            lambda: plot_explained(None, kind="tree"),  # type: ignore[arg-type]
+            "^kind='tree': molecule, connectome, graph or None is needed$",
+        ),
+        (
+            lambda: molecule_of(graph([(0, 1)], 2)),
+            '^a graph without smiles cannot be drawn as a molecule: kind="graph" draws it$',
+        ),
+        (
+            lambda: molecule_of(Data(smiles="CO", num_nodes=5)),
+            "^CO has 6 atoms with hydrogens, and its graph has 5 nodes$",
+        ),
+        (
+            lambda: _masks(SimpleNamespace(maps=((1, 2), (3, 4))), 0),  # type: ignore[arg-type]
+            "^this explanation has maps of 2 layers: explain one of them to draw it$",
+        ),
         (lambda: plot_connectomes([torch.zeros(3, 4)]), r"a matrix is \(3, 4\)"),
         (lambda: plot_connectomes([torch.zeros(3, 3)], names=["x"]), "1 names for 3 regions"),
     ],
@@ -131,6 +149,22 @@ def test_a_pair_of_molecules_has_one_bar() -> None:
 def test_what_does_not_fit_is_said(call: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         call()
+
+
+def test_the_map_of_one_layer_is_drawn_and_hydrogens_are_added_where_the_graph_has_them() -> None:
+    assert _masks(SimpleNamespace(maps=(("only",), "plain")), 0) == "only"  # type: ignore[arg-type]
+    assert _masks(SimpleNamespace(maps=(("only",), "plain")), 1) == "plain"  # type: ignore[arg-type]
+    assert molecule_of(Data(smiles=["CO"], num_nodes=6)).GetNumAtoms() == 6
+
+
+def test_graphs_of_other_features_are_matched_by_their_edges() -> None:
+    """The middle of a star is the other's middle; one matched node has no way to turn to."""
+    star, other = graph([(0, 1), (0, 2), (0, 3)], 4), graph([(2, 0), (2, 1), (2, 3)], 4)
+    star.x, other.x = torch.ones(4, 2), torch.ones(4, 3)
+    assert [0, 2] in matching(star, other).tolist()
+    assert len(matching(star, other, rounds=1)) == 4
+    spots = torch.rand(3, 2)
+    assert _turned(spots, torch.rand(1, 2), torch.tensor([[0, 2]])) is spots
 
 
 def test_a_connectome_shows_the_strongest_connections_only() -> None:

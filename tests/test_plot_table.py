@@ -91,6 +91,8 @@ def test_what_does_not_fit_is_said() -> None:
     one = made([0.0] * 4, [0.0] * 4)
     with pytest.raises(ValueError, match="a has 4 features, b 4, and there are columns or names of 2"):
         one.plot(names=["size", "age"])
+    with pytest.raises(ValueError, match=r"^texts= are of one pair and go with columns=$"):
+        one.plot(texts=({"size": "1"}, {"size": "2"}))
     with pytest.raises(ValueError, match="columns or names of 3"):
         one.plot(columns=Columns(COLUMNS.columns[:2]))
     torch.manual_seed(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from xsiamese import MatrixExplanation, PairExplanation, PairMatrix, compare
 from xsiamese.plot.connectome import _around, plot_connectomes
 from xsiamese.plot.explained import draw_masks
 from xsiamese.plot.figure import new_figure
-from xsiamese.plot.image import draw_image
+from xsiamese.plot.image import draw_image, pixels_of
 from xsiamese.plot.latent import _neighbours, against, curves, frame, latent_space, plane
 from xsiamese.plot.layout import _given, _spread, _turned, _union, _upright, matching, positions
 from xsiamese.plot.matched import Names, Nodes, Picture
@@ -128,6 +129,29 @@ def test_the_verdict_stands_beside_a_pair_and_a_held_side_is_said() -> None:
     assert beside[0].startswith("alike: ")
     assert beside[1].startswith("different: ")
     assert all(text.endswith("alike up to 1") for text in beside)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"kinds": ("image", "smell")}, "^input b is a smell, which has no drawing: there are those of "),
+        (
+            {"maps": ((OF_A[None], OF_A[None]), (OF_B[None], OF_B[None]))},
+            "^this explanation has several maps a side: explain one layer or one tensor to draw it$",
+        ),
+    ],
+)
+def test_what_has_no_drawing_is_told(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        plot_items(SimpleNamespace(**{"kinds": ("image", "image"), "maps": (OF_A, OF_B)} | changes))  # type: ignore[arg-type]
+
+
+def test_pixels_are_of_one_or_three_channels() -> None:
+    for given, what in ((torch.ones(1, 2, 4, 4), r"\(1, 2, 4, 4\)"), ([1], "list")):
+        with pytest.raises(
+            ValueError, match=rf"^input b is {what}: plot\(\) draws images \(pairs, 1 or 3 channels, h, w"
+        ):
+            pixels_of(given, "b", None)
 
 
 def test_layers_have_a_row_each_and_their_names() -> None:

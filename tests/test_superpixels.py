@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import xsiamese
 from xsiamese import PairExplanation, PairFeatureAblation, SiameseModel
 from xsiamese.plot.picture import compare
-from xsiamese.plot.pixels import seen
+from xsiamese.plot.pixels import check, seen, smoothed
 
 pytest.importorskip("skimage", reason='superpixels need pip install "xsiamese[superpixels]"')
 LEFT = 10  # columns of the dark part of a flat image
@@ -114,6 +114,19 @@ def test_a_magnitude_is_averaged_by_its_size() -> None:
 def test_what_makes_no_sense_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         explained(flat()[None], torch.ones(1, 1, 16, 16)).plot(**options)
+
+
+def test_only_maps_over_the_pixels_are_smoothed() -> None:
+    """Of several layers each; the other side's row and a map of another size stay as they are."""
+    image, row = torch.rand(1, 1, 8, 8), torch.rand(1, 3)
+    layers = torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)
+    found = seen(PairExplanation((layers, row), (image, row), torch.ones(1), "M", kinds=("image", "row")), smooth=1.5)
+    assert found.maps is not None
+    for one, of in zip(found.maps[0], layers, strict=True):
+        torch.testing.assert_close(one, smoothed(of.double(), 1.5).float())
+    assert found.maps[1] is row
+    with pytest.raises(ValueError, match=r"^superpixels=0: at least one is needed$"):
+        check(None, 0)
 
 
 def test_rows_are_not_smoothed() -> None:

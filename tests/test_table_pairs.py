@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -109,6 +110,35 @@ def test_what_a_row_is_must_fit_the_columns(tmp_path: Path, columns: str, rows: 
     with pytest.raises(ValueError) as caught:
         load_pairs(path, rows=rows)
     assert str(caught.value) == told.format(path)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        (
+            {"reading": {"close": 0.1}},
+            "--close has no meaning for {}, a table of pairs: it says itself what is the same",
+        ),
+        ({"split": "classes"}, "--split has no meaning for {}, a table of pairs: it says itself what is the same"),
+    ],
+)
+def test_words_for_tables_of_items_are_refused_beside_pairs(tmp_path: Path, how: dict[str, Any], told: str) -> None:
+    path = write(tmp_path)
+    with pytest.raises(ValueError) as caught:
+        Training(Settings("siamese-mlp", str(path), **how)).load(0.1)
+    assert str(caught.value) == told.format(path)
+
+
+def test_a_folder_without_pairs_and_a_table_without_a_target_are_told(tmp_path: Path) -> None:
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"{part}.csv").write_text("size,colour,kind\n1,2,a\n2,3,b\n")
+    with pytest.raises(ValueError) as caught:
+        Training(Settings("siamese-mlp", str(tmp_path), reading={"target": "kind"})).load(0.1)
+    told = f"{tmp_path}: a folder is read for its pairs, and {tmp_path / 'train.csv'} has no columns of two sides"
+    assert str(caught.value) == told
+    for name, pair in (("train.csv", "{0}:0 {0}:1"), (write(tmp_path).name, "{0}:0:left {0}:0:right")):
+        file = tmp_path / name
+        assert Training(Settings("siamese-mlp", str(file), reading={})).example() == pair.format(file)
 
 
 def test_no_item_is_in_two_parts_where_that_can_be() -> None:

@@ -118,6 +118,20 @@ def test_a_bad_key_is_named(tmp_path: Path, old: str, new: str, told: str) -> No
     with pytest.raises(ValueError, match=told) as caught:
         settings_from(read_config(path))
     assert "\n" not in str(caught.value)
+    path.write_text("- data_path\n- backbone_model\n")
+    with pytest.raises(ValueError, match=r"config\.yml holds list: keys and values are needed \(data_path, "):
+        read_config(path)
+
+
+def test_momentum_goes_with_their_stochastic_gradient_descent(tmp_path: Path) -> None:
+    path = tmp_path / "config.yml"
+    path.write_text(
+        THEIRS.replace("optimizer: 'Adam'", "optimizer: 'SGD'").replace("nesterov: False", "nesterov: True")
+    )
+    options = dict(settings_from(read_config(path))[0].recipe.options)
+    assert options == {"weight_decay": 0.01, "momentum": 0.9, "nesterov": True}
+    with pytest.raises(ValueError, match=r"^--config names the network and the data: leave 'livieris' out$"):
+        call("train", "livieris", "--config", str(path))
 
 
 def test_a_config_trains(tmp_path: Path, folders: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -11,11 +12,17 @@ import torch
 from torch import nn
 
 from xsiamese import SiameseModel
+from xsiamese.data.pairs import Pairs
+from xsiamese.data.rows import LabelledRows
 from xsiamese.plot.latent import plane
+from xsiamese.training import losses
+from xsiamese.training.evaluation import Scored
+from xsiamese.training.modality import modality
 from xsiamese.training.resume import FREE
 from xsiamese.training.run import train
 from xsiamese.training.settings import Settings, sized
-from xsiamese.zoo import load
+from xsiamese.zoo import find_card, load
+from xsiamese.zoo.backbones import backbone_features
 from xsiamese.zoo.cards import ModelCard
 from xsiamese.zoo.checkpoint import save
 from xsiamese.zoo.opened import open_model
@@ -36,6 +43,63 @@ from xsiamese.zoo.opened import open_model
 def test_settings_are_told_before_anything_is_read(wrong: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         Settings("siamese-contrastive", "nowhere", **wrong)  # type: ignore[arg-type]
+
+
+class Neither(nn.Module):
+    """No model of pairs."""
+
+
+def card_of(modality: str, make: Callable[[], nn.Module]) -> ModelCard:
+    return ModelCard("own", make, "", modality=modality)  # type: ignore[call-arg, arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (
+            lambda: Settings("siamese-mlp", "t.csv").pixels,
+            "the card 'siamese-mlp' has no preprocessing for images: it cannot be trained on 't.csv' from here",
+        ),
+        (
+            lambda: Settings("siamese-mlp", "t.csv", device="mps"),
+            "device='mps': this machine has no such device; use 'cpu' or 'auto'",
+        ),
+        (
+            lambda: Settings("own", "t.csv").build(),
+            "the card 'own' builds a Neither: training from here needs a SiameseModel or another PairModel",
+        ),
+        (
+            lambda: modality(Settings("own", "t.csv")),
+            "the card 'own' is for smell data: image, graph, tabular can be trained from here",
+        ),
+        (
+            lambda: losses.Evidence(0.0, 1.0)(SiameseModel(nn.Identity()), torch.rand(2, 3), torch.zeros(2)),
+            "the evidence loss needs a VAE, not SiameseModel",
+        ),
+        (
+            lambda: backbone_features("vit_b_16"),
+            "'vit_b_16' has neither .features nor .layer4: give timm/vit_b_16, or build SiameseModel(encoder, "
+            "comparison) yourself",
+        ),
+        (
+            lambda: Scored(SiameseModel(nn.Linear(1, 2)), nn.Identity()).closeness(  # type: ignore[arg-type]
+                LabelledRows(torch.tensor([[0.0], [torch.nan], [1.0]]), torch.zeros(3).long(), ("a",)),
+                Pairs(torch.tensor([0, 0]), torch.tensor([1, 2]), torch.tensor([True, False])),
+            ),
+            "the trained network's score is not finite for 1 of 2 pairs: its training has diverged; try a smaller lr "
+            "or gradient clipping",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(
+    call: Callable[[], object], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    monkeypatch.setattr("xsiamese.training.settings.find_card", lambda name: find_card(name) if name != "own" else card)
+    card = card_of("smell", Neither)
+    with pytest.raises((ValueError, TypeError, FloatingPointError)) as caught:
+        call()
+    assert str(caught.value) == told
 
 
 def test_sizes_of_networks_and_images_are_positive() -> None:

@@ -107,12 +107,11 @@ class MatrixExplanation(PairExplanation):
         return plot_matrix(one, matrix, **options)
 
     def summary(self) -> str:
-        """One line a pair: names, score, and the strongest match with its share of the score."""
+        """One line a pair: names, score, and the strongest match with its value."""
         lines = super().summary().split("\n")
         matrices = self.by_word() if self._texts else self.matrices
-        for i, (matrix, score) in enumerate(zip(matrices, self.scores.tolist(), strict=True)):
-            best = next(iter(matrix.matches(1)), None)
-            if best is not None and score:
+        for i, matrix in enumerate(matrices):
+            for best in matrix.matches(1):  # none of an item without parts
                 of_a, of_b = (
                     repr(item.words[i][place[0]]) if isinstance(item, Texts) else place
                     for item, place in zip(self.inputs, (best.of_a, best.of_b), strict=True)
