@@ -1,4 +1,4 @@
-"""The tables of jobs on the page of many pairs, from docs/measurements/jobs*.json and two_processes.json."""
+"""The tables of the page of many pairs, from docs/measurements/gallery.json, jobs*.json and two_processes.json."""
 
 from __future__ import annotations
 
@@ -12,12 +12,42 @@ from zoo_tables import rows
 def tables(folder: Path) -> dict[str, str]:
     """The text of each include file, by its name."""
     return {
+        "gallery.inc": gallery(_read(folder, "gallery")),
         "jobs_cost.inc": cost(_read(folder, "jobs")),
         "jobs_sizes.inc": sizes(_read(folder, "jobs").get("methods", [])),
         "jobs_scale.inc": scale(_read(folder, "jobs_scale")),
         "jobs_kill.inc": kills(_read(folder, "jobs_kill")),
         "two_processes.inc": processes(_read(folder, "two_processes")),
     }
+
+
+def gallery(found: dict[str, Any]) -> str:
+    """What a gallery and its explanations take, over the encodings that they cannot do without."""
+    if not found:
+        return "Nothing has been measured in this checkout yet.\n"
+    resnet, query, memory = found["resnet50_112"], found["one_query"], found["memory"]
+    all_of = f"All {resnet['pairs']:,} pairs of {resnet['images']} images, ResNet-50"
+    lines = [
+        [name, f"{one['over_encodings']:.2f}", "{:.2f} to {:.2f}".format(*one["least_and_most"]), bound, loop]
+        for name, one, bound, loop in (
+            (f"{all_of}, both maps", resnet["maps"], "1.3", _times(resnet["maps"])),
+            (f"{all_of}, matrices", resnet["matrices"], "1.3", _times(resnet["matrices"])),
+            (f"One query and {query['references']:,} of 28 x 28, both maps", query, "1.2", ""),
+        )
+    ]
+    head = ["What", "Times the encodings", "Least and most", "At most", "Pair by pair"]
+    return "\n".join(
+        [
+            rows(head, lines),
+            f"Of a stored gallery a thousand hits are explained in {query['stored_s_a_thousand_hits']:.2f} s; it keeps "
+            f"{query['stored_bytes_an_item']:,} bytes an item. A gallery of {memory['references']:,} items that would take "
+            f"three times its budget of {memory['budget_mib']} MiB takes {memory['taken_mib']} MiB.\n",
+        ]
+    )
+
+
+def _times(one: dict[str, Any]) -> str:
+    return f"{one['pair_by_pair_over_encodings']:.0f}"
 
 
 def cost(found: dict[str, Any]) -> str:
