@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from xsiamese import Gallery, PairExplanation, PairGradCAM, SiameseModel, explainers
 from xsiamese.contract.subject import encoder
 from xsiamese.explain.gallery.explained import EveryPair, Explanations
+from xsiamese.explain.gallery.given import Items
+from xsiamese.explain.gallery.kept import Kept, Packing
+from xsiamese.explain.request import Request
 from xsiamese.model.comparison import Bilinear, Euclidean, Learned, Manhattan, SquaredEuclidean
 from xsiamese.testing import quick_options
 
@@ -281,6 +284,18 @@ def test_a_store_of_anything_else_is_refused_and_told_what_differs(tmp_path: Pat
         Gallery.open(path, grad(of, "3"), changed)
     with pytest.raises(ValueError, match="6 ids for 5 items"):
         Gallery.open(path, grad(of, "3"), items(5))
+    baselines = (torch.zeros(1, 1, 6, 6).double(),) * 2
+    ablation = explainers()["PairMaskRegression"](of)
+    with_baseline = Gallery(ablation, items(), masks=40, cells=(2, 2), filling="baseline", baselines=baselines)
+    with_baseline.save(tmp_path / "filled")
+    known = {"masks": 40, "cells": (2, 2), "filling": "baseline"}
+    Gallery.open(tmp_path / "filled", ablation, items(), baselines=tuple(b.clone() for b in baselines), **known)
+    with pytest.raises(ValueError, match="was made with another: the baselines"):
+        Gallery.open(tmp_path / "filled", ablation, items(), baselines=tuple(b + 1 for b in baselines), **known)
+    zarr = pytest.importorskip("zarr")
+    zarr.open_group(str(tmp_path / "other"), mode="w")
+    with pytest.raises(ValueError, match=r"other is a zarr store, and no gallery of xsiamese$"):
+        Gallery.open(tmp_path / "other", grad(of, "3"), items())
     with pytest.raises(ValueError, match="is no gallery"):
         Gallery.open(tmp_path / "elsewhere", grad(of, "3"), items())
     next(one for one in path.glob("0/factor_0/c/**/0") if one.is_file()).unlink()
@@ -320,11 +335,29 @@ def test_items_are_read_when_they_are_needed(tmp_path: Path) -> None:
         made("PairGradCAM", model(), items=names, read=Reads("3"))
 
 
+def test_of_items_that_are_read_as_many_are_held_as_fit() -> None:
+    """An item has 288 bytes, so that two fit into 600: the one that was used last stays."""
+    read = Reads()
+    explainer = explainers()["PairGradCAM"](model(), "3")
+    held = Items(explainer, Request((items(1), items(1))), ["0", "1", "2"], read, keep=600)
+    for number in (0, 1, 0, 2, 0, 1):
+        torch.testing.assert_close(held.some(0, [number]).given, items()[number : number + 1])
+    assert read.read == ["0", "1", "2", "1"]
+
+
+def test_a_column_that_no_file_can_hold_is_told(tmp_path: Path) -> None:
+    kept = Kept(2, 2, 1000, tmp_path, False, Packing())
+    said = "column 'of' of what is prepared holds a set: a gallery keeps tensors and JSON"
+    with pytest.raises(TypeError, match=f"^{said}$"):
+        kept.put(0, {"of": [torch.ones(2), {1}]})
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         ({"items": items(1)[:0]}, "holds no items"),
         ({"items": [], "read": Reads()}, "holds no items"),
+        ({"items": 5, "read": Reads()}, "^items is a int: with read= a sequence of what it reads is needed$"),
         ({"ids": ["a"]}, "1 ids for 6 items"),
         ({"memory": "much"}, "memory='much': bytes, or an amount like"),
         ({"rank": 0}, "rank=0: a whole number from 1 on"),
@@ -356,6 +389,9 @@ def test_a_gallery_of_nothing_that_can_be_explained_is_refused(arguments: dict[s
         (lambda g: g.explain([(0, 1)])[1:], "means none of 1 pairs"),
         (lambda g: g.hits([0, 1], [[1]]), "ids of 1 queries for 2"),
         (lambda g: g.hits([0], [[1, 2]], [[0.5]]), "scores do not fit ids"),
+        (lambda g: g.hits([0], 3), "^ids is a int: for each query a list of numbers or ids is needed$"),
+        (lambda g: g.search(["file1"], k=1), "^input a is a list of str: every part must be a tensor"),
+        (lambda g: g.search([True], k=1), "^input a is a list of bool: every part must be a tensor"),
     ],
 )
 def test_what_is_not_there_is_named(ask: Any, told: str) -> None:

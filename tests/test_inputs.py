@@ -438,3 +438,79 @@ def test_why_a_model_refuses_its_inputs() -> None:
     assert "torch.stack(a)" in several
     for own in (AssertionError("the shape"), RuntimeError("what else"), KeyError("x")):
         assert misfit(own, images, "a (2, 3, 4, 5) float32") is None
+
+
+class Shown(nn.Module):
+    """A picture with a row of numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.lin = nn.Conv2d(1, 2, 3), nn.Linear(3, 2)
+
+    def forward(self, image: Tensor, numbers: Tensor) -> Tensor:
+        found: Tensor = self.conv(image).mean((2, 3)) + self.lin(numbers)
+        return found
+
+
+SEVERAL = (
+    "explains one tensor of each side, and 2 of a can move: give the others inside the encoder, or as whole numbers"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        (
+            "PairScoreCAM",
+            {},
+            "PairScoreCAM masks images (pairs, channels, h, w) by a grid; the input of a is (1, 1, 8, 8)",
+        ),
+        ("PairRegionSwap", {"patch": 2}, "patch= swaps pixels of one image a side; input a is 2 tensors"),
+        (
+            "PairMinimalMask",
+            {},
+            "a mask covers one image (pairs, channels, height, width); input a is 2 tensors",
+        ),
+        ("PairMaskRegression", {}, f"PairMaskRegression {SEVERAL}"),
+        ("PairInteraction", {}, f"PairInteraction {SEVERAL}"),
+        ("PairRISE", {}, "one tensor of each side can be masked, and 2 of a could move"),
+    ],
+)
+def test_a_method_of_one_tensor_says_so_of_several(name: str, options: dict[str, Any], said: str) -> None:
+    explainer = xsiamese.explainers()[name]
+    settings = {"threshold": 0.5} if "threshold" in explainer.settings() else {}
+    layer = ("conv",) if explainer.needs_layer else ()
+    pair = tuple((torch.rand(1, 1, 8, 8), torch.rand(1, 3)) for _ in "ab")
+    with pytest.raises(ValueError) as error:
+        explainer(SiameseModel(Shown(), "dot"), *layer, **settings).explain(pair, **options)
+    assert str(error.value) == said
+
+
+def test_what_does_not_fit_two_branches_is_told() -> None:
+    class Thrice(nn.Module):
+        """Asks its encoder of a twice."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.lin = nn.Linear(4, 3)
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            return (self.lin(a) * self.lin(b)).sum(1) + self.lin(2 * a).sum(1)
+
+    rows = torch.rand(1, 4), torch.rand(1, 4)
+    said = "layer 'lin' is called 2 times for a and 1 times for b: choose a layer called as often on either side"
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        PairGradCAM(Thrice(), "lin").explain(rows)
+    said = "call='both': 'two', 'tuple' or the two keys of a dictionary are needed"
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        PairSaliency(TwoInputModel(Thrice(), call="both")).explain(rows)
+    graphs = pytest.importorskip("torch_geometric.data")
+    one = graphs.Data(x=torch.rand(2, 3), edge_index=torch.tensor([[0, 1], [1, 0]]))
+    model = SiameseModel(lambda data: data.x.sum(0, keepdim=True), "dot")
+    with (
+        PairSaliency(model).prepared((one, one)) as batch,
+        pytest.raises(
+            ValueError, match=r"^inputs whose rows mean the same are needed: the nodes of two graphs have no"
+        ),
+    ):
+        _ = batch.partners

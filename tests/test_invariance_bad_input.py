@@ -4,8 +4,11 @@ statuses, and what Ctrl-C leaves.
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese import InvarianceLearner, RobustPairExplainer, SiameseModel
+from xsiamese.data.planted import planted
+from xsiamese.kinds.catalogue import side as kind_side
 from xsiamese.model.comparison import Function
 from xsiamese_invariance import Descent, Invariance, memory
+from xsiamese_invariance.problem import Argument
 
 COUPLINGS = ("ball", "order", "kl")
 ENDLESS = Descent(steps=100_000, tolerance=0, slack=0)
@@ -251,3 +257,95 @@ def test_ctrl_c_in_a_learner_leaves_the_model_as_it_was() -> None:
         InvarianceLearner(model, steps=100_000).fit(QUERIES, POOL)
     assert model.training
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+
+
+def test_options_that_do_not_fit_are_told() -> None:
+    model = SiameseModel(Encoder(), "dot")
+    other = torch.zeros(3, 7)
+    three = "pool holds 3 parts: items for both sides, or a pair (of a, of b), are needed"
+    for call, said in (
+        (
+            lambda: InvarianceLearner(model, rate=0.0),
+            "rate=0.0, confidence=0.5: a positive one, and one below 1, are needed",
+        ),
+        (
+            lambda: InvarianceLearner(model, confidence=1.0),
+            "rate=2.0, confidence=1.0: a positive one, and one below 1, are needed",
+        ),
+        (
+            lambda: InvarianceLearner(model).fit(QUERIES, POOL, pool=other),
+            "the pool holds items of shape (7,), the queries are (6,)",
+        ),
+        (lambda: RobustPairExplainer(model, coupling="none").explain((QUERIES, REFERENCES), pool=(POOL,) * 3), three),
+        (
+            lambda: RobustPairExplainer(model).from_files({"pool": "p.csv"}, Encoder(), (QUERIES, REFERENCES), 0),
+            "--pool is for rows of a table: leave it out",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+            call()
+    assert RobustPairExplainer(model).from_files({}, Encoder(), (QUERIES, REFERENCES), 0) == {}
+
+
+def test_a_model_that_is_sure_of_no_pair_is_learned_from_all() -> None:
+    model = SiameseModel(Encoder(lambda x: x / 1000), "dot")
+    learner = InvarianceLearner(model, steps=2, weights="confident", confidence=0.999999)
+    with pytest.warns(UserWarning, match="^the model is sure of no pair of 2 queries: all their pairs are used$"):
+        learner.fit(QUERIES, POOL)
+
+
+def test_a_model_that_cannot_be_differentiated_at_a_draw_is_told() -> None:
+    """The root at zero: the score is a number, and its gradient is none."""
+    model = SiameseModel(Encoder(lambda x: x + (x - x.detach()).abs().sqrt()), "dot")
+    said = "the gradient of pair 0 is NaN or infinite at step 0: the model is not differentiable at one of its draws"
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        RobustPairExplainer(model, coupling="none").explain((QUERIES, REFERENCES), steps=3)
+
+
+def test_a_score_without_a_gradient_gives_masks_of_nothing() -> None:
+    model = SiameseModel(Encoder(), Function(lambda u, v: torch.ones(len(u))))
+    with pytest.warns(UserWarning, match="its map is zero"):
+        maps = RobustPairExplainer(model, coupling="none").attribute((QUERIES, REFERENCES), steps=3)
+    assert not any(bool(one.any()) for one in maps)
+
+
+def test_what_is_free_is_read_where_the_system_says_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def says(text: str) -> Callable[..., str]:
+        def read(path: Any, **_: Any) -> str:
+            if not text:
+                raise FileNotFoundError(path)
+            return text
+
+        return read
+
+    half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    told = {"MemTotal: 9 kB\nMemAvailable:    123 kB\n": 123 * 1024, "MemTotal: 9 kB\n": half, "": half}
+    for text, expected in told.items():
+        monkeypatch.setattr(memory.Path, "read_text", says(text))
+        assert memory.available(torch.device("cpu")) == expected
+    monkeypatch.delattr(os, "sysconf")
+    assert memory.available(torch.device("cpu")) == 2**31
+
+
+def test_an_argument_of_some_pairs_is_theirs() -> None:
+    keep = torch.tensor([2, 0])
+    of_rows = torch.arange(6.0).reshape(1, 3, 2)
+    assert torch.equal(Argument(of_rows).select(keep).value, of_rows[:, [2, 0]])
+    plain = Argument("mean", of_pairs=False)
+    assert plain.select(keep) is plain
+    graphs = kind_side(planted("motifs", 3).inputs[0], "a")
+    nodes, pair = graphs.leaves[0], graphs.pair_of(0)
+    found = Argument(nodes[None], leaf=(graphs, 0)).select(keep)
+    rows_of = [nodes[pair == number] for number in (2, 0)]
+    assert torch.equal(found.value[0], torch.cat(rows_of))
+    assert found.leaf is not None
+    assert found.leaf[0].pairs == 2
+
+
+def test_a_picture_of_a_file_without_what_is_kept_has_its_usual_title() -> None:
+    model = SiameseModel(Encoder(), "dot")
+    found = RobustPairExplainer(model, coupling="none").explain((QUERIES, REFERENCES), steps=2)
+    assert "under the mask: " in found.plot().get_suptitle()
+    older = replace(found, columns={name: one for name, one in found.columns.items() if name != "kept"})
+    assert "under the mask" not in older.plot().get_suptitle()
+    assert "under the masks" not in older.summary()

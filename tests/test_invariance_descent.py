@@ -345,6 +345,7 @@ def test_ctrl_c_gives_the_best_masks_so_far_when_asked_to() -> None:
     early = descend(Interrupting(local, 0), constraints, local.start, Descent(), keep_on_interrupt=True)
     assert torch.equal(early.theta, local.start)
     assert bool(early.convergence.final.stationarity.isnan().all())
+    assert str(early.convergence) == "3 pairs: 3 interrupted\n3 not begun"
 
 
 def test_courses_of_different_length_are_joined() -> None:

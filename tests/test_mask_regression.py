@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -314,6 +315,51 @@ def test_what_cannot_be_is_said_before_the_model_is_asked(options: dict[str, Any
     with pytest.raises(ValueError, match=said):
         PairMaskRegression(SiameseModel(encoder)).explain((torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8)), **options)
     assert sum(asked) == 0
+
+
+def test_what_does_not_suit_the_model_or_the_items_is_said() -> None:
+    rows, other = torch.rand(1, 4), torch.rand(1, 5)
+    dot = SiameseModel((nn.Linear(4, 3), nn.Linear(5, 3)), "dot")
+    for model, pair, options, said in (
+        (
+            SiameseModel(nn.Linear(4, 3), "euclidean"),
+            (rows, rows),
+            {"index": "shapley"},
+            "index='shapley' needs a comparison that is a product of features: use index='banzhaf'",
+        ),
+        (dot, (rows, other), {"filling": "partner"}, "filling='partner': a (1, 4) cannot be filled from a (1, 5)"),
+        (
+            dot,
+            (rows, other),
+            {"filling": "blur"},
+            "filling='blur' is for images, and this is (1, 4): 'baseline' or 'mean' fit",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+            PairMaskRegression(model).explain(pair, **options)
+
+
+def test_without_a_seed_each_run_draws_masks_of_its_own() -> None:
+    def drawn() -> Tensor:
+        torch.manual_seed(next(seeds))
+        pair = torch.arange(8.0)[None], torch.ones(1, 8)
+        model = SiameseModel(nn.Tanh(), "dot")
+        return PairMaskRegression(model).explain(pair, seed=None, masks=40).matrix.dense()
+
+    seeds = iter((0, 1, 0))
+    first, second, again = drawn(), drawn(), drawn()
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, second)
+
+
+def test_more_masks_than_all_and_than_are_held_are_not_drawn() -> None:
+    """A tolerance of nothing is never met: all 16 masks of four parts are exact, and of many parts MOST are the end."""
+    close_ = SiameseModel(nn.Identity(), "euclidean")
+    a, b = torch.rand(1, 4, generator=torch.Generator().manual_seed(0)), torch.ones(1, 4)
+    exact = PairMaskRegression(close_).explain((a, b), masks=16)
+    found = PairMaskRegression(close_).explain((a, b), masks=16, tolerance=0.0)
+    close(found.matrix.dense(), exact.matrix.dense())
+    assert list(found.columns["masks"]) == [[16, 16]]
 
 
 @pytest.mark.parametrize("filling", ["blur", "mean", "noise", "partner", "baseline"])

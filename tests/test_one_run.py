@@ -340,6 +340,13 @@ def test_graphs_of_the_same_nodes_and_other_edges_are_told_apart() -> None:
     assert found[0] == found[1] != found[2]
 
 
+def test_against_a_foil_at_two_layers_is_told() -> None:
+    model, pair = SiameseModel(encoder(), "dot"), pairs()
+    said = "against= needs one map of a, a tensor, from both runs: explain the two pairs one by one"
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        xsiamese.PairGradCAM(model, ["0", "3"]).explain(pair, against=pair[0])
+
+
 def test_against_a_foil_is_the_gradient_of_the_difference() -> None:
     encoder = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
     model = SiameseModel(encoder, "cosine")

@@ -491,8 +491,13 @@ class Detached(nn.Module):
         (lambda: PairLayerInteraction(SiameseModel(net(), learned()), "comparison.head.0"), {}, "sees both inputs"),
         (lambda: PairActivationDecomposition(SiameseModel(net(), learned()), "comparison.head.0"), {}, "sees both"),
         (lambda: PairLayerInteraction(SiameseModel(net()), ["2", "5"]), {}, "of one layer"),
-        (lambda: PairInteraction(SiameseModel(net())), {"target": 0}, "is no function of two embeddings"),
+        (lambda: PairInteraction(SiameseModel(net())), {"target": 0}, "target=0 picks one of several outputs"),
         (lambda: PairInteraction(SiameseModel(net())), {"cells": (9, 9)}, "no finer than"),
+        (
+            lambda: PairInteraction(SiameseModel(seeded(conv(1, 4), lambda: nn.MaxPool2d(2, dilation=2), nn.Flatten))),
+            {"rule": "secant"},
+            "^the secant form knows no dilated max pooling: use rule='gauss'$",
+        ),
     ],
 )
 def test_what_cannot_be_is_named(make: Any, options: dict[str, Any], said: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -286,6 +287,16 @@ def test_layouts_of_shapes() -> None:
     assert layouts((2, 16, 5, 5), image) == [ChannelsFirst()]
     assert layouts((2, 8, 1, 1), image) == []
     assert described(Tokens((14, 14), 5), (2, 201, 768)) == "tokens of a 14 x 14 grid after 5 that are no patch"
+
+
+def test_a_layout_that_the_layer_does_not_have_is_told() -> None:
+    model = SiameseModel(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), "dot")
+    for layout, said in (
+        (ChannelsFirst(), "layout ChannelsFirst needs (N, C, ...), the layer's output is (2, 6)"),
+        (PatchesLast((2, 2)), "layout PatchesLast(grid=(2, 2)) does not fit the layer's output, (2, 6)"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+            PairGradCAM(model, "1", layout=layout).explain((torch.rand(2, 4), torch.rand(2, 4)))
 
 
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "resnet18"])

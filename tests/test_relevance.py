@@ -16,7 +16,7 @@ from torch.nn.utils import parametrizations, prune
 
 from tests import problems
 from xsiamese import PairInputXGradient, PairLayerLRP, PairLRP, SiameseModel, TwoInputModel
-from xsiamese.author import adapt
+from xsiamese.author import Rules, adapt
 from xsiamese.model.comparison import Cosine
 
 COMPARISONS = ("dot", "cosine", "euclidean", "squared_euclidean", "manhattan")
@@ -260,6 +260,15 @@ def test_what_it_cannot_do_is_said() -> None:
         PairLRP(SiameseModel(mlp(), "dot")).attribute(pair, box=(0, 1))
     with pytest.raises(ValueError, match="gets the input as it is"):
         PairLRP(SiameseModel(nn.Sequential(nn.Tanh(), mlp()), "dot")).attribute(pair, box=(-9, 9))
+    for settings, said in (
+        ({"rule": {"0": "foo"}}, "rule='foo': one of epsilon, gamma, zplus, gradient is needed"),
+        ({"gamma": -1.0}, "gamma=-1.0: a number that is not negative is needed"),
+        ({"epsilon": -0.5}, "epsilon=-0.5: a number that is not negative is needed"),
+    ):
+        with pytest.raises(ValueError, match=f"^{said}$"):
+            PairLRP(SiameseModel(mlp(), "dot")).attribute(pair, **settings)
+    with pytest.raises(ValueError, match=r"^box=3: a pair \(lowest, highest value of the input\) is needed$"):
+        Rules(box=3)  # type: ignore[arg-type]
     recurrent = SiameseModel(nn.Sequential(nn.RNN(5, 3).double()), lambda u, v: u[0].sum(1) * v[0].sum(1))
     with pytest.raises(ValueError, match=r"no rule for '0', a RNN: rule={'0': 'gradient'}"):
         PairLRP(recurrent).attribute(pair)

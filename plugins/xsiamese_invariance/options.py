@@ -53,11 +53,6 @@ def local_of(
             f"beta={beta}, xi={xi}, draws={draws}: a price and a margin of at least 0, and a draw, are needed"
         )
     both = tuple(invariance) if isinstance(invariance, (tuple, list)) else (invariance, None)
-    if len(both) != 2 or not all(one is None or isinstance(one, Invariance) for one in both):
-        raise TypeError(
-            f"invariance is {type(invariance).__name__}: an Invariance, or a pair (for a's mask, for b's) of them, "
-            "is needed"
-        )
     if batch.wrt == "second" and both[1] is None:
         both = (both[1], both[0])
     if shared and both[1] is not None:
