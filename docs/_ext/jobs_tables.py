@@ -40,8 +40,8 @@ def gallery(found: dict[str, Any]) -> str:
         [
             rows(head, lines),
             f"Of a stored gallery a thousand hits are explained in {query['stored_s_a_thousand_hits']:.2f} s; it keeps "
-            f"{query['stored_bytes_an_item']:,} bytes an item. A gallery of {memory['references']:,} items that would take "
-            f"three times its budget of {memory['budget_mib']} MiB takes {memory['taken_mib']} MiB.\n",
+            f"{query['stored_bytes_an_item']:,} bytes an item. A gallery of {memory['references']:,} items that would "
+            f"take three times its budget of {memory['budget_mib']} MiB takes {memory['taken_mib']} MiB.\n",
         ]
     )
 
