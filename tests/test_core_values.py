@@ -711,3 +711,15 @@ def test_a_gallery_says_of_what_it_cannot_be() -> None:
         )
         assert Encoded._may_be_same(batch) is expected
     assert Encoded._may_be_same(type("Batch", (), {"prepared": ({}, {})}))  # type: ignore[arg-type]
+
+
+def test_what_an_explainer_shows_is_one_of_three() -> None:
+    with pytest.raises(TypeError, match=r"^Odd.shows is 'nothing': signed, magnitude, relevance is needed$"):
+        type("Odd", (Declared,), {"shows": "nothing"})
+
+
+def test_a_layer_that_passes_messages_is_of_graphs() -> None:
+    class Passes(nn.Linear):
+        def propagate(self) -> None: ...
+
+    assert kind_of(SiameseModel(nn.Sequential(Passes(2, 2)), "dot")) == "graph"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -116,3 +117,12 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
 def test_images_are_needed() -> None:
     with pytest.raises(TypeError, match=r"PairMinimalMask does not explain a row, and input a is one"):
         PairMinimalMask(SiameseModel(nn.Identity()), threshold=0.5).find((torch.zeros(1, 3), torch.ones(1, 3)))
+
+
+def test_a_partner_of_another_size_cannot_be_shown() -> None:
+    model = SiameseModel(nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), "dot")
+    said = "replacement='partner' needs images of one shape: a and b are (1, 1, 8, 8) and (1, 1, 9, 9)"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        PairMinimalMask(model, threshold=0.5).find(
+            (torch.rand(1, 1, 8, 8), torch.rand(1, 1, 9, 9)), wrt="first", replacement="partner"
+        )

@@ -507,6 +507,8 @@ def test_what_does_not_fit_two_branches_is_told() -> None:
     graphs = pytest.importorskip("torch_geometric.data")
     one = graphs.Data(x=torch.rand(2, 3), edge_index=torch.tensor([[0, 1], [1, 0]]))
     model = SiameseModel(lambda data: data.x.sum(0, keepdim=True), "dot")
+    with pytest.raises(ValueError, match=r"^lr=0\.0: a positive learning rate is needed$"):
+        xsiamese.explainers()["PairGNNExplainer"](model).explain((one, one), lr=0.0)
     with (
         PairSaliency(model).prepared((one, one)) as batch,
         pytest.raises(

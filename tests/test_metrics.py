@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -13,9 +14,12 @@ from torch import Tensor, nn
 
 import xsiamese
 from xsiamese import PairExplanation, PairGradCAM, PairSaliency, SiameseModel, measure
+from xsiamese.contract.subject import encoder
+from xsiamese.contract.subject import pairs as pair_items
 from xsiamese.data.planted import planted, scene
 from xsiamese.metrics.catalogue import made
 from xsiamese.metrics.measure import batch_of
+from xsiamese.metrics.meta import GRADES, Graded
 from xsiamese.metrics.metric import number
 from xsiamese.metrics.recipe import Recipe
 from xsiamese.metrics.sanity import EdgeDetector
@@ -518,3 +522,26 @@ def test_a_layer_s_map_of_token_ids_counts_by_token() -> None:
     truth = tuple((part == part.max()).long()[None] for part in parts)
     assert measure(method, ids, ["auroc"], truth=truth)["auroc"].mean == 1.0
     assert math.isfinite(measure(method, ids, ["deletion"])["deletion"].mean)
+
+
+def test_a_layer_that_is_a_module_is_the_other_models_own() -> None:
+    model, other = (SiameseModel(encoder(), "dot") for _ in range(2))
+    with torch.no_grad():
+        other.encoder[0].weight.mul_(2)
+    inputs = pair_items()
+    found = Recipe(PairGradCAM(model, model.encoder[3])).explain(inputs, other)
+    expected = PairGradCAM(other, "3").explain(inputs)
+    for one, two in zip(found.maps, expected.maps, strict=True):
+        torch.testing.assert_close(one, two)
+    assert not torch.allclose(found.maps[0], PairGradCAM(model, "3").explain(inputs).maps[0])
+
+
+def test_an_explainer_that_knows_the_truth_knows_it_of_its_own_pairs_only() -> None:
+    pairs = planted("words", 2)
+    known = Graded(shipped("planted-words").model)
+    assert known.of(pairs, 0).explain((pairs.a, pairs.others)).method == GRADES[0]
+    alone = known.of(replace(pairs, others=None), 0)
+    assert alone.explain(pairs.inputs).method == GRADES[0]
+    said = "this explainer knows the truth of its own pairs only, and of their partners"
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        alone.explain((pairs.a, pairs.others))

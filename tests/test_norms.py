@@ -116,3 +116,10 @@ def test_auto_can_be_told_so() -> None:
     chosen = auto(model, "fast")
     assert "norms detached" in chosen.reason
     assert not auto(model, "fast", detach_norms=False).explainer.detach_norms
+
+
+def test_what_is_detached_already_stays_as_it_is() -> None:
+    model = SiameseModel(nn.Linear(3, 2), Cosine(detach_norms=True))
+    assert norms_detached(model) is model
+    other = norms_detached(SiameseModel(nn.Linear(3, 2), "cosine"))
+    assert other.comparison.detach_norms is True
