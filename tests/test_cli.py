@@ -218,6 +218,15 @@ def test_errors_are_one_line_and_exit_code_2(run: Run, images: tuple[Path, Path]
         ((one, other, "--model", "no.such:thing"), "package.module:factory is needed"),
         ((one, other, "--model", "tests.test_cli:nothing"), "package.module:factory is needed"),
         ((one, other, "--target", "1"), "target"),
+        ((one, other, "--smooth", "2"), "--smooth is of the picture, and none is written: add -o why.png"),
+        (
+            (one, other, "--method", "PairRegionSwap", "--smooth", "2", "-o", tmp_path / "why.png"),
+            "--smooth is for maps of images, and counterfactual draws something else",
+        ),
+        (
+            (one, other, "--model", "planted-rows", "--smooth", "2", "-o", tmp_path / "why.png"),
+            "--smooth is for maps of images, and the model planted-rows takes tabular",
+        ),
         ((one, other, "-o", tmp_path / "why.gif.foo"), "foo"),
         ((one, other, "-o", tmp_path / "no" / "folder.png"), "folder"),
     ):
@@ -257,6 +266,18 @@ def test_a_factory_that_fails_is_one_line(
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert "bug" not in err
+
+
+def test_what_has_no_maps_is_told_without_places() -> None:
+    from xsiamese.cli.told import by_column, described, of_text_columns, words_of
+
+    rows = torch.ones(1, 3)
+    found = PairExplanation(None, (rows, rows), torch.tensor([0.5]), "M", kinds=("row", "row"))
+    said = described(found, [])
+    assert (said["method"], said["score"], said["output"]) == ("M", 0.5, None)
+    assert not {"closer", "apart", "strongest", "relevant", "columns"} & set(said)
+    nothing = (words_of(found, colour=False), of_text_columns(found), by_column(found, None, ({}, {})))  # type: ignore[arg-type]
+    assert nothing == ([], {}, {})
 
 
 def test_a_wrong_option_is_refused(run: Run, images: tuple[Path, Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from zipfile import ZipFile
 
 import pytest
@@ -30,6 +31,7 @@ from xsiamese.data.items import around
 from xsiamese.data.omniglot import load as load_omniglot
 from xsiamese.data.omniglot import runs
 from xsiamese.data.pairs import Pairs
+from xsiamese.data.readers import reader
 from xsiamese.data.sources import load
 from xsiamese.zoo.cards import Preprocessing
 
@@ -283,6 +285,10 @@ def chain(*same: bool) -> Pairs:
         (
             lambda: cut(11, chain(*[True] * 10), 0.1, 0.1, what="t.csv"),
             "t.csv: all 7 training pairs are of one kind: give more pairs or another --seed",
+        ),
+        (
+            lambda: reader(SimpleNamespace(modality="smell")),  # type: ignore[arg-type]
+            "items of a model of smell data cannot be read: those of image, tabular, graph, text, image and text can",
         ),
         (
             lambda: fashion_pair("boot"),

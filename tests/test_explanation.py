@@ -184,6 +184,11 @@ def test_top_places() -> None:
     first, second = found.top(2)[0]
     assert first == [Cell((0, 0, 1), -3.0), Cell((0, 1, 1), 2.0)]
     assert [cell.place for cell in second] == [(0, 0, 1), (0, 1, 1)]
+    with pytest.raises(ValueError, match=r"^largest='both': 'closer', 'apart' or 'either' is needed$"):
+        found.top(2, largest="both")  # type: ignore[arg-type]
+    for k in (0, 1.5):
+        with pytest.raises(ValueError, match=f"^k={k}: at least one place must be asked for, as a whole number$"):
+            found.top(k)  # type: ignore[arg-type]
     assert found.top(1, largest="closer")[0][0] == [Cell((0, 1, 1), 2.0)]
     assert found.top(1, largest="apart")[0][0] == [Cell((0, 0, 1), -3.0)]
     assert len(found.top(99)[0][0]) == 4

@@ -133,6 +133,8 @@ def test_rows_are_not_smoothed() -> None:
     rows = PairExplanation((torch.ones(1, 3),) * 2, (torch.ones(1, 3),) * 2, torch.ones(1), "Method")
     with pytest.raises(ValueError, match=r"smooth= is for maps of images, and the inputs are \w+ and \w+"):
         rows.plot(smooth=1.0)
+    with pytest.raises(ValueError, match=r"^superpixels= is for maps of images, and the inputs are row and row$"):
+        seen(rows, superpixels=3)
 
 
 @pytest.mark.parametrize("name", ["PairFeatureAblation", "PairShapleyValueSampling", "PairKernelShap", "PairLime"])

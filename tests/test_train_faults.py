@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -18,12 +19,13 @@ from xsiamese.plot.latent import plane
 from xsiamese.training import losses
 from xsiamese.training.evaluation import Scored
 from xsiamese.training.modality import modality
+from xsiamese.training.module import SiameseModule
 from xsiamese.training.resume import FREE
 from xsiamese.training.run import train
 from xsiamese.training.settings import Settings, sized
 from xsiamese.zoo import find_card, load
 from xsiamese.zoo.backbones import backbone_features
-from xsiamese.zoo.cards import ModelCard
+from xsiamese.zoo.cards import ModelCard, Preprocessing
 from xsiamese.zoo.checkpoint import save
 from xsiamese.zoo.opened import open_model
 
@@ -169,6 +171,41 @@ def test_what_a_factory_raises_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         open_model("their_module:broken")
     with pytest.raises(ValueError, match="gives None: a model"):
         open_model("their_module:nothing")
+
+
+def test_what_a_factory_s_model_says_of_its_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its kind, and how images become input; of one that says nothing images of 224 pixels, or of those asked for."""
+    module, pixels = ModuleType("their_module"), Preprocessing((8, 6), 1, (0.2,), (0.5,))
+    models: dict[str, Any] = {"plain": lambda a, b: (a * b).sum(1), "function": lambda a, b: (a * b).sum(1)}
+    models |= {name: SiameseModel(nn.Identity()) for name in ("rows", "pictures")}
+    models["rows"].modality = "tabular"
+    models["function"].preprocessing = models["pictures"].preprocessing = pixels
+    for name, model in models.items():
+        setattr(module, name, lambda model=model: model)
+    monkeypatch.setitem(sys.modules, "their_module", module)
+    found = {name: open_model(f"their_module:{name}") for name in models}
+    assert all(found[name].model is model for name, model in models.items())
+    assert {name: one.modality for name, one in found.items()} == dict.fromkeys(models, "image") | {"rows": "tabular"}
+    assert [found[name].preprocessing for name in ("rows", "pictures", "function")] == [None, pixels, pixels]
+    assert torch.equal(torch.as_tensor(models["pictures"].background), torch.as_tensor(pixels.background))
+    assert not models["pictures"].training
+    sizes = [open_model("their_module:plain", size=size).preprocessing for size in (None, 32)]
+    assert [one and one.size for one in sizes] == [(224, 224), (32, 32)]
+
+
+def test_weights_that_are_not_finite_after_an_epoch_are_named() -> None:
+    module = SiameseModule.__new__(SiameseModule)
+    nn.Module.__init__(module)
+    module.model = SiameseModel(nn.Linear(2, 2))
+    module.check_finite()
+    with torch.no_grad():
+        module.model.encoders[0].weight[0, 1] = torch.inf  # type: ignore[union-attr, index]
+    monkey = type("Own", (SiameseModule,), {"current_epoch": 3, "_so": lambda self: "nothing is kept"})
+    module.__class__ = monkey
+    with pytest.raises(
+        FloatingPointError, match=r"^the weights encoders?[.a-z0-9]*weight are not finite after epoch 3, "
+    ):
+        module.check_finite()
 
 
 def test_what_may_change_is_what_is_not_compared() -> None:
