@@ -13,13 +13,16 @@ from torch import Tensor
 
 from tests.problems import conv_encoder, images
 from xsiamese import Decision, PairRegionSwap, SiameseModel
+from xsiamese.model.comparison import ClampedEuclidean
 from xsiamese_counterfactual import Counterfactual
 from xsiamese_counterfactual.changes import Placed, Pooled
+from xsiamese_counterfactual.graph import why
 from xsiamese_counterfactual.maps import DecisionMaps
 from xsiamese_counterfactual.moves import Algebra, Move, Moves, formula
 from xsiamese_counterfactual.reach import reached
 from xsiamese_counterfactual.relaxation import hardened, regions
 from xsiamese_counterfactual.result import Edit
+from xsiamese_counterfactual.search import Neighbours
 from xsiamese_counterfactual.tabular import closer, exact, greedy
 
 
@@ -429,3 +432,28 @@ def test_the_maps_for_and_against_a_decision(form: str) -> None:
         word = ["0.25: alike", "0.75: different"][pair]
         assert row[0].get_ylabel() == word
     assert figure.get_suptitle().startswith(f"Method ({form}): ")
+
+
+def test_one_real_example_has_a_distance_and_nothing_typical() -> None:
+    one, three = Neighbours(torch.zeros(1, 2)), Neighbours(torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
+    assert one.distance(torch.tensor([3.0, 4.0])) == 5.0
+    assert one.typical is None
+    assert three.typical == 1.0  # each to its nearest: 1, 18 ** 0.5, 1
+
+
+def test_a_distance_that_saturates_has_no_formula_and_one_that_does_not_has() -> None:
+    z, w = torch.tensor([[3.0, 0.0]]), torch.tensor([0.0, 4.0])
+    assert formula(ClampedEuclidean(explain_clamped=True), 16.0) is None
+    known = formula(ClampedEuclidean(), 16.0)
+    assert known is not None
+    torch.testing.assert_close(known(z @ w, z.square().sum(1)), torch.tensor([-5.0]))
+
+
+def test_where_nothing_may_change_or_go_nothing_does() -> None:
+    row = torch.tensor([1.0, 2.0])
+    never: Any = lambda rows: torch.zeros(len(rows), dtype=torch.bool)  # noqa: E731
+    assert greedy(row, {}, lambda rows: rows.sum(1), never, 3).tolist() == [1.0, 2.0]
+    nothing: Any = SimpleNamespace(flipped=False, tried=0, stopped="")
+    assert why(nothing, 3, 0, "both") == "there are no edges and nodes to delete"
+    nothing.tried = 2
+    assert why(nothing, 2, 5, "edges") == "no set of up to 2 of the 5 edges does it: all were tried"

@@ -400,3 +400,12 @@ def test_a_text_is_filled_with_the_mean_of_its_tokens() -> None:
     assert torch.allclose(of_text, text.mean(1, keepdim=True).expand_as(text))
     assert torch.allclose(of_image, image.mean((2, 3), keepdim=True).expand_as(image))
     assert torch.allclose(of_nodes, text.mean(1).expand(5, 3))
+
+
+def test_each_side_has_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    PairMaskRegression(SiameseModel(nn.Identity(), "dot")).explain(
+        (torch.rand(1, 4), torch.rand(1, 4)), masks=16, show_progress=True
+    )
+    told = capsys.readouterr().err
+    assert "masks of a: 100%" in told
+    assert "masks of b: 100%" in told
