@@ -486,6 +486,23 @@ def test_a_method_of_one_tensor_says_so_of_several(name: str, options: dict[str,
     assert str(error.value) == said
 
 
+@pytest.mark.parametrize(
+    ("name", "options"), [("PairRegionSwap", {}), ("PairRegionSwap", {"patch": 2}), ("PairScoreCAM", {})]
+)
+def test_an_encoder_that_is_called_with_other_arguments_is_told_by_every_way_to_ask_it(
+    name: str, options: dict[str, Any]
+) -> None:
+    class Together(Shown):
+        def forward(self, both: Any) -> Tensor:  # type: ignore[override]
+            return super().forward(*both)
+
+    explainer = xsiamese.explainers()[name]
+    settings = {"threshold": 0.5} if "threshold" in explainer.settings() else {}
+    pair = tuple((torch.rand(1, 1, 8, 8), torch.rand(1, 3)) for _ in "ab")
+    with pytest.raises(ValueError, match=r"^the model is called with other arguments than it takes \(a\[0\] "):
+        explainer(SiameseModel(Together(), "dot"), "conv", **settings).explain(pair, **options)
+
+
 def test_what_does_not_fit_two_branches_is_told() -> None:
     class Thrice(nn.Module):
         """Asks its encoder of a twice."""

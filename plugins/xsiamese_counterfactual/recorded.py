@@ -76,7 +76,8 @@ def _values(both: PairBatch) -> tuple[tuple[Tensor, Tensor] | None, Tensor]:
     with torch.no_grad():
         if not isinstance(model, SiameseModel) or both.target is not None:
             return None, both.value()
-        z_a, z_b = model.encode(both.a.rebuild(both.a.leaves), 0), model.encode(both.b.rebuild(both.b.leaves), 1)
+        with both.naming_inputs():
+            z_a, z_b = model.encode(both.a.rebuild(both.a.leaves), 0), model.encode(both.b.rebuild(both.b.leaves), 1)
         score = model.comparison.explained(z_a, z_b)
         return (z_a, z_b), model.closeness(score)
 
