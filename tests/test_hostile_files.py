@@ -335,6 +335,18 @@ def test_configurations_with_aliases_are_refused(tmp_path: Path) -> None:
         read_config(tmp_path / "config.yml")
 
 
+def test_a_folder_that_may_not_be_changed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from xsiamese.door.files import folder
+
+    new = tmp_path / "new" / "out"
+    assert folder(new, "the output") == new
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(ValueError) as caught:
+        folder(new, "the output")
+    told = f"{new} cannot be written: {tmp_path} may not be changed by this user: give another name"
+    assert str(caught.value) == told
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [

@@ -245,6 +245,16 @@ def test_one_of_many_texts_or_graphs_breaks_the_model(kind: str, tmp_path: Path)
         torch.testing.assert_close(found[i].scores, alone.scores)
 
 
+def test_values_of_other_tokens_and_maps_that_are_not_there() -> None:
+    from xsiamese.jobs.rows import strongest
+
+    with pytest.raises(ValueError, match=r"^values of shape \(2, 5\) are not of 1 texts of 2 tokens$"):
+        jobs.spelled(["a cat"]).by_token(torch.zeros(2, 5))
+    rows = torch.ones(2, 3)
+    found = xsiamese.PairExplanation(None, (rows, rows), torch.ones(2), "M", kinds=("row", "row"))
+    assert strongest(found) == [[], []]
+
+
 def entries(kind: str) -> xsiamese.PairExplanation:
     """Three pairs with a column of entries, of which each has its own shape, or its own parts."""
     made = {

@@ -19,7 +19,7 @@ from tests.children import ended
 from tests.figures import bars, write_folders
 from xsiamese.training.module import SiameseModule
 from xsiamese.training.resume import alone
-from xsiamese.training.run import train
+from xsiamese.training.run import loaded, train
 from xsiamese.training.settings import Settings
 from xsiamese.zoo import load
 
@@ -99,10 +99,27 @@ def test_a_one_cycle_schedule_has_one_length_and_a_state_that_cannot_be_read_is_
     with pytest.raises(ValueError, match="--resume with data="):
         train(replace(how, resume=True, dataset=str(other)))
     last = tmp_path / "siamese-mlp-t-checkpoints" / "last.ckpt"
-    last.write_bytes(last.read_bytes()[:1000])
+    whole = last.read_bytes()
+    torch.save({"epoch": 1}, last)
+    with pytest.raises(
+        ValueError, match=r"last\.ckpt does not say with which settings it was made: .*leave out --resume"
+    ):
+        train(replace(how, resume=True))
+    last.write_bytes(whole[:1000])
     with pytest.raises(ValueError, match=r"last\.ckpt cannot be read .*leave out --resume"):
         train(replace(how, resume=True))
     assert files(tmp_path) == before
+
+
+def test_what_needs_validation_rows_says_so_and_processes_of_one_training_share_its_lock(
+    rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = r"^valid=0\.0: early stopping and the plateau schedule need validation rows, and there are none$"
+    with pytest.raises(ValueError, match=told):
+        loaded(replace(table(rows, tmp_path), schedule="plateau", valid=0.0))
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with alone(str(tmp_path / "t")), alone(str(tmp_path / "t")):
+        assert not list(tmp_path.iterdir())
 
 
 def test_more_epochs_are_those_of_one_long_training(again: Settings, rows: Path, tmp_path: Path) -> None:
