@@ -501,6 +501,8 @@ def test_an_encoder_that_is_called_with_other_arguments_is_told_by_every_way_to_
     pair = tuple((torch.rand(1, 1, 8, 8), torch.rand(1, 3)) for _ in "ab")
     with pytest.raises(ValueError, match=r"^the model is called with other arguments than it takes \(a\[0\] "):
         explainer(SiameseModel(Together(), "dot"), "conv", **settings).explain(pair, **options)
+    with pytest.raises(ValueError, match=r"^the model is called with other arguments than it takes \(a\[0\] "):
+        xsiamese.InvarianceLearner(SiameseModel(Together(), "dot"), steps=2).fit(*pair)
 
 
 def test_what_does_not_fit_two_branches_is_told() -> None:

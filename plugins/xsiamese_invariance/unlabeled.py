@@ -36,7 +36,8 @@ class Unlabeled:
         """Scores all pairs; a factored model encodes each item once."""
         with torch.no_grad():
             if isinstance(model, SiameseModel):
-                first, second = (_encoded(model, side, number) for number, side in enumerate((queries, references)))
+                with Objective(model, queries, references).naming_inputs():
+                    first, second = (_encoded(model, side, number) for number, side in enumerate((queries, references)))
                 if isinstance(first, Tensor) and isinstance(second, Tensor):
                     return cls(queries, references, second, _compared(model, first, second))
             pairs = torch.cartesian_prod(torch.arange(queries.pairs), torch.arange(references.pairs))
