@@ -570,7 +570,11 @@ def test_a_module_of_one_tensor_is_an_encoder_beside_a_comparison() -> None:
     assert type(wrapped.encoders[0]) is OfATensor  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("output", [None, "text", b"text", 1, 1.0, [1.0, 2.0], (), iter([U]), U.numpy()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize(
+    "output",
+    [None, "text", b"text", 1, 1.0, [1.0, 2.0], (), iter([U]), U.numpy()],
+    ids=lambda one: type(one).__name__,
+)
 def test_what_is_no_embedding_is_refused_with_what_it_is(output: Any) -> None:
     what = f"a {type(output).__name__}"
     with pytest.raises(ValueError, match=f"the encoder returned {what}.*: a tensor"):
