@@ -196,6 +196,25 @@ def test_what_an_index_found_is_explained() -> None:
     assert by_name.explain()[1].ids == (("file3", "file0"),)
 
 
+def test_embeddings_are_what_an_index_is_made_of() -> None:
+    second = encoder()
+    second[0].weight.data.neg_()  # no encoder of the same weights
+    of = SiameseModel((encoder(), second), "cosine")
+    gallery = made("PairGradCAM", of)
+    for side, own in enumerate(of.encoders):
+        torch.testing.assert_close(gallery.embeddings(side), own(items()).detach())
+    gallery.embeddings(1).zero_()  # the user's own
+    torch.testing.assert_close(gallery.embeddings(1), of.encoders[1](items()).detach())
+    units = [nn.functional.normalize(gallery.embeddings(side)) for side in (0, 1)]
+    order = (units[0] @ units[1].T).fill_diagonal_(-2).argsort(dim=1, descending=True)[:, :3]
+    assert gallery.search(range(6), k=3).numbers == tuple(map(tuple, order.tolist()))
+    for side in (2, -1, True, "b"):
+        with pytest.raises(
+            ValueError, match=f"^side={side!r}: 0, of what is asked, or 1, of what is found, is needed$"
+        ):
+            gallery.embeddings(side)  # type: ignore[arg-type]
+
+
 def test_pairs_by_name_tensor_and_array() -> None:
     gallery = made("PairGradCAM", model(), ids=list("abcdef"))
     for pairs in (
@@ -364,6 +383,8 @@ def test_a_column_that_no_file_can_hold_is_told(tmp_path: Path) -> None:
         ({"items": items() * torch.nan}, "NaN or infinite values in pair 0"),
         ({"items": items().float()}, "is torch.float32, the model torch.float64"),
         ({"nonsense": 1}, "has no option 'nonsense'"),
+        ({"parts": ("nodes",)}, "^a gallery takes no parts= and leaves it as it is by itself: explain"),
+        ({"wrt": "first"}, "^a gallery takes no wrt= "),
     ],
 )
 def test_a_gallery_of_nothing_that_can_be_explained_is_refused(arguments: dict[str, Any], told: str) -> None:

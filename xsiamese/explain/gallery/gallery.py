@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from torch import Tensor
 
 from xsiamese.door.arguments import check
 from xsiamese.door.files import folder as in_a_folder
@@ -18,13 +19,12 @@ from xsiamese.explain.gallery.about import about
 from xsiamese.explain.gallery.encoded import Encoded, Keeping
 from xsiamese.explain.gallery.explained import EveryPair, Explanations, Pairs
 from xsiamese.explain.gallery.given import Items
-from xsiamese.explain.gallery.hits import Hits, closest
+from xsiamese.explain.gallery.hits import Hits, closest, embedding_model
 from xsiamese.explain.gallery.kept import Packing
-from xsiamese.explain.gallery.meant import bytes_of, hits_of, numbered_pairs, own_numbers
+from xsiamese.explain.gallery.meant import bytes_of, hits_of, numbered_pairs, options_of, own_numbers
 from xsiamese.explain.gallery.stored import opened, written
 from xsiamese.explain.request import BatchSize, Request
 from xsiamese.kinds.inputs import Kinds
-from xsiamese.model.pair import SiameseModel
 from xsiamese.result.explanation import PairExplanation
 
 
@@ -56,7 +56,8 @@ class Gallery:
         show_progress: shows a bar over the items.
         seed: the seed of everything random.
         store: of a gallery that was saved, which is read instead of encoding anything.
-        **options: the explainer's own.
+        **options: the explainer's own. What ``explain`` takes of pairs (``wrt``, ``target``, ``parts``) stays as it is
+            by itself.
 
     Raises:
         ValueError: if there are no items, one cannot be read or explained, ids are not one for each, or the store was
@@ -99,8 +100,8 @@ class Gallery:
             in_a_folder(folder, "what a gallery keeps")
         self.explainer, found = explainer, None if store is None else opened(Path(store))
         self._asked = Request(
-            None, baselines=baselines, kind=kind, seed=seed, options=options, plans=explainer._plans,
-            show_progress=show_progress, size=internal_batch_size,
+            None, baselines=baselines, kind=kind, seed=seed, options=options_of(explainer, options),
+            plans=explainer._plans, show_progress=show_progress, size=internal_batch_size,
         )  # fmt: skip
         self._keeping = Keeping(bytes_of(memory), None if folder is None else Path(folder), Packing(half, rank))
         if found is not None:
@@ -152,6 +153,22 @@ class Gallery:
             raise ValueError(f"there is no pair to explain: the gallery has {len(self)} items")
         return self._explanations(self._encoded, self.ids, chosen)
 
+    def embeddings(self, side: int) -> Tensor:
+        """The embeddings of all items in their order, shape (items, D): what an index of them is made of.
+
+        They are as the encoder gives them: an index of inner products needs them of length 1 to search by a cosine.
+
+        Args:
+            side: 1 as what is found, 0 as what is asked; the same where one encoder serves both.
+
+        Raises:
+            ValueError: if there is no such side, or the model has no embeddings.
+        """
+        embedding_model(self.explainer.model)
+        if isinstance(side, bool) or side not in (0, 1):
+            raise ValueError(f"side={side!r}: 0, of what is asked, or 1, of what is found, is needed")
+        return self._encoded.embeddings(side).clone()  # searches read those that are kept
+
     def search(self, queries: Any, k: int = 10) -> Hits:
         """The items that the model calls closest to each query: exactly, by products of matrices.
 
@@ -163,12 +180,7 @@ class Gallery:
         Raises:
             ValueError: if k is not positive or more than there are, or the model has no embeddings to compare.
         """
-        model = self.explainer.model
-        if not isinstance(model, SiameseModel):
-            raise ValueError(
-                f"{type(model).__name__} has no embeddings to search by: wrap the encoder as SiameseModel(encoder, "
-                "comparison), or explain pairs"
-            )
+        model = embedding_model(self.explainer.model)
         own = own_numbers(queries, len(self))
         most = len(self) - (own is not None)
         if not isinstance(k, int) or not 1 <= k <= most:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from xsiamese.explain.gallery.explained import Explanations, Pairs
 from xsiamese.model.comparison import Bilinear, Comparison, Cosine, Dot, Euclidean, Manhattan, SquaredEuclidean
+from xsiamese.model.pair import PairModel, SiameseModel
 
 ROOM = 2**24  # scores at once
 
@@ -59,6 +60,20 @@ class Hits:
     def explain(self) -> Explanations:
         """Why: the explanations of every query with its hits, query by query, made when they are asked for."""
         return self.explains([(query, number) for query, found in enumerate(self.numbers) for number in found])
+
+
+def embedding_model(model: PairModel) -> SiameseModel:
+    """A model as one whose embeddings are compared.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if not isinstance(model, SiameseModel):
+        raise ValueError(
+            f"{type(model).__name__} has no embeddings to search by: wrap the encoder as SiameseModel(encoder, "
+            "comparison), or explain pairs"
+        )
+    return model
 
 
 def every_score(comparison: Comparison, z_a: Tensor, z_b: Tensor) -> Tensor:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 from torch import Tensor
+
+from xsiamese.explain.attribution import PairAttribution
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -36,6 +39,20 @@ def bytes_of(memory: int | str) -> int:
     if not math.isfinite(amount) or amount < 1:
         raise ValueError(f"memory={memory!r}: bytes, or an amount like '512MiB' or '2GiB', is needed")
     return int(amount)
+
+
+def options_of(explainer: PairAttribution, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An explainer's own options, none of those that only pairs have.
+
+    Raises:
+        TypeError: if one of them is said of pairs.
+    """
+    of_pairs = inspect.signature(explainer.explain).parameters.keys() - explainer.options().keys()
+    if other := sorted(of_pairs & options.keys()):
+        raise TypeError(
+            f"a gallery takes no {other[0]}= and leaves it as it is by itself: explain((a, b), {other[0]}=...) takes it"
+        )
+    return options
 
 
 def own_numbers(queries: Any, items: int) -> list[int] | None:
