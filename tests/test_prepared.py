@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,3 +137,73 @@ def test_a_head_is_known_from_the_items_before_until_it_gives_other_embeddings(l
     assert passes() == [False, False, False]
     encoder.append(nn.Linear(7 if last else 5, 4).double())  # type: ignore[operator]
     assert passes() == [False, True, False, False]
+
+
+@pytest.mark.parametrize("around", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("cls", [PairGradCAM, PairEigenCAM])
+def test_a_gallery_inside_no_grad_is_the_one_outside(around: Any, cls: Any) -> None:
+    torch.manual_seed(0)
+    explainer, items = cls(SiameseModel(_pooled(nn.Linear(5, 7)).double()), "1"), torch.rand(3, 1, 8, 8).double()
+    outside = explainer.explain((items[[0, 2]], items[[1, 1]]))
+    with around():
+        gallery = Gallery(explainer, items)
+        inside, hits = gallery.explain([(0, 1), (2, 1)])[:], gallery.search(items[:1], k=2).explain()[:]
+    for own, expected in zip(inside.maps, outside.maps, strict=True):
+        torch.testing.assert_close(own, expected, rtol=0, atol=1e-13)
+    assert not any(one.is_inference() for one in (*inside.maps, *hits.maps))
+
+
+@pytest.mark.parametrize("layer", ["0", "1", "2"])
+def test_a_gallery_of_rows_takes_every_layer(layer: str) -> None:
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 4)).double()
+    rows, explainer = torch.rand(3, 5, dtype=torch.float64), PairGradCAM(SiameseModel(encoder, "dot"), layer)
+    found = Gallery(explainer, rows).explain([(0, 1), (2, 1)])[:]
+    # of a dot product the gradient at the embedding of a is that of b
+    last = encoder(rows)
+    slope = last[[1, 1]] if layer == "2" else last[[1, 1]] @ encoder[2].weight  # type: ignore[operator]
+    at = [encoder[: int(layer) + 1](rows)[[0, 2]]][0]  # type: ignore[index]
+    slope = slope * (1 - encoder[:2](rows)[[0, 2]] ** 2) if layer == "0" else slope  # type: ignore[index]
+    torch.testing.assert_close(found.maps[0][:, 0], (slope * at).sum(1).detach(), rtol=0, atol=1e-13)
+
+
+class Attends(nn.Module):
+    """An encoder of sequences whose attention has no second derivative on processors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.a(x)[:, None]
+        found: Tensor = self.b(nn.functional.scaled_dot_product_attention(h, h, h)[:, 0]).tanh().mean(1)
+        return found
+
+
+def test_a_gallery_of_fused_attention_is_that_of_pairs() -> None:
+    torch.manual_seed(0)
+    explainer, items = PairGradCAM(SiameseModel(Attends()), "a"), torch.randn(4, 6, 4)
+    expected, found = explainer.explain((items[:2], items[2:])), Gallery(explainer, items).explain([(0, 2), (1, 3)])[:]
+    for own, of in zip(found.maps, expected.maps, strict=True):
+        torch.testing.assert_close(own, of, rtol=1e-4, atol=1e-6)
+
+
+def test_a_gallery_is_of_the_weights_that_encoded_it(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, items = SiameseModel(_pooled(nn.Linear(5, 7))), torch.rand(4, 1, 8, 8)
+    gallery = Gallery(PairGradCAM(model, "1"), items)
+    before = gallery.explain([(0, 1)])[:].maps[0]
+    model.load_state_dict({name: one.clone() for name, one in model.state_dict().items()})
+    assert torch.equal(gallery.explain([(0, 1)])[:].maps[0], before)  # the same numbers, written again
+    with torch.no_grad():
+        model.encoder[4].bias += 1  # type: ignore[index, union-attr]
+    for ask in (
+        lambda: gallery.search(items[:1], k=1),
+        lambda: gallery.search([0], k=1),
+        lambda: gallery.explain([(0, 1)])[:],
+        lambda: gallery.explain([(0, 1)]).scores,
+        lambda: gallery.save(tmp_path / "store"),
+    ):
+        with pytest.raises(ValueError, match="the weights of the model have changed since the gallery encoded"):
+            ask()
+    assert Gallery(PairGradCAM(model, "1"), items).explain([(0, 1)])[:].maps[0].shape == (1, 1, 6, 6)

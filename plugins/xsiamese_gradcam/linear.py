@@ -53,7 +53,7 @@ class PairLinearCAM(PairCAM):
             rows = None if owner is not None else _rows(embeddings, pulled)
             if rows is not None:
                 shares = _shares(activation, rows)
-                constants[i] = Constant(rows, embeddings[0].detach() - shares[0].flatten(0, -2).sum(0))
+                constants[i] = Constant(rows, embeddings[0].detach() - shares[0].reshape(-1, shares.shape[-1]).sum(0))
                 found: list[Tensor] | None = list(shares)
             else:
                 found = _factors(embeddings, pulled, mapped, owner)
@@ -137,7 +137,7 @@ def _shares(activation: Tensor, rows: Tensor) -> Tensor:
     if rows.dim() == 0:
         return activation.movedim(1, -1) * rows
     # as the channels lie: to bring them to the end first would copy all of it
-    shares: Tensor = rows @ activation.flatten(2)
+    shares: Tensor = rows @ _flat(activation)
     return shares.reshape(*shares.shape[:2], *activation.shape[2:]).movedim(1, -1)
 
 
@@ -149,7 +149,7 @@ def _by_constant(known: Constant, activation: Tensor, embeddings: Tensor) -> lis
     if activation.shape[1] != (len(offset) if rows.dim() == 0 else rows.shape[1]):
         return None
     shares = _shares(activation, rows)
-    ends = shares.flatten(1, -2).sum(1) + offset
+    ends = shares.reshape(len(shares), -1, shares.shape[-1]).sum(1) + offset
     return list(shares) if ends.shape == embeddings.shape and _alike(ends, embeddings) else None
 
 
@@ -213,10 +213,13 @@ def _factors(
         return _by_dimensions(embeddings, pulled, mapped, owner)
     picked = number.expand_as(maps) == torch.arange(cells, device=maps.device).reshape(-1, *[1] * maps.dim())
     at_once = max(1, ROOM // gradient.numel())
-    found = [
-        torch.autograd.grad(maps, at, some.to(maps.dtype), retain_graph=True, is_grads_batched=True)[0]
-        for some in torch.split(picked, at_once)
-    ]
+    try:
+        found = [
+            torch.autograd.grad(maps, at, some.to(maps.dtype), retain_graph=True, is_grads_batched=True)[0]
+            for some in torch.split(picked, at_once)
+        ]
+    except RuntimeError:  # as of the fused attention of processors
+        return _by_dimensions(embeddings, pulled, mapped, owner)
     rows = torch.cat(found).transpose(0, 1)  # (items, cells, D)
     if owner is None:
         return list(rows.reshape(len(rows), *maps.shape[2:], -1))

@@ -74,7 +74,10 @@ def held(function: Callable[..., Any]) -> dict[str, nn.Module]:
 def _parts(value: Any) -> dict[str, Any]:
     """What a callable, an object or a container holds, by name."""
     if isinstance(value, partial):
-        return {"func": value.func, **dict(zip(map(_place, range(99)), value.args, strict=False)), **value.keywords}
+        code = getattr(value.func, "__code__", None)
+        names = [] if code is None else list(code.co_varnames[: code.co_argcount])
+        places = [*names, *map(_place, range(len(names), len(value.args)))]
+        return {"func": value.func, **dict(zip(places, value.args, strict=False)), **value.keywords}
     if isinstance(value, MethodType):
         return {"func": value.__func__, "self": value.__self__}
     if isinstance(value, FunctionType):

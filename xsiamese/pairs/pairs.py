@@ -231,10 +231,11 @@ class Pairs:
 
     def differentiate(self, value: Tensor, tensors: Sequence[Tensor]) -> Leaves:
         """The gradients of ``value.sum()`` with respect to ``tensors``, zeros where it does not depend on them."""
-        if not value.requires_grad:
-            found: Sequence[Tensor | None] = [None] * len(tensors)
-        else:
-            found = torch.autograd.grad(value.sum(), list(tensors), create_graph=self.create_graph, allow_unused=True)
+        found: Sequence[Tensor | None] = [None] * len(tensors)
+        if value.requires_grad:
+            with torch.enable_grad():  # the user may be in no_grad
+                total = value.sum()
+            found = torch.autograd.grad(total, list(tensors), create_graph=self.create_graph, allow_unused=True)
         return tuple(torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True))
 
     def maps(self, moved: Sequence[Tensor]) -> tuple[Any, Any]:

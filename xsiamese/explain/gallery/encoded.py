@@ -15,13 +15,14 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese.branches.intact import intact
+from xsiamese.branches.intact import intact, outside_inference
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.gallery.compared import Compared
 from xsiamese.explain.gallery.explained import Pairs
 from xsiamese.explain.gallery.given import Items, names_of
 from xsiamese.explain.gallery.kept import EMBEDDING, Kept, Packing
 from xsiamese.explain.gallery.stored import Opened
+from xsiamese.explain.gallery.weights import Weights
 from xsiamese.explain.maps import warn_identical
 from xsiamese.explain.prepare import ItemBatch
 from xsiamese.explain.request import chosen_split, fitted
@@ -68,29 +69,44 @@ class Encoded:
         items: the items.
         keeping: where what is prepared of them is kept.
         found: a store in which that is kept already.
+        weights: of the model, where they are known to be what they were.
 
     Raises:
-        ValueError: if the store was made of other items.
+        ValueError: if the store was made of other items; and by all that is asked of it later, if the model's weights
+            have changed.
     """
 
-    def __init__(self, items: Items, keeping: Keeping, found: Opened | None = None) -> None:
+    def __init__(
+        self, items: Items, keeping: Keeping, found: Opened | None = None, weights: Weights | None = None
+    ) -> None:
         self.items, self.keeping = items, keeping
         self.explainer: PairAttribution = items.explainer
         self.shares = self.explainer.traits.shares != "never" and isinstance(self.explainer.model, SiameseModel)
         self._keys: list[str] = [] if found is None else list(found.keys)
         self._kept: dict[int, Kept] = {} if found is None else dict(found.kept)
         self._embeddings: dict[int, Tensor] = {}
+        self.weights = weights or Weights(self.explainer.model)
         if found is not None:
             items.expect(found.check_items)
 
     def __len__(self) -> int:
         return len(self.items)
 
+    def unchanged(self) -> None:
+        """That what is kept, if anything, is of the model as it is now.
+
+        Raises:
+            ValueError: if it is not.
+        """
+        if self._kept or self._embeddings:
+            self.weights.check()
+
     @property
     def on_disk(self) -> bool:
         """Whether what is kept is in a store."""
         return any(kept.on_disk for kept in self._kept.values())
 
+    @outside_inference()
     def kept(self, place: int) -> Kept | None:
         """What is prepared of the items as side a (0) or b (1), or None if nothing can be."""
         place = 0 if self.items.one_encoder else place
@@ -104,11 +120,14 @@ class Encoded:
 
     def all_kept(self) -> Mapping[int, Kept]:
         """What is prepared of the items, by the encoder; nothing where nothing can be."""
+        self.unchanged()
         found = {0 if self.items.one_encoder else place: self.kept(place) for place in (0, 1)}
         return {place: kept for place, kept in found.items() if kept is not None}
 
+    @outside_inference()
     def embeddings(self, place: int) -> Tensor:
         """The embeddings of all items as side a (0) or b (1), shape (items, D)."""
+        self.unchanged()
         place = 0 if self.items.one_encoder else place
         if place not in self._embeddings:
             kept = self.kept(place)
@@ -124,8 +143,11 @@ class Encoded:
         with self.open(), torch.no_grad():
             return torch.cat([items.embed() for _, items in self._parts(place, split.pairs or self.items.at_once)])
 
+    @outside_inference()
     def with_(self, other: Encoded, pairs: Pairs, ids: Sequence[tuple[str, str]]) -> PairExplanation:
         """The explanation of pairs of these items, as a, with others, as b; (number here, number there) each."""
+        self.unchanged()
+        other.unchanged()
         which = [i for i, _ in pairs], [j for _, j in pairs]
         first, second = self.items.some(0, which[0]), other.items.some(1, which[1])
         asked, names = self.items.asked, tuple(ids)
@@ -154,6 +176,7 @@ class Encoded:
         asked = replace(asked, inputs=(first.given, second.given))
         return self.explainer.of_prepared(batch, asked, ids=names, layers=self._layers)
 
+    @outside_inference()
     def scores(self, other: Encoded, pairs: Pairs) -> Tensor:
         """The model's own scores of pairs, shape (pairs,)."""
         model = self.explainer.model

@@ -239,8 +239,9 @@ class Gallery:
 
     def _of_queries(self, queries: Any) -> Encoded:
         """Items that are no part of the gallery, on side a, for as long as their explanations are wanted."""
+        self._encoded.unchanged()
         keeping = Keeping(self._keeping.budget, None, self._keeping.packing)
-        return Encoded(Items(self.explainer, self._asked, queries), keeping)
+        return Encoded(Items(self.explainer, self._asked, queries), keeping, weights=self._encoded.weights)
 
     def _hits(
         self, asking: Encoded, own: list[int] | None, numbers: list[list[int]], scores: list[list[float]] | None
