@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -253,7 +253,12 @@ class Encoded:
     def _prepared_by(self, split: Split, place: int) -> Kept | None:
         size, keeping = split.pairs or self.items.at_once, self.keeping
         kept = Kept(
-            len(self), size, keeping.budget // 2, keeping.place(str(place)), self.items.batch.a.ragged, keeping.packing
+            len(self),
+            size,
+            keeping.budget // 2,
+            partial(keeping.place, str(place)),
+            self.items.batch.a.ragged,
+            keeping.packing,
         )
         with self.open():
             for start, items in self._parts(place, size):

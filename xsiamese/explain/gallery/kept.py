@@ -58,7 +58,7 @@ class Kept:
         count: the number of items.
         block: how many are put at once.
         budget: the most bytes in memory; what is more goes to the folder.
-        folder: where a store may be made.
+        folder: where a store may be made, or what makes such a place when there is one to be made.
         ragged: whether the items are of many sizes.
         packing: how numbers are kept.
         about: of each column whether its entries are tensors of their own ("listed"), its "dtype", and whether it is
@@ -68,7 +68,7 @@ class Kept:
     count: int
     block: int
     budget: int
-    folder: Path
+    folder: Path | Callable[[], Path]
     ragged: bool = False
     packing: Packing = field(default_factory=Packing)
     about: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -101,9 +101,13 @@ class Kept:
             parts.update(packed)
         if self.shelves is None:
             whole = nbytes(parts) * self.count // max(1, len(next(iter(parts.values()), ())))
-            self.shelves = Store(self.folder, self.block, self.count) if whole > self.budget else Memory(self.block)
+            self.shelves = self._store() if whole > self.budget else Memory(self.block)
         for name, found in parts.items():
             self.shelves.put(name, start, self._one(found) if self.on_disk else found)
+
+    def _store(self) -> Store:
+        folder = self.folder if isinstance(self.folder, Path) else self.folder()
+        return Store(folder, self.block, self.count)
 
     @cached_property
     def row_bytes(self) -> int:
