@@ -17,6 +17,7 @@ from xsiamese.contract.subject import encoder
 from xsiamese.explain.gallery.explained import EveryPair, Explanations
 from xsiamese.explain.gallery.given import Items
 from xsiamese.explain.gallery.kept import Kept, Packing
+from xsiamese.explain.gallery.meant import Names
 from xsiamese.explain.request import Request
 from xsiamese.model.comparison import Bilinear, Euclidean, Learned, Manhattan, SquaredEuclidean
 from xsiamese.testing import quick_options
@@ -215,6 +216,34 @@ def test_embeddings_are_what_an_index_is_made_of() -> None:
             gallery.embeddings(side)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("ids", [[5, 4, 3, 2, 1, 0], list("543210"), torch.arange(5, -1, -1), np.arange(5, -1, -1)])
+def test_whole_numbers_are_ids_where_the_ids_are_whole_numbers(ids: Any) -> None:
+    gallery = made("PairGradCAM", model(), ids=ids)
+    assert gallery.ids == tuple("543210")
+    hits = gallery.hits([0], [[0, 1, -1]])
+    assert hits.ids == (("0", "1"),)
+    assert hits.numbers == ((5, 4),)
+    assert gallery.explain([(0, "1"), (5, 4)]).pairs == [(5, 4), (0, 1)]
+    assert gallery.search([1], k=3).ids == gallery.search(["1"], k=3).ids
+    assert gallery.search([1], k=3).numbers == made("PairGradCAM", model()).search([4], k=3).numbers
+    far = made("PairGradCAM", model(), ids=[-1, 10, 20, 30, 40, 50])
+    assert far.hits([10], [[-1, 50]]).numbers == ((0, 5),)  # an id, and not the -1 of faiss
+    with pytest.raises(
+        ValueError, match=r"^no item of the gallery is called 2: its ids are whole numbers, such as -1, "
+    ):
+        far.hits([10], [[2]])
+
+
+def test_strings_are_ids_unless_the_model_reads_texts() -> None:
+    gallery = made("PairGradCAM", model(), ids=list("abcdef"))
+    assert gallery.search(["b", 2], k=3).numbers == gallery.search([1, 2], k=3).numbers
+    assert gallery.hits(("b",), [["c"]]).explain()[0].ids == (("b", "c"),)
+    reading = Names(("one", "two"), texts=True)
+    with pytest.warns(UserWarning, match="^'two' is taken as a text, and is the id of item 1 as well"):
+        assert reading.asked(["a text", "two"]) is None
+    assert reading.asked([1]) == [1]
+
+
 def test_pairs_by_name_tensor_and_array() -> None:
     gallery = made("PairGradCAM", model(), ids=list("abcdef"))
     for pairs in (
@@ -411,7 +440,7 @@ def test_a_gallery_of_nothing_that_can_be_explained_is_refused(arguments: dict[s
         (lambda g: g.hits([0, 1], [[1]]), "ids of 1 queries for 2"),
         (lambda g: g.hits([0], [[1, 2]], [[0.5]]), "scores do not fit ids"),
         (lambda g: g.hits([0], 3), "^ids is a int: for each query a list of numbers or ids is needed$"),
-        (lambda g: g.search(["file1"], k=1), "^input a is a list of str: every part must be a tensor"),
+        (lambda g: g.search(["file7"], k=1), "^no item of the gallery is called 'file7'; did you mean 'file"),
         (lambda g: g.search([True], k=1), "^input a is a list of bool: every part must be a tensor"),
     ],
 )

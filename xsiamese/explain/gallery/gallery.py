@@ -21,10 +21,11 @@ from xsiamese.explain.gallery.explained import EveryPair, Explanations, Pairs
 from xsiamese.explain.gallery.given import Items
 from xsiamese.explain.gallery.hits import Hits, closest, embedding_model
 from xsiamese.explain.gallery.kept import Packing
-from xsiamese.explain.gallery.meant import bytes_of, hits_of, numbered_pairs, options_of, own_numbers
+from xsiamese.explain.gallery.meant import Names, bytes_of, hits_of, numbered_pairs, options_of
 from xsiamese.explain.gallery.stored import opened, written
 from xsiamese.explain.request import BatchSize, Request
 from xsiamese.kinds.inputs import Kinds
+from xsiamese.model.pair import PairModel
 from xsiamese.result.explanation import PairExplanation
 
 
@@ -42,7 +43,8 @@ class Gallery:
     Args:
         explainer: with its model. Of two encoders the first encodes the first item of a pair.
         items: a batch of items as one side of ``explain``, or with ``read`` a sequence of file names, ids, ...
-        ids: a name for each item; its number if left out.
+        ids: a name for each item; its number, from 0, if left out. A string means an id; so does a whole number where
+            all ids are whole numbers, and else it is the number of an item.
         read: reads one of the sequence as a batch of one item, such as the reader of an opened model; what was read
             stays in memory only as far as the budget allows.
         baselines: of the items, as ``explain`` takes it.
@@ -108,12 +110,13 @@ class Gallery:
             found.check(about(explainer, self._asked))
         own = Items(explainer, self._asked, items, read, keep=self._keeping.budget // 4)
         names = ids if ids is not None else range(len(own)) if found is None else found.ids
-        self.ids = tuple(map(str, names))
+        self.ids = tuple(str(one.tolist() if isinstance(one, Tensor) else one) for one in names)
         if len(set(self.ids)) < len(self.ids):
             again = next(name for name, count in Counter(self.ids).items() if count > 1)
             raise ValueError(f"two items have the id {again!r}: every item needs an id of its own")
         if len(self.ids) != len(own):
             raise ValueError(f"{len(self.ids)} ids for {len(own)} items: one for each is needed")
+        self._names = Names(self.ids, texts=type(explainer.model).taken is not PairModel.taken)
         self._encoded = Encoded(own, self._keeping, found)
         if self._encoded.kept(1) is None:  # of two encoders that of what is searched; the other's when pairs ask for it
             warnings.warn(
@@ -148,7 +151,7 @@ class Gallery:
         Raises:
             ValueError: if there is no such item, or no pair.
         """
-        chosen = EveryPair(len(self)) if pairs is None else numbered_pairs(pairs, self.ids)
+        chosen = EveryPair(len(self)) if pairs is None else numbered_pairs(pairs, self._names)
         if not len(chosen):
             raise ValueError(f"there is no pair to explain: the gallery has {len(self)} items")
         return self._explanations(self._encoded, self.ids, chosen)
@@ -173,15 +176,15 @@ class Gallery:
         """The items that the model calls closest to each query: exactly, by products of matrices.
 
         Args:
-            queries: a batch of items, which are encoded once each and stand on side a; or a list of numbers of items of
-                the gallery, which are not found by themselves.
+            queries: a batch of items, which are encoded once each and stand on side a; or a list of numbers or ids of
+                items of the gallery, which are not found by themselves (strings are texts to a model of texts).
             k: how many.
 
         Raises:
             ValueError: if k is not positive or more than there are, or the model has no embeddings to compare.
         """
         model = embedding_model(self.explainer.model)
-        own = own_numbers(queries, len(self))
+        own = self._names.asked(queries)
         most = len(self) - (own is not None)
         if not isinstance(k, int) or not 1 <= k <= most:
             raise ValueError(f"k={k}: there are {most} items to find, so that k is a number from 1 to {most}")
@@ -203,9 +206,9 @@ class Gallery:
         Raises:
             ValueError: if there is no such item, or the sizes do not fit.
         """
-        own = own_numbers(queries, len(self))
+        own = self._names.asked(queries)
         asking = self._encoded if own is not None else self._of_queries(queries)
-        numbers, given = hits_of(ids, scores, len(asking) if own is None else len(own), self.ids)
+        numbers, given = hits_of(ids, scores, len(asking) if own is None else len(own), self._names)
         return self._hits(asking, own, numbers, given)
 
     def save(self, path: str | Path) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from xsiamese.explain.attribution import PairAttribution
 
+WHOLE = re.compile("0|-?[1-9][0-9]*")
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -55,40 +57,81 @@ def options_of(explainer: PairAttribution, options: Mapping[str, Any]) -> Mappin
     return options
 
 
-def own_numbers(queries: Any, items: int) -> list[int] | None:
-    """The numbers of items of the gallery that a list of whole numbers means; None for anything else.
+class Names:
+    """What items are called, and which a number or a string means.
 
-    Raises:
-        ValueError: if there is no such item, or the list is empty.
+    A string is an id. A whole number is an id where all ids are whole numbers, as those of a database are, and else
+    the number of an item, counted from 0.
+
+    Args:
+        ids: a name for each item.
+        texts: whether the model reads strings, so that a list of them is texts to ask about.
     """
-    if not isinstance(queries, (list, tuple, range)):
+
+    def __init__(self, ids: Sequence[str], *, texts: bool = False) -> None:
+        self.where = {name: number for number, name in enumerate(ids)}
+        self.own = any(name != str(number) for name, number in self.where.items())
+        self.numbers = self.own and all(map(WHOLE.fullmatch, ids))
+        self.texts = texts
+
+    def item(self, one: Any) -> int:
+        """The number of an item.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        number = isinstance(one, (int, np.integer)) and not isinstance(one, bool)
+        if not number and not isinstance(one, str):
+            raise ValueError(f"{one!r:.60} is a {type(one).__name__}: an item is meant by its number or its id")
+        if number and not self.numbers:
+            return _number(int(one), len(self.where))
+        if str(one) in self.where:
+            return self.where[str(one)]
+        near = get_close_matches(one, self.where, n=1) if isinstance(one, str) else []
+        hint = f"; did you mean {near[0]!r}?" if near else f", which has {len(self.where)} of them"
+        if number:
+            hint = f": its ids are whole numbers, such as {next(iter(self.where))}, so that whole numbers mean ids"
+        raise ValueError(f"no item of the gallery is called {one if number else repr(one)}{hint}")
+
+    def asked(self, queries: Any) -> list[int] | None:
+        """The numbers of the items that queries mean; None where they are items themselves.
+
+        Raises:
+            ValueError: if there is no such item, or the list is empty.
+        """
+        if not isinstance(queries, (list, tuple, range)):
+            return None
+        if not len(queries):
+            raise ValueError("there are no queries: numbers or ids of items of the gallery, or a batch, are needed")
+        known = (int, np.integer) if self.texts else (int, np.integer, str)
+        if all(isinstance(one, known) and not isinstance(one, bool) for one in queries):
+            return list(map(self.item, queries))
+        again = [one for one in queries if isinstance(one, str) and one in self.where]
+        if self.own and again:
+            warnings.warn(
+                f"{again[0]!r:.60} is taken as a text, and is the id of item {self.where[again[0]]} as well: in place "
+                "of ids give numbers of items to ask about these",
+                stacklevel=4,
+            )
         return None
-    if not all(isinstance(one, (int, np.integer)) and not isinstance(one, bool) for one in queries):
-        return None
-    if not len(queries):
-        raise ValueError("there are no queries: numbers of items of the gallery, or a batch of items, are needed")
-    return [_number(int(one), items) for one in queries]
 
 
-def numbered_pairs(pairs: Any, ids: Sequence[str]) -> list[tuple[int, int]]:
+def numbered_pairs(pairs: Any, names: Names) -> list[tuple[int, int]]:
     """Pairs by the numbers of their items, of numbers or ids.
 
     Raises:
         ValueError: if they are no pairs, or there is no such item.
     """
     plain = _plain(pairs)
-    where = {name: number for number, name in enumerate(ids)}
     found = []
     for pair in plain if isinstance(plain, (list, tuple)) else [plain]:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise ValueError(f"{pair!r:.60} is no pair: two numbers or ids of items each are needed")
-        found.append((_item(pair[0], where), _item(pair[1], where)))
+        found.append((names.item(pair[0]), names.item(pair[1])))
     return found
 
 
-def hits_of(
-    ids: Any, scores: Any, queries: int, names: Sequence[str]
-) -> tuple[list[list[int]], list[list[float]] | None]:
+def hits_of(ids: Any, scores: Any, queries: int, names: Names) -> tuple[list[list[int]], list[list[float]] | None]:
     """What an index found, by the numbers of the items, and its scores.
 
     Raises:
@@ -103,24 +146,12 @@ def hits_of(
         raise ValueError(f"ids of {len(rows)} queries for {queries}: for each query a list is needed")
     if told is not None and [len(row) for row in told] != [len(row) for row in rows]:
         raise ValueError("scores do not fit ids: one for each item that was found is needed")
-    where = {name: number for number, name in enumerate(names)}
-    kept = [[i for i, one in enumerate(row) if one != -1] for row in rows]
-    numbers = [[_item(row[i], where) for i in some] for row, some in zip(rows, kept, strict=True)]
+    nothing = None if names.numbers and "-1" in names.where else -1
+    kept = [[i for i, one in enumerate(row) if one != nothing] for row in rows]
+    numbers = [[names.item(row[i]) for i in some] for row, some in zip(rows, kept, strict=True)]
     if told is None:
         return numbers, None
     return numbers, [[float(row[i]) for i in some] for row, some in zip(told, kept, strict=True)]
-
-
-def _item(one: Any, where: dict[str, int]) -> int:
-    if isinstance(one, (int, np.integer)) and not isinstance(one, bool):
-        return _number(int(one), len(where))
-    if isinstance(one, str):
-        if one not in where:
-            near = get_close_matches(one, where, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f", which has {len(where)} of them"
-            raise ValueError(f"no item of the gallery is called {one!r}{hint}")
-        return where[one]
-    raise ValueError(f"{one!r:.60} is a {type(one).__name__}: an item is meant by its number or its id")
 
 
 def _number(one: int, items: int) -> int:
