@@ -116,6 +116,42 @@ def test_means_over_the_nodes_of_each_graph() -> None:
     assert places.total(values).flatten().tolist() == [4, 4, 10]
 
 
+class Pooled(nn.Module):
+    """The mean of what is no padding, of a convolution over a series or of the embeddings of ids."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, values: Tensor, attention_mask: Tensor) -> Tensor:
+        found: Tensor = self.layers(values)
+        found = found if found.shape[2] == attention_mask.shape[1] else found.transpose(1, 2)
+        mean: Tensor = (found * attention_mask[:, None]).sum(2) / attention_mask.sum(1, keepdim=True)
+        return mean.tanh()
+
+
+@pytest.mark.filterwarnings("ignore:.*shares nothing between the pairs")
+@pytest.mark.parametrize("name", ["GradCAM", "GradCAMPlusPlus", "XGradCAM", "EigenCAM", "AblationCAM"])
+@pytest.mark.parametrize("form", ["ids", "series"])
+def test_padding_of_ids_and_of_series_has_no_part_in_maps(name: str, form: str) -> None:
+    torch.manual_seed(0)
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+    if form == "ids":
+        encoder, values = Pooled(nn.Embedding(9, 6)), torch.tensor([[1, 5, 7, 2, 8], [3, 4, 2, 0, 0]])
+        item, short = (values, mask), (values[1:, :3], mask[1:, :3])
+    else:
+        encoder, values = Pooled(nn.Conv1d(2, 6, 1)), torch.rand(2, 2, 5).double()
+        item = {"values": values, "attention_mask": mask}
+        short = {"values": values[1:, :, :3], "attention_mask": mask[1:, :3]}
+    method = getattr(xsiamese, f"Pair{name}")(SiameseModel(encoder.double(), "cosine"), layer="layers.0")
+    other = OURS["text"].take(item, torch.tensor([1, 0]))
+    beside = OURS["text"].take(item, torch.tensor([0]))
+    whole, alone = method.attribute((item, other))[0], method.attribute((short, beside))[0]
+    assert alone.any()
+    torch.testing.assert_close(whole[1:, :, :3], alone, rtol=1e-10, atol=1e-12)
+    assert not whole[1, :, 3:].any()
+
+
 def conv(dims: int) -> tuple[nn.Sequential, tuple[Tensor, Tensor]]:
     """A linear head on the mean over all places: the Grad-CAM of a dot product sums to the score."""
     torch.manual_seed(0)

@@ -53,9 +53,9 @@ def tokenizer(longest: int = 16) -> Any:
     return transformers.PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=longest, **names)
 
 
-def encoder(family: str = "Bert") -> Any:
+def encoder(family: str = "Bert", **more: Any) -> Any:
     torch.manual_seed(0)
-    config = getattr(transformers, f"{family.removesuffix('Encoder')}Config")(**FAMILIES[family])
+    config = getattr(transformers, f"{family.removesuffix('Encoder')}Config")(**FAMILIES[family], **more)
     return getattr(transformers, f"{family}Model")(config).double().eval()
 
 
@@ -129,6 +129,29 @@ def test_padding_never_matters(family: str) -> None:
         for item, whole, short in zip(together.inputs, together.maps, alone.maps, strict=True):
             torch.testing.assert_close(whole[1:, : short.shape[1]], short, rtol=1e-6, atol=1e-9)
             assert not item.by_token(whole)[1, short.shape[1] :].any()
+
+
+CAMS = ("GradCAM", "HiResCAM", "GradCAMPlusPlus", "LayerCAM", "XGradCAM", "EigenCAM", "AblationCAM")
+LONG = ["a dog", "red house ran on the blue mat"], ["the cats slept", "blue"]  # each side pads the other text
+
+
+@pytest.mark.filterwarnings("ignore:.*shares nothing between the pairs")
+@pytest.mark.parametrize("name", CAMS)
+@pytest.mark.parametrize("layer", [None, "encoder.model.encoder.layer.0"])
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_padding_has_no_part_in_class_activation_maps(name: str, layer: str | None, pooling: str) -> None:
+    one = encoder(attn_implementation="eager")
+    method = getattr(xsiamese, f"Pair{name}")(from_transformers(one, tokenizer(), pooling), layer=layer)
+    together = method.explain(LONG).maps
+    listed = xsiamese.Gallery(method, [*LONG[0], *LONG[1]]).explain([(0, 2), (1, 3)])[:].maps
+    for pair in (0, 1):
+        alone = method.explain(tuple(texts[pair : pair + 1] for texts in LONG)).maps
+        for maps in (together, listed):
+            for whole, short in zip(maps, alone, strict=True):
+                tokens = short.shape[2]
+                assert short.any()
+                torch.testing.assert_close(whole[pair : pair + 1, :, :tokens], short, rtol=1e-10, atol=1e-12)
+                assert not whole[pair, :, tokens:].any()
 
 
 def test_tokens_are_replaced_by_padding_where_a_method_removes() -> None:

@@ -43,7 +43,7 @@ class PairEigenCAM(PairCAM):
         columns: dict[str, Column] = {"embedding": embeddings.detach()}
         for i, (output, layer) in enumerate(found):
             places = items.pairs.places(items.place, output, layer, self.layout)
-            activation = places.first(output.detach())
+            activation = places.real(places.first(output.detach()))
             made = self.combine(activation, activation, places)
             columns[f"map_{i}"] = finished(items.pairs, items.place, made, relu, soften)
         return columns
@@ -67,8 +67,8 @@ class PairEigenCAM(PairCAM):
         return Found((first, second), batch.closeness(z_a, z_b))
 
     def combine(self, activation: Tensor, gradient: Tensor, places: Places) -> Tensor:
-        cells = activation.flatten(2).transpose(1, 2)
-        centred = cells - cells.mean(1, keepdim=True)
+        flat = activation.flatten(2)
+        cells, centred = (one.transpose(1, 2) for one in (flat, places.real(flat - places.mean(flat))))
         direction = torch.linalg.svd(centred.double(), full_matrices=False).Vh[:, 0].to(activation.dtype)
         found = torch.einsum("npc,nc->np", centred, direction)
         # a principal direction has no sign of its own: positive is where the activation is strong

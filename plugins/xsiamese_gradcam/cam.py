@@ -47,7 +47,7 @@ class PairCAM(PairAttribution):
         for layers, activations, gradient in zip(recording.layers, recording.activations, gradients, strict=True):
             for side in (0, 1):
                 places = batch.places(side, activations[side], layers[side], self.layout)
-                activation, slope = (places.first(one[side]) for one in (activations, gradient))
+                activation, slope = (places.real(places.first(one[side])) for one in (activations, gradient))
                 _check_rows(batch, side, activation)
                 found = (
                     self.combine(activation, slope, places)
@@ -91,7 +91,7 @@ class PairBlackBoxCAM(PairCAM):
         for side in (0, 1):
             raw = recording.activations[0][side].detach()
             places = batch.places(side, raw, recording.layers[0][side], self.layout)
-            activation = places.first(raw)
+            activation = places.real(places.first(raw))
             _check_rows(batch, side, activation)
             if side in batch.objective.moving:
                 weights = self.weigh(batch, side, raw, activation=activation, value=value, places=places)

@@ -41,10 +41,10 @@ class PairLinearCAM(PairCAM):
         columns: dict[str, Column] = {"embedding": embeddings.detach()}
         for i, (output, layer) in enumerate(outputs):
             places = items.pairs.places(items.place, output, layer, self.layout)
-            activation = places.first(output.detach())
+            activation = places.real(places.first(output.detach()))
 
             def pulled(cotangents: Tensor, graph: bool = False, output: Tensor = output, of: Places = places) -> Tensor:
-                return of.first(_pulled(embeddings, output, cotangents, graph))
+                return of.real(of.first(_pulled(embeddings, output, cotangents, graph)))
 
             def mapped(gradient: Tensor, activation: Tensor = activation, of: Places = places) -> Tensor:
                 return self.combine(activation, gradient, of)
@@ -74,7 +74,8 @@ class PairLinearCAM(PairCAM):
         """The same by what is known of all layers, as long as that gives these embeddings, else None."""
         columns: dict[str, Column] = {"embedding": embeddings}
         for i, (output, layer) in enumerate(outputs):
-            activation = items.pairs.places(items.place, output, layer, self.layout).first(output.detach())
+            places = items.pairs.places(items.place, output, layer, self.layout)
+            activation = places.real(places.first(output.detach()))
             found = _by_constant(constants[i], activation, embeddings)
             if found is None:
                 return None

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xsiamese.kinds.kind import Kind
+from xsiamese.kinds.places import Padded, Places
 from xsiamese.kinds.presence import PresenceSide
 from xsiamese.kinds.side import Form, Leaves, Side, TensorSide
 
@@ -46,6 +47,20 @@ class Dense(Kind):
     def shows(self, form: Form, leaves: Leaves, shown: Tensor) -> bool:
         """Whether tensors are of this kind by their form."""
         return shown.dim() in self.dims
+
+    def places(self, activation: Tensor, side: Side, module: nn.Module | None = None) -> Places:
+        found = super().places(activation, side, module)
+        mask = self.mask(side.form.keys, side.own) if isinstance(side, TensorSide) else None
+        if mask is None or activation.dim() != 3 or mask.shape != found.first(activation)[:, 0].shape:
+            return found
+        own = mask != 0
+        return found if bool(own.all()) else Padded(found.name, found.channel, mask=own)
+
+    def mask(self, keys: tuple[str, ...], leaves: Leaves) -> Tensor | None:
+        """Which places of items of different lengths count and which are padding: the ``attention_mask`` of a
+        mapping, or None.
+        """
+        return dict(zip(keys, leaves, strict=False)).get("attention_mask")
 
     def gated(self, form: Form, leaves: Leaves) -> Side:
         """The side of whole numbers, each of which is there or missing."""

@@ -40,6 +40,10 @@ class Places:
         """What :meth:`first` gave, as the layer gives it."""
         return activation.movedim(1, self.channel)
 
+    def real(self, tensor: Tensor) -> Tensor:
+        """What :meth:`first` gives, or something of its shape, with zeros where there is only padding."""
+        return tensor
+
     def mean(self, tensor: Tensor) -> Tensor:
         """The mean over all places of each input, channels in dimension 1, with the dimensions kept."""
         return tensor.mean(tuple(range(2, tensor.dim())), keepdim=True) if tensor.dim() > 2 else tensor
@@ -47,6 +51,32 @@ class Places:
     def total(self, tensor: Tensor) -> Tensor:
         """The sum over all places of each input."""
         return tensor.sum(tuple(range(2, tensor.dim())), keepdim=True) if tensor.dim() > 2 else tensor
+
+
+@dataclass(frozen=True)
+class Padded(Places):
+    """Places some of which are padding, which has no part in means and sums: an item beside a longer one has the same
+    as alone.
+
+    Attributes:
+        mask: which places are an item's own, boolean, (N, places).
+
+    Example:
+        >>> places = Padded("tokens", channel=2, mask=torch.tensor([[True, True, False]]))
+        >>> places.mean(torch.tensor([[[1.0, 3.0, 8.0]]]))
+        tensor([[[2.]]])
+    """
+
+    mask: Tensor = field(kw_only=True)
+
+    def real(self, tensor: Tensor) -> Tensor:
+        return torch.where(self.mask[:, None], tensor, 0)
+
+    def mean(self, tensor: Tensor) -> Tensor:
+        return self.total(tensor) / self.mask.sum(1).clamp(min=1)[:, None, None]
+
+    def total(self, tensor: Tensor) -> Tensor:
+        return self.real(tensor).sum(2, keepdim=True)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Text(Dense):
     def gated(self, form: Form, leaves: Leaves) -> Side:
         order = sorted(range(len(leaves)), key=lambda i: form.keys[i : i + 1] != ("input_ids",))  # ids come first
         leaves, keys = tuple(leaves[i] for i in order), tuple(form.keys[i] for i in order if form.keys)
-        ids, mask = leaves[0], self._mask(keys, leaves)
+        ids, mask = leaves[0], self.mask(keys, leaves)
         kept = torch.isin(ids, ids.new_tensor(self.special))
         if mask is not None:
             kept |= mask == 0
@@ -105,10 +105,8 @@ class Text(Dense):
     def unpack(self, tensors: Mapping[str, Tensor], about: Any) -> Any:
         return Texts.unpacked(tensors, about) if "pieces" in about else super().unpack(tensors, about)
 
-    @staticmethod
-    def _mask(keys: tuple[str, ...], leaves: Leaves) -> Any:
+    def mask(self, keys: tuple[str, ...], leaves: Leaves) -> Tensor | None:
         """Which tokens count: the ``attention_mask`` of a mapping, or the second of two tensors."""
-        named = dict(zip(keys, leaves, strict=False))
         if keys:
-            return named.get("attention_mask")
+            return super().mask(keys, leaves)
         return leaves[1] if len(leaves) > 1 and leaves[1].shape == leaves[0].shape else None
