@@ -469,3 +469,32 @@ def test_a_job_leaves_the_interpreter_as_it_was(tmp_path: Path) -> None:
     running.close()
     assert (torch.get_num_threads(), sys.getswitchinterval(), gc.get_freeze_count()) == before
     assert list(here(task, [])) == []
+
+
+def test_several_pairs_of_a_job_are_these_pairs_and_others_are_told(tmp_path: Path) -> None:
+    found = jobs.job(tmp_path / "out")
+    names = [one.ids for one in found]
+    mask = np.arange(10) % 3 == 0
+    asked: list[Any] = [slice(2, 7), slice(None, None, 4), slice(0, 0), [1, 5, 9], mask, torch.tensor([0, 3]), [-2, -1]]
+    for index in asked:
+        assert [one.ids for one in found[index]] == [names[i] for i in np.arange(10)[index].tolist()]
+    assert [one.ids for one in found[2:9][1:5][[0, 3]]] == [names[3], names[6]]
+    assert found[2:9][-1].ids == names[8]
+    scores = sorted(float(one.scores) for one in found)
+    high = found.filter(pc.field("score") > (scores[4] + scores[5]) / 2)
+    assert len(high) == 5
+    assert [one.ids for one in high[1:3]] == [one.ids for one in high][1:3]
+    wrong: list[tuple[Any, str]] = [
+        (lambda: found["x"], "^an explanation is indexed by pairs and 'x' is a str: "),
+        (lambda: found[10], "^there is no pair 10: "),
+        (lambda: found[::-1], "^several pairs of a job come in the order of its table"),
+        (lambda: found[[3, 3]], "^several pairs of a job come in the order of its table"),
+        (lambda: found.filter("score > 0"), "^'score > 0' is a str: an expression of pyarrow is needed, as in "),
+        (lambda: found.filter(pc.field("nope") > 0), "^there is no column 'nope': pair, a, b, status, "),
+        (lambda: found.filter(pc.field("score") > "x"), r"^pairs cannot be filtered by \(score > \"x\"\): [^\n]*$"),
+        (lambda: found.filter(pc.field("score")), "^pairs cannot be filtered by score: [^\n]*$"),
+        (lambda: found.table("score"), "^columns='score': a list of names of columns is needed$"),
+    ]
+    for ask, told in wrong:
+        with pytest.raises((TypeError, ValueError, IndexError), match=told):
+            ask()
