@@ -165,7 +165,11 @@ def test_a_pool_is_for_robust_explanations_of_rows(table: Path, checkpoint: Path
         ),
         ("CCO", "CCO: the model was trained on rows of a table"),
         ("image.png:0", "image.png cannot be read as a table"),
-        ("image.png", "image.png cannot be read as a table"),
+        ("image.png", "^image.png cannot be read as a table: it is a picture, and the model was trained on rows of a"),
+        (
+            "bars.csv:0:middle",
+            "^bars.csv:0:middle: there is no side 'middle' of a pair: bars.csv:0:left or bars.csv:0:",
+        ),
         ("word.csv:0", "word.csv holds no rows"),
         ("narrow.csv:0", "narrow.csv has no column 'metal'; did you mean 'metals'"),
         ("holes.csv:0", r"holes.csv:0: the row \(line 2\) lacks a value in column 'x'"),

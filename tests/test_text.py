@@ -482,6 +482,32 @@ def test_a_folder_without_a_tokenizer_and_a_picture_in_place_of_a_text_are_told(
     assert TextReader()("photo.png") == ["photo.png"]  # no such file: words
 
 
+def test_files_that_hold_no_text_and_rows_that_are_none_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their names would be explained as texts, and nothing would say so."""
+    monkeypatch.chdir(tmp_path)
+    Path("p.csv").write_text("left_name,right_name\nred,blue\n")
+    Path("bin.txt").write_bytes(b"ab\xff\xfe")
+    Path("LOUD.TXT").write_bytes("\ufeffloud words".encode())
+    read = TextReader()
+    for word, told in {
+        "p.csv:0:mid": "p.csv:0:mid: there is no side 'mid' of a pair: p.csv:0:left or p.csv:0:right is needed",
+        "p.csv:0:": "p.csv:0:: there is no side '' of a pair: p.csv:0:left or p.csv:0:right is needed",
+        "p.csv:first": "p.csv:first is no row of p.csv, and the model takes texts: give words, or a row, as p.csv:0",
+        "p.csv": "p.csv is no row of p.csv, and the model takes texts: give words, or a row, as p.csv:0",
+        "q.csv:0:left": "q.csv cannot be read as a table: No such file or directory",
+        "bin.txt": "bin.txt cannot be read as a text: it is no UTF-8 from byte 2 on",
+        "none.txt": "none.txt cannot be read as a text: No such file or directory",
+    }.items():
+        with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+            read(word)
+    assert read("p.csv:0:left") == [{"name": "red"}]
+    assert read("LOUD.TXT") == ["loud words"]
+    for words in ("q.csv", "look at q.csv:0:left", "p.csv:0: so it is", "ten:0:middle", "a\nb: c"):
+        assert read(words) == [words]
+
+
 def test_unknown_words_bytes_and_parts_in_the_wrong_order_are_told() -> None:
     made = model()
     with pytest.warns(UserWarning, match=r"text 1 of b holds no token that the tokenizer knows, only \[UNK\]"):

@@ -10,9 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from xsiamese.data.references import Kind, Reader
-
-IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+from xsiamese.data.references import IMAGES, Kind, Reader
+from xsiamese.door.files import regular
 
 
 class Opened(Protocol):
@@ -67,19 +66,27 @@ class TextReader(Reader):
     """A text: the words themselves, those of a .txt file, or a row of text columns, table.csv:3 or pairs.csv:3:left."""
 
     def __call__(self, word: str | Path) -> list[Any]:
-        from xsiamese.data.row_files import is_row, record_of
+        from xsiamese.data.row_files import is_row, record_of, refuse_no_row
 
         if is_row(word):
             return [record_of(word)]
+        refuse_no_row(str(word))  # or the name would be explained
         path = Path(word)
         if path.suffix.lower() in IMAGES and isfile(path):  # its name would be explained, and nothing would say so
             raise ValueError(f"{word} is a picture, and the model takes texts: give words, or a .txt file")
-        return [path.read_text(encoding="utf-8") if path.suffix == ".txt" else str(word)]
+        if path.suffix.lower() != ".txt":
+            return [str(word)]
+        try:
+            return [regular(path, "a text").read_text(encoding="utf-8-sig")]
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{word} cannot be read as a text: it is no UTF-8 from byte {error.start} on") from error
+        except OSError as error:
+            raise ValueError(f"{word} cannot be read as a text: {error.strerror or error}") from error
 
     def kind(self, word: str) -> Kind:
         from xsiamese.data.row_files import is_row
 
-        return "row" if is_row(word) else "file" if word.endswith(".txt") else "text"
+        return "row" if is_row(word) else "file" if word.lower().endswith(".txt") else "text"
 
     def placed(self, word: str, folder: Path) -> str:
         from xsiamese.data.row_files import is_row
@@ -93,7 +100,7 @@ class ImageTextReader(TextReader):
     """
 
     def __call__(self, word: str | Path) -> list[Any]:
-        if self.kind(str(word)) == "text" or Path(word).suffix == ".txt":
+        if self.kind(str(word)) == "text" or Path(word).suffix.lower() == ".txt":
             return super().__call__(word)
         from xsiamese.zoo.pixels import upright
 

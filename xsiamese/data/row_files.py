@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.columns import Columns
-from xsiamese.data.references import Kind, Reader
+from xsiamese.data.references import IMAGES, Kind, Reader
 from xsiamese.data.sided import Sided, sided, stacked
 from xsiamese.data.tabular import MISSING, Table, read_table
+from xsiamese.door.files import regular
+
+NEARLY = re.compile(r"(.+\.(?:csv|tsv)(?:\.gz)?)((?::[\w.+-]*){0,2})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -93,9 +97,15 @@ class RowReader(Reader):
     def _row(self, word: str | Path) -> Table:
         """The row that a word names, as it is in the table."""
         if not _parsed(str(word))[0]:
+            refuse_no_side(str(word))
             raise ValueError(
                 f"{word}: the model was trained on rows of a table, and there is no such table: FILE:ROW is "
                 "needed, as in table.csv:3"
+            )
+        if Path(place := _parsed(str(word))[0]).suffix.lower() in IMAGES:
+            raise ValueError(
+                f"{place} cannot be read as a table: it is a picture, and the model was trained on rows of a table: "
+                "FILE:ROW is needed, as in table.csv:3"
             )
         return _row_of(str(word), self._sides)
 
@@ -137,6 +147,34 @@ def _row_of(word: str, sides: Callable[[Table], Sided | None]) -> Table:
     if found is None:
         return row
     return found.records(row, "left" if side == "left" else "right")
+
+
+def refuse_no_row(word: str) -> None:
+    """Refuses a word that is a table's name, or nearly one of its rows: of no side, no number or no such file.
+
+    Args:
+        word: that is no row, for a model that takes texts.
+
+    Raises:
+        ValueError: if it is one, with what is needed.
+    """
+    refuse_no_side(word)
+    found = NEARLY.fullmatch(word)
+    if found and (isfile(found[1]) or (found[2] and not re.search(r"\s", word))):
+        place = regular(found[1], "a table")
+        raise ValueError(f"{word} is no row of {place}, and the model takes texts: give words, or a row, as {place}:0")
+
+
+def refuse_no_side(word: str) -> None:
+    """Refuses what would be one record of a table of pairs, of a side that there is not.
+
+    Raises:
+        ValueError: if a word is that.
+    """
+    row, _, side = word.rpartition(":")
+    place, _, number = row.rpartition(":")
+    if number.isdecimal() and side not in ("left", "right") and re.fullmatch(r"\S*", side) and isfile(place):
+        raise ValueError(f"{word}: there is no side {side!r} of a pair: {row}:left or {row}:right is needed")
 
 
 def is_row(word: str | Path) -> bool:
