@@ -27,7 +27,8 @@ class Hits:
     """The items that were found for each query.
 
     Attributes:
-        numbers: of the items in the gallery, for each query a list, the closest first.
+        numbers: where the items stand in the gallery, from 0, for each query a list, the closest first; a gallery whose
+            ids are whole numbers is asked again by ``ids``.
         ids: what these are called.
         scores: those of the search: the model's own, or those that an index gave, or None where it gave none.
     """
