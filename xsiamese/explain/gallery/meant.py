@@ -111,7 +111,7 @@ class Names:
             warnings.warn(
                 f"{again[0]!r:.60} is taken as a text, and is the id of item {self.where[again[0]]} as well: in place "
                 "of ids give numbers of items to ask about these",
-                stacklevel=4,
+                stacklevel=3,
             )
         return None
 
