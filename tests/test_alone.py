@@ -97,3 +97,24 @@ def test_a_tail_outside_of_torch_gets_the_rows() -> None:
     )
     torch.testing.assert_close(found.dense(), expected.dense())
     assert found.dense().count_nonzero()
+
+
+class Counts(nn.Module):
+    """An encoder that looks up each item by its number after the layer, for as many rows as come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.layer(x)
+        return torch.stack([h[i].mean((1, 2)) * x[i].new_ones(()) for i in range(len(h))])
+
+
+def test_what_looks_up_its_items_by_number_is_asked_in_another_way() -> None:
+    torch.manual_seed(0)
+    model, (a, b) = SiameseModel(Counts().double(), "dot"), torch.rand(2, 2, 1, 5, 5, dtype=torch.float64)
+    found = PairActivationDecomposition(model, "layer").explain((a, b))
+    for pair in range(2):  # of a mean each place has a ninth
+        u, v = (model.encoder.layer(one[pair : pair + 1])[0].flatten(1).T / 9 for one in (a, b))  # type: ignore[operator, union-attr]
+        torch.testing.assert_close(found.matrices[pair].dense()[:9, :9], (u @ v.T).detach(), rtol=0, atol=1e-12)

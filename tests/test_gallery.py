@@ -515,3 +515,42 @@ def test_what_follows_a_layer_is_not_believed_of_items_that_it_does_not_fit() ->
     wanted = explainer.copy_for(explainer.model).explain((first, second))
     for mine, theirs in zip(again.maps, wanted.maps, strict=True):
         assert torch.allclose(mine, theirs, atol=1e-10)
+
+
+def test_items_that_are_read_may_be_graphs_or_texts() -> None:
+    pytest.importorskip("torch_geometric")
+    from xsiamese.explain.gallery.given import joined
+
+    one, two = sample(), sample(1)
+    found = joined([one, two])
+    assert found.num_graphs == 2
+    assert torch.equal(found.x, torch.cat([one.x, two.x]))
+    assert joined(["a dog", "blue"]) == ["a dog", "blue"]
+    assert torch.equal(joined([torch.ones(1, 2), torch.zeros(1, 2)]), torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
+
+
+def sample(number: int = 0) -> Any:
+    from torch_geometric.data import Data
+
+    return Data(x=torch.full((2, 3), float(number)), edge_index=torch.tensor([[0, 1], [1, 0]]))
+
+
+def test_a_gallery_reads_graphs_one_by_one() -> None:
+    geometric = pytest.importorskip("torch_geometric")
+    torch.manual_seed(0)
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = geometric.nn.GCNConv(3, 4)
+
+        def forward(self, batch: Any) -> Any:
+            h = self.conv(batch.x, batch.edge_index).relu()
+            return geometric.nn.global_mean_pool(h, batch.batch)
+
+    explainer = PairGradCAM(SiameseModel(Encoder()), "conv")
+    whole = geometric.data.Batch.from_data_list([sample(n) for n in range(1, 4)])
+    read = Gallery(explainer, [1, 2, 3], read=sample).explain([(0, 1), (2, 0)])[:]
+    given = Gallery(explainer, whole).explain([(0, 1), (2, 0)])[:]
+    assert torch.allclose(read.scores, given.scores, atol=1e-6)
+    assert torch.allclose(read.maps[0].node_mask, given.maps[0].node_mask, atol=1e-6)
