@@ -98,7 +98,7 @@ def default_layers(
         if module is None and survey.cut():
             raise NoGradientError(
                 "the score carries no gradient, so the layer to explain on cannot be found",
-                remedy=f"name one, layer=, for a method that removes, such as PairAblationCAM; {NEEDS_NONE}",
+                remedy=f"name one, layer=, for a method that removes channels; {NEEDS_NONE}",
             )
         found.append(module)
         taken.append(one)
