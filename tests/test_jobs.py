@@ -59,7 +59,7 @@ def test_some_of_the_pairs(tmp_path: Path) -> None:
     assert len(alike) == (scores >= 0.25).sum()
     assert float(alike[-1].scores) == pytest.approx(scores[scores >= 0.25][-1])
     assert sum(len(batch) for batch in found.batches()) == PAIRS
-    with pytest.raises(IndexError, match="there is no pair 10: there are 10"):
+    with pytest.raises(IndexError, match="there is no pair 10: the explanation holds 10 pairs"):
         found[PAIRS]
     with pytest.raises(ValueError, match="there is no column 'skore': pair, a, b"):
         found.table(["skore"])
