@@ -519,7 +519,7 @@ def test_what_follows_a_layer_is_not_believed_of_items_that_it_does_not_fit() ->
 
 def test_items_that_are_read_may_be_graphs_or_texts() -> None:
     pytest.importorskip("torch_geometric")
-    from xsiamese.explain.gallery.given import joined
+    from xsiamese.result.items import joined
 
     one, two = sample(), sample(1)
     found = joined([one, two])

@@ -53,14 +53,16 @@ class PairLinearCAM(PairCAM):
             rows = None if owner is not None else _rows(embeddings, pulled)
             if rows is not None:
                 shares = _shares(activation, rows)
-                constants[i] = Constant(rows, embeddings[0].detach() - shares[0].reshape(-1, shares.shape[-1]).sum(0))
+                offset = embeddings[0].detach() - shares[0].reshape(-1, shares.shape[-1]).sum(0)
+                if _gives(shares, offset, embeddings.detach()):
+                    constants[i] = Constant(rows, offset)
                 found: list[Tensor] | None = list(shares)
             else:
                 found = _factors(embeddings, pulled, mapped, owner)
             if found is None:
                 return None
             columns[f"factor_{i}"] = found
-        if len(constants) < len(outputs) or self._by_constants(constants, items, outputs, embeddings.detach()) is None:
+        if len(constants) < len(outputs):  # without a graph nothing is had unless all layers are known
             constants.clear()
         return columns
 
@@ -150,8 +152,13 @@ def _by_constant(known: Constant, activation: Tensor, embeddings: Tensor) -> lis
     if activation.shape[1] != (len(offset) if rows.dim() == 0 else rows.shape[1]):
         return None
     shares = _shares(activation, rows)
+    return list(shares) if _gives(shares, offset, embeddings) else None
+
+
+def _gives(shares: Tensor, offset: Tensor, embeddings: Tensor) -> bool:
+    """Whether the cells' shares and the offset are the embeddings."""
     ends = shares.reshape(len(shares), -1, shares.shape[-1]).sum(1) + offset
-    return list(shares) if ends.shape == embeddings.shape and _alike(ends, embeddings) else None
+    return ends.shape == embeddings.shape and _alike(ends, embeddings)
 
 
 def _rows(embeddings: Tensor, pulled: Callable[[Tensor], Tensor]) -> Tensor | None:
@@ -199,28 +206,33 @@ def _factors(
         mapped: such gradients to maps.
         owner: the graph of each node, where the layer's output has nodes for rows.
     """
+    try:
+        found = _by_cells(embeddings, pulled, mapped, owner)
+    except RuntimeError:  # an operation that has no second derivative
+        found = None
+    return found if found is not None else _by_dimensions(embeddings, pulled, mapped, owner)
+
+
+def _by_cells(
+    embeddings: Tensor, pulled: Callable[..., Tensor], mapped: Callable[[Tensor], Tensor], owner: Tensor | None
+) -> list[Tensor] | None:
+    """The factors, a cell of all items at a time; None where dimensions are fewer."""
     at = torch.zeros_like(embeddings, requires_grad=True)
     with torch.enable_grad():
-        try:
-            gradient = pulled(at, True)
-            maps = mapped(gradient)
-        except RuntimeError:  # an operation that has no second derivative
-            return _by_dimensions(embeddings, pulled, mapped, owner)
+        gradient = pulled(at, True)
+        maps = mapped(gradient)
     if not maps.requires_grad:  # the layer has no say in the embedding
-        return _by_dimensions(embeddings, pulled, mapped, owner)
+        return None
     number = _numbers(maps, owner)
     cells = int(number.max()) + 1
     if cells > min(MOST, embeddings.shape[1]):
-        return _by_dimensions(embeddings, pulled, mapped, owner)
+        return None
     picked = number.expand_as(maps) == torch.arange(cells, device=maps.device).reshape(-1, *[1] * maps.dim())
     at_once = max(1, ROOM // gradient.numel())
-    try:
-        found = [
-            torch.autograd.grad(maps, at, some.to(maps.dtype), retain_graph=True, is_grads_batched=True)[0]
-            for some in torch.split(picked, at_once)
-        ]
-    except RuntimeError:  # as of the fused attention of processors
-        return _by_dimensions(embeddings, pulled, mapped, owner)
+    found = [
+        torch.autograd.grad(maps, at, some.to(maps.dtype), retain_graph=True, is_grads_batched=True)[0]
+        for some in torch.split(picked, at_once)
+    ]
     rows = torch.cat(found).transpose(0, 1)  # (items, cells, D)
     if owner is None:
         return list(rows.reshape(len(rows), *maps.shape[2:], -1))

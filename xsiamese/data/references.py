@@ -9,8 +9,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any, Literal
 
-import torch
-from torch import Tensor
+from xsiamese.result.items import joined
 
 IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 Kind = Literal["file", "row", "smiles", "number", "text"]
@@ -83,20 +82,6 @@ class Reader(ABC):
         if not word.strip() or any(mark in word for mark in "\n\r\0"):
             raise ValueError(f"{word!r} names no item: one line of text is needed")
         return Reference(word, self.kind(word))
-
-
-def joined(items: Sequence[Any]) -> Any:
-    """Items that were got one by one, tensors of one pair, texts or graphs, as one batch."""
-    first = items[0]
-    if isinstance(first, Tensor):
-        return torch.cat(list(items))
-    if isinstance(first, (str, list)):
-        return [text for item in items for text in ([item] if isinstance(item, str) else item)]
-    from torch_geometric.data import Batch
-
-    # a reader gives batches of one graph
-    whole = [item.to_data_list() if hasattr(item, "num_graphs") else [item] for item in items]
-    return Batch.from_data_list([graph for graphs in whole for graph in graphs])
 
 
 def names(a: Reference, b: Reference) -> tuple[str, str]:

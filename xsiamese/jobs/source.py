@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from xsiamese.data.readers import reader
-from xsiamese.data.references import Reader, joined
+from xsiamese.data.references import Reader
 from xsiamese.jobs.table import PairTable
+from xsiamese.result.items import joined
 
 SHOWN = 1000  # rows of an array that stand for all of them in its digest
 

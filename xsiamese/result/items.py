@@ -34,6 +34,20 @@ def take(value: Any, which: Sequence[int], kind: Kind) -> Any:
     return value[rows.to(value.device)] if isinstance(value, Tensor) else kind.take(value, rows)
 
 
+def joined(items: Sequence[Any]) -> Any:
+    """Items that were got one by one, tensors of one pair, texts or graphs, as one batch."""
+    first = items[0]
+    if isinstance(first, Tensor):
+        return torch.cat(list(items))
+    if isinstance(first, (str, list)):
+        return [text for item in items for text in ([item] if isinstance(item, str) else item)]
+    from torch_geometric.data import Batch
+
+    # a reader gives batches of one graph
+    whole = [item.to_data_list() if hasattr(item, "num_graphs") else [item] for item in items]
+    return Batch.from_data_list([graph for graphs in whole for graph in graphs])
+
+
 def pack(name: str, value: Any, kind: Kind) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors of an item or a map by name, and how it is to be put together again."""
     tensors: dict[str, Tensor] = {}

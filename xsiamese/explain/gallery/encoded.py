@@ -128,6 +128,9 @@ class Encoded:
     def embeddings(self, place: int) -> Tensor:
         """The embeddings of all items as side a (0) or b (1), shape (items, D)."""
         self.unchanged()
+        return self._embedded(place)
+
+    def _embedded(self, place: int) -> Tensor:
         place = 0 if self.items.one_encoder else place
         if place not in self._embeddings:
             kept = self.kept(place)
@@ -146,8 +149,8 @@ class Encoded:
     @outside_inference()
     def with_(self, other: Encoded, pairs: Pairs, ids: Sequence[tuple[str, str]]) -> PairExplanation:
         """The explanation of pairs of these items, as a, with others, as b; (number here, number there) each."""
-        self.unchanged()
-        other.unchanged()
+        for one in {self, other}:
+            one.unchanged()
         which = [i for i, _ in pairs], [j for _, j in pairs]
         first, second = self.items.some(0, which[0]), other.items.some(1, which[1])
         asked, names = self.items.asked, tuple(ids)
@@ -232,7 +235,7 @@ class Encoded:
         assert kept is not None
         columns = {name: kept.column(name, which) for name in kept.about if name != EMBEDDING}
         if EMBEDDING in kept.about:
-            columns[EMBEDDING] = self.embeddings(place)[list(which)]
+            columns[EMBEDDING] = self._embedded(place)[list(which)]
         return columns
 
     @staticmethod

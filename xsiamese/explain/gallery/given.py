@@ -138,10 +138,10 @@ class Items:
 
     def _given(self, which: Sequence[int]) -> Any:
         found = [self._one(number) for number in which]
-        together = getattr(self.read, "together", joined)
+        together = getattr(self.read, "together", parted.joined)
         try:
             return together(found)
-        except (RuntimeError, TypeError, AttributeError, KeyError) as error:
+        except (RuntimeError, TypeError, AttributeError, KeyError, ImportError) as error:
             raise ValueError(
                 f"items {which[0]} to {which[-1]} do not make one batch: {str(error).splitlines()[0]}"
             ) from error
@@ -162,21 +162,6 @@ class Items:
             while len(self._read) * item.numel() * item.element_size() > self._keep and len(self._read) > 1:
                 self._read.popitem(last=False)
         return item
-
-
-def joined(found: Sequence[Any]) -> Any:
-    """Items that were read one by one, a batch of one or a text each, as one batch."""
-    if all(isinstance(one, str) for one in found):
-        return list(found)
-    if all(hasattr(one, "edge_index") for one in found):
-        from torch_geometric.data import Batch  # whoever read a graph has it
-
-        return Batch.from_data_list([one for some in found for one in _graphs(some)])
-    return torch.cat(list(found))
-
-
-def _graphs(found: Any) -> list[Any]:
-    return found.to_data_list() if hasattr(found, "to_data_list") else [found]
 
 
 def names_of(side: Side) -> list[str]:
