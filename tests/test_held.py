@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import inspect
+from collections import namedtuple
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -13,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese import PairDeepLift, PairGradCAM, PairSaliency, SiameseModel
+from xsiamese.model.called import Called, function_of, module_of, shown, takes_whole
+from xsiamese.model.held import Holding, held
 
 
 class Loose:
@@ -137,3 +141,187 @@ def test_an_encoder_of_a_tuple_is_told_what_to_say() -> None:
         with pytest.raises(ValueError, match=rf"returned a tuple, and {name} compares two tensors: give embedding="):
             PairSaliency(SiameseModel(Two(), name)).attribute((a, b))
     torch.testing.assert_close(PairSaliency(SiameseModel(Two(), "dot", embedding=1)).attribute((a, b))[0], 4 * b)
+
+
+class Times(nn.Module):
+    """Multiplies by a number of its own."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = nn.Parameter(torch.tensor(by))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.by
+
+    def shifted(self, shift: float, x: Tensor, *, sign: float = 1.0) -> Tensor:
+        return sign * (x * self.by + shift)
+
+
+Two = namedtuple("Two", ["first", "second"])
+TWO, THREE = Times(2.0), Times(3.0)
+
+
+class Chained:
+    """A callable object that is no module; what it calls is held by the function of its class alone."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return TWO(x)  # type: ignore[no-any-return]
+
+
+def of_both(x: Tensor, first: nn.Module = TWO, *, second: nn.Module = THREE) -> Tensor:
+    return first(x) + second(x)  # type: ignore[no-any-return]
+
+
+def summed(x: Tensor, *modules: nn.Module) -> Tensor:
+    return sum((module(x) for module in modules), torch.zeros(()))
+
+
+def of_the_last(*given: Any) -> Tensor:
+    return sum((module(given[-1]) for module in given[:-1]), torch.zeros(()))
+
+
+def countdown(x: Tensor, left: int = 2, net: nn.Module = TWO) -> Tensor:
+    return net(countdown(x, left - 1, net)) if left else x
+
+
+def unassigned(net: nn.Module) -> Callable[[Tensor], Tensor]:
+    def function(x: Tensor) -> Tensor:
+        return net(x) if len(x) else later(x)
+
+    if not isinstance(net, nn.Module):
+        later: Callable[[Tensor], Tensor] = net
+    return function
+
+
+def nothing_there(net: nn.Module) -> Callable[[Tensor], Tensor]:
+    absent = None
+    return lambda x: net(x) if absent is None else absent(x)
+
+
+def in_lists(value: Any, number: int) -> Any:
+    return functools.reduce(lambda inner, _: [inner], range(number), value)
+
+
+def of_lists(number: int) -> Callable[..., Any]:
+    nested = in_lists(TWO, number)
+    return lambda x: (nested, x)
+
+
+HELD: dict[str, tuple[Callable[..., Any], list[str], float]] = {
+    "closure": ((lambda net: lambda x: net(x))(TWO), ["net"], 2.0),
+    "one module by two names": ((lambda one, two: lambda x: one(x) + two(x))(TWO, TWO), ["one"], 4.0),
+    "defaults": (of_both, ["first", "second"], 5.0),
+    "global of an object's class": (Chained(), ["TWO"], 2.0),
+    "more places than names": (functools.partial(of_the_last, TWO, THREE), ["_0", "_1"], 5.0),
+    "by name and by keyword": (functools.partial(of_both, first=THREE), ["first", "second"], 6.0),
+    "a partial of a partial": (
+        functools.partial(functools.partial(of_both, second=TWO), first=THREE), ["first", "second"], 5.0,
+    ),
+    "list": ((lambda nets: lambda x: nets[0](x) - nets[1](x))([TWO, THREE]), ["nets_0", "nets_1"], -1.0),
+    "tuple": ((lambda nets: lambda x: nets[0](x) - nets[1](x))((TWO, THREE)), ["nets_0", "nets_1"], -1.0),
+    "named tuple": ((lambda of: lambda x: of.first(x) - of.second(x))(Two(TWO, THREE)), ["of_0", "of_1"], -1.0),
+    "mapping": ((lambda of: lambda x: of["a.b"](x) * of["c"](x))({"a.b": TWO, "c": THREE}), ["a_b", "c"], 6.0),
+    "one name, two modules": (
+        (lambda of, net: lambda x: of["net"](x) * net(x))({"net": THREE}, TWO), ["net", "net_1"], 6.0,
+    ),
+    "method": (functools.partial(Loose(TWO).encode), ["net"], 2.0),
+    "itself": (functools.partial(countdown), ["net"], 4.0),
+    "not assigned yet": (unassigned(THREE), ["net"], 3.0),
+    "none": (nothing_there(THREE), ["net"], 3.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", HELD)
+def test_what_a_function_holds_by_name_and_a_copy_that_holds_others(how: str) -> None:
+    """Each module of the copy multiplies by ten times as much; the function that was given stays as it was."""
+    function, names, value = HELD[how]
+    found = held(function)
+    assert list(found) == names
+    around = Holding(function, found)
+    x = torch.ones(1)
+    assert float(around(x)) == value
+    assert around.given.with_modules(list(found.values())) is function
+    other = deepcopy(around)
+    assert all(new is not old for new, old in zip(other.children(), found.values(), strict=True))
+    with torch.no_grad():
+        for child in other.children():
+            child.by.mul_(10)  # type: ignore[operator]
+    power = 2 if how in ("mapping", "one name, two modules", "itself") else 1
+    assert float(other(x)) == value * 10**power
+    assert float(around(x)) == float(function(x)) == value
+
+
+def test_how_deep_modules_are_looked_for() -> None:
+    """Six containers inside a function; an object counts for four of them, so that two of three are looked at."""
+    assert list(held(of_lists(6))) == ["nested_0_0_0_0_0_0"]
+    assert held(of_lists(7)) == {}
+    inner: Any = Loose(TWO)
+    outer: Any = Loose(inner)
+    holders: list[Any] = [inner, outer, lambda x: outer(x), [outer], [[outer]], [[[outer]]], Loose(outer)]
+    assert [len(held(holder)) for holder in holders] == [1, 1, 1, 1, 1, 0, 0]
+    deep = [in_lists(TWO, number) for number in (5, 6)]
+
+    class Calling:
+        def __call__(self, x: Tensor, nested: Any = None) -> Any:
+            return nested, x
+
+    for nested, count in zip(deep, (1, 0), strict=True):
+        Calling.__call__.__defaults__ = (nested,)
+        assert len(held(Calling())) == count
+    again: list[Any] = []
+    again += [again] * 99 + [TWO]  # which holds itself, and is looked at once
+    assert list(held(lambda x: again[-1](x))) == ["again_99"]
+    for plain in (nn.Linear, torch, "text", 3, torch.relu, functools.reduce):
+        assert held(plain) == {}  # type: ignore[arg-type]
+
+
+def test_a_module_behind_partials_and_methods_is_called_as_it_was() -> None:
+    x = torch.ones(1)
+    for made, value, free in (
+        (functools.partial(TWO.shifted, 5.0), 7.0, ["x", "sign"]),
+        (functools.partial(functools.partial(TWO.shifted, 5.0), sign=-1.0), -7.0, ["x", "sign"]),
+        (functools.partial(functools.partial(TWO.shifted, 1.0, sign=3.0), sign=-1.0), -3.0, ["x", "sign"]),
+        (TWO.forward, 2.0, ["x"]),
+        (functools.partial(TWO), 2.0, ["x"]),
+    ):
+        around = shown(made)
+        assert isinstance(around, Called)
+        assert around.module is TWO
+        assert float(around(x)) == value
+        assert list(inspect.signature(function_of(around)).parameters) == free
+        assert list(inspect.signature(function_of(module_of(made))).parameters) == free
+    assert float(shown(functools.partial(TWO.shifted, 1.0, sign=3.0))(x, sign=-1.0)) == -3.0  # a call's own goes first
+    assert float(shown(functools.partial(functools.partial(summed, x), TWO, THREE))()) == 5.0
+    assert shown(torch.relu) is torch.relu
+    assert shown(TWO) is module_of(TWO) is TWO
+    assert function_of(torch.relu) is torch.relu
+    with pytest.raises(TypeError, match=r"^the encoder is 3: a module that makes embeddings, or a tuple of two, is"):
+        module_of(3)  # type: ignore[arg-type]
+
+
+def test_which_encoders_take_a_mapping_whole() -> None:
+    def one(batch: Any) -> Any:
+        return batch
+
+    def named(image: Any) -> Any:
+        return image
+
+    def more(batch: Any, scale: float = 1.0, *rest: Any) -> Any:
+        return batch, scale, rest
+
+    def two(batch: Any, other: Any) -> Any:
+        return batch, other
+
+    def by_name(*, batch: Any) -> Any:
+        return batch
+
+    def anything(batch: Any, **names: Any) -> Any:
+        return batch, names
+
+    def none() -> None: ...
+
+    for function, whole in (
+        (one, True), (more, True), (named, False), (two, False), (by_name, False), (anything, False), (none, False),
+        (functools.partial(two, 3), True), (functools.partial(two, other=3), True), (max, False),  # which tells nothing
+    ):  # fmt: skip
+        assert takes_whole(module_of(function), {"image": None}) is whole, function

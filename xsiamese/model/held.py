@@ -104,7 +104,7 @@ def _inside(value: Any, name: str, seen: set[int], depth: int = 0) -> Iterator[t
     if id(value) in seen or depth > 6 or not _may_hold(value):
         return
     seen.add(id(value))
-    if callable(value) and not isinstance(value, (FunctionType, MethodType, partial)):
+    if callable(value):
         yield from _inside(type(value).__call__, name, seen, depth + 1)
     for key, part in _parts(value).items():
         # of an object that is no function what it holds itself, and not all that hangs on it
@@ -144,8 +144,10 @@ def _exchanged(value: Any, others: dict[int, Any]) -> Any:
         parts = [_exchanged(one, others) for one in value]
         made: Any = type(value)
         return made(*parts) if hasattr(value, "_fields") else made(parts)
-    other = copy(value)
+    other, own = copy(value), type(value)
     vars(other).update({name: _exchanged(one, others) for name, one in vars(value).items()})
+    if callable(value) and (call := _exchanged(own.__call__, others)) is not own.__call__:
+        other.__class__ = type(own.__name__, (own,), {"__call__": call})  # a call looks at the class alone
     return other
 
 
