@@ -1,0 +1,189 @@
+"""Where a graph is cut, wrappers of layers, and what a block leaves of a model, each by hand."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from xsiamese.branches.calls import Survey
+from xsiamese.branches.cut import WAYS, NoGradientError, Watched
+from xsiamese.branches.intact import intact, reseed
+from xsiamese.branches.untied import Alone, Elsewhere, Ported, with_ports
+
+
+def test_when_a_score_is_cut_from_all_inputs() -> None:
+    """Without a score, of whole numbers, or beside another that could move, nothing is said."""
+    a, b = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
+    plain, other = torch.ones(2), torch.ones(2, requires_grad=True)
+
+    def cut(value: Tensor | None, *leaves: Tensor, still: Any = None) -> bool:
+        return Survey({}, ([*leaves[:1]], [*leaves[1:]]), 2, value, still).cut()
+
+    assert not cut(None, a, b)
+    assert not cut(a * b, a, b)
+    assert not cut(a * 2, a, b)
+    assert not cut(b * 2, a, b)
+    assert not cut(b * 2, plain, b)
+    assert cut(other * 2, a, b)
+    assert cut(plain, a, b)
+    assert not cut(plain, a, b, still={1: Survey({}, ([], []), 2)})
+    assert not cut(plain, plain, plain)
+
+
+class Steps(nn.Module):
+    """Four modules in a row; before one of them something is done to what goes on."""
+
+    def __init__(self, before: int, cut: Any) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(nn.Linear(2, 2) for _ in range(4))
+        self.before, self.cut = before, cut
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i, step in enumerate(self.steps):
+            x = step(self.cut(x) if i == self.before else x)
+        return x.sum(1)
+
+
+@pytest.mark.parametrize(("before", "place"), [
+    (0, f"before the first module is reached {WAYS}"), (1, f"after 'steps.0' {WAYS}"),
+    (2, f"after 'steps.1' {WAYS}"), (3, f"after 'steps.2' {WAYS}"),
+])  # fmt: skip
+def test_a_cut_is_behind_the_last_module_that_is_reached(before: int, place: str) -> None:
+    model, x = Steps(before, lambda x: x.detach()), torch.ones(1, 2, requires_grad=True)
+    seen = Watched(model, model, [x])
+    assert (seen.place, seen.unseen, seen.first) == (place, None, [])
+    torch.testing.assert_close(seen.value, model(x))
+    assert all(not m._forward_hooks and not m._forward_pre_hooks for m in model.modules())
+    told = NoGradientError("no gradient", seen.place, "do another thing")
+    assert str(told) == f"no gradient: the graph is cut {place}; do another thing"
+    assert str(NoGradientError("none")).startswith("none: the graph is cut inside the model; PairFeatureAblation, Pair")
+
+
+class Outer(nn.Module):
+    """Calls an inner module without gradients, or in a block of the module around it."""
+
+    def __init__(self, around: bool) -> None:
+        super().__init__()
+        self.first, self.inner, self.around = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2), nn.ReLU()), around
+
+    def forward(self, x: Tensor, held: Tensor) -> Tensor:
+        x = self.first(x)
+        with torch.no_grad():
+            self.first(held)  # a held side has none to lose
+            x = self.inner(x) if self.around else self.inner[1](self.inner[0](x))
+        return x.sum(1)
+
+
+@pytest.mark.parametrize(("around", "name"), [(True, "inner"), (False, "inner.0")])
+def test_the_outermost_module_without_gradients_is_named(around: bool, name: str) -> None:
+    model, x = Outer(around), torch.ones(1, 2, requires_grad=True)
+    seen = Watched(model, lambda x: model(x, torch.ones(1, 2)), [x])
+    assert seen.place == seen.unseen == f"at {name!r}, which is called inside no_grad or inference_mode"
+
+
+def test_of_whole_numbers_the_vectors_begin_the_graph() -> None:
+    """Those of the table, and of nothing that is made of them; what follows may write into them."""
+
+    class Words(nn.Module):
+        def __init__(self, cut: bool) -> None:
+            super().__init__()
+            self.table, self.layer, self.cut = nn.Embedding(5, 2), nn.Linear(2, 2), cut
+
+        def forward(self, ids: Tensor) -> Tensor:
+            vectors = self.table(ids).mul_(2)
+            vectors = self.layer(vectors)
+            return (vectors.detach() if self.cut else vectors).sum((1, 2))  # type: ignore[no-any-return]
+
+    ids = torch.tensor([[1, 2, 3]])
+    for cut in (False, True):
+        model = Words(cut)
+        model.requires_grad_(False)
+        seen = Watched(model, model, [ids])
+        (first,) = seen.first
+        assert torch.equal(first, model.table(ids))
+        torch.testing.assert_close(seen.value, model(ids))
+        assert seen.value.requires_grad is not cut
+        assert seen.place == f"after 'layer' {WAYS}"
+        if not cut:
+            (slope,) = torch.autograd.grad(seen.value.sum(), first)
+            torch.testing.assert_close(slope, (2 * model.layer.weight.sum(0)).expand(1, 3, 2))
+
+
+def test_the_port_of_a_layer_that_gives_several_tensors() -> None:
+    """Hooks on the port see the first of them, and what they make of it goes on; other layers are their own."""
+
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell, self.head, self.none = nn.GRU(2, 3, batch_first=True), nn.Linear(3, 1), nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.none(None)
+            every, last = self.cell(x)
+            return self.head(every.sum(1) + 10 * last[0])  # type: ignore[no-any-return]
+
+    model, x = Recurrent(), torch.rand(1, 4, 2)
+    cell, (every, last) = model.cell, model.cell(x)
+    outputs: dict[nn.Module, list[Any]] = {cell: [(every, last)], model.head: [every], model.none: [None]}
+    assert with_ports(model, (model.head, model.none), outputs) == (model.head, model.none)
+    before = model(x)
+    port, head = with_ports(model, (cell, model.head), outputs)
+    assert head is model.head
+    assert isinstance(model.cell, Ported)
+    assert model.cell.port is port
+    assert model.cell.module is cell
+    assert torch.equal(model(x), before)
+    port.register_forward_hook(lambda module, args, output: 2 * output)
+    torch.testing.assert_close(model(x), model.head(2 * every.sum(1) + 10 * last[0]))
+    assert Ported(nn.Identity())(None) is None
+    for wrapper in (Alone, Elsewhere):
+        assert torch.equal(wrapper(model.head)(every), model.head(every))
+    assert len(list(Alone(model.head).parameters())) == 2
+    assert len(list(Elsewhere(model.head).parameters())) == 0  # met where it is registered, and only there
+
+
+def test_a_parameter_that_was_written_to_is_named() -> None:
+    for which, name in ((0, "0.weight"), (3, "1.bias")):
+        model = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+        with pytest.raises(ValueError, match=f"^{name} was written to while the model was explained"), intact(model):
+            list(model.parameters())[which].mul_(2)
+
+
+def test_recurrent_layers_of_an_accelerator_are_differentiated_in_training_without_dropout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = nn.Sequential(nn.GRU(2, 2, num_layers=2, dropout=0.5), nn.Dropout()).train()
+    monkeypatch.setattr(nn.Parameter, "is_cuda", True, raising=False)
+    for training in (True, False):
+        model.train(training)
+        with intact(model):
+            assert [module.training for module in model.modules()] == [False, True, False]
+            assert model[0].dropout == 0.0
+        assert all(module.training is training for module in model.modules())
+        assert model[0].dropout == 0.5
+    monkeypatch.setattr(nn.Parameter, "is_cuda", False, raising=False)
+    with intact(model):
+        assert not model[0].training
+        assert model[0].dropout == 0.5
+
+
+@pytest.mark.parametrize("accelerator", [False, True])
+@pytest.mark.parametrize("seed", [3, 2**32 + 3])
+def test_all_generators_are_seeded(accelerator: bool, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: accelerator)
+    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
+    try:
+        reseed(seed)
+        found = torch.rand(1), np.random.rand(), random.random()
+    finally:
+        torch.set_rng_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+    assert torch.equal(found[0], torch.rand(1, generator=torch.Generator().manual_seed(seed)))
+    assert found[1] == np.random.RandomState(3).rand()
+    assert found[2] == random.Random(seed).random()
