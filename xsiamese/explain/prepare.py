@@ -113,15 +113,14 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
         start = len(known)
         known.update({own[i]: start + n for n, i in enumerate(order)})
         where[place] = known
-        if not order:
-            found.append({})
+        if not order:  # one encoder, and all items of b are items of a
             continue
         columns_of = prepare(_items_of(batch, place, order))
         if columns_of is None:
             return batch
         columns.check(columns_of, len(order))
         found.append(dict(columns_of))
-    pools = [columns.joined([f for f in found if f])] * 2 if one_encoder else found
+    pools = [columns.joined(found)] * 2 if one_encoder else found
     sides = [columns.taken(pools[place], [where[place][key] for key in own]) for place, own in enumerate(keys)]
     return replace(batch, prepared=(sides[0], sides[1]))
 

@@ -84,9 +84,10 @@ class Store(Shelves):
 
     def put(self, name: str, start: int, rows: Rows) -> None:
         if isinstance(rows, Tensor):
-            if name not in self._group:
-                self._array(self._group, name, (self.count or 0, *rows.shape[1:]), (self.block, *rows.shape[1:]), rows)
-            self._group[name][start : start + len(rows)] = _numpy(rows)
+            if name not in self._arrays:  # opened anew it would leave out chunks of zeros
+                shape, chunk = ((n, *rows.shape[1:]) for n in (self.count or 0, self.block))
+                self._arrays[name] = self._array(self._group, name, shape, chunk, rows)
+            self._arrays[name][start : start + len(rows)] = _numpy(rows)
             return
         of = self._group.require_group(name)
         values = torch.cat([one.reshape(-1) for one in rows])
@@ -105,8 +106,8 @@ class Store(Shelves):
         if (name, block) not in self._ragged:
             array = of[str(block)]
             shapes = array.attrs["shapes"]
-            values = torch.from_numpy(np.array(self._mapped(f"{name}/{block}", 0, array)))
-            parts = torch.split(values[: array.shape[0]], [math.prod(shape) for shape in shapes])
+            numbers = self._mapped(f"{name}/{block}", 0, array) if array.shape[0] else np.empty(0, array.dtype)
+            parts = torch.split(torch.from_numpy(np.array(numbers)), [math.prod(shape) for shape in shapes])
             self._ragged[name, block] = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
         return self._ragged[name, block][at]
 
