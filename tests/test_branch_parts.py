@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches.calls import Survey
+from xsiamese.branches.calls import Survey, Usage
 from xsiamese.branches.cut import WAYS, NoGradientError, Watched
 from xsiamese.branches.intact import intact, reseed
-from xsiamese.branches.untied import Alone, Elsewhere, Ported, with_ports
+from xsiamese.branches.untied import Alone, Elsewhere, Ported, copied, with_ports
 
 
 def test_when_a_score_is_cut_from_all_inputs() -> None:
@@ -33,6 +33,101 @@ def test_when_a_score_is_cut_from_all_inputs() -> None:
     assert cut(plain, a, b)
     assert not cut(plain, a, b, still={1: Survey({}, ([], []), 2)})
     assert not cut(plain, plain, plain)
+
+
+def of_sides(a: Tensor, b: Tensor, usage: dict[nn.Module, Usage], value: Tensor | None = None) -> Survey:
+    return Survey(usage, ([a], [b]), len(a), value)
+
+
+def test_what_serves_a_side_by_what_it_is_made_of() -> None:
+    """The topmost modules, the one that ends last before the others; what both sides are mixed in serves none."""
+    a, b = torch.ones(2, 3, requires_grad=True), torch.ones(2, 3, requires_grad=True)
+    own, its, both, mixed, inner, unused = (nn.Sequential() for _ in range(6))
+    around = nn.Sequential(inner)
+    inner.add_module("own", own)
+    root = nn.Sequential(own, around, its, both, mixed, unused)
+    seen = of_sides(a, b, {
+        own: Usage([a * 2], 3), its: Usage([b * 2], 7), both: Usage([a * 3, b * 3], 5), mixed: Usage([a + b], 9),
+        inner: Usage([a * 4], 4), unused: Usage([], 1),
+    })  # fmt: skip
+    assert [seen.serves(own, side) for side in (0, 1)] == [True, False]
+    assert [seen.serves(its, side) for side in (0, 1)] == [False, True]
+    assert [seen.serves(both, side) for side in (0, 1)] == [True, True]
+    for none in (mixed, unused, around):
+        assert not any(seen.serves(none, side) for side in (0, 1))
+    assert seen.serving(root, 0) == [both, inner, own]
+    assert seen.serving(root, 1) == [its, both]
+    assert seen.serving(around, 0) == [inner]
+    assert seen.shared(root) == [both]
+    assert seen.shared(nn.Sequential(nn.Sequential(both), both)) == [both]
+    assert seen.sides_of(a * b) == {0, 1}
+    assert seen.sides_of(a.detach()) == set()
+    # the rows of both in one call are of each side, and a call that is given both once more is none of either
+    stacked = of_sides(a, b, {own: Usage([torch.cat([a, b])]), its: Usage([a * 1, a + b])})
+    assert [seen.serves(own, side) for seen in (stacked,) for side in (0, 1)] == [True, True]
+    assert not stacked.serves(its, 0)
+    assert stacked.shared(nn.Sequential(own)) == [own]
+
+
+def test_a_score_moves_with_the_last_four_embeddings() -> None:
+    """Outputs of two dimensions that have a graph; what is before the last four of them does not count."""
+    ends = [torch.ones(1, 2, requires_grad=True) * 1 for _ in range(5)]
+    grid, plain = torch.ones(1, 2, 2, requires_grad=True) * 1, torch.ones(1, 2)
+
+    def moves(value: Tensor, *outputs: Tensor) -> bool:
+        usage: dict[nn.Module, Usage] = {nn.Identity(): Usage([one]) for one in outputs}
+        return of_sides(plain, plain, usage, value).moves()
+
+    assert not moves(ends[0].sum(), *ends)
+    for i in (1, 2, 3, 4):
+        assert moves(ends[i].sum(), *ends)
+        assert not moves(0 * ends[i].sum(), *ends)
+    assert not moves(grid.sum(), ends[0], grid)
+    assert moves(ends[0].sum(), ends[0], grid, *[plain] * 4)
+    assert moves(plain.sum(), grid, plain)  # nothing is known of it
+    ends[0][0, 0].requires_grad_()
+    assert moves(ends[0][0, 0], ends[0])  # one number is enough
+
+
+def test_which_module_has_the_last_places() -> None:
+    """Those of a row for each pair, or for both sides', with more than one place, that the score reads."""
+    a, b = torch.ones(2, 3, requires_grad=True), torch.ones(2, 3, requires_grad=True)
+
+    def grown(x: Tensor, *shape: int) -> Tensor:
+        return (x.sum() * torch.ones(shape)).clone()
+
+    outputs = {
+        "early": grown(a, 2, 3, 2), "one place": grown(a, 2, 3, 1), "rows": grown(a, 2, 3),
+        "times first": grown(a, 3, 2, 4), "late": grown(a, 2, 3, 1, 2), "unread": grown(a, 2, 3, 4), "of b": grown(b, 2, 3, 5),
+    }  # fmt: skip
+    modules: dict[str, nn.Module] = {name: nn.Sequential() for name in outputs}
+    root = nn.Sequential(*modules.values())
+    usage = {modules[name]: Usage([output], i) for i, (name, output) in enumerate(outputs.items())}
+    read = sum((output.sum() for name, output in outputs.items() if name != "unread"), torch.zeros(()))
+    seen = of_sides(a, b, usage, read)
+    assert seen.last_spread([root], 0) is modules["late"]
+    assert seen.last_spread([root], 1) is modules["of b"]
+    assert seen.last_spread([nn.Sequential(modules["early"], modules["rows"])], 0) is modules["early"]
+    assert seen.last_spread([nn.Sequential(modules["one place"], modules["times first"])], 0) is None
+    for value in (None, torch.ones(1)):  # it tells nothing
+        assert of_sides(a, b, usage, value).last_spread([root], 0) is modules["unread"]
+
+
+def test_which_table_of_words_is_asked() -> None:
+    """The first that gets a row for each pair, of the side, below the roots or, without any, of all."""
+    a, b = torch.ones(2, 3, requires_grad=True), torch.ones(2, 3, requires_grad=True)
+    place, second, first, other = (nn.Embedding(2, 2) for _ in range(4))
+    ids, one = torch.zeros(2, 5, dtype=torch.long), torch.zeros(1, 5, dtype=torch.long)
+    usage: dict[nn.Module, Usage] = {
+        place: Usage([a * 1], 1, [one]), second: Usage([a * 1], 5, [ids]), first: Usage([a * 1], 3, [None, ids]),
+        other: Usage([b * 1], 2, [torch.cat([ids, ids])]),
+    }  # fmt: skip
+    seen = of_sides(a, b, usage)
+    assert [seen.sides_differ(table) for table in (place, second, first, other)] == [False, True, True, True]
+    assert seen.word_embedding([], 0) is first
+    assert seen.word_embedding([], 1) is other
+    assert seen.word_embedding([nn.Sequential(second, nn.Embedding(1, 1))], 0) is second
+    assert seen.word_embedding([nn.Sequential(place)], 0) is None
 
 
 class Steps(nn.Module):
@@ -145,6 +240,16 @@ def test_the_port_of_a_layer_that_gives_several_tensors() -> None:
         assert torch.equal(wrapper(model.head)(every), model.head(every))
     assert len(list(Alone(model.head).parameters())) == 2
     assert len(list(Elsewhere(model.head).parameters())) == 0  # met where it is registered, and only there
+
+
+def test_a_copy_has_numbers_of_its_own() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    other = copied(model)
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    for name, value in other.state_dict().items():
+        assert torch.equal(value, kept[name])
+        value.add_(1)
+    assert all(torch.equal(value, kept[name]) for name, value in model.state_dict().items())
 
 
 def test_a_parameter_that_was_written_to_is_named() -> None:
