@@ -98,7 +98,8 @@ def test_which_module_has_the_last_places() -> None:
 
     outputs = {
         "early": grown(a, 2, 3, 2), "one place": grown(a, 2, 3, 1), "rows": grown(a, 2, 3),
-        "times first": grown(a, 3, 2, 4), "late": grown(a, 2, 3, 1, 2), "unread": grown(a, 2, 3, 4), "of b": grown(b, 2, 3, 5),
+        "times first": grown(a, 3, 2, 4), "late": grown(a, 2, 3, 1, 2), "unread": grown(a, 2, 3, 4),
+        "of b": grown(b, 2, 3, 5),
     }  # fmt: skip
     modules: dict[str, nn.Module] = {name: nn.Sequential() for name in outputs}
     root = nn.Sequential(*modules.values())
