@@ -378,9 +378,9 @@ ROWS = (
 
 def test_rows_of_text_columns_are_explained_by_their_columns(tmp_path: Path) -> None:
     made = model()
-    texts = [
+    texts = tuple(
         [" | ".join(filter(None.__ne__, map(str, (v or "" for v in row.values())))) for row in side] for side in ROWS
-    ]
+    )
     found = PairLayerIntegratedGradients(made).explain(ROWS, n_steps=4)
     torch.testing.assert_close(found.scores, PairLayerIntegratedGradients(made).explain(texts, n_steps=4).scores)
     found.save(tmp_path / "why.safetensors")

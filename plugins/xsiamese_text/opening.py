@@ -17,6 +17,7 @@ from torch import nn
 from xsiamese.author import Comparison, PairModel, Pooling
 from xsiamese_text.clip import from_clip
 from xsiamese_text.encoders import SentenceEncoder, StaticEncoder, TransformersEncoder
+from xsiamese_text.joined import Frame
 from xsiamese_text.maxsim import MaxSim
 from xsiamese_text.models import JointTextModel, TextModel
 from xsiamese_text.reading import Reader
@@ -65,12 +66,11 @@ def from_transformers(
             f"from_transformers takes a model and its tokenizer; got a {type(model).__name__} and a "
             f"{type(tokenizer).__name__}"
         )
-    name = type(model).__name__
     vocabulary = getattr(getattr(model, "config", None), "vocab_size", None)
     takes = tuple(key for key in ("input_ids", "attention_mask", "token_type_ids") if key in _arguments(model))
-    if name.endswith("ForSequenceClassification"):
+    if _reads_both(model):
         return _joint(model, tokenizer, vocabulary, missing, longest)
-    reader = Reader(tokenizer, vocabulary, longest, takes=takes, missing=missing)
+    reader = Reader(tokenizer, vocabulary, longest or _longest(model, tokenizer), takes=takes, missing=missing)
     usual = {"splade": "dot", "tokens": "maxsim"}.get(pooling, "cosine")
     chosen = _COMPARISONS[usual]() if comparison is None else comparison
     made = TextModel(TransformersEncoder(model, pooling), chosen, (reader, reader))
@@ -97,7 +97,14 @@ def from_sentence_transformers(model: nn.Module, *, missing: int | None = None) 
     known: Any = model
     tokenizer, longest = known.tokenizer, known.max_seq_length
     if kind == "CrossEncoder":
-        inner = next(m for m in model.modules() if type(m).__name__.endswith("ForSequenceClassification"))
+        inner: Any = next(filter(_reads_both, model.modules()), None)
+        if inner is None:
+            raise ValueError(
+                "a CrossEncoder is known that holds a model ...ForSequenceClassification; this one holds "
+                f"{', '.join(type(m).__name__ for m in model.children())}"
+            )
+        if known.prompts.get(known.default_prompt_name):
+            raise ValueError("a CrossEncoder with a prompt is not known: set its default_prompt_name to None")
         return _joint(inner, tokenizer, getattr(inner.config, "vocab_size", None), missing, longest)
     similarity = str(known.similarity_fn_name)
     if similarity not in _COMPARISONS:
@@ -253,20 +260,30 @@ def _reader(model: Any, tokenizer: Any, longest: int | None, missing: int | None
 
 def _joint(model: Any, tokenizer: Any, vocabulary: int | None, missing: int | None, longest: int | None) -> PairModel:
     """A cross-encoder, with the ids that its tokenizer puts before, between and after two texts."""
-    both = tokenizer("a", "b")
     if not tokenizer.is_fast:
         raise ValueError("a cross-encoder needs a fast tokenizer, which says where its special tokens stand")
-    ids, sides = both["input_ids"], both.sequence_ids()
-    first, last = sides.index(0), len(sides) - sides[::-1].index(1)
-    middle = slice(len(sides) - sides[::-1].index(0), sides.index(1))
-    frame = ids[:first], ids[middle], ids[last:]
-    limit = longest or (tokenizer.model_max_length if tokenizer.model_max_length < 10**6 else None)
-    each = None if limit is None else (limit - sum(map(len, frame))) // 2
-    reader = Reader(tokenizer, vocabulary, each, takes=("input_ids", "attention_mask"), missing=missing, specials=False)
-    types = "token_type_ids" in both and "token_type_ids" in _arguments(model)
-    made = JointTextModel(model, reader, frame, types)
+    reader = Reader(tokenizer, vocabulary, None, takes=("input_ids", "attention_mask"), missing=missing, specials=False)
+    reader.longest = None  # both texts share what the model reads
+    frame = Frame.of(tokenizer, longest or _longest(model, tokenizer), "token_type_ids" in _arguments(model))
+    made = JointTextModel(model, reader, frame)
     made.train(model.training)
     return made
+
+
+def _longest(model: nn.Module, tokenizer: Any) -> int | None:
+    """The most tokens that a model reads: what its tokenizer says, and its table of positions holds."""
+    own, known = int(tokenizer.model_max_length), getattr(getattr(model, "config", None), "max_position_embeddings", 0)
+    limits = [own] if own < 10**6 else []  # a huge number stands for none
+    for name, table in model.named_modules():
+        if isinstance(table, nn.Embedding) and "position" in name and table.num_embeddings == known:
+            # those of RoBERTa count from what stands for padding
+            limits.append(known if table.padding_idx is None else known - table.padding_idx - 1)
+    return min(limits, default=None)
+
+
+def _reads_both(model: nn.Module) -> bool:
+    """Whether a model of transformers classifies sequences, as cross-encoders do."""
+    return any(cls.__name__.endswith("ForSequenceClassification") for cls in type(model).__mro__)
 
 
 def _arguments(model: nn.Module) -> Collection[str]:

@@ -19,7 +19,7 @@ from xsiamese.explain.foil import triplet
 from xsiamese.explain.request import BatchSize, Request, chosen_split
 from xsiamese.explain.run import valued
 from xsiamese.explain.runner import Runner
-from xsiamese.kinds.inputs import Kinds, two_items
+from xsiamese.kinds.inputs import Kinds, refuse_unsplit, two_items
 from xsiamese.kinds.side import Wrt
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import Target
@@ -133,7 +133,7 @@ class PairAttribution(Runner):
                 f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of "
                 "scores"
             )
-        inputs = self.model.taken(inputs)
+        inputs = self.__taken(inputs)
         asked = Request(
             inputs, target, baselines, additional_forward_args, wrt, parts, create_graph, show_progress, seed, options,
             self._plans, size=internal_batch_size, kind=kind,
@@ -181,7 +181,7 @@ class PairAttribution(Runner):
                 "show_progress": show_progress, "seed": seed,
             }  # fmt: skip
             return self.__against(inputs, against, **shared, **options)
-        inputs = self.model.taken(inputs)
+        inputs = self.__taken(inputs)
         asked = Request(
             inputs, target, baselines, additional_forward_args, wrt, parts, False, show_progress, seed, options,
             self._plans, size=internal_batch_size, kind=kind,
@@ -194,7 +194,7 @@ class PairAttribution(Runner):
         self, inputs: Any, target: Target = None, *, additional_forward_args: Any = None, kind: Kinds = None
     ) -> Tensor:
         """The model's own scores of the pairs (or the target's values), shape (pairs,), without gradients."""
-        inputs = self.model.taken(inputs)
+        inputs = self.__taken(inputs)
         asked = Request(inputs, target, extra=additional_forward_args, plans=self._plans, moving=False, kind=kind)
         batch = asked.batch(self)
         with intact(batch.model):
@@ -208,13 +208,17 @@ class PairAttribution(Runner):
         """The checked pairs as one batch, to look at a model with: in evaluation mode with frozen parameters inside the
         block, and as it was after it.
         """
-        inputs = self.model.taken(inputs)
+        inputs = self.__taken(inputs)
         batch = Request(
             inputs, None, baselines, additional_forward_args, wrt, show_progress=show_progress, seed=seed,
             plans=self._plans,
         ).batch(self)  # fmt: skip
         with intact(batch.model, seed=seed):
             yield replace(batch, rows=chosen_split(batch, internal_batch_size).pairs)
+
+    def __taken(self, inputs: Any) -> Any:
+        refuse_unsplit(inputs)
+        return self.model.taken(inputs)
 
     def __against(self, inputs: Any, foil: Any, **arguments: Any) -> PairExplanation:
         if not self.linear:

@@ -112,7 +112,8 @@ def auto(
     cls, reason, options = explainer(row["method"]), row["reason"], dict(row.get("options", {}))
     if start is not None:
         options["baselines"] = start
-    gridded = kind not in ("graph", "text") and cls.needs_layer and budget != "fast"
+    # a cross-encoder reads both texts at every layer, and there is no cheaper way to them than asking again
+    gridded = kind != "graph" and cls.needs_layer and (budget != "fast" or kind == "text")
     if (cls.fitted or gridded) and not isinstance(pair, SiameseModel):
         # its layers may see both inputs, and masks of a times masks of b are hundreds of thousands of questions
         cls, options = explainer("PairOcclusion"), {}

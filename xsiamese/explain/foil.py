@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from xsiamese.kinds import catalogue as kinds
+from xsiamese.kinds.inputs import refuse_unsplit
 from xsiamese.result import items
 from xsiamese.result.columns import Packed
 from xsiamese.result.explanation import PairExplanation
@@ -70,7 +71,12 @@ class FoilExplanation(PairExplanation):
 
 
 def triplet(inputs: Any, foil: Any) -> tuple[Any, Any]:
-    """The pair and the foil, of a triplet (a, p, n) as well."""
+    """The pair and the foil, of a triplet (a, p, n) as well.
+
+    Raises:
+        TypeError: see :func:`xsiamese.kinds.inputs.refuse_unsplit`.
+    """
+    refuse_unsplit(inputs)
     if foil is None and isinstance(inputs, (tuple, list)) and len(inputs) == 3:
         return tuple(inputs[:2]), inputs[2]
     return inputs, foil

@@ -31,6 +31,28 @@ def two_items(inputs: Any) -> Any:
     return next((two for two in found if two is not None), inputs)
 
 
+def refuse_unsplit(inputs: Any) -> None:
+    """Refuses what would be taken for the two sides in silence: texts pair by pair, and what a tokenizer made of texts.
+
+    Raises:
+        TypeError: with what to give.
+    """
+    if isinstance(inputs, Mapping) and "input_ids" in inputs and "pixel_values" not in inputs:
+        raise TypeError(
+            f"inputs are what a tokenizer made of texts ({', '.join(map(str, inputs))}), of one side or of both "
+            "joined: give the two sides, (of a, of b)"
+        )
+    if isinstance(inputs, list) and len(inputs) in (2, 3) and all(map(_two_texts, inputs)):
+        raise TypeError(
+            f"inputs are a list of {len(inputs)} times two texts, which may be pairs or sides: give a tuple of sides, "
+            "(texts of a, texts of b); tuple(zip(*pairs)) makes it of pairs"
+        )
+
+
+def _two_texts(item: Any) -> bool:
+    return isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(text, str) for text in item)
+
+
 def how_given(inputs: Any) -> tuple[str, str] | Callable[[Any, Any], Any] | None:
     """How a model of one argument gets the two inputs again as it was given them: keys of a dictionary, or what joins
     them.

@@ -22,7 +22,8 @@ def siamese(pairs: Pairs) -> SiameseModel:
     if not isinstance(pairs.model, SiameseModel):
         raise ValueError(
             f"{type(pairs.model).__name__} is not factored into encoder and comparison, and embeddings are needed: "
-            "wrap the encoder as SiameseModel(encoder, comparison)"
+            "wrap the encoder as SiameseModel(encoder, comparison); a model that reads both inputs at once has none, "
+            "so that PairFeatureAblation or PairShapleyValueSampling is its method"
         )
     if pairs.target is not None:
         raise ValueError(f"target={pairs.target!r} is no function of two embeddings: leave it out to explain closeness")
