@@ -177,7 +177,7 @@ def _find(model: PairModel, layer: Any, side: int) -> nn.Module:
     if layer in known and layer:
         return known[layer]
     names = [name for name in known if name]
-    near = get_close_matches(layer, names, n=3)
+    near = get_close_matches(layer, names)
     hint = (
         f"did you mean {' or '.join(map(repr, near))}?"
         if near

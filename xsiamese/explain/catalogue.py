@@ -30,7 +30,7 @@ def explainer(name: str) -> type[PairAttribution]:
     if name in known or name in short:
         found: type[PairAttribution] = known.get(name) or short[name]
         return found
-    near = get_close_matches(name.lower().replace("-", "_"), [*short, *(k.lower() for k in known)], n=3)
+    near = get_close_matches(name.lower().replace("-", "_"), [*short, *(k.lower() for k in known)])
     names = {k.lower(): k for k in known}
     hint = (
         f"did you mean {' or '.join(repr(names.get(n, n)) for n in near)}?"

@@ -64,7 +64,7 @@ class Explainer(Layered, Attribution, ABC):
         known = inspect.signature(cls.__init__).parameters
         unknown = next((name for name in settings if name not in known), None)
         if unknown is not None and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-            near = get_close_matches(_ELSEWHERE.get(unknown, unknown), known, n=1)
+            near = get_close_matches(_ELSEWHERE.get(unknown, unknown), known)
             hint = f"did you mean {near[0]}=?" if near else f"there are {', '.join(list(known)[1:])}"
             raise TypeError(f"{cls.__name__} has no setting {unknown!r}; {hint}")
         check_options(cls, {name: value for name, value in settings.items() if name in cls.settings()})

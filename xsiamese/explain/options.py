@@ -93,7 +93,7 @@ def parsed(cls: type[PairAttribution], given: Mapping[str, str]) -> tuple[dict[s
     for name, text in given.items():
         key = name.lstrip("-").replace("-", "_")
         if key not in known:
-            near = get_close_matches(key, known, n=1)
+            near = get_close_matches(key, known)
             hint = f"did you mean {known[near[0]].flag}?" if near else _all(known)
             raise ValueError(f"the method {cls.name} has no option --{key.replace('_', '-')}; {hint}")
         (made if known[key].setting else own)[key] = known[key].value(text)

@@ -157,7 +157,7 @@ def compiled(cls: type[Declared]) -> Traits:
     for name, value in vars(cls).items():
         if name.startswith("_") or name in own or not isinstance(value, _PLAIN):
             continue
-        near = get_close_matches(name, _DEFAULTS, n=1)
+        near = get_close_matches(name, _DEFAULTS)
         hint = f"did you mean {near[0]!r}?" if near else f"if it is the class's own, declare it: {name}: ClassVar[...]"
         raise TypeError(f"{cls.__name__}.{name} is no trait of an explainer; {hint}")
     values = {name: getattr(cls, name) for name in _DEFAULTS}

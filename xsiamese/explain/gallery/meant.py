@@ -87,7 +87,7 @@ class Names:
             return _number(int(one), len(self.where))
         if str(one) in self.where:
             return self.where[str(one)]
-        near = get_close_matches(one, self.where, n=1) if isinstance(one, str) else []
+        near = get_close_matches(one, self.where) if isinstance(one, str) else []
         hint = f"; did you mean {near[0]!r}?" if near else f", which has {len(self.where)} of them"
         if number:
             hint = f": its ids are whole numbers, such as {next(iter(self.where))}, so that whole numbers mean ids"
