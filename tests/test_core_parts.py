@@ -23,15 +23,20 @@ from xsiamese import (
     PairSaliency,
     SiameseModel,
 )
+from xsiamese.explain.digest import digest
 from xsiamese.explain.gallery import encoded
 from xsiamese.explain.gallery.compared import Compared
+from xsiamese.explain.gallery.explained import EveryPair, Explanations
+from xsiamese.explain.gallery.given import Items
 from xsiamese.explain.gallery.hits import Hits
+from xsiamese.explain.gallery.kept import Packing
+from xsiamese.explain.gallery.meant import Names, hits_of, options_of
 from xsiamese.explain.gallery.shelves import MAPPED, Store
 from xsiamese.explain.gallery.stored import written
 from xsiamese.explain.maps import join
 from xsiamese.explain.meant import Meant
 from xsiamese.explain.prepare import ItemBatch, prepared
-from xsiamese.explain.request import fitted, without_edges
+from xsiamese.explain.request import Request, fitted, without_edges
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.pairs.split import Split
 
@@ -304,3 +309,246 @@ def test_methods_that_say_what_they_do_not_do() -> None:
     maps, delta = PairIntegratedGradients(model).attribute((A, B), return_convergence_delta=True, joint=True)
     assert float(maps[0].sum() + maps[1].sum()) == pytest.approx(-5.0, abs=1e-4)
     assert delta.tolist() == pytest.approx([0.0], abs=1e-4)
+
+
+@pytest.mark.parametrize(("rank", "packed"), [(None, False), (1, True), (2, True), (3, False), (4, False)])
+@pytest.mark.parametrize("half", [False, True])
+def test_a_factor_is_packed_where_that_is_smaller(rank: int | None, packed: bool, half: bool) -> None:
+    """Of (2, 3) places and 6 dimensions 36 numbers, and 12 for each rank: three save nothing."""
+    packing = Packing(half, rank)
+    generator = torch.Generator().manual_seed(0)
+    plain = torch.rand(2, 2, 3, 6, generator=generator)
+    found = packing.pack("x", plain)
+    size = torch.float16 if half else torch.float32
+    if not packed:
+        assert list(found) == ["x"]
+        assert torch.equal(found["x"], plain.to(size))  # type: ignore[arg-type]
+    else:
+        assert list(found) == ["x.left", "x.right"]
+        for left, right, one in zip(found["x.left"], found["x.right"], plain, strict=True):
+            assert left.dtype == right.dtype == size
+            assert (left.shape, right.shape) == ((2, 3, rank), (rank, 6))
+            u, sizes, v = torch.svd(one.reshape(6, 6))
+            near = (u[:, :rank] * sizes[:rank]) @ v[:, :rank].T
+            torch.testing.assert_close((left.float() @ right.float()).reshape(6, 6), near, atol=2e-3, rtol=0)
+    for name, rows in (("embedding", plain), ("numbers", torch.arange(6).reshape(2, 3))):
+        assert packing.pack(name, rows) == {name: rows}  # as they are: what is searched by, and whole numbers
+    vectors = packing.pack("v", plain[:, 0, 0])
+    assert list(vectors) == ["v"]  # no matrices
+    assert Packing() == Packing(False, None)
+
+
+@pytest.mark.parametrize("items", [2, 3, 7])
+def test_where_runs_of_every_pair_end(items: int) -> None:
+    """Against a list of all pairs; the run of the first item is that of pairs that begin with it."""
+    pairs, every = [(i, j) for i in range(items) for j in range(i + 1, items)], EveryPair(items)
+    assert list(every) == every[:] == pairs
+    assert every[-1] == pairs[-1]
+    begins = [k for k, (i, _) in enumerate(pairs) if k == 0 or pairs[k - 1][0] != i] + [len(pairs)]
+    for number in range(len(pairs)):
+        assert every.row_end(number) == next(k for k in begins if k > number)
+        assert every.row_before(number) == max(k for k in begins if k <= number)
+    assert every.row_before(len(pairs)) == every.row_before(len(pairs) + 5) == len(pairs)
+
+
+@pytest.mark.parametrize(("items", "units", "size", "cuts"), [
+    (5, (4, 4), None, [(0, 4), (4, 7), (7, 9), (9, 10)]),  # runs of 4, 3, 2 and 1
+    (5, (2, 3), None, [(0, 3), (3, 4), (4, 7), (7, 9), (9, 10)]),
+    (5, (16, 16), None, [(0, 4), (4, 7), (7, 10)]),  # those of 2 are too short for a unit of 16
+    (5, (32, 32), None, [(0, 10)]),
+    (17, (128, 128), None, [(0, 126), (126, 136)]),  # at most 128, and whole runs
+    (5, (4, 4), 3, [(0, 3), (3, 6), (6, 9), (9, 10)]),
+])  # fmt: skip
+def test_units_of_every_pair_are_runs_of_an_item(items: int, units: Any, size: Any, cuts: list[Any]) -> None:
+    made: list[Any] = []
+
+    def make(pairs: Any) -> Any:
+        made.append(list(pairs))
+        return pairs
+
+    found = Explanations(EveryPair(items), make, lambda pairs: torch.zeros(len(pairs)), units)
+    pairs = list(EveryPair(items))
+    assert [list(unit) for unit in found.units(size)] == made == [pairs[start:stop] for start, stop in cuts]
+    assert repr(found) == f"Explanations({len(pairs)} pairs, not made yet)"
+    assert found.scores.shape == (len(pairs),)
+    listed = Explanations(pairs, make, lambda pairs: torch.zeros(len(pairs)), units)
+    assert len(next(iter(listed.units(size)))) == min(units[0] if size is None else size, len(pairs))
+    with pytest.raises(
+        IndexError, match=rf"^\[\] means none of {len(pairs)} pairs, and there is no explanation of none$"
+    ):
+        found[[]]
+
+
+class Ids(nn.Module):
+    """Vectors of whole numbers, and their mean; without a table their numbers."""
+
+    def __init__(self, table: bool = True) -> None:
+        super().__init__()
+        if table:
+            self.table = nn.Embedding(6, 2)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.table(ids).mean(1) if hasattr(self, "table") else ids.double()
+
+
+def test_whole_numbers_are_scored_and_not_moved() -> None:
+    a, b = torch.tensor([[1, 2]]), torch.tensor([[3, 4]])
+    moved, other = torch.tensor([[1.0, 2.0]]), Ids()
+    both, towers = SiameseModel(other, "dot"), SiameseModel((Ids(), Ids()), "dot")
+    mixed = SiameseModel((nn.Identity(), Ids()), "dot")
+    start = "PairSaliency moves what it explains, and input {} is int64 (text): whole numbers cannot move"
+    end = "or use a method that removes and asks again, such as PairFeatureAblation"
+    layer = "explain the layer that makes vectors of them, PairLayerIntegratedGradients(model, layer="
+
+    def said(model: SiameseModel, pair: Any, **options: Any) -> str:
+        explainer = PairSaliency(model)
+        assert explainer.scores(pair, kind=options.get("kind")).tolist() == model(*pair).tolist()
+        with pytest.raises(TypeError) as error:
+            explainer.attribute(pair, **options)
+        return str(error.value)
+
+    assert said(both, (a, b), kind="text") == f"{start.format('a')}; {layer}'table'), {end}"
+    assert said(towers, (a, b), kind="text") == (
+        f"{start.format('a')}; {layer}('table', 'table')), {end}"
+        if PairLayerGradientXActivation(towers).layer
+        else f"{start.format('a')}; {layer}'table'), {end}"
+    )
+    assert said(mixed, (moved, b), kind=("row", "text")).startswith(start.format("b"))
+    plain = SiameseModel(Ids(table=False), "dot")
+    assert said(plain, (a, b), kind="row") == (f"{start.format('a').replace('text', 'row')}; give a.float(), {end}")
+
+
+class Drawing(nn.Module):
+    """Adds a number that grows with every call to the second of its rows; draws one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.rand(1)
+        self.asked += 1
+        return x + torch.tensor([[0.0], [self.asked]]) if len(x) == 2 else x
+
+
+def test_a_gallery_of_a_model_that_draws_says_by_how_much() -> None:
+    class Kept(PairSaliency):
+        shares = "kept"
+
+        def prepare(self, items: ItemBatch, **options: Any) -> dict[str, Any]:
+            return {"embedding": items.embed()}
+
+    with pytest.warns(UserWarning, match="an item embeddings that differ by 1, so that what the gallery keeps is of"):
+        Gallery(Kept(SiameseModel(Drawing(), "dot")), rows(2))
+
+
+@pytest.mark.parametrize(("error", "said"), [
+    (ValueError("first\nsecond"), "first"), (KeyError(), "KeyError"), (OSError("", "x"), "[Errno ] x"),
+])  # fmt: skip
+def test_why_an_item_cannot_be_read(error: Exception, said: str) -> None:
+    def read(word: str) -> Tensor:
+        if word == "bad":
+            raise error
+        return rows(1) if word == "good" else torch.zeros(1, 3)
+
+    explainer = PairSaliency(SiameseModel(nn.Identity(), "dot"))
+    own = Items(explainer, Request(None), ["good", "bad", "good", "wide"], read)
+    with pytest.raises(ValueError) as found:
+        own.some(0, [0, 1])
+    assert str(found.value) == f"item 1 of the gallery, 'bad', cannot be read: {said}"
+    with pytest.raises(ValueError, match=r"^items 0 to 3 do not make one batch: Sizes of tensors must match"):
+        own.some(0, [3, 2, 0])
+
+
+def test_items_of_a_store_are_looked_at_once() -> None:
+    explainer = PairSaliency(SiameseModel(nn.Identity(), "dot"))
+    own = Items(explainer, Request(None), ["0", "1", "2"], lambda word: rows(3)[int(word)][None])
+    asked: list[list[int]] = []
+    own.expect(lambda numbers, keys: asked.append(list(numbers)))
+    for which in ([1], [1, 0], [0, 1], [2, 2], [1]):
+        own.some(0, which)
+    assert asked == [[1], [0, 1], [2]]
+    keys = own.some(0, [0, 1, 2]).side
+    (batch,) = [part for _, part in own.parts(0, 3)]
+    assert torch.equal(keys.leaves[0], rows(3))
+    assert batch.seeds == tuple(int(digest([row]).hexdigest()[:15], 16) for row in rows(3))
+
+
+def test_pairs_are_scored_by_their_own_sides() -> None:
+    """Towers that multiply by 2 and by 3: s(i, j) = 6 i . j, by embeddings or, of another model, pair by pair."""
+    numbers = [(0, 4), (3, 1), (2, 2)]
+    expected = [6.0 * float(rows()[i] @ rows()[j]) for i, j in numbers]
+
+    class Times(nn.Module):
+        def __init__(self, by: float) -> None:
+            super().__init__()
+            self.by = by
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.by * x
+
+    def weighted(a: Tensor, b: Tensor) -> Tensor:
+        return (2 * a * (3 * b)).sum(1) if len(a) <= encoded.UNIT else a.new_zeros(0)
+
+    for model in (SiameseModel((Times(2.0), Times(3.0)), "dot"), weighted):
+        with pytest.warns(UserWarning, match="shares nothing"):
+            gallery = Gallery(PairSaliency(model), rows())
+        assert gallery.explain(numbers).scores.tolist() == expected
+        assert gallery.explain(numbers)[1].scores.tolist() == expected[1:2]
+        for one in gallery.explain(numbers[:1]):
+            assert [m.tolist() for m in one.maps] == [[[48.0, 54.0]], [[0.0, 6.0]]]
+
+
+def test_a_side_of_a_gallery_that_is_none() -> None:
+    with pytest.warns(UserWarning, match="shares nothing"):
+        gallery = Gallery(PairSaliency(SiameseModel(nn.Identity(), "dot")), rows())
+    sides: list[Any] = [True, False, 2, -1, "a"]
+    for side in sides:
+        with pytest.raises(ValueError, match=f"^side={side!r}: 0, of what is asked, or 1, of what is found, is needed"):
+            gallery.embeddings(side)
+    own = gallery.embeddings(0)
+    own.zero_()
+    assert torch.equal(gallery.embeddings(1), rows())
+    with pytest.warns(UserWarning, match="shares nothing"):
+        other = Gallery(PairSaliency(lambda a, b: (a * b).sum(1)), rows())
+    with pytest.raises(ValueError, match=r"^TwoInputModel has no embeddings to search by: wrap the encoder as Siamese"):
+        other.embeddings(0)
+    for ids, name in ((["a", "b", "b", "c", "c"], "b"), (["a", "b", "c", "d", "a"], "a")):
+        with pytest.raises(ValueError, match=f"^two items have the id '{name}': every item needs an id of its own$"):
+            Gallery(PairSaliency(SiameseModel(nn.Identity(), "dot")), rows(), ids=ids)
+    with pytest.raises(ValueError, match=r"^4 ids for 5 items: one for each is needed$"):
+        Gallery(PairSaliency(SiameseModel(nn.Identity(), "dot")), rows(), ids="abcd")
+
+
+def test_baselines_of_a_gallery_that_keeps_nothing() -> None:
+    """Of paths from a baseline of ones: s = a . b, and the map of a is (a - 1) * b."""
+    explainer = PairIntegratedGradients(SiameseModel(nn.Identity(), "dot"))
+    with pytest.warns(UserWarning, match="shares nothing"):
+        gallery = Gallery(explainer, rows().double(), baselines=1.0)
+    found = gallery.explain([(1, 4)])[0].maps
+    torch.testing.assert_close(found[0], torch.tensor([[1.0 * 8, 2.0 * 9]]).double())
+    torch.testing.assert_close(found[1], torch.tensor([[7.0 * 2, 8.0 * 3]]).double())
+
+
+def test_what_an_index_found_for_one_query() -> None:
+    names = Names(["a", "b", "c"])
+    assert hits_of([2, 0, -1], [0.5, 0.25, 9.0], 1, names) == ([[2, 0]], [[0.5, 0.25]])
+    assert hits_of([[2], ["a", -1]], None, 2, names) == ([[2], [0]], None)
+    assert hits_of(torch.tensor([[1, -1]]), torch.tensor([[0.5, 0.0]]), 1, names) == ([[1]], [[0.5]])
+    for ids, scores, queries, said in (
+        (3, None, 1, "ids is a int: for each query a list of numbers or ids is needed"),
+        ([[1], [2]], None, 1, "ids of 2 queries for 1: for each query a list is needed"),
+        ([[1, 2]], [[0.5]], 1, "scores do not fit ids: one for each item that was found is needed"),
+    ):
+        assert told(lambda: hits_of(ids, scores, queries, names)) == said  # noqa: B023
+    texts = Names(["a", "b"], texts=True)
+    with pytest.warns(UserWarning, match=r"^'b' is taken as a text, and is the id of item 1 as well: in place of ids "):
+        assert texts.asked(["x", "b", "a"]) is None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert texts.asked(["x", "y"]) is None
+        assert Names(["0", "1"], texts=True).asked(["0"]) is None  # numbers, which were given to nobody
+    with pytest.raises(
+        TypeError, match=r"^a gallery takes no against= and leaves it .* explain\(\(a, b\), against=...\)"
+    ):
+        options_of(PairSaliency(SiameseModel(nn.Identity(), "dot")), {"wrt": "first", "against": 3})
