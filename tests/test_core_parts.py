@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from captum.attr import InputXGradient, IntegratedGradients
 from torch import Tensor, nn
 
 from xsiamese import (
@@ -18,13 +20,15 @@ from xsiamese import (
     PairFeatureAblation,
     PairGradCAM,
     PairIntegratedGradients,
+    PairInteraction,
     PairLayerDeepLift,
     PairLayerGradientXActivation,
     PairSaliency,
     SiameseModel,
 )
+from xsiamese.explain.captum import _mean, adapt
 from xsiamese.explain.digest import digest
-from xsiamese.explain.gallery import encoded
+from xsiamese.explain.gallery import encoded, stored
 from xsiamese.explain.gallery.compared import Compared
 from xsiamese.explain.gallery.explained import EveryPair, Explanations
 from xsiamese.explain.gallery.given import Items
@@ -37,6 +41,7 @@ from xsiamese.explain.maps import join
 from xsiamese.explain.meant import Meant
 from xsiamese.explain.prepare import ItemBatch, prepared
 from xsiamese.explain.request import Request, fitted, without_edges
+from xsiamese.explain.run import _warn_random
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.pairs.split import Split
 
@@ -285,16 +290,24 @@ def test_few_files_of_a_store_are_mapped_at_once(tmp_path: Path) -> None:
         Store(tmp_path / "store", 1).row("x", 1)
 
 
+def raising(error: Exception) -> Callable[..., Any]:
+    def fails(*args: Any, **said: Any) -> Any:
+        raise error
+
+    return fails
+
+
 @pytest.mark.parametrize(("error", "said"), [
     (OSError(13, "Permission denied"), "Permission denied"), (OSError("of another kind"), "of another kind"),
 ])  # fmt: skip
 def test_why_a_gallery_cannot_be_written(
     error: OSError, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(self: Path, target: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(Path, "rename", fails)
+    monkeypatch.setattr(Path, "rename", raising(error))
+    for what, name in ((ValueError(), "ValueError"), (KeyError("x", "y"), "('x', 'y')"), (OSError("one\ntwo"), "one")):
+        with monkeypatch.context() as patch:
+            patch.setattr(stored, "zarr", lambda what=what: SimpleNamespace(open_group=raising(what)))
+            assert told(lambda: stored.opened(Path("place"))) == f"place is no gallery: {name}"
     with pytest.raises(ValueError, match=f"^the gallery cannot be written to .*store: {said}$"):
         written(tmp_path / "store", {}, {}, ids=(), keys=())
     assert list(tmp_path.iterdir()) == []
@@ -311,13 +324,16 @@ def test_methods_that_say_what_they_do_not_do() -> None:
     assert delta.tolist() == pytest.approx([0.0], abs=1e-4)
 
 
-@pytest.mark.parametrize(("rank", "packed"), [(None, False), (1, True), (2, True), (3, False), (4, False)])
+@pytest.mark.parametrize(("dimensions", "rank", "packed"), [
+    (6, None, False), (6, 1, True), (6, 2, True), (6, 3, False), (6, 4, False),  # 12 a rank
+    (3, 1, True), (3, 2, False), (5, 2, True), (5, 3, False),  # 9 and 11: 2 save nothing of 18, and 3 of 30
+])  # fmt: skip
 @pytest.mark.parametrize("half", [False, True])
-def test_a_factor_is_packed_where_that_is_smaller(rank: int | None, packed: bool, half: bool) -> None:
-    """Of (2, 3) places and 6 dimensions 36 numbers, and 12 for each rank: three save nothing."""
+def test_a_factor_is_packed_where_that_is_smaller(dimensions: int, rank: int | None, packed: bool, half: bool) -> None:
+    """Of (2, 3) places and 6 dimensions there are 36 numbers, and 6 + 6 for each rank: three save nothing."""
     packing = Packing(half, rank)
     generator = torch.Generator().manual_seed(0)
-    plain = torch.rand(2, 2, 3, 6, generator=generator)
+    plain = torch.rand(2, 2, 3, dimensions, generator=generator)
     found = packing.pack("x", plain)
     size = torch.float16 if half else torch.float32
     if not packed:
@@ -327,10 +343,10 @@ def test_a_factor_is_packed_where_that_is_smaller(rank: int | None, packed: bool
         assert list(found) == ["x.left", "x.right"]
         for left, right, one in zip(found["x.left"], found["x.right"], plain, strict=True):
             assert left.dtype == right.dtype == size
-            assert (left.shape, right.shape) == ((2, 3, rank), (rank, 6))
-            u, sizes, v = torch.svd(one.reshape(6, 6))
+            assert (left.shape, right.shape) == ((2, 3, rank), (rank, dimensions))
+            u, sizes, v = torch.svd(one.reshape(6, dimensions))
             near = (u[:, :rank] * sizes[:rank]) @ v[:, :rank].T
-            torch.testing.assert_close((left.float() @ right.float()).reshape(6, 6), near, atol=2e-3, rtol=0)
+            torch.testing.assert_close((left.float() @ right.float()).reshape(6, dimensions), near, atol=2e-3, rtol=0)
     for name, rows in (("embedding", plain), ("numbers", torch.arange(6).reshape(2, 3))):
         assert packing.pack(name, rows) == {name: rows}  # as they are: what is searched by, and whole numbers
     vectors = packing.pack("v", plain[:, 0, 0])
@@ -382,20 +398,21 @@ def test_units_of_every_pair_are_runs_of_an_item(items: int, units: Any, size: A
 class Ids(nn.Module):
     """Vectors of whole numbers, and their mean; without a table their numbers."""
 
-    def __init__(self, table: bool = True) -> None:
+    def __init__(self, table: str = "table") -> None:
         super().__init__()
         if table:
-            self.table = nn.Embedding(6, 2)
+            self.add_module(table, nn.Embedding(6, 2))
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.table(ids).mean(1) if hasattr(self, "table") else ids.double()
+        tables = list(self.children())
+        return tables[0](ids).mean(1) if tables else ids.double()
 
 
 def test_whole_numbers_are_scored_and_not_moved() -> None:
     a, b = torch.tensor([[1, 2]]), torch.tensor([[3, 4]])
     moved, other = torch.tensor([[1.0, 2.0]]), Ids()
     both, towers = SiameseModel(other, "dot"), SiameseModel((Ids(), Ids()), "dot")
-    mixed = SiameseModel((nn.Identity(), Ids()), "dot")
+    mixed, named = SiameseModel((nn.Identity(), Ids()), "dot"), SiameseModel((Ids(), Ids("words")), "dot")
     start = "PairSaliency moves what it explains, and input {} is int64 (text): whole numbers cannot move"
     end = "or use a method that removes and asks again, such as PairFeatureAblation"
     layer = "explain the layer that makes vectors of them, PairLayerIntegratedGradients(model, layer="
@@ -408,13 +425,17 @@ def test_whole_numbers_are_scored_and_not_moved() -> None:
         return str(error.value)
 
     assert said(both, (a, b), kind="text") == f"{start.format('a')}; {layer}'table'), {end}"
-    assert said(towers, (a, b), kind="text") == (
-        f"{start.format('a')}; {layer}('table', 'table')), {end}"
-        if PairLayerGradientXActivation(towers).layer
-        else f"{start.format('a')}; {layer}'table'), {end}"
+    assert said(towers, (a, b), kind="text") == f"{start.format('a')}; {layer}'table'), {end}"
+    assert said(named, (a, b), kind="text") == (
+        f"{start.format('a')}; {layer}('table', 'words')), hold a with wrt='second', {end}"
     )
+    assert "('table', 'words')), hold b with wrt='first', or" in said(named, (a, b), kind="text", wrt="second")
+    with pytest.raises(
+        TypeError, match=r"vectors of them, PairLayerInteraction\(model, layer=\('table', 'words'\)\), or"
+    ):
+        PairInteraction(named).explain((a, b), kind="text")
     assert said(mixed, (moved, b), kind=("row", "text")).startswith(start.format("b"))
-    plain = SiameseModel(Ids(table=False), "dot")
+    plain = SiameseModel(Ids(""), "dot")
     assert said(plain, (a, b), kind="row") == (f"{start.format('a').replace('text', 'row')}; give a.float(), {end}")
 
 
@@ -502,6 +523,8 @@ def test_pairs_are_scored_by_their_own_sides() -> None:
 def test_a_side_of_a_gallery_that_is_none() -> None:
     with pytest.warns(UserWarning, match="shares nothing"):
         gallery = Gallery(PairSaliency(SiameseModel(nn.Identity(), "dot")), rows())
+    with pytest.raises(ValueError, match=r"^a.csv: what a gallery keeps is a folder, and .csv is the ending of a file"):
+        Gallery(PairSaliency(SiameseModel(nn.Identity(), "dot")), rows(), folder="a.csv")
     sides: list[Any] = [True, False, 2, -1, "a"]
     for side in sides:
         with pytest.raises(ValueError, match=f"^side={side!r}: 0, of what is asked, or 1, of what is found, is needed"):
@@ -552,3 +575,25 @@ def test_what_an_index_found_for_one_query() -> None:
         TypeError, match=r"^a gallery takes no against= and leaves it .* explain\(\(a, b\), against=...\)"
     ):
         options_of(PairSaliency(SiameseModel(nn.Identity(), "dot")), {"wrt": "first", "against": 3})
+
+
+def test_a_mean_of_one_part_is_that_part() -> None:
+    assert [one.tolist() for one in _mean([(A, B)])] == [A.tolist(), B.tolist()]
+    assert [adapt(one).takes_baselines for one in (InputXGradient, IntegratedGradients)] == [False, True]
+
+
+@pytest.mark.parametrize(("size", "rows"), [(None, 16), (3, 3), (18, 16)])
+def test_a_model_that_draws_is_asked_again_about_a_few_pairs(size: int | None, rows: int) -> None:
+    asked: list[int] = []
+
+    def model(a: Tensor, b: Tensor) -> Tensor:
+        asked.append(len(a))
+        return (a * b).sum(1)
+
+    pairs = torch.ones(20, 2), torch.ones(20, 2)
+    with PairSaliency(model).prepared(pairs, internal_batch_size=size) as batch:
+        asked.clear()
+        _warn_random(batch, torch.full((20,), 2.0))  # what it gives once more
+        with pytest.warns(UserWarning, match=r"pair 7 1.5 and 2, so that its maps are those of one draw") as found:
+            _warn_random(replace(batch, rows=None), torch.full((20,), 2.0) - torch.eye(20)[7] / 2)
+    assert (asked[0], len(found)) == (rows, 1)

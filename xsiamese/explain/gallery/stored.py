@@ -94,7 +94,7 @@ def opened(path: Path) -> Opened:
     try:
         told = dict(zarr().open_group(str(path), mode="r").attrs)
     except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is no gallery: {str(error).splitlines()[0] or type(error).__name__}") from error
+        raise ValueError(f"{path} is no gallery: {(str(error) or type(error).__name__).splitlines()[0]}") from error
     if MARK not in told:
         raise ValueError(f"{path} is a zarr store, and no gallery of xsiamese")
     if told[MARK] > FORMAT:
