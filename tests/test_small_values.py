@@ -99,6 +99,44 @@ def test_a_deferred_module_that_fails_says_so_each_time(house: str) -> None:
             _ = made.name
 
 
+def test_a_module_in_a_deferred_package_runs_behind_it_and_nobody_else_gets_what_stands_for_a_name(house: str) -> None:
+    with deferred({house: (), f"{house}.room": ("lock",)}):
+        room = import_module(f"{house}.room")
+        stands = room.lock
+    assert builtins.houses == 0  # type: ignore[attr-defined]
+    assert callable(stands)
+    assert room.lock == 4  # a name that the package takes while it runs, out of the module that asks for the package
+    assert builtins.houses == 1  # type: ignore[attr-defined]
+    assert sys.modules[house].lock == 4  # type: ignore[attr-defined]
+
+
+def test_a_module_beside_a_deferred_one_runs_the_package_first(house: str) -> None:
+    with deferred({house: (), f"{house}.room": ()}):
+        import_module(f"{house}.room")
+        with pytest.raises(KeyError, match="no room"):
+            import_module(f"{house}.bad")
+        assert builtins.houses == 1  # type: ignore[attr-defined]
+
+
+USES = {
+    "its version": "import matplotlib; assert matplotlib.__version__[0].isdigit()",
+    "all its names": "from matplotlib.colors import *; assert Normalize and ListedColormap",
+    "the name that stood for another": "from matplotlib.colors import LinearSegmentedColormap as C; assert C.from_list",
+    "a picture": "from matplotlib import pyplot; import matplotlib; matplotlib.use('agg'); pyplot.figure()",
+    "its names": "import matplotlib; assert 'rcParams' in dir(matplotlib)",
+    "captum's pictures": "from captum.attr import visualization as v; assert v.visualize_image_attr",
+    "captum's results": "from captum.attr import LLMAttributionResult as R; R._get_plot_color_map(None)(0.5)",
+}
+
+
+def test_matplotlib_is_there_for_whoever_asks() -> None:
+    """Each in a process of its own that has imported this library, which loads none of it."""
+    start = "import sys, xsiamese; assert 'matplotlib.cbook' not in sys.modules; "
+    each = [subprocess.Popen([sys.executable, "-c", start + code], stderr=subprocess.PIPE) for code in USES.values()]
+    said = dict(zip(USES, (one.communicate()[1].decode() for one in each), strict=True))
+    assert {name: text for name, text in said.items() if text} == {}
+
+
 def test_a_graph_is_explained_without_what_torch_geometric_loads_for_others(tmp_path: Path) -> None:
     pytest.importorskip("torch_geometric", reason='pip install "xsiamese[graph]"')
     pytest.importorskip("rdkit", reason='pip install "xsiamese[molecules]"')

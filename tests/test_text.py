@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import subprocess
+import sys
 from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +26,7 @@ transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 from xsiamese_text import PairTokenMatrix, from_sentence_transformers, from_transformers, from_wordllama  # noqa: E402
 from xsiamese_text.opening import opened  # noqa: E402
+from xsiamese_text.pieces import Pieces  # noqa: E402
 from xsiamese_text.reading import Reader  # noqa: E402
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -453,6 +457,42 @@ def test_static_vectors_of_real_texts_have_an_exact_matrix() -> None:
     matched = {(of_a[match.of_a[0]], of_b[match.of_b[0]]) for match in found.by_word()[0].matches(8)}
     assert {("cat", "kitten"), (".", ".")} <= matched
     assert found.inputs[0].words[0] == ("A", "cat", "sat", "on", "the", "mat", ".")
+
+
+@pytest.mark.slow
+def test_pieces_are_those_of_a_fast_tokenizer_of_transformers() -> None:
+    """Of texts in several scripts and lengths, with the tokenizer left as it was."""
+    wordllama = pytest.importorskip("wordllama")
+    asked = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True).tokenizer
+    before, known = asked.to_str(), transformers.PreTrainedTokenizerFast(tokenizer_object=asked, pad_token="<|pad|>")
+    pieces = Pieces(asked)
+    drawn = random.Random(0)
+    letters = "abc XYZ .,;-\n\t 0123 éüß 漢字 😀 <s>"
+    texts = ["".join(drawn.choices(letters, k=drawn.randint(1, 40))) for _ in range(200)]
+    for some in (texts, texts[:1], ["<unk> and </s>", "a"]):
+        wanted = known(
+            some, padding=True, return_tensors="pt", add_special_tokens=False, return_special_tokens_mask=True,
+            return_offsets_mapping=True,
+        )  # fmt: skip
+        found = pieces(some, padding=True, return_tensors="pt", add_special_tokens=False)
+        for key, value in found.items():
+            torch.testing.assert_close(value, wanted[key])
+        for ids in found["input_ids"].tolist():
+            assert pieces.convert_ids_to_tokens(ids) == known.convert_ids_to_tokens(ids)
+    assert len(pieces) == len(known)
+    assert pieces.all_special_ids == known.all_special_ids
+    assert asked.to_str() == before
+
+
+def test_wordllama_is_explained_without_transformers() -> None:
+    pytest.importorskip("wordllama")
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(sorted({'transformers', 'urllib3'} & set(sys.modules))));"
+        "sys.argv[1:] = ['explain', '--text', 'a cat', 'a kitten', '--model', 'wordllama'];"
+        "from xsiamese.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
 @pytest.mark.parametrize(("texts", "said"), [

@@ -20,6 +20,7 @@ from xsiamese_text.encoders import SentenceEncoder, StaticEncoder, TransformersE
 from xsiamese_text.joined import Frame
 from xsiamese_text.maxsim import MaxSim
 from xsiamese_text.models import JointTextModel, TextModel
+from xsiamese_text.pieces import Pieces
 from xsiamese_text.reading import Reader
 
 _KINDS = ("SentenceTransformer", "SparseEncoder", "MultiVectorEncoder", "CrossEncoder")
@@ -133,11 +134,7 @@ def from_wordllama(llama: Any = None) -> PairModel:
 
         # its loader looks for the tokenizer that it ships in another folder than it ships it in, but in a cache rightly
         llama = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
-    from transformers import PreTrainedTokenizerFast
-
-    tokenizer: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=llama.tokenizer, pad_token="<|pad|>"
-    )
+    tokenizer = Pieces(llama.tokenizer)
     vectors = torch.tensor(llama.embedding)
     if len(tokenizer) > len(vectors):  # the id of padding, which no text has
         vectors = torch.cat([vectors, vectors.new_zeros(len(tokenizer) - len(vectors), vectors.shape[1])])

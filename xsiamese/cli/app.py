@@ -50,8 +50,12 @@ for group, functions in GROUPED.items():
     for function in functions:
         app.command(function, group=group)
 
-SELDOM = dict.fromkeys(("torch_geometric.datasets", "torch._dynamo", "numba"), ())
-"""What torch_geometric loads for the few who use it, nine tenths of its start."""
+SELDOM = {
+    **dict.fromkeys(("torch_geometric.datasets", "torch._dynamo", "torch.onnx.ops", "numba", "fsspec", "psutil"), ()),
+    "torch_geometric.template": ("module_from_template",),
+    "requests": (),
+}
+"""What torch_geometric, and in the last line wordllama, load for the few who use it, nine tenths of their start."""
 
 OURS = frozenset(app) - {"--help", "-h", "--version"}
 

@@ -13,6 +13,8 @@ from types import ModuleType
 from typing import Any
 
 _lock = RLock()
+TOLD = ("__all__", "__version__", "__version_info__")
+"""Names with underscores that people ask a module for, and ``from module import *`` does."""
 
 
 class Later(ModuleType):
@@ -20,24 +22,33 @@ class Later(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         inside = name == "__path__" and self.__spec__ is not None and self.__spec__.submodule_search_locations
-        if name.startswith("__") and not inside:  # inspect and the like ask every module in turn
+        if name.startswith("__") and name not in TOLD and not inside:  # inspect and the like ask every module in turn
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         run(self)
         return getattr(self, name)
+
+    def __dir__(self) -> list[str]:
+        run(self)
+        return dir(self)
 
 
 class Deferring(MetaPathFinder, Loader):
     """Finds some modules where they lie, and makes each a :class:`Later`.
 
     Args:
-        early: names of modules, and the functions that others take out of each by name while they are imported.
+        early: names of modules, and the names that others take out of each while they are imported: functions, which
+            run the module when they are called, or what stands in an annotation.
     """
 
     def __init__(self, early: Mapping[str, Sequence[str]]) -> None:
         self.early = early
+        self.made: list[Later] = []
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        spec = PathFinder.find_spec(name, path, target) if name in self.early else None
+        if name not in self.early:
+            _run_above(name)  # it runs before what is in it
+            return None
+        spec = PathFinder.find_spec(name, path, target)
         if spec is not None:
             spec.loader_state, spec.loader = spec.loader, self
         return spec
@@ -46,11 +57,20 @@ class Deferring(MetaPathFinder, Loader):
         made = Later(spec.name)
         if spec.submodule_search_locations is not None:
             made.__path__ = spec.submodule_search_locations
+        self.made.append(made)
         return made
 
     def exec_module(self, module: ModuleType) -> None:
-        vars(module).pop("__path__", None)  # whoever asks where its modules lie will load one, and it runs before them
+        if not any(name.startswith(f"{module.__name__}.") for name in self.early):
+            vars(module).pop("__path__", None)  # whoever asks where its modules lie will load one
         vars(module).update({name: partial(_called, module, name) for name in self.early[module.__name__]})
+
+    def end(self) -> None:
+        """From now on whoever asks a module for anything runs it: nobody else is given what stands for a name."""
+        for module in self.made:
+            if isinstance(module, Later):
+                for name in ("__path__", *self.early[module.__name__]):
+                    vars(module).pop(name, None)
 
 
 @contextmanager
@@ -62,11 +82,13 @@ def deferred(early: Mapping[str, Sequence[str]]) -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
+        finder.end()
 
 
 def run(module: ModuleType) -> None:
-    """Runs the module, once."""
+    """Runs the module, once, and before it the package that it is in."""
     with _lock:
+        _run_above(module.__name__)
         spec = module.__spec__
         if isinstance(module, Later) and spec is not None:
             module.__class__ = ModuleType  # type: ignore[assignment]  # before it runs: what it loads may look at it
@@ -78,6 +100,12 @@ def run(module: ModuleType) -> None:
                 module.__class__ = Later
                 vars(module).pop("__path__", None)
                 raise
+
+
+def _run_above(name: str) -> None:
+    above = sys.modules.get(name.rpartition(".")[0])
+    if isinstance(above, Later):
+        run(above)
 
 
 def _called(module: ModuleType, name: str, *args: Any, **kwargs: Any) -> Any:
