@@ -20,7 +20,7 @@ pytest.importorskip("zarr", reason='jobs are tested with pip install "xsiamese[j
 pytest.importorskip("pyarrow", reason='jobs are tested with pip install "xsiamese[jobs]"')
 
 from tests.children import ended
-from tests.jobs import PAIRS, UNITS, contents, job, same
+from tests.jobs import PAIRS, UNITS, contents, explainer, items, job, same
 from xsiamese import open_explanations
 from xsiamese.jobs import manifest as steps
 from xsiamese.jobs.manifest import Entry, Shard, held
@@ -215,13 +215,20 @@ def test_another_job_in_the_folder(changed: dict[str, Any], said: str | None, tm
 
 
 def test_other_weights_are_another_job(tmp_path: Path) -> None:
-    from tests.jobs import explainer
-
     job(tmp_path / "out")
     other = explainer()
     next(other.model.parameters()).data[0, 0] += 1e-9
     with pytest.raises(ValueError, match="holds a job with another weights="):
         job(tmp_path / "out", explainer=other)
+
+
+@pytest.mark.parametrize("changed", [{"unit": 5}, {"n_steps": 6}, {"seed": 1}, {"items": items() + 1}])
+def test_a_folder_of_another_job_is_refused_before_the_model_is_asked(changed: dict[str, Any], tmp_path: Path) -> None:
+    job(tmp_path / "job")
+    asked = explainer()
+    asked.model.encoder.register_forward_pre_hook(lambda *_: pytest.fail("work was done"))  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match="holds a job with another"):
+        job(tmp_path / "job", explainer=asked, **changed)
 
 
 def test_a_folder_of_something_else(tmp_path: Path) -> None:

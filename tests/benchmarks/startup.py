@@ -29,7 +29,11 @@ LIBRARIES = {
     FLOOR: "import torch",
     "import xsiamese": "import xsiamese",
     "import torch, torch_geometric": "import torch, torch_geometric",
-    "import torch, transformers' tokenizers": "import torch; from transformers import PreTrainedTokenizerFast",
+    "import torch, wordllama": "import torch, wordllama",
+    "import torch, transformers' BERT": "import torch; from transformers import BertModel",
+    "import torch, sentence_transformers": "import torch, sentence_transformers",
+    "import torch, rdkit.Chem": "import torch; from rdkit import Chem",
+    "import torch, matplotlib.figure": "import torch; from matplotlib.figure import Figure",
     "import torch, matplotlib.pyplot": "import torch, matplotlib.pyplot",
 }
 COMMANDS = {
@@ -41,7 +45,9 @@ COMMANDS = {
     "explain: rows": "explain table.csv:3 table.csv:17 --model run/siamese-mlp-table.safetensors",
     "explain: molecules": "explain CCO CCN --model run/siamese-gcn-smiles.safetensors",
     "explain: graphs": "explain brains/0/0.csv brains/1/1.csv --model run/siamese-gcn-brains.safetensors",
-    "explain: texts": "explain --text cat kitten --model wordllama",
+    "explain: texts, wordllama": "explain --text cat kitten --model wordllama",
+    "explain: texts, a folder of transformers": "explain --text cat kitten --model bert",
+    "explain: texts, a folder of sentence-transformers": "explain --text cat kitten --model sentences",
 }
 TRAININGS = (
     "siamese-mlp table.csv --target y",
@@ -64,8 +70,27 @@ def prepare(folder: Path) -> None:
         place.mkdir(parents=True, exist_ok=True)
         half = np.triu(drawn.random((12, 12)), 1)
         np.savetxt(place / f"{k}.csv", half + half.T, delimiter=",")
+    texts(folder)
     for words in TRAININGS:
         call(folder, [*command("train"), *words.split(), "--epochs", "1", "--output", "run"])
+
+
+def texts(folder: Path) -> None:
+    """A small model of texts as transformers saves it, and as sentence-transformers does."""
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    words = Tokenizer(WordLevel({"[PAD]": 0, "[UNK]": 1, "cat": 2, "kitten": 3}, "[UNK]"))
+    words.pre_tokenizer = Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]")
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 4, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    for part in (tokenizer, BertModel(BertConfig(**sizes, intermediate_size=32))):
+        part.save_pretrained(folder / "bert")
+    SentenceTransformer(str(folder / "bert")).save(str(folder / "sentences"))
 
 
 def command(*words: str) -> list[str]:

@@ -54,8 +54,14 @@ SELDOM = {
     **dict.fromkeys(("torch_geometric.datasets", "torch._dynamo", "torch.onnx.ops", "numba", "fsspec", "psutil"), ()),
     "torch_geometric.template": ("module_from_template",),
     "requests": (),
+    "scipy.optimize": ("linear_sum_assignment", "brentq"),
+    "scipy.stats": ("pearsonr", "spearmanr"),
+    "sklearn": (),
+    "sklearn.metrics": ("average_precision_score", "f1_score", "ndcg_score", "pairwise_distances"),
 }
-"""What torch_geometric, and in the last line wordllama, load for the few who use it, nine tenths of their start."""
+"""What torch_geometric, wordllama, transformers and sentence-transformers load for few, and the functions they take
+out of it by name.
+"""
 
 OURS = frozenset(app) - {"--help", "-h", "--version"}
 

@@ -46,7 +46,7 @@ class Deferring(MetaPathFinder, Loader):
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         if name not in self.early:
-            _run_above(name)  # it runs before what is in it
+            _run_above(name)  # a package runs before what is in it
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None:
@@ -61,8 +61,6 @@ class Deferring(MetaPathFinder, Loader):
         return made
 
     def exec_module(self, module: ModuleType) -> None:
-        if not any(name.startswith(f"{module.__name__}.") for name in self.early):
-            vars(module).pop("__path__", None)  # whoever asks where its modules lie will load one
         vars(module).update({name: partial(_called, module, name) for name in self.early[module.__name__]})
 
     def end(self) -> None:

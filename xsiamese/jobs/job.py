@@ -18,7 +18,7 @@ from xsiamese.explain.auto import Auto, Budget, check_explainer
 from xsiamese.jobs import local
 from xsiamese.jobs.cluster import MISSING, Cluster
 from xsiamese.jobs.explanations import StoredExplanations, open_explanations
-from xsiamese.jobs.manifest import Entry, Manifest, Shard, cleaned, free, held
+from xsiamese.jobs.manifest import Entry, Manifest, Shard, cleaned, free, held, same
 from xsiamese.jobs.recipe import Given, Named, Precision, Recipe, check_device
 from xsiamese.jobs.source import source_of
 from xsiamese.jobs.store import Store
@@ -202,6 +202,8 @@ def explain_pairs(
         "pairs": len(table), "table": table.digest(), "items": source.described(), "unit": unit, "batch": batch,
         "precision": precision, "seed": seed, "shards": part.count,
     }  # fmt: skip
+    if (store.folder / "job.json").exists():
+        same(store.folder, about)  # before the model is asked for anything
     task.try_first()
     Job(task, unit, part, about).run(does, show_progress=show_progress)
     return open_explanations(output)

@@ -129,7 +129,7 @@ def held(folder: Path, about: Mapping[str, Any], shard: Shard) -> Iterator[Manif
         _once(folder / "arrays.zarr" / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": {}})
     except OSError as error:
         raise ValueError(f"-o {folder} cannot be written: {error.strerror or error}") from error
-    _same(path, about)
+    same(folder, about)
     taken = (
         f"another job is writing {folder}{'' if shard.count == 1 else f' ({shard})'}: wait for it, or give another -o"
     )
@@ -197,13 +197,17 @@ def _once(path: Path, told: Mapping[str, Any]) -> None:
     fsync(path.parent)
 
 
-def _same(path: Path, about: Mapping[str, Any]) -> None:
-    """Refuses a folder whose job is another one, naming what differs."""
-    before, now = about_of(path.parent), json.loads(json.dumps(about))
+def same(folder: Path, about: Mapping[str, Any]) -> None:
+    """Refuses a folder whose job is another one.
+
+    Raises:
+        ValueError: with what differs.
+    """
+    before, now = about_of(folder), json.loads(json.dumps(about))
     changed = [name for name in now if before.get(name) != now[name]]
     if changed:
         told = ", ".join(f"{name}={_short(now[name])} (it was {_short(before.get(name))})" for name in changed[:3])
-        raise ValueError(f"{path.parent} holds a job with another {told}: give another -o, or the same")
+        raise ValueError(f"{folder} holds a job with another {told}: give another -o, or the same")
 
 
 def _short(value: Any) -> str:
