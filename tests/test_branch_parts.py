@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import OrderedDict, namedtuple
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from xsiamese import PairGradCAM, SiameseModel
 from xsiamese.branches.calls import Survey, Usage
 from xsiamese.branches.cut import WAYS, NoGradientError, Watched
 from xsiamese.branches.intact import intact, reseed
-from xsiamese.branches.untied import Alone, Elsewhere, Ported, copied, with_ports
+from xsiamese.branches.layers import as_grid, find_layers, names_of
+from xsiamese.branches.layout import ChannelsFirst, Tokens
+from xsiamese.branches.untied import Alone, Branches, Elsewhere, Ported, copied, with_ports
+
+Pair = namedtuple("Pair", ["first", "second"])
 
 
 def test_when_a_score_is_cut_from_all_inputs() -> None:
@@ -293,3 +299,120 @@ def test_all_generators_are_seeded(accelerator: bool, seed: int, monkeypatch: py
     assert torch.equal(found[0], torch.rand(1, generator=torch.Generator().manual_seed(seed)))
     assert found[1] == np.random.RandomState(3).rand()
     assert found[2] == random.Random(seed).random()
+
+
+@pytest.mark.parametrize(("of_a", "of_b", "said"), [
+    (True, False, "^no layer has a spatial grid"), (False, True, "^no layer has a spatial grid"),
+    (True, True, "^no layer has a spatial grid"), (False, False, "^every layer of this model sees both inputs"),
+])  # fmt: skip
+def test_why_a_model_of_two_inputs_has_no_layer(of_a: bool, of_b: bool, said: str) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.of_a, self.of_b, self.both = nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 1)
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            u, v = self.of_a(a) if of_a else a, self.of_b(b) if of_b else b
+            return self.both(u * v)[:, 0]  # type: ignore[no-any-return]
+
+    pair = torch.rand(1, 2), torch.rand(1, 2)
+    with pytest.raises(ValueError, match=said):
+        PairGradCAM(Two()).attribute(pair)
+    with pytest.raises(ValueError, match=r"^this explainer needs the model's modules, and a plain function hides them"):
+        PairGradCAM(lambda a, b: (a * b).sum(1)).attribute(pair)
+
+
+def test_layers_of_one_tower_and_of_both() -> None:
+    """A name or a module of one encoder alone is that side's; what both have is a pair, in the order of the sides."""
+    first = nn.Sequential(OrderedDict(one=nn.Linear(2, 2), both=nn.ReLU()))
+    second = nn.Sequential(OrderedDict(two=nn.Linear(2, 2), both=nn.ReLU()))
+    towers, shared = SiameseModel((first, second), "dot"), SiameseModel(first, "dot")
+    for given, found in (
+        ("one", (first.one, None)), ("two", (None, second.two)), ("encoder_b.two", (None, second.two)),
+        (first.one, (first.one, None)), (second.both, (None, second.both)), ("both", (first.both, second.both)),
+        (("one", "two"), (first.one, second.two)), (("both", second.two), (first.both, second.two)),
+    ):  # fmt: skip
+        assert find_layers(towers, given) == [found]  # type: ignore[arg-type]
+    assert find_layers(shared, ["one", ("both", "one")]) == [(first.one,) * 2, (first.both, first.one)]
+    both: list[Any] = [(first.one, second.two), (first.both, second.both)]
+    assert names_of(towers, both) == ["one / two", "both"]
+    with pytest.raises(ValueError, match=r"^no layer is called 'bot'; did you mean 'both'\?$"):
+        find_layers(shared, "bot")
+    with pytest.raises(
+        ValueError, match=r"^no layer is called 'zzz'; there are one, both, encoder, encoder.one, encoder."
+    ):
+        find_layers(shared, "zzz")
+    with pytest.raises(TypeError, match=r"^layer is a int: a dotted name, a module, or a pair of them is needed$"):
+        find_layers(shared, 3)  # type: ignore[arg-type]
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    assert torch.equal(as_grid(x, ChannelsFirst()), x)
+    assert torch.equal(as_grid(x, None), x.mT)  # tokens are thought of
+    assert torch.equal(as_grid(x, Tokens(None, 2)), x.mT[..., 2:].unsqueeze(-1))
+
+
+def test_halves_of_what_several_calls_gave_are_put_together() -> None:
+    """Branches cut a stacked batch into views, and join what each of them gives, whatever it is in."""
+
+    class Named(nn.Module):
+        def __init__(self, by: float) -> None:
+            super().__init__()
+            self.by = by
+
+        def forward(self, x: Tensor, given: Any, scale: Any = 1) -> Any:
+            y = self.by * x * scale
+            return {"y": y, "list": [y, given["z"]], "pair": (y, Pair(y, "text")), "t": torch.tensor(0.5), "n": None}
+
+    x, z = torch.arange(4.0)[:, None], torch.arange(10.0, 14.0)[:, None]
+    found = Branches([Named(1.0), Named(10.0)], stacked=True)(x, {"z": z, "text": "as it is"}, scale=torch.tensor(2.0))
+    y = torch.tensor([[0.0], [2.0], [40.0], [60.0]])
+    assert list(found) == ["y", "list", "pair", "t", "n"]
+    assert torch.equal(found["y"], y)
+    assert torch.equal(found["list"][0], y)
+    assert torch.equal(found["list"][1], z)
+    assert type(found["pair"][1]) is Pair
+    assert torch.equal(found["pair"][1].first, y)
+    assert (found["pair"][1].second, float(found["t"]), found["n"]) == ("text", 0.5, None)
+    turns = Branches([Named(1.0), Named(10.0)])
+    assert [float(turns(x[1:2], {"z": z})["y"]) for _ in range(5)] == [1.0, 10.0, 1.0, 10.0, 1.0]
+
+
+def test_hooks_are_put_back_as_they_were() -> None:
+    """What was there before, what came inside a block, and what the block around it had."""
+    model, called = nn.Sequential(nn.Linear(1, 1)), list[str]()
+
+    def note(name: str) -> Any:
+        return model[0].register_forward_hook(lambda *args: called.append(name))
+
+    note("before")
+    x = torch.ones(1, 1)
+    with intact(model):
+        note("outer")
+        with intact(model):
+            note("inner")
+            model(x)
+            assert called == ["before", "inner"]
+        called.clear()
+        model(x)
+        assert called == ["before", "outer"]
+    called.clear()
+    model(x)
+    assert called == ["before"]
+
+
+def test_draws_inside_a_block_are_those_of_its_seed_and_go_on_behind_it() -> None:
+    def drawn() -> tuple[float, float, float]:
+        return float(torch.rand(1)), float(np.random.rand()), random.random()
+
+    known = float(torch.rand(1, generator=torch.Generator().manual_seed(7))), np.random.RandomState(7).rand()
+    reseed(5)
+    first, second = drawn(), drawn()
+    reseed(5)
+    assert drawn() == first
+    for _ in range(2):
+        with intact(nn.Identity(), seed=7):
+            assert drawn() == (*known, random.Random(7).random())
+    assert drawn() == second
+    reseed(5)
+    with intact(nn.Identity()):
+        assert drawn() == first  # no seed: they are left as they are
+    assert drawn() == second
