@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from xsiamese import (
     Gallery,
     PairDeepLift,
+    PairExplanation,
     PairFeatureAblation,
     PairGradCAM,
     PairIntegratedGradients,
@@ -28,6 +29,7 @@ from xsiamese import (
 )
 from xsiamese.explain.captum import _mean, adapt
 from xsiamese.explain.digest import digest
+from xsiamese.explain.foil import FoilExplanation
 from xsiamese.explain.gallery import encoded, stored
 from xsiamese.explain.gallery.compared import Compared
 from xsiamese.explain.gallery.explained import EveryPair, Explanations
@@ -42,6 +44,7 @@ from xsiamese.explain.meant import Meant
 from xsiamese.explain.prepare import ItemBatch, prepared
 from xsiamese.explain.request import Request, fitted, without_edges
 from xsiamese.explain.run import _warn_random
+from xsiamese.explain.traits import Declared
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.pairs.split import Split
 
@@ -597,3 +600,89 @@ def test_a_model_that_draws_is_asked_again_about_a_few_pairs(size: int | None, r
         with pytest.warns(UserWarning, match=r"pair 7 1.5 and 2, so that its maps are those of one draw") as found:
             _warn_random(replace(batch, rows=None), torch.full((20,), 2.0) - torch.eye(20)[7] / 2)
     assert (asked[0], len(found)) == (rows, 1)
+
+
+@pytest.mark.parametrize(("trait", "wrong", "right", "needed"), [
+    ("needs_layer", [1, None, "yes"], [True, False], "True or False"),
+    ("moves_inputs", [1, "no"], [True, False, None], "True, False or None"),
+    ("chunk", [0, -1, True, 1.5, "3"], [1, 7, None], "a positive number or None"),
+    ("cost", [3, None, ("a",)], ["", "two passes"], "a string"),
+    ("reference", ["a", ["a"], ("a", 1)], [(), ("a", "b")], "a tuple of strings"),
+    ("modalities", ["image", ("image",), {1}], [{"image"}, frozenset({"row", "text"})], "a set of strings"),
+    ("result", [3, int, None], [PairExplanation, FoilExplanation], "a subclass of PairExplanation"),
+    ("files", [3, ["x"], None], [{}, {"x": "y"}], "a mapping of strings"),
+])  # fmt: skip
+def test_what_a_trait_may_be(trait: str, wrong: list[Any], right: list[Any], needed: str) -> None:
+    for value in wrong:
+        with pytest.raises(TypeError) as error:
+            type("Own", (Declared,), {trait: value})
+        assert str(error.value) == f"Own.{trait} is {value!r}: {needed} is needed"
+    for value in right:
+        assert getattr(type("Own", (Declared,), {trait: value}).traits, trait) == value  # type: ignore[attr-defined]
+
+
+def test_traits_that_are_none_and_what_a_map_shows() -> None:
+    def own(base: type[Any] = Declared, **told: Any) -> Any:
+        return type("Own", (base,), told)
+
+    for told, said in (
+        ({"needs_layers": True}, "Own.needs_layers is no trait of an explainer; did you mean 'needs_layer'?"),
+        ({"zzz": 3}, "Own.zzz is no trait of an explainer; if it is the class's own, declare it: zzz: ClassVar[...]"),
+        ({"shares": "ever"}, "Own.shares is 'ever': never, kept, always is needed"),
+        ({"shows": "size"}, "Own.shows is 'size': signed, magnitude, relevance is needed"),
+    ):
+        with pytest.raises(TypeError) as error:
+            own(**told)
+        assert str(error.value) == said
+    assert own(zzz=3, __annotations__={"zzz": "ClassVar[int]"}).zzz == 3
+    assert own(_zzz=3)._zzz == 3
+    assert own(needs_layer=property(lambda self: True)).traits.needs_layer is False  # decided by the object
+    older, newer, plain = own(unsigned=True), own(shows="magnitude"), own()
+    for cls, shows, unsigned in (
+        (older, "relevance", True), (newer, "magnitude", False), (plain, "signed", False),
+        (own(older), "relevance", True), (own(older, shows="signed"), "signed", False),
+        (own(newer), "magnitude", False), (own(newer, unsigned=True), "relevance", True), (own(newer, unsigned=False), "magnitude", False),
+    ):  # fmt: skip
+        assert (cls.traits.shows, cls.traits.unsigned) == (shows, unsigned)
+
+
+def test_what_was_said_is_told_and_no_more() -> None:
+    assert Request((A, B)).told() == {}
+    asked = Request((A, B), 3, 0.5, "x", "first", ("nodes",), size=7, kind="row", options={"n_steps": 3}, seed=9)
+    assert asked.told() == {
+        "baselines": 0.5, "additional_forward_args": "x", "wrt": "first", "parts": ("nodes",), "kind": "row",
+        "internal_batch_size": 7, "n_steps": 3,
+    }  # fmt: skip
+    assert asked.names(None) is None
+    assert asked.names([(1, "b"), ["c", 2]]) == (("1", "b"), ("c", "2"))  # type: ignore[list-item]
+    wrong: list[Any] = ["ab", 3, ("a",), ("a", "b", "c")]
+    for one in wrong:
+        with pytest.raises(ValueError) as error:
+            asked.names([("a", "b"), one])
+        assert str(error.value) == f"ids= holds {one!r}: two names for each pair, (of a, of b), are needed"
+    moved = replace(asked, options={"x": A, "y": (A, (B, 3)), "z": [A]}).on(torch.device("meta")).options
+    assert moved["x"].device.type == moved["y"][0].device.type == moved["y"][1][0].device.type == "meta"
+    assert (moved["y"][1][1], moved["z"][0] is A) == (3, True)
+
+
+def test_what_an_explainer_says_of_itself() -> None:
+    model = SiameseModel(nn.Conv2d(1, 1, 1), "cosine")
+    saliency = PairSaliency(model, detach_norms=True)
+    assert repr(saliency) == "PairSaliency(SiameseModel, detach_norms=True)"
+    assert repr(PairSaliency(model)) == "PairSaliency(SiameseModel)"
+    assert repr(PairGradCAM(model, "0", layout=None)) == "PairGradCAM(SiameseModel, layer='0')"
+    twin = saliency.copy_for(SiameseModel(nn.Flatten(), "cosine"))
+    assert twin.model.comparison.detach_norms  # type: ignore[union-attr]
+    assert twin._plans is not saliency._plans
+    assert saliency.known_threshold() is None
+    model.comparison.threshold_ = 0
+    assert PairSaliency(model).known_threshold() == 0.0
+    with pytest.raises(
+        ValueError, match=r"^PairFeatureAblation takes no gradients: detach_norms= changes nothing, leave"
+    ):
+        PairFeatureAblation(model, detach_norms=True)
+    with pytest.raises(ValueError, match=r"^calls=0: 'sum', 'all' or None is needed$"):
+        PairGradCAM(model, calls=0)  # type: ignore[arg-type]
+    assert saliency.total((A, B), {}).tolist() == [2.0]  # 1 + 2 + 3 - 4
+    assert "detach_norms" in PairSaliency.settings()
+    assert "detach_norms" not in PairFeatureAblation.settings()

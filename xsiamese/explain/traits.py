@@ -211,5 +211,6 @@ def _told(wanted: Any) -> str:
         frozenset[str]: "a set of strings",
         int | None: "a positive number or None",
         bool | None: "True, False or None",
+        Mapping[str, str]: "a mapping of strings",
     }
     return known.get(wanted, "a subclass of PairExplanation")
