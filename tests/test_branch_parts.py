@@ -17,6 +17,7 @@ from xsiamese.branches.cut import WAYS, NoGradientError, Watched
 from xsiamese.branches.intact import intact, reseed
 from xsiamese.branches.layers import as_grid, find_layers, names_of
 from xsiamese.branches.layout import ChannelsFirst, Tokens
+from xsiamese.branches.probe import _reaches
 from xsiamese.branches.untied import Alone, Branches, Elsewhere, Ported, copied, with_ports
 
 Pair = namedtuple("Pair", ["first", "second"])
@@ -416,3 +417,10 @@ def test_draws_inside_a_block_are_those_of_its_seed_and_go_on_behind_it() -> Non
     with intact(nn.Identity()):
         assert drawn() == first  # no seed: they are left as they are
     assert drawn() == second
+
+
+def test_one_cell_of_many_items_is_one_place() -> None:
+    both, column, row = (torch.zeros(2, 3, 2, 2) for _ in range(3))
+    both[:, 1, 1, 0] = 1
+    column[0, :, :, 1] = row[0, 2, 1] = 1
+    assert [_reaches(size, ChannelsFirst()) for size in (both, column, row)] == [False, True, True]

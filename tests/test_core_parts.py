@@ -641,7 +641,8 @@ def test_traits_that_are_none_and_what_a_map_shows() -> None:
     for cls, shows, unsigned in (
         (older, "relevance", True), (newer, "magnitude", False), (plain, "signed", False),
         (own(older), "relevance", True), (own(older, shows="signed"), "signed", False),
-        (own(newer), "magnitude", False), (own(newer, unsigned=True), "relevance", True), (own(newer, unsigned=False), "magnitude", False),
+        (own(newer), "magnitude", False), (own(newer, unsigned=True), "relevance", True),
+        (own(newer, unsigned=False), "magnitude", False),
     ):  # fmt: skip
         assert (cls.traits.shows, cls.traits.unsigned) == (shows, unsigned)
 

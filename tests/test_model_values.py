@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,11 @@ from torch import Tensor, nn
 from xsiamese import SiameseModel, TwoInputModel
 from xsiamese.model.comparison import Comparison, Function, Learned
 from xsiamese.model.decision import Decision
-from xsiamese.model.pair import PairModel, pair_model
+from xsiamese.model.embedding import embedding_of
+from xsiamese.model.onnx import Session
+from xsiamese.model.pair import PairModel, _convention, pair_model
+
+A = torch.tensor([[1.0, 2.0]])
 
 
 class Bare(PairModel):
@@ -106,3 +112,106 @@ def test_a_model_of_two_inputs_for_a_mapping_is_as_it_was() -> None:
     wrapped = pair_model(inner)
     assert not wrapped.training  # as the module is
     assert pair_model(Named().train()).training
+
+
+def test_the_mean_of_the_tokens_that_are_kept() -> None:
+    """Of none, one and both of two; without a mask of all. The mask is the item's, or else the output's."""
+    hidden = torch.tensor([[[1.0, 2.0], [5.0, 8.0]]]).expand(3, 2, 2)
+    mask = torch.tensor([[0, 0], [1, 0], [1, 1]])
+    kept, every = [[0.0, 0.0], [1.0, 2.0], [3.0, 5.0]], [[3.0, 5.0]] * 3
+    outputs: list[tuple[Any, Any, Any]] = [
+        ({"last_hidden_state": hidden}, {"attention_mask": mask}, kept),
+        ({"last_hidden_state": hidden}, {"attention_mask": "none"}, every),
+        ({"last_hidden_state": hidden}, {"input_ids": mask}, every),
+        ({"last_hidden_state": hidden, "attention_mask": mask}, None, kept),
+        ({"token_embeddings": hidden}, mask, every),
+        ({"token_embeddings": hidden, "pooler_output": hidden[:, 0]}, None, [[1.0, 2.0]] * 3),
+        ({"last_hidden_state": hidden[:, 0], "loss": None}, None, [[1.0, 2.0]] * 3),  # the only tensor
+    ]
+    for output, item, expected in outputs:
+        assert embedding_of(output, None, item).tolist() == expected, output.keys()
+    assert embedding_of({"x": 1, "y": 2}, 1) == embedding_of((1, 2), -1) == embedding_of({"y": 2}, "y") == 2
+    assert embedding_of(Bare(), "modality") == "image"  # an attribute of what has no names
+    wrong: list[tuple[Any, Any, str]] = [
+        ({"x": 1, "y": A}, "z", "embedding='z': the encoder returned 'x' int, 'y' (1, 2)"),
+        ((A, 1), 2, "embedding=2: the encoder returned a tuple of (1, 2), int"),
+        ([A], "x", "embedding='x': the encoder returned a list of (1, 2)"),
+        ({"x": 1}, 1, "embedding=1: the encoder returned 'x' int"),
+        (A, "x", "embedding='x': the encoder returned a (1, 2)"),
+    ]
+    for output, choice, said in wrong:
+        with pytest.raises(ValueError) as error:
+            embedding_of(output, choice)
+        assert str(error.value) == said
+
+
+def test_a_model_is_told_which_way_it_goes() -> None:
+    """Its comparison where that is a function, which is copied; one that is known is not told otherwise."""
+    of_two = SiameseModel(nn.Identity(), lambda u, v: u[:, 0] - v[:, 0], higher_is_closer=True)
+    away = pair_model(of_two, higher_is_closer=False)
+    assert (away.higher_is_closer, of_two.higher_is_closer) == (False, True)
+    assert away.comparison is not of_two.comparison
+    assert away.encoder is of_two.encoder
+    whole = TwoInputModel(lambda a, b: a[:, 0] - b[:, 0])
+    away = pair_model(whole, higher_is_closer=False)
+    assert (away.higher_is_closer, whole.higher_is_closer) == (False, True)
+    both = TwoInputModel(lambda a, b: (a, b), lambda u, v: u[:, 0] - v[:, 0], higher_is_closer=True)
+    away = pair_model(both, higher_is_closer=False)
+    assert (away.higher_is_closer, away.comparison.higher_is_closer) == (False, False)  # type: ignore[union-attr]
+    assert (both.higher_is_closer, both.comparison.higher_is_closer) == (True, True)  # type: ignore[union-attr]
+    for model in (SiameseModel(nn.Identity(), "euclidean"), TwoInputModel(lambda a, b: (a, b), "euclidean")):
+        with pytest.raises(ValueError, match=r"^in euclidean lower is closer: leave out higher_is_closer=$"):
+            pair_model(model, higher_is_closer=True)
+        assert pair_model(model, higher_is_closer=False) is model
+
+
+def test_what_a_session_takes() -> None:
+    class Runs:
+        def run(self, names: Any, arrays: Any) -> Any:
+            if arrays["x"].shape[0] == 3:
+                raise RuntimeError("not three\nat all")
+            return [arrays["x"] * 2, arrays["y"]]
+
+    session = Session.__new__(Session)
+    session.path, session.inputs = Path("place/model.onnx"), [("x", np.float32), ("y", None)]
+    session._session = Runs()
+    x, y = np.ones((2, 1), np.int64), np.ones((2, 1), np.int16)
+    for found in (session(x, y), session(x, y=y), session(y=y, x=x)):
+        assert found.dtype == np.float32
+        assert found.tolist() == [[2.0], [2.0]]
+    for items, named, got in (
+        ((x,), {}, "1 inputs"), ((x, y, x), {}, "3 inputs"), ((), {}, "0 inputs"), ((x,), {"z": y, "w": y}, "z, w"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError) as error:
+            session(*items, **named)
+        assert str(error.value) == f"model.onnx takes x, y, and got {got}"
+    with pytest.raises(ValueError, match=r"^model.onnx does not take x \(3, 1\), y \(2, 1\): not three$"):
+        session(np.ones((3, 1)), y)
+
+
+def test_which_callables_take_a_pair_as_two_and_which_as_one() -> None:
+    class OfRest(nn.Module):
+        def forward(self, first: Any, *rest: Any) -> Any:
+            return first, rest
+
+    class Named(nn.Module):
+        def forward(self, *, left: Any, right: Any, scale: float = 1.0) -> Any:
+            return left, right, scale
+
+    class Three(nn.Module):
+        def forward(self, *, left: Any, right: Any, more: Any) -> Any:
+            return left, right, more
+
+    class Mixed(nn.Module):
+        def forward(self, pair: Any, *, left: Any, right: Any) -> Any:
+            return pair, left, right
+
+    for model, call in (
+        (lambda a, b: a, "two"), (lambda pair: pair, "tuple"), (lambda *pair: pair, "two"), (OfRest(), "two"),
+        (lambda pair, scale=1: pair, "two"), (Named(), ("left", "right")), (Three(), "two"), (Mixed(), "tuple"),
+        (max, "two"),
+    ):  # fmt: skip
+        assert _convention(model) == call
+    taken = TwoInputModel(lambda a, b, *more, **named: (a, b, more, named))
+    assert taken(1, 2, 3, 4) == (1, 2, (3, 4), {})
+    assert taken(1, 2, {"x": 3}, 4) == (1, 2, (4,), {"x": 3})
