@@ -424,3 +424,20 @@ def test_one_cell_of_many_items_is_one_place() -> None:
     both[:, 1, 1, 0] = 1
     column[0, :, :, 1] = row[0, 2, 1] = 1
     assert [_reaches(size, ChannelsFirst()) for size in (both, column, row)] == [False, True, True]
+
+
+@pytest.mark.parametrize("towers", [False, True])
+def test_a_layer_that_is_called_again_is_passed_by(towers: bool) -> None:
+    """Of one encoder for both sides, that is more than twice; of one tower more than once."""
+
+    class Again(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.again, self.flat = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1), nn.Flatten()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.flat(self.again(self.again(self.first(x))))  # type: ignore[no-any-return]
+
+    explainer = PairGradCAM(SiameseModel((Again(), Again()) if towers else Again(), "dot"))
+    explainer.attribute((torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4)))
+    assert explainer.layer_names_ == ["first"]
