@@ -303,20 +303,50 @@ def test_python_m_is_the_same() -> None:
 
 def test_counterfactual_is_the_search_of_the_kind_of_input() -> None:
     from xsiamese.explain.catalogue import explainer
-    from xsiamese.explain.meant import SEARCHES
+    from xsiamese.kinds.catalogue import names
 
-    for (method, kind), name in SEARCHES.items():
-        assert kind not in explainer(method).modalities  # else it needs no other
-        assert kind in explainer(name).modalities
+    for kind in ("image", "graph", "row", "tabular"):
+        assert names(frozenset({kind})) <= names(explainer("counterfactual").for_kind(kind).modalities)
+    assert explainer("saliency").for_kind("row").name == "saliency"
+
+
+@pytest.mark.slow
+def test_a_counterfactual_of_rows_is_told_in_the_units_of_the_table(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nights are whole numbers, and the category stays; the edit flips the decision of the network on a row of it."""
+    monkeypatch.chdir(tmp_path)
+    drawn = torch.Generator().manual_seed(0)
+    rows = torch.randint(0, 30, (80,), generator=drawn).tolist()
+    lines = [f"{n},{100 + 7.5 * (i % 13)},{'red' if i % 2 else 'blue'},{int(n > 14)}" for i, n in enumerate(rows)]
+    (tmp_path / "t.csv").write_text("\n".join(["nights,price,colour,y", *lines]) + "\n")
+    run("train", "siamese-mlp", "t.csv", "--target", "y", "--epochs", "3", "-o", "run")
+    a, b = rows.index(min(rows)), rows.index(max(rows))
+    words = ("explain", f"t.csv:{a}", f"t.csv:{b}", "--model", "run/siamese-mlp-t.safetensors")
+    search = ("--method", "counterfactual", "--reference", "t.csv")
+    asked = (*words, *search, "--json", "-o", "why.png", "-o", "w.safetensors")
+    (found,) = json.loads(run(*asked)[1])["counterfactuals"]
+    assert found["flipped"]
+    assert (tmp_path / "why.png").stat().st_size > 5000
+    changed = {"a": lines[a].split(","), "b": lines[b].split(",")}
+    for _, _, before, after, _, name, *_ in found["edits"]:
+        place = ["nights", "price"].index(name)  # never the category
+        assert before == pytest.approx(float(changed[found["side"]][place]), abs=1e-3)
+        assert name != "nights" or after == pytest.approx(round(after), abs=1e-3)
+        changed[found["side"]][place] = str(after)
+    (tmp_path / "new.csv").write_text("\n".join(["nights,price,colour,y", *map(",".join, changed.values())]) + "\n")
+    again = json.loads(run("explain", "new.csv:0", "new.csv:1", *words[3:], "--method", "saliency", "--json")[1])
+    assert again["score"] == pytest.approx(found["score_after"], abs=1e-4)
+    code, _, errors = run(*words, "--method", "counterfactual")
+    assert (code, "add --reference TABLE, a table of such rows" in errors) == (2, True)
 
 
 def test_counterfactual_of_what_it_does_not_search_names_what_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of rows the search needs the ranges of the columns, which a command line has not."""
     from types import SimpleNamespace
 
     from xsiamese.cli.explain import explain
 
-    opened = SimpleNamespace(modality="tabular", kind="tabular", model=None, layer=None)
+    opened = SimpleNamespace(modality="text", kind="text", model=None, layer=None)
     monkeypatch.setattr("xsiamese.zoo.open_model", lambda *_, **__: opened)
-    with pytest.raises(ValueError, match="PairTabularCounterfactual"):
-        explain("t.csv:0", "t.csv:1", model="mlp.safetensors", method="counterfactual")
+    with pytest.raises(ValueError, match="--method feature_ablation says"):
+        explain("a cat", "a dog", model="m", method="counterfactual")

@@ -139,8 +139,8 @@ def test_words_of_a_command_line_that_no_method_takes() -> None:
     assert of(image, "image", method="saliency", budget="fast") == (
         "--budget fast is for the choice of a method, and --method saliency names one"
     )
-    for kind, what in (("row", "are row"), (None, "are of two kinds")):
-        assert f"the inputs of this model {what}: of rows it needs" in of(tower, kind, method="counterfactual")
+    for kind, what in (("text", "are text"), (None, "are of two kinds")):
+        assert f"and the inputs of this model {what}: --method" in of(tower, kind, method="counterfactual")
     assert of(image, "image", threshold=0.5) == "--threshold is a setting of one method: say which by --method"
     assert of(image, "image", {"n-steps-more": "3"}) == (
         "--n-steps-more is a setting of one method: say which by --method"

@@ -105,12 +105,13 @@ def _draw_features(figure: Figure, found: Counterfactual) -> Figure:
     for line, edit in enumerate(found.edits):
         assert edit.before is not None
         assert edit.after is not None
-        span = abs(edit.after - edit.before) or 1.0
+        k = edit.where[0]
         left.annotate("", (1, line), (0, line), arrowprops={"arrowstyle": "-|>", "color": EDIT, "lw": 2})
         left.text(-0.06, line, captions.text(edit.name) or str(edit.where[0]), ha="right", va="center", fontsize=10)
         left.text(0.5, line - 0.08, f"{edit.before:.4g} to {edit.after:.4g}", ha="center", va="bottom", fontsize=9)
         if partner.shape == found.inputs[side].shape:
-            where = (float(partner[0, edit.where[0]]) - edit.before) / span * (1 if edit.after >= edit.before else -1)
+            start, end, other = (float(item[0, k]) for item in (found.inputs[side], found.edited[side], partner))
+            where = (other - start) / ((end - start) or 1.0)  # in any units: those of the edit may be a table's
             left.plot(
                 min(max(where, -0.4), 1.5),
                 line,

@@ -37,7 +37,13 @@ class CounterfactualExplanation(PairExplanation):
         told = [one.summary() for one in self.counterfactuals]
         return "\n".join([f"{self.method}: what would flip the decision", *told])
 
-    def plot(self, pair: int | None = None, **options: Any) -> Any:
-        """The counterfactual of one pair, the first if none is named; see :meth:`Counterfactual.plot`."""
+    def plot(self, pair: int | None = None, *, columns: Any = None, texts: Any = None, **options: Any) -> Any:
+        """The counterfactual of one pair, the first if none is named; see :meth:`Counterfactual.plot`.
+
+        Args:
+            pair: its number.
+            columns, texts: of a table's rows, as in other pictures; the edits have their names already.
+            **options: of the picture.
+        """
         shown = self if pair is None else self[pair]
         return shown.counterfactuals[0].plot(**options)

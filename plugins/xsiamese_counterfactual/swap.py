@@ -60,6 +60,16 @@ class PairRegionSwap(PairCounterfactual):
     files: ClassVar[Mapping[str, str]] = {"distractor": "an image to copy regions from, instead of the partner"}
     across_pairs: ClassVar[bool] = True  # the nearest real item may be one of another pair
 
+    @classmethod
+    def for_kind(cls, kind: str | None) -> type[PairCounterfactual]:
+        """The search of graphs or of rows, where the inputs are these."""
+        from xsiamese_counterfactual.graph import PairGraphEdits
+        from xsiamese_counterfactual.tabular import PairTabularCounterfactual
+
+        return {"graph": PairGraphEdits, "row": PairTabularCounterfactual, "tabular": PairTabularCounterfactual}.get(
+            kind or "", cls
+        )
+
     def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Found:
         """What flips each decision, where a threshold is known, and the mean loss of closeness over all cells of the
         partner, for each cell; shape (pairs, 1, rows, columns), or (pairs, 1, tokens).

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -16,6 +17,7 @@ from xsiamese_counterfactual.space import Feature, Space, allowed
 
 CHUNK = 2**14
 SUBSETS = 2**15
+WHOLE, COUNTED = 1e-3, 100  # a column of whole numbers, by its rows, of so many steps at most
 
 
 class PairTabularCounterfactual(PairCounterfactual):
@@ -45,6 +47,36 @@ class PairTabularCounterfactual(PairCounterfactual):
     )
     reference = ("wachter2018",)
     modalities: ClassVar[frozenset[str]] = frozenset({"tabular"})
+    files: ClassVar[Mapping[str, str]] = {
+        "reference": "a table whose rows say between which values each column of numbers may change; categories and "
+        "texts stay"
+    }
+
+    def from_files(
+        self, given: Mapping[str, str], read: Callable[[str], Any], inputs: tuple[Any, Any], seed: int
+    ) -> dict[str, Any]:
+        """The rows of a table as the reference; its columns' names and units; what is whole there stays so."""
+        columns = getattr(read, "columns", None)  # a table's reader knows them
+        if columns is None or "reference" not in given:
+            raise ValueError(
+                "a counterfactual of rows needs the values that each column may take: add --reference TABLE, a table "
+                "of such rows"
+            )
+        real = read.pool(Path(given["reference"]), inputs)  # type: ignore[attr-defined]
+        if not len(real):
+            raise ValueError(f"--reference {given['reference']} has no row but the two that are explained")
+        features = [(name, column) for column in columns.columns for name in column.features]
+        scale = torch.tensor([[column.mean, column.std] for _, column in features], dtype=torch.float64)
+        plain = real.double() * scale[:, 1] + scale[:, 0]
+        whole = (plain - plain.round()).abs().amax(0) < WHOLE
+        few = plain.amax(0) - plain.amin(0) <= COUNTED
+        return {
+            "reference": real,
+            "names": [name for name, _ in features],
+            "immutable": [name for name, column in features if not column.number],
+            "steps": {k: 1 / float(scale[k, 1]) for k in (whole & few).nonzero().flatten().tolist()},
+            "scale": scale,
+        }
 
     def spread(self, found: Counterfactual, row: Tensor) -> Tensor:
         """The closeness that each changed feature takes away, in the order of the edits."""
@@ -67,6 +99,7 @@ class PairTabularCounterfactual(PairCounterfactual):
         most: int | None = None,
         budget: Annotated[int, AtLeast(0)] = 200_000,
         reference: Tensor | None = None,
+        scale: Tensor | None = None,
     ) -> list[Counterfactual]:
         """Changes features.
 
@@ -84,6 +117,8 @@ class PairTabularCounterfactual(PairCounterfactual):
             most: the most features that may change; None is all.
             budget: how many rows the exact search may ask the model for, for each pair.
             reference: real rows; they give ranges, and the distance to the nearest real one, in parts of the ranges.
+            scale: the mean and the standard deviation that each feature was standardised by, shape (features, 2): edits
+                are told in the units before.
 
         Raises:
             ValueError: if nothing may change, a range is empty, a step is not positive, or a feature is unknown.
@@ -94,6 +129,8 @@ class PairTabularCounterfactual(PairCounterfactual):
                 f"a tabular counterfactual needs rows of features (pairs, features); input {'ab'[side]} is "
                 f"{tuple(leaves[0].shape)}"
             )
+        if scale is not None and tuple(scale.shape) != (leaves[0].shape[1], 2):
+            raise ValueError(f"scale is {tuple(scale.shape)}: ({leaves[0].shape[1]}, 2) is needed")
         space = allowed(leaves[0], ranges, steps, immutable, names=names, reference=reference)
         if levels < 2 or budget < 0 or (most is not None and most < 1):
             raise ValueError(
@@ -105,7 +142,7 @@ class PairTabularCounterfactual(PairCounterfactual):
         real = Neighbours((rows if reference is None else reference.to(leaves[0])) / space.width)
         most = min(most or len(space.free), len(space.free))
         return [
-            self._one(one, decision, side, space=space, levels=levels, most=most, budget=budget, real=real)
+            self._one(one, decision, side, space=space, levels=levels, most=most, budget=budget, real=real, scale=scale)
             for one in pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")
         ]
 
@@ -120,6 +157,7 @@ class PairTabularCounterfactual(PairCounterfactual):
         most: int,
         budget: int,
         real: Neighbours,
+        scale: Tensor | None,
     ) -> Counterfactual:
         moved = one.one_sided("second" if side else "first")
         row, partner = moved.moved[0][0], (one.a, one.b)[1 - side].leaves[0][0]
@@ -143,7 +181,9 @@ class PairTabularCounterfactual(PairCounterfactual):
         for k in changed:
             now[k] = best[k]
             score_after = float(decision.score(self._ask(moved, now[None])))
-            edits.append(Edit((k,), None, float(row[k]), float(best[k]), score_after, space.names[k]))
+            mean, std = (0.0, 1.0) if scale is None else scale[k].tolist()
+            old, new = (float(one[k]) * std + mean for one in (row, best))
+            edits.append(Edit((k,), None, old, new, score_after, space.names[k]))
         flipped = bool(flips(best[None]))
         images = tuple(s.rebuild(s.leaves) for s in (one.a, one.b))
         edited = [*images]

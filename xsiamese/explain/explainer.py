@@ -128,6 +128,13 @@ class Explainer(Layered, Attribution, ABC):
         own = inspect.signature(cls.__init__).parameters.values()
         return {p.name: p for p in own if p.kind is p.KEYWORD_ONLY and p.name not in shared}
 
+    @classmethod
+    def for_kind(cls, kind: str | None) -> type[Self]:
+        """What the command line means by this explainer's name where the inputs are of a kind, or of two kinds (None):
+        itself, unless it leaves the kind to another one.
+        """
+        return cls
+
     def from_files(
         self, given: Mapping[str, str], read: Callable[[str], Any], inputs: tuple[Any, Any], seed: int
     ) -> dict[str, Any]:

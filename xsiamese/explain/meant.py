@@ -12,9 +12,6 @@ from xsiamese.explain.catalogue import explainer
 from xsiamese.explain.options import parsed
 from xsiamese.kinds.catalogue import names
 
-SEARCHES = {("counterfactual", "graph"): "graph_edits"}
-"""The search for what would flip the decision, where it is not that of images."""
-
 
 @dataclass(frozen=True)
 class Meant:
@@ -66,7 +63,7 @@ class Meant:
         if method is not None:
             if budget != "normal":
                 raise ValueError(f"--budget {budget} is for the choice of a method, and --method {method} names one")
-            found = explainer(SEARCHES.get((method, kind or ""), method))
+            found = explainer(method).for_kind(kind)
             return cls._named(found, model, kind, words, layer=layer, usual_layer=usual_layer, threshold=threshold)
         chosen = auto(model, budget, kind=kind, layer=usual_layer if layer is None else layer)
         found = type(chosen.explainer)
@@ -90,11 +87,11 @@ class Meant:
         usual_layer: str | None,
         threshold: float | None,
     ) -> Meant:
-        if found.name == "counterfactual" and kind not in names(found.modalities):
+        if found.name == "counterfactual" and not names(frozenset({kind or ""})) <= names(found.modalities):
             what = f"are {kind}" if kind else "are of two kinds"
             raise ValueError(
-                f"--method counterfactual searches images and graphs, and the inputs of this model {what}: of rows "
-                "it needs the ranges of the columns, xsiamese_counterfactual.PairTabularCounterfactual in Python"
+                f"--method counterfactual searches images, graphs and rows, and the inputs of this model {what}: "
+                "--method feature_ablation says what the score hangs on"
             )
         if layer is not None and not found.needs_layer:
             raise ValueError(
