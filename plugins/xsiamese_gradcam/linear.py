@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from xsiamese.author import Column, Found, ItemBatch, PairBatch, Places
+from xsiamese.author import Column, Found, ItemBatch, PairBatch, Picked, Places
 from xsiamese_gradcam.cam import PairCAM, finished
 
 MOST = 256  # tangents or cotangents of an item: more would cost more than the pairs of a usual gallery save
@@ -56,7 +56,7 @@ class PairLinearCAM(PairCAM):
                 offset = embeddings[0].detach() - shares[0].reshape(-1, shares.shape[-1]).sum(0)
                 if _gives(shares, offset, embeddings.detach()):
                     constants[i] = Constant(rows, offset)
-                found: list[Tensor] | None = list(shares)
+                found: Sequence[Tensor] | None = Picked(shares)
             else:
                 found = _factors(embeddings, pulled, mapped, owner)
             if found is None:
@@ -144,7 +144,7 @@ def _shares(activation: Tensor, rows: Tensor) -> Tensor:
     return shares.reshape(*shares.shape[:2], *activation.shape[2:]).movedim(1, -1)
 
 
-def _by_constant(known: Constant, activation: Tensor, embeddings: Tensor) -> list[Tensor] | None:
+def _by_constant(known: Constant, activation: Tensor, embeddings: Tensor) -> Picked | None:
     """The factors, or None where they do not give these embeddings: of another model, or on another device."""
     rows, offset = known
     if (offset.dtype, offset.device) != (activation.dtype, activation.device):
@@ -152,7 +152,7 @@ def _by_constant(known: Constant, activation: Tensor, embeddings: Tensor) -> lis
     if activation.shape[1] != (len(offset) if rows.dim() == 0 else rows.shape[1]):
         return None
     shares = _shares(activation, rows)
-    return list(shares) if _gives(shares, offset, embeddings) else None
+    return Picked(shares) if _gives(shares, offset, embeddings) else None
 
 
 def _gives(shares: Tensor, offset: Tensor, embeddings: Tensor) -> bool:
@@ -264,13 +264,14 @@ def _maps(factors: Sequence[Tensor], slopes: Tensor, ragged: bool) -> Tensor:
     if ragged:
         return torch.cat([factor @ slope for factor, slope in zip(factors, slopes, strict=True)])[:, None]
     grid = factors[0].shape[:-1]
-    own = list(map(id, factors))  # an item's factor is one object in all of its pairs
+    # an item's factor is one object, or one row of a tensor, in all of its pairs
+    own = factors.numbers if isinstance(factors, Picked) else list(map(id, factors))
     different = len(set(own))
     if different == 1:
         found = slopes @ factors[0].reshape(-1, slopes.shape[1]).T
     elif different == len(own) and factors[0].numel() < SMALL:
-        stacked = torch.stack(list(factors)).reshape(len(factors), -1, slopes.shape[1])
-        found = torch.bmm(stacked, slopes[:, :, None])
+        stacked = factors.stacked() if isinstance(factors, Picked) else torch.stack(list(factors))
+        found = torch.bmm(stacked.reshape(len(factors), -1, slopes.shape[1]), slopes[:, :, None])
     else:
         found = slopes.new_empty(len(factors), grid.numel())
         pairs_of: dict[int, list[int]] = {}

@@ -43,6 +43,39 @@ class Unknown:
         return cls(cls.name, tensors, plain)
 
 
+class Picked(Sequence[Any]):
+    """Entries that are rows of one tensor, any of them several times, none copied.
+
+    Args:
+        whole: the tensor, (rows, ...).
+        numbers: which row each entry is; all in their order if left out.
+    """
+
+    def __init__(self, whole: Tensor, numbers: Sequence[int] | None = None) -> None:
+        self.whole, self.numbers = whole, range(len(whole)) if numbers is None else numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        chosen = self.numbers[index]
+        return Picked(self.whole, chosen) if isinstance(index, slice) else self.whole[chosen]
+
+    def stacked(self) -> Tensor:
+        """The entries as one tensor, which is a part of the whole where they are rows that follow each other."""
+        if (run := run_of(self.numbers)) is not None:
+            return self.whole[run.start : run.stop]
+        return self.whole[torch.as_tensor(self.numbers, dtype=torch.long, device=self.whole.device)]
+
+
+def run_of(numbers: Sequence[int]) -> range | None:
+    """The numbers as a range, if each is the one before it and one."""
+    if not len(numbers):
+        return None
+    run = range(numbers[0], numbers[0] + len(numbers))
+    return run if numbers == run or list(numbers) == list(run) else None
+
+
 def check(columns: Mapping[str, Column], pairs: int) -> None:
     """Refuses a column that does not have one entry a pair.
 
@@ -72,9 +105,11 @@ def joined(parts: Sequence[Mapping[str, Column]]) -> dict[str, Column]:
 
 
 def _join(parts: Sequence[Column]) -> Column:
+    if len(parts) == 1:
+        return parts[0]
     tensors = [part for part in parts if isinstance(part, Tensor)]
     if len(tensors) == len(parts) and len({part.shape[1:] for part in tensors}) == 1:
-        return torch.cat(tensors) if len(tensors) > 1 else tensors[0]
+        return torch.cat(tensors)
     return tuple(entry for part in parts for entry in part)  # parts of other shapes: one entry a pair
 
 
@@ -83,6 +118,8 @@ def taken(columns: Mapping[str, Column], which: Sequence[int]) -> dict[str, Colu
     return {
         name: column[torch.as_tensor(which, dtype=torch.long, device=column.device)]
         if isinstance(column, Tensor)
+        else Picked(column.whole, [column.numbers[i] for i in which])
+        if isinstance(column, Picked)
         else tuple(column[i] for i in which)
         for name, column in columns.items()
     }

@@ -109,8 +109,10 @@ class Gallery:
         if found is not None:
             found.check(about(explainer, self._asked))
         own = Items(explainer, self._asked, items, read, keep=self._keeping.budget // 4)
-        names = ids if ids is not None else range(len(own)) if found is None else found.ids
-        self.ids = tuple(str(one.tolist() if isinstance(one, Tensor) else one) for one in names)
+        names: Sequence[Any] = range(len(own)) if found is None else found.ids
+        if ids is not None:
+            names = [one.tolist() if isinstance(one, Tensor) else one for one in ids]
+        self.ids = tuple(map(str, names))
         if len(set(self.ids)) < len(self.ids):
             again = next(name for name, count in Counter(self.ids).items() if count > 1)
             raise ValueError(f"two items have the id {again!r}: every item needs an id of its own")

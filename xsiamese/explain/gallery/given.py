@@ -19,6 +19,7 @@ from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.pairs import taken_rows
 from xsiamese.result import items as parted
+from xsiamese.result.columns import run_of
 
 LARGEST = 256  # items that are prepared at once
 ROOM = 2**20  # numbers of items that are prepared at once: more leave the cache of a core
@@ -171,15 +172,15 @@ def names_of(side: Side) -> list[str]:
 
 def _taken(batch: PairBatch, given: Any, place: int, which: Sequence[int]) -> Some:
     side = batch.sides[place]
-    first, last = which[0], which[-1]
-    rows = torch.as_tensor(which, dtype=torch.long, device=side.leaves[0].device)
+    first, run, device = which[0], run_of(which), side.leaves[0].device
+    rows = torch.as_tensor(which, device=device) if run is None else torch.arange(run.start, run.stop, device=device)
     starts = tuple(taken_rows(one, side.rows(i, rows)) for i, one in enumerate(batch.baselines[place]))
     if type(side) is TensorSide and len(set(which)) == 1:  # no copy either way
         chosen: Side = side.holding(
             tuple(leaf[first : first + 1].expand(len(which), *leaf.shape[1:]) for leaf in side.leaves)
         )
-    elif len(which) == last - first + 1 and list(which) == list(range(first, last + 1)):
-        chosen = side.slice(first, last + 1)
+    elif run is not None:
+        chosen = side.slice(run.start, run.stop)
     else:
         chosen = side.select(rows)
     if type(chosen) is TensorSide:  # the user's own tensors, which need not be taken twice

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.explain.gallery.shelves import Memory, Rows, Shelves, Store, nbytes
-from xsiamese.result.columns import Column
+from xsiamese.result.columns import Column, Picked
 
 PLAIN = (str, int, float, bool, list, tuple, dict, type(None))
 EMBEDDING = "embedding"  # stays as it is: what is searched by must not be rounded
@@ -87,21 +87,22 @@ class Kept:
         """
         parts: dict[str, Rows] = {}
         for name, column in columns.items():
-            rows = column if isinstance(column, Tensor) else [one for one in column if isinstance(one, Tensor)]
+            whole = column.stacked() if isinstance(column, Picked) else column
+            rows = whole if isinstance(whole, Tensor) else [one for one in column if isinstance(one, Tensor)]
             if not len(rows) and all(isinstance(one, PLAIN) for one in column):
                 self.about.setdefault(name, {"plain": []})["plain"].extend(column)
                 continue
             if len(rows) != len(column):
                 what = next(type(one).__name__ for one in column if not isinstance(one, Tensor))
                 raise TypeError(f"column {name!r} of what is prepared holds a {what}: a gallery keeps tensors and JSON")
-            packed = self.packing.pack(name, column)
+            packed = self.packing.pack(name, rows)
             self.about[name] = {
                 "listed": not isinstance(column, Tensor), "dtype": str(rows[0].dtype), "factors": name not in packed,
             }  # fmt: skip
             parts.update(packed)
         if self.shelves is None:
-            whole = nbytes(parts) * self.count // max(1, len(next(iter(parts.values()), ())))
-            self.shelves = self._store() if whole > self.budget else Memory(self.block)
+            size = nbytes(parts) * self.count // max(1, len(next(iter(parts.values()), ())))
+            self.shelves = self._store() if size > self.budget else Memory(self.block, self.count)
         for name, found in parts.items():
             self.shelves.put(name, start, self._one(found) if self.on_disk else found)
 
@@ -123,10 +124,19 @@ class Kept:
         """One of them."""
         if (plain := self.about[name].get("plain")) is not None:
             return tuple(plain[number] for number in which)
+        whole = None if self.about[name]["factors"] else self._whole(name)
+        if whole is not None:
+            picked = Picked(whole, which)
+            return picked if self.about[name]["listed"] else picked.stacked()
         row = self._reading(name)
         distinct = {number: row(number) for number in sorted(set(which))}  # block by block
         entries = [distinct[number] for number in which]
         return tuple(entries) if self.about[name]["listed"] else torch.stack(entries)
+
+    def _whole(self, name: str) -> Tensor | None:
+        """A column as it lies in memory, if all of it is one tensor of the right type."""
+        whole = None if self.shelves is None else self.shelves.whole(name)
+        return whole if whole is not None and str(whole.dtype) == self.about[name]["dtype"] else None
 
     def _reading(self, name: str) -> Callable[[int], Tensor]:
         """What reads an item's entry of a column."""

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -34,6 +34,10 @@ class Shelves(ABC):
     def row(self, name: str, number: int) -> Tensor:
         """One row."""
 
+    def whole(self, name: str) -> Tensor | None:
+        """All rows of a name, where they lie in memory as one tensor."""
+        return None
+
     @property
     @abstractmethod
     def names(self) -> Sequence[str]:
@@ -41,21 +45,38 @@ class Shelves(ABC):
 
 
 class Memory(Shelves):
-    """Rows in memory."""
+    """Rows in memory: one tensor for a name, or a list where they are of many shapes.
 
-    def __init__(self, block: int) -> None:
+    Args:
+        block: the number of rows of a block.
+        count: how many rows there will be.
+    """
+
+    def __init__(self, block: int, count: int) -> None:
         super().__init__(block)
-        self._blocks: dict[str, list[Rows]] = {}
+        self.count = count
+        self._rows: dict[str, Tensor | list[Tensor]] = {}
 
     def put(self, name: str, start: int, rows: Rows) -> None:
-        self._blocks.setdefault(name, []).append(rows)  # of a list a row is one object whatever pair it is in
+        if not isinstance(rows, Tensor):
+            cast(list[Tensor], self._rows.setdefault(name, [])).extend(rows)
+            return
+        if name not in self._rows:
+            shape = self.count, *rows.shape[1:]
+            dense = rows.stride(0) == rows[0].numel()  # as the rows lie, so that they are copied as they are
+            self._rows[name] = rows.new_empty_strided(shape, rows.stride()) if dense else rows.new_empty(shape)
+        cast(Tensor, self._rows[name])[start : start + len(rows)] = rows
 
     def row(self, name: str, number: int) -> Tensor:
-        return self._blocks[name][number // self.block][number % self.block]
+        return self._rows[name][number]
+
+    def whole(self, name: str) -> Tensor | None:
+        rows = self._rows[name]
+        return rows if isinstance(rows, Tensor) else None
 
     @property
     def names(self) -> Sequence[str]:
-        return list(self._blocks)
+        return list(self._rows)
 
 
 class Store(Shelves):
