@@ -20,6 +20,7 @@ from xsiamese.explain.gallery.kept import Kept, Packing
 from xsiamese.explain.gallery.meant import Names
 from xsiamese.explain.request import Request
 from xsiamese.model.comparison import Bilinear, Euclidean, Learned, Manhattan, SquaredEuclidean
+from xsiamese.result.columns import Picked
 from xsiamese.testing import quick_options
 
 SHARING = sorted(
@@ -515,6 +516,44 @@ def test_what_follows_a_layer_is_not_believed_of_items_that_it_does_not_fit() ->
     wanted = explainer.copy_for(explainer.model).explain((first, second))
     for mine, theirs in zip(again.maps, wanted.maps, strict=True):
         assert torch.allclose(mine, theirs, atol=1e-10)
+
+
+class Turned(nn.Module):
+    """Turns what it is given in place, which no mean over all places shows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.copy_(x.flip(-1))
+
+
+def test_what_follows_a_layer_may_work_on_its_output_in_place() -> None:
+    torch.manual_seed(4)
+    net = nn.Sequential(nn.Conv2d(1, 5, 3), Turned(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).double()
+    gallery = Gallery(PairGradCAM(SiameseModel(net, "dot"), "0"), items(7), internal_batch_size=2)
+    found = gallery.explain([(i, (i + 3) % 7) for i in range(7)])[:]
+    activation = net[0](items(7)).detach()
+    means = activation.mean((2, 3))
+    for side, other in ((0, 3), (1, -3)):  # the dot product's share of each place, and of the item the other way round
+        shares = torch.einsum("nchw,nc->nhw", activation, means.roll(-other, 0)) / 16
+        wanted = shares if side == 0 else shares.roll(-3, 0)
+        torch.testing.assert_close(found.maps[side][:, 0], wanted, rtol=0, atol=1e-12)
+
+
+def test_rows_of_one_shape_are_one_tensor_of_which_pairs_copy_nothing() -> None:
+    values = torch.arange(30.0).reshape(5, 2, 3)
+    kept = Kept(5, 2, 2**20, Path("nowhere"))
+    for start in (0, 2, 4):
+        kept.put(start, {"factor": Picked(values.movedim(1, 2)[start : start + 2])})  # rows that lie otherwise
+    column = kept.column("factor", [1, 2, 3])
+    assert isinstance(column, Picked)
+    whole = column.stacked()
+    assert whole.data_ptr() == column.whole[1].data_ptr()
+    assert torch.equal(whole, values.movedim(1, 2)[1:4])
+    assert whole.stride() == (6, 1, 3)  # as they were given
+    again = kept.column("factor", [4, 0, 4])
+    assert isinstance(again, Picked)
+    assert torch.equal(again.stacked(), values.movedim(1, 2)[[4, 0, 4]])
+    assert again[0].data_ptr() == again[2].data_ptr() == kept.column("factor", range(4, 5))[0].data_ptr()
+    assert torch.equal(again[1:][0], values[0].T)
 
 
 def test_items_that_are_read_may_be_graphs_or_texts() -> None:

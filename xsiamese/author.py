@@ -69,8 +69,8 @@ from xsiamese.pairs.refused import Unsuited as Unsuited
 from xsiamese.plot.shown import Shows as Shows
 from xsiamese.result import stored as stored
 from xsiamese.result.columns import Column as Column
-from xsiamese.result.columns import Picked as Picked
 from xsiamese.result.columns import Packable as Packable
+from xsiamese.result.columns import Picked as Picked
 from xsiamese.result.explanation import PairExplanation as PairExplanation
 from xsiamese.result.matrices import MatrixExplanation as MatrixExplanation
 from xsiamese.result.matrix import Match as Match

@@ -74,6 +74,16 @@ class Recording:
         self.order = order
         self.rows = rows
         self.calls: dict[nn.Module, list[Tensor]] = {module: [] for pair in layers for module in pair}
+        self._went_on: list[tuple[Tensor, int]] = []
+
+    def goes_on(self, tensor: Tensor) -> None:
+        """Notes that what follows gets an activation itself."""
+        self._went_on.append((tensor, tensor._version))
+
+    @property
+    def overwritten(self) -> bool:
+        """Whether what follows has written into an activation since it was recorded."""
+        return any(tensor._version != version for tensor, version in self._went_on)
 
     @property
     def layers(self) -> list[LayerPair]:
@@ -200,6 +210,7 @@ def record(
     *,
     order: Sequence[tuple[int, ...]] | None = None,
     detach: bool = True,
+    copies: bool = True,
 ) -> Iterator[Recording]:
     """Records the activations of ``layers`` in the forward pass that runs inside the block.
 
@@ -208,6 +219,8 @@ def record(
     own.
     With ``detach`` the graph starts at the first recorded layer: what comes before it costs no more than a pass without
     gradients.
+    Without ``copies`` and outside of any graph, what follows a layer gets its output itself, and
+    :attr:`Recording.overwritten` says whether that was changed.
     """
     recording = Recording(
         layers,
@@ -227,6 +240,10 @@ def record(
                 "the model checkpoints its activations: a layer is called again in the backward pass; switch it off "
                 "to explain on it, or choose a layer outside of the checkpoint"
             )
+        if not copies and not torch.is_grad_enabled() and not tensor.is_inference():
+            recording.calls[module].append(tensor)
+            recording.goes_on(tensor)
+            return output
         if detach and not tensor.requires_grad and tensor.is_floating_point():
             tensor = tensor.detach().requires_grad_()
         recording.calls[module].append(tensor)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.record import record
+from xsiamese.branches.record import Recording, record
 from xsiamese.explain.digest import digest, tensors_of
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import SiameseModel
@@ -73,10 +73,19 @@ class ItemBatch:
         """
         plan = find_plan(self.pairs, layer)
         modules = [both[self.place] for both in plan.layers]
-        # one side is encoded alone, so that each layer is called once: whose call it is is no question
-        seen = record([(m, m) for m in modules], plan.names, 0, order=[()] * len(modules))
-        with torch.set_grad_enabled(graph), seen as recording:
-            embeddings = self.embed()
+
+        def passed(copies: bool) -> tuple[Recording, Tensor]:
+            # one side is encoded alone, so that each layer is called once: whose call it is is no question
+            pairs, order = [(m, m) for m in modules], [()] * len(modules)
+            with torch.set_grad_enabled(graph), record(pairs, plan.names, 0, order=order, copies=copies) as seen:
+                return seen, self.embed()
+
+        plans = {} if self.pairs.plans is None else self.pairs.plans
+        writes = "writes into its layers", self.place
+        recording, embeddings = passed(copies=graph or writes in plans)
+        if recording.overwritten:
+            plans[writes] = True
+            recording, embeddings = passed(copies=True)
         given = zip(recording.activations, modules, strict=True)
         return [Recorded(one, module) for (one, _), module in given], embeddings
 
