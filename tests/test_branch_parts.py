@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from collections import OrderedDict, namedtuple
 from typing import Any
 
@@ -441,3 +442,24 @@ def test_a_layer_that_is_called_again_is_passed_by(towers: bool) -> None:
     explainer = PairGradCAM(SiameseModel((Again(), Again()) if towers else Again(), "dot"))
     explainer.attribute((torch.rand(1, 1, 4, 4), torch.rand(1, 1, 4, 4)))
     assert explainer.layer_names_ == ["first"]
+
+
+def test_a_block_that_cannot_be_entered_leaves_all_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, before = nn.Sequential(nn.Dropout(), nn.Linear(1, 1)).train(), signal.getsignal(signal.SIGINT)
+
+    def fails(*args: Any) -> None:
+        model.eval()
+        model.requires_grad_(False)
+        raise ArithmeticError("not now")
+
+    monkeypatch.setattr("xsiamese.branches.intact._prepare", fails)
+    block = intact(model, seed=0)
+    with pytest.raises(ArithmeticError), block:
+        raise AssertionError("never reached")
+    assert signal.getsignal(signal.SIGINT) == before
+    assert all(module.training for module in model.modules())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    monkeypatch.undo()
+    with block:
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before
