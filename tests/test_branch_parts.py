@@ -19,6 +19,7 @@ from xsiamese.branches.intact import intact, reseed
 from xsiamese.branches.layers import as_grid, find_layers, names_of
 from xsiamese.branches.layout import ChannelsFirst, Tokens
 from xsiamese.branches.probe import _reaches
+from xsiamese.branches.several import views_apart
 from xsiamese.branches.untied import Alone, Branches, Elsewhere, Ported, copied, with_ports
 
 Pair = namedtuple("Pair", ["first", "second"])
@@ -463,3 +464,57 @@ def test_a_block_that_cannot_be_entered_leaves_all_as_it_was(monkeypatch: pytest
     with block:
         assert signal.getsignal(signal.SIGINT) != before
     assert signal.getsignal(signal.SIGINT) == before
+
+
+class OfViews(nn.Module):
+    """The sum of what an encoder gives of the views of each item, which it gets in one call."""
+
+    def __init__(self, encoder: nn.Module, *, views_first: bool = True, by: float = 1.0) -> None:
+        super().__init__()
+        self.encoder, self.views_first, self.by = encoder, views_first, by
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.views_first:
+            return self.by * self.encoder(x.mT.flatten()[:, None]).view(*x.mT.shape).sum(0)  # type: ignore[no-any-return]
+        return self.by * self.encoder(x.flatten()[:, None]).view(*x.shape).sum(1)  # type: ignore[no-any-return]
+
+
+class LastAndFirst(nn.Module):
+    """Adds the first row to the last: rows are mixed."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x[:-1], x[-1:] + x[:1]])
+
+
+def apart(model: nn.Module, layers: Any = ()) -> nn.Module:
+    one, start = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[5.0, 7.0, 9.0]])
+    runs: Any = [lambda x=x: model(x) for x in (one, start, torch.cat([one, start]))]
+    values = [run() for run in runs]
+    views_apart(model, (runs[0], runs[1], runs[2]), layers)
+    assert all(torch.equal(run(), value) for run, value in zip(runs, values, strict=True))
+    return model
+
+
+def test_views_of_one_call_are_taken_apart_where_they_come_first() -> None:
+    for by in (1.0, 0.0):  # also of a score that is nothing
+        of_views: Any = apart(OfViews(nn.Sequential(nn.Linear(1, 1)), by=by))
+        assert isinstance(of_views.encoder, Branches)
+        assert len(of_views.encoder.views) == 3
+        assert of_views.encoder.stacked
+        assert len(list(of_views.parameters())) == 2  # around the same numbers
+    for model in (OfViews(nn.Linear(1, 1), views_first=False), OfViews(nn.Identity()).encoder):
+        before = list(model.modules())
+        apart(model)
+        assert list(model.modules()) == before
+    said = (
+        r"^encoder gets several views of a side in one call, so that which row is whose cannot be told by this method"
+    )
+    with pytest.raises(ValueError, match=said):
+        apart(OfViews(LastAndFirst()))
+    for layer in (0, 1):
+        inside = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
+        nn.init.ones_(inside[0].weight)
+        with pytest.raises(ValueError, match=said):
+            apart(OfViews(inside), [inside[layer]])
+    with pytest.raises(ValueError, match=r"^around.encoder gets several views"):
+        apart(nn.Sequential(OrderedDict(model=nn.Sequential(OrderedDict(around=OfViews(LastAndFirst()))))))
