@@ -512,9 +512,21 @@ def test_views_of_one_call_are_taken_apart_where_they_come_first() -> None:
     with pytest.raises(ValueError, match=said):
         apart(OfViews(LastAndFirst()))
     for layer in (0, 1):
-        inside = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
-        nn.init.ones_(inside[0].weight)
+        linear = nn.Linear(1, 1)
+        nn.init.ones_(linear.weight)
+        inside = nn.Sequential(linear, nn.ReLU())
         with pytest.raises(ValueError, match=said):
             apart(OfViews(inside), [inside[layer]])
     with pytest.raises(ValueError, match=r"^around.encoder gets several views"):
         apart(nn.Sequential(OrderedDict(model=nn.Sequential(OrderedDict(around=OfViews(LastAndFirst()))))))
+
+
+def test_a_module_without_a_mode_gets_none() -> None:
+    """As one that torch.jit has frozen."""
+    model = nn.Sequential(nn.Identity(), nn.Identity())
+    del model[0].training
+    for training in (True, False):
+        model.training = model[1].training = training
+        with intact(model):
+            assert [vars(module).get("training") for module in model.modules()] == [False, None, False]
+        assert [vars(module).get("training") for module in model.modules()] == [training, None, training]
