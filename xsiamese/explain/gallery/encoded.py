@@ -1,14 +1,11 @@
-"""Items with what an explainer prepares of them, once each; and the explanations of pairs of them."""
+"""Items with what an explainer prepares of them, once each."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -17,49 +14,17 @@ from tqdm.auto import tqdm
 
 from xsiamese.branches.intact import intact, outside_inference
 from xsiamese.explain.attribution import PairAttribution
-from xsiamese.explain.gallery.compared import Compared
-from xsiamese.explain.gallery.explained import Pairs
 from xsiamese.explain.gallery.given import Items, names_of
-from xsiamese.explain.gallery.kept import EMBEDDING, Kept, Packing
+from xsiamese.explain.gallery.kept import EMBEDDING, Keeping, Kept
 from xsiamese.explain.gallery.stored import Opened
 from xsiamese.explain.gallery.weights import Weights
-from xsiamese.explain.maps import warn_identical
 from xsiamese.explain.prepare import ItemBatch
 from xsiamese.explain.request import chosen_split, fitted
 from xsiamese.model.pair import SiameseModel
-from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.silence import naming_the_cut
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.witness import DRAWS, REMEDY, generators, standing
 from xsiamese.result.columns import Column
-from xsiamese.result.explanation import PairExplanation
-
-UNIT = 1024  # pairs that are explained at once, at the most
-ROOM = 2**23  # bytes of the items of one side of them: more is new memory from the system for every unit
-COPIES = 4  # of an item's numbers in a unit, about: those that are explained, a map, and what is made on the way
-
-
-@dataclass
-class Keeping:
-    """Where and how what is prepared is kept.
-
-    Attributes:
-        budget: the most bytes of memory for all of it.
-        folder: of a store, where it does not fit; None makes a temporary one.
-        packing: how numbers are kept.
-    """
-
-    budget: int
-    folder: Path | None = None
-    packing: Packing = field(default_factory=Packing)
-    _temporary: list[TemporaryDirectory[str]] = field(default_factory=list)
-
-    def place(self, name: str) -> Path:
-        """A folder for a store."""
-        if self.folder is not None:
-            return self.folder / name
-        self._temporary.append(TemporaryDirectory(prefix="xsiamese_gallery_"))
-        return Path(self._temporary[-1].name) / name
 
 
 class Encoded:
@@ -118,6 +83,11 @@ class Encoded:
                 self._kept[place] = made
         return self._kept.get(place) if self.shares else None
 
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of what is kept of an item, as far as that is known by now."""
+        return max((kept.row_bytes for kept in self._kept.values()), default=0)
+
     def all_kept(self) -> Mapping[int, Kept]:
         """What is prepared of the items, by the encoder; nothing where nothing can be."""
         self.unchanged()
@@ -146,66 +116,11 @@ class Encoded:
         with self.open(), torch.no_grad():
             return torch.cat([items.embed() for _, items in self._parts(place, split.pairs or self.items.at_once)])
 
-    @outside_inference()
-    def with_(self, other: Encoded, pairs: Pairs, ids: Sequence[tuple[str, str]]) -> PairExplanation:
-        """The explanation of pairs of these items, as a, with others, as b; (number here, number there) each."""
-        for one in {self, other}:
-            one.unchanged()
-        which = [i for i, _ in pairs], [j for _, j in pairs]
-        first, second = self.items.some(0, which[0]), other.items.some(1, which[1])
-        asked, names = self.items.asked, tuple(ids)
-        kept = self.kept(0), other.kept(1)
-        if kept[0] is None or kept[1] is None:
-            starts = None if asked.baselines is None else (_alone(first.baselines), _alone(second.baselines))
-            return self.explainer.explain(
-                (first.given, second.given),
-                ids=names,
-                baselines=starts,
-                kind=asked.kind,
-                internal_batch_size=asked.size,
-                seed=asked.seed,
-                **asked.options,
-            )
-        model = self.explainer.model
-        assert isinstance(model, SiameseModel)
-        batch = replace(
-            self.items.pairs(first, second),
-            model=Compared(model),
-            prepared=(self._prepared_of(0, which[0]), other._prepared_of(1, which[1])),
-            rows=min(self.row_unit, len(pairs)),
-        )
-        if self.explainer.traits.uses_gradients and self._may_be_same(batch):
-            warn_identical(batch)
-        asked = replace(asked, inputs=(first.given, second.given))
-        return self.explainer.of_prepared(batch, asked, ids=names, layers=self._layers)
-
-    @outside_inference()
-    def scores(self, other: Encoded, pairs: Pairs) -> Tensor:
-        """The model's own scores of pairs, shape (pairs,)."""
-        model = self.explainer.model
-        if not isinstance(model, SiameseModel):
-            starts = range(0, len(pairs), UNIT)
-            return torch.cat([self._scored(other, pairs[start : start + UNIT]) for start in starts])
-        u, v = self.embeddings(0), other.embeddings(1)
-        i, j = torch.tensor(list(pairs), device=u.device).reshape(-1, 2).T
-        with self.open(), torch.no_grad():
-            parts = zip(torch.split(i, UNIT), torch.split(j, UNIT), strict=True)
-            return torch.cat([model.compare(u[some], v[others]) for some, others in parts])
-
-    @property
-    def unit(self) -> int:
-        """How many pairs are explained at once: what half of the budget allows, and not more than serves speed."""
-        return max(1, min(self._allowed, ROOM // max(1, self.items.size)))
-
-    @property
-    def row_unit(self) -> int:
-        """The same of pairs of one item with a run of others: items that are in memory are not copied for them."""
-        return self.unit if self.items.read is not None else self._allowed
-
-    @property
-    def _allowed(self) -> int:
-        of_item = COPIES * max(1, self.items.size) + max((kept.row_bytes for kept in self._kept.values()), default=0)
-        return max(1, min(UNIT, self.keeping.budget // 2 // (2 * of_item)))
+    @cached_property
+    def layers(self) -> dict[str, Any]:
+        """The layers that the items are explained on, as results tell them."""
+        with self.open():
+            return self.explainer.layers_told(next(self.items.batch.split(2)))
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -216,12 +131,6 @@ class Encoded:
         ):
             yield
 
-    @cached_property
-    def _layers(self) -> dict[str, Any]:
-        """The layers that the items are explained on, as results tell them."""
-        with self.open():
-            return self.explainer.layers_told(next(self.items.batch.split(2)))
-
     @property
     def keys(self) -> list[str]:
         """A key of each item, by its numbers."""
@@ -229,7 +138,7 @@ class Encoded:
             self._keys = [key for _, items in self.items.parts(0, self._block) for key in names_of(items.side)]
         return self._keys
 
-    def _prepared_of(self, place: int, which: Sequence[int]) -> dict[str, Column]:
+    def prepared_of(self, place: int, which: Sequence[int]) -> dict[str, Column]:
         """What is prepared of items with these numbers; embeddings are taken out of all of them at once."""
         kept = self.kept(place)
         assert kept is not None
@@ -237,18 +146,6 @@ class Encoded:
         if EMBEDDING in kept.about:
             columns[EMBEDDING] = self._embedded(place)[list(which)]
         return columns
-
-    @staticmethod
-    def _may_be_same(batch: PairBatch) -> bool:
-        """Whether some pair's items have one embedding: only then they can be equal."""
-        u, v = (side.get(EMBEDDING) for side in batch.prepared)
-        if not (isinstance(u, Tensor) and isinstance(v, Tensor)):
-            return True
-        return u.shape == v.shape and bool((u == v).flatten(1).all(1).any())
-
-    def _scored(self, other: Encoded, pairs: Pairs) -> Tensor:
-        first, second = self.items.some(0, [i for i, _ in pairs]), other.items.some(1, [j for _, j in pairs])
-        return self.explainer.scores((first.given, second.given), kind=self.items.asked.kind)
 
     def _prepared(self, place: int) -> Kept | None:
         return fitted(self.items.batch, self.items.asked.size, lambda split: self._prepared_by(split, place))
@@ -311,7 +208,3 @@ def _warn_random(items: ItemBatch) -> None:
             f"gallery keeps is of one draw; {REMEDY}",
             stacklevel=9,
         )
-
-
-def _alone(baselines: tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
-    return baselines[0] if len(baselines) == 1 else baselines

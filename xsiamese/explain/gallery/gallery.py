@@ -16,11 +16,12 @@ from xsiamese.door.files import folder as in_a_folder
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.auto import check_explainer
 from xsiamese.explain.gallery.about import about
-from xsiamese.explain.gallery.encoded import Encoded, Keeping
+from xsiamese.explain.gallery.between import Between
+from xsiamese.explain.gallery.encoded import Encoded
 from xsiamese.explain.gallery.explained import EveryPair, Explanations, Pairs
 from xsiamese.explain.gallery.given import Items
 from xsiamese.explain.gallery.hits import Hits, closest, embedding_model
-from xsiamese.explain.gallery.kept import Packing
+from xsiamese.explain.gallery.kept import Keeping, Packing
 from xsiamese.explain.gallery.meant import Names, bytes_of, hits_of, numbered_pairs, options_of
 from xsiamese.explain.gallery.stored import opened, written
 from xsiamese.explain.request import BatchSize, Request
@@ -261,9 +262,9 @@ class Gallery:
         )
 
     def _explanations(self, asking: Encoded, names: Sequence[str], pairs: Pairs) -> Explanations:
-        def make(some: Pairs) -> PairExplanation:
-            return asking.with_(self._encoded, some, [(names[i], self.ids[j]) for i, j in some])
+        between = Between(asking, self._encoded)
 
-        of = self._encoded
-        units = min(asking.unit, of.unit), min(asking.row_unit, of.row_unit)
-        return Explanations(pairs, make, lambda some: asking.scores(self._encoded, some), units)
+        def make(some: Pairs) -> PairExplanation:
+            return between.explain(some, [(names[i], self.ids[j]) for i, j in some])
+
+        return Explanations(pairs, make, between.scores, (between.unit, between.row_unit))

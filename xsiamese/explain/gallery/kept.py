@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -48,6 +49,29 @@ class Packing:
         u, size, vh = torch.linalg.svd(one.reshape(-1, one.shape[-1]), full_matrices=False)
         left = u[:, : self.rank] * size[: self.rank]
         return left.reshape(*one.shape[:-1], -1), vh[: self.rank]
+
+
+@dataclass
+class Keeping:
+    """Where and how what is prepared is kept.
+
+    Attributes:
+        budget: the most bytes of memory for all of it.
+        folder: of a store, where it does not fit; None makes a temporary one.
+        packing: how numbers are kept.
+    """
+
+    budget: int
+    folder: Path | None = None
+    packing: Packing = field(default_factory=Packing)
+    _temporary: list[TemporaryDirectory[str]] = field(default_factory=list)
+
+    def place(self, name: str) -> Path:
+        """A folder for a store."""
+        if self.folder is not None:
+            return self.folder / name
+        self._temporary.append(TemporaryDirectory(prefix="xsiamese_gallery_"))
+        return Path(self._temporary[-1].name) / name
 
 
 @dataclass
