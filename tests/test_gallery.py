@@ -293,6 +293,33 @@ def test_half_precision_and_low_rank_are_as_near_as_they_say() -> None:
     assert 0 < distance[0] < distance[1]
 
 
+@pytest.mark.parametrize(("kept", "asked", "said"), [
+    ({}, {"half": True}, "half=True, and the gallery .* is kept in full precision"),
+    ({}, {"rank": 1}, "rank=1, and the gallery .* is kept whole"),
+    ({"rank": 1}, {"rank": 2}, "rank=2, and the gallery .* is kept with rank=1"),
+    ({"half": True}, {"half": True}, None), ({"half": True}, {}, None), ({"rank": 1}, {"rank": 1}, None),
+    ({"rank": 1}, {}, None), ({}, {"rank": 50}, None),  # a rank that saves nothing changes nothing
+])  # fmt: skip
+def test_a_gallery_is_not_opened_as_what_it_is_not(
+    kept: dict[str, Any], asked: dict[str, Any], said: str | None, tmp_path: Path
+) -> None:
+    gallery = made("PairGradCAM", model(), **kept)
+    path = gallery.save(tmp_path / "gallery")
+    if said is None:
+        opened = Gallery.open(path, gallery.explainer, items(), **asked)
+        torch.testing.assert_close(opened.explain([(0, 1)])[:].maps, gallery.explain([(0, 1)])[:].maps)
+        return
+    with pytest.raises(ValueError, match=said):
+        Gallery.open(path, gallery.explainer, items(), **asked)
+
+
+def test_what_is_read_must_be_a_batch_of_one() -> None:
+    pictures = torch.rand(3, 3, 6, 6, dtype=torch.float64)
+    for read, shape in ((lambda i: pictures[i], r"\(3, 6, 6\)"), (lambda i: pictures[i : i + 2], r"\(2, 3, 6, 6\)")):
+        with pytest.raises(ValueError, match=f"item 0 of the gallery, 0: read= gave a tensor of shape {shape}"):
+            made("PairGradCAM", model(), items=range(2), read=read)
+
+
 def test_a_saved_gallery_opens_without_a_pass_and_explains_the_same(tmp_path: Path) -> None:
     of = model()
     gallery = made("PairGradCAM", of, ids=list("abcdef"), internal_batch_size=4)

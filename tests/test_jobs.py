@@ -311,6 +311,18 @@ def test_tables(tmp_path: Path) -> None:
     assert PairTable.of(tmp_path / "r.csv").both(0, 1) == (["r.csv:0:left"], ["r.csv:0:right"])
 
 
+def test_columns_of_files_are_named(tmp_path: Path) -> None:
+    """Also where they are called as the two sides of a record, and the records have nothing else."""
+    (tmp_path / "notes.txt").write_text("a cat")
+    for header, row in (("left_img,right_img,same", "x.png,y.png,1"), ("one,same,other", "notes.txt,0,notes.txt")):
+        (tmp_path / "p.csv").write_text(f"{header}\n{row}\n")
+        two = [name for name, word in zip(header.split(","), row.split(","), strict=True) if "." in word]
+        said = f"it has .*; --columns {two[0]},{two[1]}, which hold names of files, says which two"
+        with pytest.raises(ValueError, match=said):
+            PairTable.of(tmp_path / "p.csv")
+        assert PairTable.of(tmp_path / "p.csv", (two[0], two[1])).both(0, 1)[0] == [row.split(",")[0]]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -183,3 +183,10 @@ def test_a_row_of_numbers_is_a_mask_for_all_pairs(pairs: int) -> None:
         assert all(torch.equal(one, other) for one, other in zip(flat.maps, whole.maps, strict=True))
         assert (flat.delta is None) == (whole.delta is None)
         assert flat.delta is None or flat.delta.abs().max() < 1e-6
+
+
+def test_a_gaussian_far_wider_than_a_picture_is_flat_and_costs_nothing() -> None:
+    maps = torch.rand(2, 1, 5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    flat = maps.mean((2, 3), keepdim=True).expand_as(maps)
+    for sigma, atol in ((27.9, 1e-4), (28.1, 1e-4), (1e9, 1e-12)):  # on both sides of four times its longer edge
+        torch.testing.assert_close(smoothed(maps, sigma), flat, rtol=0, atol=atol)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from os.path import isfile
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 from pyarrow import ArrowInvalid, parquet
 from torch import Tensor
 
+from xsiamese.data.references import IMAGES
 from xsiamese.data.sided import sided
 from xsiamese.data.tabular import read_table
 from xsiamese.door.files import regular
@@ -74,10 +76,12 @@ class PairTable:
             except (ArrowInvalid, OSError) as error:
                 raise ValueError(f"{path} cannot be read as a Parquet table: {error}") from error
             names = found.column_names
+            files = _of_files({name: found.column(name).slice(0, 1).to_pylist() for name in names}, path.parent)
         else:
             table = read_table(path, "fill")
             names = list(table.columns)
-            if columns is None and _named(names) is None and sided(names) is not None:
+            files = _of_files(table.columns, path.parent)
+            if columns is None and _named(names) is None and sided(names) is not None and len(files) != 2:
                 # every row is two records side by side, which the reader of rows takes apart
                 found = pa.table({side: [f"{path.name}:{i}:{side}" for i in range(len(table))] for side in SIDED})
                 columns = SIDED
@@ -88,7 +92,8 @@ class PairTable:
             raise ValueError(f"--columns {','.join(chosen)}: both items would be the same: two columns are needed")
         if chosen is None or not set(chosen) <= set(found.column_names):
             asked = f"no column {next(c for c in chosen if c not in names)!r}" if chosen else "no columns a and b"
-            raise ValueError(f"{path} has {asked}: it has {', '.join(names)}; --columns FIRST,SECOND says which two")
+            two = f"{','.join(files)}, which hold names of files," if len(files) == 2 else "FIRST,SECOND"
+            raise ValueError(f"{path} has {asked}: it has {', '.join(names)}; --columns {two} says which two")
         a, b = (found.column(name).cast(pa.string()).fill_null("") for name in chosen)
         if not len(a):
             raise ValueError(f"{path} holds no rows: there are no pairs to explain")
@@ -120,6 +125,12 @@ def _named(names: Sequence[str]) -> Columns | None:
         return "a", "b"
     stems = [name.removesuffix("_a") for name in names if name.endswith("_a") and f"{name[:-2]}_b" in names]
     return (f"{stems[0]}_a", f"{stems[0]}_b") if len(stems) == 1 else None
+
+
+def _of_files(columns: Mapping[str, Sequence[Any]], folder: Path) -> list[str]:
+    """The columns that hold names of files, by their first row: of pictures, or of what lies beside the table."""
+    first = {name: str(values[0]) for name, values in columns.items() if len(values) and values[0]}
+    return [name for name, word in first.items() if Path(word).suffix.lower() in IMAGES or isfile(folder / word)]
 
 
 def _checked(words: pa.Table, name: str) -> pa.Table:

@@ -108,6 +108,8 @@ def averaged(maps: Tensor, parts: Tensor) -> Tensor:
 
 def _gaussian(size: int, sigma: float) -> Tensor:
     """What a line of ``size`` pixels is multiplied with: symmetric, and every row sums to one, so every column does."""
+    if sigma > 4 * size:  # mirrored again and again it is flat, to a part in 100,000
+        return torch.full((size, size), 1 / size, dtype=torch.float64)
     reach = math.ceil(4 * sigma)
     steps = torch.arange(-reach, reach + 1)
     weights = torch.exp(-0.5 * (steps / sigma) ** 2).double()

@@ -109,6 +109,7 @@ class Gallery:
         self._keeping = Keeping(bytes_of(memory), None if folder is None else Path(folder), Packing(half, rank))
         if found is not None:
             found.check(about(explainer, self._asked))
+            found.check_packing(self._keeping.packing)
         own = Items(explainer, self._asked, items, read, keep=self._keeping.budget // 4)
         names: Sequence[Any] = range(len(own)) if found is None else found.ids
         if ids is not None:

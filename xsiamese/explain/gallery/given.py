@@ -158,6 +158,12 @@ class Items:
         except Exception as error:  # whatever a reader meets in a damaged file
             told = (str(error) or type(error).__name__).splitlines()[0]
             raise ValueError(f"item {number} of the gallery, {word!r:.120}, cannot be read: {told}") from error
+        for one in item if isinstance(item, tuple) else (item,):
+            if isinstance(one, Tensor) and (not one.dim() or len(one) != 1):
+                raise ValueError(
+                    f"item {number} of the gallery, {word!r:.120}: read= gave a tensor of shape {tuple(one.shape)}, "
+                    "and a batch of one is needed, (1, ...): x[None] makes one of an item"
+                )
         if isinstance(item, Tensor):
             self._read[number] = item
             while len(self._read) * item.numel() * item.element_size() > self._keep and len(self._read) > 1:

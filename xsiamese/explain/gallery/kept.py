@@ -36,12 +36,13 @@ class Packing:
         if name == EMBEDDING or not (rows[0].is_floating_point() if len(rows) else False):
             return {name: rows}
         parts = {name: rows}
-        if self.rank is not None and rows[0].dim() > 1 and self._saves(rows[0]):
+        if self.rank is not None and rows[0].dim() > 1 and self.saves(rows[0]):
             factors = [self._factored(one) for one in rows]
             parts = {f"{name}.left": [left for left, _ in factors], f"{name}.right": [right for _, right in factors]}
         return {key: _in_half(value) if self.half else value for key, value in parts.items()}
 
-    def _saves(self, one: Tensor) -> bool:
+    def saves(self, one: Tensor) -> bool:
+        """Whether a matrix is smaller as two factors."""
         places, dimensions = one.numel() // one.shape[-1], one.shape[-1]
         return self.rank is not None and self.rank * (places + dimensions) < places * dimensions
 
@@ -157,10 +158,31 @@ class Kept:
         entries = [distinct[number] for number in which]
         return tuple(entries) if self.about[name]["listed"] else torch.stack(entries)
 
+<<<<<<< HEAD
     def _whole(self, name: str) -> Tensor | None:
         """A column as it lies in memory, if all of it is one tensor of the right type."""
         whole = None if self.shelves is None else self.shelves.whole(name)
         return whole if whole is not None and str(whole.dtype) == self.about[name]["dtype"] else None
+=======
+    def numbers(self) -> list[str]:
+        """The columns that a packing changes."""
+        return [
+            name
+            for name, about in self.about.items()
+            if "plain" not in about and name != EMBEDDING and getattr(torch, about["dtype"][6:]).is_floating_point
+        ]
+
+    def packed(self, name: str) -> tuple[bool, int | None]:
+        """Whether a column is in half precision, and its rank where it is kept as two factors."""
+        assert self.shelves is not None
+        factors = self.about[name]["factors"]
+        first = self.shelves.row(f"{name}.left" if factors else name, 0)
+        return first.dtype == torch.float16, first.shape[-1] if factors else None
+
+    def row(self, name: str, number: int) -> Tensor:
+        """An item's entry of a column."""
+        return self._reading(name)(number)
+>>>>>>> dfd10fa (Columns of files are named, a read item is a batch of one, a store is not opened as what it is not, a very wide Gaussian is flat)
 
     def _reading(self, name: str) -> Callable[[int], Tensor]:
         """What reads an item's entry of a column."""

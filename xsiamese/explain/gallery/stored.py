@@ -44,6 +44,24 @@ class Opened:
         if other := differences(self.about, own):
             raise ValueError(f"the gallery {self.path} was made with another: {'; '.join(other)}")
 
+    def check_packing(self, packing: Packing) -> None:
+        """Refuses to be in half precision, or of a rank, if what is kept is not; nobody need say what it is.
+
+        Raises:
+            ValueError: naming the argument.
+        """
+        asked = packing.half or packing.rank is not None
+        for kept in self.kept.values() if asked else ():
+            for name in kept.numbers():
+                half, rank = kept.packed(name)
+                if packing.half and not half:
+                    raise ValueError(f"half=True, and the gallery {self.path} is kept in full precision: leave it out")
+                if packing.rank is not None and packing.rank != rank and (rank or packing.saves(kept.row(name, 0))):
+                    raise ValueError(
+                        f"rank={packing.rank}, and the gallery {self.path} is kept "
+                        f"{f'with rank={rank}' if rank else 'whole'}: leave it out"
+                    )
+
     def check_items(self, numbers: Sequence[int], keys: Sequence[str]) -> None:
         """Refuses other items than those that the store was made of, by their numbers and keys.
 
