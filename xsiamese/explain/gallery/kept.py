@@ -158,12 +158,11 @@ class Kept:
         entries = [distinct[number] for number in which]
         return tuple(entries) if self.about[name]["listed"] else torch.stack(entries)
 
-<<<<<<< HEAD
     def _whole(self, name: str) -> Tensor | None:
         """A column as it lies in memory, if all of it is one tensor of the right type."""
         whole = None if self.shelves is None else self.shelves.whole(name)
         return whole if whole is not None and str(whole.dtype) == self.about[name]["dtype"] else None
-=======
+
     def numbers(self) -> list[str]:
         """The columns that a packing changes."""
         return [
@@ -182,7 +181,6 @@ class Kept:
     def row(self, name: str, number: int) -> Tensor:
         """An item's entry of a column."""
         return self._reading(name)(number)
->>>>>>> dfd10fa (Columns of files are named, a read item is a batch of one, a store is not opened as what it is not, a very wide Gaussian is flat)
 
     def _reading(self, name: str) -> Callable[[int], Tensor]:
         """What reads an item's entry of a column."""
