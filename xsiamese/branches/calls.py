@@ -13,7 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.lock import own
-from xsiamese.branches.record import first_tensor, with_first_tensor
+from xsiamese.branches.record import first_tensor, of_neither, unmoved, with_first_tensor
+
+NEITHER = 2
+"""Stands for the side of a call that has nothing of a or of b."""
 
 
 @dataclass
@@ -24,11 +27,16 @@ class Usage:
         outputs: the first tensor of what it returned, call by call.
         finished: when its last call ended, in calls of all modules.
         given: the first tensor that an embedding was given, call by call.
+        of_neither: which of all its calls had nothing of either side, such as a bank of prototypes; these are not among
+            the outputs.
+        alone: whether these tensors are all that it returned.
     """
 
     outputs: list[Tensor] = field(default_factory=list)
     finished: int = 0
     given: list[Tensor | None] = field(default_factory=list)
+    of_neither: tuple[int, ...] = ()
+    alone: bool = True
 
 
 class Survey:
@@ -65,13 +73,48 @@ class Survey:
             seen = [side in self.made_of(module, i) if self.still else self._depends(output, side) for side in (0, 1)]
             sides.append(seen.index(True) if sum(seen) == 1 else None)
         known = [side for side in sides if side is not None]
-        return tuple(known) if len(known) == len(sides) and set(known) == {0, 1} else tuple(range(len(sides)))
+        passed = self.usage[module].of_neither
+        told = len(known) == len(sides) and (passed or set(known) == {0, 1})
+        found = known if told else [*range(len(sides))]
+        for place in passed:
+            found.insert(place, NEITHER)
+        return tuple(found)
+
+    def pass_over(self, other: Survey) -> None:
+        """Leaves out the calls that give the same with other inputs on both sides, where a module has others: they
+        serve neither.
+        """
+        for module, usage in self.usage.items():
+            passed = of_neither(usage.outputs, other.usage[module].outputs if module in other.usage else [])
+            passed = {i for i in passed if usage.alone and not self.made_of(module, i)}
+            usage.of_neither = tuple(sorted(passed))
+            usage.outputs = [one for i, one in enumerate(usage.outputs) if i not in passed]
+            usage.given = [one for i, one in enumerate(usage.given) if i not in passed]
+
+    def constant(self) -> bool:
+        """Whether a module that is called again seems to have a call with nothing of either side."""
+        return any(
+            len(usage.outputs) > 1 and not all(self.made_of(module, i) for i in range(len(usage.outputs)))
+            for module, usage in self.usage.items()
+        )
+
+    def unmoved(self, other: Survey) -> list[nn.Module]:
+        """The modules that no input reaches, neither by the graph nor in what they give with other inputs."""
+        return [
+            module
+            for module, usage in self.usage.items()
+            if module in other.usage
+            and usage.alone
+            and not any(output.requires_grad for output in usage.outputs)
+            and len(usage.outputs) == len(other.usage[module].outputs)
+            and all(map(unmoved, usage.outputs, other.usage[module].outputs))
+        ]
 
     def shared(self, root: nn.Module) -> list[nn.Module]:
         """The topmost modules below ``root`` that serve both sides."""
         found: list[nn.Module] = []
         for child in root.children():
-            if self.calls(child) > 1 or self.stacked(child):
+            if self.calls(child) > 1 or self.stacked(child) or (child in self.usage and self.usage[child].of_neither):
                 if child not in found:
                     found.append(child)
             else:
@@ -255,11 +298,12 @@ def survey(
     def note(module: nn.Module, args: Any, output: Any) -> Any:
         tensor = first_tensor(output)
         if tensor is not None:
+            entry = usage.setdefault(module, Usage())
+            entry.alone &= output is tensor
             if output is not tensor and tensor.requires_grad:
                 # whether what comes after reads it, and not the module itself before it returns it beside others
                 tensor = tensor.view_as(tensor)
                 output = with_first_tensor(output, tensor)
-            entry = usage.setdefault(module, Usage())
             entry.outputs.append(tensor)
             entry.given.append(first_tensor(args) if isinstance(module, nn.Embedding) else None)
             entry.finished = sum(len(u.outputs) for u in usage.values())

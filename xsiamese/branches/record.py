@@ -7,7 +7,7 @@ call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import fields, is_dataclass, replace
@@ -135,7 +135,8 @@ class Recording:
     def _branches(self, index: int, calls: list[list[Tensor]]) -> list[tuple[Tensor, Tensor]]:
         """What a layer gave on (a, b), once for each of its calls on a side."""
         name, order = self.names[index], self.order[index]
-        first, second = (self._branch(side, found, name, order) for side, found in enumerate(calls))
+        passed = self._of_neither(index)
+        first, second = (self._branch(side, found, name, order, passed) for side, found in enumerate(calls))
         if len(first) != len(second):
             raise ValueError(
                 f"layer {name!r} is called {len(first)} times for a and {len(second)} times for b: choose a layer "
@@ -143,7 +144,16 @@ class Recording:
             )
         return list(zip(first, second, strict=True))
 
-    def _branch(self, side: int, found: list[Tensor], name: str, order: tuple[int, ...]) -> list[Tensor]:
+    def _of_neither(self, index: int) -> set[int]:
+        """Which of several calls a side have nothing of that side."""
+        module, other = self._given[index]
+        found = self.calls[module]
+        half = len(found) // 2
+        return of_neither(found[:half], found[half:]) if module is other and self.order[index] == (0, 1) else set()
+
+    def _branch(
+        self, side: int, found: list[Tensor], name: str, order: tuple[int, ...], passed: Collection[int] = ()
+    ) -> list[Tensor]:
         """What a layer gave on one side, call by call."""
         rows = self.rows
         if not found:
@@ -167,11 +177,32 @@ class Recording:
             )
         if order == (0, 1) and len(found) % 2 == 0:  # an encoder that calls it several times, all of a before b
             half = len(found) // 2
-            return found[:half] if side == 0 else found[half:]
+            return [one for i, one in enumerate(found[:half] if side == 0 else found[half:]) if i not in passed]
         raise ValueError(
             f"layer {name!r} is called {len(found)} times, which does not fit 2 branches: choose a layer called as "
             "often on either side"
         )
+
+
+def of_neither(first: Sequence[Tensor | None], second: Sequence[Tensor | None]) -> set[int]:
+    """Which calls of a module have nothing of the inputs, such as a bank of prototypes: they give the same with others,
+    where other calls do not.
+
+    Args:
+        first: what each call gave.
+        second: what each gave with other inputs.
+    """
+    if len(first) != len(second):
+        return set()
+    same = {i for i, (one, two) in enumerate(zip(first, second, strict=True)) if unmoved(one, two)}
+    return set() if len(same) == len(first) else same
+
+
+def unmoved(one: Tensor | None, other: Tensor | None) -> bool:
+    """Whether a module gave the same of other inputs; zeros, as of units that are silent on both, tell nothing."""
+    if one is None or other is None or torch._C._functorch.is_functorch_wrapped_tensor(one):
+        return False
+    return torch.equal(one, other) and bool(one.any())
 
 
 def refuse_packed(name: str, outputs: Iterable[Any]) -> None:

@@ -250,6 +250,14 @@ def replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:
         parent._modules[name] = new if i == 0 else Elsewhere(new)
 
 
+def hide(root: nn.Module, module: nn.Module) -> None:
+    """Puts :class:`Elsewhere` wherever a module is registered below ``root``, so that tools do not meet it."""
+    for parent in [*root.modules()]:
+        for name, child in parent._modules.items():
+            if child is module:
+                parent._modules[name] = Elsewhere(module)
+
+
 def _inside_repeated(root: nn.Module, child: nn.Module, counts: Counter[nn.Module]) -> bool:
     """Whether a module around ``child`` is itself called more than once; :class:`Branches` is, but calls each view
     once.

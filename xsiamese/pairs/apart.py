@@ -11,20 +11,21 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import nn
 
+from xsiamese.branches.calls import survey
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.record import LayerPair, refuse_packed
+from xsiamese.branches.record import LayerPair, first_tensor, of_neither, refuse_packed
 from xsiamese.branches.relevance import Relevance
 from xsiamese.branches.relevance import propagating as propagate
 from xsiamese.branches.rules import Rules
 from xsiamese.branches.several import views_apart
-from xsiamese.branches.untied import Views, one_by_one, outputs_of, untie_repeats, with_ports
+from xsiamese.branches.untied import Views, hide, one_by_one, outputs_of, untie_repeats, with_ports
 from xsiamese.branches.untied import untied as untie
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.refused import refuse_scripted
 from xsiamese.pairs.split import Split
-from xsiamese.pairs.usage import find_plan
+from xsiamese.pairs.usage import differing, find_plan
 
 _Batch = TypeVar("_Batch", bound=Pairs)
 
@@ -54,6 +55,7 @@ def untied(
     if unique:
         _take_views_apart(pairs, views.model, {module for calls in groups for pair in calls for module in pair})
         untie_repeats(views.model, lambda: views.model(*pairs.moved, *pairs.arguments))
+        _hide_unmoved(pairs, views.model)
     return views.model, groups
 
 
@@ -98,6 +100,21 @@ def _take_views_apart(pairs: Pairs, views: Objective, layers: Collection[nn.Modu
     views_apart(views, runs, layers)
 
 
+def _hide_unmoved(pairs: Pairs, views: Objective) -> None:
+    """Keeps tools from modules that no input reaches, as of a bank of prototypes or a table of places: their hooks want
+    a gradient and a row for each pair.
+    """
+    few = next(replace(pairs, plans={}, witness=None).split(1))
+    leaves = [leaf.detach().requires_grad_(leaf.is_floating_point()) for leaf in few.moved]
+    runs = (partial(views, *some, *few.arguments) for some in (leaves, differing(few.moved)))
+    with torch.enable_grad():
+        seen, others = (survey(run, [*views.modules()], ((), ()), 1) for run in runs)
+    still = seen.unmoved(others)
+    for module in still:
+        if not any(module is not outer and any(module is one for one in outer.modules()) for outer in still):
+            hide(views, module)
+
+
 def _of_each_call(
     pairs: Pairs, views: Objective, found: tuple[list[nn.Module], list[nn.Module]], name: str, ports: bool
 ) -> list[LayerPair]:
@@ -121,6 +138,14 @@ def _of_each_call(
             "encoder, or layer=(layer_a, layer_b)"
         )
     apart = {view: one_by_one(views, view, run) for view in dict.fromkeys((*found[0], *found[1]))}
+    if any(len(one) > 1 for one in apart.values()):
+        seen = outputs_of(views, run)
+        others = outputs_of(views, partial(views, *differing(few.moved), *few.arguments))
+        for view, calls in apart.items():
+            passed = of_neither(
+                *([first_tensor(found) for one in calls for found in some[one]] for some in (seen, others))
+            )
+            apart[view] = [one for i, one in enumerate(calls) if i not in passed]
     first, second = ([one for view in side for one in apart[view]] for side in found)
     if len(first) != len(second) and len(pairs.objective.moving) == 2:
         raise ValueError(
@@ -129,7 +154,6 @@ def _of_each_call(
         )
     if len(pairs.objective.moving) == 1:  # the side that is held has no calls to explain
         first, second = (first, first) if pairs.objective.moving[0] == 0 else (second, second)
-    seen = outputs_of(views, run) if any(len(one) > 1 for one in apart.values()) else seen
     return [with_ports(views, pair, seen) if ports else pair for pair in zip(first, second, strict=True)]
 
 

@@ -9,7 +9,7 @@ from functools import cache, partial
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches.calls import Survey, survey
+from xsiamese.branches.calls import NEITHER, Survey, survey
 from xsiamese.branches.layers import (
     Layer,
     SomeLayers,
@@ -126,6 +126,10 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
         if one.still:  # its numbers have no gradient: what changes with them is asked
             without = [*(t if k != side else torch.zeros_like(t) for k in (0, 1) for t in leaves[k])]
             seen.still[side] = survey(partial(few.value, *without), modules, leaves, few.pairs)
+    if seen.constant():
+        with torch.no_grad():
+            others = survey(partial(few.value, *differing(moved)), modules, ((), ()), few.pairs)
+        seen.pass_over(others)
     rows = (few.a.layer_pairs, few.b.layer_pairs)
     taken: tuple[Taken | None, Taken | None] = (None, None)
     alone: int | None = None
@@ -141,6 +145,15 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
     layers = [(a, b) for a, b in given if a is not None and b is not None]
     names = names_of(batch.model, layers)
     shared = seen.shared(batch.model)
+    for pair, name in zip(layers, names, strict=True):
+        used = [one for one in dict.fromkeys(pair) if one in seen.usage]
+        if any(seen.usage[one].of_neither for one in used) and not (
+            len(used) == 1 and {0, 1} <= set(seen.order(used[0]))
+        ):
+            raise ValueError(
+                f"layer {name!r} is also called on what is of neither side, such as a bank of prototypes: explain the "
+                "inputs, or keep what it gives of that as a buffer of the model"
+            )
     layer_order = [
         (seen.order(pair[0]) if seen.calls(pair[0]) >= 2 else (0, 1)) if _together(pair, shared) else ()
         for pair in layers
@@ -160,12 +173,17 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
     )
     order = [(0, 1) if flag else seen.order(module) for module, flag in zip(shared, stacked, strict=True)]
     for module, flag, sides in zip(shared, stacked, order, strict=True):
-        if not flag and set(sides) != {0, 1}:
+        if not flag and set(sides) != {0, 1} and NEITHER not in sides:
             raise ValueError(
                 f"{type(module).__name__} is called {len(sides)} times in one pass, which does not fit 2 branches: "
                 "each call must serve one side"
             )
     return Plan(layers, names, layer_order, shared, stacked, order, taken)
+
+
+def differing(leaves: Sequence[Tensor]) -> list[Tensor]:
+    """Other inputs of the same kinds, which differ from any given ones: 1 where these are 0, and 0 elsewhere."""
+    return [(leaf == 0).to(leaf.dtype) for leaf in leaves]
 
 
 def _image(side: Side) -> Grid | None:

@@ -1,0 +1,147 @@
+"""Encoders that are also asked about what is of neither side: a bank of prototypes, a third input that is held."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import xsiamese
+from xsiamese import PairGradCAM, PairLayerFeatureAblation, PairLRP, SiameseModel
+
+METHODS = (
+    "PairGradCAM", "PairHiResCAM", "PairEigenCAM", "PairLayerActivation", "PairLayerGradientXActivation",
+    "PairLayerIntegratedGradients", "PairLayerFeatureAblation", "PairLayerConductance", "PairLayerDeepLift",
+    "PairDeepLift", "PairGuidedBackprop", "PairLRP", "PairIntegratedGradients",
+)  # fmt: skip
+
+
+def encoder() -> nn.Sequential:
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 4, 3, padding=1)
+    head = nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, 5)
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), *head).double().eval()
+
+
+def images(seed: int = 1) -> tuple[Tensor, Tensor]:
+    a, b = torch.randn(2, 2, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    return a, b
+
+
+class Bank(nn.Module):
+    """The closeness of a and b, seen from prototypes that the same encoder reads, or from what it gave of them."""
+
+    def __init__(self, count: int, when: int, kept: bool) -> None:
+        super().__init__()
+        self.encoder, self.when = encoder(), when
+        bank = torch.randn(count, 1, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+        self.register_buffer("bank", self.encoder(bank).detach() if kept else bank)
+        self.kept = kept
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        rows = [a, b] if self.kept else [*(a, b)[: self.when], self.bank, *(a, b)[self.when :]]
+        found = [self.encoder(x) for x in rows]
+        bank = self.bank if self.kept else found.pop(self.when)
+        return ((found[0] @ bank.T) * (found[1] @ bank.T)).sum(1)
+
+
+class Inside(nn.Module):
+    """An embedding that is the likeness to prototypes."""
+
+    def __init__(self, whole: Bank) -> None:
+        super().__init__()
+        self.encoder, self.bank, self.kept = whole.encoder, whole.bank, whole.kept
+
+    def forward(self, x: Tensor) -> Tensor:
+        bank = self.bank if self.kept else self.encoder(self.bank)
+        return self.encoder(x) @ bank.T  # type: ignore[no-any-return, operator]
+
+
+def maps(name: str, model: nn.Module, layer: Any, **options: Any) -> Any:
+    cls = getattr(xsiamese, name)
+    return cls(model, *((layer,) if cls.traits.needs_layer else ())).attribute(images(), **options)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("when", [0, 1, 2])
+@pytest.mark.parametrize("count", [2, 3])  # as many as pairs, which no shape tells apart
+@pytest.mark.parametrize("name", METHODS)
+def test_a_bank_that_the_encoder_reads_is_none_of_the_sides(name: str, count: int, when: int) -> None:
+    bank, kept = Bank(count, when, False), Bank(count, when, True)
+    for layer in (None, "encoder.3"):
+        expected = maps(name, kept, layer)
+        for found, known in zip(maps(name, bank, layer), expected, strict=True):
+            torch.testing.assert_close(found, known, rtol=1e-9, atol=1e-12)
+            assert known.any()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("wrt", ["both", "first", "second"])
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_bank_inside_an_encoder_is_no_call_of_a_side(name: str, count: int, wrt: Any) -> None:
+    bank, kept = (SiameseModel(Inside(Bank(count, 0, flag)), "dot") for flag in (False, True))
+    for layer in (None, "encoder.encoder.3"):
+        expected = maps(name, kept, layer, wrt=wrt)
+        for found, known in zip(maps(name, bank, layer, wrt=wrt), expected, strict=True):
+            torch.testing.assert_close(found, known, rtol=1e-9, atol=1e-12)
+        assert any(known.any() for known in expected)
+
+
+class Three(nn.Module):
+    """Nearer to b than to c."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = encoder()
+
+    def forward(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        z = [self.encoder(x) for x in (c, a, b)]
+        return (z[1] * z[2]).sum(1) - (z[1] * z[0]).sum(1)
+
+
+class ThreeTowers(nn.Module):
+    """The same with three encoders."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = (encoder() for _ in range(3))
+
+    def forward(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        return (self.first(a) * (self.second(b) - self.third(c))).sum(1)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", METHODS)
+def test_a_third_input_passes_the_same_encoder(name: str) -> None:
+    c = images(5)[0]
+    expected = maps(name, ThreeTowers(), ("first.3", "second.3"), additional_forward_args=c)
+    for found, known in zip(maps(name, Three(), "encoder.3", additional_forward_args=c), expected, strict=True):
+        torch.testing.assert_close(found, known, rtol=1e-9, atol=1e-12)
+        assert known.any()
+
+
+class Towers(nn.Module):
+    """Two encoders, of which a's reads the bank."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        whole = Bank(3, 0, False)
+        self.first, self.second, self.bank = whole.encoder, deepcopy(whole.encoder), whole.bank
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        bank = self.first(self.bank)
+        return ((self.first(a) @ bank.T) * (self.second(b) @ bank.T)).sum(1)
+
+
+@pytest.mark.parametrize("cls", [PairGradCAM, PairLayerFeatureAblation])
+def test_a_bank_that_one_of_two_towers_reads_is_told(cls: Any) -> None:
+    """Occlusion of the layer took the bank for pairs."""
+    said = "is also called on what is of neither side, such as a bank of prototypes: explain the inputs, or keep"
+    for layer in (None, "first.3", ("first.3", "second.3")):
+        with pytest.raises(ValueError, match=said):
+            cls(Towers(), layer).attribute(images())
+    torch.testing.assert_close(PairLRP(Towers()).attribute(images()), PairLRP(Bank(3, 0, True)).attribute(images()))
