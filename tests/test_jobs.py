@@ -317,7 +317,7 @@ def test_columns_of_files_are_named(tmp_path: Path) -> None:
     for header, row in (("left_img,right_img,same", "x.png,y.png,1"), ("one,same,other", "notes.txt,0,notes.txt")):
         (tmp_path / "p.csv").write_text(f"{header}\n{row}\n")
         two = [name for name, word in zip(header.split(","), row.split(","), strict=True) if "." in word]
-        said = f"it has .*; --columns {two[0]},{two[1]}, which hold names of files, says which two"
+        said = f"it has .*; --columns {two[0]},{two[1]} says which two: they hold names of files"
         with pytest.raises(ValueError, match=said):
             PairTable.of(tmp_path / "p.csv")
         assert PairTable.of(tmp_path / "p.csv", (two[0], two[1])).both(0, 1)[0] == [row.split(",")[0]]

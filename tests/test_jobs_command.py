@@ -91,7 +91,10 @@ def test_ids_of_a_table_of_items(run: Run, boots: Path, tmp_path: Path) -> None:
         (["--method", "saliency", "--stepz", "3"], "the method saliency has no option --stepz"),
         (["--stepz", "3"], "--stepz is a setting of one method: say which by --method"),
         (["--method", "saliency", "--layer", "7"], "--layer is for methods that explain a layer"),
-        (["--columns", "x,y"], "has no column 'x': it has a, b; --columns FIRST,SECOND says which two"),
+        (
+            ["--columns", "x,y"],
+            "has no column 'x': it has a, b; --columns a,b says which two: they hold names of files",
+        ),
         (["--columns", "x"], "--columns x: the names of two columns with a comma between them are needed"),
         (["--model", "nope"], "no model is called 'nope'"),
         (["--shard", "0/2"], "--shard 0/2: i/n with i from 1 to n is needed"),

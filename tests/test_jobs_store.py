@@ -222,6 +222,23 @@ def test_other_weights_are_another_job(tmp_path: Path) -> None:
         job(tmp_path / "out", explainer=other)
 
 
+def test_an_interrupted_job_says_how_to_go_on_and_loses_no_unit_that_is_done(tmp_path: Path) -> None:
+    whole, asked, rows = contents(job(tmp_path / "whole").folder), explainer(), []
+
+    def stop(_: Any, given: tuple[Any, ...]) -> None:
+        rows.append(len(given[0]))
+        if sum(rows) > 9 * 20:  # in the third unit: one pair was tried, eight are done, and the second unit is written
+            raise KeyboardInterrupt
+
+    hook = asked.model.encoder.register_forward_pre_hook(stop)  # type: ignore[union-attr]
+    with pytest.raises(
+        KeyboardInterrupt, match=r"^interrupted: 8 of 10 pairs are kept in .*; the same command goes on"
+    ):
+        job(tmp_path / "job", explainer=asked)
+    hook.remove()
+    assert same(contents(job(tmp_path / "job", explainer=asked).folder), whole)
+
+
 @pytest.mark.parametrize("changed", [{"unit": 5}, {"n_steps": 6}, {"seed": 1}, {"items": items() + 1}])
 def test_a_folder_of_another_job_is_refused_before_the_model_is_asked(changed: dict[str, Any], tmp_path: Path) -> None:
     job(tmp_path / "job")

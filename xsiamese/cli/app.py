@@ -86,8 +86,8 @@ def main() -> None:
         except BrokenPipeError:  # whoever read our output has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
-        except KeyboardInterrupt:
-            print("xsiamese: interrupted", file=sys.stderr)
+        except KeyboardInterrupt as error:
+            print(f"xsiamese: {error if error.args else 'interrupted'}", file=sys.stderr)
             sys.exit(130)
         except CycloptsError as error:
             command = f" {sys.argv[1]}" if sys.argv[1:] and sys.argv[1] in OURS else ""

@@ -55,6 +55,7 @@ class Job:
         Raises:
             ValueError: if the folder holds another job, or another process is at this one.
             OSError: if something cannot be written; what was written stays.
+            KeyboardInterrupt: saying how to go on.
         """
         folder = self.task.store.folder
         with held(folder, self.about, self.shard) as manifest:
@@ -76,6 +77,10 @@ class Job:
                     f"{folder} cannot be written ({error.strerror or error}): make room and give the same command "
                     f"again; {kept} of {pairs} pairs are kept"
                 ) from error
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(
+                    f"interrupted: {kept} of {pairs} pairs are kept in {folder}; the same command goes on there"
+                ) from None
             assert kept == pairs, f"the engine left out {pairs - kept} pairs"
 
     def _done(self, manifest: Manifest) -> dict[int, Entry]:

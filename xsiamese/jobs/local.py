@@ -38,7 +38,12 @@ def here(task: Task, units: Sequence[Unit], /) -> Iterator[Entry]:
         ahead = deque(decodes.submit(task.decoded, unit) for unit in islice(rest, AHEAD))
         written: Future[Entry] | None = None
         while ahead:
-            found = task.explained(ahead.popleft().result())
+            try:
+                found = task.explained(ahead.popleft().result())
+            except KeyboardInterrupt:
+                if written is not None:  # it is done, and need not be done again
+                    yield written.result()
+                raise
             if (unit := next(rest, None)) is not None:
                 ahead.append(decodes.submit(task.decoded, unit))
             if written is not None:

@@ -92,8 +92,8 @@ class PairTable:
             raise ValueError(f"--columns {','.join(chosen)}: both items would be the same: two columns are needed")
         if chosen is None or not set(chosen) <= set(found.column_names):
             asked = f"no column {next(c for c in chosen if c not in names)!r}" if chosen else "no columns a and b"
-            two = f"{','.join(files)}, which hold names of files," if len(files) == 2 else "FIRST,SECOND"
-            raise ValueError(f"{path} has {asked}: it has {', '.join(names)}; --columns {two} says which two")
+            two, why = (",".join(files), ": they hold names of files") if len(files) == 2 else ("FIRST,SECOND", "")
+            raise ValueError(f"{path} has {asked}: it has {', '.join(names)}; --columns {two} says which two{why}")
         a, b = (found.column(name).cast(pa.string()).fill_null("") for name in chosen)
         if not len(a):
             raise ValueError(f"{path} holds no rows: there are no pairs to explain")

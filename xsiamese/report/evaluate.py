@@ -92,10 +92,15 @@ def compare(
     rows = _known(output, about)
     done = {row["method"] for row in rows}
     bar = tqdm([cls for cls in classes if cls.__name__ not in done], desc="evaluate", unit="method", disable=None)
-    for cls in bar:
-        bar.set_postfix_str(cls.__name__)
-        rows.append(_row(cls, opened, pairs, metrics, output=output, layer=layer, labels=labels))
-        _written(output, {**about, "rows": rows})
+    try:
+        for cls in bar:
+            bar.set_postfix_str(cls.__name__)
+            rows.append(_row(cls, opened, pairs, metrics, output=output, layer=layer, labels=labels))
+            _written(output, {**about, "rows": rows})
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted: {len(rows)} of {len(classes)} methods are kept in {output}; the same command goes on there"
+        ) from None
     return rows
 
 
