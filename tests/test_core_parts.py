@@ -36,7 +36,7 @@ from xsiamese.explain.gallery.explained import EveryPair, Explanations
 from xsiamese.explain.gallery.given import Items
 from xsiamese.explain.gallery.hits import Hits
 from xsiamese.explain.gallery.kept import Packing
-from xsiamese.explain.gallery.meant import Names, hits_of, options_of
+from xsiamese.explain.gallery.meant import Names, bytes_of, hits_of, options_of
 from xsiamese.explain.gallery.shelves import MAPPED, Store
 from xsiamese.explain.gallery.stored import written
 from xsiamese.explain.maps import join
@@ -314,6 +314,42 @@ def test_why_a_gallery_cannot_be_written(
     with pytest.raises(ValueError, match=f"^the gallery cannot be written to .*store: {said}$"):
         written(tmp_path / "store", {}, {}, ids=(), keys=())
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(
+        ValueError, match=r"^here.json: a gallery is a folder, and .json is the ending of a file: leave it"
+    ):
+        written(Path("here.json"), {}, {}, ids=(), keys=())
+
+
+@pytest.mark.parametrize(("text", "size"), [
+    ("3", 3), ("3B", 3), ("3 b", 3), ("3KB", 3_000), ("3MB", 3_000_000), ("3GB", 3_000_000_000), ("3kib", 3_072),
+    ("3MiB", 3_145_728), (" 3 GiB ", 3_221_225_472), ("0.5KB", 500), ("1.5", 1), (7, 7), (7.9, 7), (1, 1),
+])  # fmt: skip
+def test_an_amount_of_memory(text: Any, size: int) -> None:
+    assert bytes_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "3TB", "GB", "-3", "3.3.3KB", "0", 0, 0.5, -1, float("inf"), float("nan"), "0.5"])
+def test_what_is_no_amount_of_memory(text: Any) -> None:
+    assert told(lambda: bytes_of(text)) == (f"memory={text!r}: bytes, or an amount like '512MiB' or '2GiB', is needed")
+
+
+def test_what_is_prepared_of_one_side_alone_is_of_no_use() -> None:
+    """Pairs are then explained as explain does it: s = a . b, and each map is the other item."""
+
+    class Half(PairSaliency):
+        shares = "kept"
+
+        def prepare(self, items: ItemBatch, **options: Any) -> dict[str, Any] | None:
+            return None if items.place else {"embedding": items.embed()}
+
+    model = SiameseModel((nn.Identity(), nn.Identity()), "dot")
+    with pytest.warns(UserWarning, match="shares nothing"):
+        gallery = Gallery(Half(model), rows())
+    assert gallery.explain([(1, 3)])[0].maps[0].tolist() == [[6.0, 7.0]]
+    encoded_items = encoded.Encoded(Items(Half(model), Request(None), rows()), encoded.Keeping(2**20))
+    found = encoded_items.with_(encoded_items, [(1, 3), (4, 0)], [("1", "3"), ("4", "0")])
+    assert [one.tolist() for one in found.maps] == [[[6.0, 7.0], [0.0, 1.0]], [[2.0, 3.0], [8.0, 9.0]]]
+    assert not encoded_items.shares
 
 
 def test_methods_that_say_what_they_do_not_do() -> None:
