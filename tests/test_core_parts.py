@@ -24,9 +24,12 @@ from xsiamese import (
     PairInteraction,
     PairLayerDeepLift,
     PairLayerGradientXActivation,
+    PairNoiseTunnel,
     PairSaliency,
+    PairShapleyValueSampling,
     SiameseModel,
 )
+from xsiamese.explain.annotated import check_options
 from xsiamese.explain.captum import _mean, adapt
 from xsiamese.explain.digest import digest
 from xsiamese.explain.foil import FoilExplanation
@@ -723,3 +726,16 @@ def test_what_an_explainer_says_of_itself() -> None:
     assert saliency.total((A, B), {}).tolist() == [2.0]  # 1 + 2 + 3 - 4
     assert "detach_norms" in PairSaliency.settings()
     assert "detach_norms" not in PairFeatureAblation.settings()
+
+
+@pytest.mark.parametrize(("cls", "name", "most", "usual"), [
+    (PairIntegratedGradients, "n_steps", 5_000, 50), (PairShapleyValueSampling, "n_samples", 1_000_000, 25),
+    (PairNoiseTunnel, "nt_samples", 1_000_000, 5),
+])  # fmt: skip
+def test_how_much_a_method_may_be_asked_for(cls: Any, name: str, most: int, usual: int) -> None:
+    for value in (1, most):
+        check_options(cls, {name: value})
+    for value in (0, most + 1):
+        assert told(lambda value=value: check_options(cls, {name: value})) == (  # type: ignore[misc]
+            f"{name}={value}: a whole number from 1 to {most} is needed; {usual} if left out"
+        )
