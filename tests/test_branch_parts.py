@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import threading
 from collections import OrderedDict, namedtuple
 from typing import Any
 
@@ -15,12 +16,14 @@ from torch import Tensor, nn
 from xsiamese import PairGradCAM, SiameseModel
 from xsiamese.branches.calls import Survey, Usage
 from xsiamese.branches.cut import WAYS, NoGradientError, Watched
-from xsiamese.branches.intact import intact, reseed
+from xsiamese.branches.intact import beside, intact, reseed
 from xsiamese.branches.layers import as_grid, find_layers, names_of
 from xsiamese.branches.layout import ChannelsFirst, Tokens
+from xsiamese.branches.lock import GENERATORS, locked
 from xsiamese.branches.probe import _reaches
+from xsiamese.branches.record import record
 from xsiamese.branches.several import views_apart
-from xsiamese.branches.untied import Alone, Branches, Elsewhere, Ported, copied, with_ports
+from xsiamese.branches.untied import Alone, Branches, Elsewhere, Ported, copied, refuse_backward, with_ports
 
 Pair = namedtuple("Pair", ["first", "second"])
 
@@ -530,3 +533,40 @@ def test_a_module_without_a_mode_gets_none() -> None:
         with intact(model):
             assert [vars(module).get("training") for module in model.modules()] == [False, None, False]
         assert [vars(module).get("training") for module in model.modules()] == [training, None, training]
+
+
+@pytest.mark.parametrize(("default", "own", "inside"), [
+    ("meta", "meta", "meta"), ("meta", "cpu", "cpu"), ("meta", None, "cpu"), ("cpu", "meta", "cpu"),
+    ("cpu", "cpu", "cpu"),
+])  # fmt: skip
+def test_a_default_device_that_is_not_the_models_is_left(default: str, own: str | None, inside: str) -> None:
+    model = nn.Identity() if own is None else nn.Linear(1, 1, device=own)
+    with torch.device(default):
+        with beside(model):
+            assert torch.ones(1).device.type == inside
+        assert torch.ones(1).device.type == default
+
+
+def test_only_who_draws_waits_for_the_generators() -> None:
+    me, model = threading.get_ident(), nn.Identity()
+    for seeded, holder in ((False, None), (True, me)):
+        with locked(model, seeded=seeded):
+            assert GENERATORS._thread == holder
+    with locked(model):
+        assert GENERATORS._thread is None
+
+
+@pytest.mark.parametrize(("task", "refused"), [(-1, False), (0, True), (1, True)])
+def test_the_first_backward_pass_of_a_process_is_one(task: int, refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch._C, "_current_graph_task_id", lambda: task)
+    layer, x = nn.Linear(1, 1), torch.ones(1, 1)
+    asked: list[Any] = [lambda: layer(x), refuse_backward, lambda: Branches([layer, layer])(x)]
+    with record([(layer, layer)], ["layer"], 1):
+        for ask in asked:
+            if refused:
+                with pytest.raises(
+                    ValueError, match=r"^the model checkpoints its activations: a (shared module|layer) is"
+                ):
+                    ask()
+            else:
+                ask()
