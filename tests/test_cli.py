@@ -301,6 +301,16 @@ def test_python_m_is_the_same() -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_tensor_or_nothing_is_no_option_of_words() -> None:
+    from xsiamese.explain.options import parsed
+    from xsiamese_counterfactual import PairRegionSwap
+
+    with pytest.raises(ValueError, match=r"^--reference is for Python only$"):
+        parsed(PairRegionSwap, {"reference": "table.csv"})
+    with pytest.raises(ValueError, match=r"its own are (?!.*--reference)(?=.*--threshold).*, --distractor$"):
+        parsed(PairRegionSwap, {"xyz": "1"})
+
+
 def test_counterfactual_is_the_search_of_the_kind_of_input() -> None:
     from xsiamese.explain.catalogue import explainer
     from xsiamese.kinds.catalogue import names

@@ -94,14 +94,14 @@ def parsed(cls: type[PairAttribution], given: Mapping[str, str]) -> tuple[dict[s
         key = name.lstrip("-").replace("-", "_")
         if key not in known:
             near = get_close_matches(key, known)
-            hint = f"did you mean {known[near[0]].flag}?" if near else _all(known)
+            hint = f"did you mean {known[near[0]].flag}?" if near else _all(known, cls.files)
             raise ValueError(f"the method {cls.name} has no option --{key.replace('_', '-')}; {hint}")
         (made if known[key].setting else own)[key] = known[key].value(text)
     return made, own
 
 
-def _all(known: Mapping[str, Option]) -> str:
-    flags = ", ".join(option.flag for option in known.values() if option.types)
+def _all(known: Mapping[str, Option], files: Mapping[str, str]) -> str:
+    flags = ", ".join([*(option.flag for option in known.values() if option.types), *(f"--{name}" for name in files)])
     return f"its own are {flags}" if flags else "it has none of its own"
 
 
@@ -119,7 +119,8 @@ def _types(hint: Any, default: Any) -> tuple[Any, ...]:
     if get_origin(hint) is Annotated:
         return _types(get_args(hint)[0], default)
     if get_origin(hint) in (Union, types.UnionType):
-        return tuple(dict.fromkeys(one for part in get_args(hint) for one in _types(part, default)))
+        found = tuple(dict.fromkeys(one for part in get_args(hint) for one in _types(part, default)))
+        return () if found == (type(None),) else found  # a tensor or nothing: no word means one
     if get_origin(hint) is Literal:
         return (hint,)
     if hint in _PLAIN or hint is type(None):
