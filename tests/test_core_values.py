@@ -32,7 +32,7 @@ from xsiamese.explain.captum import _float32, _for_side, _is_unused, _mean, _sin
 from xsiamese.explain.catalogue import explainer
 from xsiamese.explain.digest import checksum, digest
 from xsiamese.explain.gallery import hits
-from xsiamese.explain.gallery.encoded import Encoded, _alone
+from xsiamese.explain.gallery.between import _alone, _may_be_same
 from xsiamese.explain.gallery.given import Items
 from xsiamese.explain.gallery.kept import Kept
 from xsiamese.explain.gallery.stored import Opened
@@ -709,8 +709,8 @@ def test_a_gallery_says_of_what_it_cannot_be() -> None:
         batch: Any = type(
             "Batch", (), {"prepared": ({"embedding": torch.tensor(same)}, {"embedding": torch.tensor(other)})}
         )
-        assert Encoded._may_be_same(batch) is expected
-    assert Encoded._may_be_same(type("Batch", (), {"prepared": ({}, {})}))  # type: ignore[arg-type]
+        assert _may_be_same(batch) is expected
+    assert _may_be_same(type("Batch", (), {"prepared": ({}, {})}))  # type: ignore[arg-type]
 
 
 def test_what_an_explainer_shows_is_one_of_three() -> None:
