@@ -34,11 +34,12 @@ from xsiamese.explain.captum import _mean, adapt
 from xsiamese.explain.digest import digest
 from xsiamese.explain.foil import FoilExplanation
 from xsiamese.explain.gallery import encoded, stored
+from xsiamese.explain.gallery.between import UNIT, Between
 from xsiamese.explain.gallery.compared import Compared
 from xsiamese.explain.gallery.explained import EveryPair, Explanations
 from xsiamese.explain.gallery.given import Items
 from xsiamese.explain.gallery.hits import Hits
-from xsiamese.explain.gallery.kept import Packing
+from xsiamese.explain.gallery.kept import Keeping, Packing
 from xsiamese.explain.gallery.meant import Names, bytes_of, hits_of, options_of
 from xsiamese.explain.gallery.shelves import MAPPED, Store
 from xsiamese.explain.gallery.stored import written
@@ -349,8 +350,8 @@ def test_what_is_prepared_of_one_side_alone_is_of_no_use() -> None:
     with pytest.warns(UserWarning, match="shares nothing"):
         gallery = Gallery(Half(model), rows())
     assert gallery.explain([(1, 3)])[0].maps[0].tolist() == [[6.0, 7.0]]
-    encoded_items = encoded.Encoded(Items(Half(model), Request(None), rows()), encoded.Keeping(2**20))
-    found = encoded_items.with_(encoded_items, [(1, 3), (4, 0)], [("1", "3"), ("4", "0")])
+    encoded_items = encoded.Encoded(Items(Half(model), Request(None), rows()), Keeping(2**20))
+    found = Between(encoded_items, encoded_items).explain([(1, 3), (4, 0)], [("1", "3"), ("4", "0")])
     assert [one.tolist() for one in found.maps] == [[[6.0, 7.0], [0.0, 1.0]], [[2.0, 3.0], [8.0, 9.0]]]
     assert not encoded_items.shares
 
@@ -551,7 +552,7 @@ def test_pairs_are_scored_by_their_own_sides() -> None:
             return self.by * x
 
     def weighted(a: Tensor, b: Tensor) -> Tensor:
-        return (2 * a * (3 * b)).sum(1) if len(a) <= encoded.UNIT else a.new_zeros(0)
+        return (2 * a * (3 * b)).sum(1) if len(a) <= UNIT else a.new_zeros(0)
 
     for model in (SiameseModel((Times(2.0), Times(3.0)), "dot"), weighted):
         with pytest.warns(UserWarning, match="shares nothing"):
