@@ -27,16 +27,19 @@ def demo(*, output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("
     output
         The folder for the pictures.
     """
+    from tqdm.auto import tqdm
+
     from xsiamese.door.files import folder
     from xsiamese.zoo import shipped
 
     folder(output, "the output").mkdir(parents=True, exist_ok=True)
     checkpoint = shipped("fashion")
-    for name, tell in PICTURES.items():
+    bar = tqdm(PICTURES.items(), desc="demo", unit="picture", disable=None, leave=False)  # for people only
+    for name, tell in bar:
         explanation, figure, said = tell(checkpoint)
         path = output / f"{name}.png"
         figure.savefig(path, bbox_inches="tight")
-        print(f"{path}: {explanation.verdict(0)}\n  {explanation.method}: {said}")
+        bar.write(f"{path}: {explanation.verdict(0)}\n  {explanation.method}: {said}")
 
 
 def alike(checkpoint: Checkpoint, classes: tuple[str, str] = ("ankle boot", "ankle boot")) -> Told:
