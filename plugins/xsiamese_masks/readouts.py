@@ -45,11 +45,11 @@ class MaskReadOut(ReadOut):
                 between: where a thing lies across cells its peak is in its middle, as with RISE's masks, which are
                 smooth and shifted. None does so where a cell of an image is more than one pixel.
         """
-        whole = batch.closeness(sample["whole_a"][0], sample["whole_b"][0])[0]
+        whole = _wide(batch.closeness(sample["whole_a"][0], sample["whole_b"][0])[0])
         maps, more = [], {}
         for side, name in enumerate("ab"):
-            scores = _scores(batch, sample, side, partner)
-            found, rest = self.weigh(sample[f"masks_{name}"][0], scores, whole)
+            scores = _wide(_scores(batch, sample, side, partner))
+            found, rest = self.weigh(sample[f"masks_{name}"][0].to(scores), scores, whole)
             parts = parts_of_item(batch, side, movable(batch, side), tuple(sample[f"grid_{name}"][0]))
             soft = parts.coarse if soften is None else soften
             maps.append(_grown(found, parts, batch.sides[side].kind if soft else None))
@@ -232,6 +232,11 @@ def _scores(batch: PairBatch, sample: Mapping[str, Any], side: int, partner: Par
         one = z.expand(len(others), *z.shape)
         found.append((batch.closeness(one, others) if side == 0 else batch.closeness(others, one)).mean())
     return torch.stack(found)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """In float32 at least: the mean over a thousand masks is lost in eight bits."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 def _mean(weights: Tensor, values: Tensor) -> Tensor:

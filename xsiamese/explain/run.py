@@ -98,15 +98,19 @@ def _part(
 
 
 def _warn_rounded(maps: object, value: Tensor | None, side: str, device: torch.device) -> None:
-    """Says so where autocast rounds scores so coarsely that differences of them, as maps are, are rounding."""
-    if value is None or not isinstance(maps, Tensor) or not torch.is_autocast_enabled(device.type):
+    """Says so where scores are rounded so coarsely that differences of them, as maps are, are rounding."""
+    if value is None or not isinstance(maps, Tensor):
         return
-    dtype, largest = torch.get_autocast_dtype(device.type), float(maps.abs().max())
-    step = torch.finfo(dtype).eps * float(value.abs().max())
+    whose, remedy, dtype = "the model gives", "make the model one of float32, model.float()", value.dtype
+    if torch.is_autocast_enabled(device.type):
+        whose, remedy, dtype = "autocast keeps", "explain without autocast", torch.get_autocast_dtype(device.type)
+    elif dtype not in (torch.bfloat16, torch.float16):
+        return
+    largest, step = float(maps.abs().max()), torch.finfo(dtype).eps * float(value.abs().max())
     if 0 < largest <= 2 * step:
         warnings.warn(
-            f"the map of {side} is {largest:.2g} at the most, and autocast keeps scores in {dtype}, to {step:.2g}: "
-            "what it shows is rounding; explain without autocast",
+            f"the map of {side} is {largest:.2g} at the most, and {whose} scores in {dtype}, to {step:.2g}: "
+            f"what it shows is rounding; {remedy}",
             stacklevel=7,
         )
 

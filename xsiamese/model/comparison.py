@@ -268,8 +268,13 @@ def _by_name(spec: str) -> Comparison:
         ) from error
 
 
+def wide(z: Tensor) -> Tensor:
+    """Numbers in float32 at least: a score of eight bits hides what one part of an input is worth."""
+    return z.float() if z.dtype in (torch.bfloat16, torch.float16) else z
+
+
 def _dot(u: Tensor, v: Tensor) -> Tensor:
-    return (u.flatten(1) * v.flatten(1)).sum(1)
+    return (wide(u).flatten(1) * wide(v).flatten(1)).sum(1)
 
 
 def _safe_sqrt(square: Tensor) -> Tensor:
@@ -295,4 +300,4 @@ def _check_sizes(z_a: Tensor, z_b: Tensor, name: str) -> None:
 def _difference(z_a: Tensor, z_b: Tensor, name: str) -> Tensor:
     """The difference of two embeddings of one size."""
     _check_sizes(z_a, z_b, name)
-    return z_a.flatten(1) - z_b.flatten(1)
+    return wide(z_a).flatten(1) - wide(z_b).flatten(1)

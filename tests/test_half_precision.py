@@ -1,0 +1,84 @@
+"""Models in bfloat16 and float16: the same weights and the same draws in float64 tell what is lost."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import xsiamese
+from xsiamese import SiameseModel
+
+masks = pytest.importorskip("xsiamese_masks.run")
+READ = ("PairRISE", "PairCorrRISE", "PairRELAX", "PairSBSM", "PairXFace")
+ASKED = (
+    "PairOcclusion", "PairFeatureAblation", "PairShapleyValueSampling", "PairKernelShap", "PairLime", "PairScoreCAM",
+    "PairAblationCAM", "PairIntegratedGradients", "PairGradCAM",
+)  # fmt: skip
+CELLS = torch.arange(256).reshape(1, 1, 16, 16) // 64 * 4 + torch.arange(16) // 4
+
+
+def model(dtype: torch.dtype, comparison: str = "cosine") -> SiameseModel:
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+    layers = first, nn.ReLU(), second, nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 16)
+    return SiameseModel(nn.Sequential(*layers).bfloat16().to(dtype).eval(), comparison)
+
+
+def images(dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    a, b = torch.randn(2, 2, 1, 16, 16, generator=torch.Generator().manual_seed(1)).bfloat16().to(dtype)
+    return a, b
+
+
+def maps(name: str, dtype: torch.dtype, comparison: str = "cosine") -> Any:
+    options: dict[str, Any] = {"PairOcclusion": {"sliding_window_shapes": (1, 4, 4)}}.get(name, {})
+    if name in ("PairFeatureAblation", "PairShapleyValueSampling", "PairKernelShap", "PairLime"):
+        options = {"feature_mask": (CELLS, CELLS)}
+    return getattr(xsiamese, name)(model(dtype, comparison)).attribute(images(dtype), **options)
+
+
+@pytest.mark.parametrize("comparison", ["cosine", "euclidean"])
+@pytest.mark.parametrize("name", [*READ, *ASKED])
+def test_maps_in_bfloat16_are_those_of_its_weights(name: str, comparison: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RISE was out by ten times its largest value, occlusion by all of it: scores and their means had eight bits."""
+    drawn = masks._drawn  # by the bytes of an item, which are others in float64
+    monkeypatch.setattr(masks, "_drawn", lambda item, *rest: drawn(item.double(), *rest).to(item))
+    found, expected = (maps(name, dtype, comparison) for dtype in (torch.bfloat16, torch.float64))
+    for one, known in zip(found, expected, strict=True):
+        assert one.dtype == torch.bfloat16
+        assert float((one.double() - known).abs().max()) < 0.1 * float(known.abs().max())
+
+
+def test_late_interaction_of_bfloat16_has_scores_of_more_than_eight_bits() -> None:
+    maxsim = pytest.importorskip("xsiamese_text").MaxSim()
+    z = torch.randn(2, 3, 40, 17, generator=torch.Generator().manual_seed(2)).bfloat16()
+    z[..., -1] = 1
+    found, known = maxsim(z[0], z[1]), maxsim(z[0].double(), z[1].double())
+    torch.testing.assert_close(found.double(), known, rtol=1e-6, atol=1e-6)
+
+
+class Joint(nn.Module):
+    """A model with a score of its own, in the steps of bfloat16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1,), 1e-3).bfloat16())
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return 8 + (a * b * self.weight).sum(1) * 10
+
+
+def test_a_score_of_eight_bits_is_told() -> None:
+    a, b = torch.ones(1, 4).bfloat16(), torch.tensor([[3.0, 2.0, 1.0, 5.0]]).bfloat16()
+    said = (
+        r"at the most, and the model gives scores in torch.bfloat16, to 0.062: what it shows is rounding; make the "
+        r"model one of float32, model.float\(\)$"
+    )
+    with pytest.warns(UserWarning, match=said):
+        xsiamese.PairFeatureAblation(Joint()).attribute((a, b))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        xsiamese.PairFeatureAblation(Joint().float()).attribute((a.float(), b.float()))
