@@ -74,7 +74,7 @@ class Joint(nn.Module):
 def test_a_score_of_eight_bits_is_told() -> None:
     a, b = torch.ones(1, 4).bfloat16(), torch.tensor([[3.0, 2.0, 1.0, 5.0]]).bfloat16()
     said = (
-        r"at the most, and the model gives scores in torch.bfloat16, to 0.062: what it shows is rounding; make the "
+        r"at the most, and the model keeps scores in torch.bfloat16, to 0.063: what it shows is rounding; make the "
         r"model one of float32, model.float\(\)$"
     )
     with pytest.warns(UserWarning, match=said):

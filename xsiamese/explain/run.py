@@ -84,7 +84,7 @@ def _part(
             says_itself = not traits.takes_target  # a search tells which side it changed, and why none
             check_map(maps[side], "ab"[side], name, None if says_itself else reason, least)
             if not traits.uses_gradients and part.first_pair == 0 and found.value is None and seen:
-                _warn_rounded(maps[side], seen.value, "ab"[side], device)
+                _warn_rounded(maps[side], seen.value, "ab"[side], device, part.a.leaves[0].dtype)
     if value is None and traits.removes:
         part = ungated(part)
     columns = dict(found.columns)
@@ -97,19 +97,23 @@ def _part(
     return Found(maps, value, columns)
 
 
-def _warn_rounded(maps: object, value: Tensor | None, side: str, device: torch.device) -> None:
+def _warn_rounded(
+    maps: object, value: Tensor | None, side: str, device: torch.device, given: torch.dtype = torch.float32
+) -> None:
     """Says so where scores are rounded so coarsely that differences of them, as maps are, are rounding."""
     if value is None or not isinstance(maps, Tensor):
         return
-    whose, remedy, dtype = "the model gives", "make the model one of float32, model.float()", value.dtype
+    whose, remedy, dtype = "the model keeps", "make the model one of float32, model.float()", given
     if torch.is_autocast_enabled(device.type):
         whose, remedy, dtype = "autocast keeps", "explain without autocast", torch.get_autocast_dtype(device.type)
-    elif dtype not in (torch.bfloat16, torch.float16):
+    if dtype not in (torch.bfloat16, torch.float16):
         return
-    largest, step = float(maps.abs().max()), torch.finfo(dtype).eps * float(value.abs().max())
+    rounded = torch.equal(value.to(dtype).to(value), value)  # else only what it was made of, which weighs less
+    what, share = ("scores", 1) if rounded else ("what scores are made of", 16)
+    largest, step = float(maps.abs().max()), torch.finfo(dtype).eps / share * float(value.abs().max())
     if 0 < largest <= 2 * step:
         warnings.warn(
-            f"the map of {side} is {largest:.2g} at the most, and {whose} scores in {dtype}, to {step:.2g}: "
+            f"the map of {side} is {largest:.2g} at the most, and {whose} {what} in {dtype}, to {step:.2g}: "
             f"what it shows is rounding; {remedy}",
             stacklevel=7,
         )
