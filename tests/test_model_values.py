@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import namedtuple
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_sequence
 
 from xsiamese import SiameseModel, TwoInputModel
 from xsiamese.model.comparison import Comparison, Function, Learned
 from xsiamese.model.decision import Decision
 from xsiamese.model.embedding import embedding_of
+from xsiamese.model.known import warn_if_distance
 from xsiamese.model.onnx import Session
 from xsiamese.model.pair import PairModel, _convention, pair_model
 
@@ -215,3 +218,35 @@ def test_which_callables_take_a_pair_as_two_and_which_as_one() -> None:
     taken = TwoInputModel(lambda a, b, *more, **named: (a, b, more, named))
     assert taken(1, 2, 3, 4) == (1, 2, (3, 4), {})
     assert taken(1, 2, {"x": 3}, 4) == (1, 2, (4,), {"x": 3})
+
+
+def test_outputs_with_names_are_taken_by_name_and_packed_ones_are_one() -> None:
+    out = namedtuple("out", ["last_hidden_state", "pooler_output"])
+    hidden, pooled = torch.rand(1, 2, 3), torch.rand(1, 3)
+    assert embedding_of(out(hidden, pooled)) is pooled
+    assert embedding_of(out(hidden, None)).tolist() == hidden.mean(1).tolist()
+    assert embedding_of(out(hidden, pooled), "last_hidden_state") is hidden
+    packed = pack_sequence([torch.rand(2, 3), torch.rand(1, 3)])
+    assert embedding_of(packed) is packed
+
+
+@pytest.mark.parametrize("why", ["compiled", "traced", "no numbers", "nothing"])
+def test_where_a_function_is_not_looked_at(why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0]])
+    score: Any = torch.tensor([4.0]) if why != "no numbers" else [4.0]
+    if why == "compiled":
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    if why == "traced":
+        monkeypatch.setattr(torch._C, "_get_tracing_state", object)
+    asked: list[Tensor] = []
+
+    def function(u: Tensor, v: Tensor) -> Tensor:
+        asked.append(u)
+        return (u - v).abs().sum(1)
+
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        comparison = nn.Identity()
+        for _ in range(2):
+            warn_if_distance(comparison, function, a, b, score)
+    assert len(asked) == len(found) == (why == "nothing")  # once for each comparison
