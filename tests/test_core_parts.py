@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -740,3 +741,18 @@ def test_how_much_a_method_may_be_asked_for(cls: Any, name: str, most: int, usua
         assert told(lambda value=value: check_options(cls, {name: value})) == (  # type: ignore[misc]
             f"{name}={value}: a whole number from 1 to {most} is needed; {usual} if left out"
         )
+
+
+@pytest.mark.parametrize(("function", "switches", "seed"), [
+    (PairSaliency.attribute, {"show_progress", "return_convergence_delta", "create_graph"}, 0),
+    (PairSaliency.explain, {"show_progress"}, 0), (PairSaliency.prepared, {"show_progress"}, 0),
+    (PairSaliency.scores, set(), None), (PairSaliency.__init__, {"detach_norms"}, None),
+    (Gallery.__init__, {"show_progress", "half"}, 0), (Explanations.units, {"show_progress"}, None),
+])  # fmt: skip
+def test_what_is_left_out_is_off_and_drawn_with_the_seed_zero(function: Any, switches: set[str], seed: Any) -> None:
+    """All else is None, but for which sides move and how much memory there is."""
+    known = {name: p.default for name, p in inspect.signature(function).parameters.items() if p.default is not p.empty}
+    assert {name for name, value in known.items() if value is False} == switches
+    assert known.get("seed") == seed
+    others = {name: value for name, value in known.items() if value is not None and name not in {*switches, "seed"}}
+    assert others == {name: value for name, value in (("wrt", "both"), ("memory", "2GiB")) if name in known}
