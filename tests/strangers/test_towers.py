@@ -17,6 +17,7 @@ from torch.nn.functional import cosine_similarity
 
 from tests.test_text import tokenizer
 from xsiamese import (
+    Gallery,
     PairActivationDecomposition,
     PairFeatureAblation,
     PairGradCAM,
@@ -432,3 +433,91 @@ def test_where_the_end_of_a_text_is_its_padding_a_missing_token_is_another() -> 
     lost = found.scores - made(images()[:1], {"input_ids": without, "attention_mask": given["attention_mask"]})
     torch.testing.assert_close(found.maps[1][:, 1], lost)
     assert float(lost.abs()) > 0
+
+
+GALLERIES: dict[str, tuple[Any, Any, Any]] = {
+    "pictures": (lambda: images().repeat(3, 1, 1, 1) + torch.arange(6.0).reshape(6, 1, 1, 1).double() / 5, WORDS, 0),
+    "texts": (lambda: ["sleepy dog", "The cats sat on a mat.", "a dog", "a mat"], images(), 1),
+}
+
+
+@pytest.mark.parametrize("name", list(GALLERIES))
+@pytest.mark.parametrize("cls", [PairGradCAM, PairMaskRegression, PairFeatureAblation])
+def test_a_gallery_of_one_tower_is_asked_by_the_other(name: str, cls: Any, tmp_path: Path) -> None:
+    own, made = clip(), GALLERIES[name][0]()
+    model, queries, side = from_clip(own, processor()), *GALLERIES[name][1:]
+    rows: list[int] = []
+    model.encoders[side].register_forward_hook(lambda module, args, found: rows.append(len(found)))
+    explainer = cls(model)
+    if explainer.traits.shares == "never":
+        with pytest.warns(UserWarning, match="shares nothing"):
+            gallery = Gallery(explainer, made, side=side, other=queries[:1])
+    else:
+        gallery = Gallery(explainer, made, side=side, other=queries[:1], internal_batch_size=2)
+        gallery.search(queries, k=1)
+        rows.clear()
+    hits = gallery.search(queries, k=2)
+    u, v = (model.encode(one, i) for i, one in ((1 - side, queries), (side, made)))
+    best = cosine_similarity(u[:, None], v[None], dim=-1).topk(2)
+    assert hits.numbers == tuple(map(tuple, best.indices.tolist()))
+    rows.clear()
+    found = hits.explain()[:]
+    assert bool(rows) == (explainer.traits.shares == "never")  # what is in the gallery is not encoded again
+    pairs = [(query, number) for query, numbers in enumerate(hits.numbers) for number in numbers]
+    torch.testing.assert_close(found.scores, best.values.flatten())
+    names = [(f"query {query}", str(number)) for query, number in pairs]
+    assert list(found.ids or ()) == (names if side else [name[::-1] for name in names])
+    both = [[some[i] for i in which] for some, which in zip((queries, made), zip(*pairs, strict=True), strict=True)]
+    if side == 0:
+        both = both[::-1]
+    expected = explainer.copy_for(model).explain((torch.stack(both[0]), both[1]))
+    for one, other in zip(found.maps, expected.maps, strict=True):  # texts of a gallery are padded to its longest
+        torch.testing.assert_close(one[..., : other.shape[-1]], other, rtol=0, atol=1e-10)
+        assert not one[..., other.shape[-1] :].any()
+
+
+def test_a_gallery_of_one_tower_is_saved_read_and_kept_on_disk(tmp_path: Path) -> None:
+    pictures, explainer = GALLERIES["pictures"][0](), PairGradCAM(from_clip(clip(), processor()))
+    how: dict[str, Any] = {"side": 0, "other": ["sleepy dog"]}
+    gallery = Gallery(explainer, pictures, **how)
+    expected = gallery.search(WORDS, k=3).explain()[:]
+    others = [
+        Gallery.open(gallery.save(tmp_path / "gallery"), explainer, pictures, **how),
+        Gallery(explainer, range(6), read=lambda i: pictures[i : i + 1], **how),
+        Gallery(explainer, pictures, memory=3000, **how),
+    ]
+    assert [one.on_disk for one in others] == [True, False, True]
+    for other in others:
+        found = other.search(WORDS, k=3).explain()[:]
+        assert found.ids == expected.ids
+        torch.testing.assert_close(found.scores, expected.scores)
+        for mine, theirs in zip(found.maps, expected.maps, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({}, r"takes texts.*; of a model whose sides are of two kinds Gallery\(\.\.\., side=, other=\) says of which"),
+        ({"side": 0}, "side=0 is for models whose sides are of two kinds, and needs other="),
+        ({"side": 2, "other": WORDS[:1]}, "side=2: 1, what is found, or 0 is needed"),
+        ({"side": 0, "other": WORDS}, "other= holds 2 items: one is needed"),
+    ],
+)
+def test_items_of_no_side_are_told(arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        Gallery(PairGradCAM(from_clip(clip(), processor())), images(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda g: g.explain(), "explain would pair items of this gallery with each other, and all .* stand on side a"),
+        (lambda g: g.search([0], k=1), "queries by number or id would pair items .*: items of the other side are what"),
+        (lambda g: g.embeddings(1), "side=1: the items of this gallery stand on side 0"),
+    ],
+)
+def test_items_of_one_side_are_no_pairs(ask: Any, told: str) -> None:
+    gallery = Gallery(PairGradCAM(from_clip(clip(), processor())), images(), side=0, other=WORDS[:1])
+    with pytest.raises(ValueError, match=told):
+        ask(gallery)

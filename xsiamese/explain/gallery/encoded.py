@@ -91,7 +91,8 @@ class Encoded:
     def all_kept(self) -> Mapping[int, Kept]:
         """What is prepared of the items, by the encoder; nothing where nothing can be."""
         self.unchanged()
-        found = {0 if self.items.one_encoder else place: self.kept(place) for place in (0, 1)}
+        places = (0,) if self.items.one_encoder else self.items.places
+        found = {place: self.kept(place) for place in places}
         return {place: kept for place, kept in found.items() if kept is not None}
 
     @outside_inference()
@@ -135,7 +136,8 @@ class Encoded:
     def keys(self) -> list[str]:
         """A key of each item, by its numbers."""
         if not self._keys:
-            self._keys = [key for _, items in self.items.parts(0, self._block) for key in names_of(items.side)]
+            parts = self.items.parts(self.items.places[0], self._block)
+            self._keys = [key for _, items in parts for key in names_of(items.side)]
         return self._keys
 
     def prepared_of(self, place: int, which: Sequence[int]) -> dict[str, Column]:
@@ -157,7 +159,7 @@ class Encoded:
             size,
             keeping.budget // 2,
             partial(keeping.place, str(place)),
-            self.items.batch.a.ragged,
+            self.items.own.ragged,
             keeping.packing,
         )
         with self.open():

@@ -16,18 +16,17 @@ from xsiamese.door.files import folder as in_a_folder
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.auto import check_explainer
 from xsiamese.explain.gallery.about import about
-from xsiamese.explain.gallery.between import Between
 from xsiamese.explain.gallery.encoded import Encoded
-from xsiamese.explain.gallery.explained import EveryPair, Explanations, Pairs
-from xsiamese.explain.gallery.given import Items
+from xsiamese.explain.gallery.explained import EveryPair, Explanations
+from xsiamese.explain.gallery.given import Beside, Items
 from xsiamese.explain.gallery.hits import Hits, closest, embedding_model
 from xsiamese.explain.gallery.kept import Keeping, Packing
-from xsiamese.explain.gallery.meant import Names, bytes_of, hits_of, numbered_pairs, options_of
+from xsiamese.explain.gallery.meant import Names, bytes_of, hits_of, numbered_pairs, options_of, side_of
+from xsiamese.explain.gallery.queries import Queries
 from xsiamese.explain.gallery.stored import opened, written
 from xsiamese.explain.request import BatchSize, Request
 from xsiamese.kinds.inputs import Kinds
 from xsiamese.model.pair import PairModel
-from xsiamese.result.explanation import PairExplanation
 
 
 class Gallery:
@@ -50,6 +49,9 @@ class Gallery:
             stays in memory only as far as the budget allows.
         baselines: of the items, as ``explain`` takes it.
         kind: what kind of input they are, where that does not show.
+        side: where the items stand in a pair, 1 (b) or 0 (a), for a model whose sides are of two kinds, such as images
+            and texts; else they stand on both.
+        other: of such a model one item of the other side, as a batch of one, with which layers are found.
         memory: the most that the gallery takes in memory, in bytes or as "2GiB". What it keeps of the items may take
             half of it; otherwise it goes to a zarr store on disk that is mapped into memory.
         folder: where that store is made; a temporary folder if left out.
@@ -87,6 +89,8 @@ class Gallery:
         read: Callable[[Any], Any] | None = None,
         baselines: Any = None,
         kind: Kinds = None,
+        side: int = 1,
+        other: Any = None,
         memory: int | str = "2GiB",
         folder: str | Path | None = None,
         half: bool = False,
@@ -99,6 +103,7 @@ class Gallery:
     ) -> None:
         check_explainer(explainer)
         check(Gallery, {"half": half, "rank": rank, "show_progress": show_progress, "seed": seed})
+        self._side = side_of(side, other)
         if folder is not None:
             in_a_folder(folder, "what a gallery keeps")
         self.explainer, found = explainer, None if store is None else opened(Path(store))
@@ -110,7 +115,8 @@ class Gallery:
         if found is not None:
             found.check(about(explainer, self._asked))
             found.check_packing(self._keeping.packing)
-        own = Items(explainer, self._asked, items, read, keep=self._keeping.budget // 4)
+        beside = None if other is None else Beside(self._side, other)
+        own = Items(explainer, self._asked, items, read, keep=self._keeping.budget // 4, beside=beside)
         names: Sequence[Any] = range(len(own)) if found is None else found.ids
         if ids is not None:
             names = [one.tolist() if isinstance(one, Tensor) else one for one in ids]
@@ -122,7 +128,10 @@ class Gallery:
             raise ValueError(f"{len(self.ids)} ids for {len(own)} items: one for each is needed")
         self._names = Names(self.ids, texts=type(explainer.model).taken is not PairModel.taken)
         self._encoded = Encoded(own, self._keeping, found)
-        if self._encoded.kept(1) is None:  # of two encoders that of what is searched; the other's when pairs ask for it
+        self._queries = Queries(self._encoded, self.ids, self._names)
+        if (
+            self._encoded.kept(self._side) is None
+        ):  # of two encoders that of what is searched; the other's when pairs ask for it
             warnings.warn(
                 f"{type(explainer).__name__} shares nothing between the pairs of this model: both items of every pair "
                 "are encoded again, as explain does",
@@ -155,10 +164,11 @@ class Gallery:
         Raises:
             ValueError: if there is no such item, or no pair.
         """
+        self._queries.check_pairs("explain", "hits of search(queries)")
         chosen = EveryPair(len(self)) if pairs is None else numbered_pairs(pairs, self._names)
         if not len(chosen):
             raise ValueError(f"there is no pair to explain: the gallery has {len(self)} items")
-        return self._explanations(self._encoded, self.ids, chosen)
+        return self._queries.explanations(self._encoded, self.ids, chosen)
 
     def embeddings(self, side: int) -> Tensor:
         """The embeddings of all items in their order, shape (items, D): what an index of them is made of.
@@ -174,29 +184,33 @@ class Gallery:
         embedding_model(self.explainer.model)
         if isinstance(side, bool) or side not in (0, 1):
             raise ValueError(f"side={side!r}: 0, of what is asked, or 1, of what is found, is needed")
+        if side not in self._encoded.items.places:
+            raise ValueError(f"side={side}: the items of this gallery stand on side {self._side}")
         return self._encoded.embeddings(side).clone()  # searches read those that are kept
 
     def search(self, queries: Any, k: int = 10) -> Hits:
         """The items that the model calls closest to each query: exactly, by products of matrices.
 
         Args:
-            queries: a batch of items, which are encoded once each and stand on side a; or a list of numbers or ids of
-                items of the gallery, which are not found by themselves (strings are texts to a model of texts).
+            queries: a batch of items, which are encoded once each and stand on the other side than the gallery's, on a;
+                or a list of numbers or ids of items of the gallery, which are not found by themselves (strings are
+                texts to a model of texts).
             k: how many.
 
         Raises:
             ValueError: if k is not positive or more than there are, or the model has no embeddings to compare.
         """
         model = embedding_model(self.explainer.model)
-        own = self._names.asked(queries)
+        own = self._queries.own(queries)
         most = len(self) - (own is not None)
         if not isinstance(k, int) or not 1 <= k <= most:
             raise ValueError(f"k={k}: there are {most} items to find, so that k is a number from 1 to {most}")
-        asking = self._encoded if own is not None else self._of_queries(queries)
-        u = asking.embeddings(0) if own is None else asking.embeddings(0)[own]
+        asking = self._encoded if own is not None else self._queries.encoded(queries)
+        u = asking.embeddings(1 - self._side)
+        u, items = u if own is None else u[own], self._encoded.embeddings(self._side)
         with self._encoded.open(), torch.no_grad():
-            numbers, scores = closest(model.comparison, u, self._encoded.embeddings(1), k, own)
-        return self._hits(asking, own, numbers.tolist(), scores.tolist())
+            numbers, scores = closest(model.comparison, u, items, k, without=own, side=self._side)
+        return self._queries.hits(asking, own, numbers.tolist(), scores.tolist())
 
     def hits(self, queries: Any, ids: Any, scores: Any = None) -> Hits:
         """What an index or a vector database found, to be explained.
@@ -210,10 +224,10 @@ class Gallery:
         Raises:
             ValueError: if there is no such item, or the sizes do not fit.
         """
-        own = self._names.asked(queries)
-        asking = self._encoded if own is not None else self._of_queries(queries)
+        own = self._queries.own(queries)
+        asking = self._encoded if own is not None else self._queries.encoded(queries)
         numbers, given = hits_of(ids, scores, len(asking) if own is None else len(own), self._names)
-        return self._hits(asking, own, numbers, given)
+        return self._queries.hits(asking, own, numbers, given)
 
     def save(self, path: str | Path) -> Path:
         """Writes what is kept as a zarr store, with what it was made with; the items themselves are not in it.
@@ -243,29 +257,3 @@ class Gallery:
                 naming what differs.
         """
         return cls(explainer, items, store=path, **arguments)
-
-    def _of_queries(self, queries: Any) -> Encoded:
-        """Items that are no part of the gallery, on side a, for as long as their explanations are wanted."""
-        self._encoded.unchanged()
-        keeping = Keeping(self._keeping.budget, None, self._keeping.packing)
-        return Encoded(Items(self.explainer, self._asked, queries), keeping, weights=self._encoded.weights)
-
-    def _hits(
-        self, asking: Encoded, own: list[int] | None, numbers: list[list[int]], scores: list[list[float]] | None
-    ) -> Hits:
-        asked = range(len(asking)) if own is None else own
-        names = self.ids if own is not None else [f"query {i}" for i in range(len(asking))]
-        return Hits(
-            tuple(map(tuple, numbers)),
-            tuple(tuple(self.ids[i] for i in found) for found in numbers),
-            None if scores is None else tuple(map(tuple, scores)),
-            lambda pairs: self._explanations(asking, names, [(asked[query], number) for query, number in pairs]),
-        )
-
-    def _explanations(self, asking: Encoded, names: Sequence[str], pairs: Pairs) -> Explanations:
-        between = Between(asking, self._encoded)
-
-        def make(some: Pairs) -> PairExplanation:
-            return between.explain(some, [(names[i], self.ids[j]) for i, j in some])
-
-        return Explanations(pairs, make, between.scores, (between.unit, between.row_unit))

@@ -102,22 +102,30 @@ def every_score(comparison: Comparison, z_a: Tensor, z_b: Tensor) -> Tensor:
 
 
 def closest(
-    comparison: Comparison, queries: Tensor, items: Tensor, k: int, without: Sequence[int] | None = None
+    comparison: Comparison,
+    queries: Tensor,
+    items: Tensor,
+    k: int,
+    *,
+    without: Sequence[int] | None = None,
+    side: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """The k items that are closest to each query, and their scores, both (queries, k); of equals the first.
 
     Args:
         comparison: of the model.
-        queries: embeddings of a.
-        items: embeddings of b.
+        queries: embeddings of what is asked.
+        items: embeddings of what is found.
         k: how many.
         without: of each query an item that is left out: itself.
+        side: where the items stand in a pair, 0 or 1.
     """
     sign = 1.0 if comparison.higher_is_closer else -1.0
     numbers, scores = [], []
     at_once = max(1, ROOM // len(items))
     for start in range(0, len(queries), at_once):
-        found = every_score(comparison, queries[start : start + at_once], items)
+        asked = queries[start : start + at_once]
+        found = every_score(comparison, asked, items) if side else every_score(comparison, items, asked).T
         order = found * sign
         if without is not None:
             own = torch.as_tensor(without[start : start + at_once], device=order.device)

@@ -57,6 +57,22 @@ def options_of(explainer: PairAttribution, options: Mapping[str, Any]) -> Mappin
     return options
 
 
+def side_of(side: int, other: Any) -> int:
+    """Where the items of a gallery stand.
+
+    Raises:
+        ValueError: if there is no such side, or it is a's and nothing stands beside it.
+    """
+    if isinstance(side, bool) or side not in (0, 1):
+        raise ValueError(f"side={side!r}: 1, what is found, or 0 is needed")
+    if side == 0 and other is None:
+        raise ValueError(
+            "side=0 is for models whose sides are of two kinds, and needs other=, one item of the other side; else "
+            "items stand on both sides"
+        )
+    return int(side)
+
+
 class Names:
     """What items are called, and which a number or a string means.
 
