@@ -114,6 +114,11 @@ def default_layers(
                 "inputs, PairFeatureAblation or PairOcclusion, or layer=(layer_a, layer_b)"
             )
         refuse_transformed(output for used in survey.usage.values() for output in used.outputs)
+        if any(isinstance(module, nn.EmbeddingBag) for module in survey.usage):
+            raise ValueError(
+                "nn.EmbeddingBag sums the vectors of all ids at once, so that no layer has a place for each: explain "
+                "the ids, PairFeatureAblation or PairShapleyValueSampling"
+            )
         raise ValueError(
             "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens; a recurrent "
             "encoder that hands on its last state has no places at any layer: explain its inputs"

@@ -18,6 +18,7 @@ from xsiamese.explain.maps import Maps, check_map, in_dtype
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.side import SIDES
 from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.refused import naming_ids
 from xsiamese.pairs.silence import rounding, why_zero
 from xsiamese.pairs.witness import DRAWS, REMEDY, Witness, generators, standing
 
@@ -71,7 +72,8 @@ def _part(
     watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), _starts(part, traits), own))
     device = part.a.leaves[0].device
     before = None if traits.stochastic else standing(device, own)
-    made = compute(watched)
+    with naming_ids(part.model, part.sides):
+        made = compute(watched)
     found = made if isinstance(made, Found) else Found(maps=made)
     maps, seen = found.maps, watched.witness
     value = found.value if found.value is not None else None if seen is None else seen.value

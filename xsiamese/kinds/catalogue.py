@@ -111,6 +111,10 @@ def _conversion(item: Any) -> str:
             "; torchvision.transforms.functional.to_tensor(image)[None] makes one of shape (1, channels, height, "
             "width), and then what the model was trained with (size, mean, standard deviation)"
         )
+    if where == "torch_geometric":
+        return "; torch_geometric.data.Batch.from_data_list(graphs) makes one side of a list of graphs"
+    if isinstance(item, Mapping):
+        return "; one mapping a side, each value a tensor with pairs first, torch.stack([one[key] for one in items])"
     if isinstance(item, str):
         return "; strings are for models of texts: from_transformers, from_sentence_transformers"
     if isinstance(item, (list, tuple)) and item and isinstance(item[0], (int, float)):

@@ -57,8 +57,24 @@ def module_of(encoder: Callable[..., Any]) -> nn.Module:
     """
     if not callable(encoder):
         raise TypeError(f"the encoder is {encoder!r}: a module that makes embeddings, or a tuple of two, is needed")
+    refuse_unmade(encoder)
     found = shown(encoder)
     return found if isinstance(found, nn.Module) else Plain(found)
+
+
+def refuse_unmade(module: Callable[..., Any]) -> None:
+    """Refuses a module that only holds others.
+
+    Raises:
+        TypeError: with what to give.
+    """
+    forward = getattr(module, "forward", None)
+    if isinstance(module, nn.Module) and getattr(forward, "__func__", None) is nn.Module.forward:
+        inside = ", ".join(name for name, _ in module.named_children()) or "nothing"
+        raise TypeError(
+            f"a {type(module).__name__} has no forward, it only holds modules ({inside}): give one of them, or a "
+            "module that calls them"
+        )
 
 
 def shown(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xsiamese.model.called import function_of, module_of, shown, takes_whole
+from xsiamese.model.called import function_of, module_of, refuse_unmade, shown, takes_whole
 from xsiamese.model.comparison import Comparison, Function, comparison
 from xsiamese.model.decision import Decision, Score, toward_closer
 from xsiamese.model.embedding import Embedding, embedding_of
@@ -189,6 +189,7 @@ class TwoInputModel(PairModel):
         call: str | tuple[str, str] | Callable[[Any, Any], Any] | None = None,
     ) -> None:
         super().__init__()
+        refuse_unmade(model)
         self.model = shown(model)
         self.comparison = None if comparison is None else _comparison(comparison, higher_is_closer)
         self.higher_is_closer = (

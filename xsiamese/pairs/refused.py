@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ from torch import jit, nn
 from torch.fx import GraphModule
 
 from xsiamese.branches.cut import NoGradientError
+from xsiamese.kinds.presence import PresenceSide
+from xsiamese.kinds.side import SIDES, Side
 from xsiamese.model.comparison import COMPARISONS, Learned
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 
@@ -76,6 +78,33 @@ def naming(model: PairModel, described: Callable[[], str]) -> Iterator[None]:
             error.add_note(f"raised inside the model, on the pair {described()}")
             raise
         raise ValueError(said) from error
+
+
+def _check_ids(model: nn.Module, sides: Sequence[Side]) -> None:
+    """Refuses ids of tokens that no table of the model holds."""
+    sizes = [m.num_embeddings for m in model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
+    for name, side in zip(SIDES, sides, strict=False):
+        if not sizes or side.kind != "text" or not isinstance(side, PresenceSide):
+            continue
+        ids = side.own[0]
+        outside = (ids < 0) | (ids >= max(sizes))
+        if bool(outside.any()):
+            pair, token = outside.nonzero()[0].tolist()
+            raise ValueError(
+                f"input {name} holds the id {int(ids[pair, token])}, of token {token} of text {pair}: the model knows "
+                f"those from 0 to {max(sizes) - 1}"
+            )
+
+
+@contextmanager
+def naming_ids(model: PairModel, sides: Sequence[Side]) -> Iterator[None]:
+    """Names the id where a table of the model does not hold one; what a model makes of its ids before is its own."""
+    try:
+        yield
+    except (RuntimeError, IndexError, ValueError) as error:
+        if "index out of range" in str(error) or "not in the valid range" in str(error):
+            _check_ids(model, sides)
+        raise
 
 
 def misfit(error: Exception, model: PairModel, described: str) -> str | None:
