@@ -750,9 +750,10 @@ def test_how_much_a_method_may_be_asked_for(cls: Any, name: str, most: int, usua
     (Gallery.__init__, {"show_progress", "half"}, 0), (Explanations.units, {"show_progress"}, None),
 ])  # fmt: skip
 def test_what_is_left_out_is_off_and_drawn_with_the_seed_zero(function: Any, switches: set[str], seed: Any) -> None:
-    """All else is None, but for which sides move and how much memory there is."""
+    """All else is None, but for which sides move, how much memory there is and that what is found stands second."""
     known = {name: p.default for name, p in inspect.signature(function).parameters.items() if p.default is not p.empty}
     assert {name for name, value in known.items() if value is False} == switches
     assert known.get("seed") == seed
     others = {name: value for name, value in known.items() if value is not None and name not in {*switches, "seed"}}
-    assert others == {name: value for name, value in (("wrt", "both"), ("memory", "2GiB")) if name in known}
+    usual = ("wrt", "both"), ("memory", "2GiB"), ("side", 1)
+    assert others == {name: value for name, value in usual if name in known}
