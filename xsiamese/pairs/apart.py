@@ -104,7 +104,8 @@ def _hide_unmoved(pairs: Pairs, views: Objective) -> None:
     """Keeps tools from modules that no input reaches, as of a bank of prototypes or a table of places: their hooks want
     a gradient and a row for each pair.
     """
-    few = next(replace(pairs, plans={}, witness=None).split(1))
+    ragged = pairs.a.ragged or pairs.b.ragged  # the copied model holds the edges of all graphs
+    few = pairs if ragged else next(replace(pairs, plans={}, witness=None).split(1))
     leaves = [leaf.detach().requires_grad_(leaf.is_floating_point()) for leaf in few.moved]
     runs = (partial(views, *some, *few.arguments) for some in (leaves, differing(few.moved)))
     with torch.enable_grad():
