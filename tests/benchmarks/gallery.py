@@ -36,8 +36,8 @@ OUT = Path(__file__).parents[2] / "docs" / "measurements" / "gallery.json"
 BUDGET = 64 * 2**20
 RESIDENT = {False: "VmRSS", True: "VmHWM"}
 GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536"}  # what is freed goes back to the system, else its keeping is measured
-ROUNDS = 5  # of each; a ratio is the median of theirs
-QUERY_ROUNDS = 9  # which vary more
+ROUNDS = 9  # of each; a ratio is the median of theirs
+QUERY_ROUNDS = 21  # which vary by a tenth either way
 KEPT = {name: str(2**32) for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")}
 
 
