@@ -81,7 +81,7 @@ def _passed(batch: PairBatch, where: Where) -> tuple[Tensor, Tensor | None]:
                 rows = batch.tail_embedding(where.layer, side, put)
         except (RuntimeError, ValueError, IndexError):  # what follows reads the number of rows from its input
             rows = torch.empty(0, 0)
-        output = seen[0] if seen else recorded(batch, where.layer, False)[0][side]
+        output = seen[-1] if seen else recorded(batch, where.layer, False)[0][side]
     each, left = divmod(len(rows), batch.pairs)
     return output, rows.reshape(batch.pairs, each, *rows.shape[1:]) if each > 1 and not left else None
 

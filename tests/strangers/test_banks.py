@@ -91,6 +91,23 @@ def test_a_bank_inside_an_encoder_is_no_call_of_a_side(name: str, count: int, wr
         assert any(known.any() for known in expected)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("name", ["PairAblationCAM", "PairActivationDecomposition"])
+def test_what_is_put_in_place_of_a_layer_goes_to_the_item_and_not_to_the_bank(name: str, count: int) -> None:
+    """The bank is read first: its call got the rows, an error where their number did not fit, else another map."""
+    found, known = (
+        getattr(xsiamese, name)(SiameseModel(Inside(Bank(count, 0, flag)), "dot"), "encoder.encoder.3").explain(
+            images()
+        )
+        for flag in (False, True)
+    )
+    for mine, theirs in zip(found.maps, known.maps, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12)
+        assert theirs.any()
+    for mine, theirs in zip(found.columns.get("matrix", ()), known.columns.get("matrix", ()), strict=True):
+        torch.testing.assert_close(mine.dense(), theirs.dense(), rtol=1e-9, atol=1e-12)
+
+
 class Three(nn.Module):
     """Nearer to b than to c."""
 

@@ -290,9 +290,9 @@ def record(
 @contextmanager
 def replaced(
     layer: nn.Module, call: int, rows: slice | None, activation: Tensor | Callable[[Tensor], Tensor]
-) -> Iterator[None]:
+) -> Iterator[Callable[[], int]]:
     """Puts ``activation``, or what it makes of the layer's output, in place of that output in the layer's ``call``-th
-    call, or in some rows of it, inside the block.
+    call, or in some rows of it, inside the block; gives how many calls there have been.
     """
     count = -1
 
@@ -312,6 +312,6 @@ def replaced(
 
     handle = layer.register_forward_hook(own(put))
     try:
-        yield
+        yield lambda: count + 1
     finally:
         handle.remove()

@@ -11,10 +11,13 @@ import torch
 from torch import Tensor
 
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.record import replaced
+from xsiamese.branches.lock import own
+from xsiamese.branches.record import first_tensor, of_neither, replaced
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.pairs import Pairs
-from xsiamese.pairs.usage import find_plan
+from xsiamese.pairs.usage import differing, find_plan
+
+Activation = Tensor | Callable[[Tensor], Tensor]
 
 
 def tail(pairs: Pairs, layer: Layer, side: int, activation: Tensor) -> Tensor:
@@ -27,9 +30,7 @@ def tail(pairs: Pairs, layer: Layer, side: int, activation: Tensor) -> Tensor:
     copies = tuple(leaf.expand(rows, *leaf.shape[1:]) for leaf in one.moved)
 
     def run(moved: Sequence[Tensor]) -> Tensor:
-        with _replaced(one, layer, side, activation):
-            value: Tensor = one.objective(*moved, *arguments)
-        return value
+        return _with_put_in(one, layer, side, activation, lambda: one.objective(*moved, *arguments))
 
     if not one.objective.encodes_held:
         return run(copies)
@@ -41,7 +42,7 @@ def tail_embedding(
     pairs: Pairs,
     layer: Layer,
     side: int,
-    activation: Tensor | Callable[[Tensor], Tensor],
+    activation: Activation,
     met: Callable[[], None] | None = None,
 ) -> Tensor:
     """See :meth:`PairBatch.tail_embedding <xsiamese.pairs.batch.PairBatch.tail_embedding>`."""
@@ -59,9 +60,7 @@ def tail_embedding(
 
     def run(copies: int) -> Tensor:
         item = of.rebuild(leaves if copies == 1 else [leaf.expand(copies, *leaf.shape[1:]) for leaf in leaves])
-        with _replaced(one, layer, side, put):
-            embedding: Tensor = model.encode(item, side)
-        return embedding
+        return _with_put_in(one, layer, side, put, lambda: model.encode(item, side))
 
     if not isinstance(activation, Tensor):
         return run(1)
@@ -90,14 +89,65 @@ def _cheapest(
     return copied() if rows > 1 else once()
 
 
+def _with_put_in(one: Pairs, layer: Layer, side: int, activation: Activation, run: Callable[[], Tensor]) -> Tensor:
+    """What ``run`` gives with ``activation`` in place of a layer's output on one side.
+
+    In a pass of one side that calls the layer again, it is put into the first call that has something of the item, and
+    not of a bank of prototypes, say, which is looked for only then.
+    """
+    plans, key = one.plans if one.plans is not None else {}, ("own call", side, str(layer))
+
+    def at(call: int) -> tuple[Tensor, int]:
+        with _replaced(one, layer, side, activation, call) as calls:
+            return run(), calls()
+
+    if key in plans or not _of_one_side(one, layer, activation):
+        return at(plans.get(key, 0))[0]
+    try:
+        found, calls = at(0)
+    except (ValueError, RuntimeError, IndexError):
+        if not _own_call(one, layer, side, plans, key):
+            raise
+        return at(plans[key])[0]
+    return at(plans[key])[0] if calls > 1 and _own_call(one, layer, side, plans, key) else found
+
+
+def _own_call(one: Pairs, layer: Layer, side: int, plans: dict[Any, Any], key: object) -> int:
+    """Notes and gives which of a layer's calls in the pass of one side is the first that changes with the item."""
+    model, of = one.model, one.sides[side]
+    assert isinstance(model, SiameseModel)
+    module, seen = find_plan(one, layer).layers[0][side], []
+    for leaves in (of.leaves, differing(of.leaves)):
+        outputs: list[Tensor | None] = []
+        handle = module.register_forward_hook(own(lambda *args, to=outputs: to.append(first_tensor(args[2]))))
+        try:
+            with torch.no_grad():
+                model.encode(of.rebuild(leaves), side)
+        finally:
+            handle.remove()
+        seen.append(outputs)
+    passed = of_neither(*seen)
+    plans[key] = next((i for i in range(len(seen[0])) if i not in passed), 0)
+    found: int = plans[key]
+    return found
+
+
+def _of_one_side(one: Pairs, layer: Layer, activation: Activation) -> bool:
+    """Whether the pass that a layer's output is replaced in is that of one side."""
+    held = one.objective.encodes_held or not find_plan(one, layer).layer_order[0] or not isinstance(activation, Tensor)
+    return held and isinstance(one.model, SiameseModel)
+
+
 def _replaced(
-    one: Pairs, layer: Layer, side: int, activation: Tensor | Callable[[Tensor], Tensor]
-) -> AbstractContextManager[None]:
-    """Puts ``activation`` in place of a layer's output on one side inside the block."""
+    one: Pairs, layer: Layer, side: int, activation: Activation, call: int
+) -> AbstractContextManager[Callable[[], int]]:
+    """Puts ``activation`` in place of a layer's output on one side inside the block, in a pass of one side into its
+    ``call``-th.
+    """
     plan = find_plan(one, layer)
     module = plan.layers[0][side]
     if one.objective.encodes_held or not plan.layer_order[0] or not isinstance(activation, Tensor):
-        return replaced(module, 0, None, activation)
+        return replaced(module, call, None, activation)
     rows = len(activation)
     if any(module in set(s.modules()) and stacked for s, stacked in zip(plan.shared, plan.stacked, strict=True)):
         return replaced(module, 0, slice(side * rows, (side + 1) * rows), activation)

@@ -67,7 +67,7 @@ class PairMatrix:
 
     def __post_init__(self) -> None:
         if self.places is None:
-            object.__setattr__(self, "places", ((len(self.left),), (len(self.right),)))
+            object.__setattr__(self, "places", ((self.left.shape[0],), (self.right.shape[0],)))
         self._check()
 
     def _check(self) -> None:
@@ -98,7 +98,7 @@ class PairMatrix:
     @property
     def shape(self) -> tuple[int, int]:
         """The number of parts of a and of b."""
-        return len(self.left), len(self.right)
+        return self.left.shape[0], self.right.shape[0]
 
     @property
     def grids(self) -> tuple[Shape, Shape]:
