@@ -337,6 +337,19 @@ def test_a_saved_gallery_opens_without_a_pass_and_explains_the_same(tmp_path: Pa
     assert [one.name for one in tmp_path.iterdir()] == ["gallery"]
 
 
+def test_what_has_no_numbers_is_kept_on_disk_as_that(tmp_path: Path) -> None:
+    """All deletions of four parts are fitted exactly, so that nothing is left over."""
+    of = SiameseModel(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 6)).double())
+    rows, explainer = torch.randn(5, 4, dtype=torch.float64), explainers()["PairMaskRegression"](of)
+    gallery = Gallery(explainer, rows, internal_batch_size=2)
+    expected = gallery.explain()[:]
+    again = Gallery.open(gallery.save(tmp_path / "gallery"), explainer, rows)
+    small = Gallery(explainer, rows, internal_batch_size=2, memory=500, folder=tmp_path)
+    assert small.on_disk
+    for found in (again.explain()[:], small.explain()[:]):
+        close(found, expected, atol=1e-14)
+
+
 def test_a_store_of_anything_else_is_refused_and_told_what_differs(tmp_path: Path) -> None:
     of = model()
     path = made("PairGradCAM", of).save(tmp_path / "gallery")

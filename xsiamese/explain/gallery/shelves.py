@@ -122,6 +122,8 @@ class Store(Shelves):
             self._arrays[name] = self._group[name]
         of = self._arrays[name]
         if hasattr(of, "shape"):
+            if 0 in of.shape[1:]:  # of no numbers there is no file
+                return torch.from_numpy(np.empty(of.shape[1:], of.dtype))
             # a copy of the one row: tensors must be writable, and the map is not
             return torch.from_numpy(np.array(self._mapped(name, block, of)[at]))
         if (name, block) not in self._ragged:
