@@ -558,6 +558,30 @@ def test_what_follows_a_layer_is_not_believed_of_items_that_it_does_not_fit() ->
         assert torch.allclose(mine, theirs, atol=1e-10)
 
 
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("name", ["PairGradCAM", "PairMaskRegression", "PairActivationDecomposition"])
+def test_one_encoder_may_take_items_of_two_sizes(side: int, name: str) -> None:
+    of = model("dot")
+    cls = explainers()[name]
+    explainer = cls(of, "3") if cls.needs_layer else cls(of)
+    large = torch.rand(3, 1, 9, 7, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    options = quick_options(cls)
+    hits = Gallery(explainer, items(), side=side, other=large[:1], **options).search(large, k=2)
+    with torch.no_grad():
+        best = (of.encode(large) @ of.encode(items()).T).topk(2)
+    assert hits.numbers == tuple(map(tuple, best.indices.tolist()))
+    pair = large.repeat_interleave(2, 0), items()[best.indices.flatten()]
+    close(hits.explain()[:], explainer.explain(pair if side else pair[::-1], **options), atol=1e-12)
+
+
+def test_an_item_beside_which_there_is_no_score_is_told_before_anything_is_encoded() -> None:
+    of = SiameseModel((encoder(), nn.Linear(4, 3).double()), "dot")
+    rows = rows_of(of)
+    with pytest.raises(ValueError, match="the model refused its inputs"):
+        Gallery(explainers()["PairGradCAM"](of, ("3", "")), items(), side=0, other=torch.rand(1, 7).double())
+    assert sum(rows) <= 1
+
+
 class Turned(nn.Module):
     """Turns what it is given in place, which no mean over all places shows."""
 

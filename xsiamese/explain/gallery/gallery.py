@@ -117,6 +117,8 @@ class Gallery:
             found.check_packing(self._keeping.packing)
         beside = None if other is None else Beside(self._side, other)
         own = Items(explainer, self._asked, items, read, keep=self._keeping.budget // 4, beside=beside)
+        if beside is not None:  # a pair that has no score is told before anything is encoded
+            explainer.scores(beside.pair(own.one(0), other), kind=kind)
         names: Sequence[Any] = range(len(own)) if found is None else found.ids
         if ids is not None:
             names = [one.tolist() if isinstance(one, Tensor) else one for one in ids]

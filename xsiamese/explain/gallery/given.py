@@ -102,6 +102,8 @@ class Items:
     def one_encoder(self) -> bool:
         """Whether what is prepared of an item holds for both of its sides."""
         model = self.explainer.model
+        if self.beside is not None:  # they stand on one side, and on that they are to be found
+            return False
         return not isinstance(model, SiameseModel) or model.encoders[0] is model.encoders[1]
 
     @property
