@@ -103,7 +103,7 @@ class PairLinearCAM(PairCAM):
             factors = [column for name, column in batch.prepared[side].items() if name.startswith("factor_")]
             found = [_maps(cast(Sequence[Tensor], one), slope, batch.sides[side].ragged) for one in factors]
             found = [finished(batch, side, one, relu, soften) for one in found]
-            if side not in batch.objective.moving:
+            if side not in batch.moving:
                 found = [torch.zeros_like(one) for one in found]
             sides.append(found[0] if len(found) == 1 else tuple(found))
         return Found((sides[0], sides[1]), value.detach())

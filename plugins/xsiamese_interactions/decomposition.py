@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -110,7 +110,7 @@ class PairActivationDecomposition(PairAttribution):
         value = batch.closeness(*(torch.cat([one.embedding for one in side]) for side in sides))
         first, second = (factors(batch, side, of) for side, of in enumerate(sides))
         found, marginals = joined(batch, first, second, value.tolist())
-        moving = batch.objective.moving
+        moving = batch.moving
         maps_a, maps_b = (
             maps(of, values, side in moving) for side, (of, values) in enumerate(zip(sides, marginals, strict=True))
         )
@@ -133,8 +133,9 @@ class PairActivationDecomposition(PairAttribution):
         columns = batch.prepared[side]
         if not columns:
             return self._made(batch, side)
-        each = zip(*(columns[name] for name in Prepared._fields), strict=True)
-        return [Prepared._make((*fields, z[None])) for *fields, z in each]
+        *fields, last = Prepared._fields
+        one_each = torch.split(cast(Tensor, columns[last]), 1)
+        return [Prepared._make(each) for each in zip(*(columns[name] for name in fields), one_each, strict=True)]
 
 
 def factors(batch: PairBatch, side: int, of: Sequence[Prepared]) -> Factors:

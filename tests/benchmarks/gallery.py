@@ -5,8 +5,8 @@
 * hits explained from a stored gallery; what half precision and low rank cost; the memory beyond what was there before.
 
 The encodings are taken in batches of the same size as the gallery's, before and after, and their mean counts: others
-may be at work on the machine. The query is asked in a process whose allocator keeps what is freed: by its defaults it
-gives memory back and takes it anew for half of the time of so small a network, now in one part, now in the other.
+may be at work on the machine. Both sides run in a process whose allocator keeps what is freed: by its defaults it gives
+memory back and takes it anew, for half of the time of the query's small network, now in one part, now in the other.
 
 Run ``python tests/benchmarks/gallery.py``; it writes ``docs/measurements/gallery.json``.
 """
@@ -165,9 +165,10 @@ def of_memory(count: int) -> int:
     return resident(peak=True) - before
 
 
-def alone(part: str, references: int, allocator: dict[str, str]) -> Any:
+def alone(part: str, asked: argparse.Namespace, allocator: dict[str, str]) -> Any:
     """What a part prints in a process of its own, with settings of the allocator."""
-    child = [sys.executable, __file__, part, "--references", str(references)]
+    sizes = "--images", str(asked.images), "--references", str(asked.references)
+    child = [sys.executable, __file__, part, *sizes]
     told = subprocess.run(child, check=True, capture_output=True, text=True, env=os.environ | allocator).stdout
     return json.loads(told.splitlines()[-1])
 
@@ -178,19 +179,21 @@ def main() -> None:
     parser.add_argument("--references", type=int, default=10_000)
     parser.add_argument("--memory", action="store_true", help="only prints what a gallery takes")
     parser.add_argument("--query", action="store_true", help="only prints what a query takes")
+    parser.add_argument("--resnet", action="store_true", help="only prints what all pairs of some images take")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    if asked.memory or asked.query:
-        print(json.dumps(of_memory(asked.references) if asked.memory else of_references(asked.references)))
+    if asked.memory or asked.query or asked.resnet:
+        one = of_resnet if asked.resnet else of_memory if asked.memory else of_references
+        print(json.dumps(one(asked.images if asked.resnet else asked.references)))
         return
-    taken = alone("--memory", asked.references, GIVEN_BACK)
+    taken = alone("--memory", asked, GIVEN_BACK)
     found = {
         "torch": torch.__version__,
         "threads": 1,
         "clock": "processor time",
-        "resnet50_112": of_resnet(asked.images),
-        "one_query": alone("--query", asked.references, KEPT),
+        "resnet50_112": alone("--resnet", asked, KEPT),
+        "one_query": alone("--query", asked, KEPT),
         "memory": {"budget_mib": BUDGET >> 20, "taken_mib": taken >> 20, "references": asked.references},
     }
     OUT.write_text(json.dumps(found, indent=2) + "\n")

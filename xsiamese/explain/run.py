@@ -81,7 +81,7 @@ def _part(
         # differences of scores that are equal are their rounding: other kernels take other numbers of rows
         least = 0.0 if traits.uses_gradients or value is None else rounding(value) * float(value.detach().abs().max())
         maps = in_dtype(maps[0], part.a.leaves[0].dtype), in_dtype(maps[1], part.b.leaves[0].dtype)
-        for side in watched.objective.moving:
+        for side in part.moving:
             reason = partial(why_zero, part, side, gradients=traits.uses_gradients, layered=traits.needs_layer)
             says_itself = not traits.takes_target  # a search tells which side it changed, and why none
             check_map(maps[side], "ab"[side], name, None if says_itself else reason, least)

@@ -24,6 +24,9 @@ Target = int | tuple[int, ...] | Sequence[int] | Tensor | Callable[[Any], Tensor
 LOW_PRECISION = (torch.bfloat16, torch.float16)
 
 
+MOVING: dict[Wrt, tuple[int, ...]] = {"both": (0, 1), "first": (0,), "second": (1,)}
+
+
 class Objective(nn.Module):
     """What an explainer differentiates or perturbs: ``objective(*moved, *held, *extra)`` gives one value per pair.
 
@@ -52,7 +55,7 @@ class Objective(nn.Module):
         self.target = target
         self.first_pair = first_pair
         self.sides = (a.template(), b.template())
-        self.moving = {"both": (0, 1), "first": (0,), "second": (1,)}[wrt]
+        self.moving = MOVING[wrt]
         self.encodes_held = model.factored and len(self.moving) == 1
         self.stacked = split.stacked and not self.encodes_held
         self.layout = split.layout or torch.preserve_format

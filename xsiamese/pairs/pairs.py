@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xsiamese.kinds.side import Leaves, Side, Wrt
 from xsiamese.model.pair import PairModel, SiameseModel
-from xsiamese.pairs.objective import Objective, Target, described_as, leaf_names
+from xsiamese.pairs.objective import MOVING, Objective, Target, described_as, leaf_names
 from xsiamese.pairs.refused import naming
 from xsiamese.pairs.split import WHOLE, Split
 from xsiamese.pairs.witness import Witness
@@ -84,6 +84,11 @@ class Pairs:
         leaves, own = (*self.a.leaves, *self.b.leaves), {id(one) for side in self.sides for one in side.own}
         named = zip(leaf_names(self.a, self.b), leaves, strict=True)
         return described_as([(name, leaf) for name, leaf in named if id(leaf) in own])
+
+    @property
+    def moving(self) -> tuple[int, ...]:
+        """The sides that the explanation is about, by their numbers."""
+        return MOVING[self.wrt]
 
     @cached_property
     def objective(self) -> Objective:

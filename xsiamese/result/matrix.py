@@ -78,10 +78,10 @@ class PairMatrix:
                 f"left {tuple(self.left.shape)}, right {tuple(self.right.shape)}{middle} do not multiply: "
                 "left (n, r), middle (r, r') and right (m, r') are needed"
             )
-        for name, count, grid in zip("ab", self.shape, self.grids, strict=True):
+        (n, m), (of_a, of_b) = self.shape, self.alone or (None, None)
+        for name, count, grid in zip("ab", (n, m), self.grids, strict=True):
             if math.prod(grid) != count:
                 raise ValueError(f"the places of {name} are {grid}, {math.prod(grid)} in all, for {count} parts")
-        (n, m), (of_a, of_b) = self.shape, self.alone or (None, None)
         beside = (("alone_a", of_a, (n,)), ("alone_b", of_b, (m,)), ("standard_error", self.standard_error, (n, m)))
         for name, tensor, shape in beside:
             if tensor is not None and tensor.shape != shape:

@@ -150,6 +150,8 @@ class Kept:
         if (plain := self.about[name].get("plain")) is not None:
             return tuple(plain[number] for number in which)
         whole = None if self.about[name]["factors"] else self._whole(name)
+        if isinstance(whole, Sequence):
+            return tuple(map(whole.__getitem__, which))
         if whole is not None:
             picked = Picked(whole, which)
             return picked if self.about[name]["listed"] else picked.stacked()
@@ -158,10 +160,10 @@ class Kept:
         entries = [distinct[number] for number in which]
         return tuple(entries) if self.about[name]["listed"] else torch.stack(entries)
 
-    def _whole(self, name: str) -> Tensor | None:
-        """A column as it lies in memory, if all of it is one tensor of the right type."""
+    def _whole(self, name: str) -> Rows | None:
+        """A column as it lies in memory, if it is of the right type there."""
         whole = None if self.shelves is None else self.shelves.whole(name)
-        return whole if whole is not None and str(whole.dtype) == self.about[name]["dtype"] else None
+        return whole if whole is not None and str(whole[0].dtype) == self.about[name]["dtype"] else None
 
     def numbers(self) -> list[str]:
         """The columns that a packing changes."""

@@ -34,8 +34,8 @@ class Shelves(ABC):
     def row(self, name: str, number: int) -> Tensor:
         """One row."""
 
-    def whole(self, name: str) -> Tensor | None:
-        """All rows of a name, where they lie in memory as one tensor."""
+    def whole(self, name: str) -> Rows | None:
+        """All rows of a name, where they lie in memory."""
         return None
 
     @property
@@ -70,9 +70,8 @@ class Memory(Shelves):
     def row(self, name: str, number: int) -> Tensor:
         return self._rows[name][number]
 
-    def whole(self, name: str) -> Tensor | None:
-        rows = self._rows[name]
-        return rows if isinstance(rows, Tensor) else None
+    def whole(self, name: str) -> Rows | None:
+        return self._rows[name]
 
     @property
     def names(self) -> Sequence[str]:
