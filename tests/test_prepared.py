@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from xsiamese import Gallery, PairEigenCAM, PairExplanation, PairGradCAM, PairHiResCAM, PairXGradCAM, SiameseModel
 from xsiamese.branches.intact import intact
 from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.gallery.weights import Weights
 from xsiamese.explain.prepare import prepared
 from xsiamese.explain.request import Request
 
@@ -207,3 +208,44 @@ def test_a_gallery_is_of_the_weights_that_encoded_it(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="the weights of the model have changed since the gallery encoded"):
             ask()
     assert Gallery(PairGradCAM(model, "1"), items).explain([(0, 1)])[:].maps[0].shape == (1, 1, 6, 6)
+
+
+def _replaced(net: nn.Module) -> None:
+    net[0].weight = nn.Parameter(net[0].weight.detach() + 1)  # type: ignore[index]
+
+
+CHANGES: dict[str, Any] = {
+    "a weight in place": lambda net: net[0].weight.data.add_(1),
+    "the data of a weight": lambda net: setattr(net[0].weight, "data", net[0].weight.data + 1),
+    "another parameter": _replaced,
+    "another module": lambda net: net.__setitem__(0, nn.Linear(2, 2)),
+    "one module more": lambda net: net.append(nn.Linear(2, 2)),
+    "a buffer in place": lambda net: net[1].running_mean.add_(1),
+    "a new buffer": lambda net: net[1].register_buffer("own", torch.ones(1)),
+    "other numbers": lambda net: net.double(),
+}
+
+
+@pytest.mark.parametrize("change", list(CHANGES))
+def test_every_way_in_which_weights_change_is_seen_and_told_again(change: str) -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    weights = Weights(net)
+    weights.check()
+    with torch.no_grad():
+        CHANGES[change](net)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="the weights of the model have changed"):
+            weights.check()
+
+
+def test_weights_that_are_put_back_are_what_they_were() -> None:
+    net = nn.Sequential(nn.Linear(2, 2))
+    weights, before = Weights(net), net[0].weight.detach().clone()
+    with torch.no_grad():
+        net[0].weight.zero_()
+        with pytest.raises(ValueError, match="have changed"):
+            weights.check()
+        net[0].weight.copy_(before)
+    weights.check()
+    net[0].weight = nn.Parameter(before.clone())
+    weights.check()
