@@ -215,7 +215,7 @@ def _replaced(net: nn.Module) -> None:
 
 
 CHANGES: dict[str, Any] = {
-    "a weight in place": lambda net: net[0].weight.data.add_(1),
+    "a weight in place": lambda net: net[0].weight.add_(1),
     "the data of a weight": lambda net: setattr(net[0].weight, "data", net[0].weight.data + 1),
     "another parameter": _replaced,
     "another module": lambda net: net.__setitem__(0, nn.Linear(2, 2)),
