@@ -459,3 +459,29 @@ def test_compiled_functions_are_explained_as_they_are_without() -> None:
         named = partial(PairGradCAM, layer="net.3") if isinstance(method, partial) else method
         made = partial(PairLayerConductance, layer="net.3") if method is METHODS[3] else named
         same(made(SiameseModel(compiled, "dot")).attribute(inputs), method(plain).attribute(inputs))
+
+
+def test_a_score_that_depends_on_the_batch_is_told_and_asked_one_by_one_it_does_not() -> None:
+    """Dynamic quantisation takes its range from all rows: 0.1 beside 10 is rounded to steps of 10 / 127."""
+    torch.manual_seed(0)
+    net = torch.ao.quantization.quantize_dynamic(
+        nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 6)), {nn.Linear}
+    )
+    a, b = torch.randn(2, 3, 8)
+    with torch.no_grad():
+        alone, beside = (
+            float(torch.cosine_similarity(*(net(torch.cat([x[:1], 10 * x[:1]][:rows])) for x in (a, b)))[0])
+            for rows in (1, 2)
+        )
+    model = SiameseModel(net, "cosine")
+    told = rf"the value of pair 0 is {alone:.4g} alone and {beside:.4g} beside another.*internal_batch_size=1 asks one"
+    assert abs(alone - beside) > 1e-3
+    with pytest.warns(UserWarning, match=told):
+        PairFeatureAblation(model).explain((a, b))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="layers of the model are quantised")
+        together = PairFeatureAblation(model).explain((a, b), internal_batch_size=1)
+        single = [PairFeatureAblation(model).explain((a[[i]], b[[i]]), internal_batch_size=1) for i in range(3)]
+        PairFeatureAblation(SiameseModel(nn.Linear(8, 6), "cosine")).explain((a, b))
+    for side in (0, 1):
+        assert torch.equal(together.maps[side], torch.cat([one.maps[side] for one in single]))

@@ -22,6 +22,8 @@ from xsiamese.pairs.refused import naming_ids
 from xsiamese.pairs.silence import rounding, why_zero
 from xsiamese.pairs.witness import DRAWS, REMEDY, Witness, generators, standing
 
+DYNAMIC = "quantized.dynamic"  # in the names of torch's modules whose range is that of what they are given
+FAR = 10  # times the numbers of an item: beside it the range is another
 ASKED_AGAIN = 16  # pairs at most, of a model that draws random numbers
 Compute = Callable[[slice, PairBatch], Maps | Found]
 """Explains a part, given which of all pairs it holds."""
@@ -96,6 +98,8 @@ def _part(
     drew |= bool(seen and seen.drew) or (before is not None and standing(device, own) != before)
     if drew and part.first_pair == 0:
         _warn_random(part, value)
+    if part.first_pair == 0 and part.rows != 1:
+        _warn_beside(part)
     return Found(maps, value, columns)
 
 
@@ -135,6 +139,25 @@ def _warn_random(part: PairBatch, value: Tensor) -> None:
         "the mean over several explanations",
         stacklevel=7,
     )
+
+
+def _warn_beside(part: PairBatch) -> None:
+    """Says so if a value depends on what is asked beside it, as that of layers does which are quantised by the range of
+    all that they are given.
+    """
+    if part.a.ragged or part.b.ragged or not any(DYNAMIC in type(m).__module__ for m in part.model.modules()):
+        return
+    one = next(iter(part.split(1)))
+    beside = [torch.cat([leaf, leaf * FAR if leaf.is_floating_point() else leaf.flip(-1)]) for leaf in one.moved]
+    with torch.no_grad():
+        alone, both = float(one.value()), float(one.value(*beside)[0])
+    if abs(alone - both) > 1e-5 * abs(alone) + 1e-7:
+        warnings.warn(
+            f"layers of the model are quantised by the range of all that is asked at once: the value of pair 0 is "
+            f"{alone:.4g} alone and {both:.4g} beside another, so that its maps depend on the batch; "
+            "internal_batch_size=1 asks one by one, and the model before it was quantised gives one answer",
+            stacklevel=7,
+        )
 
 
 def ungated(batch: PairBatch) -> PairBatch:
