@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, cast
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -134,7 +134,8 @@ class PairActivationDecomposition(PairAttribution):
         if not columns:
             return self._made(batch, side)
         *fields, last = Prepared._fields
-        one_each = torch.split(cast(Tensor, columns[last]), 1)
+        of_all = columns[last]  # embeddings of many sizes are no tensor
+        one_each = torch.split(of_all, 1) if isinstance(of_all, Tensor) else [z[None] for z in of_all]
         return [Prepared._make(each) for each in zip(*(columns[name] for name in fields), one_each, strict=True)]
 
 
