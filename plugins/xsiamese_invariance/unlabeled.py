@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from xsiamese.author import Objective, PairModel, SiameseModel, Side
+from xsiamese.author import Objective, PairModel, SiameseModel, Side, wide
 from xsiamese_invariance.problem import Argument
 
 Weights = Literal["balanced", "uniform", "confident"]
@@ -129,6 +129,4 @@ def _compared(model: SiameseModel, first: Tensor, second: Tensor) -> Tensor:
         )
         score = model.comparison.explained(part[i], second[j])
         found.append(score.view(len(part), len(second)))
-    scores = torch.cat(found)
-    scores = scores.float() if scores.dtype in (torch.bfloat16, torch.float16) else scores
-    return model.closeness(scores)
+    return model.closeness(wide(torch.cat(found)))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xsiamese.author import Column, Found, Maps, PairBatch, Parts, ReadOut, softened
+from xsiamese.author import Column, Found, Maps, PairBatch, Parts, ReadOut, softened, wide
 from xsiamese_masks.run import MaskRun, movable, parts_of_item
 
 Partner = Literal["whole", "masked"]
@@ -45,10 +45,11 @@ class MaskReadOut(ReadOut):
                 between: where a thing lies across cells its peak is in its middle, as with RISE's masks, which are
                 smooth and shifted. None does so where a cell of an image is more than one pixel.
         """
-        whole = _wide(batch.closeness(sample["whole_a"][0], sample["whole_b"][0])[0])
+        # the mean over a thousand masks is lost in eight bits
+        whole = wide(batch.closeness(sample["whole_a"][0], sample["whole_b"][0])[0])
         maps, more = [], {}
         for side, name in enumerate("ab"):
-            scores = _wide(_scores(batch, sample, side, partner))
+            scores = wide(_scores(batch, sample, side, partner))
             found, rest = self.weigh(sample[f"masks_{name}"][0].to(scores), scores, whole)
             parts = parts_of_item(batch, side, movable(batch, side), tuple(sample[f"grid_{name}"][0]))
             soft = parts.coarse if soften is None else soften
@@ -232,11 +233,6 @@ def _scores(batch: PairBatch, sample: Mapping[str, Any], side: int, partner: Par
         one = z.expand(len(others), *z.shape)
         found.append((batch.closeness(one, others) if side == 0 else batch.closeness(others, one)).mean())
     return torch.stack(found)
-
-
-def _wide(values: Tensor) -> Tensor:
-    """In float32 at least: the mean over a thousand masks is lost in eight bits."""
-    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
 
 
 def _mean(weights: Tensor, values: Tensor) -> Tensor:

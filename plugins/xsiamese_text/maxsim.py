@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from xsiamese.author import Comparison
+from xsiamese.author import Comparison, wide
 
 
 class MaxSim(Comparison):
@@ -43,7 +43,6 @@ class MaxSim(Comparison):
     @staticmethod
     def products(z_a: Tensor, z_b: Tensor) -> Tensor:
         """The inner products of all tokens, minus infinity where b's does not count."""
-        if z_a.dtype in (torch.bfloat16, torch.float16):  # a score of eight bits hides what a token is worth
-            z_a, z_b = z_a.float(), z_b.float()
+        z_a, z_b = wide(z_a), wide(z_b)
         found = z_a[..., :-1] @ z_b[..., :-1].transpose(1, 2)
         return found.masked_fill(z_b[:, None, :, -1] == 0, -torch.inf)

@@ -20,8 +20,8 @@ from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.maps import Maps
 from xsiamese.explain.per_tensor import per_tensor, spread, total_of_groups
 from xsiamese.kinds.side import Side
+from xsiamese.model.precision import LOW, wide
 from xsiamese.pairs.batch import PairBatch
-from xsiamese.pairs.objective import LOW_PRECISION
 
 _OURS = {
     "self",
@@ -188,7 +188,7 @@ class Adapted(PairAttribution):
     def _views(
         self, batch: PairBatch, layered: bool, of_input: bool = False
     ) -> tuple[nn.Module, list[list[tuple[nn.Module, nn.Module]]]]:
-        low = batch.leaves[0].dtype in LOW_PRECISION
+        low = batch.leaves[0].dtype in LOW
         objective, layers = batch.untied(
             self.layer if layered else None,
             layered=layered,
@@ -209,7 +209,7 @@ class Adapted(PairAttribution):
     ) -> Any:
         constructor, known = _parameters(self.algorithm.__init__), _parameters(self.algorithm.attribute)
         moved, baselines, arguments = batch.moved, batch.moved_baselines, batch.arguments
-        if self.hooks and batch.leaves[0].dtype in LOW_PRECISION:
+        if self.hooks and batch.leaves[0].dtype in LOW:
             moved, baselines, arguments = _float32(moved), _float32(baselines), _float32(arguments)
         if self.unique and not batch.create_graph:
             # DeepLIFT's hooks need a graph all the way, also through the side that is held
@@ -322,7 +322,7 @@ def _begin_graph(module: nn.Module, args: Any, vectors: Tensor) -> Tensor:
 
 
 def _float32(values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(v.float() if isinstance(v, Tensor) and v.dtype in LOW_PRECISION else v for v in values)
+    return tuple(wide(v) if isinstance(v, Tensor) else v for v in values)
 
 
 def _is_unused(error: RuntimeError) -> bool:

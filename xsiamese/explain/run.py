@@ -17,6 +17,7 @@ from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps, check_map, in_dtype
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.side import SIDES
+from xsiamese.model.precision import LOW
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.refused import naming_ids
 from xsiamese.pairs.silence import rounding, why_zero
@@ -112,7 +113,7 @@ def _warn_rounded(
     whose, remedy, dtype = "the model keeps", "make the model one of float32, model.float()", given
     if torch.is_autocast_enabled(device.type):
         whose, remedy, dtype = "autocast keeps", "explain without autocast", torch.get_autocast_dtype(device.type)
-    if dtype not in (torch.bfloat16, torch.float16):
+    if dtype not in LOW:
         return
     rounded = torch.equal(value.to(dtype).to(value), value)  # else only what it was made of, which weighs less
     what, share = ("scores", 1) if rounded else ("what scores are made of", 16)

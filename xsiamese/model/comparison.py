@@ -15,6 +15,7 @@ from xsiamese.door.registry import comparisons
 from xsiamese.model.called import shown
 from xsiamese.model.decision import Decision
 from xsiamese.model.known import closer, direction, row_by_row, warn_if_distance
+from xsiamese.model.precision import wide
 
 Join = Literal["absolute_difference", "product", "concat"]
 
@@ -266,11 +267,6 @@ def _by_name(spec: str) -> Comparison:
             f"the comparison {spec!r} needs arguments: pass xsiamese.model.comparison.{known[spec].__name__}(...) "
             "itself"
         ) from error
-
-
-def wide(z: Tensor) -> Tensor:
-    """Numbers in float32 at least: a score of eight bits hides what one part of an input is worth."""
-    return z.float() if z.dtype in (torch.bfloat16, torch.float16) else z
 
 
 def _dot(u: Tensor, v: Tensor) -> Tensor:

@@ -15,14 +15,12 @@ from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
 from xsiamese.model.held import Holding
 from xsiamese.model.pair import PairModel, SiameseModel
+from xsiamese.model.precision import wide
 from xsiamese.pairs.refused import naming, unbatched
 from xsiamese.pairs.split import WHOLE, Split
 from xsiamese.pairs.witness import Witness
 
 Target = int | tuple[int, ...] | Sequence[int] | Tensor | Callable[[Any], Tensor] | None
-
-LOW_PRECISION = (torch.bfloat16, torch.float16)
-
 
 MOVING: dict[Wrt, tuple[int, ...]] = {"both": (0, 1), "first": (0,), "second": (1,)}
 
@@ -198,7 +196,7 @@ class Objective(nn.Module):
                     else "look at that pair's inputs and embeddings"
                 )
             )
-        value = value.float() if value.dtype in LOW_PRECISION else value
+        value = wide(value)
         return value if self.target is not None else self.model.closeness(value)
 
     def _picked(self, output: Any, extra: Sequence[Any]) -> Any:

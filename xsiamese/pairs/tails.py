@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from xsiamese.branches.calls import Usage, survey
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.lock import own
-from xsiamese.branches.record import first_tensor, of_neither, replaced
+from xsiamese.branches.record import of_neither, replaced
+from xsiamese.kinds.side import Side
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.usage import differing, find_plan
@@ -95,60 +96,37 @@ def _with_put_in(one: Pairs, layer: Layer, side: int, activation: Activation, ru
     In a pass of one side that calls the layer again, it is put into the first call that has something of the item, and
     not of a bank of prototypes, say, which is looked for only then.
     """
-    plans, key = one.plans if one.plans is not None else {}, ("own call", side, str(layer))
+    plan = find_plan(one, layer)
+    module, order = plan.layers[0][side], plan.layer_order[0]
 
-    def at(call: int) -> tuple[Tensor, int]:
-        with _replaced(one, layer, side, activation, call) as calls:
+    def at(call: int, rows: slice | None = None) -> tuple[Tensor, int]:
+        with replaced(module, call, rows, activation) as calls:
             return run(), calls()
 
-    if key in plans or not _of_one_side(one, layer, activation):
+    if not one.objective.encodes_held and order and isinstance(activation, Tensor):  # a pass of both sides
+        rows, stacked = len(activation), zip(plan.shared, plan.stacked, strict=True)
+        if any(flag and module in set(shared.modules()) for shared, flag in stacked):
+            return at(0, slice(side * rows, (side + 1) * rows))[0]
+        return at(order.index(side))[0]
+    plans, key = one.plans if one.plans is not None else {}, ("own call", side, str(layer))
+    if key in plans or not isinstance(one.model, SiameseModel):
         return at(plans.get(key, 0))[0]
     try:
         found, calls = at(0)
     except (ValueError, RuntimeError, IndexError):
-        if not _own_call(one, layer, side, plans, key):
+        plans[key] = _own_call(one.model, module, one.sides[side], side)
+        if not plans[key]:
             raise
         return at(plans[key])[0]
-    return at(plans[key])[0] if calls > 1 and _own_call(one, layer, side, plans, key) else found
+    if calls > 1:
+        plans[key] = _own_call(one.model, module, one.sides[side], side)
+    return at(plans[key])[0] if plans.get(key) else found
 
 
-def _own_call(one: Pairs, layer: Layer, side: int, plans: dict[Any, Any], key: object) -> int:
-    """Notes and gives which of a layer's calls in the pass of one side is the first that changes with the item."""
-    model, of = one.model, one.sides[side]
-    assert isinstance(model, SiameseModel)
-    module, seen = find_plan(one, layer).layers[0][side], []
-    for leaves in (of.leaves, differing(of.leaves)):
-        outputs: list[Tensor | None] = []
-        handle = module.register_forward_hook(own(lambda *args, to=outputs: to.append(first_tensor(args[2]))))
-        try:
-            with torch.no_grad():
-                model.encode(of.rebuild(leaves), side)
-        finally:
-            handle.remove()
-        seen.append(outputs)
-    passed = of_neither(*seen)
-    plans[key] = next((i for i in range(len(seen[0])) if i not in passed), 0)
-    found: int = plans[key]
-    return found
-
-
-def _of_one_side(one: Pairs, layer: Layer, activation: Activation) -> bool:
-    """Whether the pass that a layer's output is replaced in is that of one side."""
-    held = one.objective.encodes_held or not find_plan(one, layer).layer_order[0] or not isinstance(activation, Tensor)
-    return held and isinstance(one.model, SiameseModel)
-
-
-def _replaced(
-    one: Pairs, layer: Layer, side: int, activation: Activation, call: int
-) -> AbstractContextManager[Callable[[], int]]:
-    """Puts ``activation`` in place of a layer's output on one side inside the block, in a pass of one side into its
-    ``call``-th.
-    """
-    plan = find_plan(one, layer)
-    module = plan.layers[0][side]
-    if one.objective.encodes_held or not plan.layer_order[0] or not isinstance(activation, Tensor):
-        return replaced(module, call, None, activation)
-    rows = len(activation)
-    if any(module in set(s.modules()) and stacked for s, stacked in zip(plan.shared, plan.stacked, strict=True)):
-        return replaced(module, 0, slice(side * rows, (side + 1) * rows), activation)
-    return replaced(module, plan.layer_order[0].index(side), None, activation)
+def _own_call(model: SiameseModel, module: nn.Module, of: Side, side: int) -> int:
+    """Which of a module's calls in the pass of one side is the first that changes with the item."""
+    runs = (partial(model.encode, of.rebuild(leaves), side) for leaves in (of.leaves, differing(of.leaves)))
+    with torch.no_grad():
+        seen, others = (survey(run, [module], ((), ()), of.pairs).usage.get(module, Usage()).outputs for run in runs)
+    passed = of_neither(seen, others)
+    return next((i for i in range(len(seen)) if i not in passed), 0)

@@ -115,14 +115,15 @@ def _join(parts: Sequence[Column]) -> Column:
 
 def taken(columns: Mapping[str, Column], which: Sequence[int]) -> dict[str, Column]:
     """The entries of some of the pairs."""
-    return {
-        name: column[torch.as_tensor(which, dtype=torch.long, device=column.device)]
-        if isinstance(column, Tensor)
-        else Picked(column.whole, [column.numbers[i] for i in which])
-        if isinstance(column, Picked)
-        else tuple(column[i] for i in which)
-        for name, column in columns.items()
-    }
+    return {name: _taken(column, which) for name, column in columns.items()}
+
+
+def _taken(column: Column, which: Sequence[int]) -> Column:
+    if isinstance(column, Tensor):
+        return column[torch.as_tensor(which, dtype=torch.long, device=column.device)]
+    if isinstance(column, Picked):
+        return Picked(column.whole, [column.numbers[i] for i in which])
+    return tuple(column[i] for i in which)
 
 
 def detached(columns: Mapping[str, Column]) -> dict[str, Column]:

@@ -101,9 +101,9 @@ class Items:
     @property
     def one_encoder(self) -> bool:
         """Whether what is prepared of an item holds for both of its sides."""
-        model = self.explainer.model
         if self.beside is not None:  # they stand on one side, and on that they are to be found
             return False
+        model = self.explainer.model
         return not isinstance(model, SiameseModel) or model.encoders[0] is model.encoders[1]
 
     @property
@@ -171,8 +171,7 @@ class Items:
             if self.beside is None:
                 two = one, one
             else:  # one of them as often as there are items
-                batch = self.batch
-                two = self.beside.pair(one, _taken(batch, None, 1 - place, [0] * len(which)))
+                two = self.beside.pair(one, Some(*_rows(self.batch, 1 - place, [0] * len(which)), None))
             yield start, ItemBatch(self.pairs(*two), place)
 
     def _checked(self, given: Any) -> tuple[PairBatch, Any]:
@@ -244,6 +243,14 @@ def _repeated(item: Any, times: int, kind: str) -> Any:
 
 
 def _taken(batch: PairBatch, given: Any, place: int, which: Sequence[int]) -> Some:
+    chosen, starts = _rows(batch, place, which)
+    if type(chosen) is TensorSide:  # the user's own tensors, which need not be taken twice
+        return Some(chosen, starts, chosen.result(chosen.leaves))
+    return Some(chosen, starts, parted.take(given, list(which), kind_of(chosen.kind)))
+
+
+def _rows(batch: PairBatch, place: int, which: Sequence[int]) -> tuple[Side, Leaves]:
+    """Some items of one side, and what replaces them."""
     side = batch.sides[place]
     first, run, device = which[0], run_of(which), side.leaves[0].device
     rows = torch.as_tensor(which, device=device) if run is None else torch.arange(run.start, run.stop, device=device)
@@ -256,6 +263,4 @@ def _taken(batch: PairBatch, given: Any, place: int, which: Sequence[int]) -> So
         chosen = side.slice(run.start, run.stop)
     else:
         chosen = side.select(rows)
-    if given is None or type(chosen) is TensorSide:  # the user's own tensors, which need not be taken twice
-        return Some(chosen, starts, chosen.result(chosen.leaves))
-    return Some(chosen, starts, parted.take(given, list(which), kind_of(side.kind)))
+    return chosen, starts

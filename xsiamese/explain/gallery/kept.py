@@ -138,7 +138,7 @@ class Kept:
     @cached_property
     def row_bytes(self) -> int:
         """The bytes in memory of what is kept of one item, that of the first."""
-        rows = [self._reading(name)(0) for name, about in self.about.items() if "plain" not in about]
+        rows = [self.row(name, 0) for name, about in self.about.items() if "plain" not in about]
         return sum(row.numel() * row.element_size() for row in rows)
 
     def rows(self, which: Sequence[int]) -> dict[str, Column]:
@@ -163,14 +163,14 @@ class Kept:
     def _whole(self, name: str) -> Rows | None:
         """A column as it lies in memory, if it is of the right type there."""
         whole = None if self.shelves is None else self.shelves.whole(name)
-        return whole if whole is not None and str(whole[0].dtype) == self.about[name]["dtype"] else None
+        return whole if whole is not None and whole[0].dtype == self._dtype(name) else None
 
     def numbers(self) -> list[str]:
         """The columns that a packing changes."""
         return [
             name
             for name, about in self.about.items()
-            if "plain" not in about and name != EMBEDDING and getattr(torch, about["dtype"][6:]).is_floating_point
+            if "plain" not in about and name != EMBEDDING and self._dtype(name).is_floating_point
         ]
 
     def packed(self, name: str) -> tuple[bool, int | None]:
@@ -184,9 +184,14 @@ class Kept:
         """An item's entry of a column."""
         return self._reading(name)(number)
 
+    def _dtype(self, name: str) -> torch.dtype:
+        """Of what is prepared, whatever it is kept in."""
+        found: torch.dtype = getattr(torch, self.about[name]["dtype"].removeprefix("torch."))
+        return found
+
     def _reading(self, name: str) -> Callable[[int], Tensor]:
         """What reads an item's entry of a column."""
-        shelves, dtype = self.shelves, getattr(torch, self.about[name]["dtype"].removeprefix("torch."))
+        shelves, dtype = self.shelves, self._dtype(name)
         assert shelves is not None
 
         def plain(number: int) -> Tensor:

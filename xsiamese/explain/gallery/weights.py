@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import chain
-
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from xsiamese.explain.digest import checksum
@@ -50,14 +48,12 @@ class Weights:
 
     def _marks(self) -> list[tuple[int, ...]]:
         """Where each tensor lies and how often it was written, and which modules there are."""
-        tensors = (
-            (one.data_ptr(), 0 if one.is_inference() else one._version)
-            for held in self._held
-            for one in held.values()
-            if one is not None and not is_lazy(one) and one.layout is torch.strided
-        )
+        tensors = ((one.data_ptr(), 0 if one.is_inference() else one._version) for one in self._tensors())
         return [*tensors, *(tuple(map(id, inside.values())) for inside in self._inside)]
 
     def _summed(self) -> list[int]:
-        held = chain(self.model.parameters(), self.model.buffers())
-        return [checksum(one) for one in held if not is_lazy(one) and one.layout is torch.strided]
+        return [checksum(one) for one in dict.fromkeys(self._tensors())]  # tied ones once
+
+    def _tensors(self) -> list[Tensor]:
+        every = (one for held in self._held for one in held.values() if one is not None)
+        return [one for one in every if not is_lazy(one) and one.layout is torch.strided]
