@@ -133,7 +133,7 @@ class _Buffer:
         self.version = None if buffer is None or buffer.is_inference() else buffer._version
         self.alone: Tensor | None = None  # the copy of one that cannot be among many
         self.copy: _Copy | None = None
-        self.start = 0
+        self.start: int  # comes with the copy
 
     def put_back(self) -> None:
         """Writes into the buffer what stood there, if it has been written to."""

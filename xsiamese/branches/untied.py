@@ -325,16 +325,17 @@ def _part(value: Any, index: int, parts: int) -> Any:
 
 
 def _join(parts: list[Any]) -> Any:
-    if isinstance(parts[0], Tensor):
-        return torch.cat(parts) if parts[0].dim() else parts[0]  # a temperature, say, has no rows
-    if isinstance(parts[0], (tuple, list)):
-        return _like(parts[0], [_join(list(items)) for items in zip(*parts, strict=True)])
-    if isinstance(parts[0], MutableMapping):
-        whole = copy(parts[0])
-        for key in parts[0]:
+    first, *_ = parts
+    if isinstance(first, Tensor):
+        return torch.cat(parts) if first.dim() else first  # a temperature, say, has no rows
+    if isinstance(first, (tuple, list)):
+        return _like(first, [_join(list(items)) for items in zip(*parts, strict=True)])
+    if isinstance(first, MutableMapping):
+        whole = copy(first)
+        for key in first:
             whole[key] = _join([part[key] for part in parts])
         return whole
-    return parts[0]
+    return first
 
 
 def _like(given: Any, items: list[Any]) -> Any:
