@@ -205,3 +205,21 @@ def test_captums_gradcam_of_channels_that_are_not_the_first_is_refused(cls: Any,
         with pytest.raises(ValueError, match=r"reads dimension 1 .* dimension (2|3) holds them: PairGradCAM"):
             cls(SiameseModel(Last()), layer).attribute((a, b))
     assert PairGradCAM(SiameseModel(Last()), "norm").attribute((a, b))[0].shape == (1, 1, 6, 6)
+
+
+FOUND = [cls for cls in xsiamese.explainers().values() if "image" in cls.traits.modalities]
+
+
+@pytest.mark.parametrize("cls", FOUND, ids=lambda cls: cls.name)
+def test_a_model_that_has_come_to_nan_is_named_by_its_weights_and_is_no_match(cls: Any) -> None:
+    """A distance of NaN was 0, which is the least there is: two things were called the same."""
+    for comparison in ("euclidean", "cosine"):
+        model = SiameseModel(seeded(lambda: nn.Sequential(encoder(), nn.Linear(4, 3))), comparison)
+        nn.init.constant_(model.encoder[1].bias, torch.nan)
+        assert bool(model(A, B).isnan().all())
+        made = cls(model, threshold=0.5) if "threshold" in cls.settings() else cls(model)
+        options: dict[str, Any] = {"sliding_window_shapes": (3, 4, 4)} if "Occlusion" in cls.__name__ else {}
+        options |= {"feature_mask": (torch.zeros(3, 8, 8, dtype=torch.long),) * 2} if "Shapley" in cls.__name__ else {}
+        refused(lambda: made.explain((A, B), **options), "is NaN or infinite in ")  # noqa: B023
+        with pytest.raises(ValueError, match=r"so is the model's own encoder\.1\.bias"):
+            made.explain((A, B), **options)

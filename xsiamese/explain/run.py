@@ -80,6 +80,8 @@ def _part(
     found = made if isinstance(made, Found) else Found(maps=made)
     maps, seen = found.maps, watched.witness
     value = found.value if found.value is not None else None if seen is None else seen.value
+    if value is not None:  # one that a method found by its own ways, as from embeddings, was not looked at yet
+        part.objective.check_finite(value)
     if maps is not None:
         # differences of scores that are equal are their rounding: other kernels take other numbers of rows
         least = 0.0 if traits.uses_gradients or value is None else rounding(value) * float(value.detach().abs().max())

@@ -274,9 +274,9 @@ def _dot(u: Tensor, v: Tensor) -> Tensor:
 
 
 def _safe_sqrt(square: Tensor) -> Tensor:
-    """The square root with gradient 0 at 0."""
-    positive = square > 0
-    return torch.where(positive, square, torch.ones_like(square)).sqrt() * positive
+    """The square root with gradient 0 at 0; of NaN it is NaN, not 0, which would call two things the same."""
+    zero = square == 0
+    return torch.where(zero, torch.ones_like(square), square).sqrt() * ~zero
 
 
 def _check_sizes(z_a: Tensor, z_b: Tensor, name: str) -> None:

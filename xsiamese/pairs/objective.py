@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from xsiamese.branches.untied import Branches
 from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
 from xsiamese.model.held import Holding
@@ -180,22 +181,7 @@ class Objective(nn.Module):
                 f"the value to explain has shape {tuple(output.shape)} for {rows} pairs: one score per pair is needed; "
                 "give target=an index or a callable on the model's output" + unbatched(self.model, self.described)
             )
-        if not bool(torch.isfinite(value.detach()).all()):
-            bad = (~torch.isfinite(value.detach())).nonzero().flatten().tolist()
-            of_pairs = rows == self.pairs  # else: points on a path to the pairs, or copies with something removed
-            where = (
-                f"pair {', '.join(str(self.first_pair + i) for i in bad[:8])}"
-                if of_pairs
-                else f"row {', '.join(map(str, bad[:8]))} of {rows}"
-            )
-            raise ValueError(
-                f"the score is NaN or infinite in {where}: "
-                + (
-                    f"so is the model's own {broken}"
-                    if (broken := _broken(self.model))
-                    else "look at that pair's inputs and embeddings"
-                )
-            )
+        self.check_finite(value)
         value = wide(value)
         return value if self.target is not None else self.model.closeness(value)
 
@@ -211,6 +197,28 @@ class Objective(nn.Module):
                 f"target={self.target!r} does not fit the model's output, {shape}: {error}; without a target the "
                 "score is explained"
             ) from error
+
+    def check_finite(self, value: Tensor) -> None:
+        """Refuses values to explain that are NaN or infinite.
+
+        Raises:
+            ValueError: with the pairs, or the rows of what was asked, and the parameter of the model that is, too.
+        """
+        finite = torch.isfinite(value.detach())
+        if bool(finite.all()):
+            return
+        bad, rows = (~finite).nonzero().flatten().tolist(), len(value)
+        of_pairs = rows == self.pairs  # else: points on a path to the pairs, or copies with something removed
+        where = (
+            f"pair {', '.join(str(self.first_pair + i) for i in bad[:8])}"
+            if of_pairs
+            else f"row {', '.join(map(str, bad[:8]))} of {rows}"
+        )
+        broken = _broken(self.model)
+        raise ValueError(
+            f"the score is NaN or infinite in {where}: "
+            + (f"so is the model's own {broken}" if broken else "look at that pair's inputs and embeddings")
+        )
 
     def reported(self, value: Tensor) -> Tensor:
         """The model's own score from the value explained."""
@@ -240,9 +248,21 @@ def dtype_of(model: nn.Module) -> torch.dtype:
 
 
 def _broken(model: nn.Module) -> str | None:
-    """The first parameter or buffer of a model that holds NaN or infinite values."""
-    parts = (*model.named_parameters(), *model.named_buffers())
-    return next((name for name, one in parts if one.is_floating_point() and not bool(torch.isfinite(one).all())), None)
+    """The first parameter or buffer of a model that holds NaN or infinite values, as the user knows it."""
+    every = (*model.named_parameters(), *model.named_buffers())
+    found = next((name for name, one in every if one.is_floating_point() and not bool(torch.isfinite(one).all())), None)
+    if found is None:
+        return None
+    known: list[str] = []
+    here: Any = model
+    parts = iter(found.split("."))
+    for part in parts:
+        if isinstance(here, Branches):  # each side has a view of a shared module, which is the user's own
+            here = here.views[int(next(parts))]
+        else:
+            known.append(part)
+            here = getattr(here, part)
+    return ".".join(known)
 
 
 def check_fit(model: nn.Module, sides: tuple[Side, Side]) -> None:

@@ -271,6 +271,7 @@ def _scores(model: PairModel, inputs: Any) -> Tensor:
 
 
 def _distance(z_a: Tensor, z_b: Tensor) -> Tensor:
-    """The Euclidean distance, with gradient 0 where it is 0."""
+    """The Euclidean distance, with gradient 0 where it is 0, and NaN of what is NaN."""
     square = (z_a - z_b).square().sum(1)
-    return torch.where(square > 0, square, torch.ones_like(square)).sqrt() * (square > 0)
+    zero = square == 0
+    return torch.where(zero, torch.ones_like(square), square).sqrt() * ~zero
