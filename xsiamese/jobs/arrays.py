@@ -110,8 +110,7 @@ def _put(group: zarr.Group, name: str, tensor: Tensor, precision: Precision) -> 
     if not array.ndim or not array.size:  # nothing that can be cut into shards
         told["value"], told["shape"] = array.tolist(), list(array.shape)
         return told
-    row = max(1, array[:1].nbytes)
-    rows = max(1, min(len(array), CHUNK // row))
+    rows = max(1, min(len(array), CHUNK // array[:1].nbytes))
     whole = -(-len(array) // rows) * rows  # a shard is a whole number of chunks
     shape = array.shape[1:]
     made = group.create_array(
