@@ -27,6 +27,7 @@ from xsiamese.data.rows import LabelledRows
 from xsiamese.model.decision import Decision
 from xsiamese.training import artifacts, itemlosses, losses
 from xsiamese.training import images as of_images
+from xsiamese.training.command import Options, _named
 from xsiamese.training.evaluation import Scored, closeness, embeddings, pair_scores, support, table
 from xsiamese.training.graphs import Training as OfGraphs
 from xsiamese.training.inputs import Images, Pixels, Ready
@@ -38,7 +39,7 @@ from xsiamese.training.quality import decisions, distance_auc, neighbour_accurac
 from xsiamese.training.ranking import _ordered, precision, rank, similarities
 from xsiamese.training.recipes import RECIPES, Task, recipe
 from xsiamese.training.resume import FREE, KEY, continued, described
-from xsiamese.training.run import batches, watched
+from xsiamese.training.run import batches, loaded, make_module, make_trainer, watched
 from xsiamese.training.settings import Settings, sized
 from xsiamese.training.tables import Training as OfRows
 from xsiamese.training.tables import _neighbour_error
@@ -325,7 +326,8 @@ class Nodes(PairModel):
         self.size = Size()
 
     def forward(self, a: Any, b: Any) -> Tensor:
-        return (self.size(a) - self.size(b)).abs().squeeze(1)
+        gap: Tensor = (self.size(a) - self.size(b)).abs().squeeze(1)
+        return gap
 
 
 def graphs(sizes: list[int], known: list[int], alike: Tensor | None) -> LabelledGraphs:
@@ -709,3 +711,125 @@ def test_words_that_are_for_other_data_name_what_is_known() -> None:
         OfRows(other)
     with pytest.raises(ValueError, match="same_label='yes' is for a table of pairs, and MUTAG is none: leave it out"):
         OfGraphs(Settings("siamese-gcn", "MUTAG", device="cpu", same_label="yes")).load(None)
+
+
+def test_words_of_the_command_are_the_settings_of_the_same_name(tmp_path: Path) -> None:
+    made = _named(
+        Options(
+            output=tmp_path, lr=0.25, epochs=7, batch_size=5, optimizer="SGD", schedule="plateau", clip=2.0, patience=4,
+            valid_size=0.125, test_size=0.25, split="items", seed=9, log_interval=3, logger="csv", animation=True,
+            reduction="tsne", device="cpu", precision="bf16-mixed", same_label="yes", resume=True,
+            dimensions=3, weight_decay=0.5,
+        ),
+        "siamese-contrastive",
+        "folder",
+    )  # fmt: skip
+    assert (made.network, made.dataset, made.output, made.data) == (
+        "siamese-contrastive", "folder", tmp_path, Path("data")
+    )  # fmt: skip
+    assert (made.lr, made.epochs, made.batch_size, made.optimizer, made.schedule) == (0.25, 7, 5, "SGD", "plateau")
+    assert (made.clip, made.patience, made.valid, made.test, made.split) == (2.0, 4, 0.125, 0.25, "items")
+    assert (made.seed, made.log_interval, made.animation, made.reduction, made.resume) == (9, 3, True, "tsne", True)
+    assert (made.precision, made.same_label, made.arguments) == ("bf16-mixed", "yes", {"dimensions": 3})
+    assert made.recipe.options == {"weight_decay": 0.5}
+    usual = _named(Options(), "siamese-contrastive", "folder")
+    assert (usual.output, usual.arguments, usual.reading, usual.augment) == (Path("tmp"), {}, {}, None)
+    table = _named(Options(target="y", close=0.25, rows="items", without=("z",)), "siamese-mlp", "t.csv")
+    assert table.reading == {"target": "y", "close": 0.25, "rows": "items", "without": ("z",)}
+    koch = _named(Options(paired_augmentation=True, size=105), "koch", "folder")
+    assert koch.augment is not None
+    published = recipe("koch").augment
+    assert published is not None
+    assert (koch.augment.paired, koch.augment.degrees, published.paired) == (True, published.degrees, False)
+    for network, dataset in ((None, "x"), ("koch", None)):
+        with pytest.raises(ValueError, match="a network and a data set are needed"):
+            _named(Options(), network, dataset)
+    with pytest.raises(ValueError, match=r"--data there is where a named set lies, and .* is here itself"):
+        _named(Options(data=Path("there")), "koch", str(tmp_path))
+
+
+def test_the_trainer_is_as_the_settings_say(tmp_path: Path) -> None:
+    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+    from lightning.pytorch.loggers import CSVLogger
+
+    of = Settings(
+        "siamese-contrastive", "x", device="cpu", output=tmp_path, epochs=7, clip=2.0, patience=4, min_delta=0.125,
+        log_interval=3, precision="bf16-mixed", progress=True,
+    )  # fmt: skip
+    stem = str(tmp_path / "run")
+    old = tmp_path / "run-checkpoints" / "last.ckpt"
+    old.parent.mkdir()
+    old.write_text("")
+    latent = LatentSpace(pictures(2))
+    made: Any
+    made, last = make_trainer(of.changed(resume=True), stem, latent, validated=True)
+    assert last == old
+    assert old.exists()  # it is gone on with
+    assert (made.max_epochs, made.gradient_clip_val, made.precision, made.log_every_n_steps) == (
+        7,
+        2.0,
+        "bf16-mixed",
+        3,
+    )
+    assert made.num_sanity_val_steps == 0
+    keeps = made.checkpoint_callback
+    assert isinstance(keeps, ModelCheckpoint)
+    assert (keeps.monitor, keeps.save_last, keeps.filename, keeps.dirpath) == (
+        "valid_loss",
+        True,
+        "best",
+        str(old.parent),
+    )
+    assert (keeps._save_on_train_epoch_end, keeps._enable_version_counter) == (False, False)
+    stops = next(one for one in made.callbacks if isinstance(one, EarlyStopping))
+    assert (stops.monitor, stops.patience, stops.min_delta) == ("valid_loss", 4, -0.125)  # Lightning keeps it negative
+    assert next(one for one in made.callbacks if isinstance(one, TQDMProgressBar)).refresh_rate == 3
+    assert made.callbacks[0] is latent
+    assert isinstance(made.logger, CSVLogger)
+    assert Path(made.logger.save_dir, made.logger.name) == tmp_path / "run-logs"
+    made, _ = make_trainer(of.changed(patience=None, progress=False), stem)
+    assert not old.exists()  # begun anew
+    assert (made.checkpoint_callback.monitor, made.checkpoint_callback._save_on_train_epoch_end) == (None, True)
+    assert not [one for one in made.callbacks if isinstance(one, (EarlyStopping, TQDMProgressBar, LatentSpace))]
+
+
+def test_a_module_is_made_of_the_recipe(tmp_path: Path) -> None:
+    of = Settings(
+        "small", "x", device="cpu", lr=0.25, seed=4, log_interval=9, schedule="plateau", plateau={"patience": 2}
+    )
+    data = Source("s", pictures(9, 28, 3), pictures(3, 28, 3), pictures(3, 28, 3))
+    made = make_module(of.build(), of, data, tmp_path / "bad", tmp_path / "kept")
+    assert isinstance(made.loss, itemlosses.Classification)
+    assert made.loss.classifier.weight.shape == (3, embeddings(of.build(), data.test, made.ready).shape[1])
+    assert (made.lr, made.seed, made.log_interval, made.schedule, made.plateau) == (
+        0.25,
+        4,
+        9,
+        "plateau",
+        {"patience": 2},
+    )
+    assert (made.optimizer_name, made.options) == ("AdamW", {"weight_decay": 1e-2})
+    assert (made.bad_batch, made.kept) == (tmp_path / "bad", tmp_path / "kept")
+
+
+def test_a_tenth_is_held_out_where_a_training_depends_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float | None] = []
+
+    def load(self: Any, valid: float | None) -> Source[Any]:
+        asked.append(valid)
+        return source(valid=0 if valid == 0.0 else 4)
+
+    monkeypatch.setattr(of_images.Training, "load", load)
+    of = Settings("siamese-contrastive", "x", device="cpu")
+    for settings in (of, of.changed(valid=0.25), of.changed(patience=3), of.changed(patience=3, valid=0.25)):
+        loaded(settings)
+    assert asked == [None, 0.25, 0.1, 0.25]
+    with pytest.raises(ValueError, match=r"valid=0.0: early stopping and the plateau schedule need validation images"):
+        loaded(of.changed(patience=3, valid=0.0))
+    monkeypatch.setattr(of_images.Training, "load", lambda self, valid: source(test=1))
+    with pytest.raises(
+        ValueError, match=r"1 test images of x: all 1 items are of one class .* give more images or other"
+    ):
+        loaded(of)
+    monkeypatch.setattr(of_images.Training, "load", lambda self, valid: source(valid=0))
+    assert len(loaded(of).train) == 8  # validation items may be missing
