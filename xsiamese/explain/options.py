@@ -33,7 +33,7 @@ class Option:
     default: Any
     types: tuple[Any, ...]
     text: str
-    setting: bool = False
+    setting: bool
 
     @property
     def flag(self) -> str:

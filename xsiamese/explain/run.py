@@ -151,13 +151,15 @@ def _warn_beside(part: PairBatch) -> None:
     if part.a.ragged or part.b.ragged or not any(DYNAMIC in type(m).__module__ for m in part.model.modules()):
         return
     one = next(iter(part.split(1)))
-    beside = [torch.cat([leaf, leaf * FAR if leaf.is_floating_point() else leaf.flip(-1)]) for leaf in one.moved]
+    # what is larger, and nothing at all, which of words is another text: they are kept or not, however far
+    others = [(leaf * FAR if leaf.is_floating_point() else leaf, torch.zeros_like(leaf)) for leaf in one.moved]
+    beside = [torch.cat([leaf, *two]) for leaf, two in zip(one.moved, others, strict=True)]
     with torch.no_grad():
         alone, both = float(one.value()), float(one.value(*beside)[0])
     if abs(alone - both) > 1e-5 * abs(alone) + 1e-7:
         warnings.warn(
             f"layers of the model are quantised by the range of all that is asked at once: the value of pair 0 is "
-            f"{alone:.4g} alone and {both:.4g} beside another, so that its maps depend on the batch; "
+            f"{alone:.4g} alone and {both:.4g} beside others, so that its maps depend on the batch; "
             "internal_batch_size=1 asks one by one, and the model before it was quantised gives one answer",
             stacklevel=7,
         )

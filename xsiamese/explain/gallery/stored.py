@@ -87,7 +87,6 @@ def written(
         raise ValueError(f"{path} is there already: give the gallery a place of its own")
     making = path.with_name(f"{path.name}.tmp{os.getpid()}")
     try:
-        making.parent.mkdir(parents=True, exist_ok=True)
         group = zarr().open_group(str(making), mode="w")
         for place, columns in kept.items():
             columns.write(making / str(place))
