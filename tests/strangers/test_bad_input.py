@@ -223,3 +223,19 @@ def test_a_model_that_has_come_to_nan_is_named_by_its_weights_and_is_no_match(cl
         refused(lambda: made.explain((A, B), **options), "is NaN or infinite in ")  # noqa: B023
         with pytest.raises(ValueError, match=r"so is the model's own encoder\.1\.bias"):
             made.explain((A, B), **options)
+
+
+def test_a_search_names_the_item_whose_score_is_none() -> None:
+    class Growing(nn.Module):
+        def forward(self, rows: Tensor) -> Tensor:
+            return rows.exp()
+
+    items = torch.tensor([[0.0, 1.0], [1.0, 1.0], [1000.0, 0.0]])
+    asked = torch.tensor([[1.0, 0.5]])
+    for comparison, value in (("cosine", "nan"), ("dot", "inf")):
+        model = SiameseModel(Growing(), comparison)
+        found = xsiamese.Gallery(PairSaliency(model), items)
+        said = f"the score of query 0 with item 2 is {value}: look at what"
+        refused(lambda: found.search(asked, k=1), said)  # noqa: B023
+        found = xsiamese.Gallery(PairSaliency(model), items[:2])
+        assert found.search(asked, k=1).numbers == ((1,),)  # .97 of a cosine against .78, 11.9 of a product against 7.2

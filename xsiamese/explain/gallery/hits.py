@@ -119,6 +119,9 @@ def closest(
         k: how many.
         without: of each query an item that is left out: itself.
         side: where the items stand in a pair, 0 or 1.
+
+    Raises:
+        ValueError: if a score that was found is NaN or infinite: NaN is sorted before all else.
     """
     sign = 1.0 if comparison.higher_is_closer else -1.0
     numbers, scores = [], []
@@ -133,4 +136,11 @@ def closest(
         best = torch.sort(order, dim=1, descending=True, stable=True).indices[:, :k]
         numbers.append(best)
         scores.append(found.gather(1, best))
-    return torch.cat(numbers), torch.cat(scores)
+    which, values = torch.cat(numbers), torch.cat(scores)
+    if len(bad := (~values.isfinite()).nonzero()):
+        query, place = bad[0].tolist()
+        raise ValueError(
+            f"the score of query {query} with item {int(which[query, place])} is {float(values[query, place])}: look at "
+            "what the encoder gives for the two"
+        )
+    return which, values
