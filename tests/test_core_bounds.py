@@ -14,7 +14,10 @@ from captum.attr import Attribution
 from torch import Tensor, nn
 
 from xsiamese import (
+    Gallery,
+    PairDeepLift,
     PairFeatureAblation,
+    PairGradientShap,
     PairInputXGradient,
     PairIntegratedGradients,
     PairLayerDeepLift,
@@ -29,11 +32,12 @@ from xsiamese.explain.captum import _GRAPHS, _ROWS, _rows_at_once, adapt
 from xsiamese.explain.found import Found
 from xsiamese.explain.gallery.between import ROOM, UNIT, Between, _may_be_same
 from xsiamese.explain.gallery.explained import EveryPair, Explanations
-from xsiamese.explain.gallery.given import LARGEST, Items, _repeated
+from xsiamese.explain.gallery.given import LARGEST, Items, _repeated, names_of
 from xsiamese.explain.gallery.given import ROOM as ITEMS
 from xsiamese.explain.gallery.hits import every_score
 from xsiamese.explain.gallery.kept import Keeping, Kept, Packing
 from xsiamese.explain.gallery.meant import side_of
+from xsiamese.explain.gallery.stored import written
 from xsiamese.explain.maps import warn_identical
 from xsiamese.explain.options import options_of
 from xsiamese.explain.per_tensor import masks_of, spread, total_of_groups
@@ -175,6 +179,18 @@ def test_a_pair_may_be_equal_where_an_embedding_is_not_known() -> None:
     ):  # fmt: skip
         batch: Any = SimpleNamespace(prepared=known)
         assert _may_be_same(batch) is may
+
+
+def test_a_map_of_what_is_as_small_as_rounding() -> None:
+    """Of 128 features each is one of 128, and a number of eight bits is right there to one."""
+    a = torch.ones(1, 128)
+    for gone, batches in ((a.bfloat16(), None), (a.bfloat16().repeat(3, 1), 1)):
+        ablating = PairFeatureAblation(DOT)
+        found = told(lambda: ablating.attribute((gone, gone), internal_batch_size=batches))  # noqa: B023
+        start = "at the most, and the model keeps scores in torch.bfloat16, to 1: what it shows is rounding"
+        assert [f"the map of {side} is 1 {start}" in line for side, line in zip("ab", found, strict=True)] == [True] * 2
+    assert not told(lambda: PairFeatureAblation(DOT).attribute((a, a)))
+    assert not told(lambda: PairInputXGradient(DOT).attribute((a.bfloat16(), 2 * a.bfloat16())))  # it asks once
 
 
 def test_eight_equal_pairs_are_named() -> None:
@@ -599,3 +615,125 @@ def test_the_delta_of_a_foil_is_the_difference() -> None:
         total = sum(one.sum() for one in found.maps)
         torch.testing.assert_close(found.delta, (total - 2 * (a**3 * other**3).sum())[None])  # each side moves alone
     assert PairInputXGradient(DOT).explain((a, p), against=n).delta is None
+
+
+# what is left out
+
+
+def test_a_request_of_nothing_more() -> None:
+    asked = Request((1, 2))
+    assert (asked.create_graph, asked.show_progress, asked.seed, asked.moving, asked.wrt) == (
+        False, False, 0, True, "both",
+    )  # fmt: skip
+    assert asked.told() == {}
+
+
+def test_what_is_drawn_is_that_of_the_seed_zero() -> None:
+    def compute(self: Any, batch: Any, **options: Any) -> Any:
+        return batch.maps([torch.rand(leaf.shape) * leaf for leaf in batch.moved])
+
+    drawing = type("Some", (PairAttribution,), {"name": "some", "stochastic": True, "compute": compute})(DOT)
+    pair = torch.ones(1, 3), torch.ones(1, 3)
+    known = torch.rand(2, 3, generator=torch.Generator().manual_seed(0))
+    for maps in (drawing.attribute(pair), drawing.explain(pair).maps):
+        assert torch.equal(torch.cat(maps), known)
+        assert not any(one.requires_grad for one in maps)
+    assert drawing.explain(pair).seed == 0
+    with drawing.prepared(pair) as batch:
+        assert batch.seed == 0
+        assert torch.equal(torch.rand(2, 3), known)
+    assert all(one.isfinite().all() for one in drawing.attribute(pair, seed=None))
+    assert all(one.isfinite().all() for one in PairGradientShap(DOT).attribute(pair, seed=None))
+
+
+def test_a_path_leaves_the_generators() -> None:
+    state = torch.get_rng_state()
+    PairIntegratedGradients(DOT).attribute((torch.ones(1, 3), torch.ones(1, 3)))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_an_adapted_method_asks_for_nothing_that_it_does_not_say() -> None:
+    plain = adapt(Asked)
+    names = ("hooks", "unique", "both_layers", "input_level", "separable", "needs_layer", "apart")
+    assert [getattr(plain, name) for name in names] == [False] * len(names)
+    assert plain.takes_baselines
+    assert not PairSaliency.takes_baselines
+    known = {cls: "joint" in cls.options() for cls in (
+        plain, adapt(Asked, apart=True), PairFeatureAblation, PairIntegratedGradients, PairSaliency,
+    )}  # fmt: skip
+    assert list(known.values()) == [False, True, True, True, False]
+    assert adapt(Asked, apart=True).options()["joint"].default is False
+
+
+def test_further_arguments_of_a_model_may_be_of_any_kind() -> None:
+    """A linear encoder, a score times a number and plus another: the map of a is a (W' W b) times the number."""
+    layer = nn.Linear(2, 2, bias=False)
+    layer.weight.data = torch.tensor([[1.0, 2.0], [-1.0, 3.0]])
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = nn.Sequential(layer)
+
+        def forward(self, a: Tensor, b: Tensor, by: int, which: Tensor, more: Tensor) -> Tensor:
+            return by * (self.encoder(a) * self.encoder(b)).sum(1) + more[which]  # type: ignore[no-any-return]
+
+    a, b, gram = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]]), torch.tensor([[2.0, -1.0], [-1.0, 13.0]])
+    extra = 3, torch.tensor([1]), torch.tensor([5.0, 7.0])
+    for cls in (PairDeepLift, PairInputXGradient, PairFeatureAblation):
+        maps = cls(Scaled()).attribute((a, b), additional_forward_args=extra)
+        torch.testing.assert_close(maps[0], 3 * a * (b @ gram))
+        torch.testing.assert_close(maps[1], 3 * b * (a @ gram))
+
+
+def test_a_copy_for_another_model_asks_that_model() -> None:
+    explainer = PairSaliency(DOT)
+    other = explainer.copy_for(SiameseModel(nn.Identity(), "squared_euclidean"))
+    a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
+    assert explainer.forward_func(a, b).tolist() == [-5.0]
+    assert other.forward_func(a, b).tolist() == [-40.0]  # nearer is more
+    assert other._plans is not explainer._plans
+
+
+class Halves(PairAttribution):
+    """Prepares eight bytes of each item."""
+
+    name = "halves"
+    shares = "always"
+
+    def prepare(self, items: Any, *args: Any, **options: Any) -> Any:
+        return {"embedding": items.embed().detach(), "own": items.leaves[0].detach() / 2}
+
+    def compute(self, batch: Any, *args: Any, **options: Any) -> Any:
+        return batch.maps([side["own"] for side in batch.prepared])
+
+
+@pytest.mark.parametrize(("memory", "on_disk"), [(640, False), (638, True)])
+def test_what_is_kept_may_take_half_of_the_memory(memory: int, on_disk: bool, tmp_path: Any) -> None:
+    """Twenty items of two numbers, kept twice: 320 bytes."""
+    items = torch.arange(40.0).reshape(20, 2)
+    items[3:6] = 0  # a block of zeros is there, too
+    gallery = Gallery(Halves(DOT), items, memory=memory, folder=tmp_path / "own", internal_batch_size=3)
+    assert gallery.on_disk is on_disk
+    found = gallery.explain([(0, 7), (4, 19), (3, 3)])[:]
+    assert found.maps[0].tolist() == (items[[0, 4, 3]] / 2).tolist()
+    assert found.maps[1].tolist() == (items[[7, 19, 3]] / 2).tolist()
+    assert [len(one) for one in gallery.search([0, 1]).numbers] == [10, 10]  # ten where nobody says how many
+
+
+def test_a_gallery_that_cannot_be_written_leaves_nothing(tmp_path: Any) -> None:
+    def write(folder: Any) -> None:
+        folder.mkdir()
+        raise OSError(28, "No space left on device")
+
+    kept: Any = {0: SimpleNamespace(write=write)}
+    with pytest.raises(ValueError, match=r"cannot be written to .*: No space left"):
+        written(tmp_path / "own", {}, kept, ids=(), keys=())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_equal_graphs_have_one_name_wherever_they_are() -> None:
+    data = pytest.importorskip("torch_geometric.data", reason='pip install "xsiamese[graph]"')
+    graph, other = (data.Data(x=torch.full((2, 1), value), edge_index=torch.tensor([[0], [1]])) for value in (1.0, 2.0))
+    first, second, third = names_of(side(data.Batch.from_data_list([graph, graph, other]), "a"))
+    assert first == second != third
