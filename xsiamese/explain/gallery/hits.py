@@ -139,8 +139,8 @@ def closest(
     which, values = torch.cat(numbers), torch.cat(scores)
     if len(bad := (~values.isfinite()).nonzero()):
         query, place = bad[0].tolist()
+        item, value = int(which[query, place]), float(values[query, place])
         raise ValueError(
-            f"the score of query {query} with item {int(which[query, place])} is {float(values[query, place])}: look at "
-            "what the encoder gives for the two"
+            f"the score of query {query} with item {item} is {value}: look at what the encoder gives for the two"
         )
     return which, values
