@@ -16,7 +16,7 @@ pytest.importorskip("pyarrow", reason='jobs are tested with pip install "xsiames
 import pyarrow.compute as pc
 
 from tests.jobs import explainer, items, job
-from xsiamese.jobs import cluster, local
+from xsiamese.jobs import cluster, disk, local, store
 from xsiamese.jobs import job as jobs_job
 from xsiamese.jobs.explanations import StoredExplanations
 from xsiamese.jobs.job import Job
@@ -134,6 +134,26 @@ def test_units_are_read_ahead_explained_in_turn_and_given_when_they_are_written(
     for step in ("decoded", "explained", "written"):
         assert [number for what, number in done if what == step] == [0, 1, 2, 3, 4]
     assert done.index(("decoded", 1)) < done.index(("written", 0))  # the second one is read before its turn
+
+
+def test_all_that_a_line_of_the_manifest_names_is_on_the_disk_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renamed file whose bytes were not waited for can be empty after a power cut."""
+    waited, folders = set[int](), set[Path]()
+
+    def fsync(path: Path) -> None:
+        waited.add(path.stat().st_ino)
+        folders.add(path)
+
+    monkeypatch.setattr(disk, "fsync", fsync)
+    monkeypatch.setattr(store, "fsync", fsync)
+    for made in ("pairs", "arrays.zarr"):
+        (tmp_path / made).mkdir()
+    found = task(tmp_path).done(Unit(0, 0, 4))
+    assert len(found.files) > 3
+    assert all((tmp_path / name).stat().st_ino in waited for name in found.files)
+    assert {tmp_path / "pairs", tmp_path / "arrays.zarr"} <= folders  # the new names, too
 
 
 # ---- a cluster ------------------------------------------------------------------------------------------------------
