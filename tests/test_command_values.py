@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+import sys
 import warnings
 from html import unescape
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import nn
 from xsiamese import PairExplanation, SiameseModel
 from xsiamese.cli import told
 from xsiamese.cli.app import _named, add_plugins, app, converted, method_help
+from xsiamese.cli.demo import demo, sleeves
 from xsiamese.cli.explain import started
 from xsiamese.cli.lists import COSTS, cost_of, listed
 from xsiamese.data.columns import Column, Columns
@@ -26,6 +28,7 @@ from xsiamese.kinds.words import Texts
 from xsiamese.report import evaluate as reports
 from xsiamese.report.chance import Chance, against_chance
 from xsiamese.report.page import page
+from xsiamese.zoo import shipped
 
 Run = Any
 
@@ -279,6 +282,16 @@ def test_a_plugin_s_command_is_added_and_one_of_our_name_is_left_out(monkeypatch
     assert added == [(mine, "look")]
 
 
+def test_a_warning_is_one_line_and_torch_geometric_s_own_is_not_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def plugins() -> None:
+        warnings.warn("`torch.jit.script` is deprecated. Please switch", FutureWarning, stacklevel=1)
+        warnings.warn("look here", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(sys.modules[add_plugins.__module__], "add_plugins", plugins)
+    code, _, err = run("zoo")
+    assert (code, err) == (0, "warning: look here\n")
+
+
 def test_whole_numbers_are_not_rounded() -> None:
     from cyclopts import Token
 
@@ -462,3 +475,39 @@ def test_a_share_of_the_partner_s_pixels_by_hand() -> None:
         assert bool((changed.drawn > changed.score).all())  # no other ten pixels lose as much
         other = against_chance(model, found, "b changed", share=0.2, draws=2)
         assert other.score == 230 * (100 + 10 * 4 + 10 * 1)  # b's first row gets fives, its second one twos
+
+
+# ---- the demo -------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_demo_says_of_sleeves_is_so() -> None:
+    """The pixels that the map calls reddest are put in here again, one picture's into the other."""
+    checkpoint = shipped("fashion")
+    explanation, figure, said = sleeves(checkpoint)
+    numbers = [float(number) for number in re.findall(r"\d\.\d\d", said)]
+    sides = explanation.inputs
+    assert explanation.maps is not None
+    for side, number in ((0, numbers[0]), (1, numbers[2])):
+        reddest = explanation.maps[side].flatten().argsort()[: round(0.2 * 28 * 28)]
+        changed = [one.clone() for one in sides]
+        changed[side].view(-1)[reddest] = sides[1 - side].view(-1)[reddest]
+        assert float(checkpoint.model(*changed)) == pytest.approx(number, abs=0.02)  # places of one value have no order
+    assert numbers[0] > numbers[1]
+    assert numbers[2] > numbers[3]
+    assert "What keeps these two apart?" in figure.get_suptitle()
+    assert figure.get_supxlabel().replace("\n", " ").endswith(said)
+
+
+def test_the_demo_writes_its_pictures_and_tells_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from matplotlib.figure import Figure
+
+    module = sys.modules[demo.__module__]
+    rows = torch.ones(1, 3)
+    found = PairExplanation((rows, rows), (rows, rows), torch.tensor([0.5]), "M", kinds=("row", "row"), threshold=0.25)
+    monkeypatch.setattr(module, "PICTURES", {"one": lambda _: (found, Figure(), "says it")})
+    demo(output=tmp_path / "there")
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["one.png"]
+    line = f"{tmp_path / 'there' / 'one.png'}: {found.verdict(0)}\n  M: says it\n"
+    assert capsys.readouterr().out.endswith(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,7 +61,12 @@ def test_the_bar_counts_pairs_and_errors_and_begins_where_the_job_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bars: list[Bar] = []
-    monkeypatch.setattr(jobs_job, "tqdm", lambda **known: bars.append(Bar(**known)) or bars[-1])
+
+    def bar(**known: Any) -> Bar:
+        bars.append(Bar(**known))
+        return bars[-1]
+
+    monkeypatch.setattr(jobs_job, "tqdm", bar)
     monkeypatch.setattr(Store, "readable", lambda store, entry: True)
     made = Job(task(tmp_path), unit=4)
     asked: list[list[int]] = []
@@ -123,16 +129,21 @@ def test_units_are_read_ahead_explained_in_turn_and_given_when_they_are_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     done: list[tuple[str, int]] = []
+
+    def step(name: str, unit: Unit) -> Unit:
+        done.append((name, unit.number))
+        return unit
+
     made = SimpleNamespace(
         threads=1,
-        decoded=lambda unit: (done.append(("decoded", unit.number)), unit)[1],
-        explained=lambda unit: (done.append(("explained", unit.number)), unit)[1],
-        store=SimpleNamespace(write=lambda unit: (done.append(("written", unit.number)), entry(unit))[1]),
+        decoded=partial(step, "decoded"),
+        explained=partial(step, "explained"),
+        store=SimpleNamespace(write=lambda unit: entry(step("written", unit))),
     )
     found = list(local.here(made, units(10, 2)))  # type: ignore[arg-type]
     assert [one.unit for one in found] == [0, 1, 2, 3, 4]
-    for step in ("decoded", "explained", "written"):
-        assert [number for what, number in done if what == step] == [0, 1, 2, 3, 4]
+    for name in ("decoded", "explained", "written"):
+        assert [number for what, number in done if what == name] == [0, 1, 2, 3, 4]
     assert done.index(("decoded", 1)) < done.index(("written", 0))  # the second one is read before its turn
 
 
@@ -167,7 +178,7 @@ class Ray:
 
     def __init__(self, **answers: Any) -> None:
         self.asked, self.killed, self.started, self.ended = list[Any](), list[Any](), list[Any](), 0
-        self.answers = answers
+        self.answers: dict[Any, Any] = dict(answers)
 
     def is_initialized(self) -> bool:
         return bool(self.answers.get("running"))

@@ -84,7 +84,7 @@ def alone(stem: str) -> Iterator[None]:
         yield
         return
     folder = Path(f"{stem}-checkpoints")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     taken = f"another training is writing {stem}...: wait for it, or give another --output"
     with locked(folder / "training.lock", taken):
         yield

@@ -78,7 +78,7 @@ def _trained(settings: Settings, source: Source[Any], stem: str) -> Trained:
     trainer.callbacks.append(Keep(last, settings, source))  # type: ignore[attr-defined]
     finished = fit(trainer, module, settings, source, resumed)
     keeper: Any = trainer.checkpoint_callback
-    best = keeper.best_model_path if validated and keeper else ""
+    best = keeper.best_model_path if validated else ""
     if finished and best:
         module.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
     model.eval().cpu()
