@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import math
 import re
@@ -17,12 +18,13 @@ import pytest
 import torch
 from torch import nn
 
+import xsiamese
 from xsiamese import PairExplanation, SiameseModel
 from xsiamese.cli import told
 from xsiamese.cli.app import _named, add_plugins, app, converted, method_help
 from xsiamese.cli.demo import demo, sleeves
 from xsiamese.cli.explain import started
-from xsiamese.cli.lists import COSTS, cost_of, listed
+from xsiamese.cli.lists import COSTS, cost_of, listed, plugins
 from xsiamese.data.columns import Column, Columns
 from xsiamese.kinds.words import Texts
 from xsiamese.report import evaluate as reports
@@ -163,6 +165,89 @@ def test_without_names_a_place_stands_alone_and_no_decision_is_none() -> None:
     nothing = PairExplanation((rows, rows), (rows, rows), torch.tensor([0.5]), "M", kinds=("row", "row"))
     assert told.described(nothing, [])["decision"] is None
     assert told.described(nothing, [])["ids"] is None
+
+
+# ---- jobs, plugins, what is written ---------------------------------------------------------------------------------
+
+
+def test_what_a_job_came_to(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    explain_pairs = importlib.import_module("xsiamese.cli.explain_pairs")
+
+    def lines(status: list[str], alike: list[bool | None], error: list[str | None]) -> list[str]:
+        rows = pa.table({"status": status, "alike": alike, "error": error, "pair": list(range(10, 10 + len(status)))})
+        found = SimpleNamespace(
+            table=lambda columns: rows.select(columns), about={"pairs": 9, "method": "M"}, folder=tmp_path
+        )
+        return list(explain_pairs.told(found))
+
+    last = f'written to {tmp_path}: xsiamese.open_explanations("{tmp_path}")'
+    said = lines(
+        ["ok", "error", "ok", "error", "ok"], [True, None, False, None, True], [None, "first", None, "x", None]
+    )
+    assert said == [
+        "5 of 9 pairs by M, 2 alike and 1 different",
+        "2 with an error, the first in row 11: first",
+        last,
+    ]
+    assert lines(["ok", "ok"], [None, None], [None, None]) == ["2 of 9 pairs by M", last]  # no threshold, no decision
+    assert explain_pairs._two("x,y") == ("x", "y")
+    for wrong in ("x", "x,", ",y", "x,y,z"):
+        with pytest.raises(ValueError, match=f"--columns {wrong}: the names of two columns with a comma between them"):
+            explain_pairs._two(wrong)
+
+
+def test_plugins_are_told_with_what_is_wrong_with_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from xsiamese.door.registry import Plugin
+
+    made = {
+        name: Plugin(name=name, distribution="d", version="1.2", module="m", hooks=hooks, disabled=off, failure=why)
+        for name, hooks, off, why in (
+            ("well", ("explainers", "metrics"), False, ""), ("off", ("zoo",), True, ""), ("bad", (), False, "no such")
+        )
+    }  # fmt: skip
+    monkeypatch.setattr("xsiamese.door.registry.installed", lambda: made)
+    plugins()
+    assert capsys.readouterr().out.splitlines() == [
+        "well             d 1.2  (m)  explainers, metrics",
+        "off              d 1.2  (m)  disabled",
+        "bad              d 1.2  (m)  BROKEN no such",
+    ]
+    plugins(json_=True)
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["name"], row["disabled"], row["failure"]) for row in rows] == [
+        ("well", False, ""), ("off", True, ""), ("bad", False, "no such")
+    ]  # fmt: skip
+
+
+def test_what_is_written_is_as_its_ending_says(tmp_path: Path) -> None:
+    explain = importlib.import_module("xsiamese.cli.explain")
+    found = of_rows()
+    paths = [tmp_path / name for name in ("a.json", "a.safetensors", "a.svg")]
+    explain._write(found, {"score": 0.75}, paths, columns=COLUMNS, texts=SAID, preprocessing=None)
+    assert json.loads(paths[0].read_text()) == {"score": 0.75}
+    assert torch.equal(xsiamese.load(paths[1]).scores, found.scores)
+    assert "colour" in paths[2].read_text()
+    with pytest.raises(ValueError, match=r"--smooth is of the picture, and none is written: add -o why.png"):
+        explain._drawn([paths[0]], 2.0, None)
+    assert explain._drawn([tmp_path / "A.PNG"], None, 30) == {"superpixels": 30}
+    assert explain._drawn([], None, None) == {}
+
+
+def test_a_terminal_is_told_the_choice_and_where_things_are() -> None:
+    explain = importlib.import_module("xsiamese.cli.explain")
+    found = of_texts(texts(("red",)), texts(("dog",)), [1.0], [2.0])
+    named = SimpleNamespace(explains="PairX", explainer="PairX")
+    named.explains = named.explainer
+    assert explain._said(found, named, []).splitlines() == [
+        *found.summary().splitlines(), "a: red +1.000", "b: dog +2.000", "(-o why.png draws it)"
+    ]  # fmt: skip
+    chosen = SimpleNamespace(explains="PairX for text", explainer="PairX")
+    assert explain._said(found, chosen, [Path("x.png"), Path("y.json")]).splitlines()[-2:] == [
+        "chosen: PairX for text", "written to x.png, y.json"
+    ]  # fmt: skip
 
 
 # ---- baselines ------------------------------------------------------------------------------------------------------
@@ -495,6 +580,7 @@ def test_what_the_demo_says_of_sleeves_is_so() -> None:
     assert numbers[0] > numbers[1]
     assert numbers[2] > numbers[3]
     assert "What keeps these two apart?" in figure.get_suptitle()
+    assert figure.axes[0].get_ylabel() == ""  # the verdict stands in the title
     assert figure.get_supxlabel().replace("\n", " ").endswith(said)
 
 
