@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -25,6 +27,7 @@ from xsiamese.data.omniglot import OneShotRun
 from xsiamese.data.pairs import Pairs
 from xsiamese.data.rows import LabelledRows
 from xsiamese.model.decision import Decision
+from xsiamese.plot.latent import latent_space
 from xsiamese.training import artifacts, itemlosses, losses
 from xsiamese.training import images as of_images
 from xsiamese.training.command import Options, _named
@@ -35,7 +38,7 @@ from xsiamese.training.latent import LatentSpace
 from xsiamese.training.modality import modality
 from xsiamese.training.module import SiameseModule, _tensors
 from xsiamese.training.oneshot import one_shot_accuracy, one_shot_scores
-from xsiamese.training.quality import decisions, distance_auc, neighbour_accuracy, ranked
+from xsiamese.training.quality import auc_interval, decisions, distance_auc, neighbour_accuracy, ranked
 from xsiamese.training.ranking import _ordered, precision, rank, similarities
 from xsiamese.training.recipes import RECIPES, Task, recipe
 from xsiamese.training.resume import FREE, KEY, continued, described
@@ -249,8 +252,12 @@ def test_items_losses_encode_once_and_add_up() -> None:
     assert wide.centres.shape == (4, 3)
     alone = itemlosses.Neighbours().of(z, labels)  # nobody has a neighbour of its class
     assert float(alone) == 0.0
-    lengths = itemlosses.ItemLoss(lambda found, of: (found.sum(1) * of).sum())
-    assert float(lengths.of(z, labels)) == 7.0
+
+    class Lengths(nn.Module):
+        def forward(self, found: Tensor, of: Tensor) -> Tensor:
+            return (found.sum(1) * of).sum()
+
+    assert float(itemlosses.ItemLoss(Lengths()).of(z, labels)) == 7.0
 
 
 # ---- what scores are worth ------------------------------------------------------------------------------------------
@@ -292,6 +299,25 @@ def test_the_plain_distance_and_neighbours_by_hand() -> None:
     tests, truth = torch.tensor([[0.5], [10.5], [3.0]]), torch.tensor([0, 1, 1])
     assert neighbour_accuracy(train, kinds, tests, truth, 1) == pytest.approx(2 / 3)
     assert neighbour_accuracy(train, kinds, tests, truth, 50) == pytest.approx(1 / 3)  # all five vote for 0
+
+
+def test_the_interval_of_the_auc_by_resamples_one_by_one() -> None:
+    """Items are drawn with replacement; a pair counts as often as both of its items were drawn, multiplied."""
+    from sklearn.metrics import roc_auc_score
+
+    a, b = torch.triu_indices(5, 5, 1)
+    pairs = Pairs(a, b, torch.tensor([True, False, True, False, False, True, False, True, False, False]))
+    score = torch.tensor([0.9, 0.2, 0.4, 0.5, 0.1, 0.8, 0.6, 0.3, 0.7, 0.0])
+    found = []
+    for drawn in torch.randint(5, (120, 5), generator=torch.Generator().manual_seed(6)).tolist():
+        weight = [drawn.count(i) * drawn.count(j) for i, j in zip(a.tolist(), b.tolist(), strict=True)]
+        kinds = {bool(pairs.same[n]) for n, w in enumerate(weight) if w}
+        if kinds == {True, False}:
+            found.append(roc_auc_score(pairs.same, score, sample_weight=weight))
+    assert 90 < len(found) < 120  # of some resamples there is none
+    assert auc_interval(score, pairs, seed=6, resamples=120, level=0.8) == pytest.approx(
+        tuple(np.quantile(found, [0.1, 0.9]))
+    )
 
 
 def test_precision_and_rank_correlations_by_hand() -> None:
@@ -680,7 +706,7 @@ def test_an_output_is_made_with_its_parents_and_left_empty(tmp_path: Path) -> No
     assert not list((tmp_path / "a" / "b").iterdir())
 
 
-def test_the_latent_space_is_watched_evenly_and_drawn_for_ever(tmp_path: Path) -> None:
+def test_the_latent_space_is_watched_evenly_and_drawn_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from PIL import Image
 
     watching = LatentSpace(pictures(9), most=3)
@@ -688,21 +714,32 @@ def test_the_latent_space_is_watched_evenly_and_drawn_for_ever(tmp_path: Path) -
     every = pictures(9)
     spread: Any = LatentSpace(every, most=3).items
     assert torch.equal(spread.images, every.images[[0, 4, 8]])
-    watching.frames = [torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]]) + epoch for epoch in range(3)]
-    with Image.open(watching.save(tmp_path / "a.gif", title="t", seconds=0.25)) as drawn:
-        assert (drawn.n_frames, drawn.info["loop"], drawn.info["duration"]) == (3, 0, 250)  # type: ignore[attr-defined]
+    watching.frames = [torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 0.0]]) + 9 * epoch for epoch in range(5)]
+    drawn_on: list[Any] = []
+
+    def drawn(*given: Any, limits: Tensor) -> Any:
+        drawn_on.append((given[3], limits))
+        return latent_space(*given, limits=limits)
+
+    monkeypatch.setattr("xsiamese.training.latent.latent_space", drawn)
+    with Image.open(watching.save(tmp_path / "a.gif", title="t", seconds=0.25)) as image:
+        assert (image.n_frames, image.info["loop"], image.info["duration"]) == (5, 0, 250)  # type: ignore[attr-defined]
+    low, high = np.quantile(torch.cat(watching.frames[-3:]).numpy(), [0.002, 0.998], axis=0)
+    for epoch, (title, limits) in enumerate(drawn_on):  # one scale for all, a little wider than the last three
+        assert title == f"t: epoch {epoch}"
+        assert limits.numpy() == pytest.approx(np.stack([low - 0.15 * (high - low), high + 0.15 * (high - low)]))
     again = LatentSpace(every, most=3)
     again.load_state_dict(watching.state_dict())
-    assert len(again.frames) == 3
+    assert len(again.frames) == 5
     made = SimpleNamespace(
         model=SiameseModel(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), "euclidean"), ready=Ready()
     )
     made.ready.forward = lambda images: images.float()
     again.on_train_start(cast(Any, None), cast(Any, made))
-    assert len(again.frames) == 3  # a resumed one has its first frame
+    assert len(again.frames) == 5  # a resumed one has its first frame
     again.on_train_epoch_end(cast(Any, None), cast(Any, made))
-    assert len(again.frames) == 4
-    assert again.frames[3].shape == (3, 2)
+    assert len(again.frames) == 6
+    assert again.frames[5].shape == (3, 2)
 
 
 def test_words_that_are_for_other_data_name_what_is_known() -> None:
@@ -741,6 +778,11 @@ def test_words_of_the_command_are_the_settings_of_the_same_name(tmp_path: Path) 
     published = recipe("koch").augment
     assert published is not None
     assert (koch.augment.paired, koch.augment.degrees, published.paired) == (True, published.degrees, False)
+    for name in {one.name for one in fields(Options)} & {one.name for one in fields(Settings)}:  # one default for both
+        if name not in ("lr", "output"):
+            assert getattr(Options(), name) == getattr(Settings("koch", "x", device="cpu"), name) or name == "device", (
+                name
+            )
     for network, dataset in ((None, "x"), ("koch", None)):
         with pytest.raises(ValueError, match="a network and a data set are needed"):
             _named(Options(), network, dataset)
@@ -830,6 +872,12 @@ def test_a_tenth_is_held_out_where_a_training_depends_on_it(monkeypatch: pytest.
     with pytest.raises(
         ValueError, match=r"1 test images of x: all 1 items are of one class .* give more images or other"
     ):
+        loaded(of)
+    monkeypatch.setattr(of_images.Training, "load", lambda self, valid: source(valid=1))
+    with pytest.raises(ValueError, match="1 validation images of x: all 1 items are of one class"):
+        loaded(of)
+    monkeypatch.setattr(of_images.Training, "load", lambda self, valid: source(test=0))
+    with pytest.raises(ValueError, match="0 test images of x: there are no items to make pairs of"):
         loaded(of)
     monkeypatch.setattr(of_images.Training, "load", lambda self, valid: source(valid=0))
     assert len(loaded(of).train) == 8  # validation items may be missing
