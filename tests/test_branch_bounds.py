@@ -63,6 +63,7 @@ def test_patches_of_images_that_are_not_square(tokens: int, image: Any, found: A
     ((1, 5, 16), (64, 16), [PatchesLast((8, 2))]),  # of four tokens and one that is none, four are of 4 x 1
     ((1, 5, 16), (16, 64), [PatchesLast((2, 8))]),
     ((1, 3, 16), (16, 4), []),  # cells of two pixels
+    ((1, 3, 65), (32, 32), []),  # what has its channels first has no token that is no patch
 ])  # fmt: skip
 def test_grids_of_images_that_are_not_square(shape: tuple[int, ...], image: Any, found: Any) -> None:
     assert [one for one in layouts(shape, image) if not isinstance(one, Tokens)] == found
@@ -427,6 +428,37 @@ def test_views_of_an_item_that_are_two() -> None:
         views_apart(model, (runs[0], runs[1], runs[2]))
         assert isinstance(model.inner, Branches) is apart
         assert model(x).tolist() == [200.5]
+
+
+def test_views_that_differ_by_rounding_are_apart() -> None:
+    """By what the rows have in common: 0.6 of 400 is taken for rounding, 6 is not."""
+
+    class Mixing(nn.Module):
+        def __init__(self, share: float) -> None:
+            super().__init__()
+            self.share = share
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.share * x.mean(0) ** 2 / 100
+
+    class Views(nn.Module):
+        def __init__(self, share: float) -> None:
+            super().__init__()
+            self.inner = Mixing(share)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.inner(torch.cat([x, 3 * x])).reshape(2, len(x)).sum(0)  # type: ignore[no-any-return]
+
+    x, start = torch.tensor([[100.0]]), torch.tensor([[10.0]])
+    for share in (0.01, 0.1):
+        model = Views(share)
+        runs = [partial(model, one) for one in (x, start, torch.cat([x, start]))]
+        if share < 0.1:
+            views_apart(model, (runs[0], runs[1], runs[2]))
+            assert isinstance(model.inner, Branches)
+            continue
+        with pytest.raises(ValueError, match=r"^inner gets several views"):
+            views_apart(model, (runs[0], runs[1], runs[2]))
 
 
 # the model is left as it was

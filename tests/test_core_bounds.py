@@ -36,7 +36,7 @@ from xsiamese.explain.gallery.given import LARGEST, Items, _repeated, names_of
 from xsiamese.explain.gallery.given import ROOM as ITEMS
 from xsiamese.explain.gallery.hits import every_score
 from xsiamese.explain.gallery.kept import Keeping, Kept, Packing
-from xsiamese.explain.gallery.meant import side_of
+from xsiamese.explain.gallery.meant import bytes_of, side_of
 from xsiamese.explain.gallery.stored import written
 from xsiamese.explain.maps import warn_identical
 from xsiamese.explain.options import options_of
@@ -366,12 +366,19 @@ class Own(Comparison):
 def test_every_score_is_that_of_the_two(comparison: Any) -> None:
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(4, 3, generator=generator), torch.randn(5, 3, generator=generator)
-    a[1], b[2] = 0, a[0]
+    a[1], b[2], b[3] = 0, a[0], b[3] / 100
     if isinstance(comparison, Bilinear):
         comparison.weight.data = torch.randn(3, 3, generator=generator)
     with torch.no_grad():
         expected = torch.stack([torch.cat([comparison(u[None], v[None]) for v in b]) for u in a])
         torch.testing.assert_close(every_score(comparison, a, b), expected)
+
+
+def test_a_byte_is_an_amount_of_memory() -> None:
+    assert (bytes_of(1), bytes_of("1"), bytes_of("1.5B"), bytes_of(" 2 kib ")) == (1, 1, 1, 2048)
+    for nothing in (0, 0.99, "0.5", "0.5B", -1, float("inf")):
+        with pytest.raises(ValueError, match="an amount like '512MiB' or '2GiB', is needed"):
+            bytes_of(nothing)  # type: ignore[arg-type]
 
 
 def test_what_is_kept_of_items_takes_its_bytes() -> None:
