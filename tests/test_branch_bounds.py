@@ -231,7 +231,20 @@ def test_calls_with_nothing_of_either_side() -> None:
         assert kept.usage[layer].of_neither == ()
         assert all(map(torch.equal, kept.usage[layer].outputs, before))
     assert not seen(a * 2, b * 2).constant()
+    assert seen(a * 2, bank).constant()
     assert not seen(bank).constant()  # called once
+
+
+def test_the_order_of_calls_where_a_side_has_no_gradient() -> None:
+    """Its calls are those that give something else with other numbers."""
+    layer = nn.Identity()
+    a, fixed = torch.ones(2, 1, requires_grad=True), torch.zeros(2, 1)
+    for outputs, others, order in (
+        ([fixed, a * 2], [fixed + 1, a * 2], (1, 0)), ([a * 2, fixed], [a * 2, fixed + 1], (0, 1)),
+        ([fixed, fixed], [fixed + 1, fixed + 1], (0, 1)),  # which is not known
+    ):  # fmt: skip
+        moved = Survey({layer: Usage(others)}, ([a], []), 2)
+        assert Survey({layer: Usage(outputs)}, ([a], []), 2, still={1: moved}).order(layer) == order
 
 
 def test_places_of_both_sides_in_one_call() -> None:
