@@ -30,7 +30,7 @@ from xsiamese.branches.layout import (
 )
 from xsiamese.branches.lock import _WAITED_FOR, Turn, _known_turns, _turns
 from xsiamese.branches.probe import _all_pass, _follows, _handed_on, _in_attention, _options, _reach, halves_of, tied
-from xsiamese.branches.record import of_neither, record, replaced, unmoved
+from xsiamese.branches.record import Recording, of_neither, record, replaced, unmoved
 from xsiamese.branches.rules import Rules, affine
 from xsiamese.branches.several import _of_several, views_apart
 from xsiamese.branches.untied import Branches, hide, untie_repeats, untied
@@ -352,6 +352,23 @@ def test_what_follows_gets_the_output_itself_where_that_is_allowed(copies: bool,
         layer(x).add_(1)
     assert not seen.overwritten
     assert torch.equal(seen.activations[0][0], expected)
+
+
+def test_calls_on_a_bank_of_prototypes_are_of_neither_side() -> None:
+    """They give the same on either side; what is the same in all calls is told by nothing."""
+    layer = nn.Identity()
+    of_a, of_b, bank, more = torch.ones(2, 1), torch.full((2, 1), 2.0), torch.full((5, 1), 7.0), torch.ones(2, 1) * 3
+
+    def recorded(*calls: Tensor, order: tuple[int, ...] = (0, 1)) -> list[tuple[list[float], list[float]]]:
+        seen = Recording([(layer, layer)], ["layer"], [order], (2, 2))
+        seen.calls[layer] = [*calls]
+        return [(a.flatten().tolist(), b.flatten().tolist()) for a, b in seen.activations]
+
+    one, five = ([1.0] * 2, [2.0] * 2), ([7.0] * 5, [7.0] * 5)
+    assert recorded(of_a, bank, of_b, bank) == recorded(bank, of_a, bank, of_b) == [one]
+    assert recorded(of_a, bank, more, of_b, bank, more + 1) == [one, ([3.0] * 2, [4.0] * 2)]
+    assert recorded(bank, bank, bank, bank) == [five, five]
+    assert recorded(of_a, bank, of_b, bank, order=(0, 2, 1, 2)) == [one]
 
 
 def test_an_output_is_replaced_in_one_call() -> None:
