@@ -401,6 +401,18 @@ def test_what_is_kept_of_items_takes_its_bytes() -> None:
             assert torch.equal(rows[name], columns[name][[3, 0, 3]])  # type: ignore[index,arg-type]
 
 
+@pytest.mark.parametrize("block", [1, 2, 4])
+@pytest.mark.parametrize(("budget", "on_disk"), [(32, False), (31, True)])
+def test_what_is_kept_of_all_is_told_by_the_first_block(block: int, budget: int, on_disk: bool, tmp_path: Any) -> None:
+    """Four items of two numbers are 32 bytes, however many are put at once."""
+    rows = torch.arange(8.0).reshape(4, 2)
+    kept = Kept(4, block, budget, tmp_path / "own")
+    for start in range(0, 4, block):
+        kept.put(start, {"own": rows[start : start + block]})
+    assert kept.on_disk is on_disk
+    assert torch.equal(kept.column("own", [3, 1, 2, 0]), rows[[3, 1, 2, 0]])  # type: ignore[arg-type]
+
+
 def test_a_place_for_what_does_not_fit() -> None:
     keeping = Keeping(10)
     first, second = keeping.place("0"), keeping.place("1")
@@ -744,3 +756,55 @@ def test_equal_graphs_have_one_name_wherever_they_are() -> None:
     graph, other = (data.Data(x=torch.full((2, 1), value), edge_index=torch.tensor([[0], [1]])) for value in (1.0, 2.0))
     first, second, third = names_of(side(data.Batch.from_data_list([graph, graph, other]), "a"))
     assert first == second != third
+
+
+def test_what_may_be_pairs_or_sides_is_asked_back() -> None:
+    explainer = PairSaliency(DOT)
+    asks: list[Any] = [
+        explainer.attribute,
+        explainer.explain,
+        explainer.scores,
+        lambda x: explainer.prepared(x).__enter__(),
+    ]
+    for inputs, said in (
+        ([("one", "two"), ("three", "four")], "^inputs are a list of 2 times two texts"),
+        ({"input_ids": torch.ones(1, 2), "attention_mask": torch.ones(1, 2)}, "^inputs are what a tokenizer made of"),
+    ):  # fmt: skip
+        for ask in asks:
+            with pytest.raises(TypeError, match=said):
+                ask(inputs)
+
+
+def test_rows_that_a_model_knows_are_for_rows() -> None:
+    model = SiameseModel(nn.Sequential(nn.Linear(2, 2)), "dot")
+    model.typical = torch.rand(3, 2)
+    assert auto(model, kind="row").options["baselines"] == "typical"
+    assert "baselines" not in auto(model, kind="series").options
+    plain = SiameseModel(nn.Sequential(nn.Linear(2, 2)), "dot")
+    assert "baselines" not in auto(plain, kind="row").options
+
+
+def test_one_path_of_both_from_the_partner_is_its_own_mirror_image() -> None:
+    explainer, pair = PairIntegratedGradients(DOT), (torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]]))
+    with pytest.raises(ValueError, match=r"^joint=True from the partner"):
+        explainer.attribute(pair, baselines="partner", joint=True)
+    a, b = pair
+    map_a, map_b = explainer.attribute(pair, baselines="partner")  # a moves from b to a, with b held
+    torch.testing.assert_close(map_a, (a - b) * b)
+    torch.testing.assert_close(map_b, (b - a) * a)
+    both = explainer.attribute(pair, joint=True)  # from nothing: half of a . b each
+    torch.testing.assert_close(both[0], a * b / 2)
+
+
+@pytest.mark.parametrize("cls", [Halves, PairSaliency])
+def test_what_is_kept_is_of_the_weights_that_made_it(cls: Any) -> None:
+    layer = nn.Linear(2, 2)
+    gallery = Gallery(cls(SiameseModel(layer, "dot")), torch.rand(4, 2))
+    ask: Any = (lambda: gallery.explain([(0, 1)])[0]) if cls is Halves else (lambda: gallery.search([0], k=1))
+    ask()
+    layer.weight.data = layer.weight.data * 2
+    for _ in range(2):
+        with pytest.raises(ValueError, match="weights of the model have changed since"):
+            ask()
+    layer.weight.data = layer.weight.data / 2
+    ask()
