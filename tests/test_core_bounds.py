@@ -808,3 +808,22 @@ def test_what_is_kept_is_of_the_weights_that_made_it(cls: Any) -> None:
             ask()
     layer.weight.data = layer.weight.data / 2
     ask()
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("items", [1, 3])
+def test_a_gallery_of_one_side_may_hold_one_item(side: int, items: int) -> None:
+    """Queries of three numbers stand on the other side than items of two."""
+    towers = nn.Linear(2, 4), nn.Linear(3, 4)
+    model = SiameseModel(towers if side == 0 else towers[::-1], "dot")
+    held, queries = torch.rand(items, 2), torch.rand(5, 3)
+    gallery = Gallery(PairInputXGradient(model), held, side=side, other=queries[:1])
+    hits = gallery.search(queries, k=1)
+    with torch.no_grad():
+        scores = towers[1](queries) @ towers[0](held).T
+    assert [one for (one,) in hits.numbers] == scores.argmax(1).tolist()
+    assert hits.scores is not None
+    torch.testing.assert_close(torch.tensor(hits.scores), scores.amax(1, keepdim=True))
+    found = hits.explain()[:]
+    assert found.maps[side].shape == (5, 2)
+    assert found.maps[1 - side].shape == (5, 3)
