@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 pytest.importorskip("zarr", reason='jobs are tested with pip install "xsiamese[jobs]"')
 pytest.importorskip("pyarrow", reason='jobs are tested with pip install "xsiamese[jobs]"')
 import pyarrow.compute as pc
 
 from tests.jobs import explainer, items, job
-from xsiamese.jobs import cluster, disk, local, store
+from xsiamese import PairSaliency, SiameseModel
+from xsiamese.jobs import cluster, disk, local, manifest, store
 from xsiamese.jobs import job as jobs_job
 from xsiamese.jobs.explanations import StoredExplanations
 from xsiamese.jobs.job import Job
@@ -165,6 +167,31 @@ def test_all_that_a_line_of_the_manifest_names_is_on_the_disk_before(
     assert len(found.files) > 3
     assert all((tmp_path / name).stat().st_ino in waited for name in found.files)
     assert {tmp_path / "pairs", tmp_path / "arrays.zarr"} <= folders  # the new names, too
+    monkeypatch.setattr(manifest, "fsync", fsync)
+    job(tmp_path / "whole")
+    assert (tmp_path / "whole" / "job.json").stat().st_ino in waited
+    assert tmp_path / "whole" in folders
+
+
+def test_a_folder_of_something_else_is_told_before_the_model_is_asked(tmp_path: Path) -> None:
+    class Never(nn.Module):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            raise AssertionError("asked")
+
+    (tmp_path / "mine.txt").write_text("")
+    never = PairSaliency(SiameseModel(Never(), "dot"))
+    with pytest.raises(ValueError, match="holds other files and no job: give a new folder"):
+        job(tmp_path, explainer=never, n_steps=None)
+
+
+def test_how_a_worker_died() -> None:
+    def died(code: int | None) -> str:
+        return local._died(SimpleNamespace(process=SimpleNamespace(exitcode=code)), Unit(0, 4, 8))  # type: ignore[arg-type]
+
+    assert died(-11).startswith("a worker was killed by SIGSEGV at pairs 4 to 7, twice")
+    assert died(3).startswith("a worker ended with code 3 at pairs 4 to 7")
+    assert died(0).startswith("a worker ended with code 0 at")
+    assert died(None).startswith("a worker ended with code 0 at")
 
 
 # ---- a cluster ------------------------------------------------------------------------------------------------------
