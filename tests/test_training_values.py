@@ -305,19 +305,20 @@ def test_the_interval_of_the_auc_by_resamples_one_by_one() -> None:
     """Items are drawn with replacement; a pair counts as often as both of its items were drawn, multiplied."""
     from sklearn.metrics import roc_auc_score
 
-    a, b = torch.triu_indices(5, 5, 1)
-    pairs = Pairs(a, b, torch.tensor([True, False, True, False, False, True, False, True, False, False]))
-    score = torch.tensor([0.9, 0.2, 0.4, 0.5, 0.1, 0.8, 0.6, 0.3, 0.7, 0.0])
+    a, b = torch.triu_indices(9, 9, 1)
+    generator = torch.Generator().manual_seed(4)
+    same = torch.rand(len(a), generator=generator) < 0.4
+    score = torch.randn(len(a), generator=generator).double() + same
     found = []
-    for drawn in torch.randint(5, (120, 5), generator=torch.Generator().manual_seed(6)).tolist():
+    for drawn in torch.randint(9, (150, 9), generator=torch.Generator().manual_seed(6)).tolist():
         weight = [drawn.count(i) * drawn.count(j) for i, j in zip(a.tolist(), b.tolist(), strict=True)]
-        kinds = {bool(pairs.same[n]) for n, w in enumerate(weight) if w}
-        if kinds == {True, False}:
-            found.append(roc_auc_score(pairs.same, score, sample_weight=weight))
-    assert 90 < len(found) < 120  # of some resamples there is none
-    assert auc_interval(score, pairs, seed=6, resamples=120, level=0.8) == pytest.approx(
-        tuple(np.quantile(found, [0.1, 0.9]))
+        found.append(roc_auc_score(same, score, sample_weight=weight))
+    low, high = auc_interval(score, Pairs(a, b, same), seed=6, resamples=150, level=0.6)
+    assert (low, high) == pytest.approx(tuple(np.nanquantile(found, [0.2, 0.8])))
+    two = auc_interval(
+        torch.tensor([1.0, 0.0, 2.0]), Pairs(*torch.triu_indices(3, 3, 1), torch.tensor([True, False, False]))
     )
+    assert all(math.isfinite(limit) for limit in two)  # of resamples with one kind of pairs only there is none
 
 
 def test_precision_and_rank_correlations_by_hand() -> None:
