@@ -12,6 +12,7 @@ import pytest
 import torch
 from captum.attr import Attribution
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 
 from xsiamese import (
     Gallery,
@@ -827,3 +828,12 @@ def test_a_gallery_of_one_side_may_hold_one_item(side: int, items: int) -> None:
     found = hits.explain()[:]
     assert found.maps[side].shape == (5, 2)
     assert found.maps[1 - side].shape == (5, 3)
+
+
+def test_inside_a_transform_there_is_nothing_to_look_at() -> None:
+    a, b = torch.rand(3, 2), torch.rand(3, 2)
+    for ask in (PairSaliency(DOT).attribute, PairFeatureAblation(DOT).attribute, PairSaliency(DOT).scores):
+        with pytest.raises(ValueError, match=r"^an explanation was asked for inside a transform of torch\.func"):
+            torch.func.vmap(lambda x, y, ask=ask: ask((x[None], y[None])))(a, b)
+        with FakeTensorMode(), pytest.raises(ValueError, match="^FakeTensorMode is on"):
+            ask((torch.rand(3, 2), torch.rand(3, 2)))

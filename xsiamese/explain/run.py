@@ -30,9 +30,7 @@ Compute = Callable[[slice, PairBatch], Maps | Found]
 """Explains a part, given which of all pairs it holds."""
 
 
-def run(
-    batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone: bool = False, drew: bool = False
-) -> Found:
+def run(batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone: bool, drew: bool) -> Found:
     """What an explainer finds of all pairs, and the value of each.
 
     Args:
