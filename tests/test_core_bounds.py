@@ -835,5 +835,16 @@ def test_inside_a_transform_there_is_nothing_to_look_at() -> None:
     for ask in (PairSaliency(DOT).attribute, PairFeatureAblation(DOT).attribute, PairSaliency(DOT).scores):
         with pytest.raises(ValueError, match=r"^an explanation was asked for inside a transform of torch\.func"):
             torch.func.vmap(lambda x, y, ask=ask: ask((x[None], y[None])))(a, b)
-        with FakeTensorMode(), pytest.raises(ValueError, match="^FakeTensorMode is on"):
+        with FakeTensorMode(), pytest.raises(ValueError, match=r"^FakeTensorMode is on"):
             ask((torch.rand(3, 2), torch.rand(3, 2)))
+
+
+def test_a_threshold_is_of_the_score_and_of_no_other_target() -> None:
+    model: Any = SiameseModel(nn.Identity(), "euclidean")
+    model.comparison.threshold_ = 0.5
+    pair = torch.tensor([[1.0, 2.0]]), torch.tensor([[4.0, 6.0]])
+    of_score = PairInputXGradient(model).explain(pair)
+    assert (of_score.threshold, of_score.higher_is_closer, of_score.target) == (0.5, False, "closeness")
+    twice = PairInputXGradient(model).explain(pair, target=lambda distance: 2 * distance)
+    assert (twice.threshold, twice.higher_is_closer, twice.scores.tolist()) == (None, True, [10.0])
+    assert PairInputXGradient(SiameseModel(nn.Identity(), "euclidean")).explain(pair).threshold is None
