@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,8 +30,8 @@ from xsiamese.jobs.recipe import Given
 from xsiamese.jobs.source import Rows
 from xsiamese.jobs.store import Store
 from xsiamese.jobs.table import PairTable
-from xsiamese.jobs.task import Task
-from xsiamese.jobs.unit import Decoded, Unit, _not_finite, together, units
+from xsiamese.jobs.task import Task, answered
+from xsiamese.jobs.unit import Decoded, Unit, _form, _not_finite, together, told_of, units
 
 
 def task(folder: Path = Path(), pairs: int = 10, **known: Any) -> Task:
@@ -394,3 +396,49 @@ def test_items_that_are_not_finite_and_those_of_another_shape() -> None:
     assert found.sides is not None
     assert found.sides[0].tolist() == [[0.0, 0.0], [1.0, 1.0]]
     assert found.sides[1].tolist() == [[1.0, 1.0], [0.0, 0.0]]
+
+
+def test_what_goes_wrong_goes_to_other_processes_as_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(error: Exception) -> Exception:
+        def done(what: Unit | Decoded) -> Entry:
+            raise error
+
+        found = answered(SimpleNamespace(done=done), Unit(0, 0, 4))  # type: ignore[arg-type]
+        assert isinstance(found, Exception)
+        return found
+
+    full, other = answer(OSError(errno.ENOSPC, "No space left")), answer(OSError("the disk is gone"))
+    assert isinstance(full, OSError)
+    assert isinstance(other, OSError)
+    assert (full.errno, full.strerror) == (errno.ENOSPC, "No space left")
+    assert (other.errno, other.strerror) == (errno.EIO, "the disk is gone")
+    assert type(answer(KeyError("no such"))) is ValueError
+
+    def no_room(path: Path, text: str, encoding: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left")
+
+    monkeypatch.setattr(Path, "write_text", no_room)
+    with pytest.raises(OSError, match="No space left"):  # and not that what was never made cannot be removed
+        manifest._once(tmp_path / "job.json", {})
+
+
+def test_warnings_of_a_unit_name_its_rows_once_each() -> None:
+    def run() -> None:
+        with told_of(Unit(1, 4, 8)):
+            for _ in range(2):
+                warnings.warn("look here", UserWarning, stacklevel=1)
+                warnings.warn("not for people", DeprecationWarning, stacklevel=1)
+
+    with pytest.warns(UserWarning, match=r"^rows 4 to 7, counted from the first: look here$") as said:
+        run()
+    assert len(said) == 1
+
+
+def test_graphs_of_one_batch_have_what_is_not_joined_in_common() -> None:
+    from torch_geometric.data import Data
+
+    edges = torch.zeros(2, 5, dtype=torch.long)
+    graph = Data(x=torch.ones(3, 2), edge_index=edges, my_index=torch.tensor([1, 2]), u=torch.ones(1, 4), name="n")
+    assert _form(graph) == "Data(edge_index [2], my_index [], name, u [4], x [2])"
+    assert _form(torch.ones(1, 3, 4)) == "(3, 4) torch.float32"
+    assert _form("text") == "str"
