@@ -508,17 +508,24 @@ def test_a_signal_that_comes_as_the_model_is_prepared_is_answered_before_anythin
 ) -> None:
     model, ran = nn.Linear(1, 1).train(), []
 
+    def stop(number: int, frame: Any) -> None:
+        raise InterruptedError(number)
+
     def prepare(*args: Any) -> None:
         model.eval()
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGUSR1)
         ran.append("on")
 
     monkeypatch.setattr("xsiamese.branches.intact._prepare", prepare)
-    with pytest.raises(KeyboardInterrupt), intact(model):
-        ran.append("inside")
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        with pytest.raises(InterruptedError), intact(model):
+            ran.append("inside")
+        assert signal.getsignal(signal.SIGUSR1) is stop
+    finally:
+        signal.signal(signal.SIGUSR1, before)
     assert ran == ["on"]
     assert model.training
-    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
 def test_only_dictionaries_are_hooks() -> None:
