@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from scipy.stats import kendalltau, spearmanr
+from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Data
@@ -24,14 +25,15 @@ from xsiamese.data.batches import Apart, Batch
 from xsiamese.data.graphs import LabelledGraphs
 from xsiamese.data.items import Source
 from xsiamese.data.omniglot import OneShotRun
-from xsiamese.data.pairs import Pairs
+from xsiamese.data.pairs import Pairs, fixed_pairs
 from xsiamese.data.rows import LabelledRows
 from xsiamese.model.decision import Decision
+from xsiamese.pairs.calibration import equal_error_rate
 from xsiamese.plot.latent import latent_space
 from xsiamese.training import artifacts, itemlosses, losses
 from xsiamese.training import images as of_images
 from xsiamese.training.command import Options, _named
-from xsiamese.training.evaluation import Scored, closeness, embeddings, pair_scores, support, table
+from xsiamese.training.evaluation import Scored, closeness, embeddings, evaluate, pair_scores, support, table
 from xsiamese.training.graphs import Training as OfGraphs
 from xsiamese.training.inputs import Images, Pixels, Ready
 from xsiamese.training.latent import LatentSpace
@@ -123,6 +125,19 @@ def test_an_epoch_draws_by_its_seed_and_number() -> None:
     first = torch.rand(2)
     torch.manual_seed(3 * 1_000_003)
     assert torch.equal(first, torch.rand(2))
+
+
+def test_another_epoch_draws_another_way_and_broken_weights_end_it() -> None:
+    made = module(seed=3)
+    made.__dict__["_trainer"] = SimpleNamespace(current_epoch=4)
+    made.on_train_epoch_start()
+    drawn = torch.rand(2)
+    torch.manual_seed(3 * 1_000_003 + 4)
+    assert torch.equal(drawn, torch.rand(2))
+    cast(Any, made.model).encoder.weight.data.fill_(math.nan)
+    said = "the weights encoder.weight are not finite after epoch 4, although its losses were; try a smaller lr"
+    with pytest.raises(FloatingPointError, match=said):
+        made.on_validation_epoch_start()
 
 
 def test_sides_that_lie_below_each_other_are_augmented_as_such() -> None:
@@ -229,6 +244,23 @@ def test_losses_of_scores_take_sides_apart() -> None:
     assert float(losses.Graded()(Gap(), sides, labels)) == pytest.approx(float(by_hand), rel=1e-5)
 
 
+def test_losses_that_need_no_embeddings_say_so_and_are_right_to() -> None:
+    sides, labels = Apart(torch.tensor([[1.0], [5.0]]), torch.tensor([[0.5], [2.0]])), torch.tensor([1.0, 0.0])
+    every: list[losses.Loss] = [
+        losses.Contrastive(), losses.BinaryCrossEntropy(), losses.Logistic(), losses.Graded(), losses.AllPairs(),
+        losses.Triplet(), losses.Evidence(0, 1), losses.PairLoss(nn.Identity()), itemlosses.Centres(1, 2),
+    ]  # fmt: skip
+    for loss in every:
+        try:
+            able = bool(loss(cast(Any, Gap()), sides, labels).isfinite())
+        except (AttributeError, TypeError):
+            able = False
+        assert able is not loss.embeddings, type(loss).__name__
+        assert loss.of_classes is isinstance(loss, itemlosses.Centres)
+    assert not losses.Triplet().within
+    assert not losses.Contrastive().within
+
+
 def test_a_loss_of_pytorch_metric_learning_gets_both_sides_of_a_batch() -> None:
     class Summed(nn.Module):
         def forward(self, z: Tensor, indices_tuple: Any, ref_emb: Tensor) -> Tensor:
@@ -303,8 +335,6 @@ def test_the_plain_distance_and_neighbours_by_hand() -> None:
 
 def test_the_interval_of_the_auc_by_resamples_one_by_one() -> None:
     """Items are drawn with replacement; a pair counts as often as both of its items were drawn, multiplied."""
-    from sklearn.metrics import roc_auc_score
-
     a, b = torch.triu_indices(9, 9, 1)
     generator = torch.Generator().manual_seed(4)
     same = torch.rand(len(a), generator=generator) < 0.4
@@ -315,9 +345,8 @@ def test_the_interval_of_the_auc_by_resamples_one_by_one() -> None:
         found.append(roc_auc_score(same, score, sample_weight=weight))
     low, high = auc_interval(score, Pairs(a, b, same), seed=6, resamples=150, level=0.6)
     assert (low, high) == pytest.approx(tuple(np.nanquantile(found, [0.2, 0.8])))
-    two = auc_interval(
-        torch.tensor([1.0, 0.0, 2.0]), Pairs(*torch.triu_indices(3, 3, 1), torch.tensor([True, False, False]))
-    )
+    first, second = torch.triu_indices(3, 3, 1)
+    two = auc_interval(torch.tensor([1.0, 0.0, 2.0]), Pairs(first, second, torch.tensor([True, False, False])))
     assert all(math.isfinite(limit) for limit in two)  # of resamples with one kind of pairs only there is none
 
 
@@ -406,7 +435,7 @@ def test_scores_are_larger_for_closer_whatever_the_model_and_its_batches() -> No
             self.weight = nn.Parameter(torch.ones(1))
 
     double = nn.Linear(1, 1)
-    nn.init.constant_(double.weight, 2.0)
+    nn.init.constant_(double.weight, 2.0), nn.init.zeros_(double.bias)
     model = SiameseModel(double, "euclidean")
     assert pair_scores(Learned(), rows, pairs, Ready(), batch=2).tolist() == [-1.0, -3.0, -4.0]
     assert embeddings(model, rows, Ready(), batch=2).diff(dim=0).flatten().tolist() == [2.0, 6.0]
@@ -425,6 +454,59 @@ def test_scores_are_larger_for_closer_whatever_the_model_and_its_batches() -> No
     with pytest.raises(FloatingPointError, match="score is not finite for 3 of 3 pairs: its training has diverged"):
         Scored(model, Ready()).closeness(rows, pairs)
     assert closeness(PLAIN, torch.zeros(5000, 1), torch.ones(5000, 1)).tolist() == [-1.0] * 5000  # two parts of 4096
+
+
+@pytest.mark.filterwarnings("ignore:the threshold stands on")
+def test_what_is_measured_of_whom() -> None:
+    """Rows on a line, whose distance is the score: every number again from the pairs that a seed fixes."""
+    generator = torch.Generator().manual_seed(2)
+
+    def rows(count: int, classes: int, first: int = 0) -> LabelledRows:
+        labels = torch.arange(count) % classes + first
+        return LabelledRows(labels[:, None] + torch.randn(count, 1, generator=generator), labels, tuple("abcdef"))
+
+    same = nn.Linear(1, 1)
+    nn.init.ones_(same.weight), nn.init.zeros_(same.bias)
+    model = SiameseModel(same, "euclidean")
+    train, valid, tests, others = rows(40, 3), rows(30, 3), rows(36, 3), rows(24, 3, first=3)
+
+    def gaps(items: LabelledRows, seed: int) -> tuple[Tensor, Tensor]:
+        pairs = fixed_pairs(items.labels, 200, seed)
+        return (items.rows[pairs.a] - items.rows[pairs.b]).abs().squeeze(1), pairs.same
+
+    def measured(test: LabelledRows, **known: Any) -> dict[str, Any]:
+        return evaluate(model, train, test, Ready(), count=200, seed=5, noun="rows", **known)
+
+    found = measured(tests, calibration=valid)
+    gap, alike = gaps(valid, 6)
+    eer, cut = equal_error_rate(-gap, alike)
+    assert found["calibration"]["eer"] == pytest.approx(eer)
+    assert found["threshold"] == pytest.approx(-cut, rel=1e-5)
+    assert (found["calibration"]["pairs"], found["calibration"]["on"]) == (200, "validation rows")
+    assert found["calibration"]["classes"] == 3
+    gap, alike = gaps(tests, 7)
+    right = (gap <= found["threshold"]) == alike
+    assert found["accuracy"] == pytest.approx(float((right[alike].double().mean() + right[~alike].double().mean()) / 2))
+    assert (found["test_classes"], found["test_pairs"]) == ("seen in training", 200)
+    assert (found["train_rows"], found["test_rows"], found["dimensions"]) == (40, 36, 1)
+    assert found["5_nn_accuracy"] == neighbour_accuracy(train.rows, train.labels, tests.rows, tests.labels, 5)
+    assert "roc_auc_interval" in found
+    assert "seen_classes" not in found
+    unseen = measured(others, seen=tests)  # calibrated on the training rows, as there are no others
+    assert unseen["calibration"]["on"] == "training rows"
+    assert unseen["test_classes"] == "not seen in training"
+    assert "5_nn_accuracy" not in unseen
+    assert unseen["seen_classes"]["5_nn_accuracy"] == found["5_nn_accuracy"]
+    gap, alike = gaps(tests, 8)
+    assert unseen["seen_classes"]["roc_auc"] == pytest.approx(roc_auc_score(alike, -gap))
+    assert measured(tests, calibration=rows(0, 3))["calibration"]["on"] == "training rows"
+    assert "roc_auc_interval" in measured(rows(500, 3))
+    assert "roc_auc_interval" not in measured(rows(501, 3))
+    given = fixed_pairs(valid.labels, 50, 1), fixed_pairs(tests.labels, 60, 2)
+    table_ = measured(tests, calibration=valid, pairs=given)
+    assert table_["test_pairs"] == 60
+    assert not {"test_classes", "5_nn_accuracy", "roc_auc_interval"} & set(table_)
+    assert "classes" not in table_["calibration"]
 
 
 def test_what_error_rates_few_pairs_support() -> None:
