@@ -23,6 +23,7 @@ from xsiamese.branches.lock import GENERATORS, locked
 from xsiamese.branches.probe import _reaches
 from xsiamese.branches.record import record
 from xsiamese.branches.several import views_apart
+from xsiamese.branches.spread import Lies, last_places
 from xsiamese.branches.untied import Alone, Branches, Elsewhere, Ported, copied, refuse_backward, with_ports
 
 Pair = namedtuple("Pair", ["first", "second"])
@@ -102,28 +103,37 @@ def test_a_score_moves_with_the_last_four_embeddings() -> None:
 
 
 def test_which_module_has_the_last_places() -> None:
-    """Those of a row for each pair, or for both sides', with more than one place, that the score reads."""
+    """Those of a row for each pair, or for both sides', with more than one place, of which the score reads several."""
     a, b = torch.ones(2, 3, requires_grad=True), torch.ones(2, 3, requires_grad=True)
 
     def grown(x: Tensor, *shape: int) -> Tensor:
-        return (x.sum() * torch.ones(shape)).clone()
+        return (x.sum() * torch.rand(shape)).clone()
 
     outputs = {
         "early": grown(a, 2, 3, 2), "one place": grown(a, 2, 3, 1), "rows": grown(a, 2, 3),
-        "times first": grown(a, 3, 2, 4), "late": grown(a, 2, 3, 1, 2), "unread": grown(a, 2, 3, 4),
-        "of b": grown(b, 2, 3, 5),
+        "times first": grown(a, 3, 2, 4), "late": grown(a, 2, 3, 1, 2), "the last alone": grown(a, 2, 3, 4),
+        "unread": grown(a, 2, 3, 4), "of b": grown(b, 2, 3, 5),
     }  # fmt: skip
     modules: dict[str, nn.Module] = {name: nn.Sequential() for name in outputs}
     root = nn.Sequential(*modules.values())
     usage = {modules[name]: Usage([output], i) for i, (name, output) in enumerate(outputs.items())}
-    read = sum((output.sum() for name, output in outputs.items() if name != "unread"), torch.zeros(()))
+    parts = [o[..., -1] if name == "the last alone" else o for name, o in outputs.items() if name != "unread"]
+    read = sum((part.sum() for part in parts), torch.zeros(()))
+    lies = Lies("time", (), (2, 3), lambda number: {})
+
+    def last(seen: Survey, root: nn.Module, side: int) -> nn.Module | None:
+        taken = last_places(seen, [root], side, lies)[0]
+        return None if taken is None else taken.module
+
     seen = of_sides(a, b, usage, read)
-    assert seen.last_spread([root], 0) is modules["late"]
-    assert seen.last_spread([root], 1) is modules["of b"]
-    assert seen.last_spread([nn.Sequential(modules["early"], modules["rows"])], 0) is modules["early"]
-    assert seen.last_spread([nn.Sequential(modules["one place"], modules["times first"])], 0) is None
+    assert last(seen, root, 0) is modules["late"]
+    assert last(seen, root, 1) is modules["of b"]
+    assert last(seen, nn.Sequential(modules["early"], modules["rows"]), 0) is modules["early"]
+    assert last(seen, nn.Sequential(modules["one place"], modules["times first"]), 0) is None
+    passed = last_places(seen, [root], 0, lies)[1]
+    assert passed.unread == [modules["unread"], modules["the last alone"]]
     for value in (None, torch.ones(1)):  # it tells nothing
-        assert of_sides(a, b, usage, value).last_spread([root], 0) is modules["unread"]
+        assert last(of_sides(a, b, usage, value), root, 0) is modules["unread"]
 
 
 def test_which_table_of_words_is_asked() -> None:

@@ -28,7 +28,7 @@ from xsiamese.branches.layout import (
     recognised,
 )
 from xsiamese.branches.lock import _WAITED_FOR, Turn
-from xsiamese.branches.probe import PassedBy, _apart, _follows, _handed_on, _reach, _reaches, halves_of, last_cells
+from xsiamese.branches.probe import PassedBy, _apart, _handed_on, _reach, _reaches, follows, halves_of, last_cells
 from xsiamese.branches.record import Recording, first_tensor, record, with_first_tensor
 from xsiamese.branches.relevance import _layer_norm, _which
 from xsiamese.branches.rules import Affine, Rules, affine, fused
@@ -92,6 +92,11 @@ def test_halves_of_a_grid_count_a_cell_in_the_middle_by_half() -> None:
     assert upper.tolist() == [[1, 1], [0.5, 0.5], [0, 0]]
     assert left.tolist() == [[1, 0]] * 3
     assert across.tolist() == [[1, 0], [0.5, 0.5], [0, 1]]
+    assert halves_of((4,)).tolist() == [[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 1]]
+    assert halves_of((2,)).tolist() == [[1, 0], [0.5, 0.5], [0.5, 0.5]]
+    deep, high, wide, odd = halves_of((2, 2, 2)).flatten(1).tolist()
+    assert (deep, high, wide) == ([1] * 4 + [0] * 4, [1, 1, 0, 0] * 2, [1, 0] * 4)
+    assert odd == [1, 0, 0, 1, 0, 1, 1, 0]
 
 
 def moves(share: Tensor) -> Tensor:
@@ -104,17 +109,17 @@ def moves(share: Tensor) -> Tensor:
 
 def test_cells_follow_the_halves_that_they_lie_in_and_nothing_else_does() -> None:
     layout, own = Tokens((4, 4), 0), halves_of((4, 4))
-    assert _follows(moves(own), layout) == pytest.approx(1)
-    assert _follows(moves(halves_of((2, 6))), Tokens((2, 6), 0)) == pytest.approx(1)
-    assert _follows(moves(own + 0.5), layout) > 0.9  # all move a little with all
+    assert follows(moves(own), layout) == pytest.approx(1)
+    assert follows(moves(halves_of((2, 6))), Tokens((2, 6), 0)) == pytest.approx(1)
+    assert follows(moves(own + 0.5), layout) > 0.9  # all move a little with all
     before = torch.cat([torch.full((3, 1, 2, 2), 9.0), moves(own)], 2)
-    assert _follows(before, Tokens((4, 4), 2)) == pytest.approx(1)
+    assert follows(before, Tokens((4, 4), 2)) == pytest.approx(1)
     rows, columns = own.clone(), own.clone()
     rows[1:], columns[::2] = 0.5, 0.5
     windows = own.unflatten(1, (2, 2)).unflatten(3, (2, 2)).transpose(2, 3).reshape(own.shape)
     for other in (own.mT, own.flip(1), rows, columns, windows):
-        assert _follows(moves(other), layout) < 0.3
-    assert _follows(torch.zeros(3, 1, 16, 2), layout) == 0
+        assert follows(moves(other), layout) < 0.3
+    assert follows(torch.zeros(3, 1, 16, 2), layout) == 0
 
 
 def test_what_hands_on_the_cells_of_a_convolution_is_seen_in_the_graph() -> None:
@@ -427,8 +432,8 @@ def test_layouts_in_words() -> None:
     ]  # fmt: skip
     assert for_side((None, Tokens()), 1) == for_side(Tokens(), 0) == Tokens()
     assert str(PassedBy([nn.ReLU(), nn.ReLU(), nn.Tanh(), nn.GELU()], [nn.Linear(1, 1)])) == (
-        " (of what comes after it, ReLU, Tanh, the score reads no patch, only what is gathered from them; "
-        "the tokens of Linear, after it, are tied to no place of the image)"
+        " (of what comes after it, ReLU, Tanh, the score reads no place, only what is gathered from them; "
+        "the tokens of Linear, after it, are tied to no place of the input)"
     )
     assert str(PassedBy()) == ""
     for layout, shape, said in (
@@ -708,10 +713,10 @@ def test_a_layer_normalisation_takes_its_spread_as_a_constant() -> None:
     norm = nn.LayerNorm(3)
     norm.weight.data, norm.bias.data = torch.tensor([2.0, 3.0, 5.0]), torch.tensor([1.0, -1.0, 0.5])
     x = torch.tensor([[1.0, 2.0, 6.0]], requires_grad=True)
-    found = _layer_norm(norm, (x,), norm(x))
+    found = _layer_norm(norm, "norm", x, norm(x))
     torch.testing.assert_close(found, norm(x))
     (slope,) = torch.autograd.grad(found.sum(), x)
     spread = (14 / 3 + norm.eps) ** 0.5  # of -2, -1 and 3
     torch.testing.assert_close(slope, (norm.weight.data - 10 / 3)[None] / spread)
     bare = nn.LayerNorm(3, elementwise_affine=False)
-    torch.testing.assert_close(_layer_norm(bare, (x,), x), bare(x))
+    torch.testing.assert_close(_layer_norm(bare, "norm", x, x), bare(x))

@@ -51,7 +51,7 @@ def test_of_a_class_token_the_block_before_is_taken_and_it_is_said(prefix: int) 
     assert maps[0].shape == (2, 1, 4, 4)
     line = explainer.explain(inputs).parameters["taken"]
     assert line.startswith(f"blocks.1: tokens of a 4 x 4 grid after {prefix} that")
-    assert "the score reads no patch" in line
+    assert "the score reads no place" in line
     given = PairHiResCAM(explainer.model, "blocks.1", layout=Tokens((4, 4), prefix)).attribute(inputs)
     for x, y in zip(maps, given, strict=True):
         torch.testing.assert_close(x, y)
@@ -63,7 +63,7 @@ def test_of_a_mean_over_patches_the_last_norm_is_taken(prefix: int) -> None:
     explainer, maps = taken(SiameseModel(Transformer(prefix, "mean"), "dot"), problems.images(2, size=16))
     assert explainer.layer_names_ == ["norm"]
     assert maps[0].shape == (2, 1, 4, 4)
-    assert "reads no patch" not in explainer.explain(problems.images(2, size=16)).parameters["taken"]
+    assert "reads no place" not in explainer.explain(problems.images(2, size=16)).parameters["taken"]
 
 
 def test_a_layer_that_the_user_names_says_nothing_of_what_was_taken() -> None:
@@ -221,12 +221,10 @@ def test_latents_are_no_cells_and_an_earlier_place_is_taken_and_it_is_said(count
         assert explained.maps[0].shape == (2, 1, 8, 8)
         line = explained.parameters["taken"]
         assert line.endswith(
-            "(the tokens of TransformerEncoderLayer, LayerNorm, after it, are tied to no place of the image)"
+            "(the tokens of TransformerEncoderLayer, LayerNorm, after it, are tied to no place of the input)"
         )
     bare = SiameseModel(Latents(count, "none"), "dot")
-    with pytest.raises(
-        ValueError, match=r"^the tokens of 'blocks.1' are tied to no place of the image.*explain the in"
-    ):
+    with pytest.raises(ValueError, match=r"^the tokens of 'blocks.1' lie as no places of the input.*explain the in"):
         PairGradCAM(bare).attribute(inputs)
 
 
@@ -254,7 +252,7 @@ class Rows(nn.Module):
 
 
 def test_rows_of_an_image_are_no_cells() -> None:
-    with pytest.raises(ValueError, match="the tokens of 'cells' are tied to no place of the image"):
+    with pytest.raises(ValueError, match="the tokens of 'cells' lie as no places of the input"):
         PairGradCAM(SiameseModel(Rows(), "dot")).attribute(problems.images(2, size=16))
 
 

@@ -30,6 +30,14 @@ TRIED = {
         "sequences, sounds, rows, images and volumes",
         f"integrated gradients, and Grad-CAM where there is a layer, {TWIN}",
     ),
+    "test_the_last_places_of_the_item_are_taken_and_no_others": (
+        "sets, points, series and rows",
+        "HiResCAM of the layer taken by itself is what its vectors give by hand, one for each place of the item",
+    ),
+    "test_cells_of_an_input_that_the_model_turns_first_are_not_taken_for_its_own": (
+        "models that turn their input first",
+        "one line asks for the input as the first layer takes it",
+    ),
     "test_models_that_join_their_sides_are_explained_inside_of_each": (
         "models that join their sides",
         f"integrated gradients and Grad-CAM inside each side, {TWIN}",

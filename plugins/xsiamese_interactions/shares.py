@@ -79,7 +79,12 @@ def _passed(batch: PairBatch, where: Where) -> tuple[Tensor, Tensor | None]:
         try:
             with after:
                 rows = batch.tail_embedding(where.layer, side, put)
-        except (RuntimeError, ValueError, IndexError):  # what follows reads the number of rows from its input
+        except (
+            RuntimeError,
+            ValueError,
+            IndexError,
+            AssertionError,
+        ):  # what follows reads the number of rows from its input
             rows = torch.empty(0, 0)
         output = seen[-1] if seen else recorded(batch, where.layer, False)[0][side]
     each, left = divmod(len(rows), batch.pairs)

@@ -196,30 +196,6 @@ class Survey:
         """Whether an embedding is given a row for each pair: positions and types of tokens are the same for all."""
         return any(g is not None and len(g) in (self.pairs, 2 * self.pairs) for g in self.usage[module].given)
 
-    def last_spread(self, roots: Sequence[nn.Module], side: int) -> nn.Module | None:
-        """The module of one side that finishes last of those whose output has places, more dimensions than (N, C), and
-        is read by the score: that of a recurrent layer is not where its last state is handed on.
-        """
-        spread = [
-            module
-            for root in roots
-            for module in root.modules()
-            if self.serves(module, side)
-            and len(self.usage[module].outputs[-1]) in (self.pairs, 2 * self.pairs)  # times first, (T, N, C), are none
-            and self.usage[module].outputs[-1].dim() > 2
-            and self.usage[module].outputs[-1].shape[2:].numel() > 1
-        ]
-        latest = sorted(dict.fromkeys(spread), key=lambda module: -self.usage[module].finished)
-        return next((module for module in latest if self._read(module)), None)
-
-    def _read(self, module: nn.Module) -> bool:
-        """Whether the score's graph passes the first output of a module; a score without one tells nothing."""
-        outputs = [o for o in self.usage[module].outputs if o.requires_grad]
-        if self.value is None or not self.value.requires_grad or not outputs:
-            return True
-        slopes = torch.autograd.grad(self.value.sum(), outputs, retain_graph=True, allow_unused=True)
-        return any(slope is not None for slope in slopes)
-
     def last_of_nodes(self, nodes: tuple[int, int]) -> nn.Module | None:
         """The message-passing layer that finishes last of those with a row for each node: ``nodes`` of a, of b, or of
         both.

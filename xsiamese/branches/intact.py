@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from xsiamese.branches.fastpath import without_fast_path
 from xsiamese.branches.lock import locked
 from xsiamese.branches.signals import SIGNALS
 
@@ -59,6 +60,7 @@ class intact:  # reads as what it does: with intact(model)
                 undo.enter_context(beside(self.model))
                 undo.enter_context(seeded(self.seed))
                 modules = list(self.model.modules())
+                undo.enter_context(without_fast_path(modules))
                 if any(map(_is_compiled, modules)):
                     undo.enter_context(torch.compiler.set_stance("force_eager"))  # no hook fires in compiled code
                 own = (p for module in modules for p in module._parameters.values() if p is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -17,6 +18,7 @@ from xsiamese.branches.layout import PatchesLast as PatchesLast
 from xsiamese.branches.layout import Tokens as Tokens
 from xsiamese.branches.probe import Moved, PassedBy, Taken, last_cells
 from xsiamese.branches.record import LayerPair, refuse_transformed
+from xsiamese.branches.spread import Lies, last_places
 from xsiamese.kinds.places import Places, of_tensor
 from xsiamese.model.pair import PairModel, SiameseModel
 
@@ -70,6 +72,7 @@ def default_layers(
     survey: Survey,
     images: tuple[Grid | None, Grid | None],
     halves: Callable[[], Moved],
+    lies: tuple[Lies, Lies],
 ) -> tuple[SomeLayers, tuple[Taken | None, Taken | None]]:
     """For each side the last layer whose cells stand apart and reach the score, and why it was taken; None for a side
     that has none, beside one that has.
@@ -79,22 +82,25 @@ def default_layers(
         survey: how it uses its modules.
         images: height and width of each side's images; None for a side of another kind.
         halves: see :func:`xsiamese.branches.probe.last_cells`.
+        lies: where the places of each side's items lie.
 
     Raises:
         ValueError: if there is none.
     """
     found: list[nn.Module | None] = []
     taken: list[Taken | None] = []
+    elsewhere: list[tuple[int, str]] = []
     for side, image in enumerate(images):
         roots = [model.encoders[side]] if isinstance(model, SiameseModel) else survey.serving(model, side)
         one, passed = (None, PassedBy()) if image is None else last_cells(survey, roots, image, halves)
-        if one is None and passed.gathered:
-            raise ValueError(
-                f"the tokens of {_name(model, passed.gathered[0])!r} are tied to no place of the image, as learned "
-                "latents are not, and no layer before it has cells: explain the inputs (PairIntegratedGradients, "
-                "PairOcclusion)"
-            )
-        module = one.module if one else survey.word_embedding(roots, side) or survey.last_spread(roots, side)
+        module = one.module if one else survey.word_embedding(roots, side)
+        if module is None and not passed.gathered and not passed.turned:
+            one, passed, along = last_places(survey, roots, side, lies[side])
+            module = one.module if one else None
+            if one and along.axis:
+                elsewhere.append((side, _name(model, one.module)))
+        if module is None and (passed.gathered or passed.turned):
+            raise ValueError(_untied(model, passed))
         if module is None and survey.cut():
             raise NoGradientError(
                 "the score carries no gradient, so the layer to explain on cannot be found",
@@ -102,6 +108,8 @@ def default_layers(
             )
         found.append(module)
         taken.append(one)
+    if elsewhere:
+        _warn_elsewhere(elsewhere, lies)
     if not any(found) or not (all(found) or has_two_towers(model)):
         if not survey.usage:
             raise ValueError(
@@ -124,6 +132,36 @@ def default_layers(
             "encoder that hands on its last state has no places at any layer: explain its inputs"
         )
     return (found[0], found[1]), (taken[0], taken[1])
+
+
+def _untied(model: PairModel, passed: PassedBy) -> str:
+    """What is said where no layer's places are those of the input."""
+    if passed.turned:
+        return (
+            f"the model turns its input (transpose, permute or flip) before {_name(model, passed.turned[0])!r}, whose "
+            "places do not lie as those of the input: give it as the first layer takes it, turned outside of the "
+            "model, or explain the inputs (PairIntegratedGradients, PairOcclusion)"
+        )
+    return (
+        f"the tokens of {_name(model, passed.gathered[0])!r} lie as no places of the input, as learned latents do not, "
+        "and no layer before it has any: explain the inputs (PairIntegratedGradients, PairOcclusion)"
+    )
+
+
+def _warn_elsewhere(elsewhere: Sequence[tuple[int, str]], lies: tuple[Lies, Lies]) -> None:
+    """Tells that the places of layers lie along another dimension than the times of the series that items are read as.
+
+    Args:
+        elsewhere: the sides, and what their layers are called.
+        lies: where the places of either side's items lie.
+    """
+    (side, name), (_, *shape) = elsewhere[0], lies[elsewhere[0][0]].shape
+    warnings.warn(
+        f"input {'ab'[side]}, shape (pairs, {shape[0]}, {shape[1]}), is read as a series of {shape[1]} times, and the "
+        f"places of layer {name!r} are the {shape[0]} of dimension 1: of items (pairs, places, features), as sets, "
+        "points and frames, say kind='text', or give series as (pairs, channels, times)",
+        stacklevel=2,
+    )
 
 
 def has_two_towers(model: PairModel) -> bool:

@@ -76,7 +76,25 @@ class PatchesLast:
         return activation.reshape(*activation.shape[:2], *self.grid)
 
 
-KnownLayout = Tokens | ChannelsLast | ChannelsFirst | PatchesLast
+@dataclass(frozen=True)
+class InOrder:
+    """An output (N, tokens, C) of which some tokens are the places of a text, a series or a row, in their order.
+
+    Args:
+        first: how many tokens come before these.
+        count: how many they are.
+    """
+
+    first: int
+    count: int
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        if activation.dim() != 3 or activation.shape[1] < self.first + self.count:
+            raise ValueError(f"layout {self} does not fit the layer's output, {tuple(activation.shape)}")
+        return activation[:, self.first : self.first + self.count].transpose(1, 2)
+
+
+KnownLayout = Tokens | ChannelsLast | ChannelsFirst | PatchesLast | InOrder
 Layout = KnownLayout | None
 SideLayout = Layout | tuple[Layout, Layout]
 
@@ -143,7 +161,7 @@ def for_side(layout: SideLayout, side: int) -> Layout:
 
 def channel_of(layout: Layout) -> int:
     """The dimension of the layer's output that holds the channels."""
-    return {Tokens: 2, ChannelsLast: 3}.get(type(layout), 1)
+    return {Tokens: 2, ChannelsLast: 3, InOrder: 2}.get(type(layout), 1)
 
 
 def recognised(module: nn.Module, activation: Tensor, image: Grid | None) -> Layout:

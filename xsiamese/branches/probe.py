@@ -15,7 +15,18 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.calls import Survey
-from xsiamese.branches.layout import Grid, KnownLayout, PatchesLast, Tokens, by_width, described, layouts
+from xsiamese.branches.layout import (
+    ChannelsLast,
+    Grid,
+    KnownLayout,
+    Layout,
+    PatchesLast,
+    Tokens,
+    by_width,
+    described,
+    layouts,
+)
+from xsiamese.branches.lineage import laid_last, turned
 
 _AT_ONCE = 8
 _ATTENTION = re.compile(r"atten|attn", re.IGNORECASE)
@@ -31,23 +42,24 @@ class Taken:
 
     Attributes:
         module: the layer.
-        layout: how its output lies.
+        layout: how its output lies; None where its kind tells.
         why: both, in words.
     """
 
     module: nn.Module
-    layout: KnownLayout
+    layout: Layout
     why: str
 
 
 @dataclass
 class PassedBy:
-    """What comes after the place that is taken and is none: its cells do not reach the score, or its tokens are no
-    cells.
+    """What comes after the place that is taken and is none: its cells do not reach the score, its tokens are no cells,
+    or they lie as those of an input that was turned.
     """
 
     unread: list[nn.Module] = field(default_factory=list)
     gathered: list[nn.Module] = field(default_factory=list)
+    turned: list[nn.Module] = field(default_factory=list)
 
     def __str__(self) -> str:
         unread, gathered = (
@@ -55,9 +67,9 @@ class PassedBy:
         )
         lines = []
         if unread:
-            lines.append(f"of what comes after it, {unread}, the score reads no patch, only what is gathered from them")
+            lines.append(f"of what comes after it, {unread}, the score reads no place, only what is gathered from them")
         if gathered:
-            lines.append(f"the tokens of {gathered}, after it, are tied to no place of the image")
+            lines.append(f"the tokens of {gathered}, after it, are tied to no place of the input")
         return f" ({'; '.join(lines)})" if lines else ""
 
 
@@ -82,15 +94,15 @@ def last_cells(
         passed = PassedBy()
         worse: list[tuple[tuple[bool, bool], nn.Module, KnownLayout]] = []
         for module, layout, reaches in _from_the_end(survey, root, image, grids, halves):
-            if _in_attention(root, module):
+            if in_attention(root, module):
                 continue
             if not reaches:
                 passed.unread.append(module)
                 continue
             if not tied(survey, module, layout, halves):
-                passed.gathered.append(module)
+                (passed.turned if _cells(survey, module, layout) else passed.gathered).append(module)
                 continue
-            flaws = not _all_pass(survey, root, module), survey.calls(module) > max(1, survey.calls(root))
+            flaws = not all_pass(survey, root, module), survey.calls(module) > max(1, survey.calls(root))
             if not any(flaws):
                 return Taken(module, layout, _why(survey, module, layout, passed)), passed
             worse.append((flaws, module, layout))
@@ -100,9 +112,10 @@ def last_cells(
     return None, passed
 
 
-def halves_of(grid: Grid) -> Tensor:
-    """Three halves of a grid, the share of each cell that lies in them, shape (3, rows, columns): the upper one, the
-    left one, and two quarters across. No two are alike in any half.
+def halves_of(grid: Sequence[int]) -> Tensor:
+    """Halves of a grid, the share of each cell that lies in them, shape (halves, *grid), of which no two are alike in
+    any half: one along each dimension, and the parts across in which an even number of them lack; of a line its first
+    quarter with each of the others.
 
     Example:
         >>> halves_of((2, 2)).flatten(1)
@@ -110,9 +123,13 @@ def halves_of(grid: Grid) -> Tensor:
                 [1., 0., 1., 0.],
                 [1., 0., 0., 1.]])
     """
-    upper, left = (((torch.arange(2 * n) < n).view(n, 2).float().mean(1)) for n in grid)
-    across = upper[:, None] * left + (1 - upper[:, None]) * (1 - left)
-    return torch.stack([upper[:, None].expand(grid), left.expand(grid), across])
+    if len(grid) == 1:
+        quarter = torch.arange(4 * grid[0]) // grid[0]  # of each quarter of a cell
+        first, *others = nn.functional.one_hot(quarter).view(grid[0], 4, 4).float().mean(1).T
+        return torch.stack([first + other for other in others])
+    ends = [(torch.arange(2 * n) < n).view(n, 2).float().mean(1) for n in grid]
+    halves = [end.view(-1, *[1] * (len(grid) - 1 - i)).expand(*grid) for i, end in enumerate(ends)]
+    return torch.stack([*halves, (1 + (2 * torch.stack(halves) - 1).prod(0)) / 2])
 
 
 def _from_the_end(
@@ -135,7 +152,7 @@ def _from_the_end(
         for module, options in found:
             layout = options[0]
             if len(options) > 1 and (moved := halves().get(module)) is not None:
-                layout = max(options, key=lambda one: _follows(moved, one))
+                layout = max(options, key=lambda one: follows(moved, one))
             yield module, layout, reach is None or _reaches(reach[module], layout)
 
 
@@ -149,6 +166,8 @@ def _options(survey: Survey, module: nn.Module, image: Grid, grids: set[Grid]) -
     options = layouts(output.shape, image, grids)
     if not options or not any(survey.serves(module, side) for side in (0, 1)):
         return []
+    if ChannelsLast() in options and not laid_last(output):
+        options.remove(ChannelsLast())
     return [one for one in by_width(module, output.shape, options) if _apart(one(output.detach()))]
 
 
@@ -186,12 +205,16 @@ def _reaches(size: Tensor, layout: KnownLayout) -> bool:
     return int(layout(size).sum(1).any(0).sum()) > 1
 
 
-def _all_pass(survey: Survey, root: nn.Module, module: nn.Module) -> bool:
-    """Whether all that the root's output knows of the inputs passes the module's output."""
-    ends = [o.grad_fn for o in survey.usage[root].outputs] if root in survey.usage else []
+def all_pass(survey: Survey, root: nn.Module, module: nn.Module) -> bool:
+    """Whether all that the root's output knows of the inputs passes the module's output; of a root that returns several
+    tensors, all that the score knows.
+    """
+    alone = root in survey.usage and survey.usage[root].alone
+    ends = [o.grad_fn for o in survey.usage[root].outputs] if alone else []
     ends = ends or ([survey.value.grad_fn] if survey.value is not None else [])
     stops = {o.grad_fn for o in survey.usage[module].outputs}
-    leaves = {id(leaf) for side in survey.leaves for leaf in side}
+    sides = [side for side in (0, 1) if survey.serves(root, side)] or [0, 1]  # what another tower reads goes past it
+    leaves = {id(leaf) for side in sides for leaf in survey.leaves[side]}
     seen, waiting = set(stops), [end for end in ends if end is not None and end not in stops]
     while waiting:
         node = waiting.pop()
@@ -204,7 +227,7 @@ def _all_pass(survey: Survey, root: nn.Module, module: nn.Module) -> bool:
     return True
 
 
-def _in_attention(root: nn.Module, module: nn.Module) -> bool:
+def in_attention(root: nn.Module, module: nn.Module) -> bool:
     return any(
         _ATTENTION.search(type(around).__name__) and any(inner is module for inner in around.modules())
         for around in root.modules()
@@ -213,19 +236,28 @@ def _in_attention(root: nn.Module, module: nn.Module) -> bool:
 
 
 def tied(survey: Survey, module: nn.Module, layout: KnownLayout, halves: Callable[[], Moved]) -> bool:
-    """Whether tokens are cells of the image; grids of four dimensions are.
+    """Whether tokens are cells of the image, as grids of four dimensions are; neither is where the image was turned
+    first, unless cells move with their own half.
 
     By chance, as of latents, a correlation is about one through the root of their number: twice that is asked of each
     half.
     """
+    output = survey.usage[module].outputs[-1]
+    leaves = [leaf for side in survey.leaves for leaf in side]
+    if (_cells(survey, module, layout) and not turned(output, leaves)) or (moved := halves().get(module)) is None:
+        return True
+    count = layout(output.detach()).shape[2:].numel()
+    asked: float = min(0.85, 2 / (count - 1) ** 0.5)
+    return follows(moved, layout) > asked
+
+
+def _cells(survey: Survey, module: nn.Module, layout: KnownLayout) -> bool:
+    """Whether an output is the grid of a convolution, or tokens that hand on one."""
+    output = survey.usage[module].outputs[-1]
     if not isinstance(layout, Tokens | PatchesLast):
         return True
-    output = survey.usage[module].outputs[-1]
     rows, columns = layout(output.detach()).shape[2:]
-    if _handed_on(output, (rows, columns)) or (moved := halves().get(module)) is None:
-        return True
-    asked: float = min(0.85, 2 / (rows * columns - 1) ** 0.5)
-    return _follows(moved, layout) > asked
+    return _handed_on(output, (rows, columns))
 
 
 def _handed_on(output: Tensor, grid: Grid) -> bool:
@@ -244,15 +276,15 @@ def _handed_on(output: Tensor, grid: Grid) -> bool:
     return False
 
 
-def _follows(moved: Tensor, layout: KnownLayout) -> float:
-    """How far cells move with the half that they lie in sooner than with another, the least of three correlations: 1
+def follows(moved: Tensor, layout: Callable[[Tensor], Tensor]) -> float:
+    """How far cells move with the half that they lie in sooner than with another, the least of some correlations: 1
     where they move with nothing else, 0 where they know only their row or their column.
     """
-    energies = torch.stack([layout(one).square().sum(1) for one in moved]).double()  # (3, items, rows, columns)
+    energies = torch.stack([layout(one).square().sum(1) for one in moved]).double()  # (halves, items, ...)
     shares = energies / energies.sum(0).clamp(min=1e-300)  # some cells move more than others whatever changes
-    lie = halves_of((int(energies.shape[2]), int(energies.shape[3]))).to(shares)[:, None]
+    lie = halves_of(tuple(energies.shape[2:])).to(shares)[:, None]
     of_two = shares - shares.roll(1, 0), lie - lie.roll(1, 0)  # of each two halves
-    found, known = (x.flatten(2) - x.mean((2, 3))[..., None] for x in of_two)
+    found, known = (x.flatten(2) - x.flatten(2).mean(2, keepdim=True) for x in of_two)
     norms = (found.norm(dim=2) * known.norm(dim=2)).clamp(min=1e-300)
     return float(((found * known).sum(2) / norms).mean(1).min())
 

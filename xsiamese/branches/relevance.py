@@ -13,11 +13,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.rules import Affine, Rule, Rules, affine, fused
 
 _CURVED = (nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.SELU, nn.CELU, nn.Softplus, nn.Hardswish)
+_AFFINE = {
+    layer.forward
+    for layer in (
+        nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
+    )
+}  # fmt: skip
+_DIFFERENTIATES = (
+    "the model takes a derivative inside its own forward pass, as a force field does, and LRP's rules would change "
+    "what it gives: use PairIntegratedGradients, PairInputXGradient, or a method that removes and asks again"
+)
 _AS_IT_IS = ("Clone", "Alias", "View", "UnsafeView", "ReshapeAlias", "Unsqueeze", "Squeeze", "Transpose", "Permute")
 _DIFFERENTIATED = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.Embedding, nn.PReLU)
 
@@ -30,6 +41,7 @@ class Relevance:
         self.inputs = inputs
         self._boxed: set[int] = set()
         self._sources: dict[int, tuple[Rule, Affine, Tensor, Tensor]] = {}
+        self._inside = 0
 
     def maps(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         """The relevance of each input from its gradient.
@@ -56,24 +68,57 @@ class Relevance:
         if rule == "gradient":
             return None
         if affine(module) is not None:
-            return lambda module, inputs, output: self._affine(affine(module), inputs[0], output, rule)
+            return lambda module, inputs, output: self._affine(module, name, inputs[0], output, rule)
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
             return self._batch_norm
         if isinstance(module, nn.LayerNorm):
-            return _layer_norm
+            return lambda module, inputs, output: _layer_norm(module, name, inputs[0], output)
         if isinstance(module, _CURVED):
             return lambda _, inputs, output: self.rules.passed_on(inputs[0], output)
         if isinstance(module, (nn.MultiheadAttention, nn.RNNBase)) or (
             not list(module.children()) and list(module.parameters()) and not isinstance(module, _DIFFERENTIATED)
         ):
-            raise ValueError(
-                f"LRP has no rule for {name!r}, a {type(module).__name__}: rule={{{name!r}: 'gradient'}} takes its "
-                "gradient instead"
-            )
+            raise ValueError(_no_rule(module, name))
         return None
 
-    def _affine(self, layer: Affine | None, a: Tensor, z: Tensor, rule: Rule) -> Tensor:
+    def enter(self, *_: Any) -> None:
+        """A pass of a root begins."""
+        self._inside += 1
+
+    def leave(self, *_: Any) -> None:
+        """A pass of a root ends."""
+        self._inside -= 1
+
+    def watching(self, hook: Any) -> Any:
+        """A hook that refuses a model which differentiates inside its own pass: with rules in place of derivatives it
+        would give another score.
+        """
+
+        def hooked(module: nn.Module, inputs: Any, output: Any) -> Any:
+            found = hook(module, inputs, output)
+            stack: Any = torch._C._functorch.peek_interpreter_stack()
+            if stack is not None and stack.key() != torch._C._functorch.TransformType.Vmap:
+                raise ValueError(_DIFFERENTIATES)
+            if isinstance(found, Tensor) and found.requires_grad:
+                found.register_hook(self._refuse_inside)  # type: ignore[no-untyped-call]
+            return found
+
+        return hooked
+
+    def _refuse_inside(self, gradient: Tensor) -> None:
+        if self._inside:
+            raise ValueError(_DIFFERENTIATES)
+
+    def _affine(self, module: nn.Module, name: str, a: Tensor, z: Tensor, rule: Rule) -> Tensor:
+        layer = affine(module)
         assert layer is not None
+        if getattr(module.forward, "__func__", None) not in _AFFINE and not _gives(
+            layer.of, (a, layer.weight, layer.bias), z
+        ):
+            # weights that are standardised in each pass, say: where the layer is affine, LRP-0 is its gradient
+            if rule != "epsilon" or self.rules.epsilon or self.rules.box is not None or not _is_affine(module, a, z):
+                raise ValueError(_no_rule(module, name))
+            return z
         if self.rules.box is not None and (given := _which(a, self.inputs)) is not None:
             self._boxed.add(given)
             return self.rules.boxed(layer, a, z)
@@ -112,18 +157,61 @@ def propagating(roots: Sequence[nn.Module], rules: Rules, inputs: Sequence[Tenso
     with ExitStack() as stack:
         for module, hook in hooks.items():
             if hook is not None:
-                stack.callback(module.register_forward_hook(hook).remove)
+                stack.callback(module.register_forward_hook(relevance.watching(hook)).remove)
+        for root in dict.fromkeys(roots):
+            stack.callback(root.register_forward_pre_hook(relevance.enter).remove)
+            stack.callback(root.register_forward_hook(relevance.leave).remove)
         yield relevance
 
 
-def _layer_norm(norm: nn.Module, inputs: tuple[Tensor, ...], z: Tensor) -> Tensor:
-    """Layer normalisation with its standard deviation as a constant (Ali et al. 2022)."""
+def _layer_norm(norm: nn.Module, name: str, a: Tensor, z: Tensor) -> Tensor:
+    """Layer normalisation with its standard deviation as a constant (Ali et al. 2022), over the last dimensions, or
+    over channels that come first, as those of convolutional networks are.
+    """
     assert isinstance(norm, nn.LayerNorm)
+    if type(norm).forward is nn.LayerNorm.forward:
+        return _normalised(a, norm)
+    for dim in (-1, 1):
+        turned = a.movedim(dim, -1)
+        if turned.shape[-len(norm.normalized_shape) :] == norm.normalized_shape:
+            found = _normalised(turned, norm).movedim(-1, dim)
+            if _alike(found, z):
+                return found
+    raise ValueError(_no_rule(norm, name))
+
+
+def _normalised(x: Tensor, norm: nn.LayerNorm) -> Tensor:
     axes = tuple(range(-len(norm.normalized_shape), 0))
-    centred = inputs[0] - inputs[0].mean(axes, keepdim=True)
+    centred = x - x.mean(axes, keepdim=True)
     scaled = centred * (centred.detach().square().mean(axes, keepdim=True) + norm.eps).rsqrt()
     scaled = scaled if norm.weight is None else scaled * norm.weight
     return scaled if norm.bias is None else scaled + norm.bias
+
+
+def _no_rule(module: nn.Module, name: str) -> str:
+    return (
+        f"LRP has no rule for {name!r}, a {type(module).__name__}: rule={{{name!r}: 'gradient'}} takes its gradient "
+        "instead"
+    )
+
+
+def _is_affine(module: nn.Module, a: Tensor, z: Tensor) -> bool:
+    """Whether a layer gives as much more of an input as it gave of that one."""
+    with torch.no_grad():
+        return _alike(module.forward(2 * a) - z, z - module.forward(0 * a))
+
+
+def _gives(function: Any, given: tuple[Any, ...], z: Tensor) -> bool:
+    """Whether a function gives this output."""
+    with torch.no_grad():
+        try:
+            return _alike(function(*given), z)
+        except RuntimeError:  # of another shape
+            return False
+
+
+def _alike(x: Tensor, z: Tensor) -> bool:
+    return x.shape == z.shape and bool((x - z).abs().max() <= torch.finfo(z.dtype).eps ** 0.5 * z.abs().max())
 
 
 def _which(tensor: Tensor, inputs: Sequence[Tensor]) -> int | None:

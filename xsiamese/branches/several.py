@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
@@ -53,6 +54,28 @@ def _refusal(name: str) -> str:
     )
 
 
+def refuse_routing(model: nn.Module, runs: Sequence[Run]) -> None:
+    """Refuses a model that sends some rows to one module and some to another, as a router does to experts: what such a
+    one gives for the pair and for its baselines is of different rows.
+
+    Args:
+        model: the model.
+        runs: the value of the same pairs and of others.
+
+    Raises:
+        ValueError: with the module.
+    """
+    seen = [{module: [rows for rows, _ in calls] for module, calls in _calls(model, run).items()} for run in runs]
+    for name, module in model.named_modules():
+        if len({tuple(rows.get(module, ())) for rows in seen}) > 1:
+            called = re.sub(r"^model\.|(?<=\.)views\.\d+\.", "", name)
+            raise ValueError(
+                f"{called} gets other rows for other inputs, as an expert that a router chooses, so that what it gives "
+                "for a pair and for its baselines cannot be compared: take a method that compares scores only, such as "
+                "PairIntegratedGradients or PairFeatureAblation"
+            )
+
+
 def _value(run: Run) -> Tensor:
     with torch.no_grad():
         return run()
@@ -81,7 +104,8 @@ def _calls(model: nn.Module, run: Run) -> dict[nn.Module, list[tuple[int, Tensor
 
     def note(module: nn.Module, args: Any, output: Any) -> None:
         given = first_tensor(args)
-        if isinstance(output, Tensor) and output.dim():
+        wrapped = isinstance(output, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(output)
+        if isinstance(output, Tensor) and output.dim() and not wrapped:
             rows = len(given) if given is not None and given.dim() else 0
             found.setdefault(module, []).append((rows, output))
 

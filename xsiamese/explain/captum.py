@@ -46,6 +46,10 @@ _OF_LAYER = ("layer_mask", "layer_baselines")
 _CHATTER = (
     r"(?s).*(Setting (forward|backward)|required_grads has been set|[Ii]nternal batch size|Multiple layers provided).*"
 )
+_DIFFERENTIATES = (
+    "{} follows each layer, and the model calls some where their gradient does not come by, as where it takes a "
+    "derivative inside its own forward pass: use PairIntegratedGradients, or a method that removes and asks again"
+)
 _ROWS = 16  # pairs in one pass of a perturbation method, where the user gives no number
 # pairs of graphs in one pass of a path, where the user gives no number: all steps at once take three times as long on a
 # CPU
@@ -195,6 +199,7 @@ class Adapted(PairAttribution):
             unique=self.unique,
             tie=not low,
             ports=not of_input,
+            compared=self.unique and self.takes_baselines,
         )
         if low:
             objective.in_float32()
@@ -234,7 +239,12 @@ class Adapted(PairAttribution):
             method = self.algorithm(*subject, **{k: v for k, v in options.items() if k in constructor})
             if isinstance(method, GradientAttribution) and not layered:
                 method.gradient_func = _gradient(batch)
-            value = method.attribute(moved, **call)
+            try:
+                value = method.attribute(moved, **call)
+            except RuntimeError as error:
+                if "does not contain some of the input/output attributes" in str(error):
+                    raise ValueError(_DIFFERENTIATES.format(type(self).__name__)) from error
+                raise
         return value if isinstance(value, (tuple, list)) or layered else (value,)
 
     def total(self, maps: Maps, options: Mapping[str, Any], sides: tuple[Side, Side] | None = None) -> Tensor:

@@ -13,11 +13,11 @@ from torch import nn
 
 from xsiamese.branches.calls import survey
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.record import LayerPair, first_tensor, of_neither, refuse_packed
+from xsiamese.branches.record import LayerPair, first_tensor, of_neither, refuse_packed, refuse_transformed
 from xsiamese.branches.relevance import Relevance
 from xsiamese.branches.relevance import propagating as propagate
 from xsiamese.branches.rules import Rules
-from xsiamese.branches.several import views_apart
+from xsiamese.branches.several import refuse_routing, views_apart
 from xsiamese.branches.untied import Views, hide, one_by_one, outputs_of, untie_repeats, with_ports
 from xsiamese.branches.untied import untied as untie
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
@@ -31,14 +31,14 @@ _Batch = TypeVar("_Batch", bound=Pairs)
 
 
 def untied(
-    pairs: Pairs, layer: Layer, *, layered: bool, unique: bool, tie: bool, ports: bool
+    pairs: Pairs, layer: Layer, *, layered: bool, unique: bool, tie: bool, ports: bool, compared: bool
 ) -> tuple[Objective, list[list[LayerPair]]]:
     """See :meth:`PairBatch.untied <xsiamese.pairs.batch.PairBatch.untied>`."""
     _check_modules(pairs)
     refuse_scripted(pairs.model)
     if pairs.split_.stacked:
         apart = pairs.laid_out(Split(pairs.split_.pairs))
-        return untied(apart, layer, layered=layered, unique=unique, tie=tie, ports=ports)
+        return untied(apart, layer, layered=layered, unique=unique, tie=tie, ports=ports, compared=compared)
     plan = find_plan(pairs, layer, layered)
     alone = pairs.objective.encodes_held
     shared = [] if alone else plan.shared
@@ -52,6 +52,8 @@ def untied(
         if found is None:
             raise ValueError(f"layer {name!r} is not a submodule of the model: register it there")
         groups.append(_of_each_call(pairs, views.model, found, name, ports))
+    if compared:
+        _refuse_routing(pairs, views.model)
     if unique:
         _take_views_apart(pairs, views.model, {module for calls in groups for pair in calls for module in pair})
         untie_repeats(views.model, lambda: views.model(*pairs.moved, *pairs.arguments))
@@ -98,6 +100,24 @@ def _take_views_apart(pairs: Pairs, views: Objective, layers: Collection[nn.Modu
         partial(views, *both, *one.repeated(2)),
     )
     views_apart(views, runs, layers)
+
+
+def _refuse_routing(pairs: Pairs, views: Objective) -> None:
+    """Refuses a model whose layers get other rows for the baselines than for the pairs, see :func:`refuse_routing`, or
+    are called inside a transform.
+    """
+    if pairs.a.ragged or pairs.b.ragged:
+        return
+    few = next(replace(pairs, plans={}, witness=None).split(1))
+    called = outputs_of(views, partial(views, *few.moved, *few.arguments))
+    refuse_transformed(one for outputs in called.values() for one in map(first_tensor, outputs) if one is not None)
+    layers = (layer for layer in views.modules() if not any(layer.children()))
+    # a layer that has no part in it may be an expert of another pair
+    idle = any(layer not in called and any(True for _ in layer.parameters()) for layer in layers)
+    some = replace(pairs, witness=None) if idle else few
+    starts = [m if s.shape != m.shape else s for s, m in zip(some.moved_baselines, some.moved, strict=True)]
+    others = (some.moved, starts, differing(some.moved))
+    refuse_routing(views, [partial(views, *leaves, *some.arguments) for leaves in others])
 
 
 def _hide_unmoved(pairs: Pairs, views: Objective) -> None:

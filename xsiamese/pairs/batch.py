@@ -136,12 +136,11 @@ class PairBatch(Pairs):
     def _recognised(self, one: Side, activation: Tensor, layer: nn.Module | None) -> Layout:
         """Where the cells of an image are: as the probe found, or as the layer's output looks."""
         image = one.leaves[0].shape[2:]
-        if layer is None or len(image) != 2 or not one.leaves[0].is_floating_point():
+        if layer is None or not one.leaves[0].is_floating_point():
             return None
         plans = [plan for plan in (self.plans or {}).values() if isinstance(plan, Plan)]
-        if (
-            found := next((t.layout for plan in plans for t in plan.taken if t and t.module is layer), None)
-        ) is not None:
+        found = next((t.layout for plan in plans for t in plan.taken if t and t.module is layer), None)
+        if found is not None or len(image) != 2:
             return found
         known = recognised(layer, activation, (int(image[0]), int(image[1])))
         return known if known is None or lies_on_image(self, layer, known) else None
@@ -163,7 +162,14 @@ class PairBatch(Pairs):
             yield recording
 
     def untied(
-        self, layer: Layer = None, *, layered: bool = False, unique: bool = False, tie: bool = True, ports: bool = True
+        self,
+        layer: Layer = None,
+        *,
+        layered: bool = False,
+        unique: bool = False,
+        tie: bool = True,
+        ports: bool = True,
+        compared: bool = False,
     ) -> tuple[Objective, list[list[LayerPair]]]:
         """The objective on a copy of the model in which the two sides have modules of their own, and the layers' views
         in it: of each layer one pair (of a, of b) for each of its calls on a side.
@@ -173,8 +179,9 @@ class PairBatch(Pairs):
             unique: whether no module at all may be called twice.
             tie: whether the copy shares the parameters.
             ports: whether a layer that returns more than a tensor is stood for by a module that returns its first.
+            compared: whether what each module gives for the pairs is compared with what it gives for their baselines.
         """
-        return apart.untied(self, layer, layered=layered, unique=unique, tie=tie, ports=ports)
+        return apart.untied(self, layer, layered=layered, unique=unique, tie=tie, ports=ports, compared=compared)
 
     def propagating(self, rules: Rules, layer: Layer = None) -> AbstractContextManager[tuple[Self, Layer, Relevance]]:
         """These pairs on a copy of the model through which gradients are relevances over values.

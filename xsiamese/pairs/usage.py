@@ -18,11 +18,11 @@ from xsiamese.branches.layers import (
     find_layers,
     names_of,
 )
-from xsiamese.branches.layout import Grid, KnownLayout, PatchesLast, Tokens
-from xsiamese.branches.probe import Moved, Taken, halves_of, tied
+from xsiamese.branches.layout import KnownLayout, PatchesLast, Tokens
+from xsiamese.branches.probe import Taken, tied
 from xsiamese.branches.record import LayerPair
-from xsiamese.kinds.side import Side
 from xsiamese.model.pair import PairModel, SiameseModel
+from xsiamese.pairs.halves import halves_of_images, image_of, lies_of
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.refused import refuse_scripted
 
@@ -136,8 +136,8 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
     if find_default and batch.a.ragged:
         given = [default_of_nodes(batch.model, seen, (len(rows[0]), len(rows[1])))]
     elif find_default:
-        images = (_image(few.a), _image(few.b))
-        pair, taken = default_layers(batch.model, seen, images, cache(lambda: _halves(few, seen, images)))
+        images, lies = (image_of(few.a), image_of(few.b)), lies_of(few, seen)
+        pair, taken = default_layers(batch.model, seen, images, cache(partial(halves_of_images, few, seen)), lies)
         alone = next((pair.index(None) for pair in given or [pair] if None in pair), None)
         given = [(a or pair[0], b or pair[1]) for a, b in given] or [pair]
     if isinstance(batch.model, SiameseModel):
@@ -186,36 +186,6 @@ def differing(leaves: Sequence[Tensor]) -> list[Tensor]:
     return [(leaf == 0).to(leaf.dtype) for leaf in leaves]
 
 
-def _image(side: Side) -> Grid | None:
-    """Height and width of a side's images."""
-    shown = side.leaves[0]
-    return (int(shown.shape[2]), int(shown.shape[3])) if shown.dim() == 4 and shown.is_floating_point() else None
-
-
-def _halves(few: Pairs, seen: Survey, images: tuple[Grid | None, Grid | None]) -> Moved:
-    """What the outputs of modules change by where each of three halves of the images changes, shape (3, items, ...)."""
-    changed = []
-    for leaf, (side, _) in zip(few.moved, (few.place(i) for i in range(len(few.moved))), strict=True):
-        image, start = images[side is few.b], leaf.detach()
-        if image is None or tuple(leaf.shape[2:]) != image:
-            changed.append([start] * 3)
-            continue
-        # not even, or a normalisation would take it away
-        stripes = torch.arange(leaf.numel(), device=leaf.device).cos().reshape(leaf.shape).to(leaf)
-        changed.append([start + 3 * start.std() * stripes * half for half in halves_of(image).to(start)])
-    with torch.no_grad():
-        runs = [
-            survey(partial(few.value, *leaves), [*seen.usage], ((), ()), few.pairs)
-            for leaves in zip(*changed, strict=True)
-        ]
-    found = {}
-    for module, usage in seen.usage.items():
-        if usage.outputs[0].is_floating_point() and len({output.shape[1:] for output in usage.outputs}) == 1:
-            before, *after = (torch.cat(one.usage[module].outputs).detach() for one in (seen, *runs))
-            found[module] = torch.stack([moved - before for moved in after])
-    return found
-
-
 @torch.enable_grad()
 def lies_on_image(batch: Pairs, layer: nn.Module, layout: KnownLayout) -> bool:
     """Whether what a layer that the user named gives is cells of the image; for tokens up to four passes of one pair,
@@ -227,8 +197,7 @@ def lies_on_image(batch: Pairs, layer: nn.Module, layout: KnownLayout) -> bool:
         few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(1))
         moved = tuple(leaf.requires_grad_() for leaf in few.moved)
         seen = survey(lambda: few.value(*moved), [layer], (moved, ()), few.pairs)
-        halves = partial(_halves, few, seen, (_image(few.a), _image(few.b)))
-        plans[key] = layer not in seen.usage or tied(seen, layer, layout, halves)
+        plans[key] = layer not in seen.usage or tied(seen, layer, layout, partial(halves_of_images, few, seen))
     return bool(plans.get(key, True))
 
 

@@ -1,0 +1,197 @@
+"""What models do inside: layers with a forward of their own, experts that a router chooses, derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from captum.attr import DeepLift, GuidedBackprop
+from torch import Tensor, nn
+from torch.nn import functional
+
+from xsiamese import PairDeepLift, PairGuidedBackprop, PairIntegratedGradients, PairLRP, SiameseModel
+
+
+class ChannelNorm(nn.LayerNorm):
+    """Layer normalisation of channels that come first, as ConvNeXt has it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class SameConv(nn.Conv2d):
+    """A convolution that pads its input by itself."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.conv2d(functional.pad(x, (1, 1, 1, 1)), self.weight, self.bias)
+
+
+class StandardConv(nn.Conv2d):
+    """A convolution whose weights are standardised in each pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(self.weight, (1, 2, 3), keepdim=True)
+        return functional.conv2d(x, (self.weight - mean) / variance.sqrt(), self.bias)
+
+
+class CosineLinear(nn.Linear):
+    """A layer that is not affine in its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.linear(functional.normalize(x), functional.normalize(self.weight), self.bias)
+
+
+def encoder(layer: nn.Module, size: int = 4) -> nn.Sequential:
+    layers = nn.Conv2d(3, 4, 3, padding=1, bias=False), layer, nn.ReLU(), nn.Flatten(), nn.LazyLinear(3, bias=False)
+    made = nn.Sequential(*layers).double().eval()
+    made(torch.zeros(1, 3, size, size, dtype=torch.float64))
+    return made
+
+
+def images(size: int = 4) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(1)
+    a, b = torch.randn(2, 2, 3, size, size, dtype=torch.float64)
+    return a, b
+
+
+@pytest.mark.parametrize("size", [4, 5])  # as wide as there are channels, and not
+def test_normalised_channels_that_come_first_pass_relevance_on(size: int) -> None:
+    """All of it, where weights have no bias; with the spread a constant, it is gradient times input."""
+    torch.manual_seed(0)
+    made, (a, b) = encoder(ChannelNorm(4), size), images(size)
+    found = PairLRP(SiameseModel(made, "dot")).explain((a, b))
+    torch.testing.assert_close(found.scores, (made(a) * made(b)).sum(1).detach())
+    x = a.clone().requires_grad_()
+    h = made[0](x)
+    spread = (h.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt().detach()
+    score = (made[4](((h - h.mean(1, keepdim=True)) / spread).relu().flatten(1)) * made(b).detach()).sum()
+    (slope,) = torch.autograd.grad(score, x)
+    torch.testing.assert_close(found.maps[0], (slope * a).detach())
+    torch.testing.assert_close(found.maps[0].flatten(1).sum(1), found.scores)
+
+
+@pytest.mark.parametrize("layer", [SameConv, StandardConv])
+def test_a_convolution_with_a_forward_of_its_own(layer: Any) -> None:
+    torch.manual_seed(0)
+    made, (a, b) = encoder(layer(4, 4, 3, bias=False)), images()
+    x = a.clone().requires_grad_()
+    (slope,) = torch.autograd.grad((made(x) * made(b)).sum(), x)
+    found = PairLRP(SiameseModel(made, "dot")).attribute((a, b))[0]
+    torch.testing.assert_close(found, (slope * a).detach())
+    with pytest.raises(ValueError, match=rf"^LRP has no rule for '1', a {layer.__name__}: rule="):
+        PairLRP(SiameseModel(made, "dot")).attribute((a, b), rule="gamma")
+
+
+def test_a_layer_that_is_not_what_its_class_says_has_no_rule() -> None:
+    made = nn.Sequential(nn.Flatten(), CosineLinear(48, 4), nn.ReLU(), nn.Linear(4, 3)).double()
+    with pytest.raises(ValueError, match=r"^LRP has no rule for '1', a CosineLinear: rule=\{'1': 'gradient'\} takes"):
+        PairLRP(SiameseModel(made, "dot")).attribute(images())
+    with pytest.raises(ValueError, match=r"^LRP has no rule for '1', a ChannelNorm"):
+        PairLRP(SiameseModel(encoder(Halved(4)), "dot")).attribute(images())
+
+
+class Halved(ChannelNorm):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) / 2
+
+
+Halved.__name__ = "ChannelNorm"
+
+
+class Experts(nn.Module):
+    """Each row, or each token, goes to the expert that a router chooses for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = nn.Linear(5, 3)
+        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 4)) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = self.router(x).softmax(-1)
+        chosen, given = weights.argmax(-1), x.new_zeros(*x.shape[:-1], 4)
+        for i, expert in enumerate(self.experts):
+            if (own := chosen == i).any():
+                given[own] = expert(x[own]) * weights[own][:, i : i + 1]
+        return given.reshape(len(x), -1, 4).mean(1)
+
+
+class Twin(nn.Module):
+    def __init__(self, made: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = deepcopy(made), deepcopy(made)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        return (self.first(a) * self.second(b)).sum(1)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("shape", [(5,), (7, 5)])
+def test_experts_that_a_router_chooses(shape: tuple[int, ...]) -> None:
+    """DeepLIFT would compare what an expert gives for one row with what it gives for another."""
+    torch.manual_seed(0)
+    made = Experts().double().eval()
+    a, b = torch.randn(2, 4, *shape, dtype=torch.float64)
+    model = SiameseModel(made, "dot")
+    with pytest.raises(
+        ValueError, match=r"^encoder\.experts\.\d.* gets other rows for other inputs, as an expert that"
+    ):
+        PairDeepLift(model).attribute((a, b), kind="text" if len(shape) > 1 else "row")
+    found = PairGuidedBackprop(model).attribute((a, b))
+    for x, y in zip(found, GuidedBackprop(Twin(made)).attribute((a, b)), strict=True):
+        torch.testing.assert_close(x, y)
+
+
+def test_a_layer_that_has_no_part_is_no_expert() -> None:
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 4)).double()
+    made.extra = nn.Linear(2, 2)
+    made.forward = nn.Sequential(*[made[i] for i in range(3)]).forward  # type: ignore[method-assign]
+    a, b = torch.randn(2, 3, 5, dtype=torch.float64)
+    plain = nn.Sequential(*[made[i] for i in range(3)])
+    found = PairDeepLift(SiameseModel(made, "dot")).attribute((a, b), joint=True)
+    expected = DeepLift(Twin(plain)).attribute((a, b))
+    for x, y in zip(found, expected, strict=True):
+        torch.testing.assert_close(x, y)
+
+
+class Force(nn.Module):
+    """The derivative of an energy, as of a force field."""
+
+    def __init__(self, derived: Callable[[nn.Module, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.energy, self.derived = nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 1)), derived
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.derived(self.energy, x).mean(1)
+
+
+def by_autograd(energy: nn.Module, x: Tensor) -> Tensor:
+    with torch.enable_grad():
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        return torch.autograd.grad(energy(x).sum(), x, create_graph=True)[0]
+
+
+def by_transform(energy: nn.Module, x: Tensor) -> Tensor:
+    found: Tensor = torch.func.vmap(torch.func.grad(lambda row: energy(row).sum()))(x)
+    return found
+
+
+@pytest.mark.parametrize("derived", [by_autograd, by_transform])
+def test_a_derivative_inside_is_told_by_methods_that_would_change_it(derived: Any) -> None:
+    torch.manual_seed(0)
+    made = Force(derived).double().eval()
+    a, b = torch.randn(2, 2, 7, 5, dtype=torch.float64)
+    model = SiameseModel(made, "dot")
+    with pytest.raises(
+        ValueError, match=r"^the model takes a derivative inside its own forward pass, as a force field"
+    ):
+        PairLRP(model).attribute((a, b))
+    with pytest.raises(
+        ValueError, match=r"takes a derivative inside its own forward pass|inside a transform of torch.fun"
+    ):
+        PairDeepLift(model).attribute((a, b))
+    ((of_a, _), x) = PairIntegratedGradients(model).attribute((a, b), n_steps=100), a.clone().requires_grad_()
+    gone = (made(x) * made(b)).sum(1) - (made(torch.zeros_like(a)) * made(b)).sum(1)
+    torch.testing.assert_close(of_a.flatten(1).sum(1), gone.detach(), rtol=1e-3, atol=1e-5)
