@@ -94,9 +94,9 @@ def test_losses_of_an_epoch_are_means_over_its_rows() -> None:
     # every second batch says the mean so far, and the epoch its own
     assert made.__dict__["said"] == [("loss", 2.0), ("train_loss", round(mean, 4))]
     made.on_train_epoch_start()
-    made.training_step(batch(5.0, 3), 0)
+    made.training_step(batch(5.0, 1), 0)
     made.on_train_epoch_end()
-    assert made.history["train_loss"][1] == 5.0  # nothing of the epoch before
+    assert made.history["train_loss"][1] == 5.0  # nothing of the epoch before; one row is a mean, too
 
 
 def test_validation_is_a_mean_over_rows_too_and_draws_the_same_each_time() -> None:
@@ -116,6 +116,10 @@ def test_validation_is_a_mean_over_rows_too_and_draws_the_same_each_time() -> No
     made.on_train_epoch_start()
     made.on_train_epoch_end()
     assert (made.history["valid_loss"], made.history["train_loss"]) == ([3.0, 0.0], [0.0])  # no rows, no division by 0
+    made.on_validation_epoch_start()
+    made.validation_step(batch(4.0, 1), 0)
+    made.on_validation_epoch_end()
+    assert made.history["valid_loss"][-1] == 4.0
 
 
 def test_an_epoch_draws_by_its_seed_and_number() -> None:
