@@ -35,7 +35,7 @@ from xsiamese.explain.gallery.between import ROOM, UNIT, Between, _may_be_same
 from xsiamese.explain.gallery.explained import EveryPair, Explanations
 from xsiamese.explain.gallery.given import LARGEST, Items, _repeated, names_of
 from xsiamese.explain.gallery.given import ROOM as ITEMS
-from xsiamese.explain.gallery.hits import every_score
+from xsiamese.explain.gallery.hits import Hits, every_score
 from xsiamese.explain.gallery.kept import Keeping, Kept, Packing
 from xsiamese.explain.gallery.meant import bytes_of, side_of
 from xsiamese.explain.gallery.stored import written
@@ -848,3 +848,76 @@ def test_a_threshold_is_of_the_score_and_of_no_other_target() -> None:
     twice = PairInputXGradient(model).explain(pair, target=lambda distance: 2 * distance)
     assert (twice.threshold, twice.higher_is_closer, twice.scores.tolist()) == (None, True, [10.0])
     assert PairInputXGradient(SiameseModel(nn.Identity(), "euclidean")).explain(pair).threshold is None
+
+
+def test_hits_of_one_query() -> None:
+    asked: list[Any] = []
+    for scores in (((0.5, 0.25), (2.0,)), None):
+        hits = Hits(((3, 1), (0,)), (("d", "b"), ("a",)), scores, lambda pairs: asked.append(list(pairs)))  # type: ignore[arg-type]
+        one = hits[-1]
+        assert (one.numbers, one.ids, one.scores) == (((0,),), (("a",),), None if scores is None else ((2.0,),))
+        assert [found.numbers for found in hits] == [((3, 1),), ((0,),)]
+        assert repr(hits) == "Hits(2 queries, 3 items)"
+        asked.clear()
+        hits.explain()
+        one.explain()
+        assert asked == [[(0, 3), (0, 1), (1, 0)], [(1, 0)]]
+
+
+def test_items_that_are_read_are_read_once_to_be_encoded_and_saved(tmp_path: Any) -> None:
+    """Of twenty items two stay in memory: their names are taken as they come by."""
+    read: list[int] = []
+
+    def reader(number: int) -> Tensor:
+        read.append(number)
+        return torch.tensor([[float(number), 1.0]])
+
+    gallery = Gallery(Halves(DOT), list(range(20)), read=reader, memory=64, internal_batch_size=4)
+    assert sorted(set(read)) == list(range(20))
+    seen = len(read)
+    gallery.save(tmp_path / "own")
+    assert len(read) == seen
+    again = Gallery.open(tmp_path / "own", Halves(DOT), list(range(20)), read=reader, memory=64)
+    assert again.explain([(3, 4)])[0].maps[0].tolist() == [[1.5, 0.5]]
+    other = Gallery.open(tmp_path / "own", Halves(DOT), [*range(19), 7], read=reader, memory=64)
+    with pytest.raises(ValueError, match=r"was made of other items: 19 differ"):
+        other.explain([(3, 19)])[0]
+
+
+def test_whole_numbers_of_nodes_are_removed_and_scored_and_not_moved() -> None:
+    """The sum over the nodes of a one times that of b: without its first node a is one node of (2, 0)."""
+    data = pytest.importorskip("torch_geometric.data", reason='pip install "xsiamese[graph]"')
+    from xsiamese import PairLeaveOneOut
+
+    class Sum(nn.Module):
+        def forward(self, graphs: Any) -> Tensor:
+            out = torch.zeros(graphs.num_graphs, 2, dtype=torch.float64)
+            return out.index_add(0, graphs.batch, graphs.x.double())
+
+    def graph(*nodes: tuple[int, int]) -> Any:
+        one = data.Data(x=torch.tensor(nodes), edge_index=torch.tensor([[0, 1], [1, 0]]))
+        return data.Batch.from_data_list([one])
+
+    model = SiameseModel(Sum(), "dot")
+    pair = graph((1, 3), (2, 0)), graph((1, 1), (0, 2))
+    assert PairSaliency(model).scores(pair).tolist() == [3.0 * 1 + 3 * 3]
+    with pytest.raises(ValueError, match=r"^x of input a is torch\.int64: only floating point values can move"):
+        PairSaliency(model).attribute(pair)
+    found = PairLeaveOneOut(model).attribute(pair, parts="nodes")
+    assert found[0].node_mask.sum(1).tolist() == [1.0 * 1 + 3 * 3, 2.0]
+
+
+def test_parameters_are_frozen_unless_maps_are_to_be_differentiated() -> None:
+    layer, seen = nn.Linear(2, 2), list[bool]()
+
+    def compute(self: Any, batch: Any, **options: Any) -> Any:
+        seen.append(layer.weight.requires_grad)
+        return batch.maps([leaf * 1 for leaf in batch.moved])
+
+    explainer = type("Some", (PairAttribution,), {"name": "some", "compute": compute})(SiameseModel(layer, "dot"))
+    pair = torch.ones(1, 2), torch.ones(1, 2)
+    explainer.attribute(pair)
+    explainer.attribute(pair, create_graph=True)
+    explainer.explain(pair)
+    assert seen == [False, True, False]
+    assert layer.weight.requires_grad
