@@ -12,7 +12,14 @@ from captum.attr import DeepLift, GuidedBackprop
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xsiamese import PairDeepLift, PairGuidedBackprop, PairIntegratedGradients, PairLRP, SiameseModel
+from xsiamese import (
+    PairDeepLift,
+    PairFeatureAblation,
+    PairGuidedBackprop,
+    PairIntegratedGradients,
+    PairLRP,
+    SiameseModel,
+)
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -195,3 +202,28 @@ def test_a_derivative_inside_is_told_by_methods_that_would_change_it(derived: An
     ((of_a, _), x) = PairIntegratedGradients(model).attribute((a, b), n_steps=100), a.clone().requires_grad_()
     gone = (made(x) * made(b)).sum(1) - (made(torch.zeros_like(a)) * made(b)).sum(1)
     torch.testing.assert_close(of_a.flatten(1).sum(1), gone.detach(), rtol=1e-3, atol=1e-5)
+
+
+class Forwards(nn.Module):
+    """Attention without a backward pass, as flex_attention is on a CPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(5, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and x.requires_grad:
+            raise NotImplementedError("FlexAttention does not support backward on CPU. Please use another device.")
+        return self.inner(x)  # type: ignore[no-any-return]
+
+
+def test_a_layer_without_a_backward_pass_is_no_fault_of_the_inputs() -> None:
+    torch.manual_seed(0)
+    encoder, pair = Forwards(), (torch.randn(2, 5), torch.randn(2, 5))
+    model, inner = SiameseModel(encoder, "dot"), encoder.inner
+    said = r"^the score carries no gradient: the graph is cut by a layer that has none \(FlexAttention does not support"
+    with pytest.raises(ValueError, match=said):
+        PairIntegratedGradients(model).attribute(pair)
+    found = PairFeatureAblation(model).attribute(pair)[0]
+    lost = pair[0] * (inner(pair[1]) @ inner.weight)
+    torch.testing.assert_close(found, lost.detach())

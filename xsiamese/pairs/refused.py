@@ -74,6 +74,9 @@ def naming(model: PairModel, described: Callable[[], str]) -> Iterator[None]:
     except (RuntimeError, TypeError, IndexError, AssertionError) as error:
         if "register a hook on a tensor that doesn't require gradient" in str(error):  # a module's hooks met one
             raise NoGradientError("the score carries no gradient") from error
+        if "does not support backward" in str(error):  # as flex_attention says on a CPU
+            place = f"by a layer that has none ({str(error).partition('.')[0]})"
+            raise NoGradientError("the score carries no gradient", place) from error
         if (said := misfit(error, model, described())) is None:
             error.add_note(f"raised inside the model, on the pair {described()}")
             raise
