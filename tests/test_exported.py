@@ -134,7 +134,7 @@ def texts() -> list[dict[str, Tensor]]:
 
 def test_two_encoders_have_a_program_each(tmp_path: Path) -> None:
     towers = SiameseModel((Words(0), Words(1)), "dot")
-    path = export(towers, texts(), tmp_path / "model", format="torch")
+    path = export(towers, texts(), tmp_path / "made" / "too" / "model", format="torch")
     assert {file.name for file in path.iterdir()} == {"encode_a.pt2", "encode_b.pt2", "model.json"}
     a, b = (tuple(text.values()) for text in texts())
     torch.testing.assert_close(open_exported(path)(a, b), towers(*texts()), rtol=0, atol=1e-6)
@@ -161,6 +161,8 @@ def test_what_needs_a_gradient_says_so(onnx: Path) -> None:
         ({"model": SiameseModel(nn.Flatten()), "items": ["a", "b"]}, "items is a list: tensors"),
         ({"model": SiameseModel(nn.Flatten()), "items": items(), "format": "tflite"}, "format='tflite': 'onnx' or"),
         ({"model": SiameseModel((nn.Flatten(), nn.Flatten())), "items": items()}, "the model has two encoders"),
+        ({"model": SiameseModel((nn.Flatten(), nn.Flatten())), "items": (items(),) * 3}, "give items as a pair"),
+        ({"model": SiameseModel((nn.Flatten(), nn.Flatten())), "items": "ab"}, "give items as a pair"),
         ({"model": nn.Identity(), "items": items()}, "Identity is not factored"),
     ],
 )

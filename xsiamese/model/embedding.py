@@ -78,7 +78,7 @@ def _chosen(output: Any, choice: str | int) -> Any:
     try:
         if isinstance(choice, str):
             return named[choice] if named is not None else getattr(output, choice)
-        return output[choice] if named is None or not isinstance(output, Mapping) else list(named.values())[choice]
+        return output[choice] if named is None else list(named.values())[choice]
     except (KeyError, IndexError, AttributeError, TypeError) as error:
         raise ValueError(f"embedding={choice!r}: the encoder returned {_described(output)}") from error
 
