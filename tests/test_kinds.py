@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -150,6 +151,61 @@ def test_padding_of_ids_and_of_series_has_no_part_in_maps(name: str, form: str) 
     assert alone.any()
     torch.testing.assert_close(whole[1:, :, :3], alone, rtol=1e-10, atol=1e-12)
     assert not whole[1, :, 3:].any()
+
+
+class Drawn(nn.Module):
+    """The same of vectors, bent before the mean, with the mask beside them."""
+
+    def __init__(self, layer: nn.Module, tokens: int) -> None:
+        super().__init__()
+        self.layer, self.tokens = layer, tokens
+
+    def forward(self, values: Tensor, attention_mask: Tensor) -> Tensor:
+        found, mask = self.layer(values), attention_mask.unsqueeze(3 - self.tokens)
+        mean: Tensor = (found.tanh() * mask).sum(self.tokens) / mask.sum(self.tokens)
+        return mean
+
+
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("form", ["text", "series", "ids"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("PairRISE", {"masks": 30}), ("PairXFace", {"masks": 30}), ("PairMaskRegression", {"masks": 60}),
+        ("PairKernelShap", {"n_samples": 60}), ("PairLime", {"n_samples": 60}), ("PairOcclusion", {}),
+        ("PairShapleyValueSampling", {"n_samples": 2}), ("PairNoiseTunnel", {}), ("Lift", {"masks": 60}),
+        ("PairGradientShap", {"n_samples": 4, "stdevs": 0.2}),
+    ],
+)  # fmt: skip
+def test_padding_on_either_side_changes_no_draw(name: str, options: dict[str, Any], form: str, left: bool) -> None:
+    """Of numbers that move, whether their places come before the channels or after, and of plain ids."""
+    torch.manual_seed(0)
+    layer = {"text": nn.Linear(3, 4), "series": nn.Conv1d(3, 4, 1), "ids": nn.Embedding(9, 4)}[form]
+    tokens = 2 if form == "series" else 1
+    model = SiameseModel(Drawn(layer, tokens).double(), "cosine")
+    cls = getattr(xsiamese, name)
+    if form == "ids" and cls.needs_motion():
+        pytest.skip("ids do not move")
+    shape = (2, 1, 3, 5) if form == "series" else (2, 1, 5, 3)
+    values = torch.randint(1, 9, (2, 1, 5)) if form == "ids" else torch.randn(shape, dtype=torch.float64)
+    around = (6, 0) if left else (0, 6)
+    fill = 0 if form == "ids" else 5.0
+    longer = nn.functional.pad(values, around if form != "text" else (0, 0, *around), value=fill)
+    mask = torch.ones(1, 5, dtype=torch.long)
+    kind = "series" if form == "series" else "text"
+    maps = [
+        cls(model).explain(tuple({"values": x, "attention_mask": m} for x in both), kind=kind, **options).maps
+        for both, m in ((values, mask), (longer, nn.functional.pad(mask, around)))
+    ]
+    for short, long in zip(*maps, strict=True):
+        one, many = (x["values"] if isinstance(x, Mapping) else x for x in (short, long))
+        start, stop = (6, 11) if left else (0, 5)
+        at = [slice(None)] * many.dim()
+        at[tokens] = slice(start, stop)
+        torch.testing.assert_close(many[tuple(at)], one, rtol=1e-9, atol=1e-12)
+        many[tuple(at)] = 0
+        assert not many.any()
+        assert one.any()
 
 
 def conv(dims: int) -> tuple[nn.Sequential, tuple[Tensor, Tensor]]:

@@ -19,7 +19,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 import xsiamese
-from xsiamese import PairFeatureAblation, PairLayerGradientXActivation, PairLayerIntegratedGradients, PairMaskRegression
+from xsiamese import (
+    PairFeatureAblation,
+    PairLayerGradientXActivation,
+    PairLayerIntegratedGradients,
+    PairMaskRegression,
+    PairMatrix,
+)
 from xsiamese.data.readers import TextReader
 
 transformers = pytest.importorskip("transformers")
@@ -133,6 +139,79 @@ def test_padding_never_matters(family: str) -> None:
         for item, whole, short in zip(together.inputs, together.maps, alone.maps, strict=True):
             torch.testing.assert_close(whole[1:, : short.shape[1]], short, rtol=1e-6, atol=1e-9)
             assert not item.by_token(whole)[1, short.shape[1] :].any()
+
+
+DRAWN = {
+    "RISE": {}, "CorrRISE": {}, "RELAX": {}, "SBSM": {}, "XFace": {}, "DistanceExplainer": {},
+    "MaskRegression": {}, "ShapleyValueSampling": {"n_samples": 3}, "ShapleyValues": {},
+    "KernelShap": {"n_samples": 40}, "Lime": {"n_samples": 40}, "Occlusion": {"sliding_window_shapes": (3,)},
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.*shares nothing between the pairs")
+@pytest.mark.parametrize("name", DRAWN)
+def test_padding_changes_no_draw(name: str) -> None:
+    """A text of two words, alone, beside one that is longer than all subsets can be asked of, and in a gallery."""
+    words = " ".join([*WORDS[:13]])
+    texts = ["sleepy dog", words], ["the house ran!", words]
+    options = DRAWN[name] | ({"masks": 40} if hasattr(getattr(xsiamese, f"Pair{name}"), "weigh") else {})
+    method = getattr(xsiamese, f"Pair{name}")(model())
+    alone = method.explain(tuple(side[:1] for side in texts), **options)
+    if name == "ShapleyValues":
+        texts = tuple([side[0], " ".join(WORDS[:11])] for side in texts)
+    together = method.explain(texts, **options)
+    own = [item.own[0] for item in alone.inputs]
+    assert together.maps[0].shape[1] > len(own[0]) + 5
+    for whole, short, mine in zip(together.maps, alone.maps, own, strict=True):
+        torch.testing.assert_close(whole[0, : short.shape[1]], short[0], rtol=1e-9, atol=1e-13)
+        assert not short[0][~mine].any()
+        assert not whole[0, short.shape[1] :].any()
+        assert short.any()
+    for key, column in alone.columns.items():
+        one, many = column[0], together.columns[key][0]
+        if isinstance(one, PairMatrix):
+            (n, m), dense = one.shape, many.dense()
+            assert dense.shape == tuple(len(each[0]) for each in together.maps)
+            torch.testing.assert_close(dense[:n, :m], one.dense(), rtol=1e-8, atol=1e-12)
+            assert not one.dense()[~own[0]].any()
+            assert not one.dense()[:, ~own[1]].any()
+            torch.testing.assert_close(many.value, one.value, rtol=1e-9, atol=0)
+        elif key.startswith("uncertainty"):
+            torch.testing.assert_close(many[: len(one)], one, rtol=1e-9, atol=1e-14)
+    if method.traits.shares == "always":
+        listed = xsiamese.Gallery(method, [*texts[0], *texts[1]], **options).explain([(0, 2)])[:]
+        for kept, short in zip(listed.maps, alone.maps, strict=True):
+            torch.testing.assert_close(kept[0, : short.shape[1]], short[0], rtol=1e-8, atol=1e-12)
+
+
+def test_what_a_regression_keeps_of_a_text_is_in_its_words_alone() -> None:
+    """With all subsets of the words the Banzhaf index, from the scores of every pair of subsets, beside padding."""
+    made, texts = model(), (["sleepy dog", "a cat sat on the mat"], ["big house", "the red dog ran on a mat"])
+    found = PairMaskRegression(made).explain(texts, p=0.5, masks=128).matrices[0]
+    tokens = [reader(side[:1], "x") for reader, side in zip(made.readers, texts, strict=True)]
+    places = [one.own[0].nonzero().flatten().tolist() for one in tokens]
+
+    def score(*gone: tuple[int, ...]) -> float:
+        sides = []
+        for one, without in zip(tokens, gone, strict=True):
+            ids = one["input_ids"].clone()
+            ids[0, list(without)] = 0
+            sides.append({"input_ids": ids, "attention_mask": one["attention_mask"]})
+        return float(made(*sides))
+
+    def subsets(some: list[int]) -> list[tuple[int, ...]]:
+        return [tuple(i for n, i in enumerate(some) if bits >> n & 1) for bits in range(2 ** len(some))]
+
+    dense = found.dense()
+    for i in places[0]:
+        for j in places[1]:
+            rests = [[k for k in own if k != out] for own, out in zip(places, (i, j), strict=True)]
+            cells = [
+                score(s, t) - score((*s, i), t) - score(s, (*t, j)) + score((*s, i), (*t, j))
+                for s in subsets(rests[0]) for t in subsets(rests[1])
+            ]  # fmt: skip
+            assert float(dense[i, j]) == pytest.approx(sum(cells) / len(cells), rel=1e-7, abs=1e-12)
+    assert int((dense != 0).sum()) == len(places[0]) * len(places[1])
 
 
 CAMS = ("GradCAM", "HiResCAM", "GradCAMPlusPlus", "LayerCAM", "XGradCAM", "EigenCAM", "AblationCAM")

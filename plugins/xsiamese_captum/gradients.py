@@ -97,7 +97,7 @@ class PairGradientShap(Adapted):
     formula = r"\mathbb{E}_{x_0, t}\,[(x - x_0) \odot \partial s / \partial x\,(x_0 + t (x - x_0))]"
     reference = ("lundberg2017",)
     apart = True
-    stochastic = distribution_baselines = returns_delta = True
+    stochastic = distribution_baselines = returns_delta = trims = True
     differentiable = False
 
 

@@ -37,7 +37,7 @@ class PairNoiseTunnel(PairAttribution):
     formula = r"\mathbb{E}_{\epsilon \sim N(0, \sigma^2)}\,[A(x + \epsilon)]"
     reference = ("smilkov2017", "adebayo2018")
     modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
-    stochastic = True
+    stochastic = trims = True
     differentiable = False
 
     def __init__(self, explainer: PairAttribution | Callable[..., Any], layer: Any = None, **settings: Any) -> None:
@@ -83,7 +83,8 @@ class PairNoiseTunnel(PairAttribution):
         ]
         inner = self.explainer.copy_for(batch.model)
         starts = [
-            tuple(start.repeat(nt_samples, *[1] * (start.dim() - 1)) for start in leaves) for leaves in batch.baselines
+            tuple(side.whole(i, start.repeat(nt_samples, *[1] * (start.dim() - 1))) for i, start in enumerate(leaves))
+            for side, leaves in zip(batch.sides, batch.baselines, strict=True)
         ]
         maps = inner.attribute(
             [side.rebuild(side.leaves) for side in noisy],
@@ -123,9 +124,13 @@ def _noisy(leaf: Tensor, samples: int, sigma: float) -> Tensor:
 
 
 def _summary(maps: Any, nt_type: str, samples: int) -> Any:
+    if isinstance(maps, Mapping):
+        return {name: _summary(m, nt_type, samples) for name, m in maps.items()}
     if not isinstance(maps, Tensor):
         return tuple(_summary(m, nt_type, samples) for m in maps)
     each = maps.reshape(samples, -1, *maps.shape[1:])
+    if not maps.is_floating_point():  # of a mask that rides along: zeros
+        return each[0]
     if nt_type == "smoothgrad":
         return each.mean(0)
     squares = each.square().mean(0)

@@ -62,14 +62,14 @@ class PairOcclusion(Adapted):
     formula = r"\mathrm{mean}_{w \ni i}\,[s(x) - s(x_{\setminus w})]"
     reference = ("zeiler2014",)
     uses_gradients = False
-    apart = separable = True
+    apart = separable = trims = True
 
     def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
         if "sliding_window_shapes" not in options:
-            leaves = [(batch.place(i)[0], leaf) for i, leaf in enumerate(batch.moved)]
-            shapes = [[leaf.shape[1:] for of, leaf in leaves if of is side] for side in batch.sides]
-            options["sliding_window_shapes"] = tuple(tuple(map(_window, one)) for one in shapes)
-            options.setdefault("strides", tuple(tuple(map(_stride, one)) for one in shapes))
+            leaves = [(batch.place(i)[0], tuple(leaf.shape[1:])) for i, leaf in enumerate(batch.moved)]
+            for name, usual in (("sliding_window_shapes", _window), ("strides", _stride)):
+                sides = ([usual(shape, of.kind) for of, shape in leaves if of is side] for side in batch.sides)
+                options.setdefault(name, tuple(map(tuple, sides)))
         return super().compute(batch, **options)
 
 
@@ -114,7 +114,7 @@ class PairShapleyValueSampling(Adapted):
     reference = ("strumbelj2010",)
     apart = True
     uses_gradients = False
-    complete = stochastic = True
+    complete = stochastic = trims = True
 
 
 class PairShapleyValues(Adapted):
@@ -139,7 +139,7 @@ class PairShapleyValues(Adapted):
     reference = ("shapley1953",)
     apart = True
     uses_gradients = False
-    complete = True
+    complete = trims = True
 
 
 class PairLime(Adapted):
@@ -165,7 +165,7 @@ class PairLime(Adapted):
     apart = True
     reference = ("ribeiro2016",)
     uses_gradients = False
-    stochastic = fitted = True
+    stochastic = fitted = trims = True
 
     def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
         options.setdefault("n_samples", _enough(batch, options))
@@ -197,7 +197,7 @@ class PairKernelShap(Adapted):
     apart = True
     reference = ("lundberg2017",)
     uses_gradients = False
-    stochastic = complete = fitted = True
+    stochastic = complete = fitted = trims = True
 
     def compute(self, batch: PairBatch, **options: Any) -> tuple[Any, Any]:
         _check_regression(self.name)
@@ -220,21 +220,23 @@ def _enough(batch: PairBatch, options: dict[str, Any]) -> int:
     return 2048 + 2 * max(leaf[0].numel() for leaf in batch.moved)
 
 
-def _stride(shape: tuple[int, ...]) -> tuple[int, ...]:
+def _stride(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
     """How far such a window moves: a third of its own height and width over an image, where its peak was found on what
     is planted more often than at every place; a long series at a thousand places.
     """
     if len(shape) < 3:
-        return (*shape[:-1], max(1, shape[-1] // PLACES) if len(shape) == 2 else 1)
-    return (shape[0], *(-(-wide // 3) for wide in _window(shape)[1:]))
+        window = _window(shape, kind)
+        return window if kind == "text" else (*shape[:-1], max(1, shape[-1] // PLACES) if len(shape) == 2 else 1)
+    return (shape[0], *(-(-wide // 3) for wide in _window(shape, kind)[1:]))
 
 
-def _window(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """All channels of about a quarter of each side of an image, an eighth of a series; one value of a vector.
+def _window(shape: tuple[int, ...], kind: str) -> tuple[int, ...]:
+    """All channels of about a quarter of each side of an image, an eighth of a series; one token with all its
+    dimensions, one value of a vector.
 
     A quarter of a series is as long as what is looked for in one, and its peak is anywhere on it or beside it.
     """
-    if len(shape) == 1:
-        return (1,)
+    if len(shape) == 1 or kind == "text":
+        return (1, *shape[1:])
     share = 8 if len(shape) == 2 else 4
     return (shape[0], *(max(1, size // share) for size in shape[1:]))

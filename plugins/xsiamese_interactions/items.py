@@ -106,7 +106,7 @@ class Item:
 def each(items: ItemBatch) -> Iterable[PairBatch]:
     """The items one by one, each as a pair with itself; one bar for all of them."""
     alone = replace(items.pairs, show_progress=items.pairs.show_progress and len(items) == 1)
-    parts = alone.split(1)
+    parts = (one.trimmed() for one in alone.split(1))
     return tqdm(parts, desc="items", total=len(items)) if items.pairs.show_progress and len(items) > 1 else parts
 
 
@@ -127,7 +127,31 @@ def result(items: tuple[Item, Item], matrix: PairMatrix, value: Tensor | None = 
     batch = items[0].batch
     spread = [item.parts.spread(values) for item, values in zip(items, matrix.marginals, strict=True)]
     more = {name: value if isinstance(value, Tensor) else [value] for name, value in columns.items()}
-    return Found(batch.maps([spread[side] for side in batch.objective.moving]), value, {"matrix": [matrix], **more})
+    of_all = {"matrix": [whole(matrix, *items)], **more}
+    return Found(batch.maps([spread[side] for side in batch.objective.moving]), value, of_all)
+
+
+def whole(matrix: PairMatrix, first: Item | None, second: Item) -> PairMatrix:
+    """A matrix with lines of zeros for padding and for tokens that are never missing; None has none of these."""
+
+    def of_a(lines: Tensor) -> Tensor:
+        return lines if first is None else first.batch.a.whole(first.leaf, lines, 0)
+
+    def of_b(lines: Tensor) -> Tensor:
+        return second.batch.b.whole(second.leaf, lines, 0)
+
+    left, right, error = of_a(matrix.left), of_b(matrix.right), matrix.standard_error
+    if (len(left), len(right)) == matrix.shape:
+        return matrix
+    grids = [
+        grid if len(new) == len(old) else (len(new),)
+        for grid, new, old in zip(matrix.grids, (left, right), (matrix.left, matrix.right), strict=True)
+    ]
+    return PairMatrix(
+        left, right, matrix.middle, (grids[0], grids[1]), matrix.constant,
+        None if matrix.alone is None else (of_a(matrix.alone[0]), of_b(matrix.alone[1])),
+        None if error is None else of_b(of_a(error).T).T,
+    )  # fmt: skip
 
 
 def _pooled(image: Tensor, name: str) -> Cells:

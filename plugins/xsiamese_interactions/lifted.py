@@ -19,7 +19,7 @@ from xsiamese.author import (
     explainers,
     parts_of,
 )
-from xsiamese_interactions.items import Item
+from xsiamese_interactions.items import Item, whole
 from xsiamese_interactions.masks import Filling, Regression, draw, generator_of
 from xsiamese_interactions.regression import fill_of, grid_of
 
@@ -51,6 +51,7 @@ class Lift(PairAttribution):
     stochastic = True
     symmetric = False
     fitted = True
+    trims = True
     chunk = 1
 
     def __init__(self, explainer: PairAttribution | Callable[..., Any], layer: Any = None, **settings: Any) -> None:
@@ -90,7 +91,8 @@ class Lift(PairAttribution):
         matrix = PairMatrix.of(slopes.T, places=(parts.grid, second.parts.grid))
         spread = parts.spread(matrix.marginals[0]), second.parts.spread(matrix.marginals[1])
         with torch.no_grad():
-            return Found(spread, batch.value(), {"matrix": [matrix]})
+            both = spread[0], batch.b.whole(second.leaf, spread[1])
+            return Found(both, batch.value(), {"matrix": [whole(matrix, None, second)]})
 
     def _maps_of_a(
         self, batch: PairBatch, first: Item, second: Item, masked: Tensor, options: Mapping[str, Any]
@@ -104,8 +106,10 @@ class Lift(PairAttribution):
                 batch.b.rebuild(second.leaves(some, copies)),
             ]
             inner = self.explainer.copy_for(batch.model)
-            maps = inner.attribute(sides, batch.target, wrt="first", seed=batch.seed, **options)
-            if not isinstance(maps[0], Tensor):
-                raise ValueError(f"{type(inner).__name__} gives several maps of a: lift one with a single layer")
-            found.append(maps[0])
+            maps = inner.attribute(sides, batch.target, wrt="first", seed=batch.seed, **options)[0]
+            if not isinstance(maps, Tensor):
+                if inner.of_layer:
+                    raise ValueError(f"{type(inner).__name__} gives several maps of a: lift one with a single layer")
+                maps = [*maps.values()][first.leaf] if isinstance(maps, Mapping) else maps[first.leaf]
+            found.append(maps)
         return torch.cat(found)

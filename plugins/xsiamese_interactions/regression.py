@@ -71,6 +71,7 @@ class PairMaskRegression(PairAttribution):
     uses_gradients = False
     stochastic = True
     fitted = True
+    trims = True
     linear = True
     chunk = 1
 

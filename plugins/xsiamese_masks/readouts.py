@@ -24,6 +24,7 @@ class MaskReadOut(ReadOut):
     uses_gradients = False
     stochastic = True
     fitted = True
+    trims = True
     chunk = 1
 
     def read(
@@ -55,7 +56,8 @@ class MaskReadOut(ReadOut):
             soft = parts.coarse if soften is None else soften
             maps.append(_grown(found, parts, batch.sides[side].kind if soft else None))
             if rest is not None:
-                more[f"uncertainty_{name}"] = _grown(rest, parts, batch.sides[side].kind if soft else None)
+                grown = _grown(rest, parts, batch.sides[side].kind if soft else None)
+                more[f"uncertainty_{name}"] = batch.sides[side].whole(movable(batch, side), grown)
         return Found(batch.maps([maps[side] for side in batch.objective.moving]), whole[None], more)
 
     @abstractmethod

@@ -38,6 +38,7 @@ class MaskRun(Sampler):
     modalities = frozenset({"image", "row", "series", "volume", "text"})
     uses_gradients = False
     stochastic = True
+    trims = True
     chunk = 1
 
     def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Found:

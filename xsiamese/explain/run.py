@@ -30,7 +30,9 @@ Compute = Callable[[slice, PairBatch], Maps | Found]
 """Explains a part, given which of all pairs it holds."""
 
 
-def run(batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone: bool, drew: bool) -> Found:
+def run(
+    batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone: bool, drew: bool, trims: bool = False
+) -> Found:
     """What an explainer finds of all pairs, and the value of each.
 
     Args:
@@ -39,12 +41,16 @@ def run(batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone:
         traits: which parts there may be.
         name: what a progress bar and warnings call the explainer.
         alone: whether each pair is a part of its own.
+        trims: whether a part is of the items' own places only.
         drew: whether the model drew random numbers already when items were prepared.
     """
     found: list[Found] = []
     before, own = 0, generators(batch.model)
-    for part in _parts(batch, traits, name, alone or (traits.stochastic and not traits.common_draws)):
+    alone |= traits.stochastic and not traits.common_draws
+    trims = trims and any(batch.counted)
+    for part in _parts(batch, traits, name, alone or trims):
         which = slice(before, before + part.pairs)
+        part = part.trimmed() if trims else part
         found.append(_part(part, partial(compute, which), traits, name, drew=drew, own=own))
         before += part.pairs
     return Found.joined(found, batch.create_graph)

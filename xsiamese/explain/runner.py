@@ -124,6 +124,7 @@ class Runner(Explainer):
             self.traits,
             type(self).__name__,
             alone=own,
+            trims=self.traits.trims and options.get("feature_mask") is None,  # which is of all places
             drew=drew,
         )
         more, maps = dict(found.columns), found.maps

@@ -43,6 +43,8 @@ class Traits:
         symmetric: whether swapping the inputs of a symmetric model swaps the maps.
         of_activations: whether a map shows the layer's activations as they are, whatever the score.
         removes: whether parts of graphs are really taken away, so that edges can be explained of any model.
+        trims: whether it gets a pair without padding and tokens that are never missing, one pair at a time, so that
+            what it draws, and counts its parts by, is the same beside a longer item.
         fitted: whether maps are weights of a regression on samples, so that what is zero is so on average only.
         shows: what a map says: "signed" values pull together or push apart; a "magnitude" says how much, in a unit of
             its own, and not which way; a "relevance" is one in [0, 1].
@@ -81,6 +83,7 @@ class Traits:
     symmetric: bool = True
     of_activations: bool = False
     removes: bool = False
+    trims: bool = False
     fitted: bool = False
     shows: str = "signed"
     unsigned: bool = False
@@ -132,6 +135,7 @@ class Declared:
     symmetric: ClassVar[bool] = True
     of_activations: ClassVar[bool] = False
     removes: ClassVar[bool] = False
+    trims: ClassVar[bool] = False
     fitted: ClassVar[bool] = False
     shows: ClassVar[str] = "signed"
     unsigned: ClassVar[bool] = False

@@ -56,6 +56,19 @@ class Dense(Kind):
         own = mask != 0
         return found if bool(own.all()) else Padded(found.name, found.channel, mask=own)
 
+    def counted(self, side: Side) -> Mapping[int, tuple[int, Tensor]]:
+        found: dict[int, tuple[int, Tensor]] = {}
+        if isinstance(side, PresenceSide):
+            found = {0: (1, side.movable)} if side.movable.dim() == 2 else {}
+        elif isinstance(side, TensorSide) and (mask := self.mask(side.form.keys, side.own)) is not None:
+            for i, leaf in enumerate(side.leaves):
+                places = self.places(leaf, side)
+                if isinstance(places, Padded):
+                    found[i] = 3 - places.channel, places.mask
+                elif leaf is not mask and leaf.shape == mask.shape and leaf.is_floating_point():
+                    found[i] = 1, mask != 0
+        return {i: (dim, own) for i, (dim, own) in found.items() if not bool(own.all())}
+
     def mask(self, keys: tuple[str, ...], leaves: Leaves) -> Tensor | None:
         """Which places of items of different lengths count and which are padding: the ``attention_mask`` of a
         mapping, or None.

@@ -55,6 +55,12 @@ class Kind(ABC):
         """
         return of_tensor(activation, module, self.three)
 
+    def counted(self, side: Side) -> Mapping[int, tuple[int, Tensor]]:
+        """Which places of a side's leaves are the items' own, where not all are: of each such leaf the dimension of the
+        places and which count, boolean, (pairs, places). Others are padding, or tokens that are never missing.
+        """
+        return {}
+
     def labels(self, side: Side, pair: int) -> Sequence[str] | None:
         """Names for the places of one item, such as its tokens or columns, or None."""
         return None

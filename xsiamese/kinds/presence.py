@@ -48,11 +48,11 @@ class PresenceSide(TensorSide):
         return cls((torch.ones(own.shape, device=own.device), torch.full_like(own, missing), kept, *values), form, kind)
 
     def rebuild(self, leaves: Sequence[Tensor]) -> Any:
-        gate, instead, kept, own, *along = leaves
+        gate, instead, kept, own, *along = self.filled(leaves)
         return self.form.around([torch.where((gate > 0.5) | kept, own, instead), *along])
 
     def result(self, maps: Sequence[Tensor]) -> Any:
-        return maps[0]
+        return self.whole(0, maps[0])
 
     @property
     def own(self) -> Leaves:

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -149,6 +150,16 @@ class Side(ABC):
         """The pair that each row of a layer's output belongs to."""
         return torch.arange(self.pairs, device=self.leaves[0].device)
 
+    def whole(self, leaf: int, found: Tensor, dim: int | None = None) -> Tensor:
+        """What was found of the places of a leaf, with zeros at those that are not here, see :meth:`TensorSide.only`.
+
+        Args:
+            leaf: the leaf.
+            found: a map of it, (rows, ...), or anything with its places along ``dim``.
+            dim: that of the leaf's places if left out.
+        """
+        return found
+
     def returned(self, value: Any, of_layer: bool) -> Any:
         """What the user gets, from :meth:`result` or from the map of a layer."""
         return value
@@ -202,8 +213,22 @@ class Form:
         return tensors[0] if self.single else tuple(tensors)
 
 
+class Some(NamedTuple):
+    """Which places of a leaf are here: along dimension ``dim`` those with the numbers ``at`` of ``whole``, (1, ...)."""
+
+    dim: int
+    at: Tensor
+    whole: Tensor
+
+
 class TensorSide(Side):
-    """A tensor, a tuple of tensors or a mapping of them, whose dimension 0 is the pair."""
+    """A tensor, a tuple of tensors or a mapping of them, whose dimension 0 is the pair.
+
+    Attributes:
+        some: of leaves of which only some places are here, which.
+    """
+
+    some: Mapping[int, Some] = MappingProxyType({})
 
     def __init__(self, leaves: Leaves, form: Form, kind: str = "tensor") -> None:
         self.leaves = leaves
@@ -213,10 +238,37 @@ class TensorSide(Side):
         self.pairs = leaves[0].shape[0]
 
     def rebuild(self, leaves: Sequence[Tensor]) -> Any:
-        return self.form.around([leaf.clone() for leaf in leaves])  # some models write into what they are given
+        return self.form.around([leaf.clone() for leaf in self.filled(leaves)])  # some models write into their inputs
 
     def result(self, maps: Sequence[Tensor]) -> Any:
-        return self.form.around(maps)
+        return self.form.around([self.whole(leaf, found) for leaf, found in enumerate(maps)])
+
+    def only(self, places: Mapping[int, tuple[int, Tensor]]) -> Self:
+        """The side of a single pair with only some places of its leaves, so that no method sees the others: these stay
+        as they are, and have zeros in maps.
+
+        Args:
+            places: for a leaf the dimension and the numbers of its places that are kept.
+        """
+        other = self.holding(tuple(x.index_select(*places[i]) if i in places else x for i, x in enumerate(self.leaves)))
+        other.some = {i: Some(dim, at, self.leaves[i]) for i, (dim, at) in places.items()}
+        return other
+
+    def whole(self, leaf: int, found: Tensor, dim: int | None = None) -> Tensor:
+        if leaf not in self.some:
+            return found
+        along, at, whole = self.some[leaf]
+        dim, shape = along if dim is None else dim, list(found.shape)
+        shape[dim] = whole.shape[along]
+        return found.new_zeros(shape).index_copy(dim, at, found)
+
+    def filled(self, leaves: Sequence[Tensor]) -> list[Tensor]:
+        """Leaves with all their places."""
+        made = list(leaves)
+        for i, (dim, at, whole) in self.some.items():
+            rows = whole.to(made[i].dtype).expand(len(made[i]), *whole.shape[1:])
+            made[i] = rows.index_copy(dim, at, made[i])
+        return made
 
     def holding(self, leaves: Leaves) -> Self:
         other = copy(self)

@@ -11,7 +11,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from xsiamese.kinds.side import Leaves, Side, Wrt
+from xsiamese.kinds.catalogue import kind
+from xsiamese.kinds.side import Leaves, Side, TensorSide, Wrt
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.objective import MOVING, Objective, Target, described_as, leaf_names
 from xsiamese.pairs.refused import naming
@@ -280,6 +281,27 @@ class Pairs:
         if self.objective.encodes_held:
             some.__dict__["arguments"] = (self.arguments[0][which], *some._constants)
         return some
+
+    @property
+    def counted(self) -> list[Mapping[int, tuple[int, Tensor]]]:
+        """Of both sides which places are the items' own, see :meth:`Kind.counted <xsiamese.author.Kind.counted>`."""
+        return [kind(side.kind).counted(side) for side in self.sides]
+
+    def trimmed(self) -> Self:
+        """A single pair with nothing but its items' own places, so that what is drawn and asked of it is the same in a
+        batch with longer items: no padding, and no token that is never missing.
+        """
+        sides, starts = list(self.sides), list(self.baselines)
+        for place, (side, counted) in enumerate(zip(self.sides, self.counted, strict=True)):
+            own = {i: (dim, one[0].nonzero().flatten()) for i, (dim, one) in counted.items() if bool(one.any())}
+            if own and isinstance(side, TensorSide):
+                sides[place] = side.only(own)
+                starts[place] = tuple(
+                    x.index_select(*own[i]) if i in own else x for i, x in enumerate(self.baselines[place])
+                )
+        if sides == list(self.sides):
+            return self
+        return replace(self, a=sides[0], b=sides[1], baselines=(starts[0], starts[1]), witness=None)
 
     def _of(self, which: Tensor, a: Side, b: Side, first_pair: int) -> Self:
         extra = tuple(_rows(value, which, self.pairs) for value in self.extra)
