@@ -28,7 +28,7 @@ from xsiamese import (
 )
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.auto import auto, kind_of, table
-from xsiamese.explain.captum import _float32, _for_side, _is_unused, _mean, _single, adapt
+from xsiamese.explain.captum import _for_side, _is_unused, _mean, _single, adapt
 from xsiamese.explain.catalogue import explainer
 from xsiamese.explain.digest import checksum, digest
 from xsiamese.explain.gallery import hits
@@ -492,10 +492,6 @@ def test_small_parts_of_captums_methods() -> None:
     assert _for_side({"strides": ((1,), (2,)), "n_steps": (3, 4)}, 1)["n_steps"] == (3, 4)
     mean = _mean([(one, (one, 3 * one)), (3 * one, (one, one))])
     assert [float(mean[0]), *map(float, mean[1])] == [2.0, 1.0, 2.0]
-    low, whole = torch.ones(1, dtype=torch.bfloat16), torch.ones(1, dtype=torch.int64)
-    assert [getattr(v, "dtype", v) for v in _float32((low, one, one.double(), whole, "x"))] == [
-        torch.float32, torch.float32, torch.float64, torch.int64, "x",
-    ]  # fmt: skip
     for text, unused in (("appears to not have been used in the graph", True), ("else", False),
                          ("element 0 of tensors does not require grad", True)):  # fmt: skip
         assert _is_unused(RuntimeError(text)) is unused

@@ -52,6 +52,41 @@ def test_maps_in_bfloat16_are_those_of_its_weights(name: str, comparison: str, m
         assert float((one.double() - known).abs().max()) < 0.1 * float(known.abs().max())
 
 
+SHARED_OUT = (
+    "PairDeepLift", "PairDeepLiftShap", "PairLayerDeepLift", "PairLRP", "PairLayerLRP", "PairBiLRP",
+    "PairGuidedBackprop", "PairDeconvolution",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("wrt", ["both", "first"])
+@pytest.mark.parametrize("low", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", SHARED_OUT)
+def test_shares_of_half_precision_are_those_of_its_weights(name: str, low: torch.dtype, wrt: Any) -> None:
+    """BiLRP was out by four times its largest value, or not a number; LRP and DeepLIFT of alike pairs by a quarter."""
+
+    def found(dtype: torch.dtype) -> Any:
+        torch.manual_seed(0)
+        middle = [nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.GELU()) for _ in range(3)]
+        layers = nn.Conv2d(1, 8, 3), *middle, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 16), nn.LayerNorm(16)
+        encoder = nn.Sequential(*layers).to(low).to(dtype).eval()
+        before = {key: value.clone() for key, value in encoder.state_dict().items()}
+        pair = torch.randn(2, 2, 1, 12, 12, generator=torch.Generator().manual_seed(1)).to(low).to(dtype)
+        cls = getattr(xsiamese, name)
+        layer = (encoder[2],) if cls.traits.needs_layer else ()
+        made = cls(SiameseModel(encoder, "cosine"), *layer).explain((pair[0], pair[1]), wrt=wrt)
+        assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
+        assert {p.dtype for p in encoder.parameters()} == {dtype}
+        return made
+
+    made, known = found(low), found(torch.float32)
+    for one, other in zip(made.maps, known.maps, strict=True):
+        assert one.dtype == low
+        assert float((one.float() - other).abs().max()) <= 4e-3 * float(other.abs().max())
+    for one, other in zip(made.columns.get("matrix", ()), known.columns.get("matrix", ()), strict=True):
+        torch.testing.assert_close(one.dense(), other.dense(), rtol=1e-4, atol=1e-7)
+    assert known.maps[0].any()
+
+
 def test_late_interaction_of_bfloat16_has_scores_of_more_than_eight_bits() -> None:
     maxsim = pytest.importorskip("xsiamese_text").MaxSim()
     z = torch.randn(2, 3, 40, 17, generator=torch.Generator().manual_seed(2)).bfloat16()

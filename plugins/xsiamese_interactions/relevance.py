@@ -99,6 +99,7 @@ class PairBiLRP(PairAttribution):
             cells: a coarser grid of parts for images, as (28, 28).
         """
         refuse_black_box(batch, type(self).__name__)
+        batch = batch.in_float32()
         items = Item.of(batch, 0, cells, type(self).__name__), Item.of(batch, 1, cells, type(self).__name__)
         u, v = (item.embed(item.tensor) for item in items)
 

@@ -20,7 +20,7 @@ from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.maps import Maps
 from xsiamese.explain.per_tensor import per_tensor, spread, total_of_groups
 from xsiamese.kinds.side import Side
-from xsiamese.model.precision import LOW, wide
+from xsiamese.model.precision import LOW
 from xsiamese.pairs.batch import PairBatch
 
 _OURS = {
@@ -213,9 +213,8 @@ class Adapted(PairAttribution):
         self, batch: PairBatch, subject: tuple[Any, ...], options: Mapping[str, Any], layered: bool = False
     ) -> Any:
         constructor, known = _parameters(self.algorithm.__init__), _parameters(self.algorithm.attribute)
+        batch = batch.in_float32() if self.hooks else batch
         moved, baselines, arguments = batch.moved, batch.moved_baselines, batch.arguments
-        if self.hooks and batch.leaves[0].dtype in LOW:
-            moved, baselines, arguments = _float32(moved), _float32(baselines), _float32(arguments)
         if self.unique and not batch.create_graph:
             # DeepLIFT's hooks need a graph all the way, also through the side that is held
             moved = tuple(leaf.detach().requires_grad_() for leaf in moved)
@@ -329,10 +328,6 @@ def _rows_at_once(batch: PairBatch) -> int | None:
 def _begin_graph(module: nn.Module, args: Any, vectors: Tensor) -> Tensor:
     """What an embedding gives, as the leaf of a graph if it has none."""
     return vectors if vectors.requires_grad else vectors.detach().requires_grad_()
-
-
-def _float32(values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(wide(v) if isinstance(v, Tensor) else v for v in values)
 
 
 def _is_unused(error: RuntimeError) -> bool:

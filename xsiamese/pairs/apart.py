@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from xsiamese.branches.calls import survey
 from xsiamese.branches.layers import Layer
@@ -18,9 +18,10 @@ from xsiamese.branches.relevance import Relevance
 from xsiamese.branches.relevance import propagating as propagate
 from xsiamese.branches.rules import Rules
 from xsiamese.branches.several import refuse_routing, views_apart
-from xsiamese.branches.untied import Views, hide, one_by_one, outputs_of, untie_repeats, with_ports
+from xsiamese.branches.untied import Views, copied, hide, one_by_one, outputs_of, untie_repeats, with_ports
 from xsiamese.branches.untied import untied as untie
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
+from xsiamese.model.precision import LOW, wide
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.refused import refuse_scripted
@@ -66,9 +67,11 @@ def propagating(pairs: _Batch, rules: Rules, layer: Layer) -> Iterator[tuple[_Ba
     """See :meth:`PairBatch.propagating <xsiamese.pairs.batch.PairBatch.propagating>`."""
     _check_modules(pairs)
     refuse_scripted(pairs.model)
-    views = untie(pairs.model, [])
+    low = _is_low(pairs)
+    views = untie(pairs.model, [], tie=not low)
     model = cast(PairModel, views.model)
     here = replace(pairs, model=model, plans={}, split_=Split(pairs.split_.pairs))
+    here = _widened(here) if low else here
     if isinstance(model, SiameseModel):
         roots = list(dict.fromkeys(model.encoders))
     else:
@@ -76,6 +79,26 @@ def propagating(pairs: _Batch, rules: Rules, layer: Layer) -> Iterator[tuple[_Ba
         roots = [_in_copy(module, views) for module in shared] or [cast(nn.Module, cast(TwoInputModel, model).model)]
     with propagate(roots, rules, here.moved) as relevance:
         yield here, _in_copy(layer, views), relevance
+
+
+def in_float32(pairs: _Batch) -> _Batch:
+    """See :meth:`PairBatch.in_float32 <xsiamese.pairs.batch.PairBatch.in_float32>`."""
+    return _widened(replace(pairs, model=cast(PairModel, copied(pairs.model)), plans={})) if _is_low(pairs) else pairs
+
+
+def _is_low(pairs: Pairs) -> bool:
+    """Whether pairs or their model are of half precision."""
+    return any(one.dtype in LOW for one in (*pairs.a.leaves, *pairs.b.leaves, *pairs.model.parameters()))
+
+
+def _widened(pairs: _Batch) -> _Batch:
+    """The same pairs in float32, their model with them."""
+    a, b = (side.holding(tuple(map(wide, side.leaves))) for side in pairs.sides)
+    starts = [tuple(map(wide, leaves)) for leaves in pairs.baselines]
+    extra = tuple(wide(one) if isinstance(one, Tensor) else one for one in pairs.extra)
+    return replace(
+        pairs, model=pairs.model.float(), a=a, b=b, baselines=(starts[0], starts[1]), extra=extra, witness=None
+    )
 
 
 def _check_modules(pairs: Pairs) -> None:

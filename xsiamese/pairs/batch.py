@@ -183,6 +183,13 @@ class PairBatch(Pairs):
         """
         return apart.untied(self, layer, layered=layered, unique=unique, tie=tie, ports=ports, compared=compared)
 
+    def in_float32(self) -> Self:
+        """These pairs on a copy of the model in float32, where they or it are of half precision; these, if not.
+
+        For what adds up shares of numbers that differ by little, of which bfloat16 leaves nothing.
+        """
+        return apart.in_float32(self)
+
     def propagating(self, rules: Rules, layer: Layer = None) -> AbstractContextManager[tuple[Self, Layer, Relevance]]:
         """These pairs on a copy of the model through which gradients are relevances over values.
 
