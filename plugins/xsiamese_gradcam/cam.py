@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import Found, PairAttribution, PairBatch, Places, softened
+from xsiamese.author import Found, Layer, PairAttribution, PairBatch, Places, softened
 
 
 class PairCAM(PairAttribution):
@@ -48,7 +48,7 @@ class PairCAM(PairAttribution):
             for side in (0, 1):
                 places = batch.places(side, activations[side], layers[side], self.layout)
                 activation, slope = (places.real(places.first(one[side])) for one in (activations, gradient))
-                _check_rows(batch, side, activation)
+                _check_rows(batch, self.layer, side, activation)
                 found = (
                     self.combine(activation, slope, places)
                     if side in batch.objective.moving
@@ -92,7 +92,7 @@ class PairBlackBoxCAM(PairCAM):
             raw = recording.activations[0][side].detach()
             places = batch.places(side, raw, recording.layers[0][side], self.layout)
             activation = places.real(places.first(raw))
-            _check_rows(batch, side, activation)
+            _check_rows(batch, self.layer, side, activation)
             if side in batch.objective.moving:
                 weights = self.weigh(batch, side, raw, activation=activation, value=value, places=places)
                 weights = weights if scale is None else scale(weights)
@@ -122,9 +122,10 @@ def finished(batch: PairBatch, side: int, found: Tensor, relu: bool, soften: boo
     return found.relu() if relu else found
 
 
-def _check_rows(batch: PairBatch, side: int, activation: Tensor) -> None:
+def _check_rows(batch: PairBatch, layer: Layer, side: int, activation: Tensor) -> None:
     """Refuses a layer with another number of rows than there are pairs: times first, or windows of an image."""
     if not batch.sides[side].ragged and len(activation) != batch.pairs:
+        batch.check_rows(layer)
         raise ValueError(
             f"the layer's output has {len(activation)} rows for {batch.pairs} pairs: dimension 0 of a layer's output "
             "must be the pair; make the model with batch_first=True, choose a layer that does not cut its input to "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -165,10 +166,28 @@ def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[tuple[
     both = batch.one_sided("both")
     with both.record(layer) as recording, torch.no_grad():
         both.value(*(both.moved_baselines if at_baselines else both.moved))
+    if len(recording.layers) > 1 and at_baselines:  # two that are equal do not tell a call of theirs from a bank's
+        return (_at_baseline(batch, layer, 0), _at_baseline(batch, layer, 1)), recording.layers[0]
     if len(recording.layers) != 1:
         raise ValueError(f"a pair matrix is of one layer, called once a side, not of {len(recording.layers)}")
     first, second = recording.activations[0]
+    if len(first) > 1 or len(second) > 1:
+        batch.check_rows(layer)
     return (first.detach(), second.detach()), recording.layers[0]
+
+
+def _at_baseline(batch: PairBatch, layer: Layer, side: int) -> Tensor:
+    """The output of a layer for the baseline of one side, by itself."""
+    sides = [one.holding(start) for one, start in zip(batch.sides, batch.baselines, strict=True)]
+    seen: list[Tensor] = []
+
+    def note(output: Tensor) -> Tensor:
+        seen.append(output.detach().clone())
+        return output
+
+    with torch.no_grad():
+        replace(batch, a=sides[0], b=sides[1], witness=None).tail_embedding(layer, side, note)
+    return seen[-1]
 
 
 def map_places(batch: PairBatch, side: int, parts: Parts, output: Tensor, layout: SideLayout) -> Tensor:

@@ -19,6 +19,8 @@ from torch.overrides import TorchFunctionMode
 from xsiamese.author import Parts
 from xsiamese_interactions.tangents import CHUNK
 
+KNOWN = "the secant form knows ReLU and other elementwise functions, max pooling and affine layers, and this encoder"
+OTHER = "use rule='gauss'"
 Begun = Callable[[Tensor, Callable[[], None]], Tensor]
 
 RELU = {functional.relu, functional.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
@@ -154,9 +156,14 @@ def segments(
     for first in range(0, steps, at_once):
         some = slice(first, min(first + at_once, steps))
         mode.replay(some)
-        with torch.no_grad(), mode:
-            rows_moved = moves.repeat(some.stop - some.start, *[1] * (moves.dim() - 1))
-            moved = encode(rows_moved, mode.begin).flatten(1)
+        rows_moved = moves.repeat(some.stop - some.start, *[1] * (moves.dim() - 1))
+        try:
+            with torch.no_grad(), mode:
+                moved = encode(rows_moved, mode.begin).flatten(1)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError) as error:  # the same layers were passed before, by other rows
+            raise ValueError(f"{KNOWN} reads something else beside it, as a bank of prototypes: {OTHER}") from error
         moved = moved.reshape(some.stop - some.start, len(moves), -1)
         found.append(moved[:, :-1] - moved[:, -1:])
     shares = torch.cat(found)
@@ -169,10 +176,7 @@ def _check(embeddings: Tensor, shares: Tensor) -> None:
     gap = (shares.sum(1) - embeddings.diff(dim=0).flatten(1)).abs().max()
     size = embeddings.abs().max()
     if not bool(gap <= 1e3 * torch.finfo(shares.dtype).eps * (size + shares.abs().sum(1).max())):
-        raise ValueError(
-            "the secant form knows ReLU and other elementwise functions, max pooling and affine layers, and this "
-            f"encoder does something else (its steps are off by {float(gap):.2g}): use rule='gauss'"
-        )
+        raise ValueError(f"{KNOWN} does something else (its steps are off by {float(gap):.2g}): {OTHER}")
 
 
 def unit_shares(embeddings: Tensor, shares: Tensor) -> Tensor:

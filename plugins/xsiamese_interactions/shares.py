@@ -54,6 +54,8 @@ def shares_of(batch: PairBatch, where: Where) -> Iterator[Shares]:
         every = stop - start == batch.pairs
         some = batch if every else batch.select(torch.arange(start, stop, device=batch.leaves[0].device))
         output, rows = _passed(some, where)
+        if len(output) != some.pairs:
+            some.check_rows(where.layer)
         plans[key] = 1 if rows is None else max(1, ROOM // (rows.shape[1] * output[0].numel()))
         for number, one in enumerate(some.split(1)):
             own = output if some.pairs == 1 else output[number : number + 1]

@@ -92,7 +92,7 @@ def test_a_bank_inside_an_encoder_is_no_call_of_a_side(name: str, count: int, wr
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("name", ["PairAblationCAM", "PairActivationDecomposition"])
+@pytest.mark.parametrize("name", ["PairAblationCAM", "PairActivationDecomposition", "PairLayerInteraction"])
 def test_what_is_put_in_place_of_a_layer_goes_to_the_item_and_not_to_the_bank(name: str, count: int) -> None:
     """The bank is read first: its call got the rows, an error where their number did not fit, else another map."""
     found, known = (
@@ -106,6 +106,54 @@ def test_what_is_put_in_place_of_a_layer_goes_to_the_item_and_not_to_the_bank(na
         assert theirs.any()
     for mine, theirs in zip(found.columns.get("matrix", ()), known.columns.get("matrix", ()), strict=True):
         torch.testing.assert_close(mine.dense(), theirs.dense(), rtol=1e-9, atol=1e-12)
+
+
+class Joined(nn.Module):
+    """The bank in one call with the items: of one side, or of both."""
+
+    def __init__(self, count: int, order: str) -> None:
+        super().__init__()
+        whole = Bank(count, 0, False)
+        self.encoder, self.bank, self.order = whole.encoder, whole.bank, order
+
+    def forward(self, a: Tensor, b: Tensor | None = None) -> Tensor:
+        items = {"a": a, "k": self.bank} | ({} if b is None else {"b": b})
+        order = [one for one in self.order if one in items]
+        found = self.encoder(torch.cat([items[one] for one in order])).split([len(items[one]) for one in order])
+        z = dict(zip(order, found, strict=True))
+        of_a: Tensor = z["a"] @ z["k"].T
+        return of_a if b is None else (of_a * (z["b"] @ z["k"].T)).sum(1)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("order", ["abk", "kab", "akb"])
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("name", ["PairDeepLift", "PairLayerDeepLift", "PairLayerActivation", "PairGradCAM",
+                                  "PairLayerInteraction", "PairActivationDecomposition"])  # fmt: skip
+def test_a_bank_in_one_call_with_the_items_is_told(name: str, count: int, order: str) -> None:
+    """DeepLIFT took its rows for those of baselines: as many prototypes as pairs gave other maps in silence."""
+    cls = getattr(xsiamese, name)
+    layer = ("encoder.3",) if cls.traits.needs_layer else ()
+    inside = "gives {} rows for one pair and {} for two: it gets something else in one call with the items"
+    with pytest.raises(ValueError, match=inside.format(1 + count, 2 + count)):
+        cls(SiameseModel(Joined(count, order), "dot"), *(f"encoder.{one}" for one in layer)).attribute(images())
+    if name not in ("PairLayerInteraction", "PairActivationDecomposition"):  # of factored models
+        of_both = "a bank of prototypes" if name == "PairGradCAM" else inside.format(2 + count, 4 + count)
+        with pytest.raises(ValueError, match=of_both):
+            cls(Joined(count, order), *layer).attribute(images())
+
+
+@pytest.mark.parametrize("name", ["PairLRP", "PairIntegratedGradients"])
+def test_gradients_do_not_mind_a_bank_in_one_call_with_the_items(name: str) -> None:
+    for found, known in zip(maps(name, Joined(2, "akb"), None), maps(name, Bank(2, 0, True), None), strict=True):
+        torch.testing.assert_close(found, known, rtol=1e-9, atol=1e-12)
+        assert known.any()
+
+
+def test_the_secant_form_tells_that_an_encoder_reads_a_bank() -> None:
+    said = r"this encoder reads something else beside it, as a bank of prototypes: use rule='gauss'$"
+    with pytest.raises(ValueError, match=said):
+        xsiamese.PairInteraction(SiameseModel(Inside(Bank(2, 0, False)), "dot")).explain(images(), rule="secant")
 
 
 class Three(nn.Module):

@@ -169,10 +169,12 @@ class Recording:
             raise ValueError(
                 f"layer {name!r} is called once with {len(found[0])} rows for {rows[0]} and {rows[1]}: "
                 + (
-                    "it gets several views of a side in one call; call it once for each view"
+                    "it gets several views of a side in one call, or a bank of prototypes with them; call it once for "
+                    "each view, and by itself for the bank"
                     if several
                     else "it sees both inputs together and has no map for each; "
-                    "choose a layer inside the encoder, or layer=(layer_a, layer_b)"
+                    "choose a layer inside the encoder, or layer=(layer_a, layer_b), or, where it gets a bank of "
+                    "prototypes with them, call it by itself for that"
                 )
             )
         if order == (0, 1) and len(found) % 2 == 0:  # an encoder that calls it several times, all of a before b
@@ -203,6 +205,26 @@ def unmoved(one: Tensor | None, other: Tensor | None) -> bool:
     if one is None or other is None or torch._C._functorch.is_functorch_wrapped_tensor(one):
         return False
     return torch.equal(one, other) and bool(one.any())
+
+
+def refuse_beside(name: str, one: int, two: int) -> None:
+    """Refuses a module that gets something else in one call with the items, such as a bank of prototypes.
+
+    Args:
+        name: of the module.
+        one: how many rows it gives for one pair.
+        two: how many for two.
+
+    Raises:
+        ValueError: if there are some for none.
+    """
+    if one < two < 2 * one:
+        raise ValueError(
+            f"{name.removeprefix('model.')!r} gives {one} rows for one pair and {two} for two: it gets something else "
+            "in one call with the items, such as a bank of prototypes; encode that in a call of its own, keep what the "
+            "encoder gives of it as a buffer of the model, or take a method of the inputs without rules for layers, "
+            "as PairIntegratedGradients or PairOcclusion"
+        )
 
 
 def refuse_packed(name: str, outputs: Iterable[Any]) -> None:

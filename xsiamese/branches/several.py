@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches.record import first_tensor
+from xsiamese.branches.record import first_tensor, refuse_beside
 from xsiamese.branches.untied import Branches, kept_in_copies, replace
 
 # rows of another view are off by as much as there is; an accelerator's rounding is a thousandth of it
@@ -31,7 +31,8 @@ def views_apart(model: nn.Module, runs: tuple[Run, Run, Run], layers: Collection
         layers: what is explained on, which must stay one module.
 
     Raises:
-        ValueError: if the views cannot be taken apart, since what gets them mixes them, or a layer is among them.
+        ValueError: if the views cannot be taken apart, since what gets them mixes them, or a layer is among them; or if
+            something else is in one call with the items.
     """
     before = _value(runs[2])
     for _ in range(_MOST):
@@ -88,6 +89,7 @@ def _of_several(model: nn.Module, runs: Sequence[Run]) -> tuple[str, nn.Module, 
         for (rows, x), (_, start), (_, two) in zip(*(calls.get(module, ()) for calls in seen), strict=False):
             if isinstance(module, Branches) or len(x) == 1:
                 continue  # a row a pair is one view
+            refuse_beside(name, len(x), len(two))
             expected = torch.cat([x, start])
             if two.shape == expected.shape and (two - expected).abs().max() > _OFF * expected.abs().max():
                 # what makes the views itself gets a row a pair, and is no place to take them apart

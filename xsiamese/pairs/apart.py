@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from xsiamese.branches.calls import survey
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.record import LayerPair, first_tensor, of_neither, refuse_packed, refuse_transformed
+from xsiamese.branches.record import (
+    LayerPair,
+    first_tensor,
+    of_neither,
+    refuse_beside,
+    refuse_packed,
+    refuse_transformed,
+)
 from xsiamese.branches.relevance import Relevance
 from xsiamese.branches.relevance import propagating as propagate
 from xsiamese.branches.rules import Rules
@@ -168,6 +175,9 @@ def _of_each_call(
     few = next(replace(pairs, plans={}, witness=None).split(1))
     run = partial(views, *few.moved, *few.arguments)
     seen = outputs_of(views, run)
+    if not (pairs.a.ragged or pairs.b.ragged):
+        of_two = partial(views, *(torch.cat([one, one]) for one in few.moved), *few.repeated(2))
+        _refuse_beside(name, (*found[0], *found[1]), seen, lambda: outputs_of(views, of_two))
     if not all(seen.get(view) for side in pairs.objective.moving for view in found[side]):
         raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
     for view in (*found[0], *found[1]):
@@ -199,6 +209,41 @@ def _of_each_call(
     if len(pairs.objective.moving) == 1:  # the side that is held has no calls to explain
         first, second = (first, first) if pairs.objective.moving[0] == 0 else (second, second)
     return [with_ports(views, pair, seen) if ports else pair for pair in zip(first, second, strict=True)]
+
+
+def check_rows(pairs: Pairs, layer: Layer) -> None:
+    """See :meth:`PairBatch.check_rows <xsiamese.pairs.batch.PairBatch.check_rows>`."""
+    if pairs.a.ragged or pairs.b.ragged:
+        return
+    one = next(replace(pairs, wrt="both", witness=None).split(1))
+    plan, two = find_plan(one, layer), one.select(torch.zeros(2, dtype=torch.long, device=one.a.leaves[0].device))
+    modules = [module for pair in plan.layers for module in pair]
+    with torch.no_grad():
+        few, many = (survey(some.value, modules, ((), ()), some.pairs).usage for some in (one, two))
+    for pair, name in zip(plan.layers, plan.names, strict=True):
+        outputs, others = ({m: usage[m].outputs for m in pair if m in usage} for usage in (few, many))
+        _refuse_beside(name, pair, outputs, lambda others=others: others)
+
+
+def _refuse_beside(
+    name: str,
+    modules: Collection[nn.Module],
+    of_one: Mapping[nn.Module, list[Any]],
+    of_two: Callable[[], Mapping[nn.Module, list[Any]]],
+) -> None:
+    """Refuses a layer that gets something else in one call with the items, by what its modules give of one pair and of
+    two, which are asked only where there is more than a row.
+    """
+    rows = {module: _rows(of_one.get(module)) for module in modules}
+    if any(one > 1 for one in rows.values()):
+        others = of_two()
+        for module, one in rows.items():
+            refuse_beside(name, one, _rows(others.get(module)))
+
+
+def _rows(outputs: list[Any] | None) -> int:
+    first = first_tensor(outputs[0]) if outputs else None
+    return len(first) if first is not None and first.dim() else 0
 
 
 def _in_copy(layer: Any, views: Views) -> Any:

@@ -124,6 +124,14 @@ class PairBatch(Pairs):
         known = for_side(layout, side) or self._recognised(one, activation, layer)
         return Cells(known) if known else kind(one.kind).places(activation, one, layer)
 
+    def check_rows(self, layer: Layer) -> None:
+        """Refuses layers that get something else in one call with the items, such as a bank of prototypes.
+
+        Raises:
+            ValueError: if there are rows of no pair in what they give.
+        """
+        apart.check_rows(self, layer)
+
     def layout(self, layer: Layer, side: int, activation: Tensor, given: SideLayout = None) -> Layout:
         """Where the cells of an image are in the output of a layer on one side; None if it is no grid over it."""
         module = find_plan(self, layer).layers[0][side]
