@@ -222,7 +222,7 @@ def check_rows(pairs: Pairs, layer: Layer) -> None:
         few, many = (survey(some.value, modules, ((), ()), some.pairs).usage for some in (one, two))
     for pair, name in zip(plan.layers, plan.names, strict=True):
         outputs, others = ({m: usage[m].outputs for m in pair if m in usage} for usage in (few, many))
-        _refuse_beside(name, pair, outputs, lambda others=others: others)
+        _refuse_beside(name, pair, outputs, partial(dict, others))
 
 
 def _refuse_beside(
