@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,8 +17,10 @@ from torch.nn import functional
 from xsiamese import (
     PairDeepLift,
     PairFeatureAblation,
+    PairGradCAM,
     PairGuidedBackprop,
     PairIntegratedGradients,
+    PairLayerIntegratedGradients,
     PairLRP,
     SiameseModel,
 )
@@ -227,3 +231,62 @@ def test_a_layer_without_a_backward_pass_is_no_fault_of_the_inputs() -> None:
     found = PairFeatureAblation(model).attribute(pair)[0]
     lost = pair[0] * (inner(pair[1]) @ inner.weight)
     torch.testing.assert_close(found, lost.detach())
+
+
+class Padded(nn.Module):
+    """A text encoder that finds padding itself, and pools with or without it."""
+
+    def __init__(self, leaves_out: bool) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(20, 8, padding_idx=0)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 1)
+        self.leaves_out = leaves_out
+
+    def forward(self, ids: Tensor) -> Tensor:
+        padding = ids == 0
+        tokens = self.encoder(self.embedding(ids), src_key_padding_mask=padding)
+        if not self.leaves_out:
+            return tokens.mean(1)
+        return (tokens * ~padding[..., None]).sum(1) / (~padding).sum(1, keepdim=True)
+
+
+def padded_texts() -> tuple[Tensor, Tensor]:
+    a, b = torch.randint(1, 20, (2, 2, 6), generator=torch.Generator().manual_seed(0))
+    a[:, 4:], b[0, 3:] = 0, 0
+    return a, b
+
+
+def test_a_text_of_padding_only_is_what_has_no_score_and_not_the_pair() -> None:
+    """Its mask leaves nothing to pool; methods that take no such text are as for any encoder."""
+    torch.manual_seed(0)
+    model, (a, b) = SiameseModel(Padded(leaves_out=True)).eval(), padded_texts()
+    found = PairGradCAM(model).explain((a, b))
+    torch.testing.assert_close(found.scores, model(a, b).detach())
+    said = "in pair 0, 1, where inputs are at their baseline or in part removed, and not of the pairs themselves: .*"
+    with pytest.raises(ValueError, match=said):
+        PairLayerIntegratedGradients(model).explain((a, b))
+    other = tuple(torch.full_like(ids, 7).masked_fill(ids == 0, 0) for ids in (a, b))
+    found = PairLayerIntegratedGradients(model).explain((a, b), baselines=other, n_steps=400)
+    for side, maps in enumerate(found.maps):  # type: ignore[arg-type]
+        sides = [other[k] if k == side else (a, b)[k] for k in (0, 1)]
+        torch.testing.assert_close(maps.sum((1, 2)), (model(a, b) - model(*sides)).detach(), rtol=1e-2, atol=1e-3)
+    broken = SiameseModel(Padded(leaves_out=True)).eval()
+    nn.init.constant_(cast(Any, broken.encoder).encoder.layers[0].linear1.bias, torch.nan)
+    with pytest.raises(ValueError, match=r"pair 0.*: so is the model's own encoder.encoder.layers.0.linear1.bias"):
+        PairLayerIntegratedGradients(broken).explain((a, b), baselines=other)
+
+
+def test_a_score_that_reads_padding_is_two_by_pytorch_s_two_ways() -> None:
+    torch.manual_seed(0)
+    model, (a, b) = SiameseModel(Padded(leaves_out=False)).eval(), padded_texts()
+    with torch.no_grad():
+        fast = float(model(a, b)[0])
+    slow = float(model(a, b)[0].detach())
+    said = f"the value of pair 0 is {fast:.4g} without gradients and {slow:.4g} with them"
+    with pytest.warns(UserWarning, match=re.escape(said)):
+        found = PairGradCAM(model).explain((a, b))
+    assert float(found.scores[0]) == pytest.approx(slow, abs=1e-6)
+    assert torch.backends.mha.get_fastpath_enabled()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the model reads what its nn.TransformerEncoder")
+        PairGradCAM(SiameseModel(Padded(leaves_out=True)).eval()).explain((a, b))

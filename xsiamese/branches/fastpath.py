@@ -33,3 +33,17 @@ def without_fast_path(modules: list[nn.Module]) -> Iterator[None]:
             if len(_INSIDE) == 1:
                 torch.backends.mha.set_fastpath_enabled(_INSIDE[0])
             _INSIDE.pop()
+
+
+@contextmanager
+def on_fast_path() -> Iterator[None]:
+    """Opens the fast path inside a block of :func:`without_fast_path`, as for a call of the user's own without
+    gradients.
+    """
+    with _LOCK:
+        before = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(bool(_INSIDE) and _INSIDE[0])
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

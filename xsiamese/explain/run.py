@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from xsiamese.branches.fastpath import on_fast_path
 from xsiamese.branches.intact import reseed
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps, check_map, in_dtype
@@ -19,6 +21,7 @@ from xsiamese.explain.traits import Traits
 from xsiamese.kinds.side import SIDES
 from xsiamese.model.precision import LOW
 from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.objective import NotFiniteError
 from xsiamese.pairs.refused import naming_ids
 from xsiamese.pairs.silence import rounding, why_zero
 from xsiamese.pairs.witness import DRAWS, REMEDY, Witness, generators, standing
@@ -79,7 +82,7 @@ def _part(
     watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), _starts(part, traits), own))
     device = part.a.leaves[0].device
     before = None if traits.stochastic else standing(device, own)
-    with naming_ids(part.model, part.sides):
+    with naming_ids(part.model, part.sides), _telling_of_baselines(part):
         made = compute(watched)
     found = made if isinstance(made, Found) else Found(maps=made)
     maps, seen = found.maps, watched.witness
@@ -107,7 +110,23 @@ def _part(
         _warn_random(part, value)
     if part.first_pair == 0 and part.rows != 1:
         _warn_beside(part)
+    if part.first_pair == 0:
+        _warn_of_padding(part, value)
     return Found(maps, value, columns)
+
+
+@contextmanager
+def _telling_of_baselines(part: PairBatch) -> Iterator[None]:
+    """Says of a score that is NaN where inputs are at their baseline that it is so there, and not of the pair."""
+    try:
+        yield
+    except NotFiniteError as error:
+        valued(part)  # which says it of the pair itself
+        raise NotFiniteError(
+            f"{str(error).partition(':')[0]}, where inputs are at their baseline or in part removed, and not of the "
+            "pairs themselves: the model has no score of what is left then, as of a text of padding only; give "
+            "baselines= that it can take, such as the id of [UNK] or [MASK]"
+        ) from error
 
 
 def _warn_rounded(
@@ -167,6 +186,24 @@ def _warn_beside(part: PairBatch) -> None:
             "internal_batch_size=1 asks one by one, and the model before it was quantised gives one answer",
             stacklevel=7,
         )
+
+
+def _warn_of_padding(part: PairBatch, value: Tensor) -> None:
+    """Says so if PyTorch's fast path, which a call without gradients takes, gives another value: it writes 0 at
+    padding, which the model then reads.
+    """
+    if not any(isinstance(module, nn.TransformerEncoder) for module in part.model.modules()):
+        return
+    one = next(iter(part.split(1)))
+    with torch.no_grad(), suppress(RuntimeError), on_fast_path():  # of a text of nothing it has no tensor
+        fast, slow = float(one.value()), float(value[0])
+        if abs(fast - slow) > 1e-3 * abs(slow) + 1e-5:
+            warnings.warn(
+                f"the model reads what its nn.TransformerEncoder gives at padding, which PyTorch computes in two ways: "
+                f"the value of pair 0 is {fast:.4g} without gradients and {slow:.4g} with them, which is what is "
+                "explained; leave padding out where tokens are pooled",
+                stacklevel=7,
+            )
 
 
 def ungated(batch: PairBatch) -> PairBatch:

@@ -26,6 +26,10 @@ Target = int | tuple[int, ...] | Sequence[int] | Tensor | Callable[[Any], Tensor
 MOVING: dict[Wrt, tuple[int, ...]] = {"both": (0, 1), "first": (0,), "second": (1,)}
 
 
+class NotFiniteError(ValueError):
+    """A value to explain is NaN or infinite."""
+
+
 class Objective(nn.Module):
     """What an explainer differentiates or perturbs: ``objective(*moved, *held, *extra)`` gives one value per pair.
 
@@ -202,7 +206,7 @@ class Objective(nn.Module):
         """Refuses values to explain that are NaN or infinite.
 
         Raises:
-            ValueError: with the pairs, or the rows of what was asked, and the parameter of the model that is, too.
+            NotFiniteError: with the pairs, or the rows of what was asked, and the parameter of the model that is, too.
         """
         finite = torch.isfinite(value.detach())
         if bool(finite.all()):
@@ -215,7 +219,7 @@ class Objective(nn.Module):
             else f"row {', '.join(map(str, bad[:8]))} of {rows}"
         )
         broken = _broken(self.model)
-        raise ValueError(
+        raise NotFiniteError(
             f"the score is NaN or infinite in {where}: "
             + (f"so is the model's own {broken}" if broken else "look at that pair's inputs and embeddings")
         )

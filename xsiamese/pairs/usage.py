@@ -23,6 +23,7 @@ from xsiamese.branches.probe import Taken, tied
 from xsiamese.branches.record import LayerPair
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.halves import halves_of_images, image_of, lies_of
+from xsiamese.pairs.objective import NotFiniteError
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.refused import refuse_scripted
 
@@ -125,7 +126,7 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
     for side, one in enumerate((few.a, few.b)):
         if one.still:  # its numbers have no gradient: what changes with them is asked
             without = [*(t if k != side else torch.zeros_like(t) for k in (0, 1) for t in leaves[k])]
-            seen.still[side] = survey(partial(few.value, *without), modules, leaves, few.pairs)
+            seen.still[side] = survey(partial(_any_value, few, without), modules, leaves, few.pairs)
     if seen.constant():
         with torch.no_grad():
             others = survey(partial(few.value, *differing(moved)), modules, ((), ()), few.pairs)
@@ -179,6 +180,14 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
                 "each call must serve one side"
             )
     return Plan(layers, names, layer_order, shared, stacked, order, taken)
+
+
+def _any_value(few: Pairs, leaves: Sequence[Tensor]) -> Tensor | None:
+    """The value; None where it is NaN, as that of a text of which nothing is left: what changes was seen by then."""
+    try:
+        return few.value(*leaves)
+    except NotFiniteError:
+        return None
 
 
 def differing(leaves: Sequence[Tensor]) -> list[Tensor]:
