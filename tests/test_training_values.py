@@ -542,12 +542,13 @@ def test_nearest_rows_guess_their_mean() -> None:
         )
 
     train = rows([0, 1, 2, 3, 4, 100], [0, 10, 20, 30, 40, 1000])
-    source = Source("s", train, train, rows([2.0], [25.0]))
+    source = Source("s", train, train, rows([2.0, 99.0], [25.0, 215.0]))
     same = nn.Linear(1, 1, bias=False)
     nn.init.ones_(same.weight)
     model = SiameseModel(same, "euclidean")
     found = _neighbour_error(model, source, Ready())
-    assert found == {"5_nn_error": pytest.approx(5.0), "error_of_the_mean": pytest.approx(1100 / 6 - 25, rel=1e-5)}
+    # the five nearest of 2 are 0 to 4, of 99 are 100 and 1 to 4: means of 20 and 220; of all it is 1100 / 6
+    assert found == {"5_nn_error": pytest.approx((5 + 5) / 2), "error_of_the_mean": pytest.approx(95.0, rel=1e-5)}
 
 
 # ---- items and recipes ----------------------------------------------------------------------------------------------

@@ -70,7 +70,6 @@ class Training(Modality):
             seed=seed,
             noun=self.noun,
         )
-        found.pop("5_nn_accuracy", None)
         return {**found, "close_within": source.train.width, **_neighbour_error(model, source, self.ready())}
 
     def _read(self, valid: float) -> tuple[Source[LabelledRows], Columns]:
