@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import threading
 import warnings
@@ -178,6 +179,26 @@ def test_all_that_a_line_of_the_manifest_names_is_on_the_disk_before(
     job(tmp_path / "whole")
     assert (tmp_path / "whole" / "job.json").stat().st_ino in waited
     assert tmp_path / "whole" in folders
+    lines: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda number: lines.append(os.fstat(number).st_ino))
+    manifest.Manifest(tmp_path / "whole", Shard()).append(entry(Unit(9, 0, 4)))
+    assert lines == [(tmp_path / "whole" / "manifest.jsonl").stat().st_ino]
+
+
+def test_what_a_job_is_of_is_kept_by_name(tmp_path: Path) -> None:
+    about = job(tmp_path).about
+    assert (about["model"], about["method"], about["pairs"], about["unit"]) == (
+        "SiameseModel", "PairIntegratedGradients", 10, 4
+    )  # fmt: skip
+
+
+def test_what_cannot_be_sent_to_other_processes_is_told_before_they_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "Worker", None)  # none is begun
+    made = SimpleNamespace(model=lambda: None)
+    with pytest.raises(
+        ValueError, match=r"^workers=2: the explainer or the items cannot be sent to other processes \("
+    ):
+        list(local.Workers(2)(made, units(4, 2)))  # type: ignore[arg-type]
 
 
 def test_a_folder_of_something_else_is_told_before_the_model_is_asked(tmp_path: Path) -> None:
