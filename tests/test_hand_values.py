@@ -31,6 +31,7 @@ from xsiamese.branches.intact import intact
 from xsiamese.branches.layers import has_two_towers
 from xsiamese.branches.rules import Rules
 from xsiamese.branches.several import views_apart
+from xsiamese.branches.spread import _reaches
 from xsiamese.branches.untied import Branches, Ported
 from xsiamese.data.connectomes import _one_size
 from xsiamese.data.truths import edge_truth, edit_truth
@@ -47,12 +48,17 @@ from xsiamese.zoo.image import CARDS
 # branches
 
 
-def test_a_module_is_read_if_one_of_its_calls_is() -> None:
-    x, module = torch.ones(1, 2, requires_grad=True), nn.Identity()
-    used, unused = x * 2, x * 3
-    for outputs, read in (([used, unused], True), ([unused], False), ([], True)):
-        survey = Survey({module: Usage(outputs=outputs)}, ((), ()), 1, used.sum())
-        assert survey._read(module) is read
+def test_a_layer_reaches_the_score_by_more_than_one_place() -> None:
+    x = torch.ones(1, 2, 3, requires_grad=True)
+    places, unused = x * 2, x * 3
+    last = places[..., -1:]  # as of a recurrent layer that hands on its last state
+    for output, value, reaches in (
+        (places, places.sum(), True), (unused, places.sum(), False), (places, last.sum(), False),
+        (places.detach(), places.sum(), True), (unused, None, True),  # what has no gradient tells nothing
+    ):  # fmt: skip
+        last_one = value if value is None else (value * torch.ones(1, 1))
+        survey = Survey({nn.Identity(): Usage(outputs=[] if last_one is None else [last_one])}, ((), ()), 1, last_one)
+        assert _reaches(survey, output, lambda one: one) is reaches
 
 
 @pytest.mark.parametrize("freeze", [True, False])

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from xsiamese import PairGradCAM, PairInputXGradient, PairIntegratedGradients, PairSaliency, SiameseModel
 from xsiamese.branches.calls import Survey, Usage, survey
-from xsiamese.branches.probe import _follows, _grids
+from xsiamese.branches.probe import _grids, follows
 from xsiamese.branches.record import replaced
 from xsiamese.data.augment import Augment
 from xsiamese.data.connectomes import connectome_graphs, strongest
@@ -309,7 +309,7 @@ def test_grids_are_those_of_convolutions_of_images() -> None:
 def test_how_far_cells_follow_does_not_depend_on_how_many_items_say_so() -> None:
     moved = torch.rand(3, 1, 2, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     layout: Any = lambda one: one  # noqa: E731
-    assert _follows(moved.repeat(1, 3, 1, 1, 1), layout) == pytest.approx(_follows(moved, layout))
+    assert follows(moved.repeat(1, 3, 1, 1, 1), layout) == pytest.approx(follows(moved, layout))
 
 
 def test_what_belongs_to_one_side_alone_is_taken_off() -> None:

@@ -13,8 +13,8 @@ _TURNS = re.compile(r"(Transpose|Permute|Flip|Roll|Rot90|T)Backward\d")
 _WEIGHS = re.compile(r"\w*(Convolution|Mm|Mv|Dot)\w*Backward\d|AddmmBackward\d|BaddbmmBackward\d")
 # what leaves each place of (N, places, ...) where it is
 _KEEPS = re.compile(
-    r"(Add|Sub|Mul|Div|Cat|NativeLayerNorm|NativeBatchNorm|NativeGroupNorm|View|UnsafeView|Unsqueeze|Squeeze|Expand|Clone|Alias|ToCopy|Addmm|Mm"
-    r"|Relu|Gelu|Silu|Elu|LeakyRelu|Tanh|Sigmoid|Pow|Neg)Backward\d"
+    r"(Add|Sub|Mul|Div|Cat|NativeLayerNorm|NativeBatchNorm|NativeGroupNorm|View|UnsafeView|Unsqueeze|Squeeze|Expand"
+    r"|Clone|Alias|ToCopy|Addmm|Mm|Relu|Gelu|Silu|Elu|LeakyRelu|Tanh|Sigmoid|Pow|Neg)Backward\d"
 )
 _CONVOLVES = re.compile(r"\w*Convolution\w*Backward\d")
 
@@ -93,13 +93,20 @@ def handed_on(output: Tensor, leaves: Collection[Tensor]) -> Handed | None:
         if not _KEEPS.match(name) and not name.startswith(("Transpose", "Permute")):
             continue
         turns, start = not _KEEPS.match(name), first
-        before = [(one, tuple(one._input_metadata[i].shape)) for one, i in node.next_functions if one is not None]
-        joined = name.startswith("Cat") and sum(shape[dim] for _, shape in before if len(shape) > dim) == count
+        before = [(one, tuple(one._input_metadata[i].shape) if one else ()) for one, i in node.next_functions]
+        # what has no gradient, as a frozen class token, is taken for one token
+        widths = [1 if one is None else shape[dim] if len(shape) > dim else 0 for one, shape in before]
+        if (
+            name.startswith("Cat")
+            and sum(widths) == count
+            and getattr(node, "_saved_dim", None) in (dim, 2**64 - 3 + dim)
+        ):
+            for (one, _), width in zip(before, widths, strict=True):
+                waiting.append((one, dim, start, width))
+                start += width
+            continue
         for one, shape in before:
-            if joined:
-                waiting.append((one, dim, start, shape[dim]))
-                start += shape[dim]
-            elif (of := _places_of(shape, rows, count, 3 - dim if turns else dim)) is not None:
+            if one is not None and (of := _places_of(shape, rows, count, 3 - dim if turns else dim)) is not None:
                 waiting.append((one, of, first, count))
     return None
 

@@ -113,7 +113,7 @@ def last_cells(
 
 
 def halves_of(grid: Sequence[int]) -> Tensor:
-    """Halves of a grid, the share of each cell that lies in them, shape (halves, *grid), of which no two are alike in
+    """Halves of a grid, the share of each cell that lies in them, shape (halves, ...), of which no two are alike in
     any half: one along each dimension, and the parts across in which an even number of them lack; of a line its first
     quarter with each of the others.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class Relevance:
         self.inputs = inputs
         self._boxed: set[int] = set()
         self._sources: dict[int, tuple[Rule, Affine, Tensor, Tensor]] = {}
-        self._inside = 0
+        self._inside: list[None] = []  # for each root that is at work; hooks of tensors may hold no tensors
 
     def maps(self, gradients: Sequence[Tensor]) -> list[Tensor]:
         """The relevance of each input from its gradient.
@@ -83,11 +84,11 @@ class Relevance:
 
     def enter(self, *_: Any) -> None:
         """A pass of a root begins."""
-        self._inside += 1
+        self._inside.append(None)
 
     def leave(self, *_: Any) -> None:
         """A pass of a root ends."""
-        self._inside -= 1
+        self._inside.pop()
 
     def watching(self, hook: Any) -> Any:
         """A hook that refuses a model which differentiates inside its own pass: with rules in place of derivatives it
@@ -100,14 +101,10 @@ class Relevance:
             if stack is not None and stack.key() != torch._C._functorch.TransformType.Vmap:
                 raise ValueError(_DIFFERENTIATES)
             if isinstance(found, Tensor) and found.requires_grad:
-                found.register_hook(self._refuse_inside)  # type: ignore[no-untyped-call]
+                found.register_hook(partial(_refuse_inside, self._inside))  # type: ignore[no-untyped-call]
             return found
 
         return hooked
-
-    def _refuse_inside(self, gradient: Tensor) -> None:
-        if self._inside:
-            raise ValueError(_DIFFERENTIATES)
 
     def _affine(self, module: nn.Module, name: str, a: Tensor, z: Tensor, rule: Rule) -> Tensor:
         layer = affine(module)
@@ -162,6 +159,11 @@ def propagating(roots: Sequence[nn.Module], rules: Rules, inputs: Sequence[Tenso
             stack.callback(root.register_forward_pre_hook(relevance.enter).remove)
             stack.callback(root.register_forward_hook(relevance.leave).remove)
         yield relevance
+
+
+def _refuse_inside(inside: Sequence[None], gradient: Tensor) -> None:
+    if inside:
+        raise ValueError(_DIFFERENTIATES)
 
 
 def _layer_norm(norm: nn.Module, name: str, a: Tensor, z: Tensor) -> Tensor:

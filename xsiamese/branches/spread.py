@@ -64,10 +64,13 @@ def last_places(
         lies: where the places of its items lie.
     """
     passed, worse = PassedBy(), list[tuple[tuple[bool, bool, bool], Taken, Along]]()
+    flat: tuple[Taken, Along] | None = None
     for root in roots:
         for module, places, output in _spread(survey, root, side, lies):
             along = _along(survey, module, places, output, lies)
             if not _reaches(survey, output, places.first if along is None or along.layout is None else along.layout):
+                if flat is None and along is not None and _flat(survey, output):
+                    flat = Taken(module, along.layout, _why(places, output, along, passed, False)), along
                 passed.unread.append(module)
             elif along is None:
                 turns = places.name != "tokens"
@@ -85,6 +88,8 @@ def last_places(
         if worse:
             _, taken, along = min(worse, key=lambda one: one[0])
             return taken, passed, along
+    if flat is not None and not passed.gathered and not passed.turned:  # of a model that gives the same of anything
+        return flat[0], passed, flat[1]
     return None, passed, Along()
 
 
@@ -118,10 +123,20 @@ def _reaches(survey: Survey, output: Tensor, first: Callable[[Tensor], Tensor]) 
     """
     if survey.value is None or not survey.value.requires_grad or not output.requires_grad or not survey.moves():
         return True
-    (slope,) = torch.autograd.grad(survey.value.sum(), [output], retain_graph=True, allow_unused=True)
-    if slope is None:
+    slope = _slope(survey.value, output)
+    return slope is not None and int((first(slope).flatten(2).abs().sum(1) > 0).sum(1).max()) > 1
+
+
+def _flat(survey: Survey, output: Tensor) -> bool:
+    """Whether an output is read, and moves nothing."""
+    if survey.value is None or not survey.value.requires_grad or not output.requires_grad:
         return False
-    return int((first(slope).flatten(2).abs().sum(1) > 0).sum(1).max()) > 1
+    slope = _slope(survey.value, output)
+    return slope is not None and not bool(slope.any())
+
+
+def _slope(value: Tensor, output: Tensor) -> Tensor | None:
+    return torch.autograd.grad(value.sum(), [output], retain_graph=True, allow_unused=True)[0]
 
 
 def _along(survey: Survey, module: nn.Module, places: Places, output: Tensor, lies: Lies) -> Along | None:
