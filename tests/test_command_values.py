@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import inspect
 import json
 import math
 import re
@@ -375,6 +376,24 @@ def test_a_warning_is_one_line_and_torch_geometric_s_own_is_not_told(run: Run, m
     monkeypatch.setattr(sys.modules[add_plugins.__module__], "add_plugins", plugins)
     code, _, err = run("zoo")
     assert (code, err) == (0, "warning: look here\n")
+
+
+def test_what_is_misspelt_is_looked_up_in_the_help_of_its_command(run: Run) -> None:
+    for words, command in ((("evaluate", "--pears", "3"), " evaluate"), (("nothing",), "")):
+        code, _, err = run(*words)
+        assert code == 2
+        assert err.rstrip().endswith(f"See xsiamese{command} --help")
+    out = run("explain", "--method", "rise", "--help")[1]
+    assert "Its own options:" in out
+
+
+def test_the_command_of_many_pairs_has_the_defaults_of_the_function() -> None:
+    command = inspect.signature(importlib.import_module("xsiamese.cli.explain_pairs").explain_pairs).parameters
+    function = inspect.signature(xsiamese.explain_pairs).parameters
+    both = set(command) & set(function) - {"pairs", "output"}
+    assert {"unit", "batch", "precision", "workers", "threads", "engine", "device", "seed", "budget"} <= both
+    for name in both:
+        assert command[name].default == function[name].default, name
 
 
 def test_whole_numbers_are_not_rounded() -> None:

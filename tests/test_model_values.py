@@ -250,3 +250,16 @@ def test_where_a_function_is_not_looked_at(why: str, monkeypatch: pytest.MonkeyP
         for _ in range(2):
             warn_if_distance(comparison, function, a, b, score)
     assert len(asked) == len(found) == (why == "nothing")  # once for each comparison
+
+
+def test_each_side_has_its_own_encoder_if_there_are_two() -> None:
+    """a is doubled, b is turned round: 2 * (1, 2) . -(3, 5)."""
+    double, turn = nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)
+    nn.init.eye_(double.weight).data.mul_(2), nn.init.eye_(turn.weight).data.mul_(-1)
+    model = SiameseModel((double, turn), "dot")
+    a, b = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 5.0]])
+    assert model(a, b).tolist() == [-26.0]
+    assert model.explained(a, b).tolist() == [-26.0]
+    assert (model.encode(a, 0).tolist(), model.encode(a, 1).tolist()) == ([[2.0, 4.0]], [[-1.0, -2.0]])
+    with pytest.raises(TypeError, match=r"a ModuleDict has no forward, it only holds modules \(x\): give one of them"):
+        TwoInputModel(nn.ModuleDict({"x": nn.Linear(2, 2)}))
