@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from fractions import Fraction
 from itertools import accumulate, product
 from pathlib import Path
@@ -186,3 +187,21 @@ def test_neighbouring_doubles_and_huge_scores_are_told_apart(value: float) -> No
     assert rate == 0.0
     assert Decision(cut).alike(score).tolist() == [False, True]
     assert equal_error_rate(score[:1].repeat(2), torch.tensor([False, True]))[0] == 0.5
+
+
+def test_rates_that_pairs_cannot_tell_are_told_for_that_method_only() -> None:
+    """Of four different pairs a rate of a quarter can be measured, and nothing below it but none at all."""
+    model = SiameseModel(torch.nn.Identity(), "euclidean")
+    a, b = torch.zeros(6, 1), torch.tensor([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]])
+    same = torch.tensor([True, True, False, False, False, False])
+    said = "cannot be measured on 4 different pairs: the threshold accepts none of them"
+    with pytest.warns(UserWarning, match=f"far=0.2 {said}"):
+        assert calibrate(model, a, b, same, method="far", far=0.2).far == 0.0
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*cannot be measured")
+        assert calibrate(model, a, b, same, method="far", far=0.25).far == 0.25
+        assert calibrate(model, a, b, same, method="far", far=0.0).far == 0.0
+        calibrate(model, a, b, same)
+    for wrong in (1.0, -0.1):
+        with pytest.raises(ValueError, match=rf"far={wrong}: a share in \[0, 1\) is needed"):
+            calibrate(model, a, b, same, method="far", far=wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -347,3 +348,23 @@ def test_a_type_that_no_plugin_brings_is_read_as_what_it_is_made_of(tmp_path: Pa
     assert "Strange" not in files.results(PairExplanation)
     with pytest.raises(ValueError, match=r"holds a PairExplanation, no MatrixExplanation: use xsiamese.load"):
         MatrixExplanation.load(explained([0.5]).save(tmp_path / "p.safetensors"))
+
+
+def test_what_is_no_file_of_ours_is_told(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    found = explained([0.5])
+    for name, more in (("why.png", r"; a picture is plot\(\)\.savefig\('why\.png'\)$"), ("why.txt", r"\.safetensors$")):
+        with pytest.raises(ValueError, match=rf"save\(\) writes tensors, to a file that ends with .*{more}"):
+            found.save(tmp_path / name)
+    save_file({"maps.a.0": torch.ones(1)}, tmp_path / "none.safetensors", {"xsiamese": "{}"})
+    with pytest.raises(ValueError, match="is a safetensors file but no explanation that xsiamese saved"):
+        load(tmp_path / "none.safetensors")  # without scores
+    save_file({"scores": torch.ones(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(ValueError, match="is a safetensors file but no explanation that xsiamese saved"):
+        load(tmp_path / "other.safetensors")
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with pytest.raises(
+        ValueError, match="cannot be read as explanation: it is a pipe or a device, which may never end"
+    ):
+        load(tmp_path / "pipe.safetensors")  # which would wait for ever
