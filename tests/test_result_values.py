@@ -364,7 +364,5 @@ def test_what_is_no_file_of_ours_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is a safetensors file but no explanation that xsiamese saved"):
         load(tmp_path / "other.safetensors")
     os.mkfifo(tmp_path / "pipe.safetensors")
-    with pytest.raises(
-        ValueError, match="cannot be read as explanation: it is a pipe or a device, which may never end"
-    ):
+    with pytest.raises(ValueError, match="it is a pipe or a device, which may never end"):
         load(tmp_path / "pipe.safetensors")  # which would wait for ever
