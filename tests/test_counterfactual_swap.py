@@ -398,3 +398,21 @@ def test_the_map_is_what_a_swapped_cell_takes_by_hand() -> None:
     map_a, map_b = PairRegionSwap(model, "0").attribute((a, b))
     assert map_a.flatten().tolist() == pytest.approx([-0.5, 0, 0.5, 2], abs=1e-12)
     assert map_b.flatten().tolist() == pytest.approx([-0.75, -2.25, -0.75, 0.75], abs=1e-12)
+
+
+def test_items_of_two_sizes_are_near_to_those_of_their_own() -> None:
+    """b has as many cells as a in another shape: the distance is to the layer's outputs of the b, by hand."""
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+    model = SiameseModel(nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten())).eval()
+    for shape in ((12, 12), (5, 14)):  # 10 x 10 and 3 x 12 cells beside 6 x 6
+        pair = torch.rand(3, 1, 8, 8), torch.rand(3, 1, *shape)
+        threshold = float(model(*pair).mean())
+        found: Any = PairRegionSwap(model, "encoder.0", threshold=threshold).explain(pair, wrt="second")
+        real = body(pair[1]).detach().flatten(1)
+        apart = torch.cdist(real, real).fill_diagonal_(torch.inf).min(1).values.median()
+        for one in found.counterfactuals:
+            assert one.typical == pytest.approx(float(apart), rel=1e-5)
+            if not one.count:
+                assert one.nearest == pytest.approx(0.0, abs=1e-5)  # nothing is edited: it is one of them
+        assert any(one.nearest > 0.01 for one in found.counterfactuals if one.count)

@@ -44,10 +44,10 @@ class Recorded:
         embeddings = None if self.embeddings is None else (self.embeddings[0][i : i + 1], self.embeddings[1][i : i + 1])
         return Recorded((self.raws[0][i : i + 1], self.raws[1][i : i + 1]), embeddings, self.closeness[i : i + 1])
 
-    def everything(self) -> Tensor:
-        """All items of both sides, or of a alone if they differ in shape."""
+    def like(self, side: int) -> Tensor:
+        """All items of both sides, or of one side alone if they differ in shape."""
         first, second = self.raws
-        return torch.cat([first, second]) if first.shape[1:] == second.shape[1:] else first
+        return torch.cat([first, second]) if first.shape[1:] == second.shape[1:] else self.raws[side]
 
 
 def recorded(batch: PairBatch, layer: Layer, patch: int | None = None) -> Recorded:

@@ -158,9 +158,7 @@ class PairRegionSwap(PairCounterfactual):
         check_items(batch, side, distractor, "distractor", (1, batch.pairs))
         check_items(batch, side, reference, "reference", None)
         kept = kept or recorded(batch, self.layer, patch)
-        real = Neighbours(
-            kept.everything() if reference is None else raws_of(batch, self.layer, side, reference, patch)
-        )
+        real = Neighbours(kept.like(side) if reference is None else raws_of(batch, self.layer, side, reference, patch))
         found = []
         for i, one in enumerate(pairs_of(batch, f"{type(self).__name__} {SIDE_NAMES[side]}")):
             places = self.places(one, patch, kept.row(i))
