@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from xsiamese import (
     PairIntegratedGradients,
     SiameseModel,
 )
+from xsiamese.branches.fastpath import on_fast_path, without_fast_path
 
 D = 8
 
@@ -266,3 +268,28 @@ def test_a_block_that_gets_a_mask_beside_is_asked_without_each_channel(frames: t
         without = [hidden[0] * (torch.arange(D) != channel) for channel in range(D)]
         lost = [z_a @ z_b - last(h, src_key_padding_mask=left_out[0])[0, 0] @ z_b for h in without]
     torch.testing.assert_close(found.maps[0][0, 0], hidden[0][0] @ torch.stack(lost))
+
+
+def test_the_fast_path_is_not_opened_for_another_thread() -> None:
+    """It is one switch for the whole process; whoever goes last puts it back as it was before the first came."""
+    on, modules = torch.backends.mha.get_fastpath_enabled, [nn.MultiheadAttention(4, 1)]
+    inside, leave = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with without_fast_path(modules):
+            inside.set()
+            leave.wait(30)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(30)
+    with without_fast_path(modules):
+        with on_fast_path():
+            assert not on()
+        leave.set()
+        thread.join()
+        assert not on()
+        with on_fast_path():
+            assert on()
+        assert not on()
+    assert on()

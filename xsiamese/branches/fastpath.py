@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 _LOCK = threading.Lock()
-_INSIDE: list[bool] = []  # for each block that any thread is in, whether the path was open before
+_INSIDE: list[tuple[int, bool]] = []  # for each block the thread that is in it, and whether the path was open before
 
 
 @contextmanager
@@ -24,25 +24,28 @@ def without_fast_path(modules: list[nn.Module]) -> Iterator[None]:
         yield
         return
     with _LOCK:
-        _INSIDE.append(torch.backends.mha.get_fastpath_enabled())
+        _INSIDE.append((threading.get_ident(), torch.backends.mha.get_fastpath_enabled()))
         torch.backends.mha.set_fastpath_enabled(False)
     try:
         yield
     finally:
         with _LOCK:
-            if len(_INSIDE) == 1:
-                torch.backends.mha.set_fastpath_enabled(_INSIDE[0])
-            _INSIDE.pop()
+            mine = max(i for i, (thread, _) in enumerate(_INSIDE) if thread == threading.get_ident())
+            _, before = _INSIDE.pop(mine)
+            if not _INSIDE:
+                torch.backends.mha.set_fastpath_enabled(before)
+            elif not mine:  # whoever is inside still knows how it was before all of them
+                _INSIDE[0] = _INSIDE[0][0], before
 
 
 @contextmanager
 def on_fast_path() -> Iterator[None]:
     """Opens the fast path inside a block of :func:`without_fast_path`, as for a call of the user's own without
-    gradients.
+    gradients; not while another thread is in such a block, which would be on it, too.
     """
     with _LOCK:
-        before = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(bool(_INSIDE) and _INSIDE[0])
+        before, alone = torch.backends.mha.get_fastpath_enabled(), len({thread for thread, _ in _INSIDE}) == 1
+        torch.backends.mha.set_fastpath_enabled(_INSIDE[0][1] if alone else before)
     try:
         yield
     finally:
