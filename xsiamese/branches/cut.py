@@ -92,12 +92,7 @@ class Watched:
     def _after(self, module: nn.Module, args: Any, output: Any) -> Any:
         tensor, found = first_tensor(output), None
         of_ids = args and isinstance(args[0], Tensor) and not args[0].is_floating_point()
-        if (
-            of_ids
-            and not any(True for _ in module.children())
-            and isinstance(output, Tensor)
-            and output.is_floating_point()
-        ):
+        if of_ids and not list(module.children()) and isinstance(output, Tensor) and output.is_floating_point():
             self.first.append(output.detach().requires_grad_())
             tensor = found = self.first[-1] * 1  # what follows may write into it, and into no leaf
         if tensor is not None and tensor.requires_grad and self._names[module]:

@@ -95,7 +95,7 @@ def _of_several(model: nn.Module, runs: Sequence[Run]) -> tuple[str, nn.Module, 
                 # what makes the views itself gets a row a pair, and is no place to take them apart
                 if rows == len(x):
                     return name, module, len(x)
-                if not any(True for _ in module.children()):
+                if not list(module.children()):
                     return name, module, 0
     return None
 

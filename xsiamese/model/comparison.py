@@ -75,7 +75,7 @@ class Cosine(Comparison):
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
         _check_sizes(z_a, z_b, self.name)
-        norm = _safe_sqrt(_dot(z_a, z_a)) * _safe_sqrt(_dot(z_b, z_b))
+        norm = safe_sqrt(_dot(z_a, z_a)) * safe_sqrt(_dot(z_b, z_b))
         if self.detach_norms:
             norm = norm.detach()
         return _dot(z_a, z_b) / torch.where(norm > 0, norm, torch.ones_like(norm))
@@ -110,7 +110,7 @@ class Euclidean(Comparison):
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
         difference = _difference(z_a, z_b, self.name)
-        return _safe_sqrt(_dot(difference, difference))
+        return safe_sqrt(_dot(difference, difference))
 
 
 class ClampedEuclidean(Euclidean):
@@ -273,7 +273,7 @@ def _dot(u: Tensor, v: Tensor) -> Tensor:
     return (wide(u).flatten(1) * wide(v).flatten(1)).sum(1)
 
 
-def _safe_sqrt(square: Tensor) -> Tensor:
+def safe_sqrt(square: Tensor) -> Tensor:
     """The square root with gradient 0 at 0; of NaN it is NaN, not 0, which would call two things the same."""
     zero = square == 0
     return torch.where(zero, torch.ones_like(square), square).sqrt() * ~zero

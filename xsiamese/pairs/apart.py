@@ -141,7 +141,7 @@ def _refuse_routing(pairs: Pairs, views: Objective) -> None:
     few = next(replace(pairs, plans={}, witness=None).split(1))
     called = outputs_of(views, partial(views, *few.moved, *few.arguments))
     refuse_transformed(one for outputs in called.values() for one in map(first_tensor, outputs) if one is not None)
-    layers = (layer for layer in views.modules() if not any(True for _ in layer.children()))
+    layers = (layer for layer in views.modules() if not list(layer.children()))
     # a layer that has no part in it may be an expert of another pair
     idle = any(layer not in called and any(True for _ in layer.parameters()) for layer in layers)
     some = replace(pairs, witness=None) if idle else few

@@ -160,9 +160,7 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
         for pair in layers
     ]
     # an activation that is reused often belongs to no side
-    shared = [
-        m for m in shared if seen.calls(m) <= 2 or any(True for _ in m.children()) or any(True for _ in m.parameters())
-    ]
+    shared = [m for m in shared if seen.calls(m) <= 2 or [*m.children(), *m.parameters()]]
     stacked = [seen.stacked(module) for module in shared]
     _check_order(
         batch,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xsiamese.data.batches import Apart, Kind
+from xsiamese.model.comparison import safe_sqrt
 from xsiamese.model.pair import PairModel, SiameseModel
 
 
@@ -272,6 +273,4 @@ def _scores(model: PairModel, inputs: Any) -> Tensor:
 
 def _distance(z_a: Tensor, z_b: Tensor) -> Tensor:
     """The Euclidean distance, with gradient 0 where it is 0, and NaN of what is NaN."""
-    square = (z_a - z_b).square().sum(1)
-    zero = square == 0
-    return torch.where(zero, torch.ones_like(square), square).sqrt() * ~zero
+    return safe_sqrt((z_a - z_b).square().sum(1))
