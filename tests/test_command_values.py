@@ -29,6 +29,8 @@ from xsiamese.cli.lists import COSTS, cost_of, listed, plugins
 from xsiamese.data.columns import Column, Columns
 from xsiamese.kinds.words import Texts
 from xsiamese.report import evaluate as reports
+from xsiamese.report import pairs as pairs_of_reports
+from xsiamese.report import table as tables
 from xsiamese.report.chance import Chance, against_chance
 from xsiamese.report.page import page
 from xsiamese.zoo import shipped
@@ -425,30 +427,30 @@ def names(rows: list[dict[str, Any]]) -> list[str]:
 
 def test_rows_are_ordered_by_the_first_metric_that_has_a_direction() -> None:
     high = [row("A", auroc=0.5), row("B", auroc=0.9), row("C", auroc=None), row("D", auroc=0.9)]
-    assert names(reports.ordered(high, ["gini", "auroc"])) == ["B", "D", "A", "C"]  # gini has none
+    assert names(tables.ordered(high, ["gini", "auroc"])) == ["B", "D", "A", "C"]  # gini has none
     low = [row("A", infidelity=0.5, auroc=0.1), row("B", infidelity=0.2, auroc=0.0), row("C", infidelity=-0.1)]
-    assert names(reports.ordered(low, ["infidelity", "auroc"])) == ["C", "B", "A"]
-    assert names(reports.ordered(low, ["auroc"])) == ["A", "B", "C"]  # what has no number comes last
-    assert names(reports.ordered(low, ["gini"])) == ["A", "B", "C"]
+    assert names(tables.ordered(low, ["infidelity", "auroc"])) == ["C", "B", "A"]
+    assert names(tables.ordered(low, ["auroc"])) == ["A", "B", "C"]  # what has no number comes last
+    assert names(tables.ordered(low, ["gini"])) == ["A", "B", "C"]
     zero = [row("A", auroc=-0.2), row("B", auroc=0.0), row("C", auroc=0.2)]
-    assert names(reports.ordered(zero, ["auroc"])) == ["C", "B", "A"]
+    assert names(tables.ordered(zero, ["auroc"])) == ["C", "B", "A"]
 
 
 def test_the_table_of_a_terminal() -> None:
     rows = [row("PairLong", 1.25, auroc=0.5, gini=None), row("B", 100.0, "ValueError: no"), row("C", 2.0, auroc=None)]
-    assert reports.text(rows, ["gini", "auroc"]).splitlines() == [
+    assert tables.text(rows, ["gini", "auroc"]).splitlines() == [
         "method         s  auroc                 ",
         "PairLong    1.25   0.500 [0.400, 0.600]",
         "B         100.00  ValueError: no",
         "C           2.00  -",
     ]
     many = [row("A", 1.0, "", **{f"m{i}": 0.5 for i in range(8)})]
-    assert reports.text(many, [f"m{i}" for i in range(8)]).splitlines()[0].split()[2:] == [f"m{i}" for i in range(6)]
+    assert tables.text(many, [f"m{i}" for i in range(8)]).splitlines()[0].split()[2:] == [f"m{i}" for i in range(6)]
 
 
 def test_the_table_of_a_file(tmp_path: Path) -> None:
     rows = [row("A", 1.23456, auroc=0.5), row("B", 2.0, "ValueError: no, not so", auroc=None)]
-    reports._table(tmp_path / "t.csv", rows, ["gini", "auroc"])
+    tables.write(tmp_path / "t.csv", rows, ["gini", "auroc"])
     with (tmp_path / "t.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [
             ["method", "seconds", "error", "auroc", "auroc_low", "auroc_high"],
@@ -489,16 +491,18 @@ def test_an_earlier_report_is_gone_on_with_where_its_settings_are_the_same(tmp_p
 def test_a_table_of_pairs_that_is_none(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "pairs.csv").write_text(text)
     with pytest.raises(ValueError, match=re.escape(said)):
-        reports._rows(tmp_path / "pairs.csv")
+        pairs_of_reports._rows(tmp_path / "pairs.csv")
 
 
 def test_a_table_of_pairs_is_read_with_labels_and_only_as_far_as_asked(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_text("a,b,label\nC,CC,1\nCC,CCC,FALSE\nC,C,0.0\nC,CO,maybe not read\n", "utf-8")
     with pytest.raises(ValueError, match="row 4"):
-        reports._rows(tmp_path / "pairs.csv")
+        pairs_of_reports._rows(tmp_path / "pairs.csv")
     (tmp_path / "pairs.csv").write_text("\ufeffa,b,label\nC,CC, True\nCC,CCC,FALSE\nC,C,0.0\n", "utf-8")
-    assert [one["label"] for one in reports._rows(tmp_path / "pairs.csv")] == [" True", "FALSE", "0.0"]
-    assert [reports.LABELS[word] for word in ("1", "1.0", "true", "0", "0.0", "false")] == [True] * 3 + [False] * 3
+    assert [one["label"] for one in pairs_of_reports._rows(tmp_path / "pairs.csv")] == [" True", "FALSE", "0.0"]
+    assert [pairs_of_reports.LABELS[word] for word in ("1", "1.0", "true", "0", "0.0", "false")] == [True] * 3 + [
+        False
+    ] * 3
 
 
 def test_names_with_commas() -> None:

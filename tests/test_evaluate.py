@@ -14,8 +14,9 @@ from xsiamese import PairGradCAM, PairSaliency
 from xsiamese.cli.evaluate import evaluate
 from xsiamese.data.planted import planted
 from xsiamese.report import evaluate as module
-from xsiamese.report.evaluate import compare, ordered
+from xsiamese.report.evaluate import compare
 from xsiamese.report.page import page
+from xsiamese.report.table import ordered
 from xsiamese.zoo import open_model
 
 

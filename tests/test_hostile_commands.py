@@ -21,7 +21,7 @@ import xsiamese
 from tests.test_hostile_files import GREY, HOSTILE, ORDINARY, Image, one_line, run
 from xsiamese import PairSaliency, SiameseModel
 from xsiamese.cli import main
-from xsiamese.report.evaluate import read_pairs
+from xsiamese.report.pairs import read_pairs
 from xsiamese.zoo import open_model, save, shipped
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -11,6 +11,7 @@ import torch
 from matplotlib.text import Text
 
 from xsiamese import MatrixExplanation, PairExplanation, PairMatrix, compare
+from xsiamese.plot.compared import _called, _same
 from xsiamese.plot.connectome import _around, plot_connectomes
 from xsiamese.plot.explained import draw_masks
 from xsiamese.plot.figure import new_figure
@@ -18,7 +19,7 @@ from xsiamese.plot.image import draw_image, pixels_of
 from xsiamese.plot.latent import _neighbours, against, curves, frame, latent_space, plane
 from xsiamese.plot.layout import _given, _spread, _turned, _union, _upright, matching, positions
 from xsiamese.plot.matched import Names, Nodes, Picture
-from xsiamese.plot.picture import _called, _height, _same, picture, plot_items
+from xsiamese.plot.picture import height, picture, plot_items
 from xsiamese.plot.pixels import pale
 from xsiamese.plot.scale import Scale, floored
 from xsiamese.plot.series import MOST, draw_series
@@ -551,17 +552,17 @@ def test_words_stand_in_lines() -> None:
     assert [text.get_text() for text in axes.texts[3:]] == ["0", "1"]  # vectors have numbers
 
 
-@pytest.mark.parametrize(("kind", "shape", "height"), [
+@pytest.mark.parametrize(("kind", "shape", "inches"), [
     ("image", (2, 1, 2, 2), 2.4), ("series", (2, 1, 9), 2.0), ("series", (2, 4, 9), 0.6 + 0.75 * 4),
     ("series", (2, 99, 9), 0.6 + 0.75 * MOST), ("text", (2, 5, 3), 2.0), ("text", (2, 400, 3), None),
 ])  # fmt: skip
-def test_how_high_the_row_of_a_pair_is(kind: str, shape: tuple[int, ...], height: float | None) -> None:
+def test_how_high_the_row_of_a_pair_is(kind: str, shape: tuple[int, ...], inches: float | None) -> None:
     side = torch.zeros(shape)
     one = made(inputs=(side, side), maps=(side, side), kinds=(kind, kind))
-    if height is None:
+    if inches is None:
         last = lines_of([str(i) for i in range(400)])[-1][1]
-        height = 0.6 + 0.22 * (1 - last / LINE)
-    assert _height(one[0]) == pytest.approx(height)
+        inches = 0.6 + 0.22 * (1 - last / LINE)
+    assert height(one[0]) == pytest.approx(inches)
 
 
 def test_nodes_and_names_beside_each_other() -> None:

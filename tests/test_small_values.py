@@ -41,7 +41,7 @@ from xsiamese.metrics.meta import _scored
 from xsiamese.pairs.fastest import _known, _sizes, can_stack, fitting
 from xsiamese.pairs.silence import rounding, why_zero
 from xsiamese.pairs.split import Split
-from xsiamese.plot.picture import _one
+from xsiamese.plot.picture import one_of
 from xsiamese.zoo.cards import Preprocessing
 
 
@@ -234,7 +234,7 @@ def test_the_embedding_of_a_side_is_that_of_its_own_tower() -> None:
 def test_the_item_that_is_shown_is_the_first_of_the_first_tensor() -> None:
     x, y = torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [4.0]])
     for batch in (x, (x, y), [x, y], {"x": x, "y": y}):
-        assert _one(batch).tolist() == [1.0]
+        assert one_of(batch).tolist() == [1.0]
 
 
 @pytest.mark.parametrize(("same", "moves"), [(True, False), (False, True)])

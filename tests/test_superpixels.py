@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import xsiamese
 from xsiamese import PairExplanation, PairFeatureAblation, SiameseModel
-from xsiamese.plot.picture import compare
+from xsiamese.plot.compared import compare
 from xsiamese.plot.pixels import check, seen, smoothed
 
 pytest.importorskip("skimage", reason='superpixels need pip install "xsiamese[superpixels]"')

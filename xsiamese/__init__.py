@@ -43,7 +43,7 @@ ON_DEMAND = {
     "auto": "xsiamese.explain.auto",
     "Gallery": "xsiamese.explain.gallery.gallery",
     "collate_pairs": "xsiamese.kinds.graphs.side",
-    "compare": "xsiamese.plot.picture",
+    "compare": "xsiamese.plot.compared",
     "explain_pairs": "xsiamese.jobs.job",
     "OnnxEncoder": "xsiamese.model.onnx",
     "export": "xsiamese.model.exported",

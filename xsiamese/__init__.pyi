@@ -42,7 +42,7 @@ from xsiamese.model.pair import TwoInputModel as TwoInputModel
 from xsiamese.pairs.batch import PairBatch as PairBatch
 from xsiamese.pairs.calibration import Calibration as Calibration
 from xsiamese.pairs.calibration import calibrate as calibrate
-from xsiamese.plot.picture import compare as compare
+from xsiamese.plot.compared import compare as compare
 from xsiamese.result.explanation import PairExplanation as PairExplanation
 from xsiamese.result.explanation import load as load
 from xsiamese.result.matrices import MatrixExplanation as MatrixExplanation

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
-from textwrap import fill
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -128,75 +126,12 @@ def plot_items(
         raise ValueError("this explanation has several maps a side: explain one layer or one tensor to draw it")
     grown = seen(explanation[:MOST], smooth, superpixels)
     shown = [grown[i] for i in range(len(grown))]
-    figure = new_figure(9.6, sum(_height(one) for one in shown) + 0.5)
-    heights = [_height(one) for one in shown]
+    figure = new_figure(9.6, sum(height(one) for one in shown) + 0.5)
+    heights = [height(one) for one in shown]
     lines = figure.subplots(len(shown), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
     for one, line in zip(shown, lines, strict=True):
         draw_pair(figure, line, one, captions.beside(one, 0), quantile=quantile, labels=labels)
     figure.suptitle(title or captions.title(explanation, MOST), fontsize=11)
-    return figure
-
-
-def compare(
-    explanations: Sequence[Shown],
-    pair: int = 0,
-    *,
-    columns: int = 1,
-    labels: tuple[Sequence[str] | None, Sequence[str] | None] | None = None,
-    quantile: float = 0.995,
-    smooth: float | None = None,
-    superpixels: int | None = None,
-) -> Figure:
-    """Several methods on one pair, side by side: a row a method, each on a scale of its own, since their units differ.
-
-    Args:
-        explanations: of the same inputs, by any methods with one map a side.
-        pair: which pair of them.
-        columns: how many methods stand in one row, smaller the more there are.
-        labels, quantile, smooth, superpixels: see :func:`plot_items`.
-
-    Raises:
-        ImportError: if matplotlib, or scikit-image for superpixels, is not installed.
-        ValueError: if there is none, a method gives no maps, they are of different inputs, or ``columns`` is not
-            positive.
-        IndexError: if there is no such pair.
-        TypeError: if no list of explanations is given.
-
-    Example:
-        >>> from xsiamese import PairInputXGradient, PairSaliency, SiameseModel, compare
-        >>> model, inputs = SiameseModel(torch.nn.Flatten(), "cosine"), (torch.rand(2, 3), torch.rand(2, 3))
-        >>> figure = compare([method(model).explain(inputs) for method in (PairSaliency, PairInputXGradient)])
-    """
-    options = {"columns": columns, "quantile": quantile, "smooth": smooth, "superpixels": superpixels}
-    asked(compare, options)
-    if not isinstance(explanations, Sequence) or not all(hasattr(one, "maps") for one in explanations):
-        raise TypeError("compare() takes a list of explanations, as [first, second]")
-    if not explanations:
-        raise ValueError("there is nothing to compare: give several explanations of the same pairs")
-    first = explanations[0]
-    first[pair]  # there is such a pair
-    for one in explanations:
-        if one.maps is None:
-            raise ValueError(f"{one.method} gives no maps, and maps are what is compared")
-        if not _same(one, first, pair):
-            raise ValueError(f"{one.method} explains another pair than {first.method}: give the same inputs to all")
-    shown = [seen(one[pair], smooth, superpixels) for one in explanations]
-    size, letters, points = (1.0, 40, 10) if columns == 1 else (0.6, 20, 8)
-    heights = [size * max(map(_height, shown[k : k + columns])) for k in range(0, len(shown), columns)]
-    square = 5.6 if columns == 1 else 3.8 * columns  # images need less
-    width = square if set(first.kinds) == {"image"} else 9.6 * size * columns
-    figure = new_figure(width, sum(heights) + 0.5)
-    lines = figure.subplots(len(heights), 2 * columns, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for axes in lines.flat:
-        axes.set_visible(False)  # the last row may have fewer methods
-    for number, one in enumerate(shown):
-        row, column = divmod(number, columns)
-        line = list(lines[row, 2 * column : 2 * column + 2])
-        for axes in line:
-            axes.set_visible(True)
-        draw_pair(figure, line, one, _called(one, shown, letters), points, quantile=quantile, labels=labels)
-    signed = [f"{captions.pulls(one)}, " for one in shown if one.shows == "signed"][:1]
-    figure.suptitle(f"{captions.score(first, pair)}\n{''.join(signed)}each method on its own scale", fontsize=11)
     return figure
 
 
@@ -226,33 +161,6 @@ def draw_pair(
     scale.bar(figure, list(line))
 
 
-def _called(one: Shown, among: Sequence[Shown], most: int) -> str:
-    """The method in lines that stand beside a small picture, and the layer where the method is shown at several."""
-    name, layer = one.method, one.parameters.get("layer")
-    parts, lines = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name), -(-len(name) // most)
-    if lines > 1:  # cut between words, into lines of about one length
-        name = next(
-            cut.replace(" ", "")
-            for width in range(len(parts) // lines, len(parts) + 1)
-            if (cut := fill(parts, width, break_long_words=False)).count("\n") < lines
-        )
-    alone = all(other.parameters.get("layer") == layer for other in among if other.method == one.method)
-    return name if alone else f"{name}\nlayer {layer}"
-
-
-def _same(one: Shown, other: Shown, pair: int) -> bool:
-    """Whether two explanations are of the same pair."""
-    if len(one) <= pair or len(other) <= pair or one.kinds != other.kinds:
-        return False
-    for mine, theirs in zip(one[pair].inputs, other[pair].inputs, strict=True):
-        first, second = _one(mine), _one(theirs)
-        if isinstance(first, Tensor) != isinstance(second, Tensor):
-            return False
-        if isinstance(first, Tensor) and not (first.shape == second.shape and torch.equal(first, second)):
-            return False
-    return True
-
-
 def _shown(
     one: Shown, side: int, labels: tuple[Sequence[str] | None, Sequence[str] | None] | None = None
 ) -> tuple[Any, Any, Any]:
@@ -263,7 +171,7 @@ def _shown(
     if isinstance(item, Texts) and labels is None:
         words, values = in_columns(item, *item.by_word(found)[0])
         return torch.arange(len(words)), values, words
-    item, found = _one(item), _one(found)
+    item, found = one_of(item), one_of(found)
     if one.kinds[side] == "image":  # a colour is of all channels together, and so is what the full one stands for
         found = (found.abs() if one.shows == "magnitude" else found).sum(0, keepdim=True)
     return item, values_of_tokens(found, len(item)) if one.kinds[side] == "text" else found, _labels(one, side, labels)
@@ -277,7 +185,7 @@ def _labels(one: Shown, side: int, labels: tuple[Sequence[str] | None, Sequence[
     return None if known is None else of.labels(known, 0)
 
 
-def _one(batch: Any) -> Any:
+def one_of(batch: Any) -> Any:
     """The only item of a batch, or of several tensors the first."""
     first = next(iter(batch.values())) if isinstance(batch, Mapping) else batch
     first = first[0] if isinstance(first, (tuple, list)) else first
@@ -290,7 +198,7 @@ def _numbers(found: Any) -> list[Tensor]:
     return [value.detach().double().cpu() for key, value in found.to_dict().items() if key.endswith("_mask")]
 
 
-def _height(one: Shown) -> float:
+def height(one: Shown) -> float:
     """The height of the row of a pair, in inches."""
 
     def of_side(side: int) -> float:

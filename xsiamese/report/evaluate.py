@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,6 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from xsiamese.data.planted import PlantedPairs, scene
-from xsiamese.data.readers import reader
 from xsiamese.door.arguments import check
 from xsiamese.door.files import folder
 from xsiamese.explain.attribution import PairAttribution
@@ -25,13 +23,14 @@ from xsiamese.metrics.catalogue import chosen
 from xsiamese.metrics.catalogue import metrics as known_metrics
 from xsiamese.metrics.measure import Measurement, asked, measure
 from xsiamese.metrics.metric import Metric
+from xsiamese.report import table
 from xsiamese.report.page import page
+from xsiamese.report.pairs import read_pairs
+from xsiamese.report.table import Row
 from xsiamese.zoo import OpenedModel, find_card, open_model
 
 FILES = ("evaluation.json", "evaluation.csv", "index.html")
-LABELS = {"1": True, "1.0": True, "true": True, "0": False, "0.0": False, "false": False}
 NOUNS = {"image": "images", "tabular": "rows of a table", "graph": "graphs", "text": "texts", "series": "series"}
-Row = dict[str, Any]
 
 
 def report(
@@ -69,11 +68,11 @@ def report(
         layer=layer,
         labels=labels,
     )
-    rows = ordered(rows, named)
+    rows = table.ordered(rows, named)
     _written(output, {**about, "rows": rows})
-    _table(output / "evaluation.csv", rows, named)
+    table.write(output / "evaluation.csv", rows, named)
     (output / "index.html").write_text(page(rows, named, about), encoding="utf-8")
-    return f"{text(rows, named)}\nwritten to {output / 'index.html'}"
+    return f"{table.text(rows, named)}\nwritten to {output / 'index.html'}"
 
 
 def compare(
@@ -109,93 +108,6 @@ def suited(pairs: Any) -> list[type[PairAttribution]]:
     inputs = pairs.inputs if isinstance(pairs, PlantedPairs) else pairs
     kind = side(inputs[0], "a").kind
     return [cls for _, cls in sorted(explainers().items()) if kind in names(cls.modalities) and not cls.needs_threshold]
-
-
-def read_pairs(
-    spec: str, opened: OpenedModel, count: int, seed: int = 0
-) -> tuple[PlantedPairs | tuple[Any, Any], list[tuple[str, str]], Tensor | None]:
-    """Pairs by name or from a CSV, two names for each, and which are alike where that is known.
-
-    Raises:
-        ValueError: if there are none, or the file has other columns.
-    """
-    if spec.startswith("planted:"):
-        found = scene(spec.removeprefix("planted:")).pairs(count, seed)
-        return found, [(f"a{i}", f"b{i}") for i in range(count)], None
-    path = Path(spec)
-    if not path.is_file():
-        raise ValueError(f"--pairs {spec}: there is no such file; give a CSV with columns a and b, or planted:NAME")
-    rows = _rows(path)[:count]
-    read = reader(opened)
-    sides = [[read(read.placed(row[side], path.parent)) for row in rows] for side in "ab"]
-    a, b = (read.together(side) for side in sides)
-    ids = [(row["a"], row["b"]) for row in rows]
-    label = [LABELS[row["label"].strip().lower()] for row in rows] if "label" in rows[0] else None
-    return (a, b), ids, None if label is None else torch.tensor(label)
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a table of pairs.
-
-    Raises:
-        ValueError: if it is no text, has no rows or other columns, or a row has no item or a label that means nothing.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            rows, names = list(table), list(table.fieldnames or ())
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"--pairs {path} cannot be read as a CSV in UTF-8: {error}") from error
-    if not rows or not {"a", "b"} <= set(names):
-        has = ", ".join(names) if rows else "no row"
-        raise ValueError(f"--pairs {path} needs the columns a and b and at least one row; it has {has}")
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"--pairs {path} has two columns {twice!r}: every column needs a name of its own")
-    for number, row in enumerate(rows, 1):
-        if not all((row[side] or "").strip() for side in "ab"):
-            raise ValueError(f"--pairs {path}, row {number}: two items are needed, a is {row['a']!r}, b {row['b']!r}")
-        if "label" in row and (row["label"] or "").strip().lower() not in LABELS:
-            raise ValueError(
-                f"--pairs {path}, row {number}: the label {row['label']!r} is not one of {', '.join(LABELS)}"
-            )
-    return rows
-
-
-def ordered(rows: Sequence[Row], metrics: Sequence[str]) -> list[Row]:
-    """The best first, by the first metric that has a direction and numbers; failures last."""
-    known = known_metrics()
-    leading = next(
-        (
-            m
-            for m in metrics
-            if known[m].higher_is_better is not None and any(_mean(row, m) is not None for row in rows)
-        ),
-        None,
-    )
-    if leading is None:
-        return list(rows)
-    sign = -1 if known[leading].higher_is_better else 1
-    return sorted(
-        rows, key=lambda row: (_mean(row, leading) is None, sign * (_mean(row, leading) or 0.0), row["method"])
-    )
-
-
-def text(rows: Sequence[Row], metrics: Sequence[str], most: int = 6) -> str:
-    """A table for the terminal: the first metrics that have numbers, with their intervals."""
-    shown = [m for m in metrics if any(_mean(row, m) is not None for row in rows)][:most]
-    width = max((len(row["method"]) for row in rows), default=6)
-    lines = [f"{'method':<{width}}  {'s':>6}  " + "  ".join(f"{m:<22}" for m in shown)]
-    for row in rows:
-        cells = []
-        for m in shown:
-            one = row["metrics"].get(m, {})
-            number = _mean(row, m)
-            cells.append(
-                f"{'-':<22}" if number is None else f"{number:6.3f} [{one['low']:.3f}, {one['high']:.3f}]".ljust(22)
-            )
-        said = row["error"] or "  ".join(cells).rstrip()
-        lines.append(f"{row['method']:<{width}}  {row['seconds']:6.2f}  {said}")
-    return "\n".join(lines)
 
 
 def _words(option: str, text: str) -> list[str]:
@@ -261,11 +173,6 @@ def _number(value: float) -> float | None:
     return None if value != value else round(value, 6)
 
 
-def _mean(row: Row, metric: str) -> float | None:
-    found: float | None = row["metrics"].get(metric, {}).get("mean")
-    return found
-
-
 def _drawn(found: Measurement, output: Path, opened: OpenedModel) -> str:
     """The picture of the first pair, as a file beside the page, or "" where there is none to be had."""
     try:
@@ -301,15 +208,3 @@ def _written(output: Path, found: Mapping[str, Any]) -> None:
     new = path.with_suffix(".new")
     new.write_text(json.dumps(found, indent=1), encoding="utf-8")
     new.replace(path)
-
-
-def _table(path: Path, rows: Sequence[Row], metrics: Sequence[str]) -> None:
-    shown = [m for m in metrics if any(m in row["metrics"] for row in rows)]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            ["method", "seconds", "error", *[f"{m}{part}" for m in shown for part in ("", "_low", "_high")]]
-        )
-        for row in rows:
-            cells = [row["metrics"].get(m, {}).get(part) for m in shown for part in ("mean", "low", "high")]
-            writer.writerow([row["method"], f"{row['seconds']:.3f}", row["error"], *cells])
