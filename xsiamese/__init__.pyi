@@ -81,7 +81,7 @@ from xsiamese_captum.relevance import PairLayerLRP as _PairLayerLRP
 from xsiamese_counterfactual.explanation import CounterfactualExplanation as CounterfactualExplanation
 from xsiamese_counterfactual.graph import PairGraphEdits as PairGraphEdits
 from xsiamese_counterfactual.maps import DecisionMaps as DecisionMaps
-from xsiamese_counterfactual.maps import PairCounterfactualMaps as PairCounterfactualMaps
+from xsiamese_counterfactual.maps import PairCounterfactualMaps as _PairCounterfactualMaps
 from xsiamese_counterfactual.mask import PairMinimalMask as PairMinimalMask
 from xsiamese_counterfactual.result import Counterfactual as Counterfactual
 from xsiamese_counterfactual.result import Edit as Edit
@@ -297,6 +297,15 @@ class PairBiLRP(_PairBiLRP):
     @overload
     def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., gamma: Any = ..., cells: Any = ...) -> Any: ...
     def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., gamma: Any = ..., cells: Any = ...) -> MatrixExplanation: ...  # type: ignore[override]
+
+class PairCounterfactualMaps(_PairCounterfactualMaps):
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[False] = ..., form: Any = ...) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def attribute(self, inputs: tuple[Tensor, Tensor], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: Literal[True], form: Any = ...) -> tuple[tuple[Tensor, Tensor], Tensor]: ...
+    @overload
+    def attribute(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., create_graph: bool = ..., seed: int | None = ..., return_convergence_delta: bool = ..., form: Any = ...) -> Any: ...
+    def explain(self, inputs: Sequence[Any] | Mapping[str, Any], target: _Target = ..., *, ids: Sequence[tuple[str, str]] | None = ..., against: Any = ..., baselines: Any = ..., additional_forward_args: Any = ..., wrt: _Wrt = ..., parts: Sequence[str] | None = ..., kind: _Kinds = ..., internal_batch_size: _BatchSize = ..., show_progress: bool = ..., seed: int | None = ..., form: Any = ...) -> DecisionMaps: ...  # type: ignore[override]
 
 class PairDeconvolution(_PairDeconvolution):
     @overload

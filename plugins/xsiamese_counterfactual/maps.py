@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -117,11 +118,6 @@ class PairCounterfactualMaps(DecisionExplainer):
         Raises:
             ValueError: if no threshold is known, or the published form is asked for of a similarity.
         """
-        if form == "livieris" and self.model.higher_is_closer:
-            raise ValueError(
-                "form='livieris' is about a distance D and 1 - D, and this model's score is a similarity: use "
-                "form='signed'"
-            )
         both = batch.one_sided("both")
         with both.record(self.layer) as recording:
             value = both.value()
@@ -142,18 +138,13 @@ class PairCounterfactualMaps(DecisionExplainer):
         columns = {} if threshold is None else {"alike": self.decision().alike(value.detach())}
         return Found((maps[0], maps[1]), value.detach(), columns)
 
-    def explain(self, inputs: Any, target: Any = None, *, form: Form = "signed", **arguments: Any) -> PairExplanation:
-        """The signed maps with their factual and counterfactual parts.
-
-        Args:
-            inputs: the two sides (a, b).
-            target: must be None: the maps are about the decision.
-            form: "signed", or "livieris" as published (needs a distance, and no threshold).
-            **arguments: see :meth:`PairAttribution.explain <xsiamese.PairAttribution.explain>`.
-
-        Raises:
-            ValueError: if no threshold is known, a target is given, or the published form is asked for of a similarity.
-        """
-        if form == "signed" and target is None:
+    def check(self, options: Mapping[str, Any], *, explaining: bool) -> None:
+        """Refuses the published form of a similarity, and parts for and against a decision without a threshold."""
+        if options.get("form") == "livieris":
+            if self.model.higher_is_closer:
+                raise ValueError(
+                    "form='livieris' is about a distance D and 1 - D, and this model's score is a similarity: use "
+                    "form='signed'"
+                )
+        elif explaining:
             self.decision()
-        return super().explain(inputs, target, form=form, **arguments)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import Decision, Found, PairBatch, PairExplanation
+from xsiamese.author import Decision, Found, PairBatch
 from xsiamese.author import side as side_of
 from xsiamese_counterfactual.cells import LayerPlace, PixelPlace, Place, Source, composed, place_of
 from xsiamese_counterfactual.decision import unclamped
@@ -95,15 +95,10 @@ class PairRegionSwap(PairCounterfactual):
             )
         return Found((first, second), kept.closeness, {"counterfactuals": found})
 
-    def explain(self, inputs: Any, target: Any = None, **arguments: Any) -> PairExplanation:
-        """The maps and what flips each decision, as :meth:`PairAttribution.explain
-        <xsiamese.PairAttribution.explain>` says.
-
-        Raises:
-            ValueError: if no threshold is known.
-        """
-        self.decision()
-        return super().explain(inputs, target, **arguments)
+    def check(self, options: Mapping[str, Any], *, explaining: bool) -> None:
+        """Refuses to explain a decision without a threshold; the maps alone need none."""
+        if explaining:
+            self.decision()
 
     def _lost(
         self, places: tuple[Place, Place], one: PairBatch, number: int, known: dict[tuple[int, int], Moves]

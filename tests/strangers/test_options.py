@@ -69,6 +69,35 @@ def test_options_are_looked_at_before_any_work(name: str) -> None:
             assert f"{parameter.default!r} if left out" in line, line
 
 
+@pytest.mark.parametrize("name", explainers())
+def test_what_is_misspelt_or_said_in_the_wrong_place_is_named_first(name: str) -> None:
+    """Before a threshold, and before anything else that is missing."""
+    cls, made = explainers()[name], explainers()[name](SiameseModel(Untouched()))
+    for call in {"explain", "attribute", "find"} & {*dir(cls)}:
+        refused(
+            partial(getattr(made, call), PAIR, no_such=1),
+            f"{name}.attribute has no option 'no_such'; its own options are",
+            TypeError,
+        )
+        for setting in signature(cls.__init__).parameters.keys() - {"self", "model", "explainer", "settings"}:
+            said = f"no option {setting!r}; it is said before, {name}(model, {setting}=...)"
+            refused(partial(getattr(made, call), PAIR, **{setting: 0.5}), said, TypeError)
+    for option in ("wrt", "seed", "target", *cls.options()):
+        if option not in cls.settings():
+            said = f"{name} has no setting {option!r}; it is said with the pairs, {name}(model).explain(pairs, {option}"
+            refused(partial(cls, SiameseModel(Untouched()), **{option: 1}), said, TypeError)
+
+
+def test_a_setting_that_is_misspelt_beside_the_pairs_is_recognised() -> None:
+    swap = PairRegionSwap(SiameseModel(Untouched()))
+    said = "no option 'treshold'; did you mean 'threshold'? it is said before, PairRegionSwap(model, threshold=...)"
+    refused(lambda: swap.explain(PAIR, treshold=0.5), said, TypeError)
+    refused(
+        lambda: PairSaliency(SiameseModel(Untouched()), create_graph=True), "attribute(pairs, create_graph=", TypeError
+    )
+    refused(lambda: swap.explain(PAIR), "no threshold is known")
+
+
 @pytest.mark.parametrize("name", metrics())
 def test_metrics_are_made_of_what_they_can_mean(name: str) -> None:
     cls = metrics()[name]

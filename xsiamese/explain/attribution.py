@@ -187,7 +187,7 @@ class PairAttribution(Runner):
             self._plans, size=internal_batch_size, kind=kind,
         )  # fmt: skip
         names = asked.names(ids)
-        found, batch = self._found(replace(asked, ids=names))
+        found, batch = self._found(replace(asked, ids=names, explaining=True))
         return self._outcome(found, batch, asked, names, self.layers_told(batch))
 
     def scores(

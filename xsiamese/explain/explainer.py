@@ -62,14 +62,27 @@ class Explainer(Layered, Attribution, ABC):
 
     def __new__(cls, *args: Any, **settings: Any) -> Self:
         known = inspect.signature(cls.__init__).parameters
-        unknown = next((name for name in settings if name not in known), None)
-        if unknown is not None and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
-            near = get_close_matches(_ELSEWHERE.get(unknown, unknown), known)
-            hint = f"did you mean {near[0]}=?" if near else f"there are {', '.join(list(known)[1:])}"
-            raise TypeError(f"{cls.__name__} has no setting {unknown!r}; {hint}")
+        wraps = any(p.kind is p.VAR_KEYWORD for p in known.values())  # an explainer that takes the others
+        for name in (one for one in settings if one not in known):
+            if name in (later := cls._said_with_pairs()):
+                hint = f"it is said with the pairs, {cls.__name__}(model).{later[name]}(pairs, {name}=...)"
+            elif wraps:
+                continue
+            else:
+                near = get_close_matches(_ELSEWHERE.get(name, name), known)
+                hint = f"did you mean {near[0]}=?" if near else f"there are {', '.join(list(known)[1:])}"
+            raise TypeError(f"{cls.__name__} has no setting {name!r}; {hint}")
         check_options(cls, {name: value for name, value in settings.items() if name in cls.settings()})
         made: Self = super().__new__(cls)
         return made
+
+    def check(self, options: Mapping[str, Any], *, explaining: bool) -> None:
+        """Refuses what cannot be done, before any work; by then options are known ones, with values of their types.
+
+        Args:
+            options: the explainer's own, as far as they are given.
+            explaining: whether an explanation is made, and not maps alone.
+        """
 
     @abstractmethod
     def compute(self, batch: PairBatch, *args: Any, **options: Any) -> Maps | Found:
@@ -153,6 +166,16 @@ class Explainer(Layered, Attribution, ABC):
         """The options that are this explainer's own, with their defaults."""
         parameters = inspect.signature(cls.compute).parameters.values()
         return {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    @classmethod
+    def _said_with_pairs(cls) -> dict[str, str]:
+        """What is no setting but an argument of a call, and of which."""
+        found = dict.fromkeys(cls.options(), "explain")
+        for base in reversed(cls.__mro__):  # one that says **options leaves the others to those before it
+            for call in [one for one in ("attribute", "explain") if one in vars(base)]:
+                own = inspect.signature(vars(base)[call]).parameters.values()
+                found |= {p.name: call for p in own if p.kind is p.KEYWORD_ONLY or p.name == "target"}
+        return found
 
     @classmethod
     def citation(cls) -> str:

@@ -58,6 +58,7 @@ class Explaining(Protocol):
     def options(cls) -> Mapping[str, inspect.Parameter]: ...
     @classmethod
     def needs_motion(cls) -> bool: ...
+    def check(self, options: Mapping[str, Any], *, explaining: bool) -> None: ...
     @property
     def attribute(self) -> Any: ...
 
@@ -72,6 +73,7 @@ class Request:
         moving: whether anything is to be explained, not only scored.
         size: the most pairs in one forward pass.
         ids: two names for each pair.
+        explaining: whether all that can be said is asked for, and not the maps alone.
     """
 
     inputs: Any
@@ -89,6 +91,7 @@ class Request:
     size: BatchSize = None
     kind: Kinds = None
     ids: Sequence[tuple[str, str]] | None = None
+    explaining: bool = False
 
     def batch(self, explainer: Explaining) -> PairBatch:
         """All pairs as one batch.
@@ -105,6 +108,7 @@ class Request:
         self._check_options(explainer)
         if self.target is not None and not explainer.traits.takes_target:
             raise ValueError(f"{type(explainer).__name__} is about the model's decision: leave out target")
+        explainer.check(self.options, explaining=self.explaining)
         if self.baselines is not None and not explainer.takes_baselines:
             warnings.warn(
                 f"{type(explainer).__name__} starts from no baselines: baselines= changes nothing", stacklevel=2
@@ -196,10 +200,12 @@ class Request:
         for option in self.options:
             if option not in known:
                 own = {*known, *inspect.signature(explainer.attribute).parameters} - {option}
-                near = get_close_matches(option, sorted(own))
-                hint = f"did you mean {near[0]!r}?" if near else f"its own options are {', '.join(known) or 'none'}"
-                if option in inspect.signature(type(explainer).__init__).parameters:
-                    hint = f"it is said before, {type(explainer).__name__}(model, {option}=...)"
+                before = {*inspect.signature(type(explainer).__init__).parameters} - own - {"self", "model"}
+                near = option if option in before else next(iter(get_close_matches(option, sorted(own | before))), None)
+                hint = f"did you mean {near!r}?" if near else f"its own options are {', '.join(known) or 'none'}"
+                if near in before:
+                    hint = f"{'' if near == option else f'{hint} '}it is said before, "
+                    hint += f"{type(explainer).__name__}(model, {near}=...)"
                 raise TypeError(f"{type(explainer).__name__}.attribute has no option {option!r}; {hint}")
         check_options(type(explainer), self.options)
         told = {"show_progress": self.show_progress, "create_graph": self.create_graph, "seed": self.seed}
