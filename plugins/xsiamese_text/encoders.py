@@ -76,6 +76,7 @@ class StaticEncoder(TextEncoder):
 
     Args:
         vectors: shape (vocabulary, dimensions).
+        normalises: whether the embedding is brought to length 1.
 
     Example:
         >>> encoder = StaticEncoder(torch.eye(3))
@@ -85,8 +86,9 @@ class StaticEncoder(TextEncoder):
 
     pooling: Pooling | None = "mean"
 
-    def __init__(self, vectors: Tensor) -> None:
+    def __init__(self, vectors: Tensor, normalises: bool = False) -> None:
         super().__init__()
+        self.normalises = normalises
         self.embedding = nn.Embedding(vectors.shape[0], vectors.shape[1], _weight=vectors, _freeze=True)
 
     def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -78,6 +78,24 @@ class Frame:
         )
         first, second = zip(*shares, strict=True)
         return self._first(a, first), self._first(b, second)
+
+    def steady(self, model: nn.Module) -> Frame:
+        """Padding stands where the tokenizer has it, unless the score of a pair of two tokens moves less with padding
+        behind it: positions that are counted from the left move with what stands there.
+        """
+        if not self.left or model.training:
+            return self
+        weight = next(model.parameters())
+        ids = torch.tensor([[self.pad, self.pad, self.pad]], device=weight.device)
+        some = [{"input_ids": ids[:, :n], "attention_mask": (torch.arange(n) < 1).to(ids)[None]} for n in (1, 3)]
+        behind = replace(self, left=False)
+        with torch.no_grad():
+            alone, *padded = (
+                Joined(model, self)(some[0], some[0]),
+                *(Joined(model, one)(some[1], some[1]) for one in (self, behind)),
+            )
+        moved = [float((score - alone).abs().max()) for score in padded]
+        return behind if moved[1] < moved[0] else self
 
     def own_part(self, texts: Texts) -> Texts:
         """Ids that came with beginnings and ends, without them: a cross-encoder has its own around both texts."""

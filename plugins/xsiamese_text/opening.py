@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from xsiamese.author import Comparison, PairModel, Pooling
 from xsiamese_text.clip import from_clip
@@ -21,6 +21,7 @@ from xsiamese_text.joined import Frame
 from xsiamese_text.maxsim import MaxSim
 from xsiamese_text.models import JointTextModel, TextModel
 from xsiamese_text.pieces import Pieces
+from xsiamese_text.positions import longest_of, positions_of
 from xsiamese_text.reading import Reader
 
 _KINDS = ("SentenceTransformer", "SparseEncoder", "MultiVectorEncoder", "CrossEncoder")
@@ -29,6 +30,8 @@ _TOKENIZERS = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model",
     "tokenizer_config.json",
 )  # fmt: skip
+# what is asked of a tokenizer
+_ASKED = ("convert_ids_to_tokens", "all_special_ids", "model_max_length", "is_fast", "pad_token_id", "__len__")
 _COMPARISONS: dict[str, Callable[[], str | Comparison]] = {
     "cosine": lambda: "cosine",
     "dot": lambda: "dot",
@@ -60,18 +63,21 @@ def from_transformers(
         longest: the most tokens of a text; the tokenizer's if left out.
 
     Raises:
-        ValueError: if the tokenizer is of another model or none, or there is no such pooling.
+        ValueError: if the tokenizer is of another model or none, there is no such pooling, or the model has not that
+            many positions.
     """
-    if not isinstance(model, nn.Module) or not hasattr(tokenizer, "convert_ids_to_tokens"):
+    if not isinstance(model, nn.Module) or not all(hasattr(tokenizer, name) for name in _ASKED):
         raise ValueError(
             f"from_transformers takes a model and its tokenizer; got a {type(model).__name__} and a "
-            f"{type(tokenizer).__name__}"
+            f"{type(tokenizer).__name__}: PreTrainedTokenizerFast(tokenizer_object=...) makes one of a "
+            "tokenizers.Tokenizer, and a model of ids needs none, SiameseModel(encoder)"
         )
     vocabulary = getattr(getattr(model, "config", None), "vocab_size", None)
     takes = tuple(key for key in ("input_ids", "attention_mask", "token_type_ids") if key in _arguments(model))
     if _reads_both(model):
         return _joint(model, tokenizer, vocabulary, missing, longest)
-    reader = Reader(tokenizer, vocabulary, longest or _longest(model, tokenizer), takes=takes, missing=missing)
+    most, positions = longest_of(model, tokenizer, longest)
+    reader = Reader(tokenizer, vocabulary, most, takes=takes, missing=missing, positions=positions)
     usual = {"splade": "dot", "tokens": "maxsim"}.get(pooling, "cosine")
     chosen = _COMPARISONS[usual]() if comparison is None else comparison
     made = TextModel(TransformersEncoder(model, pooling), chosen, (reader, reader))
@@ -106,10 +112,16 @@ def from_sentence_transformers(model: nn.Module, *, missing: int | None = None) 
             )
         if known.prompts.get(known.default_prompt_name):
             raise ValueError("a CrossEncoder with a prompt is not known: set its default_prompt_name to None")
-        return _joint(inner, tokenizer, getattr(inner.config, "vocab_size", None), missing, longest)
+        limits = [most for most in (longest, positions_of(inner)) if most is not None]
+        return _joint(inner, tokenizer, getattr(inner.config, "vocab_size", None), missing, min(limits, default=None))
     similarity = str(known.similarity_fn_name)
     if similarity not in _COMPARISONS:
         raise ValueError(f"similarity {similarity!r} is not known: there are {', '.join(_COMPARISONS)}")
+    names = [type(module).__name__ for module in model.children()]
+    if names in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
+        prompt = known.prompts.get(known.default_prompt_name) or ""
+        vectors = known[0].embedding.weight.detach()
+        return _static(known[0].tokenizer, vectors, similarity, missing, prompt, normalises=len(names) == 2)
     tasks = ("query", "document") if kind == "MultiVectorEncoder" else (None, None)
     readers = tuple(_reader(known, tokenizer, longest, missing, task) for task in tasks)
     pooling = pooling_of(model)
@@ -134,13 +146,27 @@ def from_wordllama(llama: Any = None) -> PairModel:
 
         # its loader looks for the tokenizer that it ships in another folder than it ships it in, but in a cache rightly
         llama = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
-    tokenizer = Pieces(llama.tokenizer)
-    vectors = torch.tensor(llama.embedding)
-    if len(tokenizer) > len(vectors):  # the id of padding, which no text has
-        vectors = torch.cat([vectors, vectors.new_zeros(len(tokenizer) - len(vectors), vectors.shape[1])])
+    return _static(llama.tokenizer, torch.tensor(llama.embedding), "cosine")
+
+
+def _static(
+    tokenizer: Any,
+    vectors: Tensor,
+    comparison: str,
+    missing: int | None = None,
+    prompt: str = "",
+    *,
+    normalises: bool = False,
+) -> TextModel:
+    """The mean of one vector for each token, whatever stands around it."""
+    pieces = Pieces(tokenizer)
+    if len(pieces) > len(vectors):  # the id of padding, which no text has
+        vectors = torch.cat([vectors, vectors.new_zeros(len(pieces) - len(vectors), vectors.shape[1])])
     takes = ("input_ids", "attention_mask")
-    reader = Reader(tokenizer, len(vectors), takes=takes, specials=False)
-    return TextModel(StaticEncoder(vectors), "cosine", (reader, reader)).eval()
+    reader = Reader(pieces, len(vectors), takes=takes, missing=missing, specials=False, prompt=prompt)
+    made = TextModel(StaticEncoder(vectors, normalises), _COMPARISONS[comparison](), (reader, reader))
+    made.eval()
+    return made
 
 
 def pooling_of(model: nn.Module) -> Pooling | None:
@@ -251,8 +277,12 @@ def _reader(model: Any, tokenizer: Any, longest: int | None, missing: int | None
 
     table = next((m for m in model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))), None)
     vocabulary = None if table is None else table.num_embeddings
+    inner = next((m for m in model.modules() if hasattr(m, "config") and positions_of(m)), None)
     takes = ("input_ids", "attention_mask", "token_type_ids", "query_expansion_positions")
-    return Reader(tokenizer, vocabulary, longest, takes=takes, missing=missing, features=features, prompt=prompt)
+    return Reader(
+        tokenizer, vocabulary, longest, takes=takes, missing=missing, features=features, prompt=prompt,
+        positions=None if inner is None else positions_of(inner),
+    )  # fmt: skip
 
 
 def _joint(model: Any, tokenizer: Any, vocabulary: int | None, missing: int | None, longest: int | None) -> PairModel:
@@ -261,21 +291,10 @@ def _joint(model: Any, tokenizer: Any, vocabulary: int | None, missing: int | No
         raise ValueError("a cross-encoder needs a fast tokenizer, which says where its special tokens stand")
     reader = Reader(tokenizer, vocabulary, None, takes=("input_ids", "attention_mask"), missing=missing, specials=False)
     reader.longest = None  # both texts share what the model reads
-    frame = Frame.of(tokenizer, longest or _longest(model, tokenizer), "token_type_ids" in _arguments(model))
-    made = JointTextModel(model, reader, frame)
+    frame = Frame.of(tokenizer, longest_of(model, tokenizer, longest)[0], "token_type_ids" in _arguments(model))
+    made = JointTextModel(model, reader, frame.steady(model))
     made.train(model.training)
     return made
-
-
-def _longest(model: nn.Module, tokenizer: Any) -> int | None:
-    """The most tokens that a model reads: what its tokenizer says, and its table of positions holds."""
-    own, known = int(tokenizer.model_max_length), getattr(getattr(model, "config", None), "max_position_embeddings", 0)
-    limits = [own] if own < 10**6 else []  # a huge number stands for none
-    for name, table in model.named_modules():
-        if isinstance(table, nn.Embedding) and "position" in name and table.num_embeddings == known:
-            # those of RoBERTa count from what stands for padding
-            limits.append(known if table.padding_idx is None else known - table.padding_idx - 1)
-    return min(limits, default=None)
 
 
 def _reads_both(model: nn.Module) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
 PADDING = "<|pad|>"
 
 
@@ -35,20 +33,15 @@ class Pieces:
     def __len__(self) -> int:
         return self.size
 
-    def __call__(self, texts: Sequence[str], *, add_special_tokens: bool = True, **_: Any) -> dict[str, torch.Tensor]:
-        """The tokens of texts, the shorter ones filled up on their right."""
+    def __call__(self, texts: Sequence[str], *, add_special_tokens: bool = True, **_: Any) -> dict[str, list[Any]]:
+        """The tokens of texts, none filled up."""
         rows = []
         for text in texts:
             one = self.tokenizer.encode(text, add_special_tokens=add_special_tokens)
             told = zip(one.ids, one.attention_mask, one.special_tokens_mask, one.offsets, strict=True)
             rows.append([(key, mask, special, span) for key, mask, special, span in told if mask])
-        fill, longest = (self.pad_token_id, 0, 1, (0, 0)), max(map(len, rows))
-        filled = [row + [fill] * (longest - len(row)) for row in rows]
         names = ("input_ids", "attention_mask", "special_tokens_mask", "offset_mapping")
-        return {
-            name: torch.tensor([[one[k] for one in row] for row in filled], dtype=torch.long)
-            for k, name in enumerate(names)
-        }
+        return {name: [[one[k] for one in row] for row in rows] for k, name in enumerate(names)}
 
     def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
         """What the tokens are called."""

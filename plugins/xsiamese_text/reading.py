@@ -9,10 +9,11 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from xsiamese.author import Texts, words_of
+from xsiamese_text.ids import are_ids, described, ends_in_padding, tensors
 from xsiamese_text.records import Record
+from xsiamese_text.split import Span, Split, nearest_to_padding, placed, turned
 
 # the inputs of a model of transformers that a tokenizer gives and that have a value a token
 _INPUTS = ("input_ids", "attention_mask", "token_type_ids")
@@ -31,6 +32,7 @@ class Reader:
         specials: whether beginnings and ends are added.
         prompt: what the model is told before each text; its tokens are none of the text's own.
         filled: whether every text is filled up to the longest that the model reads.
+        positions: how many tokens the model has positions for; None does not check.
 
     Raises:
         ValueError: if the tokenizer is of another model.
@@ -48,6 +50,7 @@ class Reader:
         specials: bool = True,
         prompt: str = "",
         filled: bool = False,
+        positions: int | None = None,
     ) -> None:
         known = len(tokenizer)
         if vocabulary is not None and known > vocabulary:
@@ -64,14 +67,20 @@ class Reader:
         own = tokenizer.model_max_length
         self.longest = longest or (int(own) if own < 10**6 else None)  # a huge number stands for none
         self.takes = tuple(takes)
-        pad = tokenizer.pad_token_id
-        self.missing = int(next(one for one in (missing, pad, tokenizer.unk_token_id, 0) if one is not None))
+        self.missing = nearest_to_padding(tokenizer) if missing is None else missing
         if not 0 <= self.missing < self.vocabulary:
             raise ValueError(f"missing={self.missing}: the model knows ids from 0 to {self.vocabulary - 1}")
+        pad = tokenizer.pad_token_id
+        self.fill = {
+            "input_ids": self.missing if pad is None else pad,
+            "token_type_ids": getattr(tokenizer, "pad_token_type_id", 0),
+        }
+        self.left = getattr(tokenizer, "padding_side", "right") == "left"
         self.features = features
         self.specials = specials
         self.prompt = prompt
         self.filled = filled
+        self.positions = positions
 
     def __deepcopy__(self, memo: Any) -> Self:
         """Copies share the tokenizer: it is as slow to copy as a model, and splitting changes nothing in it."""
@@ -91,6 +100,8 @@ class Reader:
         """
         if isinstance(item, Texts):
             return item
+        if hasattr(item, "tolist") and not isinstance(item, Tensor):  # an array, a column of a table
+            item = item.tolist()
         if isinstance(item, str) or Record.shown_by(item):
             item = [item]
         if isinstance(item, (list, tuple)) and item and all(isinstance(text, str) for text in item):
@@ -100,39 +111,39 @@ class Reader:
             return self._of_texts([row.text for row in rows], name, rows)
         if isinstance(item, (list, tuple)) and not item:
             raise ValueError(f"input {name} holds no text")
-        if isinstance(item, (list, tuple)) and all(
-            isinstance(text, Sequence) and not isinstance(text, (str, bytes)) and all(isinstance(i, int) for i in text)
-            for text in item
-        ):
-            return self._of_ids(self._padded([list(text) for text in item]), name)
-        if isinstance(item, Tensor) and not item.is_floating_point() and item.dim() == 2:
+        if are_ids(item):
             return self._of_ids({"input_ids": item}, name)
-        if hasattr(item, "keys") and isinstance(item.get("input_ids"), Tensor):
+        if hasattr(item, "keys") and "input_ids" in item and are_ids(item["input_ids"]):
             return self._of_ids({key: item[key] for key in item.keys()}, name)  # noqa: SIM118 (a BatchEncoding)
-        raise TypeError(f"input {name} is {_described(item)}: this model takes texts, a list of strings or their ids")
+        raise TypeError(f"input {name} is {described(item)}: this model takes texts, a list of strings or their ids")
 
     def _of_texts(self, texts: list[str], name: str, rows: Sequence[Record] = ()) -> Texts:
         for number, text in enumerate(texts):
             if not text.strip() or (rows and not rows[number].filled):
                 raise ValueError(f"text {number} of {name} is empty: {text!r}")
         whole = [self.prompt + text for text in texts]
-        found = self.tokenizer(
-            whole, padding="max_length" if self.filled else True, truncation=self.longest is not None,
-            max_length=self.longest, return_tensors="pt",
-            return_special_tokens_mask=True, add_special_tokens=self.specials,
-            return_offsets_mapping=bool(self.tokenizer.is_fast),
-        )  # fmt: skip
-        inputs = self._inputs(found if self.features is None else self.features(texts))
-        self._tell_cut(whole, name)
+        split = Split.of(self.tokenizer, whole, name, self.specials)
+        if self._tell_cut(split, name):
+            split = Split.of(self.tokenizer, whole, name, self.specials, self.longest)
+        width = self.longest if self.filled and self.longest else split.longest
+        # a model that is told of no padding reads it: it stays where the tokenizer has it
+        masked = "attention_mask" in self.takes
+        left = not masked and self.left
+        if self.features is None:
+            inputs = self._inputs(split.filled(self.fill, width, left), name)
+            self._tell_read(split, width, masked, name)
+        else:
+            inputs = turned(self._inputs(self.features(texts), name))
         ids = inputs["input_ids"]
-        special, read = self._special(ids, inputs.get("attention_mask")), found["input_ids"]
-        spans: list[list[tuple[int, int]]] | None = None
-        if read.shape[1] <= ids.shape[1] and bool((read == ids[:, : read.shape[1]]).all()):
-            added = ids.shape[1] - read.shape[1]  # what a model of queries fills up with, after the text
-            special |= functional.pad(found["special_tokens_mask"].bool(), (0, added), value=True)
-            if "offset_mapping" in found:
-                spans = [[tuple(span) for span in row] + [(0, 0)] * added for row in found["offset_mapping"].tolist()]
-                special |= torch.tensor([[0 < stop <= len(self.prompt) for _, stop in row] for row in spans])
+        special, width = self._special(ids, inputs.get("attention_mask")), ids.shape[1]
+        spans: list[list[Span]] | None = None
+        if split.longest <= width:
+            read = torch.tensor(placed(split.ids, -1, width, left))
+            if bool(((read < 0) | (read == ids)).all()):  # and not what a model puts before its texts
+                special |= torch.tensor(placed(split.special, True, width, left))
+                if split.spans is not None:
+                    spans = placed(split.spans, (0, 0), width, left)
+                    special |= torch.tensor([[0 < stop <= len(self.prompt) for _, stop in row] for row in spans])
         if not rows:
             return self._named(inputs, special, name, whole, spans)
         if spans is None:
@@ -158,13 +169,20 @@ class Reader:
         return made
 
     def _of_ids(self, given: Mapping[str, Any], name: str) -> Texts:
-        inputs = self._inputs(given)
+        given = tensors(given, self.takes, self.fill, self.left)
+        inputs = self._inputs(given, name)
         ids = inputs["input_ids"]
         largest, smallest = int(ids.max()), int(ids.min())
         if largest >= self.vocabulary or smallest < 0:
             wrong = largest if largest >= self.vocabulary else smallest
             raise ValueError(
                 f"input {name} holds the id {wrong}: the model knows those from 0 to {self.vocabulary - 1}"
+            )
+        if "attention_mask" in self.takes and "attention_mask" not in given and ends_in_padding(ids, self.tokenizer):
+            warnings.warn(
+                f"input {name} holds padding ({self.tokenizer.pad_token}) and no attention_mask, so that the model "
+                'reads it: give {"input_ids": ids, "attention_mask": mask}',
+                stacklevel=5,
             )
         return self._named(inputs, self._special(ids, inputs.get("attention_mask")), name)
 
@@ -174,7 +192,7 @@ class Reader:
         special: Tensor,
         name: str,
         texts: Sequence[str] | None = None,
-        spans: Sequence[Sequence[tuple[int, int]]] | None = None,
+        spans: Sequence[Sequence[Span]] | None = None,
     ) -> Texts:
         """The tokens with their texts and words; words are found by where tokens stand, else each token is one."""
         numbers, words, pieces, unknown = [], [], [], self.tokenizer.unk_token_id
@@ -201,12 +219,25 @@ class Reader:
             pieces.append(names)
         return Texts(inputs, pieces, torch.tensor(numbers), words, self.missing)
 
-    def _inputs(self, found: Mapping[str, Any]) -> dict[str, Tensor]:
+    def _inputs(self, found: Mapping[str, Any], name: str) -> dict[str, Tensor]:
         """What the model takes, ids first; a mask of ones where there is none."""
-        inputs = {"input_ids": found["input_ids"]}
+        ids = found["input_ids"]
+        inputs = {"input_ids": ids}
         inputs |= {key: found[key] for key in self.takes if key in found and isinstance(found[key], Tensor)}
+        if "attention_mask" in inputs:
+            inputs["attention_mask"] = inputs["attention_mask"].to(ids.dtype)  # which some have as floats
         if "attention_mask" in self.takes and "attention_mask" not in inputs:
-            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+            inputs["attention_mask"] = torch.ones_like(ids)
+        for key, one in inputs.items():
+            if one.shape != ids.shape:
+                raise ValueError(
+                    f"input {name} holds {key} of shape {tuple(one.shape)} for ids of shape {tuple(ids.shape)}"
+                )
+        if self.positions is not None and ids.shape[1] > self.positions:
+            raise ValueError(
+                f"input {name} holds {ids.shape[1]} tokens a text, and the model has positions for {self.positions}: "
+                "cut the ids, or texts by longest= or the model's own max_seq_length"
+            )
         return inputs
 
     def _special(self, ids: Tensor, mask: Tensor | None) -> Tensor:
@@ -216,28 +247,21 @@ class Reader:
         special = torch.isin(ids, torch.tensor(known, dtype=ids.dtype, device=ids.device))
         return special if mask is None else special | (mask == 0)
 
-    def _tell_cut(self, texts: list[str], name: str) -> None:
-        if self.longest is None:
-            return
-        whole = self.tokenizer(texts, add_special_tokens=self.specials, truncation=False, verbose=False)["input_ids"]
-        cut = {number: len(ids) - self.longest for number, ids in enumerate(whole) if len(ids) > self.longest}
+    def _tell_cut(self, split: Split, name: str) -> bool:
+        """Whether a text is longer than what the model reads, with a warning."""
+        longest = self.longest
+        cut = {number: len(ids) - longest for number, ids in enumerate(split.ids) if longest and len(ids) > longest}
         if cut:
             which = ", ".join(f"{number} ({count} cut)" for number, count in list(cut.items())[:8])
+            warnings.warn(f"the model reads {longest} tokens, and texts of {name} are longer: {which}", stacklevel=6)
+        return bool(cut)
+
+    def _tell_read(self, split: Split, width: int, masked: bool, name: str) -> None:
+        """Tells that a model which takes no mask reads what fills its texts up to the longest beside them."""
+        short = [number for number, ids in enumerate(split.ids) if len(ids) < width]
+        if short and not masked and not self.filled:
             warnings.warn(
-                f"the model reads {self.longest} tokens, and texts of {name} are longer: {which}", stacklevel=6
+                f"the model takes no attention_mask and reads what fills up text {short[0]} of {name} to the "
+                f"{width} tokens of the longest beside it: alone it has another score",
+                stacklevel=6,
             )
-
-    def _padded(self, texts: list[list[int]]) -> dict[str, Tensor]:
-        longest, pad = max(map(len, texts)), self.tokenizer.pad_token_id or 0
-        return {
-            "input_ids": torch.tensor([ids + [pad] * (longest - len(ids)) for ids in texts]),
-            "attention_mask": torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids in texts]),
-        }
-
-
-def _described(item: Any) -> str:
-    if isinstance(item, Tensor):
-        return f"a tensor of shape {tuple(item.shape)}, {str(item.dtype).removeprefix('torch.')}"
-    if isinstance(item, (list, tuple)):
-        return f"a {type(item).__name__} of {type(item[0]).__name__}"
-    return f"a {type(item).__name__}"

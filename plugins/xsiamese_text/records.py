@@ -47,7 +47,7 @@ class Record:
             text: the prompt and the row.
             span: where the token begins and ends in that.
         """
-        # a token of a sentence piece model begins with the space before its word
-        first = next((i for i in range(*span) if not text[i].isspace()), None)
-        place = -1 if first is None else first - len(prompt)
+        # a token begins with the space before its word, or is that space
+        first = next((i for i in range(span[0], len(text)) if not text[i].isspace()), len(text))
+        place = first - len(prompt)
         return next((number for number, (start, stop) in enumerate(self.spans) if start <= place < stop), None)

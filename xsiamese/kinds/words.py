@@ -164,26 +164,35 @@ def words_of(text: str, spans: Sequence[tuple[int, int]], own: Sequence[bool]) -
         own: which tokens are the text's own.
 
     Returns:
-        The number of the word of each token, -1 where it is none of the text's own, and the words that have tokens. A
-        token that reaches over several words is of the first; one between two words is a word by itself.
+        The number of the word of each token, -1 where it is none of the text's own, and the words that have tokens.
+        Words that share a token are one; a token between two words is a word by itself; one of spaces alone, as it
+        begins a word of many tokenizers, is of the word behind it, and behind the last word of that.
 
     Example:
-        >>> words_of("Sleepy dogs", [(0, 5), (5, 6), (6, 11)], [True, True, True])
-        ([0, 0, 1], ['Sleepy', 'dogs'])
+        >>> words_of("Sleepy dogs", [(0, 5), (5, 6), (6, 7), (7, 11)], [True, True, True, True])
+        ([0, 0, 1, 1], ['Sleepy', 'dogs'])
     """
-    starts = [match.span() for match in _WORD.finditer(text)]
-    numbers: list[int] = []
-    words: list[str] = []
-    last: tuple[int, int] | None = None
-    for (start, stop), mine in zip(spans, own, strict=True):
-        if not mine:
-            numbers.append(-1)
+    word_at = {i: match.span() for match in _WORD.finditer(text) for i in range(*match.span())}
+    places = [_place(text, span) if mine else None for span, mine in zip(spans, own, strict=True)]
+    found: list[tuple[int, int]] = []  # where the words begin and end, each with the tokens that are seen in it
+    of_place: dict[int, int] = {}
+    for number, place in enumerate(places):
+        if place is None:
             continue
-        # a token of a sentence piece model begins with the space before its word
-        first = next((i for i in range(start, stop) if not text[i].isspace()), start)
-        word = next(((i, j) for i, j in starts if i <= first < j), (start, stop))
-        if last is None or (word != last and stop > start):  # a token of no letters belongs to what is before it
-            words.append(text[slice(*word)])
-            last = word
-        numbers.append(len(words) - 1)
-    return numbers, words
+        start, stop = word_at.get(place[0], place)[0], word_at.get(place[1] - 1, place)[1]
+        if found and start < found[-1][1] and stop > found[-1][0]:
+            found[-1] = min(start, found[-1][0]), max(stop, found[-1][1])
+        else:
+            found.append((start, stop))
+        of_place[number] = len(found) - 1
+    numbers, behind = [], len(found) - 1
+    for number, mine in reversed(list(enumerate(own))):
+        behind = of_place.get(number, behind)
+        numbers.append(max(behind, 0) if mine else -1)
+    return numbers[::-1], [text[slice(*word)] for word in found] or ([text.strip()] if any(own) else [])
+
+
+def _place(text: str, span: tuple[int, int]) -> tuple[int, int] | None:
+    """Where the letters of a token begin and end, None of one without any."""
+    letters = [i for i in range(*span) if not text[i].isspace()]
+    return (letters[0], letters[-1] + 1) if letters else None
