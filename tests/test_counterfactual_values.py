@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 from tests.problems import conv_encoder, images
-from xsiamese import Decision, PairRegionSwap, SiameseModel
+from xsiamese import ChannelsLast, Decision, PairRegionSwap, SiameseModel
 from xsiamese.model.comparison import ClampedEuclidean
 from xsiamese_counterfactual import Counterfactual
-from xsiamese_counterfactual.changes import Placed, Pooled
+from xsiamese_counterfactual.changes import Placed, Pooled, changes_of
 from xsiamese_counterfactual.graph import why
 from xsiamese_counterfactual.maps import DecisionMaps
 from xsiamese_counterfactual.moves import Algebra, Move, Moves, formula
-from xsiamese_counterfactual.reach import reached
+from xsiamese_counterfactual.reach import pruned, reached
 from xsiamese_counterfactual.relaxation import hardened, regions
 from xsiamese_counterfactual.result import Edit
 from xsiamese_counterfactual.search import Neighbours
@@ -71,6 +71,72 @@ def test_where_no_single_edit_helps_all_cells_at_their_places_do() -> None:
     assert reached(options, 0.0, False, 2, "greedy")[0] == []  # more than are allowed
     wider = Given(2, 3, lambda done: 1.0 if done == {(0, 0), (1, 1)} else -1.0)
     assert reached(wider, 0.0, False, 2, "greedy")[0] == []  # cells of another grid have no place of their own here
+
+
+def test_needless_edits_are_taken_back_the_least_useful_first() -> None:
+    gains = [[1.0], [1.0], [5.0]]
+    options = added(gains, 0.0)
+    assert pruned(options, [(0, 0), (1, 0), (2, 0)], 1.0, lambda value: value >= 4.5) == [(2, 0)]
+    assert pruned(options, [(0, 0), (2, 0), (1, 0)], 1.0, lambda value: value >= 6.0) == [(2, 0), (1, 0)]
+    assert pruned(options, [(0, 0), (1, 0), (2, 0)], 1.0, lambda value: value >= 7.0) == [(0, 0), (1, 0), (2, 0)]
+
+
+def head(embeddings: Callable[[Tensor], Tensor]) -> Any:
+    """A place whose embeddings are any function of the cells (rows, cells, numbers)."""
+    return SimpleNamespace(embeddings=embeddings, embedding=embeddings, made_of=lambda cells: cells, rows=64)
+
+
+def test_a_head_that_is_a_mean_in_one_number_only_is_no_mean() -> None:
+    """The second number is the mean as well before any edit and where all cells are one; after an edit it is not."""
+    cells, source = torch.tensor([[1.0], [2.0]]).double(), torch.tensor([[5.0], [7.0]]).double()
+    product = lambda x: (x[:, 0] - x[:, 1]) * (x[:, 0] - cells[0])  # noqa: E731
+    mean = changes_of(head(lambda x: x.mean(1).expand(-1, 2)), cells, source)[0]
+    assert isinstance(mean, Pooled)
+    assert mean.of(1).tolist() == [[1.5, 1.5], [2.5, 2.5]]  # 5 and 7 instead of 2, of two cells
+    bent = changes_of(head(lambda x: torch.cat([x.mean(1), x.mean(1) + product(x)], 1)), cells, source)[0]
+    assert not isinstance(bent, Pooled)
+
+
+def test_cells_with_their_channels_last_come_back_as_they_were() -> None:
+    class Turned(torch.nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.permute(0, 2, 3, 1)
+
+    class Last(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.turned, self.mixed = Turned(), torch.nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.mixed(self.turned(x)).mean((1, 2))
+
+    a, b = torch.randn(2, 1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    model = SiameseModel(Last().eval(), "dot")
+    score = float(model(a, b).detach())
+    ways = (score - 1e-3, score + 1e-3)  # which of the two an edit reaches is up to the pair
+    found = [
+        PairRegionSwap(model, layer="encoder.turned", threshold=at, layout=ChannelsLast()).find((a, b))[0]
+        for at in ways
+    ]
+    assert any(one.flipped for one in found)
+    for one in found:
+        assert one.edits
+        assert one.grid == one.source_grid == (4, 5)
+        own, other = (a, b) if one.side == "a" else (b, a)
+        edited = own.clone()
+        for edit in one.edits:
+            assert edit.source is not None
+            edited[(0, slice(None), *edit.where)] = other[(0, slice(None), *edit.source)]
+        after = model(edited, b) if one.side == "a" else model(a, edited)
+        assert one.score_after == pytest.approx(float(after.detach()), abs=1e-5)
+
+
+def test_which_search_is_for_which_kind() -> None:
+    search = PairRegionSwap
+    assert [search.for_kind(kind).__name__ for kind in ("graph", "row", "tabular")] == [
+        "PairGraphEdits", "PairTabularCounterfactual", "PairTabularCounterfactual",
+    ]  # fmt: skip
+    assert search.for_kind("image") is search.for_kind(None) is search
 
 
 @pytest.mark.parametrize("alike", [False, True])
@@ -385,7 +451,9 @@ def test_the_picture_of_changed_features() -> None:
     rows = torch.tensor([[1.0, 5.0]]), torch.tensor([[3.0, 1.0]])
     edits = (Edit((0,), None, 1.0, 2.0, 0.6, "size"), Edit((1,), None, 5.0, 3.0, 0.2, "$age$"))
     one = made(kind="tabular", inputs=rows, edited=(torch.tensor([[2.0, 3.0]]), rows[1]), edits=edits)
-    left = one.plot().axes[0]
+    figure = one.plot()
+    assert figure.get_size_inches().tolist() == [9.0, 1.6 + 0.45 * 2]  # a line for each edit
+    left = figure.axes[0]
     assert [text.get_text() for text in left.texts if text.get_text()] == [
         "size", "1 to 2", "\\$age\\$", "5 to 3",
     ]  # fmt: skip

@@ -10,7 +10,16 @@ from torch import nn
 
 import xsiamese
 from tests import problems
-from xsiamese import ChannelsLast, PairGradCAM, PairLayerConductance, SiameseModel, Tokens
+from xsiamese import (
+    ChannelsLast,
+    PairGradCAM,
+    PairLayerConductance,
+    PairLayerInteraction,
+    PairRegionSwap,
+    PairSaliency,
+    SiameseModel,
+    Tokens,
+)
 from xsiamese.branches.layers import ChannelsFirst, PatchesLast, as_grid, find_layers, names_of
 
 NAMED = ("PairGradCAM", "PairAblationCAM", "PairLayerGradCam")
@@ -159,3 +168,32 @@ def test_hirescam_of_a_swin_transformer_is_exact_on_its_last_norm() -> None:
         torch.testing.assert_close(
             value.flatten(1).sum(1), model.eval()(*inputs).detach()
         )  # mean pooled and linear: complete
+
+
+@pytest.mark.parametrize("cls", [PairGradCAM, PairLayerInteraction, PairRegionSwap])
+@pytest.mark.parametrize(("layout", "said"), [
+    ("channels_last", "layout='channels_last'"), (ChannelsLast, "layout=ChannelsLast"), (3, "layout=3"),
+    ((Tokens(), "tokens"), r"layout=\(Tokens\(grid=None, prefix=1\), 'tokens'\)"),
+    ((None,) * 3, r"layout=\(None, None, "),
+])  # fmt: skip
+def test_a_layout_that_is_none_is_refused_before_it_is_taken_for_one(cls: Any, layout: Any, said: str) -> None:
+    """A name of a layout was taken for channels first by some methods, in silence."""
+    with pytest.raises(TypeError, match=rf"^{said}.*: Tokens\(grid=\(rows, columns\), prefix=1\), ChannelsLast\(\), "):
+        cls(SiameseModel(nn.Conv2d(1, 2, 3)), "encoder", layout=layout)
+
+
+@pytest.mark.parametrize(("known", "said"), [
+    ({"grid": 7}, r"grid=7\): \(rows, columns\)"), ({"grid": (7, 7, 7)}, r"grid=\(7, 7, 7\)\)"),
+    ({"grid": (0, 7)}, r"grid=\(0, 7\)\)"), ({"grid": (2.5, 2)}, r"grid=\(2.5, 2\)\)"),
+    ({"prefix": -1}, r"prefix=-1\): a whole number from 0 on"), ({"prefix": True}, "prefix=True"),
+])  # fmt: skip
+def test_tokens_that_are_no_grid(known: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=rf"^Tokens\({said}"):
+        Tokens(**known)
+
+
+def test_a_layer_for_a_method_that_explains_none_is_told() -> None:
+    with pytest.warns(UserWarning, match=r"^PairSaliency explains no layer: layer= changes nothing$"):
+        PairSaliency(SiameseModel(nn.Conv2d(1, 2, 3)), "encoder")
+    with pytest.warns(UserWarning, match=r"^PairSaliency explains no layer: layout= changes nothing$"):
+        PairSaliency(SiameseModel(nn.Conv2d(1, 2, 3)), layout=Tokens((2, 2)))

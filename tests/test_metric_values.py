@@ -32,9 +32,10 @@ from xsiamese.metrics.robustness import NoiseStability, ReferenceStability, Seed
 from xsiamese.metrics.sanity import CascadingRandomisation, LabelRandomisation, _edges, _randomise
 from xsiamese.metrics.scored import along, embedded
 from xsiamese.metrics.simplicity import _shares
+from xsiamese.metrics.specificity import _sum
 from xsiamese.metrics.states import over_batches
 from xsiamese.metrics.surface import Deletion, VerificationDeletion, _accuracy, equal_error
-from xsiamese.metrics.topk import AverageDrop, AverageIncrease, DropTop, KeepTop
+from xsiamese.metrics.topk import AverageDrop, AverageIncrease, DropTop, KeepTop, _soft
 from xsiamese.metrics.truth import HitAtK, auroc, top_share
 from xsiamese.metrics.units import Units, default_fillings, fill_in, per_unit
 from xsiamese.pairs.labels import pair_labels
@@ -683,6 +684,30 @@ def test_padding_is_no_unit() -> None:
     assert _shares(Units(torch.zeros(1, 5).double(), real)).tolist() == [pytest.approx([1 / 3] * 3 + [0, 0])]
     by_hand = sum(abs(x - y) for x in (3, 1, 0) for y in (3, 1, 0)) / (2 * 3 * 4)  # the mean difference
     assert made("gini").of(shares, units.counts).tolist() == pytest.approx([by_hand])  # type: ignore[attr-defined]
+
+
+def test_padding_has_no_part_in_sums_and_in_what_is_multiplied() -> None:
+    units = Units(torch.tensor([[3.0, -1.0, 6.0, -torch.inf]]).double(), torch.tensor([[True, True, True, False]]))
+    assert _sum(units).tolist() == [8.0]
+    assert _soft(units).tolist() == [[0.5, 0.0, 1.0, 0.0]]
+    assert _soft(Units(-units.values.clamp(min=0), units.real)).tolist() == [[0.0] * 4]  # nothing positive: nothing
+
+
+class _Beside(Metric):
+    """A metric that needs no explainer to know what the units do beside other partners."""
+
+    name = "beside"
+    needs = frozenset({"truth", "partners"})
+
+    def compute(self, batch: Any, explanation: PairExplanation, **options: Any) -> Tensor:
+        return options["partner_truth"][0].sum(1)
+
+
+def test_what_units_do_beside_other_partners_is_asked_for_by_name() -> None:
+    pairs = torch.rand(2, 4), torch.rand(2, 4)
+    known: dict[str, Any] = {"truth": (torch.eye(2, 4),) * 2, "partners": torch.ones(2, 4)}
+    with pytest.raises(ValueError, match="beside needs partner_truth=, what the units of a do beside"):
+        measure(PairSaliency(dot()), pairs, _Beside(), **known)
 
 
 def test_a_grid_of_cells_is_brought_to_pixels_as_torch_does() -> None:

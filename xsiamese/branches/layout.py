@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,11 @@ from xsiamese.kinds.places import Places
 MOST_PREFIX = 17  # a class token and sixteen registers
 
 Grid = tuple[int, int]
+
+
+def _whole(number: object, least: int) -> bool:
+    """Whether something is a whole number from ``least`` on."""
+    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= least
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,13 @@ class Tokens:
 
     grid: Grid | None = None
     prefix: int = 1
+
+    def __post_init__(self) -> None:
+        counts = (1, 1) if self.grid is None else self.grid
+        if not isinstance(counts, (tuple, list)) or len(counts) != 2 or not all(_whole(n, 1) for n in counts):
+            raise ValueError(f"Tokens(grid={self.grid!r}): (rows, columns), two whole numbers from 1 on, are needed")
+        if not _whole(self.prefix, 0):
+            raise ValueError(f"Tokens(prefix={self.prefix!r}): a whole number from 0 on is needed")
 
     def __call__(self, activation: Tensor) -> Tensor:
         if activation.dim() != 3:
@@ -152,6 +165,22 @@ def by_width(module: nn.Module, shape: Sequence[int], options: Sequence[KnownLay
     widths = [p.shape[0] for p in module.parameters() if p.dim() >= 1][-2:]
     fit = [one for one in options if shape[channel_of(one)] in widths]
     return fit if fit else list(options)
+
+
+def check_layout(layout: object) -> None:
+    """Refuses what is no layout, before it is taken for one.
+
+    Raises:
+        TypeError: with what is needed.
+    """
+    both = layout if isinstance(layout, tuple) and len(layout) == 2 else (layout,)
+    if all(one is None or isinstance(one, KnownLayout) for one in both):
+        return
+    said = layout.__name__ if isinstance(layout, type) else repr(layout)
+    raise TypeError(
+        f"layout={said}: Tokens(grid=(rows, columns), prefix=1), ChannelsLast(), ChannelsFirst(), a pair of them "
+        "(of a, of b), or None, which recognises it, is needed"
+    )
 
 
 def for_side(layout: SideLayout, side: int) -> Layout:

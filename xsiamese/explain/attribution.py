@@ -63,6 +63,7 @@ class PairAttribution(Runner):
             (:func:`~xsiamese.model.norms.norms_detached`), for a method that takes gradients.
 
     Raises:
+        TypeError: if ``layout`` is none.
         ValueError: if the model has a comparison of its own and is given another, ``calls`` is none of these, or there
             are no norms to detach.
     """

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -13,7 +14,7 @@ from typing import Any, Literal, Self, cast
 from torch import Tensor
 
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.layout import SideLayout
+from xsiamese.branches.layout import SideLayout, check_layout
 from xsiamese.explain.annotated import check_options
 from xsiamese.explain.deferred import Attribution
 from xsiamese.explain.found import Found
@@ -52,6 +53,10 @@ class Explainer(Layered, Attribution, ABC):
             raise ValueError(f"calls={calls!r}: 'sum', 'all' or None is needed")
         if detach_norms and not self.uses_gradients:
             raise ValueError(f"{type(self).__name__} takes no gradients: detach_norms= changes nothing, leave it out")
+        check_layout(layout)
+        for name, given in (("layer", layer), ("layout", layout)):
+            if given is not None and not self.needs_layer:
+                warnings.warn(f"{type(self).__name__} explains no layer: {name}= changes nothing", stacklevel=2)
         self.calls, self.detach_norms = calls, detach_norms
         self.model = self._taken_as(pair_model(model, comparison, higher_is_closer))
         self.layer = layer
