@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -175,6 +176,7 @@ class Drawn(nn.Module):
         ("PairKernelShap", {"n_samples": 60}), ("PairLime", {"n_samples": 60}), ("PairOcclusion", {}),
         ("PairShapleyValueSampling", {"n_samples": 2}), ("PairNoiseTunnel", {}), ("Lift", {"masks": 60}),
         ("PairGradientShap", {"n_samples": 4, "stdevs": 0.2}),
+        ("RobustPairExplainer", {"steps": 40}),
     ],
 )  # fmt: skip
 def test_padding_on_either_side_changes_no_draw(name: str, options: dict[str, Any], form: str, left: bool) -> None:
@@ -193,8 +195,9 @@ def test_padding_on_either_side_changes_no_draw(name: str, options: dict[str, An
     longer = nn.functional.pad(values, around if form != "text" else (0, 0, *around), value=fill)
     mask = torch.ones(1, 5, dtype=torch.long)
     kind = "series" if form == "series" else "text"
+    made = cls(model, coupling="none") if name == "RobustPairExplainer" else cls(model)
     maps = [
-        cls(model).explain(tuple({"values": x, "attention_mask": m} for x in both), kind=kind, **options).maps
+        made.explain(tuple({"values": x, "attention_mask": m} for x in both), kind=kind, **options).maps
         for both, m in ((values, mask), (longer, nn.functional.pad(mask, around)))
     ]
     for short, long in zip(*maps, strict=True):
@@ -206,6 +209,49 @@ def test_padding_on_either_side_changes_no_draw(name: str, options: dict[str, An
         many[tuple(at)] = 0
         assert not many.any()
         assert one.any()
+
+
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("name", ["PairLayerGradCam", "PairGuidedGradCam"])
+def test_padding_has_no_part_in_grad_cam_of_captum(name: str, left: bool) -> None:
+    """Which averages the gradient over all places; each pair is padded by another number of places."""
+    torch.manual_seed(3)
+    inner = nn.Sequential(nn.Conv1d(3, 6, 1), nn.ReLU(), nn.Conv1d(6, 4, 1))
+    method = getattr(xsiamese, name)(SiameseModel(Drawn(inner, 2).double(), "cosine"), layer="layer.1")
+    values = [torch.randn(2, 3, size, dtype=torch.float64) for size in (5, 3)]
+    alone = [
+        method.attribute(tuple({"values": x[None], "attention_mask": torch.ones(1, x.shape[1]).long()} for x in both))
+        for both in values
+    ]
+    around = [(9 - x.shape[2], 0) if left else (0, 9 - x.shape[2]) for x in values]
+    longer = [nn.functional.pad(x, by, value=5.0) for x, by in zip(values, around, strict=True)]
+    masks = [nn.functional.pad(torch.ones(x.shape[2]).long(), by) for x, by in zip(values, around, strict=True)]
+    mask = torch.stack(masks)
+    maps = method.attribute(
+        tuple({"values": torch.stack([x[s] for x in longer]), "attention_mask": mask} for s in (0, 1))
+    )
+    for whole, *shorts in zip(maps, *alone, strict=True):
+        many = whole["values"] if isinstance(whole, Mapping) else whole
+        for row, short, own in zip(many, shorts, mask, strict=True):
+            one = short["values"] if isinstance(short, Mapping) else short
+            torch.testing.assert_close(row[:, own > 0], one[0], rtol=1e-9, atol=1e-12)
+            assert not row[:, own == 0].any()
+        assert any((short["values"] if isinstance(short, Mapping) else short).any() for short in shorts)
+
+
+def test_robust_masks_that_are_held_to_what_is_of_all_places_are_told_of_padding() -> None:
+    torch.manual_seed(0)
+    model, values = SiameseModel(Drawn(nn.Linear(3, 4), 1).double(), "cosine"), torch.randn(2, 1, 5, 3).double()
+    mask = torch.tensor([[1, 1, 1, 0, 0]])
+    pair = tuple({"values": x, "attention_mask": mask} for x in values)
+    explainer = xsiamese.RobustPairExplainer(model, coupling="none")
+    said = r"^padding takes part in masks with invariance=, units= or pool=, which are of all places"
+    units = torch.arange(5)[:, None].expand(5, 3)
+    with pytest.warns(UserWarning, match=said):
+        explainer.explain(pair, kind="text", units=units, steps=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        explainer.explain(pair, kind="text", steps=40)
 
 
 def conv(dims: int) -> tuple[nn.Sequential, tuple[Tensor, Tensor]]:

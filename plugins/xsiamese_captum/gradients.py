@@ -10,7 +10,7 @@ import captum.attr as captum
 from torch import nn
 
 from xsiamese.author import Adapted, Maps, PairBatch, Shows
-from xsiamese_captum.layered import check_channels
+from xsiamese_captum.layered import check_channels, without_padding
 
 
 class PairSaliency(Adapted):
@@ -226,5 +226,5 @@ class PairGuidedGradCam(OfRectifiers):
     differentiable = False
 
     def compute(self, batch: PairBatch, **options: Any) -> Maps:
-        check_channels(batch, self.layer, self.layout, type(self).__name__)
-        return super().compute(batch, **options)
+        sizes = check_channels(batch, self.layer, self.layout, type(self).__name__)
+        return without_padding(batch, super().compute(batch, **options), sizes)

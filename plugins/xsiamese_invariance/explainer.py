@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -67,7 +68,7 @@ class RobustPairExplainer(PairAttribution):
     }
     takes_baselines: ClassVar[bool] = False
     differentiable: ClassVar[bool] = False
-    stochastic = common_draws = True
+    stochastic = common_draws = trims = True
     shows = "relevance"
 
     def __init__(
@@ -178,6 +179,12 @@ class RobustPairExplainer(PairAttribution):
             descent: step sizes and tolerances, :class:`~xsiamese_invariance.descent.Descent`.
             keep_on_interrupt: whether Ctrl-C ends with the best masks so far, of the status "interrupted".
         """
+        if any(batch.counted):  # what is given is of all places, so that padding was not left out before
+            warnings.warn(
+                "padding takes part in masks with invariance=, units= or pool=, which are of all places: a mask is not "
+                "the one that its item has alone; give items of one length",
+                stacklevel=6,
+            )
         local = local_of(
             batch,
             self.coupling,

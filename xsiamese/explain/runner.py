@@ -25,6 +25,8 @@ from xsiamese.pairs.witness import generators, standing
 from xsiamese.result import columns
 from xsiamese.result.explanation import PairExplanation
 
+OF_ALL_PLACES = ("feature_mask", "units", "invariance", "pool")  # options beside which nothing is left out of an item
+
 
 class Runner(Explainer):
     """An explainer that is run."""
@@ -124,7 +126,7 @@ class Runner(Explainer):
             self.traits,
             type(self).__name__,
             alone=own,
-            trims=self.traits.trims and options.get("feature_mask") is None,  # which is of all places
+            trims=self.traits.trims and all(options.get(name) is None for name in OF_ALL_PLACES),
             drew=drew,
         )
         more, maps = dict(found.columns), found.maps
