@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from xsiamese.branches.fastpath import on_fast_path
 from xsiamese.branches.intact import reseed
+from xsiamese.explain.beside import warn_beside
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps, check_map, in_dtype
 from xsiamese.explain.traits import Traits
@@ -26,8 +27,6 @@ from xsiamese.pairs.refused import naming_ids
 from xsiamese.pairs.silence import rounding, why_zero
 from xsiamese.pairs.witness import DRAWS, REMEDY, Witness, generators, standing
 
-DYNAMIC = "quantized.dynamic"  # in the names of torch's modules whose range is that of what they are given
-FAR = 10  # times the numbers of an item: beside it the range is another
 ASKED_AGAIN = 16  # pairs at most, of a model that draws random numbers
 Compute = Callable[[slice, PairBatch], Maps | Found]
 """Explains a part, given which of all pairs it holds."""
@@ -109,7 +108,7 @@ def _part(
     if drew and part.first_pair == 0:
         _warn_random(part, value)
     if part.first_pair == 0 and part.rows != 1:
-        _warn_beside(part)
+        warn_beside(part)
     if part.first_pair == 0:
         _warn_of_padding(part, value)
     return Found(maps, value, columns)
@@ -165,27 +164,6 @@ def _warn_random(part: PairBatch, value: Tensor) -> None:
         "the mean over several explanations",
         stacklevel=7,
     )
-
-
-def _warn_beside(part: PairBatch) -> None:
-    """Says so if a value depends on what is asked beside it, as that of layers does which are quantised by the range of
-    all that they are given.
-    """
-    if part.a.ragged or part.b.ragged or not any(DYNAMIC in type(m).__module__ for m in part.model.modules()):
-        return
-    one = next(iter(part.split(1)))
-    # what is larger, and nothing at all, which of words is another text: they are kept or not, however far
-    others = [(leaf * FAR if leaf.is_floating_point() else leaf, torch.zeros_like(leaf)) for leaf in one.moved]
-    beside = [torch.cat([leaf, *two]) for leaf, two in zip(one.moved, others, strict=True)]
-    with torch.no_grad():
-        alone, both = float(one.value()), float(one.value(*beside)[0])
-    if abs(alone - both) > 1e-5 * abs(alone) + 1e-7:
-        warnings.warn(
-            f"layers of the model are quantised by the range of all that is asked at once: the value of pair 0 is "
-            f"{alone:.4g} alone and {both:.4g} beside others, so that its maps depend on the batch; "
-            "internal_batch_size=1 asks one by one, and the model before it was quantised gives one answer",
-            stacklevel=7,
-        )
 
 
 def _warn_of_padding(part: PairBatch, value: Tensor) -> None:

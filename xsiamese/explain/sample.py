@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from xsiamese.explain.attribution import PairAttribution
-from xsiamese.explain.digest import checksum, digest, tensors_of
+from xsiamese.explain.digest import checksum, digest, tensors_of, weights
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps
 from xsiamese.pairs.batch import PairBatch
@@ -105,13 +105,10 @@ class ReadOut(PairAttribution):
 
 def fingerprints(batch: PairBatch, options: Mapping[str, Any]) -> list[str]:
     """What tells a run on each pair from any other: weights, both items, baselines, what else was asked, and seed."""
-    weights = [
-        (name, checksum(value) if isinstance(value, Tensor) else value)
-        for name, value in batch.model.state_dict().items()
-    ]
+    numbers = [(tuple(one.shape), checksum(one)) for one in weights(batch.model)]
     told = [(name, value) for name, value in sorted(options.items()) if not isinstance(value, Tensor)]
     shared = digest(value for _, value in sorted(options.items()) if isinstance(value, Tensor))
-    shared.update(repr((weights, told, batch.wrt, str(batch.target), batch.seed)).encode())
+    shared.update(repr((numbers, told, batch.wrt, str(batch.target), batch.seed)).encode())
     found = []
     for one in batch.split(1):
         extra = [value for value in one.extra if isinstance(value, Tensor)]

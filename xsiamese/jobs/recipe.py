@@ -11,7 +11,7 @@ import torch
 
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.auto import Auto, Budget
-from xsiamese.explain.digest import digest
+from xsiamese.explain.digest import digest, weights
 from xsiamese.explain.meant import Meant
 from xsiamese.explain.request import described
 from xsiamese.result.explanation import PairExplanation
@@ -69,7 +69,7 @@ class Made:
             "settings": described(settings),
             "options": described({key: value for key, value in self.options.items() if value is not None}),
             "threshold": own.known_threshold(),
-            "weights": digest(own.model.state_dict().values()).hexdigest(),
+            "weights": digest(weights(own.model)).hexdigest(),
         }
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.door.faults import sentence
+from xsiamese.explain.beside import BesideWarning
 from xsiamese.jobs.recipe import Made
 from xsiamese.jobs.source import Source
 from xsiamese.jobs.table import PairTable
@@ -143,11 +144,15 @@ def explained(decoded: Decoded, made: Made, *, batch: int, seed: int, device: st
 
 @contextmanager
 def told_of(unit: Unit) -> Iterator[None]:
-    """Warnings say of which unit they are: an explainer counts the pairs that it is given from 0."""
+    """Warnings say of which unit they are: an explainer counts the pairs that it is given from 0. What holds of all
+    is said of the first.
+    """
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         yield
-    for message in dict.fromkeys(str(one.message) for one in said if issubclass(one.category, UserWarning)):
+    told = [one for one in said if issubclass(one.category, UserWarning)]
+    for message in dict.fromkeys(str(one.message) for one in told if unit.number == 0 or one.category != BesideWarning):
+        message = message.replace("internal_batch_size=", "batch=")  # as a job calls it
         warnings.warn(f"rows {unit.start} to {unit.stop - 1}, counted from the first: {message}", stacklevel=3)
 
 

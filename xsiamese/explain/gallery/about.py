@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from xsiamese.explain.attribution import PairAttribution
-from xsiamese.explain.digest import digest
+from xsiamese.explain.digest import digest, weights
 from xsiamese.explain.request import Request, described
 
 FORMAT = 1
@@ -32,7 +32,7 @@ def about(explainer: PairAttribution, asked: Request) -> dict[str, Any]:
         "the seed": asked.seed,
         "the comparison": type(getattr(model, "comparison", None)).__name__,
         "the model's modules": hashlib.blake2b(_modules(model).encode(), digest_size=16).hexdigest(),
-        "the model's weights": digest(model.state_dict().values()).hexdigest(),
+        "the model's weights": digest(weights(model)).hexdigest(),
     }
 
 

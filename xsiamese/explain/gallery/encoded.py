@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 
 from xsiamese.branches.intact import intact, outside_inference
 from xsiamese.explain.attribution import PairAttribution
+from xsiamese.explain.beside import warn_beside
 from xsiamese.explain.gallery.given import Items, names_of
 from xsiamese.explain.gallery.kept import EMBEDDING, Keeping, Kept
 from xsiamese.explain.gallery.stored import Opened
@@ -170,6 +171,16 @@ class Encoded:
                     return None
                 kept.put(start, columns)
         return kept
+
+    def tell_beside(self, stacklevel: int) -> None:
+        """Says once, for all pairs, if a value depends on the items beside its own."""
+        if self.items.asked.size == 1:
+            return
+        batch = next(self.items.batch.split(1))
+        if self.items.beside is None and len(self) > 1:  # an item with itself has one score whatever stands beside it
+            batch = self.items.pairs(self.items.some(0, [0]), self.items.some(1, [1]))
+        with self.open():
+            warn_beside(batch, stacklevel, last=True)
 
     def _rest(self, items: ItemBatch) -> Mapping[str, Column] | None:
         return self.explainer.prepare(items, **self.items.asked.options)

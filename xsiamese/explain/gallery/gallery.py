@@ -130,6 +130,7 @@ class Gallery:
             raise ValueError(f"{len(self.ids)} ids for {len(own)} items: one for each is needed")
         self._names = Names(self.ids, texts=type(explainer.model).taken is not PairModel.taken)
         self._encoded = Encoded(own, self._keeping, found)
+        self._encoded.tell_beside(stacklevel=5)
         self._queries = Queries(self._encoded, self.ids, self._names)
         if (
             self._encoded.kept(self._side) is None
