@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -215,3 +216,115 @@ def test_images_in_turn_are_refused_as_well(name: str) -> None:
     cls = xsiamese.explainers()[name]
     with pytest.raises(ValueError, match="gets both sides in one call, and not all of a followed by all of b"):
         cls(InTurn(), *(["encoder.3"] if cls.needs_layer else [])).attribute(images.images(2))
+
+
+# whole numbers as features, towers, and pools that keep small graphs whole
+
+
+class Atoms(nn.Module):
+    """Features that are numbers of categories, each with vectors of its own, as those of atoms are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.vectors = nn.ModuleList(nn.Embedding(5, 6) for _ in range(2))
+        self.convs = nn.ModuleList(GIN(6, 6, 1) for _ in range(2))
+        self.double().eval()
+
+    def forward(self, data: Any) -> Tensor:
+        x = torch.stack([one(data.x[:, i]) for i, one in enumerate(self.vectors)]).sum(0)
+        for conv in self.convs:
+            x = conv(x, data.edge_index).tanh()
+        return global_mean_pool(x, data.batch)
+
+
+def atoms(like: Any, seed: int) -> Any:
+    generator = torch.Generator().manual_seed(seed)
+    graphs = [Data(x=torch.randint(0, 5, (g.num_nodes, 2), generator=generator), edge_index=g.edge_index)
+              for g in like.to_data_list()]  # fmt: skip
+    return Batch.from_data_list(graphs)
+
+
+def by_hand(encoder: nn.Module, layer: str, pair: tuple[Any, Any]) -> list[Tensor]:
+    """Grad-CAM of two encoders that share nothing, from the outputs of their layer."""
+    outputs: list[Tensor] = []
+    embeddings = []
+    for tower, graphs in zip((encoder, deepcopy(encoder)), pair, strict=True):
+        hook = tower.get_submodule(layer).register_forward_hook(lambda _, __, output: outputs.append(output))
+        embeddings.append(tower(graphs))
+        hook.remove()
+    slopes = torch.autograd.grad((embeddings[0] * embeddings[1]).sum(), outputs)
+    return [
+        (global_mean_pool(slope, graphs.batch)[graphs.batch] * output).sum(1, keepdim=True).detach()
+        for slope, output, graphs in zip(slopes, outputs, pair, strict=True)
+    ]
+
+
+class Towers(nn.Module):
+    """Two encoders in a module of one's own."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, a: Any, b: Any) -> Tensor:
+        return (self.first(a) * self.second(b)).sum(1)
+
+
+FORMS: dict[str, Any] = {
+    "shared": lambda encoder: SiameseModel(encoder, "dot"),
+    "pair": lambda encoder: SiameseModel((encoder, deepcopy(encoder)), "dot"),
+    "own module": problems.Dot,
+    "two towers": lambda encoder: Towers(encoder, deepcopy(encoder)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ["atoms", "floats"])
+def test_a_map_of_nodes_is_that_of_two_encoders_by_hand(kind: str, form: str) -> None:
+    encoder: nn.Module = Atoms() if kind == "atoms" else problems.Encoder("gin", bias=True)
+    pair = (atoms(A, 0), atoms(B, 1)) if kind == "atoms" else (A, B)
+    explainer = PairGradCAM(FORMS[form](encoder))
+    found = explainer.attribute(pair)
+    (name,) = explainer.layer_names_
+    layer = "convs.1.convs.0" if kind == "atoms" else "convs.1"
+    assert name == {"own module": f"encoder.{layer}", "two towers": f"first.{layer} / second.{layer}"}.get(form, layer)
+    for one, expected in zip(found, by_hand(encoder, layer, pair), strict=True):
+        torch.testing.assert_close(one.node_mask, expected)
+
+
+@pytest.mark.parametrize("name", xsiamese.explainers())
+def test_whole_numbers_of_nodes_are_explained_or_one_line_says_by_what(name: str) -> None:
+    """And what the line names explains them."""
+    cls = xsiamese.explainers()[name]
+    if "graph" not in cls.traits.modalities:
+        return
+    made: dict[str, Any] = {"threshold": 0.5} if cls.traits.needs_threshold else {}
+    pair = atoms(A, 0), atoms(B, 1)
+    if name in (*CAMS, "PairLeaveOneOut", "PairGraphEdits"):
+        found = cls(SiameseModel(Atoms(), "dot"), **made).explain(pair)
+        assert bool(found.maps[0].node_mask.any() or found.maps[1].node_mask.any())
+        return
+    curved = "what follows layer convs.1.convs.0 is not only pooling and linear"  # of decompositions
+    with pytest.raises(
+        ValueError, match=rf"^x of input a is torch.int64: .* by removal \(PairLeaveOneOut\)$|^{curved}"
+    ) as caught:
+        cls(SiameseModel(Atoms(), "dot"), **made).explain(pair)
+    if "parts=('edges',)" in str(caught.value):
+        coupling: dict[str, Any] = {"coupling": "none"} if "coupling" in cls.settings() else {}
+        edges = cls(SiameseModel(Atoms(), "dot"), **coupling).explain(pair, parts=("edges",))
+        assert "edge_mask" in edges.maps[0]
+
+
+def test_a_pool_that_keeps_small_graphs_whole_is_seen_in_the_large_ones() -> None:
+    """The first pairs have nothing to drop, and as many nodes stay as two pairs have embeddings."""
+    one, two = problems.graph(1, 0, 0), problems.graph(2, 1, 1)
+    pair = xsiamese.collate_pairs([(one, two), (two, one), (problems.graph(7, 12, 2), problems.graph(8, 9, 3))])
+    encoder = problems.Pooled()
+    for form in FORMS.values():
+        explainer = PairGradCAM(form(encoder))
+        found = explainer.attribute(pair)
+        for mask, expected in zip(found, by_hand(encoder, "convs.0", pair), strict=True):
+            torch.testing.assert_close(mask.node_mask, expected)
+    with pytest.raises(ValueError, match=r"the output of the layer has \d+ rows for \d+ nodes: choose a layer before"):
+        xsiamese.PairLayerInteraction(SiameseModel(encoder, "dot"), "convs.1").attribute(pair)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from xsiamese.branches.derivative import RefusedDerivatives as RefusedDerivatives
 from xsiamese.branches.intact import intact as intact
 from xsiamese.branches.layers import Layer as Layer
 from xsiamese.branches.layers import as_grid as as_grid

@@ -9,9 +9,17 @@ from typing import Annotated, Any, ClassVar
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
-from xsiamese.author import AtLeast, Cells, Found, MatrixExplanation, PairAttribution, PairBatch, PairMatrix
+from xsiamese.author import (
+    AtLeast,
+    Cells,
+    Found,
+    MatrixExplanation,
+    PairAttribution,
+    PairBatch,
+    PairMatrix,
+    RefusedDerivatives,
+)
 from xsiamese_interactions.gradients import refuse_black_box
 from xsiamese_interactions.heads import joined, most
 from xsiamese_interactions.items import Item, places_of, result
@@ -23,7 +31,7 @@ LINEAR = {functional.linear, functional.conv1d, functional.conv2d, functional.co
 STABLE = 1e-9
 
 
-class Gamma(TorchFunctionMode):
+class Gamma(RefusedDerivatives):
     r"""Makes gradient times input the LRP-gamma rule: each linear layer gives :math:`\tilde z\, [z / \tilde z]`, the
     bracket a constant, with :math:`\tilde z` of the weights :math:`w + \gamma w^+`.
 
@@ -32,7 +40,7 @@ class Gamma(TorchFunctionMode):
     """
 
     def __init__(self, gamma: float | Sequence[float]) -> None:
-        super().__init__()
+        super().__init__("LRP's rules")
         self.gamma = gamma
         self.calls = 0
 
@@ -41,7 +49,7 @@ class Gamma(TorchFunctionMode):
     ) -> Any:
         known = dict(kwargs or {})
         if func not in LINEAR:
-            return func(*args, **known)
+            return super().__torch_function__(func, types, args, known)
         gamma, self.calls = self._next(), self.calls + 1
         plain: Tensor = func(*args, **known)
         names = ("input", "weight", "bias")

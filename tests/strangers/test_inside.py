@@ -23,6 +23,7 @@ from xsiamese import (
     PairLayerIntegratedGradients,
     PairLRP,
     SiameseModel,
+    explainers,
 )
 
 
@@ -206,6 +207,89 @@ def test_a_derivative_inside_is_told_by_methods_that_would_change_it(derived: An
     ((of_a, _), x) = PairIntegratedGradients(model).attribute((a, b), n_steps=100), a.clone().requires_grad_()
     gone = (made(x) * made(b)).sum(1) - (made(torch.zeros_like(a)) * made(b)).sum(1)
     torch.testing.assert_close(of_a.flatten(1).sum(1), gone.detach(), rtol=1e-3, atol=1e-5)
+
+
+class Field(nn.Module):
+    """An energy for each place of an image, and its derivative, which is known in closed form."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.form = form
+        self.first, self.second = nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(3, 1, 3, padding=1)
+        self.curve, self.head = nn.Tanh(), nn.Linear(3, 4)
+        self.double().eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.form == "closed":
+            units = self.curve(self.first(x))
+            energy = self.second(units)
+            slope = functional.conv_transpose2d(torch.ones_like(energy), self.second.weight, padding=1) * (1 - units**2)
+            force = functional.conv_transpose2d(slope, self.first.weight, padding=1)
+        else:
+            with torch.set_grad_enabled(torch.is_grad_enabled() or self.form == "enabled"):
+                x = x if x.requires_grad else x.detach().requires_grad_()
+                energy = self.second(self.curve(self.first(x)))
+                force = torch.autograd.grad(energy.sum(), x, create_graph=True)[0]
+        return self.head(torch.cat([energy, force], 1).tanh().mean((2, 3)))  # type: ignore[no-any-return]
+
+
+FIELD = tuple(torch.randn(2, 2, 2, 5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(3)))
+SQUARES = (torch.arange(25).reshape(1, 1, 5, 5) // 9,) * 2
+SETTINGS: list[tuple[str, dict[str, Any]]] = [
+    ("RISE XFace CorrRISE RELAX DistanceExplainer", {"masks": 8}),
+    ("KernelShap Lime", {"feature_mask": SQUARES, "n_samples": 8}),
+    ("ShapleyValues FeatureAblation FeaturePermutation", {"feature_mask": SQUARES}),
+    ("ShapleyValueSampling", {"feature_mask": SQUARES, "n_samples": 2}),
+    ("MaskRegression Lift", {"masks": 128}),
+    ("Occlusion", {"sliding_window_shapes": (2, 2, 2)}),
+    ("MinimalMask", {"steps": 3}),
+    ("Robust", {"steps": 2}),
+    (
+        "DeepLiftShap LayerDeepLiftShap GradientShap LayerGradientShap",
+        {"baselines": tuple(map(torch.zeros_like, FIELD))},
+    ),
+]
+TOLD = "the model takes a derivative inside its own forward pass, as a force field does, "
+
+
+@pytest.mark.parametrize("name", [name for name, cls in explainers().items() if "image" in cls.traits.modalities])
+def test_a_field_is_explained_as_its_closed_form_is_or_told(name: str) -> None:
+    """By every method, at every layer; none of them may give other numbers."""
+    cls = explainers()[name]
+    made: dict[str, Any] = {"threshold": 0.5} if "threshold" in cls.settings() else {}
+    made |= {"coupling": "none"} if "coupling" in cls.settings() else {}
+
+    short = name.removeprefix("Pair").removesuffix("PairExplainer")
+    settings = next((said for names, said in SETTINGS if short in names.split()), {})
+
+    def maps(form: str, layer: str | None) -> list[Tensor] | str:
+        try:
+            explainer = cls(SiameseModel(Field(form), "dot"), layer, **made)
+            return list(explainer.explain(FIELD, **settings).maps)
+        except ValueError as error:
+            return str(error)
+
+    told = 0
+    for layer in ("first", "second") if cls.traits.needs_layer and not name.startswith("PairDeepLift") else (None,):
+        found = maps("enabled", layer)
+        if isinstance(found, str):
+            told += 1
+            assert found.startswith(TOLD) or "only pooling and linear" in found
+            continue
+        for one, expected in zip(found, maps("closed", layer), strict=True):
+            torch.testing.assert_close(one, expected, rtol=1e-6, atol=1e-9)
+    changing = ("LRP", "DeepLift", "Guided", "Deconvolution")
+    captums = ("PairLayerIntegratedGradients", "PairLayerFeatureAblation", "PairLayerFeaturePermutation")
+    assert bool(told) == (any(one in name for one in changing) or name in (*captums, "PairActivationDecomposition"))
+
+
+def test_a_derivative_where_gradients_are_off_is_no_fault_of_the_inputs() -> None:
+    model = SiameseModel(Field("bare"), "dot")
+    with pytest.raises(ValueError, match=rf"^{TOLD}where gradients are off \(take it inside torch.enable_grad\(\)\)"):
+        PairFeatureAblation(model).attribute(FIELD)
+    expected = PairGradCAM(SiameseModel(Field("closed"), "dot"), "first").attribute(FIELD)
+    torch.testing.assert_close(PairGradCAM(model, "first").attribute(FIELD), expected)
 
 
 class Forwards(nn.Module):

@@ -63,8 +63,11 @@ class Survey:
         return len(self.usage[module].outputs) if module in self.usage else 0
 
     def stacked(self, module: nn.Module) -> bool:
-        """Whether one call gets both sides as one batch of 2 x pairs rows."""
-        return self.calls(module) == 1 and self.usage[module].outputs[0].shape[:1] == (2 * self.pairs,)
+        """Whether one call gets both sides as one batch of 2 x pairs rows; as many nodes of one side are none."""
+        output = self.usage[module].outputs[0] if self.calls(module) == 1 else None
+        if output is None or output.shape[:1] != (2 * self.pairs,):
+            return False
+        return output.is_floating_point() and len(self.made_of(module, 0)) != 1
 
     def order(self, module: nn.Module) -> tuple[int, ...]:
         """The side (0 for a, 1 for b) of each call; the order of the calls where gradients do not tell."""

@@ -175,20 +175,22 @@ def default_of_nodes(model: PairModel, survey: Survey, nodes: tuple[int, int]) -
     Raises:
         ValueError: if there is none.
     """
-    roots: tuple[nn.Module, ...] = (model,)
-    if isinstance(model, SiameseModel):
-        roots = tuple(dict.fromkeys(model.encoders))
     found = []
-    for root in roots:
-        inside = {module: usage for module, usage in survey.usage.items() if module in set(root.modules())}
-        last = Survey(inside, survey.leaves, survey.pairs).last_of_nodes(nodes)
+    last = survey.last_of_nodes(nodes)
+    towers = last is not None and survey.calls(last) == 1 and len(survey.made_of(last, 0)) == 1
+    for side in (0, 1):
+        if isinstance(model, SiameseModel) or towers:  # else one that both sides pass, which may be crossed by then
+            roots = [model.encoders[side]] if isinstance(model, SiameseModel) else survey.serving(model, side)
+            known = {module for root in roots for module in root.modules()}
+            inside = {module: usage for module, usage in survey.usage.items() if module in known}
+            last = Survey(inside, survey.leaves, survey.pairs).last_of_nodes(nodes)
         if last is None:
             raise ValueError(
                 "no MessagePassing layer of torch_geometric has one row for each node to explain on: give layer=, "
                 "one before the readout"
             )
         found.append(last)
-    return found[0], found[-1]
+    return found[0], found[1]
 
 
 def _only_tower(model: PairModel, layer: Any) -> int | None:

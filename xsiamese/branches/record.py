@@ -166,6 +166,11 @@ class Recording:
             return [one for one, of in zip(found, order, strict=True) if of == side]
         if len(found) == 1:
             several = len(found[0]) % sum(rows) == 0
+            if len(found[0]) in rows and rows[0] != rows[1]:  # of as many rows a layer may see both sides together
+                raise ValueError(
+                    f"layer {name!r} is called once with the {len(found[0])} rows of one side: each side has its own, "
+                    "give layer=(layer_a, layer_b)"
+                )
             raise ValueError(
                 f"layer {name!r} is called once with {len(found[0])} rows for {rows[0]} and {rows[1]}: "
                 + (
@@ -309,6 +314,13 @@ def record(
         yield recording
 
 
+def _on_its_graph(tensor: Tensor, put_in: Tensor) -> Tensor:
+    """What is put in place of a tensor, with its graph: a model may take a derivative by what comes before it."""
+    if not torch.is_grad_enabled() or not tensor.requires_grad or tensor.shape != put_in.shape:
+        return put_in
+    return put_in + (tensor - tensor.detach())
+
+
 @contextmanager
 def replaced(
     layer: nn.Module, call: int, rows: slice | None, activation: Tensor | Callable[[Tensor], Tensor]
@@ -327,7 +339,7 @@ def replaced(
         assert tensor is not None
         put_in = activation if isinstance(activation, Tensor) else activation(tensor)
         if rows is None:
-            return with_first_tensor(output, put_in)
+            return with_first_tensor(output, _on_its_graph(tensor, put_in))
         whole = tensor.clone()
         whole[rows] = put_in
         return with_first_tensor(output, whole)

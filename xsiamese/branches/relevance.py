@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xsiamese.branches.derivative import refuse_derivative, transform
 from xsiamese.branches.rules import Affine, Rule, Rules, affine, fused
 
 _CURVED = (nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.SELU, nn.CELU, nn.Softplus, nn.Hardswish)
@@ -26,10 +27,7 @@ _AFFINE = {
         nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
     )
 }  # fmt: skip
-_DIFFERENTIATES = (
-    "the model takes a derivative inside its own forward pass, as a force field does, and LRP's rules would change "
-    "what it gives: use PairIntegratedGradients, PairInputXGradient, or a method that removes and asks again"
-)
+_RULES = "LRP's rules"
 _AS_IT_IS = ("Clone", "Alias", "View", "UnsafeView", "ReshapeAlias", "Unsqueeze", "Squeeze", "Transpose", "Permute")
 _DIFFERENTIATED = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.Embedding, nn.PReLU)
 
@@ -97,9 +95,8 @@ class Relevance:
 
         def hooked(module: nn.Module, inputs: Any, output: Any) -> Any:
             found = hook(module, inputs, output)
-            stack: Any = torch._C._functorch.peek_interpreter_stack()
-            if stack is not None and stack.key() != torch._C._functorch.TransformType.Vmap:
-                raise ValueError(_DIFFERENTIATES)
+            if transform() is not None:
+                refuse_derivative(_RULES)
             if isinstance(found, Tensor) and found.requires_grad:
                 found.register_hook(partial(_refuse_inside, self._inside))  # type: ignore[no-untyped-call]
             return found
@@ -163,7 +160,7 @@ def propagating(roots: Sequence[nn.Module], rules: Rules, inputs: Sequence[Tenso
 
 def _refuse_inside(inside: Sequence[None], gradient: Tensor) -> None:
     if inside:
-        raise ValueError(_DIFFERENTIATES)
+        refuse_derivative(_RULES)
 
 
 def _layer_norm(norm: nn.Module, name: str, a: Tensor, z: Tensor) -> Tensor:

@@ -161,8 +161,10 @@ class Request:
         for side, name in zip(batch.sides, SIDES, strict=True):
             # a matrix says what the two sides do together, so that a side that is held has a path as well
             on_path = self.wrt in ("both", MOVES[name]) or issubclass(traits.result, MatrixExplanation)
-            if self.moving and side.still and explainer.needs_motion() and on_path:
-                raise TypeError(_still(explainer, batch, side, name))
+            of_layer = traits.needs_layer and not explainer.takes_baselines
+            moves = explainer.needs_motion() or (side.ragged and not (of_layer or traits.removes))
+            if self.moving and side.still and moves and on_path:
+                raise (ValueError if side.ragged else TypeError)(_still(explainer, batch, side, name))
         return batch
 
     def on(self, device: torch.device) -> Request:
@@ -253,6 +255,14 @@ def _some(able: Sequence[str], kind: str) -> str:
 def _still(explainer: Explaining, batch: PairBatch, side: Side, name: str) -> str:
     """What is said of whole numbers to a method that must move them."""
     this, dtype = type(explainer).__name__, str(next(iter(side.own)).dtype).removeprefix("torch.")
+    if side.ragged:
+        edges = "parts=('edges',), or the nodes" if "edges" in explainer.traits.known_parts else "its nodes"
+        matrix = issubclass(explainer.traits.result, MatrixExplanation)
+        by_layer = "PairActivationDecomposition" if matrix else "PairGradCAM"
+        return (
+            f"x of input {name} is {side.own[0].dtype}: only floating point values can move, and {this} moves what it "
+            f"explains; explain {edges} by a layer ({by_layer}) or by removal (PairLeaveOneOut)"
+        )
     said = f"{this} moves what it explains, and input {name} is {dtype} ({side.kind}): whole numbers cannot move"
     removing = "use a method that removes and asks again, such as PairFeatureAblation"
     if not any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in batch.model.modules()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ class PresenceSide(TensorSide):
         kind: the name of the kind.
     """
 
-    still: ClassVar[bool] = True
+    still = True
 
     def __init__(self, leaves: Leaves, form: Form, kind: str) -> None:
         super().__init__(leaves, form, kind)

@@ -42,7 +42,7 @@ class Side(ABC):
     kind: str = "tensor"
     parts: tuple[str, ...] = ()
     ragged: ClassVar[bool] = False
-    still: ClassVar[bool] = False
+    still: bool = False
     aligned: ClassVar[bool] = True
     one_tensor: bool = False
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.calls import survey
+from xsiamese.branches.derivative import RefusedDerivatives
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.record import (
     LayerPair,
@@ -64,7 +65,8 @@ def untied(
         _refuse_routing(pairs, views.model)
     if unique:
         _take_views_apart(pairs, views.model, {module for calls in groups for pair in calls for module in pair})
-        untie_repeats(views.model, lambda: views.model(*pairs.moved, *pairs.arguments))
+        with RefusedDerivatives("rules for layers"):
+            untie_repeats(views.model, lambda: views.model(*pairs.moved, *pairs.arguments))
         _hide_unmoved(pairs, views.model)
     return views.model, groups
 

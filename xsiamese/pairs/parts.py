@@ -88,6 +88,8 @@ def channel_of(
     batch: PairBatch, side: int, tensor: Tensor, layout: SideLayout = None, module: nn.Module | None = None
 ) -> int | None:
     """Which dimension of one side's tensor holds what belongs to one part, as :func:`parts_of` takes it."""
-    if batch.sides[side].kind == "graph":
-        return 0
-    return None if tensor.dim() == 2 else batch.places(side, tensor, module, layout).channel
+    graph = batch.sides[side].kind == "graph"
+    if tensor.dim() == 2 and not graph:
+        return None
+    places = batch.places(side, tensor, module, layout)  # of a graph refused where rows are no nodes
+    return 0 if graph else places.channel

@@ -12,6 +12,7 @@ from torch import jit, nn
 from torch.fx import GraphModule
 
 from xsiamese.branches.cut import NoGradientError
+from xsiamese.branches.derivative import naming_derivatives
 from xsiamese.kinds.presence import PresenceSide
 from xsiamese.kinds.side import SIDES, Side
 from xsiamese.model.comparison import COMPARISONS, Learned
@@ -68,7 +69,8 @@ def naming(model: PairModel, described: Callable[[], str]) -> Iterator[None]:
         described: the inputs' names and shapes, asked for only where there is an error.
     """
     try:
-        yield
+        with naming_derivatives():
+            yield
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, TypeError, IndexError, AssertionError) as error:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.calls import Usage, survey
+from xsiamese.branches.derivative import naming_derivatives
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.record import of_neither, replaced
 from xsiamese.kinds.side import Side
@@ -100,7 +101,7 @@ def _with_put_in(one: Pairs, layer: Layer, side: int, activation: Activation, ru
     module, order = plan.layers[0][side], plan.layer_order[0]
 
     def at(call: int, rows: slice | None = None) -> tuple[Tensor, int]:
-        with replaced(module, call, rows, activation) as calls:
+        with naming_derivatives(), replaced(module, call, rows, activation) as calls:
             return run(), calls()
 
     if not one.objective.encodes_held and order and isinstance(activation, Tensor):  # a pass of both sides

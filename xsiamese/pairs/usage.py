@@ -76,12 +76,10 @@ def find_plan(batch: Pairs, layer: Layer, layered: bool = True) -> Plan:
     """
     plans = batch.plans if batch.plans is not None else {}
     shapes = tuple(leaf.shape[1:] for leaf in (*batch.a.leaves, *batch.b.leaves))
-    key = (
-        layered,
-        tuple(layer) if isinstance(layer, list) else layer,
-        shapes,
-        batch.pairs > 1,
-    )  # a single pair does not tell an order
+    wanted = layered, tuple(layer) if isinstance(layer, list) else layer, shapes
+    key = (*wanted, True)
+    if batch.pairs == 1 and key not in plans:  # which does not tell an order, nor of small graphs what a pooling drops
+        key = (*wanted, False)
     if key not in plans:
         if layered:
             refuse_scripted(batch.model)
@@ -116,8 +114,7 @@ def _of_parts(
 @torch.enable_grad()  # which layer the score reads is told by gradients, also for a caller in no_grad
 def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> Plan:
     """The plan of any model, from watching it at work."""
-    pairs = 1 if isinstance(batch.model, SiameseModel) else 2  # whose order is known; a single pair tells none
-    few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(pairs))
+    few = _few(replace(batch, wrt="both", create_graph=False, plans={}))
     moved = tuple(leaf.requires_grad_() for leaf in few.moved)
     of_a = sum(i < len(batch.a.leaves) for i in few.objective.moved_at)
     modules = [*batch.model.modules(), *(m for pair in given for m in pair if m is not None)]
@@ -125,8 +122,9 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
     seen = survey(lambda: few.value(*moved), modules, leaves, few.pairs)
     for side, one in enumerate((few.a, few.b)):
         if one.still:  # its numbers have no gradient: what changes with them is asked
-            without = [*(t if k != side else torch.zeros_like(t) for k in (0, 1) for t in leaves[k])]
-            seen.still[side] = survey(partial(_any_value, few, without), modules, leaves, few.pairs)
+            without = one.holding(tuple(map(torch.zeros_like, one.leaves)))
+            other = replace(few, a=few.a if side else without, b=without if side else few.b, witness=None)
+            seen.still[side] = survey(partial(_any_value, other), modules, leaves, few.pairs)
     if seen.constant():
         with torch.no_grad():
             others = survey(partial(few.value, *differing(moved)), modules, ((), ()), few.pairs)
@@ -182,10 +180,21 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
     return Plan(layers, names, layer_order, shared, stacked, order, taken)
 
 
-def _any_value(few: Pairs, leaves: Sequence[Tensor]) -> Tensor | None:
+def _few(batch: Pairs) -> Pairs:
+    """The first pair of a SiameseModel, whose order is known, and two of others; of graphs those with the largest a and
+    the largest b, from which a pooling that drops nodes drops some.
+    """
+    if not batch.a.ragged:
+        return next(batch.split(1 if isinstance(batch.model, SiameseModel) else 2))
+    largest = [int(torch.bincount(side.layer_pairs, minlength=batch.pairs).argmax()) for side in batch.sides]
+    some = sorted([*dict.fromkeys((*largest, *range(min(2, batch.pairs))))][:2])
+    return batch.select(torch.tensor(some, device=batch.a.leaves[0].device)) if len(some) < batch.pairs else batch
+
+
+def _any_value(few: Pairs) -> Tensor | None:
     """The value; None where it is NaN, as that of a text of which nothing is left: what changes was seen by then."""
     try:
-        return few.value(*leaves)
+        return few.value()
     except NotFiniteError:
         return None
 

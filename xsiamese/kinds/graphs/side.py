@@ -45,6 +45,7 @@ class GraphSide(Side):
         self.parts = parts
         self.leaves = leaves
         self.pairs = structure.pairs
+        self.still = not all(leaf.is_floating_point() for leaf in leaves)
 
     def explaining(
         self, parts: Sequence[str] | None, name: str, default: Sequence[str] = ("nodes",), moving: bool = True
@@ -59,7 +60,7 @@ class GraphSide(Side):
             leaf = self._gate() if part == "edges" else self.structure.data.get(PARTS[part])
             if leaf is None:
                 raise ValueError(f"the graphs of input {name} have no {part}: leave it out of parts")
-            if moving and not leaf.is_floating_point():
+            if moving and part != "nodes" and not leaf.is_floating_point():  # nodes: a layer has numbers that move
                 raise ValueError(
                     f"{PARTS[part]} of input {name} is {leaf.dtype}: only floating point values can move; explain "
                     "parts=('edges',)"
