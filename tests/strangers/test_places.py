@@ -163,8 +163,6 @@ def films() -> nn.Module:
 
 
 TURNED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
-    "transposed": (lambda: pictures(lambda x: x.transpose(2, 3)), (3, 16, 16)),
-    "transposed, no square": (lambda: pictures(lambda x: x.transpose(2, 3)), (3, 32, 16)),
     "mirrored": (lambda: pictures(lambda x: x.flip(-1)), (3, 16, 16)),
     "channels last": (lambda: pictures(lambda x: x.permute(0, 3, 1, 2)), (16, 16, 3)),
     "times before channels": (films, (4, 3, 8, 8)),
@@ -177,6 +175,15 @@ def test_cells_of_an_input_that_the_model_turns_first_are_not_taken_for_its_own(
     encoder, shape = TURNED[name]
     with pytest.raises(ValueError, match=r"^the model turns its input .* give it as the first layer takes it"):
         PairGradCAM(SiameseModel(encoder(), "dot")).attribute(tuple(torch.randn(2, 1, *shape)))
+
+
+@pytest.mark.parametrize("height", [16, 32])
+def test_cells_of_a_transposed_picture_are_laid_back(height: int) -> None:
+    a, b = torch.randn(2, 1, 3, height, 16)
+    found = PairGradCAM(SiameseModel(pictures(lambda x: x.transpose(2, 3)), "dot")).explain((a, b))
+    assert "which the model turns" in found.parameters["taken"]
+    expected = PairGradCAM(SiameseModel(pictures(lambda x: x), "dot")).attribute((a.mT, b.mT))
+    assert all(torch.equal(x, y.mT) and y.any() for x, y in zip(found.maps, expected, strict=True))
 
 
 def test_channels_in_another_order_turn_nothing() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from xsiamese.branches.along import Lies
 from xsiamese.branches.calls import Survey
 from xsiamese.branches.cut import NEEDS_NONE, NoGradientError
 from xsiamese.branches.layout import ChannelsFirst as ChannelsFirst
@@ -18,7 +19,7 @@ from xsiamese.branches.layout import PatchesLast as PatchesLast
 from xsiamese.branches.layout import Tokens as Tokens
 from xsiamese.branches.probe import Moved, PassedBy, Taken, last_cells
 from xsiamese.branches.record import LayerPair, refuse_transformed
-from xsiamese.branches.spread import Lies, last_places
+from xsiamese.branches.spread import last_places
 from xsiamese.kinds.places import Places, of_tensor
 from xsiamese.model.pair import PairModel, SiameseModel
 
@@ -94,10 +95,12 @@ def default_layers(
         roots = [model.encoders[side]] if isinstance(model, SiameseModel) else survey.serving(model, side)
         one, passed = (None, PassedBy()) if image is None else last_cells(survey, roots, image, halves)
         module = one.module if one else survey.word_embedding(roots, side)
-        if module is None and not passed.gathered and not passed.turned:
-            one, passed, along = last_places(survey, roots, side, lies[side])
+        if module is None:
+            one, rest, along = last_places(survey, roots, side, lies[side])
+            passed.gathered += rest.gathered
+            passed.turned += rest.turned
             module = one.module if one else None
-            if one and along.axis:
+            if one and lies[side].axes[along.axis : along.axis + 1] == ((1,),) and along.axis:
                 elsewhere.append((side, _name(model, one.module)))
         if module is None and (passed.gathered or passed.turned):
             raise ValueError(_untied(model, passed))

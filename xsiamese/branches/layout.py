@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -55,12 +56,19 @@ class Tokens:
 
 @dataclass(frozen=True)
 class ChannelsLast:
-    """An output (N, H, W, C), as of Swin, as a grid."""
+    """An output (N, H, W, C), as of Swin, as a grid.
+
+    Args:
+        dims: of the output; 5 for (N, D, H, W, C), of volumes.
+    """
+
+    dims: int = 4
 
     def __call__(self, activation: Tensor) -> Tensor:
-        if activation.dim() != 4:
-            raise ValueError(f"layout ChannelsLast needs (N, H, W, C), the layer's output is {tuple(activation.shape)}")
-        return activation.movedim(3, 1)
+        if activation.dim() != self.dims:
+            lie = "(N, H, W, C)" if self.dims == 4 else "(N, D, H, W, C)"
+            raise ValueError(f"layout ChannelsLast needs {lie}, the layer's output is {tuple(activation.shape)}")
+        return activation.movedim(-1, 1)
 
 
 @dataclass(frozen=True)
@@ -107,7 +115,38 @@ class InOrder:
         return activation[:, self.first : self.first + self.count].transpose(1, 2)
 
 
-KnownLayout = Tokens | ChannelsLast | ChannelsFirst | PatchesLast | InOrder
+@dataclass(frozen=True)
+class InGrid:
+    """An output (N, tokens, C) of which some tokens are a grid over the item, the last dimension of which runs fastest.
+
+    Args:
+        first: how many tokens come before these.
+        grid: how many lie along each dimension.
+    """
+
+    first: int
+    grid: tuple[int, ...]
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        found = InOrder(self.first, prod(self.grid))(activation)
+        return found.reshape(*found.shape[:2], *self.grid)
+
+
+@dataclass(frozen=True)
+class Turned:
+    """A grid whose rows lie along the columns of the item, as that of a model that transposes its input.
+
+    Args:
+        layout: the grid as the model has it.
+    """
+
+    layout: ChannelsFirst | ChannelsLast | InGrid
+
+    def __call__(self, activation: Tensor) -> Tensor:
+        return self.layout(activation).mT
+
+
+KnownLayout = Tokens | ChannelsLast | ChannelsFirst | PatchesLast | InOrder | InGrid | Turned
 Layout = KnownLayout | None
 SideLayout = Layout | tuple[Layout, Layout]
 
@@ -190,7 +229,11 @@ def for_side(layout: SideLayout, side: int) -> Layout:
 
 def channel_of(layout: Layout) -> int:
     """The dimension of the layer's output that holds the channels."""
-    return {Tokens: 2, ChannelsLast: 3, InOrder: 2}.get(type(layout), 1)
+    if isinstance(layout, Turned):
+        return channel_of(layout.layout)
+    if isinstance(layout, ChannelsLast):
+        return layout.dims - 1
+    return 2 if isinstance(layout, Tokens | InOrder | InGrid) else 1
 
 
 def recognised(module: nn.Module, activation: Tensor, image: Grid | None) -> Layout:

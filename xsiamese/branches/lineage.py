@@ -5,17 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 
 _TURNS = re.compile(r"(Transpose|Permute|Flip|Roll|Rot90|T)Backward\d")
 _WEIGHS = re.compile(r"\w*(Convolution|Mm|Mv|Dot)\w*Backward\d|AddmmBackward\d|BaddbmmBackward\d")
-# what leaves each place of (N, places, ...) where it is
-_KEEPS = re.compile(
-    r"(Add|Sub|Mul|Div|Cat|NativeLayerNorm|NativeBatchNorm|NativeGroupNorm|View|UnsafeView|Unsqueeze|Squeeze|Expand"
-    r"|Clone|Alias|ToCopy|Addmm|Mm|Relu|Gelu|Silu|Elu|LeakyRelu|Tanh|Sigmoid|Pow|Neg)Backward\d"
-)
 _CONVOLVES = re.compile(r"\w*Convolution\w*Backward\d")
 
 
@@ -50,76 +45,6 @@ def turned(output: Tensor, leaves: Collection[Tensor]) -> bool:
                 met.add(node)
                 ahead.append(node)
     return False
-
-
-class Handed(NamedTuple):
-    """Places that an output (N, tokens, C) was handed.
-
-    Attributes:
-        dim: the dimension of the leaf that they lie along; 0 for those of a convolution.
-        first: how many tokens come before them.
-        many: how many they are.
-    """
-
-    dim: int
-    first: int
-    many: int
-
-
-def handed_on(output: Tensor, leaves: Collection[Tensor]) -> Handed | None:
-    """The places of a leaf, or of a convolution (N, C, places), that sums, norms, linear layers and the like hand on to
-    an output (N, tokens, C), each in its place; None if there are none.
-
-    Example:
-        >>> import torch
-        >>> x, layer = torch.ones(1, 4, 3, requires_grad=True), torch.nn.Linear(3, 2)
-        >>> handed_on(torch.cat([torch.zeros(1, 1, 2), layer(x).tanh()], 1), [x])
-        Handed(dim=1, first=1, many=4)
-        >>> handed_on(torch.nn.Conv1d(4, 2, 1)(x).mT, [x]), handed_on(layer(x).sum(2), [x])
-        (Handed(dim=0, first=0, many=3), None)
-    """
-    own, rows = {id(leaf) for leaf in leaves}, len(output)
-    waiting, seen = [(output.grad_fn, 1, 0, int(output.shape[1]))], set()
-    while waiting:
-        state = node, dim, first, count = waiting.pop()
-        if node is None or state in seen:
-            continue
-        seen.add(state)
-        name = type(node).__name__
-        if id(getattr(node, "variable", None)) in own:
-            return Handed(dim, first, count)
-        if dim == 2 and _CONVOLVES.match(name):
-            return Handed(0, first, count)
-        if not _KEEPS.match(name) and not name.startswith(("Transpose", "Permute")):
-            continue
-        turns, start = not _KEEPS.match(name), first
-        before = [(one, tuple(one._input_metadata[i].shape) if one else ()) for one, i in node.next_functions]
-        # what has no gradient, as a frozen class token, is taken for one token
-        widths = [1 if one is None else shape[dim] if len(shape) > dim else 0 for one, shape in before]
-        if (
-            name.startswith("Cat")
-            and sum(widths) == count
-            and getattr(node, "_saved_dim", None) in (dim, 2**64 - 3 + dim)
-        ):
-            for (one, _), width in zip(before, widths, strict=True):
-                waiting.append((one, dim, start, width))
-                start += width
-            continue
-        for one, shape in before:
-            if one is not None and (of := _places_of(shape, rows, count, 3 - dim if turns else dim)) is not None:
-                waiting.append((one, of, first, count))
-    return None
-
-
-def _places_of(shape: tuple[int, ...], rows: int, count: int, dim: int) -> int | None:
-    """The dimension that holds so many places, which is to be the given one, or the last of (N, places); None if none
-    does.
-    """
-    if shape == (rows, count):
-        return 1
-    if dim == 2:
-        return 2 if len(shape) == 3 and shape[::2] == (rows, count) else None
-    return 1 if shape[:2] == (rows, count) or shape[:1] == (rows * count,) else None
 
 
 def features_last(output: Tensor) -> bool | None:

@@ -5,49 +5,18 @@ volumes and rows, and of images of which no layer has a grid.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from xsiamese.branches.along import Along, Lies, along_of
 from xsiamese.branches.calls import Survey
-from xsiamese.branches.layout import MOST_PREFIX, ChannelsFirst, InOrder
-from xsiamese.branches.lineage import features_last, handed_on, turned
-from xsiamese.branches.probe import Moved, PassedBy, Taken, all_pass, follows, in_attention
+from xsiamese.branches.layout import Turned, channel_of
+from xsiamese.branches.lineage import features_last
+from xsiamese.branches.probe import PassedBy, Taken, all_pass, in_attention
 from xsiamese.kinds.places import Places, of_tensor
 
-_LEAST = 3  # of two places no half tells more than that one is the other's opposite
-
-
-@dataclass(frozen=True)
-class Lies:
-    """Where the places of one side's items lie.
-
-    Attributes:
-        three: what (N, ., .) is if a layer's type does not tell, "time" or "tokens".
-        axes: the dimensions of the item that places may lie along, those of its kind first; () where it is not known.
-        shape: of a batch of items.
-        halves: what each module's outputs change by if a half of the item along one of the axes changes, see
-            :func:`xsiamese.branches.probe.halves_of`; by the number of the axes.
-    """
-
-    three: str
-    axes: tuple[tuple[int, ...], ...]
-    shape: tuple[int, ...]
-    halves: Callable[[int], Moved]
-
-
-@dataclass(frozen=True)
-class Along:
-    """The places of a layer, along which dimensions of the item.
-
-    Attributes:
-        axis: the number of these dimensions among those that they may lie along.
-        layout: how they lie in its output; None where its kind tells.
-    """
-
-    axis: int = 0
-    layout: InOrder | ChannelsFirst | None = None
+_AROUND = "; the score also reads what passes around it"
 
 
 def last_places(
@@ -67,10 +36,10 @@ def last_places(
     flat: tuple[Taken, Along] | None = None
     for root in roots:
         for module, places, output in _spread(survey, root, side, lies):
-            along = _along(survey, module, places, output, lies)
+            along = along_of(survey, module, places, output, lies)
             if not _reaches(survey, output, places.first if along is None or along.layout is None else along.layout):
                 if flat is None and along is not None and _flat(survey, output):
-                    flat = Taken(module, along.layout, _why(places, output, along, passed, False)), along
+                    flat = Taken(module, along.layout, _why(output, lies, along, places, str(passed))), along
                 passed.unread.append(module)
             elif along is None:
                 turns = places.name != "tokens"
@@ -81,7 +50,8 @@ def last_places(
                     survey.calls(module) > max(1, survey.calls(root)),
                     in_attention(root, module),
                 )
-                taken = Taken(module, along.layout, _why(places, output, along, passed, any(flaws)))
+                around = f"{_AROUND if any(flaws) else ''}{passed}"
+                taken = Taken(module, along.layout, _why(output, lies, along, places, around))
                 if not any(flaws):
                     return taken, passed, along
                 worse.append((flaws, taken, along))
@@ -139,56 +109,16 @@ def _slope(value: Tensor, output: Tensor) -> Tensor | None:
     return torch.autograd.grad(value.sum(), [output], retain_graph=True, allow_unused=True)[0]
 
 
-def _along(survey: Survey, module: nn.Module, places: Places, output: Tensor, lies: Lies) -> Along | None:
-    """Where the places of a module lie; None if they are not those of the item."""
-    leaves = [leaf for of in survey.leaves for leaf in of]
-    if places.name != "tokens":
-        if not turned(output, leaves):
-            return Along(0, _layout(module, places, output, lies))
-        return _tried(module, places, output, lies)
-    if not lies.axes:
-        return Along()
-    found = handed_on(output, leaves)
-    if found is not None and ((found.dim,) in lies.axes or (not found.dim and not turned(output, leaves))):
-        whole = found.many == output.shape[1]
-        layout = _layout(module, places, output, lies) if whole else InOrder(found.first, found.many)
-        return Along(lies.axes.index((found.dim,)) if found.dim else 0, layout)
-    return _tried(module, places, output, lies)
-
-
-def _layout(module: nn.Module, places: Places, output: Tensor, lies: Lies) -> InOrder | ChannelsFirst | None:
-    """The layout of all of an output, where its kind would read it in another way."""
-    if places == of_tensor(output, module, lies.three):
-        return None
-    return InOrder(0, output.shape[1]) if places.name == "tokens" else ChannelsFirst()
-
-
-def _tried(module: nn.Module, places: Places, output: Tensor, lies: Lies) -> Along | None:
-    """Where the places of a module lie by what moves with halves of the item."""
-    grid = tuple(places.first(output).shape[2:])
-    best: tuple[float, Along] = (0.0, Along())
-    for number, axes in enumerate(lies.axes):
-        if len(axes) != len(grid) or grid == (2,) or (moved := lies.halves(number).get(module)) is None:
-            continue
-        before = grid[0] - lies.shape[axes[0]] if len(axes) == 1 else 0
-        options: list[InOrder | ChannelsFirst | None] = [_layout(module, places, output, lies)]
-        if places.name == "tokens" and 0 < before <= MOST_PREFIX:
-            options.append(InOrder(before, grid[0] - before))
-        for option in options:
-            one = option or places.first
-            count = one(moved[0]).shape[2:].numel()
-            found = follows(moved, one)
-            fits = len(axes) > 1 or _LEAST <= count <= lies.shape[axes[0]]
-            if fits and found > max(best[0], min(0.85, 2 / (count - 1) ** 0.5)):
-                best = found, Along(number, option)
-    return best[1] if best[0] else None
-
-
-def _why(places: Places, output: Tensor, along: Along, passed: PassedBy, flawed: bool) -> str:
+def _why(output: Tensor, lies: Lies, along: Along, places: Places, rest: str) -> str:
+    channel = channel_of(along.layout) if along.layout else places.channel
     found = (along.layout or places.first)(output.detach())
-    lie = " x ".join(map(str, found.shape[2:]))
-    names = {"tokens": "(N, tokens, C)", "time": "(N, C, times)", "grid": "(N, C, h, w)", "volume": "(N, C, d, h, w)"}
-    others = output.shape[1] - found.shape[2] if places.name == "tokens" else 0
+    many = " x ".join(map(str, found.shape[2:]))
+    names = {3: ["times" if channel == 1 else "tokens"], 4: ["h", "w"], 5: ["d", "h", "w"]}.get(output.dim(), ["..."])
+    lie = ", ".join(["N", *names[: channel - 1], "C", *names[channel - 1 :]])
+    others = output.shape[1] - found.shape[2:].numel() if names == ["tokens"] else 0
     beside = f" beside {others} {'that is none' if others == 1 else 'that are none'}" if others else ""
-    around = "; the score also reads what passes around it" if flawed else ""
-    return f"{names[places.name]}, {lie} places{beside}; the last that stand apart and reach the score{around}{passed}"
+    axes = lies.axes[along.axis] if along.axis else ()
+    dims = f" along dimension{'s'[: len(axes) > 1]} {' and '.join(map(str, axes))} of the input" if axes else ""
+    turns = ", which the model turns" if isinstance(along.layout, Turned) else ""
+    told = f", {along.told}" if along.told else ""
+    return f"({lie}), {many} places{dims}{turns}{beside}{told}; the last that stand apart and reach the score{rest}"

@@ -7,19 +7,20 @@ from functools import cache, partial
 
 import torch
 
+from xsiamese.branches.along import Lies
 from xsiamese.branches.calls import Survey, survey
 from xsiamese.branches.layout import Grid
 from xsiamese.branches.probe import Moved, halves_of
-from xsiamese.branches.spread import Lies
 from xsiamese.kinds.catalogue import kind
 from xsiamese.kinds.side import Side
 from xsiamese.pairs.pairs import Pairs
 
 Axes = tuple[int, ...]
-# a series may also be (pairs, times), or what it is not: items whose places come before their features
+# a series may also be (pairs, times), or what it is not: items whose places come before their features; and of each
+# (pairs, ., .) both may be places, as of spectrograms
 _ALONG: dict[tuple[str, int], tuple[Axes, ...]] = {
-    ("series", 3): ((2,), (1,)), ("series", 2): ((1,),), ("text", 3): ((1,),), ("row", 2): ((1,),),
-    ("image", 4): ((2, 3),), ("volume", 5): ((2, 3, 4),),
+    ("series", 3): ((2,), (1,), (1, 2)), ("series", 2): ((1,),), ("text", 3): ((1,), (1, 2)), ("row", 2): ((1,),),
+    ("image", 3): ((1, 2),), ("image", 4): ((2, 3),), ("volume", 5): ((2, 3, 4),),
 }  # fmt: skip
 
 
@@ -76,7 +77,9 @@ def halves_along(few: Pairs, seen: Survey, axes: Sequence[Axes | None]) -> Moved
         ]
     found = {}
     for module, usage in seen.usage.items():
-        calls = [one.usage[module].outputs for one in (seen, *runs) if module in one.usage]
+        others = [one.usage[module].outputs for one in runs if module in one.usage]
+        # what is of neither side is not among those that were seen
+        calls = [usage.outputs, *([o for i, o in enumerate(of) if i not in usage.of_neither] for of in others)]
         shapes = {output.shape for output in usage.outputs}
         alike = len(calls) == 1 + of_each and len({shape[1:] for shape in shapes}) == 1
         if alike and usage.outputs[0].is_floating_point():

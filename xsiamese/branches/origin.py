@@ -1,0 +1,227 @@
+"""Which dimensions of an input the places of an output lie along, as its graph tells: none is guessed by its size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+_NAME = re.compile(r"(\w+?)Backward\d*$")
+# what leaves each place where it is
+_KEEPS = re.compile(
+    r"(Add|Sub|Rsub|Mul|Div|Where|MaskedFill|Pow|Neg|Abs|Exp|Expm1|Log|Log1P|Log2|Log10|Sqrt|Rsqrt|Reciprocal|Sin|Cos|Erf"
+    r"|Clamp\w*|Maximum|Minimum|Relu|LeakyRelu|Elu|Selu|Celu|Gelu|Silu|Mish|Tanh|Sigmoid|Softplus|Hard\w+|PreluKernel"
+    r"|\w*LayerNorm|\w*GroupNorm|\w*BatchNorm|FusedRmsNorm|Expand|Clone|Alias|ToCopy|Detach|NativeDropout)"
+)
+_RESCALES = re.compile(r"\w*Pool[123]D\w*|Upsample\w+")
+_PADS = re.compile(r"\w*Pad\w*")
+_CONVOLVES = re.compile(r"\w*Convolution\w*")
+_VIEWS = re.compile(r"View|UnsafeView|ReshapeAlias|Unsqueeze|Squeeze")
+_MOST_CUT = 4  # of what comes between a place and the input at the most a fourth may be cut off at its ends
+
+
+class Origin(NamedTuple):
+    """Where the places of an output come from.
+
+    Attributes:
+        dims: the dimensions of the leaf that they lie along; () where the graph loses them behind a convolution.
+        first: how many tokens come before them.
+        grid: how many they are along each of these dimensions, the last of which runs fastest among tokens.
+    """
+
+    dims: tuple[int, ...]
+    first: int
+    grid: tuple[int, ...]
+
+
+class _At(NamedTuple):
+    """A node of the graph with the shape of what it gave, the dimensions of that which hold the places, and which of
+    the output's tokens they are; ``fixed`` once they are no longer as many as there.
+    """
+
+    node: Any
+    shape: tuple[int, ...]
+    where: tuple[int, ...]
+    first: int
+    grid: tuple[int, ...]
+    fixed: bool
+
+
+def origin_of(output: Tensor, where: Sequence[int], leaves: Collection[Tensor]) -> Origin | None:
+    """Where the places of an output come from, followed through sums, norms, linear layers, convolutions, views and the
+    like; None if nothing hands them on.
+
+    Args:
+        output: (N, ...).
+        where: its dimensions that hold places.
+        leaves: the inputs.
+
+    Example:
+        >>> import torch
+        >>> x, layer = torch.ones(1, 4, 4, requires_grad=True), torch.nn.Linear(4, 4)
+        >>> origin_of(torch.cat([torch.zeros(1, 1, 4), layer(x).tanh()], 1), [1], [x])
+        Origin(dims=(1,), first=1, grid=(4,))
+        >>> origin_of(layer(x.mT), [1], [x]), origin_of(layer(x), [2], [x])
+        (Origin(dims=(2,), first=0, grid=(4,)), None)
+        >>> patches = torch.nn.Conv2d(1, 2, 2, 2)(x.mT[:, None]).flatten(2).mT
+        >>> origin_of(patches, [1], [x])
+        Origin(dims=(2, 1), first=0, grid=(2, 2))
+    """
+    own, rows = {id(leaf) for leaf in leaves}, len(output)
+    grid = tuple(int(output.shape[i]) for i in where)
+    waiting = [_At(output.grad_fn, tuple(output.shape), tuple(where), 0, grid, len(where) > 1)]
+    seen, lost, many = set[_At](), None, prod(grid)
+    while waiting:
+        at = waiting.pop()
+        if at.node is None or at in seen:
+            continue
+        seen.add(at)
+        whole = at.first >= 0 and at.first + prod(at.grid) <= many
+        if id(getattr(at.node, "variable", None)) in own:
+            if whole and all(at.where) and len(at.where) == len(at.grid):
+                return Origin(at.where, at.first, at.grid)
+            continue
+        name = _NAME.match(type(at.node).__name__)
+        if name is None:
+            continue
+        if lost is None and whole and _CONVOLVES.fullmatch(name[1]) and min(at.where) > 1:
+            lost = Origin((), at.first, at.grid)
+        waiting += _before(at, name[1], rows)
+    return lost
+
+
+def _before(at: _At, name: str, rows: int) -> Iterator[_At]:
+    """What a node was given, where places are."""
+    node, where = at.node, at.where
+    before = [(one, tuple(one._input_metadata[i].shape) if one else ()) for one, i in node.next_functions]
+    one, shape = before[0] if before else (None, ())
+    dim = _dim(node, len(shape)) if name in ("Slice", "Select", "Split", "SplitWithSizes", "Unbind", "Glu") else -1
+    if name in ("Transpose", "T"):
+        swapped = [_dim(node, len(shape), f"_saved_dim{i}", i) for i in (0, 1)]
+        order = {swapped[0]: swapped[1], swapped[1]: swapped[0]}
+        yield at._replace(node=one, shape=shape, where=tuple(order.get(i, i) for i in where))
+    elif name == "Permute":
+        yield at._replace(node=one, shape=shape, where=tuple(_signed(node._saved_dims[i]) % len(shape) for i in where))
+    elif _VIEWS.fullmatch(name):
+        yield from _viewed(at, one, shape, rows)
+    elif name == "Cat":
+        yield from _joined(at, before)
+    elif name == "Stack":
+        along = _dim(node, len(at.shape))
+        if along not in where:
+            moved = tuple(i - (i > along) for i in where)
+            yield from (at._replace(node=part, shape=of, where=moved) for part, of in before)
+    elif name in ("Select", "Unbind"):
+        yield at._replace(node=one, shape=shape, where=tuple(i + (i >= dim) for i in where))
+    elif name == "Slice":
+        yield from _cut(at, one, shape, dim)
+    elif name in ("Split", "SplitWithSizes", "Glu"):
+        if dim not in where:
+            yield at._replace(node=one, shape=shape)
+    elif _CONVOLVES.fullmatch(name) or _RESCALES.fullmatch(name) or _PADS.fullmatch(name):
+        same = len(shape) == len(at.shape) and [shape[i] for i in where] == [at.shape[i] for i in where]
+        convolved = bool(_CONVOLVES.fullmatch(name))
+        if len(shape) == len(at.shape) and (min(where) > 1 or _PADS.fullmatch(name)):
+            yield at._replace(node=one, shape=shape, fixed=at.fixed or convolved or not same)
+    elif name == "Unfold":
+        if len(shape) not in where:
+            along = _dim(node, len(shape), "_saved_dimension")
+            yield at._replace(node=one, shape=shape, fixed=at.fixed or along in where)
+    elif name == "Im2Col" and where == (2,):
+        yield from _unfolded(at, one, shape)
+    elif name in ("Addmm", "Mm"):
+        part, of = before[1 if name == "Addmm" else 0]
+        if where == (0,):  # what is weighed is the last dimension
+            yield at._replace(node=part, shape=of)
+    elif _KEEPS.fullmatch(name):
+        for part, of in before:
+            less = len(at.shape) - len(of)  # what has fewer dimensions is spread over the first ones
+            moved = tuple(i - less for i in where)
+            if part is not None and min(moved) >= 0 and [of[i] for i in moved] == [at.shape[i] for i in where]:
+                yield at._replace(node=part, shape=of, where=moved)
+
+
+def _dim(node: Any, dims: int, key: str = "_saved_dim", default: int = 0) -> int:
+    """A dimension that a node keeps, which counts from the end where it is negative."""
+    return _signed(getattr(node, key, default)) % max(dims, 1)
+
+
+def _signed(number: int) -> int:
+    """A number that a node keeps without its sign."""
+    return number if number < 2**63 else number - 2**64
+
+
+def _viewed(at: _At, one: Any, before: tuple[int, ...], rows: int) -> Iterator[_At]:
+    """Places before a view: dimensions are one, or parts of one, where as many numbers lie behind each other."""
+    left, right = ([i for i, n in enumerate(shape) if n != 1] for shape in (at.shape, before))
+    came, settled = dict[int, list[int]](), at.fixed
+    while left and right:
+        outs, ins = [left.pop(0)], [right.pop(0)]
+        while (p := prod(at.shape[i] for i in outs)) != (q := prod(before[i] for i in ins)):
+            if not (left if p < q else right):
+                return
+            (outs if p < q else ins).append((left if p < q else right).pop(0))
+        here = [i for i in at.where if i in outs]
+        if not here:
+            continue
+        if outs == [0] and rows > 1 and len(ins) > 1:  # rows of all items, one after the other
+            came[0] = ins[1:] if before[ins[0]] == rows else []
+        elif here == outs or (outs[0] == 0 and here == outs[1:] and ins == [0]):
+            came[here[0]] = ins
+        elif here == outs[:1] and not max(n := at.shape[here[0]], m := before[ins[0]]) % min(n, m):
+            # each place is of several that lie behind each other, or several are of one
+            came[here[0]], settled = ins[:1], True
+        else:
+            return
+    found = [i for place in at.where for i in came.get(place, [])]
+    grid = at.grid if len(found) <= len(at.grid) else tuple(before[i] for i in found)
+    if found and prod(grid) == prod(at.grid):
+        yield at._replace(node=one, shape=before, where=tuple(found), grid=grid, fixed=settled or len(found) > 1)
+
+
+def _joined(at: _At, before: Sequence[tuple[Any, tuple[int, ...]]]) -> Iterator[_At]:
+    """Places among those that were put behind each other."""
+    dim = _dim(at.node, len(at.shape))
+    if dim not in at.where:
+        yield from (at._replace(node=one, shape=shape) for one, shape in before)
+        return
+    known = [shape[dim] if one is not None else 0 for one, shape in before]
+    without = [one for one, _ in before if one is None]  # what has no gradient, as a frozen class token
+    rest = (at.shape[dim] - sum(known)) // max(len(without), 1)
+    start = at.first
+    for (one, shape), width in zip(before, known, strict=True):
+        if one is None:
+            start += rest
+        elif not at.fixed:
+            yield at._replace(node=one, shape=shape, first=start, grid=(width,))
+            start += width
+        elif width == max(known):
+            yield at._replace(node=one, shape=shape)
+
+
+def _cut(at: _At, one: Any, before: tuple[int, ...], dim: int) -> Iterator[_At]:
+    """Places among more that were cut off."""
+    if dim not in at.where:
+        yield at._replace(node=one, shape=before)
+    elif at.node._saved_step != 1:
+        yield at._replace(node=one, shape=before, fixed=True)
+    elif at.fixed:
+        if (before[dim] - at.shape[dim]) * _MOST_CUT <= before[dim]:
+            yield at._replace(node=one, shape=before)
+    else:
+        start = _dim(at.node, before[dim], "_saved_start")
+        yield at._replace(node=one, shape=before, first=at.first - start, grid=(before[dim],))
+
+
+def _unfolded(at: _At, one: Any, before: tuple[int, ...]) -> Iterator[_At]:
+    """Places of patches that were laid behind each other."""
+    node = at.node
+    each = zip(
+        before[2:], node._saved_kernel_size, node._saved_dilation, node._saved_padding, node._saved_stride, strict=True
+    )
+    grid = tuple((n + 2 * pad - dilation * (size - 1) - 1) // step + 1 for n, size, dilation, pad, step in each)
+    if prod(grid) == at.grid[0]:
+        yield at._replace(node=one, shape=before, where=(2, 3), grid=grid, fixed=True)
