@@ -5,7 +5,7 @@ How many places there are tells nothing alone: a spectrogram may have as many ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
@@ -130,12 +130,13 @@ def along_of(survey: Survey, module: nn.Module, places: Places, output: Tensor, 
     readings = [_Reading(module, output, lies, channel) for channel in _channels(module, places, output)]
     if not lies.axes:
         return None if turns else Along(layout=readings[0].whole)
-    lost: Origin | None = None
+    lost: dict[int, Origin] = {}
     for one in readings:
         found = origin_of(output, one.where, leaves)
         if found is not None and found.dims:
             return one.laid(found)
-        lost = lost or found
+        if found is not None:
+            lost[one.channel] = found
     tried = _tried(survey, readings, lost)
     if tried is None and output.dim() == len(lies.shape) > 3 and not turns:
         return Along(layout=readings[0].whole)  # of a grid that looks at all places
@@ -149,11 +150,11 @@ def _channels(module: nn.Module, places: Places, output: Tensor) -> list[int]:
     return [places.channel, output.dim() - 1 if places.channel == 1 else 1]
 
 
-def _tried(survey: Survey, readings: Sequence[_Reading], lost: Origin | None) -> Along | None:
+def _tried(survey: Survey, readings: Sequence[_Reading], lost: Mapping[int, Origin]) -> Along | None:
     """Where places lie by what moves with halves of the item: grids before lines, which a grid may follow as well."""
     found: list[tuple[float, Along]] = []
     for one in readings:
-        for number, origin in _possible(survey, one, lost):
+        for number, origin in _possible(survey, one, lost.get(one.channel)):
             moved = one.lies.halves(number).get(one.module)
             along = one.laid(origin)
             if moved is None or along is None or not _fits(one.lies, origin):

@@ -156,6 +156,9 @@ def _signed(number: int) -> int:
 
 def _viewed(at: _At, one: Any, before: tuple[int, ...], rows: int) -> Iterator[_At]:
     """Places before a view: dimensions are one, or parts of one, where as many numbers lie behind each other."""
+    while one is not None and (name := _NAME.match(type(one).__name__)) and _VIEWS.fullmatch(name[1]):
+        (one, i), *_ = one.next_functions  # of a view of a view only the ends count
+        before = tuple(one._input_metadata[i].shape)
     left, right = ([i for i, n in enumerate(shape) if n != 1] for shape in (at.shape, before))
     came, settled = dict[int, list[int]](), at.fixed
     while left and right:

@@ -65,6 +65,10 @@ class Elsewhere(nn.Module):
         super().__init__()
         self.__dict__["module"] = module  # not registered
 
+    def __getattr__(self, name: str) -> Any:
+        """What the module has, as its weight, which a model may read without calling it."""
+        return getattr(self.__dict__["module"], name) if "module" in self.__dict__ else super().__getattr__(name)
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
 

@@ -132,6 +132,23 @@ def softened(values: Tensor, kind: str) -> Tensor:
     return values
 
 
+def is_plane(value: Tensor, item: Tensor) -> bool:
+    """Whether a map (pairs, 1, h, w) lies over both dimensions of items (pairs, ., .), as of a spectrogram."""
+    return value.dim() == 4 and item.dim() == 3 and value.shape[1] == 1
+
+
+def over_plane(value: Tensor, item: Tensor, size: tuple[int, ...] | None = None) -> Tensor:
+    """Such a map brought to the size of its items, (pairs, ., .), linearly in between; others unchanged.
+
+    Example:
+        >>> over_plane(torch.ones(2, 1, 3, 4), torch.zeros(2, 30, 16)).shape
+        torch.Size([2, 30, 16])
+    """
+    if not is_plane(value, item):
+        return value
+    return nn.functional.interpolate(value, size or tuple(item.shape[1:]), mode="bilinear", align_corners=False)[:, 0]
+
+
 def by_module(module: nn.Module | None) -> str | None:
     """Where the channels of a (N, ., .) output are, "first" or "last", if the layer's type tells it."""
     if isinstance(module, nn.Sequential) and len(module):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from xsiamese.kinds.places import over_plane
 from xsiamese.kinds.side import SIDES, Side
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.result.explanation import PairExplanation
@@ -82,6 +83,7 @@ def units_of(value: Any, side: Side, name: str = "a", method: str = "the explain
         raise ValueError(f"{method} gave several maps for input {name}: metrics take one; explain one layer or tensor")
     leaf = side.leaves[0]
     _check(value, name, method)
+    value = over_plane(value, leaf)
     if side.kind == "text" and leaf.dim() == 2 and value.dim() == 3:
         value = value.sum(2)  # of the vectors of ids, (pairs, tokens, dimensions): as many places as there are ids
     flat = per_unit(_channels_first(value, side, leaf.dim()), _channels_first(leaf, side, leaf.dim()), name)

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xsiamese.kinds.kind import Kind
+from xsiamese.kinds.places import is_plane, over_plane
 
 Largest = Literal["closer", "apart", "either"]
 SIGN = {"closer": 1, "apart": -1, "either": 0}
@@ -74,6 +75,8 @@ def grown(value: Any, item: Any, size: tuple[int, ...] | None, kind: Kind) -> An
     if isinstance(value, (tuple, list)):
         each = item if isinstance(item, (tuple, list)) else [item] * len(value)
         return tuple(grown(v, i, size, kind) for v, i in zip(value, each, strict=True))
+    if isinstance(value, Tensor) and isinstance(item, Tensor) and is_plane(value, item):
+        return over_plane(value, item, size)
     if kind.between is None or not isinstance(value, Tensor) or value.dim() != item.dim():
         return value
     goal = size or tuple(item.shape[2:])
