@@ -17,7 +17,7 @@ from xsiamese.branches.layout import ChannelsLast as ChannelsLast
 from xsiamese.branches.layout import Grid, Layout
 from xsiamese.branches.layout import PatchesLast as PatchesLast
 from xsiamese.branches.layout import Tokens as Tokens
-from xsiamese.branches.probe import Moved, PassedBy, Taken, last_cells
+from xsiamese.branches.probe import Moved, PassedBy, Taken, has_odd_grid, last_cells
 from xsiamese.branches.record import LayerPair, refuse_transformed
 from xsiamese.branches.spread import last_places
 from xsiamese.kinds.places import Places, of_tensor
@@ -95,12 +95,13 @@ def default_layers(
         roots = [model.encoders[side]] if isinstance(model, SiameseModel) else survey.serving(model, side)
         one, passed = (None, PassedBy()) if image is None else last_cells(survey, roots, image, halves)
         module = one.module if one else survey.word_embedding(roots, side)
-        if module is None:
-            one, rest, along = last_places(survey, roots, side, lies[side])
+        if module is None or (one and (passed.turned or passed.gathered or has_odd_grid(survey, image))):
+            other, rest, along = last_places(survey, roots, side, lies[side])
             passed.gathered += rest.gathered
             passed.turned += rest.turned
-            module = one.module if one else None
-            if one and lies[side].axes[along.axis : along.axis + 1] == ((1,),) and along.axis:
+            if module is None or (other and survey.usage[other.module].finished > survey.usage[module].finished):
+                one, module = other, other.module if other else None
+            if one is other and one and lies[side].axes[along.axis : along.axis + 1] == ((1,),) and along.axis:
                 elsewhere.append((side, _name(model, one.module)))
         if module is None and (passed.gathered or passed.turned):
             raise ValueError(_untied(model, passed))

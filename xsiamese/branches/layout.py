@@ -186,9 +186,9 @@ def layouts(shape: Sequence[int], image: Grid, grids: Collection[Grid] = ()) -> 
     """
     found: list[KnownLayout] = []
     if len(shape) == 4:
-        if _over((shape[2], shape[3]), image):
+        if lies_over((shape[2], shape[3]), image):
             found.append(ChannelsFirst())
-        if _over((shape[1], shape[2]), image):
+        if lies_over((shape[1], shape[2]), image):
             found.append(ChannelsLast())
     if len(shape) == 3:
         if (cut := _patches(shape[1], image, grids)) is not None:
@@ -257,7 +257,7 @@ def described(layout: KnownLayout, shape: Sequence[int]) -> str:
     return f"{kind}, a {rows} x {columns} grid"
 
 
-def _over(grid: Grid, image: Grid) -> bool:
+def lies_over(grid: Grid, image: Grid) -> bool:
     """Whether a grid may lie over an image: of its proportions, up to a cell."""
     h, w = grid
     height, width = image
@@ -271,7 +271,7 @@ def _patches(tokens: int, image: Grid, grids: Collection[Grid], most: int = MOST
         count = tokens - prefix
         # r * c = count and r / c = height / width: r is the root of count times that ratio
         rows = round((count * image[0] / image[1]) ** 0.5)
-        near = [r for r in (rows - 1, rows, rows + 1) if r > 0 and count % r == 0 and _over((r, count // r), image)]
+        near = [r for r in (rows - 1, rows, rows + 1) if r > 0 and count % r == 0 and lies_over((r, count // r), image)]
         cuts += [((r, count // r), prefix) for r in near]
     # many tokens that are no patches are believed only beside a grid that other layers have, or patches that tile
     ranks = {cut: (cut[0] not in grids, not _tiles(cut[0], image), cut[1]) for cut in cuts}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -178,6 +179,13 @@ def _grids(survey: Survey, image: Grid) -> set[Grid]:
         for m, u in survey.usage.items()
         if isinstance(m, nn.Conv2d) and u.outputs and u.outputs[-1].dim() == 4
     }
+
+
+def has_odd_grid(survey: Survey, image: Grid | None) -> bool:
+    """Whether some convolution has a grid that lies over an image, and not in its proportions."""
+    return image is not None and any(
+        prod(grid) > 1 and not layouts((1, 1, *grid), image) for grid in _grids(survey, image)
+    )
 
 
 def _apart(cells: Tensor) -> bool:
