@@ -145,7 +145,7 @@ class SiameseModel(PairModel):
             output = encoder(item) if takes_whole(encoder, item) else encoder(**item)
         else:
             output = encoder(*item) if isinstance(item, (tuple, list)) else encoder(item)
-        return embedding_of(output, choice, item)
+        return embedding_of(output, choice, item, encoder)
 
     def compare(self, z_a: Any, z_b: Any) -> Tensor:
         """The scores of the pairs of embeddings, shape (pairs,)."""

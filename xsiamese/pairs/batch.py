@@ -11,13 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.layout import Cells, Layout, SideLayout, for_side, recognised
+from xsiamese.branches.layout import Cells, ChannelsFirst, InOrder, Layout, SideLayout, for_side, recognised
 from xsiamese.branches.record import LayerPair, Recording, record
 from xsiamese.branches.relevance import Relevance
 from xsiamese.branches.rules import Rules
 from xsiamese.kinds.catalogue import kind
-from xsiamese.kinds.places import Places
-from xsiamese.kinds.side import Side
+from xsiamese.kinds.dense import Dense
+from xsiamese.kinds.places import Padded, Places
+from xsiamese.kinds.side import Side, TensorSide
+from xsiamese.model.embedding import frames_of
+from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs import apart, embedding, tails
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
@@ -122,7 +125,23 @@ class PairBatch(Pairs):
         """
         one = (self.a, self.b)[side]
         known = for_side(layout, side) or self._recognised(one, activation, layer)
-        return Cells(known) if known else kind(one.kind).places(activation, one, layer)
+        whole = _whole(known, activation)
+        if known and whole is None:
+            return Cells(known)
+        found = whole or kind(one.kind).places(activation, one, layer)
+        return found if isinstance(found, Padded) else self._own(side, found, activation)
+
+    def _own(self, side: int, found: Places, activation: Tensor) -> Places:
+        """Places some of which are padding by a mask of as many; or of samples, where the encoder tells its frames."""
+        one, of = self.sides[side], kind(self.sides[side].kind)
+        if activation.dim() != 3 or not isinstance(one, TensorSide) or not isinstance(of, Dense):
+            return found
+        mask, many = of.mask(one.form.keys, one.own), found.first(activation).shape[2]
+        if mask is None or mask.dim() != 2 or len(mask) != len(activation):
+            return found
+        encoder = self.model.encoders[side] if isinstance(self.model, SiameseModel) else None
+        own = mask != 0 if mask.shape[1] == many else frames_of(encoder, mask, many)
+        return found if own is None or bool(own.all()) else Padded(found.name, found.channel, mask=own.bool())
 
     def check_rows(self, layer: Layer) -> None:
         """Refuses layers that get something else in one call with the items, such as a bank of prototypes.
@@ -205,3 +224,10 @@ class PairBatch(Pairs):
         enters a branch is the embedding times the gradient of the score. Also ``layer`` is given as it is in the copy.
         """
         return apart.propagating(self, rules, layer)
+
+
+def _whole(layout: Layout, activation: Tensor) -> Places | None:
+    """The places of a layout (N, tokens, C) or (N, C, times) that has no others."""
+    if isinstance(layout, InOrder) and (layout.first, layout.count) == (0, activation.shape[1]):
+        return Places("tokens", 2)
+    return Places("time") if isinstance(layout, ChannelsFirst) and activation.dim() == 3 else None

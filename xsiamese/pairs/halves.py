@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import torch
@@ -24,14 +24,21 @@ _ALONG: dict[tuple[str, int], tuple[Axes, ...]] = {
 }  # fmt: skip
 
 
-def lies_of(few: Pairs, seen: Survey) -> tuple[Lies, Lies]:
+Halves = Callable[[tuple[Axes | None, ...]], Moved]
+
+
+def halves_by(few: Pairs, seen: Survey) -> Halves:
+    """What :func:`halves_along` finds, once for each dimensions."""
+    return cache(partial(halves_along, few, seen))
+
+
+def lies_of(few: Pairs, by: Halves) -> tuple[Lies, Lies]:
     """Where the places of either side's items lie."""
     sides = (few.a, few.b)
     along = tuple(_along(side) for side in sides)
 
-    @cache
     def halves(number: int) -> Moved:
-        return halves_along(few, seen, [axes[number] if number < len(axes) else None for axes in along])
+        return by(tuple(axes[number] if number < len(axes) else None for axes in along))
 
     first, second = (
         Lies(kind(side.kind).three, axes, tuple(side.leaves[0].shape), halves)
@@ -46,9 +53,9 @@ def image_of(side: Side) -> Grid | None:
     return (int(shown.shape[2]), int(shown.shape[3])) if shown.dim() == 4 and shown.is_floating_point() else None
 
 
-def halves_of_images(few: Pairs, seen: Survey) -> Moved:
+def halves_of_images(few: Pairs, by: Halves) -> Moved:
     """What the outputs of modules change by where each of three halves of the images changes, shape (3, items, ...)."""
-    return halves_along(few, seen, [None if image_of(side) is None else (2, 3) for side in (few.a, few.b)])
+    return by(tuple(None if image_of(side) is None else (2, 3) for side in (few.a, few.b)))
 
 
 def halves_along(few: Pairs, seen: Survey, axes: Sequence[Axes | None]) -> Moved:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ from xsiamese.branches.layout import KnownLayout, PatchesLast, Tokens
 from xsiamese.branches.probe import Taken, tied
 from xsiamese.branches.record import LayerPair
 from xsiamese.model.pair import PairModel, SiameseModel
-from xsiamese.pairs.halves import halves_of_images, image_of, lies_of
+from xsiamese.pairs.halves import halves_by, halves_of_images, image_of, lies_of
 from xsiamese.pairs.objective import NotFiniteError
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.refused import refuse_scripted
@@ -135,8 +135,8 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
     if find_default and batch.a.ragged:
         given = [default_of_nodes(batch.model, seen, (len(rows[0]), len(rows[1])))]
     elif find_default:
-        images, lies = (image_of(few.a), image_of(few.b)), lies_of(few, seen)
-        pair, taken = default_layers(batch.model, seen, images, cache(partial(halves_of_images, few, seen)), lies)
+        images, by = (image_of(few.a), image_of(few.b)), halves_by(few, seen)
+        pair, taken = default_layers(batch.model, seen, images, partial(halves_of_images, few, by), lies_of(few, by))
         alone = next((pair.index(None) for pair in given or [pair] if None in pair), None)
         given = [(a or pair[0], b or pair[1]) for a, b in given] or [pair]
     if isinstance(batch.model, SiameseModel):
@@ -215,7 +215,9 @@ def lies_on_image(batch: Pairs, layer: nn.Module, layout: KnownLayout) -> bool:
         few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(1))
         moved = tuple(leaf.requires_grad_() for leaf in few.moved)
         seen = survey(lambda: few.value(*moved), [layer], (moved, ()), few.pairs)
-        plans[key] = layer not in seen.usage or tied(seen, layer, layout, partial(halves_of_images, few, seen))
+        plans[key] = layer not in seen.usage or tied(
+            seen, layer, layout, partial(halves_of_images, few, halves_by(few, seen))
+        )
     return bool(plans.get(key, True))
 
 
