@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from zoo_tables import rows
@@ -46,6 +47,20 @@ TRIED = {
         "weights that are computed",
         "DeepLIFT, LRP, Grad-CAM and conductance as of the weights that they come to",
     ),
+    "test_sounds_are_explained_as_their_twin": (
+        "encoders of sounds of transformers",
+        f"integrated gradients {TWIN}; Grad-CAM of the layer taken by itself as its hidden state and slope give it by "
+        "hand; RISE and a pair matrix as of two encoders",
+    ),
+    "test_deeplift_of_sounds_is_that_of_captum_on_the_twin": ("encoders of sounds", f"DeepLIFT, {TWIN}"),
+    "test_a_sound_beside_a_longer_one_is_explained_as_alone": (
+        "sounds with a mask",
+        "Grad-CAM and HiResCAM of a padded sound are those of it alone, and nothing at padding",
+    ),
+    "test_what_changes_moves_the_place_where_it_lies": (
+        "sizes that fit two dimensions",
+        "a part of the input that changes moves the place where it lies, however many of anything there are",
+    ),
     "test_a_patch_that_changes_moves_the_cell_where_it_lies": (
         "image networks of timm",
         "the layer taken by itself is a grid over the image: a patch that changes moves the cell where it lies",
@@ -62,8 +77,11 @@ def tables(path: Path) -> dict[str, str]:
     lines = []
     for test, (what, held) in TRIED.items():
         ended = {one["kind"]: one["ended"] for one in found["outcomes"] if one["test"] == test}
-        names = [kind if how == "passed" else f"{kind} (**{how}**)" for kind, how in sorted(ended.items())]
-        lines.append([f"{what} ({len(names)})", ", ".join(names), held])
+        failed = [f"{kind} (**{how}**)" for kind, how in sorted(ended.items()) if how != "passed"]
+        # of many sizes of one kind, "kind: sizes", how many
+        kinds = Counter(kind.partition(": ")[0] for kind, how in sorted(ended.items()) if how == "passed")
+        names = [kind if many == 1 else f"{kind} ({many})" for kind, many in kinds.items()]
+        lines.append([f"{what} ({len(ended)})", ", ".join([*names, *failed]), held])
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     passed = sum(one["ended"] == "passed" for one in found["outcomes"])
     said = f"{passed} of {len(found['outcomes'])} tests of strangers pass, with {versions}.\n"

@@ -135,9 +135,22 @@ def test_the_last_places_of_the_item_are_taken_and_no_others(name: str) -> None:
         assert places.shape[1] == (shape[-1] if kind != "text" else shape[0])
 
 
+def test_items_of_another_length_have_other_places() -> None:
+    """Those of the first call were read of the second: the first 7 of 11."""
+    first, rest, *_ = PLACES["class token of a series"]
+    model = SiameseModel(Parts(first(), rest()).double().eval(), "dot")
+    short, long = (tuple(torch.randn(2, 2, n, 5, dtype=torch.float64)) for n in (7, 11))
+    explainer = PairHiResCAM(model)
+    explainer.attribute(short, kind="text")
+    found, expected = explainer.attribute(long, kind="text"), PairHiResCAM(model).attribute(long, kind="text")
+    assert found[0].shape == (2, 1, 11)
+    assert all(torch.equal(x, y) for x, y in zip(found, expected, strict=True))
+
+
 @pytest.mark.parametrize("first", [nn.Linear, nn.GRU])
 def test_items_whose_features_come_last_are_told_from_series(first: Any) -> None:
     """A map of 7 places would be drawn over 5 times."""
+    torch.manual_seed(0)
     takes = {"batch_first": True} if first is nn.GRU else {}
     encoder = Parts(first(5, D, **takes), By(lambda x, _: (x if isinstance(x, Tensor) else x[0]).mean(1)))
     a, b = torch.randn(2, 2, 7, 5)

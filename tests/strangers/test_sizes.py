@@ -155,7 +155,7 @@ for bands, frames, size, steps, wide in [
     (10, 12, 4, (2, 2), 20), (24, 24, 8, (4, 4), 26), (16, 34, 4, (4, 4), 34), (20, 20, 4, (4, 4), 20),
 ]:  # fmt: skip
     many = ((frames - size) // steps[1] + 1, (bands - size) // steps[0] + 1)
-    TRIALS[f"AST, {bands} bands, {frames} frames, {prod(many)} patches, {wide} wide"] = (
+    TRIALS[f"AST: {bands} bands, {frames} frames, {prod(many)} patches, {wide} wide"] = (
         partial(ast, bands, frames, size, steps, wide), (frames, bands), "series", (1, 2), many,
         ((size, size), steps[::-1]),
     )  # fmt: skip
@@ -169,7 +169,7 @@ for shape, sizes, steps, wide, learned in [
     for before, said in ((same, "image"), (turned, "image"), (lifted, "series"), (turned_and_lifted, "text")):
         laid = (sizes[::-1], steps[::-1]) if before in (turned, turned_and_lifted) else (sizes, steps)
         TRIALS[
-            f"{said} of {shape[0]} x {shape[1]}, {before.__name__}, {prod(many)} patches of {sizes[0]} x {sizes[1]}, "
+            f"patches of a {said}: {before.__name__}, {shape[0]} x {shape[1]}, {prod(many)} patches of {sizes[0]} x {sizes[1]}, "
             f"{learned} beside, {wide} wide"
         ] = (
             partial(patches, nn.Conv2d, before, *laid, 1, wide, many=prod(many), learned=learned),
@@ -178,7 +178,7 @@ for shape, sizes, steps, wide, learned in [
         )  # fmt: skip
 
 for side, cut, bare in product((16, 12), (by_hand, by_window), (False, True)):
-    TRIALS[f"plane of {side} x {side} cut {cut.__name__}{', bare' * bare}"] = (
+    TRIALS[f"plane cut {cut.__name__}: {side} x {side}{', bare' * bare}"] = (
         partial(Tokens, cut, 16, 16, side * side // 16, bare=bare), (side, side), "series", (1, 2), (side // 4,) * 2,
         None,
     )  # fmt: skip
@@ -193,11 +193,11 @@ for times, features, wide, learned, bare in [
         ("variates", same, (times, features), "series", (1,)),  # a token is a whole channel
     ):  # fmt: skip
         made = partial(Tokens, cut, features, wide, times, learned, bare)
-        TRIALS[f"{name}, {about}"] = made, shape, said, along, (times,), None
+        TRIALS[f"{name}: {about}"] = made, shape, said, along, (times,), None
 
 for channels, times, size, wide, learned in [(6, 24, 4, 6, 0), (7, 24, 4, 12, 1), (8, 32, 4, 8, 0), (12, 12, 2, 6, 1)]:
     made = partial(Tokens, partial(pieces, size=size), channels * size, wide, times // size, learned)
-    TRIALS[f"pieces of {size} of a series of {channels} x {times}, {learned} beside, {wide} wide"] = (
+    TRIALS[f"pieces of a series: {size} of {channels} x {times}, {learned} beside, {wide} wide"] = (
         made, (channels, times), "series", (2,), (times // size,), None,
     )  # fmt: skip
 
@@ -205,30 +205,30 @@ for channels, times, wide, size, step in [(16, 16, 16, 3, 1), (8, 16, 8, 3, 2), 
     for before, shape, said, along in (
         (same, (channels, times), "series", (2,)), (turned, (times, channels), "text", (1,)),
     ):  # fmt: skip
-        TRIALS[f"convolutions of {said}, {channels} of {times}, {wide} wide, every {step}"] = (
+        TRIALS[f"convolutions of a {said}: {channels} of {times}, {wide} wide, every {step}"] = (
             partial(stack, before, nn.Conv1d, nn.AdaptiveAvgPool1d, channels, wide, size, step), shape, said, along,
             (times // step,), None,
         )  # fmt: skip
 
 for channels, side, wide, step in [(16, 16, 16, 1), (8, 16, 8, 2), (4, 8, 8, 1)]:
     many, many_3 = (side // step,) * 2, (side // step,) * 3
-    TRIALS[f"image of {channels} x {side} x {side}, {wide} wide"] = (
+    TRIALS[f"convolutions of an image: {channels} x {side} x {side}, {wide} wide"] = (
         partial(stack, same, nn.Conv2d, nn.AdaptiveAvgPool2d, channels, wide, 3, step), (channels, side, side), "image",
         (2, 3), many, None,
     )  # fmt: skip
-    TRIALS[f"volume of {channels} x {side} x {side} x {side}, {wide} wide"] = (
+    TRIALS[f"convolutions of a volume: {channels} x {side} x {side} x {side}, {wide} wide"] = (
         partial(stack, same, nn.Conv3d, nn.AdaptiveAvgPool3d, channels, wide, 3, step), (channels, *(side,) * 3),
         "volume", (2, 3, 4), many_3, None,
     )  # fmt: skip
 
 for wide in (16, 4, 8):
-    TRIALS[f"image of 16 x 16, channels last, {wide} wide"] = (
+    TRIALS[f"image with channels last: 16 x 16, {wide} wide"] = (
         partial(Last, nn.Conv2d, 3, wide, 4), (3, 16, 16), "image", (2, 3), (4, 4), None,
     )  # fmt: skip
-    TRIALS[f"volume of 8 x 8 x 8, channels last, {wide} wide"] = (
+    TRIALS[f"volume with channels last: 8 x 8 x 8, {wide} wide"] = (
         partial(Last, nn.Conv3d, 4, wide, 2), (4, 8, 8, 8), "volume", (2, 3, 4), (4, 4, 4), None,
     )  # fmt: skip
-    TRIALS[f"mixed tokens of 16 x 16, {wide} wide"] = (
+    TRIALS[f"mixed tokens: 16 x 16, {wide} wide"] = (
         partial(Mixer, 16, wide),
         (3, 16, 16),
         "image",
@@ -236,14 +236,14 @@ for wide in (16, 4, 8):
         (4, 4),
         None,
     )
-    TRIALS[f"volume of 8 x 8 x 4, 32 patches, {wide * 2} wide"] = (
+    TRIALS[f"patches of a volume: 8 x 8 x 4, {wide * 2} wide"] = (
         partial(patches, nn.Conv3d, same, (2, 2, 2), (2, 2, 2), 4, 2 * wide, many=32, learned=1), (4, 8, 8, 4),
         "volume", (2, 3, 4), (4, 4, 2), None,
     )  # fmt: skip
 
 for columns, wide in [(8, 8), (8, 9), (7, 8)]:
     made = partial(Tokens, Does(lambda x: x[..., None]), 1, wide, columns, 1)
-    TRIALS[f"row of {columns}, {wide} wide"] = made, (columns,), "row", (1,), (columns,), None
+    TRIALS[f"columns of a row: {columns}, {wide} wide"] = made, (columns,), "row", (1,), (columns,), None
 
 
 def test_there_are_trials_enough() -> None:

@@ -89,8 +89,23 @@ def origin_of(output: Tensor, where: Sequence[int], leaves: Collection[Tensor]) 
             continue
         if lost is None and whole and _CONVOLVES.fullmatch(name[1]) and min(at.where) > 1:
             lost = Origin((), at.first, at.grid)
-        waiting += _before(at, name[1], rows)
+        if name[1] != "Bmm" or not _reaches(at.node.next_functions[1][0], own):  # weights, or what attends
+            waiting += _before(at, name[1], rows)
     return lost
+
+
+def _reaches(node: Any, own: Collection[int]) -> bool:
+    """Whether a node is made of a leaf."""
+    waiting, seen = [node], set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or one in seen:
+            continue
+        seen.add(one)
+        if id(getattr(one, "variable", None)) in own:
+            return True
+        waiting += [before for before, _ in one.next_functions]
+    return False
 
 
 def _before(at: _At, name: str, rows: int) -> Iterator[_At]:
@@ -107,6 +122,10 @@ def _before(at: _At, name: str, rows: int) -> Iterator[_At]:
         yield at._replace(node=one, shape=shape, where=tuple(_signed(node._saved_dims[i]) % len(shape) for i in where))
     elif _VIEWS.fullmatch(name):
         yield from _viewed(at, one, shape, rows)
+        while one is not None and (inner := _NAME.match(type(one).__name__)) and _VIEWS.fullmatch(inner[1]):
+            (one, i), *_ = one.next_functions  # of a view of a view the ends may tell more
+            shape = tuple(one._input_metadata[i].shape)
+            yield from _viewed(at, one, shape, rows)
     elif name == "Cat":
         yield from _joined(at, before)
     elif name == "Stack":
@@ -136,6 +155,9 @@ def _before(at: _At, name: str, rows: int) -> Iterator[_At]:
         part, of = before[1 if name == "Addmm" else 0]
         if where == (0,):  # what is weighed is the last dimension
             yield at._replace(node=part, shape=of)
+    elif name == "Bmm":
+        if 2 not in where:
+            yield at._replace(node=one, shape=shape)
     elif _KEEPS.fullmatch(name):
         for part, of in before:
             less = len(at.shape) - len(of)  # what has fewer dimensions is spread over the first ones
@@ -156,9 +178,6 @@ def _signed(number: int) -> int:
 
 def _viewed(at: _At, one: Any, before: tuple[int, ...], rows: int) -> Iterator[_At]:
     """Places before a view: dimensions are one, or parts of one, where as many numbers lie behind each other."""
-    while one is not None and (name := _NAME.match(type(one).__name__)) and _VIEWS.fullmatch(name[1]):
-        (one, i), *_ = one.next_functions  # of a view of a view only the ends count
-        before = tuple(one._input_metadata[i].shape)
     left, right = ([i for i, n in enumerate(shape) if n != 1] for shape in (at.shape, before))
     came, settled = dict[int, list[int]](), at.fixed
     while left and right:

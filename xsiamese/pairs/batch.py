@@ -165,8 +165,10 @@ class PairBatch(Pairs):
         image = one.leaves[0].shape[2:]
         if layer is None or not one.leaves[0].is_floating_point():
             return None
-        plans = [plan for plan in (self.plans or {}).values() if isinstance(plan, Plan)]
-        found = next((t.layout for plan in plans for t in plan.taken if t and t.module is layer), None)
+        # that of items of another length has other places
+        plans = sorted((self.plans or {}).items(), key=lambda pair: self.shapes not in pair[0])
+        taken = [one for _, plan in plans if isinstance(plan, Plan) for one in plan.taken]
+        found = next((t.layout for t in taken if t and t.module is layer), None)
         if found is not None or len(image) != 2:
             return found
         known = recognised(layer, activation, (int(image[0]), int(image[1])))

@@ -78,6 +78,11 @@ class Pairs:
         return self.a, self.b
 
     @property
+    def shapes(self) -> tuple[torch.Size, ...]:
+        """The shapes of all tensors of both sides but for their rows."""
+        return tuple(leaf.shape[1:] for leaf in (*self.a.leaves, *self.b.leaves))
+
+    @property
     def described(self) -> str:
         """The tensors with the shapes that the user gave, for errors."""
         if self.given:

@@ -75,8 +75,7 @@ def find_plan(batch: Pairs, layer: Layer, layered: bool = True) -> Plan:
             two sides in another order than a, b.
     """
     plans = batch.plans if batch.plans is not None else {}
-    shapes = tuple(leaf.shape[1:] for leaf in (*batch.a.leaves, *batch.b.leaves))
-    wanted = layered, tuple(layer) if isinstance(layer, list) else layer, shapes
+    wanted = layered, tuple(layer) if isinstance(layer, list) else layer, batch.shapes
     key = (*wanted, True)
     if batch.pairs == 1 and key not in plans:  # which does not tell an order, nor of small graphs what a pooling drops
         key = (*wanted, False)
