@@ -115,6 +115,11 @@ def stack(before: Cut, conv: Any, pool: Any, channels: int, wide: int, size: int
     )
 
 
+def strips(size: Shape) -> nn.Module:
+    narrow = nn.Conv2d(1, 8, size, size)
+    return nn.Sequential(Does(same), narrow, nn.LeakyReLU(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
 def same(x: Tensor) -> Tensor:
     return x
 
@@ -134,6 +139,12 @@ def turned_and_lifted(x: Tensor) -> Tensor:
 def by_hand(x: Tensor) -> Tensor:
     """Patches of 4 x 4 of planes, cut without a convolution."""
     return x.reshape(len(x), x.shape[1] // 4, 4, -1, 4).transpose(2, 3).flatten(3).flatten(1, 2)
+
+
+def by_index(x: Tensor) -> Tensor:
+    """The same patches, gathered in a way that no graph tells."""
+    places = torch.arange(x[0].numel()).reshape(1, *x.shape[1:])
+    return x.flatten(1)[:, by_hand(places)[0]]
 
 
 def by_window(x: Tensor) -> Tensor:
@@ -169,15 +180,15 @@ for shape, sizes, steps, wide, learned in [
     for before, said in ((same, "image"), (turned, "image"), (lifted, "series"), (turned_and_lifted, "text")):
         laid = (sizes[::-1], steps[::-1]) if before in (turned, turned_and_lifted) else (sizes, steps)
         TRIALS[
-            f"patches of a {said}: {before.__name__}, {shape[0]} x {shape[1]}, {prod(many)} patches of {sizes[0]} x {sizes[1]}, "
-            f"{learned} beside, {wide} wide"
+            f"patches of a {said}: {before.__name__}, {shape[0]} x {shape[1]}, {prod(many)} patches of {sizes[0]} x "
+            f"{sizes[1]}, {learned} beside, {wide} wide"
         ] = (
             partial(patches, nn.Conv2d, before, *laid, 1, wide, many=prod(many), learned=learned),
             (1, *shape) if said == "image" else shape, said, (2, 3) if said == "image" else (1, 2), many,
             (sizes, steps),
         )  # fmt: skip
 
-for side, cut, bare in product((16, 12), (by_hand, by_window), (False, True)):
+for side, cut, bare in product((16, 12), (by_hand, by_index, by_window), (False, True)):
     TRIALS[f"plane cut {cut.__name__}: {side} x {side}{', bare' * bare}"] = (
         partial(Tokens, cut, 16, 16, side * side // 16, bare=bare), (side, side), "series", (1, 2), (side // 4,) * 2,
         None,
@@ -219,6 +230,11 @@ for channels, side, wide, step in [(16, 16, 16, 1), (8, 16, 8, 2), (4, 8, 8, 1)]
     TRIALS[f"convolutions of a volume: {channels} x {side} x {side} x {side}, {wide} wide"] = (
         partial(stack, same, nn.Conv3d, nn.AdaptiveAvgPool3d, channels, wide, 3, step), (channels, *(side,) * 3),
         "volume", (2, 3, 4), many_3, None,
+    )  # fmt: skip
+
+for size in ((4, 1), (1, 8), (16, 1)):  # a grid of other proportions than the image's, after a layer of the image's own
+    TRIALS[f"convolutions of an image: every {size[0]} x {size[1]} of 16 x 32"] = (
+        partial(strips, size), (1, 16, 32), "image", (2, 3), (16 // size[0], 32 // size[1]), None,
     )  # fmt: skip
 
 for wide in (16, 4, 8):

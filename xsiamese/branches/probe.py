@@ -26,6 +26,7 @@ from xsiamese.branches.layout import (
     by_width,
     described,
     layouts,
+    lies_over,
 )
 from xsiamese.branches.lineage import laid_last, turned
 
@@ -183,9 +184,7 @@ def _grids(survey: Survey, image: Grid) -> set[Grid]:
 
 def has_odd_grid(survey: Survey, image: Grid | None) -> bool:
     """Whether some convolution has a grid that lies over an image, and not in its proportions."""
-    return image is not None and any(
-        prod(grid) > 1 and not layouts((1, 1, *grid), image) for grid in _grids(survey, image)
-    )
+    return image is not None and any(prod(grid) > 1 and not lies_over(grid, image) for grid in _grids(survey, image))
 
 
 def _apart(cells: Tensor) -> bool:

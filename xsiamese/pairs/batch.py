@@ -168,9 +168,11 @@ class PairBatch(Pairs):
         # that of items of another length has other places
         plans = sorted((self.plans or {}).items(), key=lambda pair: self.shapes not in pair[0])
         taken = [one for _, plan in plans if isinstance(plan, Plan) for one in plan.taken]
-        found = next((t.layout for t in taken if t and t.module is layer), None)
-        if found is not None or len(image) != 2:
-            return found
+        found = next((one for one in taken if one and one.module is layer), None)
+        if found is not None:
+            return found.layout
+        if len(image) != 2:
+            return None
         known = recognised(layer, activation, (int(image[0]), int(image[1])))
         return known if known is None or lies_on_image(self, layer, known) else None
 
