@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 from math import prod
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
