@@ -117,3 +117,75 @@ def test_a_score_of_eight_bits_is_told() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         xsiamese.PairFeatureAblation(Joint().float()).attribute((a.float(), b.float()))
+
+
+def deep(low: torch.dtype, dtype: torch.dtype, depth: int = 5) -> nn.Sequential:
+    """A network whose gradients are far below one, its weights in half precision."""
+    torch.manual_seed(3)
+    middle = [nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()) for _ in range(depth)]
+    layers = nn.Conv2d(1, 8, 3, padding=1), *middle, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 16)
+    return nn.Sequential(*layers).to(low).to(dtype).eval()
+
+
+@pytest.mark.parametrize("comparison", ["cosine", "euclidean"])
+@pytest.mark.parametrize("low", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    ("name", "layer", "options", "within"),
+    [
+        ("PairInteraction", None, {"cells": (4, 4)}, 1e-3),
+        ("PairLayerInteraction", "1", {"cells": (4, 4)}, 1e-3),
+        ("PairMaskRegression", None, {"cells": (2, 2), "masks": 64}, 0.1),
+        ("PairActivationDecomposition", "2", {}, 0.1),
+    ],
+)  # fmt: skip
+def test_matrices_of_half_precision_are_those_of_its_weights(
+    name: str, layer: str | None, options: dict[str, Any], within: float, low: torch.dtype, comparison: str
+) -> None:
+    """The mixed derivative of a distance was not a number in float16 (it is one over its cube), and the regression met
+    distances in float32.
+    """
+    pair = torch.randn(2, 1, 1, 12, 12, generator=torch.Generator().manual_seed(1)).to(low)
+    found = [
+        getattr(xsiamese, name)(SiameseModel(deep(low, dtype, 1), comparison), layer).explain(
+            (pair[0].to(dtype), pair[1].to(dtype)), **options
+        )
+        for dtype in (low, torch.float32)
+    ]
+    made, known = (one.columns["matrix"][0].dense().double() for one in found)
+    assert known.any()
+    assert float((made - known).abs().max()) <= within * float(known.abs().max())
+
+
+@pytest.mark.parametrize("name", ["PairGradCAMPlusPlus", "PairXGradCAM", "PairGradCAM", "PairAblationCAM"])
+def test_weights_of_channels_do_not_vanish_in_half_precision(name: str) -> None:
+    """Squares and cubes of gradients of a thousandth are zero in float16: all weights of Grad-CAM++ were."""
+    pair = torch.randn(2, 2, 1, 12, 12, generator=torch.Generator().manual_seed(1)).half()
+    cls = getattr(xsiamese, name)
+    made, known = (
+        cls(SiameseModel(deep(torch.float16, dtype), "cosine"), "1").attribute((pair[0].to(dtype), pair[1].to(dtype)))
+        for dtype in (torch.float16, torch.float32)
+    )
+    for one, other in zip(made, known, strict=True):
+        assert one.dtype == torch.float16
+        assert float((one.float() - other).abs().max()) <= 0.1 * float(other.abs().max())
+
+
+def test_a_map_that_float16_cannot_hold_is_told_as_that() -> None:
+    """The layer was blamed, as one that the score does not use."""
+    pair = 1e-3 * torch.randn(2, 1, 1, 12, 12, generator=torch.Generator().manual_seed(1)).half()
+    known = xsiamese.PairGuidedGradCam(SiameseModel(deep(torch.float16, torch.float32), "cosine"), "1")
+    largest = [float(one.abs().max()) for one in known.attribute((pair[0].float(), pair[1].float()))]
+    assert 0 < max(largest) < 2e-8
+    method = xsiamese.PairGuidedGradCam(SiameseModel(deep(torch.float16, torch.float16), "cosine"), "1")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert not any(one.any() for one in method.attribute((pair[0], pair[1])))
+    told = [str(one.message) for one in caught if "is zero" in str(one.message)]
+    assert len(told) == 2
+    for line, name, value in zip(told, "ab", largest, strict=True):
+        if value:
+            said = (
+                f"the map of input {name} is zero in torch.float16, whose smallest number is 6e-08: its largest value"
+            )
+            assert line.startswith(said)
+            assert line.endswith("make the model one of float32, model.float()")

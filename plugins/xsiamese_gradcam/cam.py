@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import Found, Layer, PairAttribution, PairBatch, Places, softened
+from xsiamese.author import Found, Layer, PairAttribution, PairBatch, Places, softened, wide
 
 
 class PairCAM(PairAttribution):
@@ -47,7 +47,8 @@ class PairCAM(PairAttribution):
         for layers, activations, gradient in zip(recording.layers, recording.activations, gradients, strict=True):
             for side in (0, 1):
                 places = batch.places(side, activations[side], layers[side], self.layout)
-                activation, slope = (places.real(places.first(one[side])) for one in (activations, gradient))
+                # weights are sums and powers of gradients: in half precision they vanish, or are all rounding
+                activation, slope = (wide(places.real(places.first(one[side]))) for one in (activations, gradient))
                 _check_rows(batch, self.layer, side, activation)
                 found = (
                     self.combine(activation, slope, places)
@@ -91,7 +92,7 @@ class PairBlackBoxCAM(PairCAM):
         for side in (0, 1):
             raw = recording.activations[0][side].detach()
             places = batch.places(side, raw, recording.layers[0][side], self.layout)
-            activation = places.real(places.first(raw))
+            activation = wide(places.real(places.first(raw)))
             _check_rows(batch, self.layer, side, activation)
             if side in batch.objective.moving:
                 weights = self.weigh(batch, side, raw, activation=activation, value=value, places=places)

@@ -17,6 +17,7 @@ from xsiamese.author import (
     PairBatch,
     PairMatrix,
     SiameseModel,
+    wide,
 )
 from xsiamese_interactions.gradients import refuse_black_box
 from xsiamese_interactions.heads import of_item, of_side
@@ -46,7 +47,7 @@ class Prepared(NamedTuple):
         """That of an item with these shares."""
         flat = one.places.flatten()
         spread = 1 / torch.bincount(flat, minlength=len(one.shares) - 1)[one.places]
-        shares = of_item(batch, one.shares, one.embedding)
+        shares = of_item(batch, wide(one.shares), wide(one.embedding))
         in_order = torch.equal(flat, torch.arange(len(shares) - 1, device=flat.device))
         return cls(shares, one.places, spread.to(shares.dtype), in_order, one.grid, one.embedding)
 
@@ -166,7 +167,9 @@ def joined(
     middles: list[Tensor] = []
     of_a, of_b = first.ends, second.ends
     if first.sizes is None:  # a matrix of the embeddings' size each: one pair's at a time
-        middles = [batch.mixed(a.embedding, b.embedding)[0] for a, b in zip(first.items, second.items, strict=True)]
+        middles = [
+            batch.mixed(wide(a.embedding), wide(b.embedding))[0] for a, b in zip(first.items, second.items, strict=True)
+        ]
         of_a = torch.stack([end @ middle for end, middle in zip(first.ends, middles, strict=True)])
         of_b = torch.stack([end @ middle.T for end, middle in zip(second.ends, middles, strict=True)])
     each_a, each_b = with_ends(first.parts, of_b), with_ends(second.parts, of_a)

@@ -88,10 +88,17 @@ class PairInteraction(PairAttribution):
             ValueError: if the model is not factored, or its embeddings carry no gradient.
         """
         refuse_black_box(batch, type(self).__name__)
+        batch = batch if self._holds_modules else batch.in_float32()
         if form == "hessian":
             rule, steps = "right", 1  # the one point is the item itself
         lines = self._lines(batch, cells)
         return self._result(batch, lines, integral(batch, lines, rule, steps, detach_norms=form == "jacobian"))
+
+    @property
+    def _holds_modules(self) -> bool:
+        """Whether the layer is not told by a name, which a copy of the model has, too."""
+        names = self.layer if isinstance(self.layer, (tuple, list)) else (self.layer,)
+        return not all(name is None or isinstance(name, str) for name in names)
 
     def _lines(self, batch: PairBatch, cells: Cells) -> tuple[Line, Line]:
         first, second = (input_line(Item.of(batch, side, cells, type(self).__name__)) for side in (0, 1))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xsiamese.author import Parts
+from xsiamese.author import Parts, wide
 
 Filling = Literal["blur", "mean", "noise", "partner", "baseline"]
 
@@ -158,17 +158,17 @@ class Regression:
             inverse, leverage = torch.cat([inverse, -inverse], 1) / 2, leverage.repeat(2)
         else:
             leverage = leverage + weight
-        like = masks.keep
+        like = wide(masks.keep)
         return cls(inverse.to(like), masks, leverage.clamp(max=1 - 1e-9).to(like))
 
     def slopes(self, values: Tensor) -> Tensor:
         """What each part adds to values (masks, ...), shape (parts, ...)."""
-        return self.inverse @ values
+        return self.inverse @ wide(values)
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean of values (masks, ...) over the masks."""
-        weight = self.masks.weight
-        return values.mean(0) if weight is None else (weight / weight.sum()) @ values
+        weight, values = self.masks.weight, wide(values)
+        return values.mean(0) if weight is None else (wide(weight) / weight.sum()) @ values
 
     @property
     def centre(self) -> Tensor:

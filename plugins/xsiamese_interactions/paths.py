@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xsiamese.author import PairBatch, PairMatrix, Parts
+from xsiamese.author import PairBatch, PairMatrix, Parts, wide
 from xsiamese_interactions.heads import Product, coupling, four_terms, full_match, product, step_coupling
 from xsiamese_interactions.secant import Begun, segments, unit_shares
 from xsiamese_interactions.tangents import jacobian, nodes
@@ -44,14 +44,14 @@ class Line:
     def ends(self) -> tuple[Tensor, Tensor]:
         """The embeddings of the item and of its reference."""
         with torch.no_grad():
-            return self.encode(self.end), self.encode(self.start)
+            return wide(self.encode(self.end)), wide(self.encode(self.start))
 
     def slopes(self, places: Tensor, features: Callable[[Tensor], Tensor] | None) -> tuple[Tensor, Tensor]:
         """Embeddings or their features (points, ...), and what each part moves there, (points, parts, D)."""
         direction = self.end - self.start
         encode = self.encode if features is None else (lambda h: features(self.encode(h)))
         found = [jacobian(encode, self.start + place * direction, direction, self.parts) for place in places]
-        return torch.cat([z for z, _ in found]), torch.stack([slope for _, slope in found])
+        return wide(torch.cat([z for z, _ in found])), wide(torch.stack([slope for _, slope in found]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,9 @@ def _by_nodes(batch: PairBatch, lines: tuple[Line, Line], head: Product | None, 
 def _by_secants(batch: PairBatch, lines: tuple[Line, Line], head: Product | None, rule: Any, steps: int) -> PairMatrix:
     if batch.a.ragged or batch.b.ragged:
         raise ValueError("rule='secant' takes the points of a path as rows, and a graph's are its nodes: use 'gauss'")
-    (u, left), (v, right) = (segments(line.begun, line.start, line.end, line.parts, steps=steps) for line in lines)
+    (u, left), (v, right) = (
+        map(wide, segments(line.begun, line.start, line.end, line.parts, steps=steps)) for line in lines
+    )
     if head is None:
         return _joined(left, step_coupling(batch, u, v), right)
     if not head.linear:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from xsiamese.kinds.dense import all_finite
+from xsiamese.model.precision import LOW
 from xsiamese.pairs.batch import PairBatch
 
 Maps = tuple[Any, Any]
@@ -60,6 +61,19 @@ def check_map(value: Any, name: str, who: str, why: Callable[[], str] | None, le
         )
     elif why is not None and not any(bool((t.detach().abs() > least).any()) for t in tensors):
         warnings.warn(why(), stacklevel=4)
+
+
+def why_lost(value: Any, dtype: torch.dtype, name: str, why: Callable[[], str]) -> str:
+    """What is said of a map that is zero in the precision of its input: that it is not, before, or else ``why``."""
+    tensors = [value] if isinstance(value, Tensor) else list(value.values() if isinstance(value, dict) else value)
+    largest = max((float(t.detach().abs().max()) for t in tensors if isinstance(t, Tensor) and t.numel()), default=0.0)
+    if dtype not in LOW or not largest or bool(torch.tensor(largest, dtype=torch.float64).to(dtype)):
+        return why()
+    least = torch.finfo(dtype).smallest_normal * torch.finfo(dtype).eps
+    return (
+        f"the map of input {name} is zero in {dtype}, whose smallest number is {least:.2g}: its largest value is "
+        f"{largest:.2g}; make the model one of float32, model.float()"
+    )
 
 
 def detached(value: Any) -> Any:

@@ -17,7 +17,7 @@ from xsiamese.branches.fastpath import on_fast_path
 from xsiamese.branches.intact import reseed
 from xsiamese.explain.beside import warn_beside
 from xsiamese.explain.found import Found
-from xsiamese.explain.maps import Maps, check_map, in_dtype
+from xsiamese.explain.maps import Maps, check_map, in_dtype, why_lost
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.side import SIDES
 from xsiamese.model.precision import LOW
@@ -91,9 +91,10 @@ def _part(
     if maps is not None:
         # differences of scores that are equal are their rounding: other kernels take other numbers of rows
         least = 0.0 if traits.uses_gradients or value is None else rounding(value) * float(value.detach().abs().max())
-        maps = in_dtype(maps[0], part.a.leaves[0].dtype), in_dtype(maps[1], part.b.leaves[0].dtype)
+        whole, maps = maps, (in_dtype(maps[0], part.a.leaves[0].dtype), in_dtype(maps[1], part.b.leaves[0].dtype))
         for side in part.moving:
-            reason = partial(why_zero, part, side, gradients=traits.uses_gradients, layered=traits.needs_layer)
+            why = partial(why_zero, part, side, gradients=traits.uses_gradients, layered=traits.needs_layer)
+            reason = partial(why_lost, whole[side], part.sides[side].leaves[0].dtype, "ab"[side], why)
             says_itself = not traits.takes_target  # a search tells which side it changed, and why none
             check_map(maps[side], "ab"[side], name, None if says_itself else reason, least)
             if not traits.uses_gradients and part.first_pair == 0 and found.value is None and seen:
