@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import xsiamese
 from tests import problems
@@ -197,3 +199,46 @@ def test_a_layer_for_a_method_that_explains_none_is_told() -> None:
         PairSaliency(SiameseModel(nn.Conv2d(1, 2, 3)), "encoder")
     with pytest.warns(UserWarning, match=r"^PairSaliency explains no layer: layout= changes nothing$"):
         PairSaliency(SiameseModel(nn.Conv2d(1, 2, 3)), layout=Tokens((2, 2)))
+
+
+class TurnsFirst(nn.Module):
+    """A model of two images with a score of its own, which may turn them before anything else."""
+
+    def __init__(self, turn: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.turn = turn
+        self.conv, self.head = nn.Conv2d(1, 6, 3, padding=1), nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(384, 4))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        first, second = (self.head(self.conv(self.turn(x))) for x in (a, b))
+        return (first * second).sum(1)
+
+
+TURNS: dict[str, tuple[Callable[[Tensor], Tensor], bool]] = {
+    "as it is": (lambda x: x, False), "scaled": (lambda x: (x - 0.5) / 0.2, False),
+    "twice": (lambda x: x.mT.mT, False), "there and back": (lambda x: x.flip(3).flip(3), False),
+    "mirrored": (lambda x: x.flip(3), True), "transposed": (lambda x: x.mT, True),
+    "permuted": (lambda x: x.permute(0, 1, 3, 2), True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_named_layer_of_a_turned_image_is_told_without_a_pass_more(turn: str) -> None:
+    """Only where something is turned is it asked, by three passes, whether the places lie elsewhere."""
+    torch.manual_seed(0)
+    made, says = TURNS[turn]
+    model, passes = TurnsFirst(made).double(), []
+    model.register_forward_hook(lambda *_: passes.append(1))
+    a, b = torch.randn(2, 2, 1, 8, 8, dtype=torch.float64)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        PairGradCAM(model, layer="conv").attribute((a, b))
+    told = [str(one.message) for one in caught if "turns its input" in str(one.message)]
+    assert len(told) == says
+    assert all("before 'conv', whose places do not lie as those of the input" in line for line in told)
+    if made(a) is a or turn == "scaled":
+        plain: list[int] = []
+        other = TurnsFirst(lambda x: x).double()
+        other.register_forward_hook(lambda *_: plain.append(1))
+        PairGradCAM(other, layer="conv").attribute((a, b))
+        assert len(passes) == len(plain) == 2  # one that is watched, and one that is explained

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import torch
+from torch import nn
 
 from xsiamese.branches.along import Lies
 from xsiamese.branches.calls import Survey, survey
-from xsiamese.branches.layout import Grid
-from xsiamese.branches.probe import Moved, halves_of
+from xsiamese.branches.layout import ChannelsFirst, ChannelsLast, Grid
+from xsiamese.branches.probe import Moved, halves_of, tied
 from xsiamese.kinds.catalogue import kind
 from xsiamese.kinds.side import Side
 from xsiamese.pairs.pairs import Pairs
@@ -94,6 +96,32 @@ def halves_along(few: Pairs, seen: Survey, axes: Sequence[Axes | None]) -> Moved
             if all(moved.shape == before.shape for moved in after):  # not of experts, which get other rows
                 found[module] = torch.stack([moved - before for moved in after])
     return found
+
+
+def warn_turned(few: Pairs, seen: Survey, layers: Sequence[tuple[nn.Module, nn.Module]], names: Sequence[str]) -> None:
+    """Says so if a layer that the user named gives a grid over an image that the model turned first. How the model was
+    seen at work tells it; only where something is turned is it asked whether the places lie elsewhere.
+
+    Args:
+        few: some pairs.
+        seen: how the model uses its modules on them.
+        layers: of a and of b.
+        names: what they are called.
+    """
+    changed, layouts = partial(halves_of_images, few, halves_by(few, seen)), (ChannelsFirst(), ChannelsLast())
+    for pair, name in zip(layers, names, strict=True):
+        for module, side in zip(pair, (few.a, few.b), strict=True):
+            grids = [output.dim() == 4 for output in seen.usage[module].outputs] if module in seen.usage else []
+            # of more calls than sides some are of other views, as of a mirrored one, which calls= tells apart
+            on_grid = image_of(side) and 0 < len(grids) <= 2 and all(grids)
+            if on_grid and not any(tied(seen, module, layout, changed) for layout in layouts):
+                warnings.warn(
+                    f"the model turns its input (transpose, permute or flip) before {name!r}, whose places do not lie "
+                    "as those of the input: a map of it is one of the turned image; give that, turned outside of the "
+                    "model, or explain the inputs",
+                    stacklevel=2,
+                )
+                break
 
 
 def _along(side: Side) -> tuple[Axes, ...]:

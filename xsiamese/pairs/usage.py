@@ -22,7 +22,7 @@ from xsiamese.branches.layout import KnownLayout, PatchesLast, Tokens
 from xsiamese.branches.probe import Taken, tied
 from xsiamese.branches.record import LayerPair
 from xsiamese.model.pair import PairModel, SiameseModel
-from xsiamese.pairs.halves import halves_by, halves_of_images, image_of, lies_of
+from xsiamese.pairs.halves import halves_by, halves_of_images, image_of, lies_of, warn_turned
 from xsiamese.pairs.objective import NotFiniteError
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.refused import refuse_scripted
@@ -142,6 +142,8 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
         return _of_parts(batch.model, given, taken, None if alone is None else 1 - alone)
     layers = [(a, b) for a, b in given if a is not None and b is not None]
     names = names_of(batch.model, layers)
+    if not find_default:
+        warn_turned(few, seen, layers, names)
     shared = seen.shared(batch.model)
     for pair, name in zip(layers, names, strict=True):
         used = [one for one in dict.fromkeys(pair) if one in seen.usage]
