@@ -463,9 +463,9 @@ def test_bad_matrices_are_named(tmp_path: Path) -> None:
         read_matrix(tmp_path / "m.txt")
     savemat = pytest.importorskip("scipy.io").savemat
     savemat(tmp_path / "m.mat", {"fc": good, "sc": good, "age": 30})
-    with pytest.raises(ValueError, match=r"m\.mat cannot be read as a matrix.*it has 2 matrices \(fc, sc\): one is"):
+    with pytest.raises(ValueError, match=r"m\.mat cannot be read as a matrix.*it has 2 square matrices \(fc, sc\): one is"):
         read_matrix(tmp_path / "m.mat")
-    savemat(tmp_path / "m.mat", {"fc": good, "age": 30})
+    savemat(tmp_path / "m.mat", {"fc": good, "age": 30, "sizes": np.ones((1, 8))})  # a row is no matrix
     assert torch.equal(read_matrix(tmp_path / "m.mat"), torch.from_numpy(good))
     with pytest.raises(ValueError, match=r"^by='scan': 'subject' or 'folder' is needed$"):
         load_connectomes(tmp_path, by="scan")  # type: ignore[arg-type]

@@ -109,6 +109,7 @@ def test_plots_of_a_real_explanation() -> None:
         model = SiameseModel(nn.Sequential(nn.Flatten(), nn.Linear(144, 8)))
     figure = PairMaskRegression(model).explain(images(), masks=64, cells=(3, 3), ids=[("left", "right")]).plot()
     assert [axes.get_title() for axes in figure.axes[:2]] == ["left", "right"]
+    assert [axes.get_title() for axes in figure.axes[2:4]] == ["what of it goes with the other"] * 2
 
 
 def test_two_towers_are_drawn_each_as_what_it_is() -> None:

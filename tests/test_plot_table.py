@@ -75,6 +75,7 @@ def test_the_strongest_columns_of_each_pair_and_at_most_four_pairs() -> None:
         strongest = found.maps[0][pair].abs().argsort(descending=True)[:20].tolist()
         assert [label.split(" = ")[0] for label, _ in bars(figure.axes[2 * pair])] == [f"x{i}" for i in strongest]
     assert figure.axes[1].get_title() == "b   held fixed"
+    assert found.plot(most=30).get_suptitle() == said.partition("   20 strongest")[0]  # all of them
     assert bars(found.plot(2, title="of rows").axes[0])[0][0].startswith(f"{int(found.maps[0][2].abs().argmax())} = ")
 
 

@@ -345,6 +345,7 @@ def test_the_slices_of_a_volume_are_those_of_the_largest_values() -> None:
 def test_connections_and_regions_of_a_connectome() -> None:
     matrix = torch.tensor([[0.0, 1.0, -2.0], [1.0, 0.0, 0.5], [-2.0, 0.5, 0.0]])
     figure = plot_connectomes([matrix, -matrix], groups=["left", "right", "left"], titles=["p", "q"], strongest=2)
+    assert figure.get_size_inches().tolist() == [4.4 * 2 + 0.8, 9.0]
     first, second, circle, _ = figure.axes[:4]
     order = [0, 2, 1]  # the regions of a group are beside each other
     assert first.images[0].get_array().tolist() == matrix[order][:, order].tolist()

@@ -190,10 +190,10 @@ def _values(path: Path) -> Any:
     found = {
         key: value
         for key, value in loadmat(path).items()
-        if not key.startswith("__") and getattr(value, "ndim", 0) == 2 and value.size > 1
+        if not key.startswith("__") and getattr(value, "ndim", 0) == 2 and 1 < value.shape[0] == value.shape[1]
     }
     if len(found) != 1:
-        raise ValueError(f"it has {len(found)} matrices ({', '.join(found) or 'none'}): one is needed")
+        raise ValueError(f"it has {len(found)} square matrices ({', '.join(found) or 'none'}): one is needed")
     return next(iter(found.values()))
 
 

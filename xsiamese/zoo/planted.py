@@ -74,7 +74,7 @@ def row_model(features: int = 10, hidden: int = 64, dimensions: int = 32) -> Sia
 class MotifEncoder(nn.Module):
     """A graph isomorphism network, its nodes' mean, and a linear layer: for graphs whose nodes have one feature."""
 
-    def __init__(self, hidden: int = 32, layers: int = 3, dimensions: int = 32) -> None:
+    def __init__(self, hidden: int, layers: int, dimensions: int) -> None:
         super().__init__()
         from torch_geometric.nn import GIN
 
