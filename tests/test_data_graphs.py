@@ -463,7 +463,7 @@ def test_bad_matrices_are_named(tmp_path: Path) -> None:
         read_matrix(tmp_path / "m.txt")
     savemat = pytest.importorskip("scipy.io").savemat
     savemat(tmp_path / "m.mat", {"fc": good, "sc": good, "age": 30})
-    with pytest.raises(ValueError, match=r"m\.mat cannot be read as a matrix.*it has 2 square matrices \(fc, sc\): one is"):
+    with pytest.raises(ValueError, match=r"m\.mat cannot be .*it has 2 square matrices \(fc, sc\): one is"):
         read_matrix(tmp_path / "m.mat")
     savemat(tmp_path / "m.mat", {"fc": good, "age": 30, "sizes": np.ones((1, 8))})  # a row is no matrix
     assert torch.equal(read_matrix(tmp_path / "m.mat"), torch.from_numpy(good))
