@@ -9,7 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
-from torch_geometric.nn import GAT, GCN, GIN, MLP, GraphNorm, GraphSAGE, TopKPooling, global_mean_pool
+from torch_geometric.nn import (
+    GAT,
+    GCN,
+    GIN,
+    MLP,
+    ARMAConv,
+    GraphNorm,
+    GraphSAGE,
+    Set2Set,
+    TopKPooling,
+    global_mean_pool,
+)
 
 import xsiamese
 from tests import graph_problems as problems
@@ -328,3 +339,30 @@ def test_a_pool_that_keeps_small_graphs_whole_is_seen_in_the_large_ones() -> Non
             torch.testing.assert_close(mask.node_mask, expected)
     with pytest.raises(ValueError, match=r"the output of the layer has \d+ rows for \d+ nodes: choose a layer before"):
         xsiamese.PairLayerInteraction(SiameseModel(encoder, "dot"), "convs.1").attribute(pair)
+
+
+class Read(nn.Module):
+    """A layer, and a readout."""
+
+    def __init__(self, conv: nn.Module, readout: Any, width: int) -> None:
+        super().__init__()
+        self.conv, self.readout, self.head = conv, readout, nn.Linear(width, 3)
+        self.double().eval()
+
+    def forward(self, data: Any) -> Tensor:
+        found: Tensor = self.head(self.readout(self.conv(data.x, data.edge_index), data.batch))
+        return found
+
+
+def test_deeplift_of_graphs_reads_what_a_readout_asks_of_its_layers_and_tells_rows_of_other_nodes() -> None:
+    """``Set2Set`` asks its LSTM for the number of layers; ``ARMAConv`` stacks its nodes, of which captum compared the
+    stacks.
+    """
+    torch.manual_seed(0)
+    asking = Read(GIN(problems.FEATURES, 4, 2), Set2Set(4, 2), 8)
+    found = xsiamese.PairDeepLift(SiameseModel(asking, "dot")).attribute((A, B))
+    same(found, xsiamese.PairDeepLift(SiameseModel((asking, deepcopy(asking)), "dot")).attribute((A, B)))
+    for stacks in (1, 2):
+        stacked = Read(ARMAConv(problems.FEATURES, 4, num_stacks=stacks), global_mean_pool, 4)
+        with pytest.raises(ValueError, match="so that rows of other nodes would be compared: use PairIntegratedGrad"):
+            xsiamese.PairDeepLift(SiameseModel(stacked, "dot")).attribute((A, B))

@@ -13,8 +13,10 @@ import torch
 from captum.attr import DeepLift, GuidedBackprop
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from xsiamese import (
+    PairCounterfactualMaps,
     PairDeepLift,
     PairFeatureAblation,
     PairGradCAM,
@@ -374,3 +376,111 @@ def test_a_score_that_reads_padding_is_two_by_pytorch_s_two_ways() -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="the model reads what its nn.TransformerEncoder")
         PairGradCAM(SiameseModel(Padded(leaves_out=True)).eval()).explain((a, b))
+
+
+class Transformed(nn.Module):
+    """Layers that are called inside a transform of torch.func, or the same model without one."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.form, self.first, self.last = form, nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(3, 4, 1)
+        self.double().eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.form == "vmap":
+            inner: Tensor = torch.func.vmap(lambda one: self.first(one[None])[0])(x)
+        elif self.form == "jvp":
+            inner = torch.func.jvp(self.first, (x,), (torch.zeros_like(x),))[0]
+        else:
+            inner = self.first(x)
+        return self.last(inner.tanh()).mean((2, 3))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("form", ["vmap", "jvp"])
+@pytest.mark.parametrize("name", [name for name, cls in explainers().items() if cls.traits.needs_layer])
+def test_layers_inside_a_transform_are_told_and_those_behind_it_explained(name: str, form: str) -> None:
+    """A zero of captum's, and errors of PyTorch's inside, were what came before."""
+    cls = explainers()[name]
+    if "image" not in cls.traits.modalities or name == "PairDeepLift":
+        return
+    made: dict[str, Any] = {"threshold": 0.5} if "threshold" in cls.settings() else {}
+    settings = {"baselines": tuple(map(torch.zeros_like, FIELD))} if cls.traits.distribution_baselines else {}
+    inside = cls(SiameseModel(Transformed(form), "dot"), "first", **made)
+    with pytest.raises(ValueError, match=r"inside a transform of torch\.func|takes a derivative inside"):
+        inside.explain(FIELD, **settings)
+    found, expected = (cls(SiameseModel(Transformed(one), "dot"), "last", **made) for one in (form, "none"))
+    if any(one in name for one in ("LRP", "Guided", "DeepLift")):  # rules go through the layers inside, too
+        return
+    for one, other in zip(found.explain(FIELD, **settings).maps, expected.explain(FIELD, **settings).maps, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+class Checkpointed(nn.Module):
+    """Makes its layers' outputs anew in the backward pass."""
+
+    def __init__(self, reentrant: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.reentrant, self.first, self.last = reentrant, nn.Conv2d(2, 3, 3, padding=1), nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = checkpoint(lambda x: self.first(x).tanh(), x, use_reentrant=self.reentrant)
+        return self.last(inner).mean((2, 3))  # type: ignore[no-any-return]
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpoints_are_told_by_maps_of_a_decision(reentrant: bool) -> None:
+    explainer = PairCounterfactualMaps(SiameseModel(Checkpointed(reentrant).double(), "dot"), "first", threshold=0.0)
+    with pytest.raises(ValueError, match=r"^the model checkpoints its activations"):
+        explainer.explain(FIELD)
+
+
+class FullExperts(nn.Module):
+    """Experts that take so many of all rows that are there, the first ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router, self.experts = nn.Linear(6, 3), nn.ModuleList(nn.Linear(6, 6) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shares = self.router(x).softmax(1)
+        chosen, most, out = shares.argmax(1), -(-len(x) // 3), x
+        for i, expert in enumerate(self.experts):
+            rows = (chosen == i).nonzero()[:most, 0]
+            out = out.index_add(0, rows, shares[rows, i, None] * expert(x[rows]))
+        return out
+
+
+class NeuralODE(nn.Module):
+    """Steps that are chosen by the error of all rows together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        time, step = 0.0, 0.2
+        while time < 1 - 1e-9:
+            step = min(step, 1 - time)
+            first = self.slope(x).tanh()
+            second = self.slope(x + step * first).tanh()
+            small = float((step * (second - first)).square().mean()) < 1e-5 or step < 1e-2
+            x, time = (x + step * (first + second) / 2, time + step) if small else (x, time)
+            step *= 1.5 if small else 0.5
+        return x
+
+
+@pytest.mark.parametrize("inner", [FullExperts, NeuralODE])
+@pytest.mark.parametrize("name", ["PairFeatureAblation", "PairRISE", "PairShapleyValueSampling", "PairLime"])
+def test_what_copies_do_to_each_other_is_told_and_one_by_one_there_is_nothing_to_tell(name: str, inner: Any) -> None:
+    torch.manual_seed(0)
+    a, b = torch.randn(2, 2, 6)
+    model = SiameseModel(nn.Sequential(nn.Linear(6, 6), inner(), nn.Linear(6, 3)).eval(), "dot")
+    said = "layers of the model look at the whole of all that is asked at once: the value of pair 0 is"
+    with pytest.warns(UserWarning, match=said):
+        explainers()[name](model).attribute((a, b))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        explainers()[name](model).attribute((a, b), internal_batch_size=1)

@@ -56,6 +56,7 @@ class Survey:
         self.value = value
         self._made_of: dict[Any, set[int]] = {}
         self._moves: bool | None = None
+        self.transformed = False  # whether layers are called inside a transform of torch.func
         self.still = dict(still or {})  # of a side whose numbers cannot move: what it is with other numbers
 
     def calls(self, module: nn.Module) -> int:
@@ -273,10 +274,13 @@ def survey(
     ``run`` returns the score.
     """
     usage: dict[nn.Module, Usage] = {}
+    inside: list[nn.Module] = []
 
     def note(module: nn.Module, args: Any, output: Any) -> Any:
         tensor = first_tensor(output)
-        if tensor is not None:
+        if tensor is not None and torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+            inside.append(module)  # of a transform of torch.func, outside of which its tensors cannot be looked at
+        elif tensor is not None:
             entry = usage.setdefault(module, Usage())
             entry.alone &= output is tensor
             if output is not tensor and tensor.requires_grad:
@@ -292,4 +296,6 @@ def survey(
         for module in dict.fromkeys(modules):
             stack.callback(module.register_forward_hook(own(note)).remove)
         value = run()
-    return Survey(usage, leaves, pairs, value if isinstance(value, Tensor) else None)
+    found = Survey(usage, leaves, pairs, value if isinstance(value, Tensor) else None)
+    found.transformed = bool(inside)
+    return found

@@ -18,7 +18,7 @@ from xsiamese.branches.layout import Grid, Layout
 from xsiamese.branches.layout import PatchesLast as PatchesLast
 from xsiamese.branches.layout import Tokens as Tokens
 from xsiamese.branches.probe import Moved, PassedBy, Taken, has_odd_grid, last_cells
-from xsiamese.branches.record import LayerPair, refuse_transformed
+from xsiamese.branches.record import TRANSFORMED, LayerPair
 from xsiamese.branches.spread import last_places
 from xsiamese.kinds.places import Places, of_tensor
 from xsiamese.model.pair import PairModel, SiameseModel
@@ -125,7 +125,8 @@ def default_layers(
                 "every layer of this model sees both inputs together, so that none has a map for each: explain the "
                 "inputs, PairFeatureAblation or PairOcclusion, or layer=(layer_a, layer_b)"
             )
-        refuse_transformed(output for used in survey.usage.values() for output in used.outputs)
+        if survey.transformed:
+            raise ValueError(TRANSFORMED)
         if any(isinstance(module, nn.EmbeddingBag) for module in survey.usage):
             raise ValueError(
                 "nn.EmbeddingBag sums the vectors of all ids at once, so that no layer has a place for each: explain "

@@ -21,6 +21,11 @@ from torch.utils.checkpoint import CheckpointError
 from xsiamese.branches.lock import own
 
 LayerPair = tuple[nn.Module, nn.Module]
+TRANSFORMED = (
+    "the model calls its layers inside a transform of torch.func (vmap, grad, jvp), where what they give is no tensor "
+    "of the score's own: explain the inputs, as PairIntegratedGradients and PairOcclusion do, or call the layer "
+    "outside of the transform"
+)
 
 
 def first_tensor(value: Any) -> Tensor | None:
@@ -253,11 +258,7 @@ def refuse_transformed(outputs: Iterable[Tensor]) -> None:
         ValueError: if one of the outputs is of a transform of torch.func.
     """
     if any(torch._C._functorch.is_functorch_wrapped_tensor(output) for output in outputs):
-        raise ValueError(
-            "the model calls its layers inside a transform of torch.func (vmap, grad, jvp), where what they give is no "
-            "tensor of the score's own: explain the inputs, as PairIntegratedGradients and PairOcclusion do, or call "
-            "the layer outside of the transform"
-        )
+        raise ValueError(TRANSFORMED)
 
 
 @contextmanager
@@ -328,7 +329,7 @@ def replaced(
     """Puts ``activation``, or what it makes of the layer's output, in place of that output in the layer's ``call``-th
     call, or in some rows of it, inside the block; gives how many calls there have been.
     """
-    count = -1
+    count, around = -1, torch._C._functorch.maybe_current_level()
 
     def put(module: nn.Module, args: Any, output: Any) -> Any:
         nonlocal count
@@ -337,6 +338,8 @@ def replaced(
             return output
         tensor = first_tensor(output)
         assert tensor is not None
+        if torch._C._functorch.maybe_current_level() != around:  # in a transform of the model's own
+            raise ValueError(TRANSFORMED)
         put_in = activation if isinstance(activation, Tensor) else activation(tensor)
         if rows is None:
             return with_first_tensor(output, _on_its_graph(tensor, put_in))

@@ -43,6 +43,12 @@ class Branches(nn.Module):
         self.stacked = stacked
         self.calls = 0
 
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:  # what a model reads of its module, such as the number of layers of an LSTM
+            return getattr(self.views[0], name)
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if self.stacked:
             parts = len(self.views)

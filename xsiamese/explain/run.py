@@ -95,7 +95,8 @@ def _part(
         for side in part.moving:
             why = partial(why_zero, part, side, gradients=traits.uses_gradients, layered=traits.needs_layer)
             reason = partial(why_lost, whole[side], part.sides[side].leaves[0].dtype, "ab"[side], why)
-            says_itself = not traits.takes_target  # a search tells which side it changed, and why none
+            # a search tells which side it changed, and why none
+            says_itself = not (traits.takes_target or traits.uses_gradients)
             check_map(maps[side], "ab"[side], name, None if says_itself else reason, least)
             if not traits.uses_gradients and part.first_pair == 0 and found.value is None and seen:
                 _warn_rounded(maps[side], seen.value, "ab"[side], device, part.a.leaves[0].dtype)

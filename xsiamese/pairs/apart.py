@@ -139,6 +139,7 @@ def _refuse_routing(pairs: Pairs, views: Objective) -> None:
     are called inside a transform.
     """
     if pairs.a.ragged or pairs.b.ragged:
+        _refuse_other_rows(pairs, views)
         return
     few = next(replace(pairs, plans={}, witness=None).split(1))
     called = outputs_of(views, partial(views, *few.moved, *few.arguments))
@@ -150,6 +151,25 @@ def _refuse_routing(pairs: Pairs, views: Objective) -> None:
     starts = [m if s.shape != m.shape else s for s, m in zip(some.moved_baselines, some.moved, strict=True)]
     others = (some.moved, starts, differing(some.moved))
     refuse_routing(views, [partial(views, *leaves, *some.arguments) for leaves in others])
+
+
+def _refuse_other_rows(pairs: Pairs, views: Objective) -> None:
+    """Refuses graph models of which a layer's rows are not those of the pairs and then of their baselines, as of one
+    that stacks its nodes several times in a dimension of its own.
+    """
+    both = [torch.cat(rows) for rows in zip(pairs.moved, pairs.moved_baselines, strict=True)]
+    runs = partial(views, *pairs.moved, *pairs.arguments), partial(views, *both, *pairs.repeated(2))
+    few, many = (outputs_of(views, run) for run in runs)
+    for name, layer in views.named_modules():
+        if [*layer.children(), *layer.parameters()]:  # what is compared are activations
+            continue
+        for one, two in zip(few.get(layer, ()), many.get(layer, ()), strict=False):
+            if isinstance(one, Tensor) and one.is_floating_point() and one.dim() and len(two) != 2 * len(one):
+                raise ValueError(
+                    f"{name.removeprefix('model.')!r} gives {len(one)} rows for these pairs and {len(two)} with their "
+                    "baselines, so that rows of other nodes would be compared: use PairIntegratedGradients, or a "
+                    "method that removes and asks again"
+                )
 
 
 def _hide_unmoved(pairs: Pairs, views: Objective) -> None:
@@ -177,6 +197,9 @@ def _of_each_call(
     few = next(replace(pairs, plans={}, witness=None).split(1))
     run = partial(views, *few.moved, *few.arguments)
     seen = outputs_of(views, run)
+    refuse_transformed(
+        one for view in (*found[0], *found[1]) for one in map(first_tensor, seen.get(view, ())) if one is not None
+    )
     if not (pairs.a.ragged or pairs.b.ragged):
         of_two = partial(views, *(torch.cat([one, one]) for one in few.moved), *few.repeated(2))
         _refuse_beside(name, (*found[0], *found[1]), seen, lambda: outputs_of(views, of_two))

@@ -77,7 +77,8 @@ def naming_the_cut(batch: Pairs, *, gradients: bool) -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except (NoGradientError, RuntimeError, AttributeError, TypeError) as error:
-        if not gradients and not isinstance(error, NoGradientError) and _REENTRANT not in str(error):
+        checkpoints = isinstance(error, CheckpointError) or _REENTRANT in str(error)
+        if not (gradients or checkpoints or isinstance(error, NoGradientError)):
             raise
         if (told := _told(batch, error)) is None:
             raise
