@@ -468,10 +468,15 @@ BAD: dict[str, tuple[Any, type[Exception], str]] = {
         ValueError,
         r"input a needs node features x of shape \(nodes, features\), not None",
     ),
+    "numbers of atoms": (
+        (Data(z=torch.ones(3, dtype=torch.long), pos=torch.ones(3, 3), edge_index=A.edge_index[:, :0]), B),
+        ValueError,
+        r"input a needs node features x .*, not None; a\.x = a\.z\[:, None\] makes it",
+    ),
     "no edge_index": (
         (A, Data(x=B.x)),
         ValueError,
-        r"input b needs edge_index of shape \(2, edges\) in int64, not None",
+        r"input b needs edge_index of shape \(2, edges\) in int64, not None; .* torch.empty\(2, 0, dtype=torch.long\)",
     ),
     "edges of floats": ((changed(edge_index=A.edge_index.double()), B), ValueError, "input a needs edge_index"),
     "unsorted batch": (

@@ -161,7 +161,10 @@ def of_graphs(item: Data, name: str, strict: bool = True) -> Structure:
     item = copy(item).apply(ordinary)
     x, edge_index = item.get("x"), item.get("edge_index")
     if not isinstance(x, Tensor) or x.dim() != 2:
-        raise ValueError(f"input {name} needs node features x of shape (nodes, features), not {_shape(x)}")
+        given = next((key for key in ("x", "z", "pos") if isinstance(item.get(key), Tensor)), None)
+        column = "" if given is None else f"; {name}.x = {name}.{given}{'' if given == 'pos' else '[:, None]'} makes it"
+        column = column if given != "x" or x.dim() == 1 else ""
+        raise ValueError(f"input {name} needs node features x of shape (nodes, features), not {_shape(x)}{column}")
     if (
         not isinstance(edge_index, Tensor)
         or edge_index.dim() != 2
@@ -170,7 +173,7 @@ def of_graphs(item: Data, name: str, strict: bool = True) -> Structure:
     ):
         raise ValueError(
             f"input {name} needs edge_index of shape (2, edges) in int64, not {_shape(edge_index)}; a sparse adj_t "
-            "is not supported"
+            "is not supported, and a graph without edges has torch.empty(2, 0, dtype=torch.long)"
         )
     if not len(x):
         raise ValueError(f"input {name} holds no node: x has shape {tuple(x.shape)}")
