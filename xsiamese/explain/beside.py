@@ -15,6 +15,7 @@ DYNAMIC = "quantized.dynamic"  # in the names of torch's modules whose range is 
 FAR = 10  # times the numbers of an item: beside it the range is another
 # in the names of modules that look at all that they are given: experts that take so many, solvers that choose steps
 _TOGETHER = re.compile(r"MoE|Expert|Router|Switch|ODE|(^|[._])(moe|experts?|router|ode|odefunc|ode_func)($|[._])")
+_NAMED = "named as looking at all"  # the plan of a model, which is looked through once
 _SAID = "beside"  # the plan of an explainer whose user knows
 
 
@@ -34,7 +35,9 @@ def warn_beside(part: PairBatch, stacklevel: int = 7, *, last: bool = False) -> 
     if plans.get(_SAID) or part.a.ragged or part.b.ragged:
         return
     dynamic = any(DYNAMIC in type(module).__module__ for module in part.model.modules())
-    if not dynamic and not _together(part.model):
+    if _NAMED not in plans:
+        plans[_NAMED] = _together(part.model)
+    if not dynamic and not plans[_NAMED]:
         return
     if last:
         plans[_SAID] = True
