@@ -158,6 +158,29 @@ def test_a_norm_that_is_also_called_on_a_table_has_the_places_of_the_items() -> 
     torch.testing.assert_close(found.maps[0][:, 0], places.sum(2).detach())
 
 
+class Symmetric(nn.Module):
+    """A token for each region of a network, of its row and of its column alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Linear(40, D)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flip(1).flip(1)  # which the graph does not tell
+        return self.rows(x + x.mT).tanh()  # type: ignore[no-any-return]
+
+
+def test_places_that_move_with_two_dimensions_alike_are_told() -> None:
+    torch.manual_seed(0)
+    encoder = Parts(Symmetric(), By(lambda x, _: x.mean(1))).double().eval()
+    a, b = torch.randn(2, 1, 40, 40, dtype=torch.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of dimension 1
+        found = PairHiResCAM(SiameseModel(encoder, "dot")).explain((a, b))
+    assert "it cannot be told whether they lie along dimension" in found.parameters["taken"]
+    assert found.maps[0].shape == (1, 1, 40)
+
+
 def test_items_of_another_length_have_other_places() -> None:
     """Those of the first call were read of the second: the first 7 of 11."""
     first, rest, *_ = PLACES["class token of a series"]

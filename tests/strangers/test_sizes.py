@@ -180,7 +180,7 @@ for shape, sizes, steps, wide, learned in [
     for before, said in ((same, "image"), (turned, "image"), (lifted, "series"), (turned_and_lifted, "text")):
         laid = (sizes[::-1], steps[::-1]) if before in (turned, turned_and_lifted) else (sizes, steps)
         TRIALS[
-            f"patches of a {said}: {before.__name__}, {shape[0]} x {shape[1]}, {prod(many)} patches of {sizes[0]} x "
+            f"patches of {said}: {before.__name__.replace('_', ' ')}, {shape[0]} x {shape[1]}, {prod(many)} patches of {sizes[0]} x "
             f"{sizes[1]}, {learned} beside, {wide} wide"
         ] = (
             partial(patches, nn.Conv2d, before, *laid, 1, wide, many=prod(many), learned=learned),
@@ -189,7 +189,7 @@ for shape, sizes, steps, wide, learned in [
         )  # fmt: skip
 
 for side, cut, bare in product((16, 12), (by_hand, by_index, by_window), (False, True)):
-    TRIALS[f"plane cut {cut.__name__}: {side} x {side}{', bare' * bare}"] = (
+    TRIALS[f"plane cut {cut.__name__.replace('_', ' ')}: {side} x {side}{', bare' * bare}"] = (
         partial(Tokens, cut, 16, 16, side * side // 16, bare=bare), (side, side), "series", (1, 2), (side // 4,) * 2,
         None,
     )  # fmt: skip
@@ -208,7 +208,7 @@ for times, features, wide, learned, bare in [
 
 for channels, times, size, wide, learned in [(6, 24, 4, 6, 0), (7, 24, 4, 12, 1), (8, 32, 4, 8, 0), (12, 12, 2, 6, 1)]:
     made = partial(Tokens, partial(pieces, size=size), channels * size, wide, times // size, learned)
-    TRIALS[f"pieces of a series: {size} of {channels} x {times}, {learned} beside, {wide} wide"] = (
+    TRIALS[f"pieces of series: {size} of {channels} x {times}, {learned} beside, {wide} wide"] = (
         made, (channels, times), "series", (2,), (times // size,), None,
     )  # fmt: skip
 
@@ -216,24 +216,24 @@ for channels, times, wide, size, step in [(16, 16, 16, 3, 1), (8, 16, 8, 3, 2), 
     for before, shape, said, along in (
         (same, (channels, times), "series", (2,)), (turned, (times, channels), "text", (1,)),
     ):  # fmt: skip
-        TRIALS[f"convolutions of a {said}: {channels} of {times}, {wide} wide, every {step}"] = (
+        TRIALS[f"convolutions of {said}: {channels} of {times}, {wide} wide, every {step}"] = (
             partial(stack, before, nn.Conv1d, nn.AdaptiveAvgPool1d, channels, wide, size, step), shape, said, along,
             (times // step,), None,
         )  # fmt: skip
 
 for channels, side, wide, step in [(16, 16, 16, 1), (8, 16, 8, 2), (4, 8, 8, 1)]:
     many, many_3 = (side // step,) * 2, (side // step,) * 3
-    TRIALS[f"convolutions of an image: {channels} x {side} x {side}, {wide} wide"] = (
+    TRIALS[f"convolutions of image: {channels} x {side} x {side}, {wide} wide"] = (
         partial(stack, same, nn.Conv2d, nn.AdaptiveAvgPool2d, channels, wide, 3, step), (channels, side, side), "image",
         (2, 3), many, None,
     )  # fmt: skip
-    TRIALS[f"convolutions of a volume: {channels} x {side} x {side} x {side}, {wide} wide"] = (
+    TRIALS[f"convolutions of volume: {channels} x {side} x {side} x {side}, {wide} wide"] = (
         partial(stack, same, nn.Conv3d, nn.AdaptiveAvgPool3d, channels, wide, 3, step), (channels, *(side,) * 3),
         "volume", (2, 3, 4), many_3, None,
     )  # fmt: skip
 
 for size in ((4, 1), (1, 8), (16, 1)):  # a grid of other proportions than the image's, after a layer of the image's own
-    TRIALS[f"convolutions of an image: every {size[0]} x {size[1]} of 16 x 32"] = (
+    TRIALS[f"convolutions of image: every {size[0]} x {size[1]} of 16 x 32"] = (
         partial(strips, size), (1, 16, 32), "image", (2, 3), (16 // size[0], 32 // size[1]), None,
     )  # fmt: skip
 
@@ -252,7 +252,7 @@ for wide in (16, 4, 8):
         (4, 4),
         None,
     )
-    TRIALS[f"patches of a volume: 8 x 8 x 4, {wide * 2} wide"] = (
+    TRIALS[f"patches of volume: 8 x 8 x 4, {wide * 2} wide"] = (
         partial(patches, nn.Conv3d, same, (2, 2, 2), (2, 2, 2), 4, 2 * wide, many=32, learned=1), (4, 8, 8, 4),
         "volume", (2, 3, 4), (4, 4, 2), None,
     )  # fmt: skip

@@ -29,7 +29,6 @@ from xsiamese.branches.probe import Moved, follows
 from xsiamese.kinds.places import Places, by_module, of_tensor
 
 _LEAST = 3  # of two places no half tells more than that one is the other's opposite
-_ALIKE = 0.1  # correlations that differ by less tell nothing
 
 
 @dataclass(frozen=True)
@@ -153,6 +152,8 @@ def _channels(module: nn.Module, places: Places, output: Tensor) -> list[int]:
 def _tried(survey: Survey, readings: Sequence[_Reading], lost: Mapping[int, Origin]) -> Along | None:
     """Where places lie by what moves with halves of the item: grids before lines, which a grid may follow as well."""
     found: list[tuple[float, Along]] = []
+    others: list[tuple[float, int]] = []
+    axes = readings[0].lies.axes
     for one in readings:
         for number, origin in _possible(survey, one, lost.get(one.channel)):
             moved = one.lies.halves(number).get(one.module)
@@ -161,18 +162,18 @@ def _tried(survey: Survey, readings: Sequence[_Reading], lost: Mapping[int, Orig
                 continue
             layout = along.layout or of_tensor(one.output, one.module, one.lies.three).first
             least = min(0.85, 2 / (prod(origin.grid) - 1) ** 0.5)
-            if (follow := follows(moved, layout)) > (least if len(origin.grid) == 1 else max(0.5, least)):
+            follow = follows(moved, layout)
+            others.append((follow, along.axis))
+            if follow > (least if len(origin.grid) == 1 else max(0.5, least)):
                 found.append((follow, along))
     if not found:
         return None
-    most = max(len(readings[0].lies.axes[along.axis]) for _, along in found)
-    left = [pair for pair in found if len(readings[0].lies.axes[pair[1].axis]) == most]
-    best, along = max(left, key=lambda pair: pair[0])
-    alike = {other.axis for follow, other in left if follow > best - _ALIKE} - {along.axis}
+    most = max(len(axes[along.axis]) for _, along in found)
+    best, along = max((pair for pair in found if len(axes[pair[1].axis]) == most), key=lambda pair: pair[0])
     told = "as halves of the input that change tell"
-    for other in alike:
-        dim = readings[0].lies.axes[other][0]
-        told += f"; whether they lie along dimension {dim} cannot be told, they move with both"
+    alike = {axis for follow, axis in others if follow > best / 2 and len(axes[axis]) == most} - {along.axis}
+    for axis in alike:
+        told += f", and it cannot be told whether they lie along dimension {axes[axis][0]}: they move with it as well"
     return replace(along, told=told)
 
 
