@@ -115,7 +115,7 @@ def stack(before: Cut, conv: Any, pool: Any, channels: int, wide: int, size: int
     )
 
 
-def strips(size: Shape) -> nn.Module:
+def strips(size: tuple[int, int]) -> nn.Module:
     narrow = nn.Conv2d(1, 8, size, size)
     return nn.Sequential(Does(same), narrow, nn.LeakyReLU(0.5), nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -180,8 +180,8 @@ for shape, sizes, steps, wide, learned in [
     for before, said in ((same, "image"), (turned, "image"), (lifted, "series"), (turned_and_lifted, "text")):
         laid = (sizes[::-1], steps[::-1]) if before in (turned, turned_and_lifted) else (sizes, steps)
         TRIALS[
-            f"patches of {said}: {before.__name__.replace('_', ' ')}, {shape[0]} x {shape[1]}, {prod(many)} patches of {sizes[0]} x "
-            f"{sizes[1]}, {learned} beside, {wide} wide"
+            f"patches of {said}: {before.__name__.replace('_', ' ')}, {shape[0]} x {shape[1]}, {prod(many)} of {sizes[0]} "
+            f"x {sizes[1]}, {learned} beside, {wide} wide"
         ] = (
             partial(patches, nn.Conv2d, before, *laid, 1, wide, many=prod(many), learned=learned),
             (1, *shape) if said == "image" else shape, said, (2, 3) if said == "image" else (1, 2), many,
@@ -232,9 +232,13 @@ for channels, side, wide, step in [(16, 16, 16, 1), (8, 16, 8, 2), (4, 8, 8, 1)]
         "volume", (2, 3, 4), many_3, None,
     )  # fmt: skip
 
-for size in ((4, 1), (1, 8), (16, 1)):  # a grid of other proportions than the image's, after a layer of the image's own
-    TRIALS[f"convolutions of image: every {size[0]} x {size[1]} of 16 x 32"] = (
-        partial(strips, size), (1, 16, 32), "image", (2, 3), (16 // size[0], 32 // size[1]), None,
+for strip in (
+    (4, 1),
+    (1, 8),
+    (16, 1),
+):  # a grid of other proportions than the image's, after a layer of the image's own
+    TRIALS[f"convolutions of image: every {strip[0]} x {strip[1]} of 16 x 32"] = (
+        partial(strips, strip), (1, 16, 32), "image", (2, 3), (16 // strip[0], 32 // strip[1]), None,
     )  # fmt: skip
 
 for wide in (16, 4, 8):
