@@ -180,8 +180,8 @@ for shape, sizes, steps, wide, learned in [
     for before, said in ((same, "image"), (turned, "image"), (lifted, "series"), (turned_and_lifted, "text")):
         laid = (sizes[::-1], steps[::-1]) if before in (turned, turned_and_lifted) else (sizes, steps)
         TRIALS[
-            f"patches of {said}: {before.__name__.replace('_', ' ')}, {shape[0]} x {shape[1]}, {prod(many)} of {sizes[0]} "
-            f"x {sizes[1]}, {learned} beside, {wide} wide"
+            f"patches of {said}: {before.__name__.replace('_', ' ')}, {shape[0]} x {shape[1]}, {prod(many)} of "
+            f"{sizes[0]} x {sizes[1]}, {learned} beside, {wide} wide"
         ] = (
             partial(patches, nn.Conv2d, before, *laid, 1, wide, many=prod(many), learned=learned),
             (1, *shape) if said == "image" else shape, said, (2, 3) if said == "image" else (1, 2), many,
