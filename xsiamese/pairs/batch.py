@@ -166,8 +166,8 @@ class PairBatch(Pairs):
         if layer is None or not one.leaves[0].is_floating_point():
             return None
         # that of items of another length has other places
-        plans = sorted((self.plans or {}).items(), key=lambda pair: self.shapes not in pair[0])
-        taken = [one for _, plan in plans if isinstance(plan, Plan) for one in plan.taken]
+        plans = [(key, plan) for key, plan in (self.plans or {}).items() if isinstance(plan, Plan)]
+        taken = [one for _, plan in sorted(plans, key=lambda pair: self.shapes not in pair[0]) for one in plan.taken]
         found = next((one for one in taken if one and one.module is layer), None)
         if found is not None:
             return found.layout
