@@ -318,7 +318,7 @@ def test_the_strip_of_a_series_has_the_values_of_its_channel() -> None:
         pytest.approx([-3.5, -4.5, -3.5]),
     ]  # fmt: skip
     assert [label.get_text() for label in axes.get_yticklabels()] == ["v", "x", "y", "z"]
-    assert axes.get_xlabel() == "time step"
+    assert axes.get_xlabel() == "position"
     assert spots == {(0,): (0.0, 0.0), (1,): (1.0, 0.5), (2,): (2.0, 1.0)}
     one = new_figure(4.0, 4.0).add_subplot()
     draw_series(one, item[:2], values[2:3], Scale(3.0))  # values of all channels at once have one strip, at the end

@@ -65,7 +65,7 @@ def draw_series(axes: Axes, item: Tensor, values: Tensor, scale: Scale, labels: 
     names = [str(channel) if labels is None else captions.text(labels[channel]) for channel in drawn]
     axes.set_yticks(spots if len(curves) > 1 else [], names if len(curves) > 1 else [], fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
-    axes.set_xlabel("time step", fontsize=8)
+    axes.set_xlabel("position", fontsize=8)
     axes.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
@@ -83,4 +83,4 @@ def _draw_bands(axes: Axes, grey: Tensor, values: Tensor, scale: Scale) -> None:
     axes.tick_params(axis="x", labelsize=8)
     axes.tick_params(axis="y", labelsize=8, length=0)
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    axes.set_xlabel("time step", fontsize=8)
+    axes.set_xlabel("position", fontsize=8)
