@@ -48,10 +48,11 @@ from xsiamese.explain.maps import join
 from xsiamese.explain.meant import Meant
 from xsiamese.explain.prepare import ItemBatch, prepared
 from xsiamese.explain.request import Request, fitted, without_edges
-from xsiamese.explain.run import _warn_random
+from xsiamese.explain.run import ONE_DRAW, _warn_again
 from xsiamese.explain.traits import Declared
 from xsiamese.kinds.graphs.gates import GateMisfit
 from xsiamese.pairs.split import Split
+from xsiamese.pairs.witness import DRAWS
 
 A, B = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -4.0]])
 
@@ -637,9 +638,10 @@ def test_a_model_that_draws_is_asked_again_about_a_few_pairs(size: int | None, r
     pairs = torch.ones(20, 2), torch.ones(20, 2)
     with PairSaliency(model).prepared(pairs, internal_batch_size=size) as batch:
         asked.clear()
-        _warn_random(batch, torch.full((20,), 2.0))  # what it gives once more
+        assert not _warn_again(batch, torch.full((20,), 2.0), DRAWS, ONE_DRAW)  # what it gives once more
+        shifted = torch.full((20,), 2.0) - torch.eye(20)[7] / 2
         with pytest.warns(UserWarning, match=r"pair 7 1.5 and 2, so that its maps are those of one draw") as found:
-            _warn_random(replace(batch, rows=None), torch.full((20,), 2.0) - torch.eye(20)[7] / 2)
+            assert _warn_again(replace(batch, rows=None), shifted, DRAWS, ONE_DRAW)
     assert (asked[0], len(found)) == (rows, 1)
 
 

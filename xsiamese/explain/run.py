@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,15 +24,16 @@ from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import NotFiniteError
 from xsiamese.pairs.refused import naming_ids
 from xsiamese.pairs.silence import rounding, why_zero
-from xsiamese.pairs.witness import DRAWS, REMEDY, Witness, generators, standing
+from xsiamese.pairs.witness import COUNTS, DRAWS, REMEDY, UNCOUNTED, Rest, Witness
 
-ASKED_AGAIN = 16  # pairs at most, of a model that draws random numbers
+ASKED_AGAIN = 16  # pairs at most, of a model that draws random numbers or keeps count
+ONE_DRAW, OR_MEAN = "so that its maps are those of one draw", "or take the mean over several explanations"
 Compute = Callable[[slice, PairBatch], Maps | Found]
 """Explains a part, given which of all pairs it holds."""
 
 
 def run(
-    batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone: bool, drew: bool, trims: bool = False
+    batch: PairBatch, compute: Compute, traits: Traits, name: str, *, alone: bool, rest: Rest, trims: bool = False
 ) -> Found:
     """What an explainer finds of all pairs, and the value of each.
 
@@ -44,16 +44,16 @@ def run(
         name: what a progress bar and warnings call the explainer.
         alone: whether each pair is a part of its own.
         trims: whether a part is of the items' own places only.
-        drew: whether the model drew random numbers already when items were prepared.
+        rest: how the model stood before anything of it was asked, as for its prepared items.
     """
     found: list[Found] = []
-    before, own = 0, generators(batch.model)
+    before = 0
     alone |= traits.stochastic and not traits.common_draws
     trims = trims and any(batch.counted)
     for part in _parts(batch, traits, name, alone or trims):
         which = slice(before, before + part.pairs)
         part = part.trimmed() if trims else part
-        found.append(_part(part, partial(compute, which), traits, name, drew=drew, own=own))
+        found.append(_part(part, partial(compute, which), traits, name, rest))
         before += part.pairs
     return Found.joined(found, batch.create_graph)
 
@@ -71,16 +71,13 @@ def _part(
     compute: Callable[[PairBatch], Maps | Found],
     traits: Traits,
     name: str,
-    *,
-    drew: bool,
-    own: Sequence[Any],
+    rest: Rest,
 ) -> Found:
     """One part, explained and checked; its value is the one that the method met on its way, or costs a pass."""
     if traits.stochastic and part.seed is not None:
         reseed(part.seed)
-    watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), _starts(part, traits), own))
+    watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), _starts(part, traits), rest.own))
     device = part.a.leaves[0].device
-    before = None if traits.stochastic else standing(device, own)
     with naming_ids(part.model, part.sides), _telling_of_baselines(part):
         made = compute(watched)
     found = made if isinstance(made, Found) else Found(maps=made)
@@ -106,12 +103,13 @@ def _part(
     if traits.complete or traits.returns_delta:
         columns["_start"] = _start(part) if seen is None or seen.start is None else seen.start
     value = (valued(part) if value is None else value).detach()
-    drew |= bool(seen and seen.drew) or (before is not None and standing(device, own) != before)
-    if drew and part.first_pair == 0:
-        _warn_random(part, value)
-    if part.first_pair == 0 and part.rows != 1:
-        warn_beside(part)
     if part.first_pair == 0:
+        drew = bool(seen and seen.drew) or rest.drew_before or (not traits.stochastic and rest.drew())
+        told = drew and _warn_again(part, value, DRAWS, f"{ONE_DRAW}; {REMEDY}, {OR_MEAN}")
+        if not told and rest.counted():
+            told = _warn_again(part, value, COUNTS, UNCOUNTED)
+        if part.rows != 1 and not told:
+            warn_beside(part, rows=rest.asked + (seen.rows if seen else 0))
         _warn_of_padding(part, value)
     return Found(maps, value, columns)
 
@@ -152,20 +150,19 @@ def _warn_rounded(
         )
 
 
-def _warn_random(part: PairBatch, value: Tensor) -> None:
-    """Says so if a model that has drawn random numbers gives other values when it is asked about some pairs again."""
+def _warn_again(part: PairBatch, value: Tensor, why: str, so: str) -> bool:
+    """Says so, and whether it does, if a model gives other values when it is asked about some pairs again."""
     some = next(iter(part.split(min(ASKED_AGAIN, part.rows or ASKED_AGAIN))))
     again = valued(some)
     first = value[: some.pairs].to(again)
     if torch.allclose(first, again, rtol=1e-5, atol=1e-7):
-        return
+        return False
+    if torch.allclose(first, again, rtol=1e-3, atol=1e-5) and torch.equal(again, valued(some)):
+        return False  # other numbers of rows are rounded in another way
     worst = int((first - again).abs().argmax())
     once, twice = (float(part.objective.reported(values)[worst]) for values in (first, again))
-    warnings.warn(
-        f"{DRAWS} pair {worst} {once:.4g} and {twice:.4g}, so that its maps are those of one draw; {REMEDY}, or take "
-        "the mean over several explanations",
-        stacklevel=7,
-    )
+    warnings.warn(f"{why} pair {worst} {once:.4g} and {twice:.4g}, {so}", stacklevel=7)
+    return True
 
 
 def _warn_of_padding(part: PairBatch, value: Tensor) -> None:

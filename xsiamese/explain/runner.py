@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from xsiamese.branches.intact import intact
+from xsiamese.explain.beside import CHEAP
 from xsiamese.explain.explainer import Explainer
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps, detached, warn_identical
@@ -21,7 +22,7 @@ from xsiamese.kinds.inputs import two_items
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.silence import naming_the_cut
 from xsiamese.pairs.split import Split
-from xsiamese.pairs.witness import generators, standing
+from xsiamese.pairs.witness import Rest
 from xsiamese.result import columns
 from xsiamese.result.explanation import PairExplanation
 
@@ -108,16 +109,14 @@ class Runner(Explainer):
 
     def __cut(self, batch: PairBatch, split: Split, asked: Request) -> tuple[Found, PairBatch]:
         batch = replace(batch.laid_out(split), rows=split.pairs)
+        rest = Rest(batch.model, batch.a.leaves[0].device)
         self.layer_names_ = self.layer_names(batch)  # for the user to see; nothing here reads it again
-        drew = False
         if self.traits.shares == "always" and batch.target is None:  # an output that was asked for is the pair's
-            device, own = batch.a.leaves[0].device, generators(batch.model)
-            before = standing(device, own)
             batch = prepared(batch, lambda items: self.prepare(items, **asked.options))
-            drew = standing(device, own) != before
-        return self.__computed(batch, asked.options, drew), batch
+            rest.drew_before, rest.asked = rest.drew(), CHEAP * batch.pairs if self.traits.stochastic else 0
+        return self.__computed(batch, asked.options, rest), batch
 
-    def __computed(self, batch: PairBatch, options: Mapping[str, Any], drew: bool = False) -> Found:
+    def __computed(self, batch: PairBatch, options: Mapping[str, Any], rest: Rest | None = None) -> Found:
         """What one run finds of all pairs of a batch, its maps as the user gets them."""
         own = masks_differ(options, (batch.a, batch.b))
         found = run(
@@ -127,7 +126,7 @@ class Runner(Explainer):
             type(self).__name__,
             alone=own,
             trims=self.traits.trims and all(options.get(name) is None for name in OF_ALL_PLACES),
-            drew=drew,
+            rest=rest or Rest(batch.model, batch.a.leaves[0].device),
         )
         more, maps = dict(found.columns), found.maps
         start = more.pop("_start", None)

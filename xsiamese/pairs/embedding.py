@@ -66,6 +66,8 @@ def _encoded(pairs: Pairs, model: SiameseModel, side: int, leaves: Sequence[Tens
         z = model.encode(of.rebuild(leaves), side)
     if not isinstance(z, Tensor):
         raise ValueError(f"the encoder returned a {type(z).__name__}: one tensor of embeddings is needed")
+    if pairs.witness is not None:
+        pairs.witness.rows += len(z)
     return z
 
 

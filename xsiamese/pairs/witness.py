@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import string_at
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, rando
 PLAIN = frozenset({bool, int, float, str, tuple, list, dict, OrderedDict, set, type(None)})  # most of what modules hold
 DRAWS = "the model draws random numbers in evaluation mode: asked twice, it gives"
 REMEDY = "let them be drawn in training only, as F.dropout(x, p, self.training) does"
+COUNTS = "the model keeps something from one pass to the next: asked twice, it gives"
+UNCOUNTED = "so that its maps are of several models; take what it keeps out of its forward pass"
 
 
 class Witness:
@@ -33,6 +36,7 @@ class Witness:
         value: the value of each pair, shape (pairs,), once it was seen.
         start: the value at each pair's start, once it was seen right behind the pairs themselves.
         drew: whether the model drew random numbers in its first pass, once there was one.
+        rows: how many the model was asked for.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Witness:
         self.value: Tensor | None = None
         self.start: Tensor | None = None
         self.drew: bool | None = None
+        self.rows = 0
 
     @contextmanager
     def pass_(self, device: torch.device) -> Iterator[None]:
@@ -57,6 +62,7 @@ class Witness:
 
     def see(self, places: Sequence[int], moved: Sequence[Any], value: Tensor) -> None:
         """Looks at one evaluation: ``moved`` stand in ``places`` of the leaves, in one copy of all pairs or several."""
+        self.rows += len(value)
         if self.value is not None or not places:
             return
         if not all(_begins(tensor, self.leaves[place]) for place, tensor in zip(places, moved, strict=True)):
@@ -72,6 +78,46 @@ class Witness:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Witness:
         return self  # an untied copy of the model tells the same witness
+
+
+class Rest:
+    """How a model stands before it is asked: whether it then draws random numbers, or keeps count of its calls.
+
+    Attributes:
+        own: the generators of the model itself.
+        drew_before: whether it drew random numbers already when items were prepared.
+        asked: how many rows it was asked for then, where they were many.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        self.model, self.device, self.own = model, device, generators(model)
+        self.drew_before, self.asked = False, 0
+        self._drawn = standing(device, self.own)
+        self._kept = _kept(model)
+
+    def drew(self) -> bool:
+        """Whether random numbers were drawn since."""
+        return standing(self.device, self.own) != self._drawn
+
+    def counted(self) -> bool:
+        """Whether a number or a buffer that the model holds was written to since."""
+        now = _kept(self.model)
+        return now.keys() != self._kept.keys() or any(
+            one is not two or version != before
+            for (one, version), (two, before) in zip(now.values(), self._kept.values(), strict=True)
+        )
+
+
+def _kept(model: nn.Module) -> dict[tuple[int, str], tuple[Any, Any]]:
+    """The numbers and small tensors that a model's modules hold, and the versions of these."""
+    found: dict[tuple[int, str], tuple[Any, Any]] = {}
+    for module in model.modules():
+        for name, one in chain(vars(module).items(), module._buffers.items()):
+            if type(one) is int or type(one) is float:
+                found[id(module), name] = (None, one)
+            elif isinstance(one, Tensor) and not one.is_inference() and (one.numel() == 1 or name in module._buffers):
+                found[id(module), name] = (one, one._version)
+    return found
 
 
 def generators(model: nn.Module) -> list[Any]:

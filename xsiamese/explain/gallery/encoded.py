@@ -24,7 +24,7 @@ from xsiamese.explain.request import chosen_split, fitted
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.silence import naming_the_cut
 from xsiamese.pairs.split import Split
-from xsiamese.pairs.witness import DRAWS, REMEDY, generators, standing
+from xsiamese.pairs.witness import COUNTS, DRAWS, REMEDY, UNCOUNTED, Rest
 from xsiamese.result.columns import Column
 
 
@@ -180,18 +180,20 @@ class Encoded:
         if self.items.beside is None and len(self) > 1:  # an item with itself has one score whatever stands beside it
             batch = self.items.pairs(self.items.some(0, [0]), self.items.some(1, [1]))
         with self.open():
-            warn_beside(batch, stacklevel, last=True)
+            warn_beside(batch, stacklevel, last=True, rows=len(self))
 
     def _rest(self, items: ItemBatch) -> Mapping[str, Column] | None:
         return self.explainer.prepare(items, **self.items.asked.options)
 
     def _first(self, items: ItemBatch) -> Mapping[str, Column] | None:
         """What is prepared of the first items, and a word if the model drew random numbers for it."""
-        device, own = items.side.leaves[0].device, generators(self.explainer.model)
-        before = standing(device, own)
+        rest = Rest(self.explainer.model, items.side.leaves[0].device)
         columns = self._rest(items)
-        if columns is not None and standing(device, own) != before:
-            _warn_random(items)
+        if columns is not None:
+            if rest.drew():
+                _warn_again(items, DRAWS, f"so that what the gallery keeps is of one draw; {REMEDY}")
+            elif rest.counted():
+                _warn_again(items, COUNTS, UNCOUNTED)
         return columns
 
     def _parts(self, place: int, size: int) -> Iterator[tuple[int, ItemBatch]]:
@@ -211,13 +213,10 @@ class Encoded:
         return split.pairs or self.items.at_once
 
 
-def _warn_random(items: ItemBatch) -> None:
-    """Says so if a model that has drawn random numbers gives other embeddings when it is asked about items again."""
+def _warn_again(items: ItemBatch, why: str, so: str) -> None:
+    """Says so if a model gives other embeddings when it is asked about items again."""
     with torch.no_grad():
         once, twice = items.embed(), items.embed()
     if not torch.allclose(once, twice, rtol=1e-5, atol=1e-7):
-        warnings.warn(
-            f"{DRAWS} an item embeddings that differ by {float((once - twice).abs().max()):.4g}, so that what the "
-            f"gallery keeps is of one draw; {REMEDY}",
-            stacklevel=9,
-        )
+        worst = float((once - twice).abs().max())
+        warnings.warn(f"{why} an item embeddings that differ by {worst:.4g}, {so}", stacklevel=9)
