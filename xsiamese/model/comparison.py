@@ -38,8 +38,8 @@ class Comparison(nn.Module, ABC):
         """The score of each pair, shape (pairs,)."""
 
     def explained(self, z_a: Tensor, z_b: Tensor) -> Tensor:
-        """The score that explanations are about: :meth:`forward`, unless that saturates."""
-        return self.forward(z_a, z_b)
+        """The score that explanations are about, shape (pairs,): :meth:`forward`, unless that saturates."""
+        return one_each(self.forward(z_a, z_b))
 
     def reported(self, explained: Tensor) -> Tensor:
         """The score as :meth:`forward` gives it, from the explained one."""
@@ -267,6 +267,12 @@ def _by_name(spec: str) -> Comparison:
             f"the comparison {spec!r} needs arguments: pass xsiamese.model.comparison.{known[spec].__name__}(...) "
             "itself"
         ) from error
+
+
+def one_each(score: Tensor) -> Tensor:
+    """Scores (pairs, 1), as of ``nn.PairwiseDistance(keepdim=True)``, as (pairs,); of others what they are."""
+    alone = isinstance(score, Tensor) and score.dim() > 1 and score.shape[1:].numel() == 1
+    return score.flatten() if alone else score
 
 
 def _dot(u: Tensor, v: Tensor) -> Tensor:

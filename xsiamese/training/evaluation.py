@@ -12,6 +12,7 @@ from torch import Tensor
 from xsiamese.branches.intact import intact
 from xsiamese.data.items import Items
 from xsiamese.data.pairs import Pairs, fixed_pairs
+from xsiamese.model.comparison import one_each
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.pairs.calibration import Calibration, calibrate, supported
 from xsiamese.training.inputs import Images, Ready
@@ -119,7 +120,7 @@ def pair_scores(model: PairModel, items: Items, pairs: Pairs, ready: Ready, batc
     found = []
     with intact(model), torch.no_grad():
         for a, b in zip(torch.split(pairs.a, batch), torch.split(pairs.b, batch), strict=True):
-            found.append(model.explained(*(ready(items.gather(side).to(device)) for side in (a, b))).cpu())
+            found.append(one_each(model.explained(*(ready(items.gather(side).to(device)) for side in (a, b)))).cpu())
     return model.closeness(torch.cat(found))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from xsiamese.data.batches import Apart, Kind
-from xsiamese.model.comparison import safe_sqrt
+from xsiamese.model.comparison import one_each, safe_sqrt
 from xsiamese.model.pair import PairModel, SiameseModel
 
 
@@ -155,7 +155,7 @@ class AllPairs(Loss):
     def forward(self, model: SiameseModel, images: Any, labels: Tensor, classes: Tensor | None = None) -> Tensor:
         embedding = model.encode(images)
         a, b = torch.triu_indices(len(embedding), len(embedding), 1, device=embedding.device)
-        score = model.compare(embedding[a], embedding[b])
+        score = one_each(model.compare(embedding[a], embedding[b]))
         same = labels[a] == labels[b]
         losses = F.binary_cross_entropy_with_logits(model.closeness(score), same.to(score), reduction="none")
         parts = [losses[side].mean() for side in (same, ~same) if bool(side.any())]
@@ -266,9 +266,9 @@ def similarity(score: Tensor, higher_is_closer: bool) -> Tensor:
 def _scores(model: PairModel, inputs: Any) -> Tensor:
     """The scores of pairs whose sides lie below each other, or, unsaturated, of those that are given apart."""
     if isinstance(inputs, Apart):
-        return cast(Tensor, model.explained(*inputs))
+        return one_each(model.explained(*inputs))
     assert isinstance(model, SiameseModel)
-    return model.compare(*model.encode(inputs).chunk(2))
+    return one_each(model.compare(*model.encode(inputs).chunk(2)))
 
 
 def _distance(z_a: Tensor, z_b: Tensor) -> Tensor:

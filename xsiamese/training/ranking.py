@@ -11,6 +11,7 @@ from torch import Tensor
 
 from xsiamese.branches.intact import intact
 from xsiamese.data.graphs import LabelledGraphs
+from xsiamese.model.comparison import one_each
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.training.evaluation import embeddings
 from xsiamese.training.inputs import Ready
@@ -82,7 +83,7 @@ def similarities(
     with intact(model), torch.no_grad():
         for i, j in zip(torch.split(a, batch), torch.split(b, batch), strict=True):
             if isinstance(model, SiameseModel):
-                score = model.compare(z[0][i].to(device), z[1][j].to(device))
+                score = one_each(model.compare(z[0][i].to(device), z[1][j].to(device)))
             else:
                 score = model(ready(queries.gather(i).to(device)), ready(base.gather(j).to(device)))
             parts.append(similarity(score, model.higher_is_closer).cpu())

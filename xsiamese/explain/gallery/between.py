@@ -14,6 +14,7 @@ from xsiamese.explain.gallery.encoded import Encoded
 from xsiamese.explain.gallery.explained import Pairs
 from xsiamese.explain.gallery.kept import EMBEDDING
 from xsiamese.explain.maps import warn_identical
+from xsiamese.model.comparison import one_each
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.result.explanation import PairExplanation
@@ -76,7 +77,7 @@ class Between:
         i, j = torch.tensor(list(pairs), device=u.device).reshape(-1, 2).T
         with self.first.open(), torch.no_grad():
             parts = zip(torch.split(i, UNIT), torch.split(j, UNIT), strict=True)
-            return torch.cat([model.compare(u[some], v[others]) for some, others in parts])
+            return torch.cat([one_each(model.compare(u[some], v[others])) for some, others in parts])
 
     @property
     def unit(self) -> int:
