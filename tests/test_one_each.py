@@ -76,9 +76,9 @@ def test_a_gallery_its_search_and_a_threshold() -> None:
     for comparison in (flat, column):
         model = SiameseModel(encoder(), comparison)
         gallery = Gallery(PairRISE(model), items(), masks=20)
-        told.append((gallery.explain([(0, 1), (2, 3)])[:].maps, gallery.search([0], k=2).scores))
         calibrate(model, items()[:3], items()[1:], torch.tensor([True, False, True]))
-        told[-1] += (model.comparison.threshold_,)
+        maps, hits = gallery.explain([(0, 1), (2, 3)])[:].maps, gallery.search([0], k=2)
+        told.append((maps, hits.scores, model.comparison.threshold_))
     torch.testing.assert_close(told[1], told[0])
 
 
