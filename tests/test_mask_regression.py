@@ -218,7 +218,7 @@ def test_all_pairs_of_six_items_are_six_runs_of_masks(head: str) -> None:
     explainer, rows = PairMaskRegression(SiameseModel(encoder, made)), []
     encoder.register_forward_hook(lambda module, args, output: rows.append(len(output)))
     found = explainer.explain((items[list(FIRST)], items[list(SECOND)]), masks=64)
-    assert sum(rows) == 6 * (64 + 2) + 2 * 6  # a pair beside copies of itself and beside others, once
+    assert sum(rows) == 6 * (64 + 2) + 2 * 8  # a pair beside copies of itself and beside others, once
     for k in (0, 7, 14):  # by itself, and by the way of a pair of which nothing is shared
         alone = items[FIRST[k], None], items[SECOND[k], None]
         one = explainer.explain(alone, masks=64, tolerance=1e9)
