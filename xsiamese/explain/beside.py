@@ -96,7 +96,8 @@ def _known(model: nn.Module) -> str | None:
             return _QUANTISED
         if isinstance(module, _BatchNorm) and (module.training or module.running_mean is None):
             return _NORMED.format(type(module).__name__)
-        if module.training and next(module.children(), None) is None:  # switched on by the model itself
+        trained = getattr(module, "training", False)  # a frozen one of TorchScript has none
+        if trained and next(module.children(), None) is None:  # switched on by the model itself
             return _NORMED.format(f"{type(module).__name__}, which it trains,")
     return None
 
