@@ -90,18 +90,42 @@ class Alone(nn.Module):
         return self.module(*args, **kwargs)
 
 
-class Ported(nn.Module):
-    """A module whose first tensor of several passes a module of its own, :attr:`port`, where hooks find a tensor."""
+class Handing(nn.Module):
+    """A module that hands on a copy of the tensor that it returns, so that what a hook keeps of it, or puts in its
+    place, stays as it is where the model goes on in place, as ``conv(x).relu_()``.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
-        self.port = nn.Identity()
+
+    def __getattr__(self, name: str) -> Any:
+        """What the module has, as its weight, which a model may read without calling it."""
+        if name == "module":
+            return super().__getattr__(name)
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.module, name)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        output = self.module(*args, **kwargs)
+        return self.handed(self.module(*args, **kwargs))
+
+    def handed(self, output: Any) -> Any:
+        """What is handed on in place of an output."""
+        return output.clone() if isinstance(output, Tensor) else output
+
+
+class Ported(Handing):
+    """A module whose first tensor of several passes a module of its own, :attr:`port`, where hooks find a tensor."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__(module)
+        self.port = nn.Identity()
+
+    def handed(self, output: Any) -> Any:
         tensor = first_tensor(output)
-        return output if tensor is None else with_first_tensor(output, self.port(tensor))
+        return output if tensor is None else with_first_tensor(output, self.port(tensor).clone())
 
 
 class Views:
@@ -202,14 +226,16 @@ def outputs_of(model: nn.Module, run: Callable[[], Any]) -> dict[nn.Module, list
 
 
 def with_ports(model: nn.Module, layers: LayerPair, outputs: dict[nn.Module, list[Any]]) -> LayerPair:
-    """The layers, or where one returns more than a tensor, in a copied model, the port of its first tensor."""
+    """The layers, which in a copied model hand on copies, or where one returns more than a tensor, the port of its
+    first.
+    """
     ports = []
     for layer in layers:
-        if any(not isinstance(one, Tensor) and first_tensor(one) is not None for one in outputs.get(layer, ())):
-            ported = Ported(layer)
-            replace(model, layer, ported)
-            layer = ported.port
-        ports.append(layer)
+        several = any(not isinstance(one, Tensor) and first_tensor(one) is not None for one in outputs.get(layer, ()))
+        handing = Ported(layer) if several else Handing(layer)
+        if several or layer is not model:
+            replace(model, layer, handing)
+        ports.append(handing.port if isinstance(handing, Ported) else layer)
     return ports[0], ports[1]
 
 
