@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, get_args
 
 import torch
@@ -45,13 +47,24 @@ class SentenceEncoder(TextEncoder):
         model: the model.
         pooling: what its modules do, see :func:`xsiamese_text.opening.pooling_of`.
         task: "query" or "document", for a model that tells them apart.
+        dimensions: how many of the first are kept of an embedding; None keeps all.
+        active: how many of the largest are kept of an embedding, the others are 0; None keeps all.
     """
 
-    def __init__(self, model: nn.Module, pooling: Pooling | None, task: str | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        pooling: Pooling | None,
+        task: str | None = None,
+        dimensions: int | None = None,
+        active: int | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
         self.pooling = pooling
         self.task = task
+        self.dimensions = dimensions
+        self.active = active
         self.normalises = any(type(m).__name__ == "Normalize" for m in model.children()) and pooling != "tokens"
 
     def states(self, input_ids: Tensor, **more: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,16 +72,36 @@ class SentenceEncoder(TextEncoder):
         for module in self.model.children():
             if type(module).__name__ in ("Pooling", "SpladePooling", "StaticEmbedding"):
                 break
-            own = getattr(module, "forward_kwargs", ())
-            features = module(features, **({"task": self.task} if "task" in own else {}))
-        vectors = features["token_embeddings"]
+            told = "task" in getattr(module, "forward_kwargs", ()) or type(module).__name__ == "Router"
+            features = module(features, **({"task": self.task} if told else {}))
+        vectors = features["token_embeddings"][..., : self.dimensions]
         return vectors, _counted(input_ids, features.get("attention_mask"), vectors)
 
     def forward(self, input_ids: Tensor, **more: Tensor) -> Tensor:
-        if self.pooling in ("splade", "tokens"):  # sentence-transformers' SPLADE works in place and has no gradient
+        if self.pooling in ("splade", "tokens"):
             return super().forward(input_ids, **more)
-        found: Tensor = self.model({"input_ids": input_ids, **more})["sentence_embedding"]
-        return found
+        given = {"task": self.task, "max_active_dims": self.active}
+        with _gradients_of_splade(self.model):
+            told = {key: value for key, value in given.items() if value is not None}
+            whole: Tensor = self.model({"input_ids": input_ids, **more}, **told)["sentence_embedding"]
+        found = whole[..., : self.dimensions]
+        if self.active is None or self.active >= found.shape[-1]:
+            return found
+        largest = found.abs().topk(self.active, dim=-1).indices
+        return found * torch.zeros_like(found).scatter(-1, largest, 1)
+
+
+@contextmanager
+def _gradients_of_splade(model: nn.Module) -> Iterator[None]:
+    """Sentence-transformers' SPLADE works in place unless it is trained, and has no gradient then; it draws nothing."""
+    parts = [m for m in model.modules() if type(m).__name__ == "SpladePooling" and not m.training]
+    for part in parts:
+        part.training = True
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.training = False
 
 
 class StaticEncoder(TextEncoder):

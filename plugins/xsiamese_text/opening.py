@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -32,10 +33,13 @@ _TOKENIZERS = (
 )  # fmt: skip
 # what is asked of a tokenizer
 _ASKED = ("convert_ids_to_tokens", "all_special_ids", "model_max_length", "is_fast", "pad_token_id", "__len__")
+# how sentence-transformers calls the most numbers of a sparse embedding that are not 0
+_ACTIVE = "max_active_dims"
 _COMPARISONS: dict[str, Callable[[], str | Comparison]] = {
     "cosine": lambda: "cosine",
     "dot": lambda: "dot",
     "euclidean": lambda: "euclidean",
+    "manhattan": lambda: "manhattan",
     "maxsim": MaxSim,
     "meanmaxsim": partial(MaxSim, mean=True),
 }
@@ -85,16 +89,25 @@ def from_transformers(
     return made
 
 
-def from_sentence_transformers(model: nn.Module, *, missing: int | None = None) -> PairModel:
+def from_sentence_transformers(
+    model: nn.Module, *, missing: int | None = None, tasks: tuple[str, str] | None = None
+) -> PairModel:
     """A model of sentence-transformers as a pair model of texts: a ``SentenceTransformer``, a ``SparseEncoder``, a
     ``MultiVectorEncoder`` (a is the query, b the document) or a ``CrossEncoder``.
+
+    The score is ``model.similarity(model.encode(a), model.encode(b))``, with the model's own ``truncate_dim``,
+    ``max_active_dims`` and default prompt, of distances without the minus; of a ``CrossEncoder`` it is the logit.
 
     Args:
         model: the model.
         missing: see :func:`from_transformers`.
+        tasks: what a and b are to a model with a ``Router`` or prompts of its own for each: ``("query", "document")``
+            encodes a by ``encode_query`` and b by ``encode_document``. Left out, both are encoded by ``encode``, and
+            by those two in a ``MultiVectorEncoder``.
 
     Raises:
-        ValueError: if the model's similarity is not known, or queries are expanded.
+        ValueError: if the model's similarity or tokenizer is not known, queries are expanded, or a ``CrossEncoder`` is
+            given tasks.
     """
     kind = next((c.__name__ for c in type(model).__mro__ if c.__name__ in _KINDS), None)
     if kind is None:
@@ -102,6 +115,8 @@ def from_sentence_transformers(model: nn.Module, *, missing: int | None = None) 
             f"a {type(model).__name__} is no model of sentence-transformers: there are {', '.join(_KINDS)}"
         )
     known: Any = model
+    if tasks is not None and (kind == "CrossEncoder" or len(tasks) != 2):
+        raise ValueError(f'tasks={tasks!r}: ("query", "document") is needed, and none of a CrossEncoder')
     tokenizer, longest = known.tokenizer, known.max_seq_length
     if kind == "CrossEncoder":
         inner: Any = next(filter(_reads_both, model.modules()), None)
@@ -120,14 +135,34 @@ def from_sentence_transformers(model: nn.Module, *, missing: int | None = None) 
     names = [type(module).__name__ for module in model.children()]
     if names in (["StaticEmbedding"], ["StaticEmbedding", "Normalize"]):
         prompt = known.prompts.get(known.default_prompt_name) or ""
-        vectors = known[0].embedding.weight.detach()
-        return _static(known[0].tokenizer, vectors, similarity, missing, prompt, normalises=len(names) == 2)
-    tasks = ("query", "document") if kind == "MultiVectorEncoder" else (None, None)
-    readers = tuple(_reader(known, tokenizer, longest, missing, task) for task in tasks)
-    pooling = pooling_of(model)
-    encoders = [SentenceEncoder(model, pooling, task) for task in tasks]
+        vectors, normalises = known[0].embedding.weight.detach(), len(names) == 2
+        if known.truncate_dim is not None:
+            if normalises and similarity != "cosine":  # the length is that of the whole vector
+                raise ValueError(
+                    f"truncate_dim={known.truncate_dim} behind Normalize is not known of static vectors compared by "
+                    f"{similarity!r}: set similarity_fn_name to 'cosine', or truncate_dim to None"
+                )
+            vectors, normalises = vectors[:, : known.truncate_dim], False
+        return _static(known[0].tokenizer, vectors, similarity, missing, prompt, normalises=normalises)
+    if not all(hasattr(tokenizer, name) for name in _ASKED):
+        raise ValueError(
+            f"the model splits texts with a {type(tokenizer).__name__} ({', '.join(names)}), and a tokenizer of "
+            "transformers is needed; a model of ids needs none, SiameseModel(encoder)"
+        )
+    two = tasks or (("query", "document") if kind == "MultiVectorEncoder" else (None, None))
+    if two == (None, None) and any("query" in getattr(m, "sub_modules", ()) for m in model.modules()):
+        warnings.warn(
+            "the model has a Router for queries and documents, and both texts are encoded by encode(): "
+            'tasks=("query", "document") encodes a by encode_query() and b by encode_document()',
+            stacklevel=2,
+        )
+    readers = tuple(_reader(known, tokenizer, longest, missing, task) for task in two)
+    pooling, cut, active = (pooling_of(model), *(getattr(model, name, None) for name in ("truncate_dim", _ACTIVE)))
+    if active is not None or (cut is not None and "Normalize" in names):  # which is no plain sum over tokens
+        pooling = pooling if pooling == "tokens" else None
+    encoders = [SentenceEncoder(model, pooling, task, cut, active) for task in two]
     made = TextModel(
-        encoders[0] if tasks[0] is None else (encoders[0], encoders[1]),
+        encoders[0] if two[0] is None else (encoders[0], encoders[1]),
         _COMPARISONS[similarity](),
         (readers[0], readers[1]),
     )
@@ -270,7 +305,9 @@ def _of_tokens(model: nn.Module) -> bool:
 
 def _reader(model: Any, tokenizer: Any, longest: int | None, missing: int | None, task: str | None) -> Reader:
     prompts, default = getattr(model, "prompts", {}), getattr(model, "default_prompt_name", None)
-    prompt = prompts.get(task or default) or ""
+    names = {None: (default,), "document": ("document", "passage", "corpus")}.get(task, (task,))
+    fallback = prompts.get(default) if task and not _of_tokens(model) else None
+    prompt = next((prompts[name] for name in names if name in prompts), fallback) or ""
 
     def features(texts: list[str]) -> Any:
         return model.preprocess(texts, **({"prompt": prompt} if prompt else {}), **({"task": task} if task else {}))
