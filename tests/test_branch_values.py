@@ -25,7 +25,6 @@ from xsiamese.branches.layout import (
     described,
     for_side,
     layouts,
-    recognised,
 )
 from xsiamese.branches.lock import _WAITED_FOR, Turn
 from xsiamese.branches.probe import PassedBy, _apart, _handed_on, _reach, _reaches, follows, halves_of, last_cells
@@ -72,8 +71,7 @@ def test_of_several_layouts_the_width_of_the_last_parameters_tells() -> None:
     shape = (1, 8, 7, 7)
     assert by_width(nn.Conv2d(3, 8, 3), shape, [ChannelsFirst(), ChannelsLast()]) == [ChannelsFirst()]
     assert by_width(nn.LayerNorm(7), shape, [ChannelsFirst(), ChannelsLast()]) == [ChannelsLast()]
-    assert recognised(nn.LayerNorm(7), torch.zeros(1, 20, 7, 7), (28, 28)) == ChannelsFirst()  # 20 x 7 is no grid
-    assert recognised(nn.LayerNorm(7), torch.zeros(1, 20, 7, 7), None) is None
+    assert layouts((1, 20, 7, 7), (28, 28)) == [ChannelsFirst()]  # 20 x 7 is no grid
 
 
 def test_layouts_bring_channels_first() -> None:
@@ -422,23 +420,25 @@ def test_layouts_in_words() -> None:
         (Tokens((2, 3), 1), (1, 7, 5), "tokens of a 2 x 3 grid after 1 that is no patch"),
         (Tokens((2, 3), 2), (1, 8, 5), "tokens of a 2 x 3 grid after 2 that are no patch"),
         (Tokens((2, 3), 0), (1, 6, 5), "tokens of a 2 x 3 grid"),
+        (Tokens((2, 3), 1, 2), (1, 9, 5), "tokens of a 2 x 3 grid after 1 that is no patch and before 2 that are no "
+         "patch"),
         (ChannelsLast(), (1, 2, 3, 5), "(N, h, w, C), a 2 x 3 grid"),
         (ChannelsFirst(), (1, 5, 2, 3), "(N, C, h, w), a 2 x 3 grid"),
         (PatchesLast((2, 3)), (1, 5, 6), "(N, C, tokens), a 2 x 3 grid"),
     ):  # fmt: skip
         assert described(layout, shape) == words
-    assert [channel_of(one) for one in (Tokens(), ChannelsLast(), ChannelsFirst(), PatchesLast((1, 2)), None)] == [
+    assert [channel_of(one, 4) for one in (Tokens(), ChannelsLast(), ChannelsFirst(), PatchesLast((1, 2)), None)] == [
         2, 3, 1, 1, 1,
     ]  # fmt: skip
     assert for_side((None, Tokens()), 1) == for_side(Tokens(), 0) == Tokens()
     assert str(PassedBy([nn.ReLU(), nn.ReLU(), nn.Tanh(), nn.GELU()], [nn.Linear(1, 1)])) == (
         " (of what comes after it, ReLU, Tanh, the score reads no place, only what is gathered from them; "
-        "the tokens of Linear, after it, are tied to no place of the input)"
+        "the tokens of Linear, after it, do not lie as the places of the input)"
     )
     assert str(PassedBy()) == ""
     for layout, shape, said in (
         (Tokens(), (1, 2), r"needs \(N, tokens, C\), the layer's output is \(1, 2\)"),
-        (ChannelsLast(), (1, 2, 3), r"needs \(N, H, W, C\), the layer's output is \(1, 2, 3\)"),
+        (ChannelsLast(), (1, 2, 3), r"needs \(N, H, W, C\) or, .*, the layer's output is \(1, 2, 3\)"),
         (ChannelsFirst(), (1, 2), r"needs \(N, C, ...\), the layer's output is \(1, 2\)"),
         (PatchesLast((2, 3)), (1, 2, 5), r"does not fit the layer's output, \(1, 2, 5\)"),
         (PatchesLast((2, 3)), (1, 6), r"does not fit the layer's output, \(1, 6\)"),

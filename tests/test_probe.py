@@ -221,7 +221,7 @@ def test_latents_are_no_cells_and_an_earlier_place_is_taken_and_it_is_said(count
         assert explained.maps[0].shape == (2, 1, 8, 8)
         line = explained.parameters["taken"]
         assert line.endswith(
-            "(the tokens of TransformerEncoderLayer, LayerNorm, after it, are tied to no place of the input)"
+            "(the tokens of TransformerEncoderLayer, LayerNorm, after it, do not lie as the places of the input)"
         )
     bare = SiameseModel(Latents(count, "none"), "dot")
     with pytest.raises(ValueError, match=r"^the tokens of 'blocks.1' lie as no places of the input.*explain the in"):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xsiamese.author import ChannelsLast, Layer, Layout, PairBatch, SiameseModel, Tokens
+from xsiamese.author import Layer, Layout, PairBatch, SiameseModel
 
 ROOM = 2**25  # numbers in one forward pass of many candidates
 
@@ -93,28 +93,26 @@ class LayerPlace(Place):
     ) -> None:
         super().__init__(batch, side, other)
         self.where, self.raw, self.layout = layer, raw, layout
-        if raw.dim() == 4:
-            self.grid = tuple(raw.shape[1:3] if isinstance(layout, ChannelsLast) else raw.shape[2:])
-        elif raw.dim() == 3:
-            self.grid = tuple(layout(raw).shape[2:]) if isinstance(layout, Tokens) else (raw.shape[1],)
-        else:
+        if raw.dim() not in (3, 4):
             raise ValueError(
                 f"the output of the layer is {tuple(raw.shape)}: swapping regions needs a grid (N, C, H, W) or "
                 "tokens (N, tokens, C)"
             )
-        self.prefix = layout.prefix if isinstance(layout, Tokens) else 0
+        numbers = self._grid(torch.arange(raw.numel(), device=raw.device).view(raw.shape))
+        self.grid, self.at = tuple(numbers.shape[2:]), numbers.flatten(2).transpose(1, 2)[0]
+
+    def _grid(self, raw: Tensor) -> Tensor:
+        if self.layout is None:
+            return raw.transpose(1, 2) if raw.dim() == 3 else raw
+        return self.layout(raw)
 
     def cells(self, raw: Tensor) -> Tensor:
-        if raw.dim() == 3:
-            return raw[:, self.prefix :]
-        return raw.flatten(1, 2) if isinstance(self.layout, ChannelsLast) else raw.flatten(2).transpose(1, 2)
+        return self._grid(raw).flatten(2).transpose(1, 2)
 
     def made_of(self, cells: Tensor) -> Tensor:
-        if self.raw.dim() == 3:
-            return torch.cat([self.raw[:, : self.prefix].expand(len(cells), -1, -1), cells], 1)
-        if isinstance(self.layout, ChannelsLast):
-            return cells.reshape(len(cells), *self.grid, -1)
-        return cells.transpose(1, 2).reshape(len(cells), -1, *self.grid)
+        made = self.raw.expand(len(cells), *self.raw.shape[1:]).flatten(1).clone()  # what is no cell stays
+        made[:, self.at.flatten()] = cells.flatten(1)
+        return made.view(len(cells), *self.raw.shape[1:])
 
     def whole(self, raw: Tensor) -> Tensor:
         return self.batch.tail(self.where, self.side, raw)

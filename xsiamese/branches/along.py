@@ -84,10 +84,12 @@ class _Reading:
             return None
         if self.channel == 1:
             return ChannelsFirst()
-        return InOrder(0, self.output.shape[1]) if self.output.dim() == 3 else ChannelsLast(self.output.dim())
+        return InOrder(0, self.output.shape[1]) if self.output.dim() == 3 else ChannelsLast()
 
     def laid(self, found: Origin) -> Along | None:
         """The places of an origin as some dimensions of the item hold them; None if none do."""
+        if found.parted:
+            return None
         for number, axes in enumerate(self.lies.axes):
             grid, dims = found.grid, found.dims
             if len(dims) == 1 < len(axes) and dims[0] in axes:  # columns or rows of an image

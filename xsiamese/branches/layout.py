@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import isqrt, prod
 from numbers import Integral
 
 import torch
@@ -29,45 +29,45 @@ class Tokens:
     Args:
         grid: rows and columns of the patches; None takes the square that fits.
         prefix: how many tokens (class, registers) come before the patches.
+        suffix: how many come after them, as those of detections or registers that are appended.
     """
 
     grid: Grid | None = None
     prefix: int = 1
+    suffix: int = 0
 
     def __post_init__(self) -> None:
         counts = (1, 1) if self.grid is None else self.grid
         if not isinstance(counts, (tuple, list)) or len(counts) != 2 or not all(_whole(n, 1) for n in counts):
             raise ValueError(f"Tokens(grid={self.grid!r}): (rows, columns), two whole numbers from 1 on, are needed")
-        if not _whole(self.prefix, 0):
-            raise ValueError(f"Tokens(prefix={self.prefix!r}): a whole number from 0 on is needed")
+        for name, number in (("prefix", self.prefix), ("suffix", self.suffix)):
+            if not _whole(number, 0):
+                raise ValueError(f"Tokens({name}={number!r}): a whole number from 0 on is needed")
 
     def __call__(self, activation: Tensor) -> Tensor:
         if activation.dim() != 3:
             raise ValueError(f"layout Tokens needs (N, tokens, C), the layer's output is {tuple(activation.shape)}")
-        patches = activation.shape[1] - self.prefix
-        rows, columns = self.grid or (int(patches**0.5), int(patches**0.5))
+        patches = activation.shape[1] - self.prefix - self.suffix
+        rows, columns = self.grid or (isqrt(max(patches, 1)), isqrt(max(patches, 1)))
         if rows * columns != patches:
             raise ValueError(
-                f"{activation.shape[1]} tokens less {self.prefix} are not a {rows} x {columns} grid: give "
-                "Tokens(grid=..., prefix=...)"
+                f"{activation.shape[1]} tokens less {self.prefix + self.suffix} are not a {rows} x {columns} grid: "
+                "give Tokens(grid=..., prefix=..., suffix=...)"
             )
-        return activation[:, self.prefix :].transpose(1, 2).reshape(len(activation), -1, rows, columns)
+        found = activation[:, self.prefix : self.prefix + patches]
+        return found.transpose(1, 2).reshape(len(activation), -1, rows, columns)
 
 
 @dataclass(frozen=True)
 class ChannelsLast:
-    """An output (N, H, W, C), as of Swin, as a grid.
-
-    Args:
-        dims: of the output; 5 for (N, D, H, W, C), of volumes.
-    """
-
-    dims: int = 4
+    """An output (N, H, W, C), as of Swin, or (N, D, H, W, C), of volumes, as a grid."""
 
     def __call__(self, activation: Tensor) -> Tensor:
-        if activation.dim() != self.dims:
-            lie = "(N, H, W, C)" if self.dims == 4 else "(N, D, H, W, C)"
-            raise ValueError(f"layout ChannelsLast needs {lie}, the layer's output is {tuple(activation.shape)}")
+        if activation.dim() not in (4, 5):
+            raise ValueError(
+                "layout ChannelsLast needs (N, H, W, C) or, of volumes, (N, D, H, W, C), the layer's output is "
+                f"{tuple(activation.shape)}"
+            )
         return activation.movedim(-1, 1)
 
 
@@ -156,10 +156,11 @@ class Cells(Places):
 
     Args:
         layout: how they lie.
+        dims: how many dimensions the output has.
     """
 
-    def __init__(self, layout: KnownLayout) -> None:
-        super().__init__("cells", channel_of(layout))
+    def __init__(self, layout: KnownLayout, dims: int) -> None:
+        super().__init__("cells", channel_of(layout, dims))
         object.__setattr__(self, "layout", layout)
 
     layout: KnownLayout
@@ -180,7 +181,7 @@ def layouts(shape: Sequence[int], image: Grid, grids: Collection[Grid] = ()) -> 
 
     Example:
         >>> layouts((2, 197, 768), (224, 224))
-        [Tokens(grid=(14, 14), prefix=1)]
+        [Tokens(grid=(14, 14), prefix=1, suffix=0)]
         >>> layouts((2, 7, 7, 768), (224, 224))
         [ChannelsLast()]
     """
@@ -202,7 +203,7 @@ def layouts(shape: Sequence[int], image: Grid, grids: Collection[Grid] = ()) -> 
 def by_width(module: nn.Module, shape: Sequence[int], options: Sequence[KnownLayout]) -> list[KnownLayout]:
     """The layouts whose channels are as many as the last parameters of the module, or all where these do not tell."""
     widths = [p.shape[0] for p in module.parameters() if p.dim() >= 1][-2:]
-    fit = [one for one in options if shape[channel_of(one)] in widths]
+    fit = [one for one in options if shape[channel_of(one, len(shape))] in widths]
     return fit if fit else list(options)
 
 
@@ -217,8 +218,8 @@ def check_layout(layout: object) -> None:
         return
     said = layout.__name__ if isinstance(layout, type) else repr(layout)
     raise TypeError(
-        f"layout={said}: Tokens(grid=(rows, columns), prefix=1), ChannelsLast(), ChannelsFirst(), a pair of them "
-        "(of a, of b), or None, which recognises it, is needed"
+        f"layout={said}: Tokens(grid=(rows, columns), prefix=1, suffix=0), ChannelsLast(), ChannelsFirst(), a pair of "
+        "them (of a, of b), or None, which recognises it, is needed"
     )
 
 
@@ -227,32 +228,22 @@ def for_side(layout: SideLayout, side: int) -> Layout:
     return layout[side] if isinstance(layout, tuple) else layout
 
 
-def channel_of(layout: Layout) -> int:
-    """The dimension of the layer's output that holds the channels."""
+def channel_of(layout: Layout, dims: int) -> int:
+    """The dimension of a layer's output of some dimensions that holds the channels."""
     if isinstance(layout, Turned):
-        return channel_of(layout.layout)
+        return channel_of(layout.layout, dims)
     if isinstance(layout, ChannelsLast):
-        return layout.dims - 1
+        return dims - 1
     return 2 if isinstance(layout, Tokens | InOrder | InGrid) else 1
-
-
-def recognised(module: nn.Module, activation: Tensor, image: Grid | None) -> Layout:
-    """The layout of a layer's output that the user chose, or None where it is no grid over the image."""
-    if image is None:
-        return None
-    shape = tuple(activation.shape)
-    options = by_width(module, shape, layouts(shape, image))
-    return options[0] if options else None
 
 
 def described(layout: KnownLayout, shape: Sequence[int]) -> str:
     """A layout in words, with the size of its grid."""
     rows, columns = layout(torch.empty(tuple(shape), device="meta")).shape[2:]
     if isinstance(layout, Tokens):
-        prefix = (
-            f" after {layout.prefix} that {'is' if layout.prefix == 1 else 'are'} no patch" if layout.prefix else ""
-        )
-        return f"tokens of a {rows} x {columns} grid{prefix}"
+        sides = (("after", layout.prefix), ("before", layout.suffix))
+        beside = [f" {word} {many} that {'is' if many == 1 else 'are'} no patch" for word, many in sides if many]
+        return f"tokens of a {rows} x {columns} grid{' and'.join(beside)}"
     kind = {ChannelsLast: "(N, h, w, C)", ChannelsFirst: "(N, C, h, w)", PatchesLast: "(N, C, tokens)"}[type(layout)]
     return f"{kind}, a {rows} x {columns} grid"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 _NAME = re.compile(r"(\w+?)(?:Backward\d*)?$")
@@ -30,16 +32,19 @@ class Origin(NamedTuple):
         dims: the dimensions of the leaf that they lie along; () where the graph loses them behind a convolution.
         first: how many tokens come before them.
         grid: how many they are along each of these dimensions, the last of which runs fastest among tokens.
+        parted: whether tokens that are none of them stand between them, so that none of this tells where one lies.
     """
 
     dims: tuple[int, ...]
     first: int
     grid: tuple[int, ...]
+    parted: bool = False
 
 
 class _At(NamedTuple):
     """A node of the graph with the shape of what it gave, the dimensions of that which hold the places, and which of
-    the output's tokens they are; ``fixed`` once they are no longer as many as there.
+    the output's tokens they are; ``fixed`` once they are no longer as many as there. What was put behind other tokens
+    tells only of its ``own``, from one of the output's on, up to another.
     """
 
     node: Any
@@ -48,6 +53,7 @@ class _At(NamedTuple):
     first: int
     grid: tuple[int, ...]
     fixed: bool
+    own: tuple[int, int]
 
 
 def origin_of(output: Tensor, where: Sequence[int], leaves: Collection[Tensor]) -> Origin | None:
@@ -63,35 +69,42 @@ def origin_of(output: Tensor, where: Sequence[int], leaves: Collection[Tensor]) 
         >>> import torch
         >>> x, layer = torch.ones(1, 4, 4, requires_grad=True), torch.nn.Linear(4, 4)
         >>> origin_of(torch.cat([torch.zeros(1, 1, 4), layer(x).tanh()], 1), [1], [x])
-        Origin(dims=(1,), first=1, grid=(4,))
+        Origin(dims=(1,), first=1, grid=(4,), parted=False)
         >>> origin_of(layer(x.mT), [1], [x]), origin_of(layer(x), [2], [x])
-        (Origin(dims=(2,), first=0, grid=(4,)), None)
+        (Origin(dims=(2,), first=0, grid=(4,), parted=False), None)
         >>> patches = torch.nn.Conv2d(1, 2, 2, 2)(x.mT[:, None]).flatten(2).mT
         >>> origin_of(patches, [1], [x])
-        Origin(dims=(2, 1), first=0, grid=(2, 2))
+        Origin(dims=(2, 1), first=0, grid=(2, 2), parted=False)
     """
     own, rows = {id(leaf) for leaf in leaves}, len(output)
     grid = tuple(int(output.shape[i]) for i in where)
-    waiting = [_At(output.grad_fn, tuple(output.shape), tuple(where), 0, grid, len(where) > 1)]
-    seen, lost, many = set[_At](), None, prod(grid)
+    many = prod(grid)
+    waiting = [_At(output.grad_fn, tuple(output.shape), tuple(where), 0, grid, len(where) > 1, (0, many))]
+    seen, lost, parts = set[_At](), dict[bool, Origin](), defaultdict[Origin, set[int]](set)
     while waiting:
         at = waiting.pop()
         if at.node is None or at in seen:
             continue
         seen.add(at)
-        whole = at.first >= 0 and at.first + prod(at.grid) <= many
+        inside = at.first >= 0 and at.first + prod(at.grid) <= many
+        whole = at.first >= at.own[0] and at.first + prod(at.grid) <= at.own[1]
         if id(getattr(at.node, "variable", None)) in own:
-            if whole and all(at.where) and len(at.where) == len(at.grid):
-                return Origin(at.where, at.first, at.grid)
+            found = Origin(at.where, at.first, at.grid)
+            if (inside or at.own != (0, many)) and all(at.where) and len(at.where) == len(at.grid):
+                last = at.first + prod(at.grid)
+                parts[found].update(range(max(at.first, at.own[0]), min(last, at.own[1])))
+                if inside and len(parts[found]) == prod(at.grid):  # each place was met, in one piece or in several
+                    return found
             continue
         name = _NAME.match(type(at.node).__name__)
         if name is None:
             continue
-        if lost is None and whole and _CONVOLVES.fullmatch(name[1]) and min(at.where) > 1:
-            lost = Origin((), at.first, at.grid)
+        if inside and _CONVOLVES.fullmatch(name[1]) and min(at.where) > 1:
+            lost.setdefault(whole, Origin((), at.first, at.grid, parted=not whole))
         if name[1] != "Bmm" or not _reaches(at.node.next_functions[1][0], own):  # weights, or what attends
             waiting += _before(at, name[1], rows)
-    return lost
+    parted = next((one._replace(parted=True) for one, places in parts.items() if places), None)
+    return parted or lost.get(True) or lost.get(False)
 
 
 def _reaches(node: Any, own: Collection[int]) -> bool:
@@ -210,18 +223,22 @@ def _joined(at: _At, before: Sequence[tuple[Any, tuple[int, ...]]]) -> Iterator[
     if dim not in at.where:
         yield from (at._replace(node=one, shape=shape) for one, shape in before)
         return
-    known = [shape[dim] if one is not None else 0 for one, shape in before]
-    without = [one for one, _ in before if one is None]  # what has no gradient, as a frozen class token
-    rest = (at.shape[dim] - sum(known)) // max(len(without), 1)
-    start = at.first
-    for (one, shape), width in zip(before, known, strict=True):
-        if one is None:
-            start += rest
-        elif not at.fixed:
-            yield at._replace(node=one, shape=shape, first=start, grid=(width,))
-            start += width
-        elif width == max(known):
-            yield at._replace(node=one, shape=shape)
+    most = max((shape[dim] for one, shape in before if one is not None), default=0)
+    # how long what has no gradient is, as a frozen class token, no shape tells: where numbers come back to does
+    numbers = torch.arange(at.shape[dim], dtype=torch.float64).view(-1, *[1] * (len(at.shape) - dim - 1))
+    with torch.no_grad():
+        parts = at.node(numbers.expand(at.shape))
+    for (one, shape), part in zip(before, [parts] if isinstance(parts, Tensor) else parts, strict=True):
+        if one is None or not part.numel():
+            continue
+        if at.fixed:
+            if shape[dim] == most:
+                yield at._replace(node=one, shape=shape)
+            continue
+        start = at.first + int(part.flatten()[0])
+        own = max(start, at.own[0]), min(start + shape[dim], at.own[1])
+        if own[0] < own[1]:
+            yield at._replace(node=one, shape=shape, first=start, grid=(shape[dim],), own=own)
 
 
 def _cut(at: _At, one: Any, before: tuple[int, ...], dim: int) -> Iterator[_At]:

@@ -29,9 +29,10 @@ from xsiamese.branches.layout import (
     lies_over,
 )
 from xsiamese.branches.lineage import laid_last, turned
+from xsiamese.branches.origin import origin_of
 
 _AT_ONCE = 8
-_ATTENTION = re.compile(r"atten|attn", re.IGNORECASE)
+ATTENTION = re.compile(r"(?<!fl)atten|attn", re.IGNORECASE)
 # what leaves each token of (N, T, C) where it is
 _KEEPS_PLACES = re.compile(r"(Add|Mul|Cat|NativeLayerNorm|Transpose|Permute|View|ToCopy)Backward\d")
 
@@ -71,7 +72,7 @@ class PassedBy:
         if unread:
             lines.append(f"of what comes after it, {unread}, the score reads no place, only what is gathered from them")
         if gathered:
-            lines.append(f"the tokens of {gathered}, after it, are tied to no place of the input")
+            lines.append(f"the tokens of {gathered}, after it, do not lie as the places of the input")
         return f" ({'; '.join(lines)})" if lines else ""
 
 
@@ -165,12 +166,32 @@ def _options(survey: Survey, module: nn.Module, image: Grid, grids: set[Grid]) -
     alike = len({one.shape[1:] for one in usage.outputs}) == 1
     if not alike or not output.is_floating_point() or len(output) not in (survey.pairs, 2 * survey.pairs):
         return []
-    options = layouts(output.shape, image, grids)
+    options = traced(output, leaves_of(survey), layouts(output.shape, image, grids), image)
     if not options or not any(survey.serves(module, side) for side in (0, 1)):
         return []
     if ChannelsLast() in options and not laid_last(output):
         options.remove(ChannelsLast())
     return [one for one in by_width(module, output.shape, options) if _apart(one(output.detach()))]
+
+
+def traced(output: Tensor, leaves: Sequence[Tensor], options: list[KnownLayout], image: Grid) -> list[KnownLayout]:
+    """The layout of tokens (N, T, C) or (N, C, T) as their graph tells it, which knows how many of those that are no
+    patch come before them, and how many after them; what may be where it does not tell.
+    """
+    for where in (1, 2) if output.dim() == 3 else ():
+        found = origin_of(output, (where,), leaves)
+        if found is None or found.parted or found.dims not in ((), (2, 3)) or len(found.grid) != 2:
+            continue
+        rows, columns = found.grid
+        after = output.shape[where] - found.first - rows * columns
+        if lies_over((rows, columns), image) and (where == 1 or found.first == after == 0):
+            return [Tokens((rows, columns), found.first, after) if where == 1 else PatchesLast((rows, columns))]
+    return options
+
+
+def leaves_of(survey: Survey) -> list[Tensor]:
+    """The inputs of both sides."""
+    return [leaf for side in survey.leaves for leaf in side]
 
 
 def _grids(survey: Survey, image: Grid) -> set[Grid]:
@@ -236,7 +257,7 @@ def all_pass(survey: Survey, root: nn.Module, module: nn.Module) -> bool:
 
 def in_attention(root: nn.Module, module: nn.Module) -> bool:
     return any(
-        _ATTENTION.search(type(around).__name__) and any(inner is module for inner in around.modules())
+        ATTENTION.search(type(around).__name__) and any(inner is module for inner in around.modules())
         for around in root.modules()
         if around is not root
     )
@@ -249,8 +270,11 @@ def tied(survey: Survey, module: nn.Module, layout: KnownLayout, halves: Callabl
     By chance, as of latents, a correlation is about one through the root of their number: twice that is asked of each
     half.
     """
-    output = survey.usage[module].outputs[-1]
-    leaves = [leaf for side in survey.leaves for leaf in side]
+    output, leaves = survey.usage[module].outputs[-1], leaves_of(survey)
+    if isinstance(layout, Tokens | PatchesLast):
+        found = origin_of(output, (1 if isinstance(layout, Tokens) else 2,), leaves)
+        if found is not None and (found.dims or found.parted):
+            return layout in traced(output, leaves, [], (found.grid[0], found.grid[-1]))
     if (_cells(survey, module, layout) and not turned(output, leaves)) or (moved := halves().get(module)) is None:
         return True
     count = layout(output.detach()).shape[2:].numel()

@@ -110,7 +110,7 @@ def _slope(value: Tensor, output: Tensor) -> Tensor | None:
 
 
 def _why(output: Tensor, lies: Lies, along: Along, places: Places, rest: str) -> str:
-    channel = channel_of(along.layout) if along.layout else places.channel
+    channel = channel_of(along.layout, output.dim()) if along.layout else places.channel
     found = (along.layout or places.first)(output.detach())
     many = " x ".join(map(str, found.shape[2:]))
     names = {3: ["times" if channel == 1 else "tokens"], 4: ["h", "w"], 5: ["d", "h", "w"]}.get(output.dim(), ["..."])

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.layout import Cells, ChannelsFirst, InOrder, Layout, SideLayout, for_side, recognised
+from xsiamese.branches.layout import Cells, ChannelsFirst, InOrder, Layout, SideLayout, for_side
 from xsiamese.branches.record import LayerPair, Recording, record
 from xsiamese.branches.relevance import Relevance
 from xsiamese.branches.rules import Rules
@@ -22,9 +22,10 @@ from xsiamese.kinds.side import Side, TensorSide
 from xsiamese.model.embedding import frames_of
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs import apart, embedding, tails
+from xsiamese.pairs.named import layout_of_named
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
-from xsiamese.pairs.usage import Plan, find_plan, lies_on_image
+from xsiamese.pairs.usage import Plan, find_plan
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class PairBatch(Pairs):
         known = for_side(layout, side) or self._recognised(one, activation, layer)
         whole = _whole(known, activation)
         if known and whole is None:
-            return Cells(known)
+            return Cells(known, activation.dim())
         found = whole or kind(one.kind).places(activation, one, layer)
         return found if isinstance(found, Padded) else self._own(side, found, activation)
 
@@ -161,8 +162,7 @@ class PairBatch(Pairs):
         return find_plan(self, layer).note if layer is None else None
 
     def _recognised(self, one: Side, activation: Tensor, layer: nn.Module | None) -> Layout:
-        """Where the cells of an image are: as the probe found, or as the layer's output looks."""
-        image = one.leaves[0].shape[2:]
+        """Where the cells of an image are: as the probe found, or as the named layer's output tells."""
         if layer is None or not one.leaves[0].is_floating_point():
             return None
         # that of items of another length has other places
@@ -171,10 +171,7 @@ class PairBatch(Pairs):
         found = next((one for one in taken if one and one.module is layer), None)
         if found is not None:
             return found.layout
-        if len(image) != 2:
-            return None
-        known = recognised(layer, activation, (int(image[0]), int(image[1])))
-        return known if known is None or lies_on_image(self, layer, known) else None
+        return layout_of_named(self, one, layer, activation)
 
     @contextmanager
     def record(self, layer: Layer) -> Iterator[Recording]:

@@ -18,8 +18,7 @@ from xsiamese.branches.layers import (
     find_layers,
     names_of,
 )
-from xsiamese.branches.layout import KnownLayout, PatchesLast, Tokens
-from xsiamese.branches.probe import Taken, tied
+from xsiamese.branches.probe import Taken
 from xsiamese.branches.record import LayerPair
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.halves import halves_by, halves_of_images, image_of, lies_of, warn_turned
@@ -203,23 +202,6 @@ def _any_value(few: Pairs) -> Tensor | None:
 def differing(leaves: Sequence[Tensor]) -> list[Tensor]:
     """Other inputs of the same kinds, which differ from any given ones: 1 where these are 0, and 0 elsewhere."""
     return [(leaf == 0).to(leaf.dtype) for leaf in leaves]
-
-
-@torch.enable_grad()
-def lies_on_image(batch: Pairs, layer: nn.Module, layout: KnownLayout) -> bool:
-    """Whether what a layer that the user named gives is cells of the image; for tokens up to four passes of one pair,
-    once for a layer.
-    """
-    plans = batch.plans if batch.plans is not None else {}
-    key = ("lies on image", layer)
-    if isinstance(layout, Tokens | PatchesLast) and key not in plans:
-        few = next(replace(batch, wrt="both", create_graph=False, plans={}).split(1))
-        moved = tuple(leaf.requires_grad_() for leaf in few.moved)
-        seen = survey(lambda: few.value(*moved), [layer], (moved, ()), few.pairs)
-        plans[key] = layer not in seen.usage or tied(
-            seen, layer, layout, partial(halves_of_images, few, halves_by(few, seen))
-        )
-    return bool(plans.get(key, True))
 
 
 def _check_order(
