@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
@@ -16,6 +17,7 @@ from xsiamese_text.models import moved
 from xsiamese_text.reading import Reader
 
 _TAKES = ("input_ids", "attention_mask")
+_TEXTS = "get_text_features"
 
 
 class ImageTextModel(SiameseModel):
@@ -107,7 +109,7 @@ def _described(images: Any, several: list[Any]) -> str:
 
 
 class Tower(nn.Module):
-    """One encoder of a model of transformers: what its tower pools, projected.
+    """One encoder of a model of transformers, as its own ``get_image_features`` or ``get_text_features`` asks it.
 
     The tower keeps its name in the model, so that layers are called as there: ``vision_model.encoder.layers.1``.
 
@@ -119,15 +121,19 @@ class Tower(nn.Module):
 
     def __init__(self, model: nn.Module, name: str, projection: str) -> None:
         super().__init__()
-        self.name = name
         self.add_module(name, model.get_submodule(name))
         after = getattr(model, projection, None)
-        self.projection = after if isinstance(after, nn.Module) else nn.Identity()
+        if isinstance(after, nn.Module):
+            self.add_module(projection, after)
+        # models read their features off in several ways, and each asks itself for its config, tower and projection
+        self.config: Any = getattr(model, "config", None)
+        self.features: Any = getattr(type(model), "get_image_features" if name == "vision_model" else _TEXTS)
 
     def forward(self, pixel_values: Tensor | None = None, **tokens: Tensor) -> Tensor:
         """The embeddings, shape (items, dimensions)."""
         given = tokens if pixel_values is None else {"pixel_values": pixel_values}
-        embedding: Tensor = self.projection(getattr(self, self.name)(**given).pooler_output)
+        found: Any = self.features(self, **given)
+        embedding: Tensor = found if isinstance(found, Tensor) else found.pooler_output
         return embedding
 
 
@@ -194,6 +200,13 @@ def from_clip(model: nn.Module, processor: Any, *, missing: int | None = None) -
 
 def _of_transformers(model: nn.Module, processor: Any, missing: int | None) -> ImageTextModel:
     config: Any = model.config
+    if not all(hasattr(model, name) for name in ("get_image_features", _TEXTS)):  # of videos, as X-CLIP
+        raise ValueError(f"a {type(model).__name__} has no get_image_features and get_text_features: it is not known")
+    if "spatial_shapes" in inspect.signature(model.get_image_features).parameters:
+        raise ValueError(
+            f"a {type(model).__name__} reads patches with their mask and their spatial_shapes (NaFlex), which is not "
+            "known: a SigLIP 2 of a fixed resolution is opened, as siglip2-base-patch16-224"
+        )
     tokenizer, images = (getattr(processor, name, None) for name in ("tokenizer", "image_processor"))
     if tokenizer is None or images is None:
         raise ValueError(
