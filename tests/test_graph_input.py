@@ -25,13 +25,20 @@ QUICK: dict[str, Any] = {
     "RobustPairExplainer": {"steps": 3, "draws": 4},
     "PairGraphEdits": {"most": 2, "exact": 1},
 }
-# the model itself must be asked whether it takes so many features, and whole numbers can be in a graph that only loses
-# parts
+
+
+def takes_whole_numbers(name: str) -> bool:
+    """Whether a graph of whole numbers can be explained: it only loses parts, or a layer makes numbers of them."""
+    cls = xsiamese.explainers()[name]
+    return cls.removes or (cls.needs_layer and not cls.takes_baselines)
+
+
+# the model itself must be asked whether it takes so many features, or whole numbers
 BEFORE = [
     (what, name)
     for what in BAD
     for name in EXPLAINERS
-    if what != "features" and not (what == "integers" and xsiamese.explainers()[name].removes)
+    if what != "features" and not (what == "integers" and takes_whole_numbers(name))
 ]
 
 
@@ -57,6 +64,12 @@ def test_bad_graphs_are_refused_before_the_model_is_run(what: str, name: str, un
 def test_a_wrong_number_of_features_is_said(name: str, untouched: SiameseModel) -> None:  # noqa: F811
     with pytest.raises(ValueError, match=r"the model refused its inputs.*b.x \(\d+, 2\) float64"):
         made(name, untouched).attribute(BAD["features"][0])
+
+
+@pytest.mark.parametrize("name", [name for name in EXPLAINERS if takes_whole_numbers(name)])
+def test_whole_numbers_that_the_model_does_not_take_are_said(name: str, untouched: SiameseModel) -> None:  # noqa: F811
+    with pytest.raises(ValueError, match=r"inputs; some are whole numbers, and it takes others.*a.x \(\d+, \d\) int64"):
+        made(name, untouched).attribute(BAD["integers"][0])
 
 
 @pytest.mark.parametrize("name", EXPLAINERS)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
 Span = tuple[int, int]
-One = TypeVar("One")
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class Split:
         return {key: torch.tensor(placed(row, fill.get(key, 0), width, left)) for key, row in rows.items()}
 
 
-def placed(rows: Sequence[Sequence[One]], fill: One, width: int, left: bool) -> list[list[One]]:
+def placed(rows: Sequence[Sequence[int]], fill: int, width: int, left: bool) -> list[list[int]]:
     """Rows filled up to one length, behind them or before.
 
     Example:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
 INSIDE = "the model takes a derivative inside its own forward pass, as a force field does"
+_depth: ContextVar[int] = ContextVar("explanations, one inside another", default=0)
 _DERIVATIVES = (torch.autograd.grad, torch.autograd.backward, torch.Tensor.backward)
 # what torch says of a derivative of what has no graph, or none that leads to it
 _NO_GRAPH = ("does not require grad and does not have a grad_fn", "appears to not have been used in the graph")
@@ -47,14 +49,25 @@ class RefusedDerivatives(TorchFunctionMode):
 
     def __init__(self, rules: str) -> None:
         super().__init__()
-        self.rules, self.around = rules, transform()
+        self.rules, self.around, self.depth = rules, transform(), _depth.get()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func in _DERIVATIVES or transform() not in (None, self.around):
+        inside = func in _DERIVATIVES or transform() not in (None, self.around)
+        if inside and self.depth == _depth.get():  # else it is of another explanation, as a target may ask for one
             refuse_derivative(self.rules)
         return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def one_explanation() -> Iterator[None]:
+    """Derivatives inside the block are an explanation's own, also where it is made while a model is at work."""
+    token = _depth.set(_depth.get() + 1)
+    try:
+        yield
+    finally:
+        _depth.reset(token)
 
 
 @contextmanager

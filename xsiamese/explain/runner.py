@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from xsiamese.branches.derivative import one_explanation
 from xsiamese.branches.intact import intact
 from xsiamese.explain.beside import CHEAP
 from xsiamese.explain.explainer import Explainer
@@ -87,7 +88,10 @@ class Runner(Explainer):
 
     def _found(self, asked: Request) -> tuple[Found, PairBatch]:
         """What one run finds of all pairs, its maps as the user gets them, and the batch that was explained."""
-        batch = asked.batch(self)
+        with one_explanation():
+            return self.__of(asked.batch(self), asked)
+
+    def __of(self, batch: PairBatch, asked: Request) -> tuple[Found, PairBatch]:
         asked = asked.on(batch.a.leaves[0].device)
         if self.uses_gradients and not (self.complete or self.traits.unsigned):
             warn_identical(batch)

@@ -36,6 +36,8 @@ _OF_SHAPES = re.compile(
     r"|Expected .* tensor|index out of range|invalid combination",
     re.IGNORECASE,
 )
+_OF_DTYPES = re.compile(r"same dtype|scalar type|should be the same|same type")
+_WHOLE = re.compile(r"\) u?int\d+")
 _UNBATCHED = re.compile(r"\((\d+(?:, \d+){1,2})\) ")
 _BATCHED = re.compile(r"\(\d+(?:, \d+){3}\) ")  # beside an image, rows of two dimensions are what they are
 _OF_ARGUMENTS = re.compile(r"positional argument|keyword argument|missing \d+ required")
@@ -144,6 +146,11 @@ def misfit(error: Exception, model: PairModel, described: str) -> str | None:
         return None
     if said := unbatched(model, described):
         return f"the model refused its inputs{said} ({described}): {text}"
+    if _OF_DTYPES.search(text) and _WHOLE.search(described):
+        return (
+            "the model refused its inputs; some are whole numbers, and it takes others: give x.float(), or double() as "
+            f"the model is ({described}): {text}"
+        )
     if _OF_SHAPES.search(text):
         return f"the model refused its inputs; bring them to the shape that its first layer takes ({described}): {text}"
     return None
