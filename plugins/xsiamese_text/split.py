@@ -5,12 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 Span = tuple[int, int]
+_One = TypeVar("_One")
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Split:
         return {key: torch.tensor(placed(row, fill.get(key, 0), width, left)) for key, row in rows.items()}
 
 
-def placed(rows: Sequence[Sequence[int]], fill: int, width: int, left: bool) -> list[list[int]]:
+def placed(rows: Sequence[Sequence[_One]], fill: _One, width: int, left: bool) -> list[list[_One]]:
     """Rows filled up to one length, behind them or before.
 
     Example:
