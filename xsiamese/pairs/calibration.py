@@ -17,7 +17,7 @@ from xsiamese.kinds.inputs import two_sides
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel, pair_model
 from xsiamese.pairs.labels import pair_labels
-from xsiamese.pairs.objective import check_fit
+from xsiamese.pairs.objective import check_fit, needed
 
 Method = Literal["eer", "far", "accuracy"]
 FAR = 0.01
@@ -237,8 +237,8 @@ def _scores(model: PairModel, sides: tuple[Side, Side], rows: int) -> Tensor:
             if not isinstance(score, Tensor) or score.numel() != stop - start:
                 what = tuple(score.shape) if isinstance(score, Tensor) else type(score).__name__
                 raise ValueError(
-                    f"the model returned {what} for {stop - start} pairs: one score per pair is needed; give "
-                    "comparison= for two embeddings"
+                    f"the model returned {what} for {stop - start} pairs: one score per pair is needed; "
+                    f"{needed(score).removesuffix(', or a callable target=')}"
                 )
             found.append(score.reshape(-1))
     scores = torch.cat(found)

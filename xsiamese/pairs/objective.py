@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from xsiamese.branches.cut import NoGradientError
 from xsiamese.branches.untied import Branches
 from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
@@ -23,6 +25,7 @@ from xsiamese.pairs.witness import Witness
 
 Target = int | tuple[int, ...] | Sequence[int] | Tensor | Callable[[Any], Tensor] | None
 
+DECIDES = "where the model makes it so: explain what it decides by"
 MOVING: dict[Wrt, tuple[int, ...]] = {"both": (0, 1), "first": (0,), "second": (1,)}
 
 
@@ -109,7 +112,7 @@ class Objective(nn.Module):
             if t.dim()
         ]
         rows += [len(embedding)] if self.encodes_held else []
-        value = self._value(output, extra, max(rows))
+        value = self._value(output, extra, max(rows), tensors[:count])
         if self.witness is not None:
             self.witness.see(self.moved_at, tensors[:count], value)
         return value
@@ -163,16 +166,13 @@ class Objective(nn.Module):
         with gated(self.model, gates):
             return run(self._side(leaves, 0), self._side(leaves, 1), *extra)
 
-    def _value(self, output: Any, extra: Sequence[Any], rows: int) -> Tensor:
+    def _value(self, output: Any, extra: Sequence[Any], rows: int, moved: Sequence[Tensor]) -> Tensor:
         if callable(self.target):
             output = self.target(output)
         elif self.target is not None:
             output = self._picked(output, extra)
         if not isinstance(output, Tensor):
-            raise ValueError(
-                f"the model returned a {type(output).__name__}: give comparison= for two embeddings, or a callable "
-                "target="
-            )
+            raise ValueError(f"the model returned a {type(output).__name__}: {needed(output)}")
         if output.is_complex():
             raise ValueError(
                 f"the value to explain is complex ({output.dtype}): give target= a function such as torch.abs"
@@ -185,6 +185,10 @@ class Objective(nn.Module):
                 f"the value to explain has shape {tuple(output.shape)} for {rows} pairs: one score per pair is needed; "
                 "give target=an index or a callable on the model's output" + unbatched(self.model, self.described)
             )
+        if not value.is_floating_point():  # a decision, which may be asked about without its slope
+            if any(one.requires_grad for one in moved):
+                raise NoGradientError(f"the score is of {value.dtype}, and a gradient needs one of floats", DECIDES)
+            value = value.to(torch.get_default_dtype())
         self.check_finite(value)
         value = wide(value)
         return value if self.target is not None else self.model.closeness(value)
@@ -229,6 +233,13 @@ class Objective(nn.Module):
         if self.target is not None:
             return value
         return self.model.reported(self.model.closeness(value))
+
+
+def needed(output: Any) -> str:
+    """What is needed in place of what a model returned that is no tensor."""
+    if isinstance(output, (bool, int, float, np.ndarray, np.generic)):
+        return "a tensor of one score a pair, shape (pairs,), is needed, with the graph of its inputs for gradients"
+    return "give comparison= for two embeddings, or a callable target="
 
 
 def leaf_names(a: Side, b: Side) -> list[str]:

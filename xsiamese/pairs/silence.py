@@ -37,7 +37,7 @@ def why_zero(batch: Pairs, side: int, *, gradients: bool, layered: bool) -> str:
     """
     name = "ab"[side]
     one = replace(batch, wrt=("first", "second")[side], plans={}, create_graph=False)
-    moved = [leaf.detach().clone().requires_grad_() for leaf in one.moved]
+    moved = [leaf.detach().clone().requires_grad_(gradients) for leaf in one.moved]
     ids = any(one.place(i)[0].still for i in range(len(moved)))
     with torch.inference_mode(False), torch.enable_grad():
         seen = Watched(one.model, one.value, moved)
