@@ -192,3 +192,52 @@ def test_windows_that_are_named_are_told_and_what_lies_around_them_is_not(first:
 def test_a_plain_network_is_not_watched_for_a_layer_that_its_shape_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("xsiamese.pairs.named.survey", lambda *args: pytest.fail("one pass more"))
     assert PairHiResCAM(SiameseModel(problems.conv_encoder()), "0").attribute(problems.images(1))[0].dim() == 4
+
+
+class FramesLast(nn.Module):
+    """A film's cells as tokens of which the frames run fastest, as TimeSformer has them, behind a class token."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(2)
+        super().__init__()
+        self.stem, self.mix, self.cls = nn.Conv3d(1, 5, 4, 4), nn.Linear(5, 5), nn.Parameter(torch.randn(1, 1, 5))
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.stem(x).permute(0, 3, 4, 2, 1).flatten(1, 3)
+        return self.mix(torch.cat([self.cls.expand(len(x), -1, -1), tokens], 1)).tanh().flatten(1)  # type: ignore[no-any-return]
+
+
+def test_tokens_of_a_film_in_another_order_are_laid_as_the_film_is() -> None:
+    a, b = torch.randn(2, 2, 1, 8, 12, 16, dtype=torch.float64)
+    encoder = FramesLast()
+    explainer = PairHiResCAM(SiameseModel(encoder, "dot"))
+    found = explainer.explain((a, b))
+    of_tokens = by_hand(explainer.model, encoder.mix, (a, b))
+    assert explainer.layer_names_ == ["mix"]
+    assert "which it has in another order beside 1 that is none" in found.parameters["taken"]
+    for t, h, w in ((0, 0, 1), (1, 2, 3), (0, 2, 0), (1, 0, 0)):
+        torch.testing.assert_close(found.maps[0][:, 0, t, h, w], of_tokens[:, 1 + (h * 4 + w) * 2 + t])
+
+
+class Transposed(nn.Module):
+    """Tokens of a spectrogram (N, 1, times, bands) that is transposed first, as AST has them."""
+
+    def __init__(self) -> None:
+        torch.manual_seed(3)
+        super().__init__()
+        self.patches, self.mix = nn.Conv2d(1, 5, 4, 4), nn.Linear(5, 5)
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.mix(self.patches(x.mT).flatten(2).mT).tanh().flatten(1)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("layer", [None, "mix"])
+@pytest.mark.parametrize("size", [(24, 16), (16, 16)])
+def test_a_named_layer_of_turned_tokens_lies_as_the_one_that_is_taken(layer: Any, size: tuple[int, int]) -> None:
+    a, b = torch.randn(2, 2, 1, *size, dtype=torch.float64)
+    encoder = Transposed()
+    model = SiameseModel(encoder, "dot")
+    right = by_hand(model, encoder.mix, (a, b)).view(2, 1, size[1] // 4, size[0] // 4).mT
+    torch.testing.assert_close(PairHiResCAM(model, layer).attribute((a, b))[0], right)

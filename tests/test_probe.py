@@ -224,7 +224,7 @@ def test_latents_are_no_cells_and_an_earlier_place_is_taken_and_it_is_said(count
             "(the tokens of TransformerEncoderLayer, LayerNorm, after it, do not lie as the places of the input)"
         )
     bare = SiameseModel(Latents(count, "none"), "dot")
-    with pytest.raises(ValueError, match=r"^the tokens of 'blocks.1' lie as no places of the input.*explain the in"):
+    with pytest.raises(ValueError, match=r"^the tokens of 'blocks.1' do not lie as the places of the input.*explain the in"):
         PairGradCAM(bare).attribute(inputs)
 
 
@@ -252,7 +252,7 @@ class Rows(nn.Module):
 
 
 def test_rows_of_an_image_are_no_cells() -> None:
-    with pytest.raises(ValueError, match="the tokens of 'cells' lie as no places of the input"):
+    with pytest.raises(ValueError, match="the tokens of 'cells' do not lie as the places of the input"):
         PairGradCAM(SiameseModel(Rows(), "dot")).attribute(problems.images(2, size=16))
 
 

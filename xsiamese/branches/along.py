@@ -96,10 +96,10 @@ class _Reading:
                 grid, dims = tuple(grid[0] if i == dims[0] else 1 for i in axes), axes
             if dims == axes and self._able(found.first, grid):
                 return Along(number, self._layout(found.first, grid))
-            if dims[::-1] == axes and len(axes) == 2 and self._able(found.first, grid):
+            if sorted(dims) == sorted(axes) and len(axes) > 1 and self._able(found.first, grid):
                 inner = self._layout(found.first, grid) or ChannelsFirst()
                 if isinstance(inner, ChannelsFirst | ChannelsLast | InGrid):
-                    return Along(number, Turned(inner))
+                    return Along(number, Turned(inner, tuple(dims.index(i) for i in axes)))
         return None
 
     def _able(self, first: int, grid: Sequence[int]) -> bool:

@@ -148,8 +148,9 @@ def _untied(model: PairModel, passed: PassedBy) -> str:
             "model, or explain the inputs (PairIntegratedGradients, PairOcclusion)"
         )
     return (
-        f"the tokens of {_name(model, passed.gathered[0])!r} lie as no places of the input, as learned latents do not, "
-        "and no layer before it has any: explain the inputs (PairIntegratedGradients, PairOcclusion)"
+        f"the tokens of {_name(model, passed.gathered[0])!r} do not lie as the places of the input (learned latents "
+        "have no place, other tokens lie in another order, or stand among others), and no layer before it has any that "
+        "do: explain the inputs (PairIntegratedGradients, PairOcclusion)"
     )
 
 

@@ -134,16 +134,19 @@ class InGrid:
 
 @dataclass(frozen=True)
 class Turned:
-    """A grid whose rows lie along the columns of the item, as that of a model that transposes its input.
+    """A grid whose rows lie along the columns of the item, as that of a model that transposes its input; or one of a
+    film with its frames last.
 
     Args:
         layout: the grid as the model has it.
+        order: for each dimension of the item that of the grid which lies along it.
     """
 
     layout: ChannelsFirst | ChannelsLast | InGrid
+    order: tuple[int, ...] = (1, 0)
 
     def __call__(self, activation: Tensor) -> Tensor:
-        return self.layout(activation).mT
+        return self.layout(activation).permute(0, 1, *(2 + i for i in self.order))
 
 
 KnownLayout = Tokens | ChannelsLast | ChannelsFirst | PatchesLast | InOrder | InGrid | Turned

@@ -119,6 +119,7 @@ def _why(output: Tensor, lies: Lies, along: Along, places: Places, rest: str) ->
     beside = f" beside {others} {'that is none' if others == 1 else 'that are none'}" if others else ""
     axes = lies.axes[along.axis] if along.axis else ()
     dims = f" along dimension{'s'[: len(axes) > 1]} {' and '.join(map(str, axes))} of the input" if axes else ""
-    turns = ", which the model turns" if isinstance(along.layout, Turned) else ""
+    turned = isinstance(along.layout, Turned)
+    turns = (", which the model turns" if found.dim() == 4 else ", which it has in another order") if turned else ""
     told = f", {along.told}" if along.told else ""
     return f"({lie}), {many} places{dims}{turns}{beside}{told}; the last that stand apart and reach the score{rest}"

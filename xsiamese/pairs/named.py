@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from xsiamese.branches.calls import survey
 from xsiamese.branches.layers import names_of
-from xsiamese.branches.layout import ChannelsFirst, ChannelsLast, KnownLayout, Layout, by_width, layouts
+from xsiamese.branches.layout import ChannelsFirst, ChannelsLast, InGrid, KnownLayout, Layout, Turned, by_width, layouts
 from xsiamese.branches.origin import origin_of
 from xsiamese.branches.probe import ATTENTION, follows, leaves_of, tied, traced
 from xsiamese.kinds.side import Side
@@ -138,5 +138,8 @@ def _of_tokens(one: _Seen) -> Layout:
                 stacklevel=2,
             )
             return None
+    found = origin_of(one.output, (1,), one.inputs)
+    if found is not None and found.dims == (3, 2):  # of a model that transposes its images, as one of spectrograms
+        return Turned(InGrid(found.first, found.grid))
     known = traced(one.output, one.inputs, list(one.options), _image(one.item))
     return known[0] if known and one.tied(known[0]) else None
