@@ -21,6 +21,7 @@ from xsiamese.branches.probe import Moved, PassedBy, Taken, has_odd_grid, last_c
 from xsiamese.branches.record import TRANSFORMED, LayerPair
 from xsiamese.branches.spread import last_places
 from xsiamese.kinds.places import Places, of_tensor
+from xsiamese.model.called import Called
 from xsiamese.model.pair import PairModel, SiameseModel
 
 OneLayer = str | nn.Module | tuple[str | nn.Module, str | nn.Module]
@@ -220,6 +221,8 @@ def _find(model: PairModel, layer: Any, side: int) -> nn.Module:
     roots = (
         [model.encoders[side], model] if isinstance(model, SiameseModel) else [getattr(model, "model", model), model]
     )
+    # of a partial or a bound method also by the module's own names
+    roots += [root.module for root in roots if isinstance(root, Called)]
     known: dict[str, nn.Module] = {}
     for root in roots:
         if isinstance(root, nn.Module):
