@@ -211,9 +211,10 @@ class FramesLast(nn.Module):
 def test_tokens_of_a_film_in_another_order_are_laid_as_the_film_is() -> None:
     a, b = torch.randn(2, 2, 1, 8, 12, 16, dtype=torch.float64)
     encoder = FramesLast()
-    explainer = PairHiResCAM(SiameseModel(encoder, "dot"))
+    model = SiameseModel(encoder, "dot")
+    explainer = PairHiResCAM(model)
     found = explainer.explain((a, b))
-    of_tokens = by_hand(explainer.model, encoder.mix, (a, b))
+    of_tokens = by_hand(model, encoder.mix, (a, b))
     assert explainer.layer_names_ == ["mix"]
     assert "which it has in another order beside 1 that is none" in found.parameters["taken"]
     for t, h, w in ((0, 0, 1), (1, 2, 3), (0, 2, 0), (1, 0, 0)):
