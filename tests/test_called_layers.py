@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from xsiamese import PairGradCAM, SiameseModel
+from xsiamese import PairGradCAM, PairLayerIntegratedGradients, SiameseModel
 
 
 class Twin(nn.Module):
@@ -34,3 +34,19 @@ def test_both_names_find_it(wrap: Callable[[Twin], Any]) -> None:
     expected = PairGradCAM(Twin(), layer="net.1").attribute((a, b))
     for name in ("net.1", "module.net.1"):
         torch.testing.assert_close(PairGradCAM(wrap(Twin()), layer=name).attribute((a, b)), expected)
+
+
+class Loop(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(1, 3, 3), nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.linear(self.conv(one).relu().mean((2, 3))) for one in x.split(1)])
+
+
+@pytest.mark.parametrize("pairs", [1, 2])
+def test_a_layer_that_is_called_for_each_item_is_told_as_one(pairs: int) -> None:
+    a, b = torch.randn(2, pairs, 1, 6, 6, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match="the model calls the layer for one item at a time"):
+        PairLayerIntegratedGradients(SiameseModel(Loop()), layer="conv").attribute((a, b))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import torch
@@ -99,7 +100,12 @@ class Adapted(PairAttribution):
             return mean
         options = {name: value for name, value in options.items() if name != "joint" or batch.wrt == "both"}
         if self.needs_layer:
-            return self._of_layers(batch, options)
+            try:
+                return self._of_layers(batch, options)
+            except ValueError:
+                if not (batch.a.ragged or batch.b.ragged):
+                    _refuse_loops(batch, self.layer)
+                raise
         return batch.maps(self._of_inputs(batch, per_tensor(batch, options)))
 
     def _together(self, batch: PairBatch) -> bool:
@@ -314,6 +320,21 @@ def _held(batch: PairBatch, layer: Any, side: int) -> tuple[list[Tensor], list[i
     with both.record(layer) as recording, torch.no_grad():
         both.value()
     return [torch.zeros_like(pair[side]) for pair in recording.activations], recording.calls_a_side
+
+
+def _refuse_loops(batch: PairBatch, layer: Any) -> None:
+    """Says of a layer that is called for one item at a time that it is so, which captum's copies of pairs end at."""
+    two = batch.one_sided("both").select(torch.zeros(2, dtype=torch.long, device=batch.leaves[0].device))
+    calls: list[Tensor] = []
+    with suppress(RuntimeError, ValueError):  # what else is wrong is said already
+        with two.record(layer) as recording, torch.no_grad():
+            two.value()
+        calls = [one for pair in recording.activations for one in pair]
+    if len(calls) > 2 and all(len(one) == 1 for one in calls):
+        raise ValueError(
+            "the model calls the layer for one item at a time, and captum's methods put a batch in its place: call it "
+            "for all items at once, or explain the inputs, as PairIntegratedGradients and PairOcclusion do"
+        )
 
 
 def _rows_at_once(batch: PairBatch) -> int | None:
