@@ -42,7 +42,7 @@ class Loop(nn.Module):
         self.conv, self.linear = nn.Conv2d(1, 3, 3), nn.Linear(3, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.linear(self.conv(one).relu().mean((2, 3))) for one in x.split(1)])
+        return torch.cat([self.linear(self.conv(one[None]).relu().mean((2, 3))) for one in x.unbind()])
 
 
 @pytest.mark.parametrize("pairs", [1, 2])
