@@ -199,10 +199,11 @@ def from_clip(model: nn.Module, processor: Any, *, missing: int | None = None) -
 
 
 def _of_transformers(model: nn.Module, processor: Any, missing: int | None) -> ImageTextModel:
-    config: Any = model.config
+    known: Any = model
+    config: Any = known.config
     if not all(hasattr(model, name) for name in ("get_image_features", _TEXTS)):  # of videos, as X-CLIP
         raise ValueError(f"a {type(model).__name__} has no get_image_features and get_text_features: it is not known")
-    if "spatial_shapes" in inspect.signature(model.get_image_features).parameters:
+    if "spatial_shapes" in inspect.signature(known.get_image_features).parameters:
         raise ValueError(
             f"a {type(model).__name__} reads patches with their mask and their spatial_shapes (NaFlex), which is not "
             "known: a SigLIP 2 of a fixed resolution is opened, as siglip2-base-patch16-224"

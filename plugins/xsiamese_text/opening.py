@@ -22,7 +22,7 @@ from xsiamese_text.joined import Frame
 from xsiamese_text.maxsim import MaxSim
 from xsiamese_text.models import JointTextModel, TextModel
 from xsiamese_text.pieces import Pieces
-from xsiamese_text.positions import longest_of, positions_of
+from xsiamese_text.positions import longest_of, positions_of, reads_padding, step_of
 from xsiamese_text.reading import Reader
 
 _KINDS = ("SentenceTransformer", "SparseEncoder", "MultiVectorEncoder", "CrossEncoder")
@@ -81,10 +81,12 @@ def from_transformers(
     if _reads_both(model):
         return _joint(model, tokenizer, vocabulary, missing, longest)
     most, positions = longest_of(model, tokenizer, longest)
-    reader = Reader(tokenizer, vocabulary, most, takes=takes, missing=missing, positions=positions)
+    reader = Reader(tokenizer, vocabulary, most, takes=takes, missing=missing, positions=positions, step=step_of(model))
     usual = {"splade": "dot", "tokens": "maxsim"}.get(pooling, "cosine")
     chosen = _COMPARISONS[usual]() if comparison is None else comparison
-    made = TextModel(TransformersEncoder(model, pooling), chosen, (reader, reader))
+    encoder = TransformersEncoder(model, pooling).train(model.training)
+    reader.read = partial(reads_padding, encoder, *_some_ids(reader), takes)
+    made = TextModel(encoder, chosen, (reader, reader))
     made.train(model.training)
     return made
 
@@ -160,7 +162,9 @@ def from_sentence_transformers(
     pooling, cut, active = (pooling_of(model), *(getattr(model, name, None) for name in ("truncate_dim", _ACTIVE)))
     if active is not None or (cut is not None and "Normalize" in names):  # which is no plain sum over tokens
         pooling = pooling if pooling == "tokens" else None
-    encoders = [SentenceEncoder(model, pooling, task, cut, active) for task in two]
+    encoders = [SentenceEncoder(model, pooling, task, cut, active).train(model.training) for task in two]
+    for encoder, reader in zip(encoders, readers, strict=True):
+        reader.read = partial(reads_padding, encoder, *_some_ids(reader), ("input_ids", "attention_mask"))
     made = TextModel(
         encoders[0] if two[0] is None else (encoders[0], encoders[1]),
         _COMPARISONS[similarity](),
@@ -318,7 +322,7 @@ def _reader(model: Any, tokenizer: Any, longest: int | None, missing: int | None
     takes = ("input_ids", "attention_mask", "token_type_ids", "query_expansion_positions")
     return Reader(
         tokenizer, vocabulary, longest, takes=takes, missing=missing, features=features, prompt=prompt,
-        positions=None if inner is None else positions_of(inner),
+        positions=None if inner is None else positions_of(inner), step=step_of(model),
     )  # fmt: skip
 
 
@@ -330,8 +334,29 @@ def _joint(model: Any, tokenizer: Any, vocabulary: int | None, missing: int | No
     reader.longest = None  # both texts share what the model reads
     frame = Frame.of(tokenizer, longest_of(model, tokenizer, longest)[0], "token_type_ids" in _arguments(model))
     made = JointTextModel(model, reader, frame.steady(model))
+    reader.read = partial(reads_padding, _Logits(model), *_some_ids(reader), ("input_ids", "attention_mask"))
     made.train(model.training)
     return made
+
+
+def _some_ids(reader: Reader) -> tuple[list[int], int]:
+    """Four tokens of texts, and what fills texts up."""
+    pad, special = reader.fill["input_ids"], set(reader.tokenizer.all_special_ids)
+    known = [one for one in range(min(reader.vocabulary, 5000)) if one != pad and one not in special] or [0]
+    return [known[-1 - 3 * k % len(known)] for k in range(4)], pad
+
+
+class _Logits(nn.Module):
+    """What a cross-encoder makes of ids."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+        self.training = model.training
+
+    def forward(self, **given: Tensor) -> Tensor:
+        logits: Tensor = self.model(**given).logits
+        return logits
 
 
 def _reads_both(model: nn.Module) -> bool:

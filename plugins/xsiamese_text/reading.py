@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from xsiamese.author import Texts, words_of
 from xsiamese_text.ids import are_ids, described, ends_in_padding, tensors
@@ -33,6 +34,11 @@ class Reader:
         prompt: what the model is told before each text; its tokens are none of the text's own.
         filled: whether every text is filled up to the longest that the model reads.
         positions: how many tokens the model has positions for; None does not check.
+        step: of what number of tokens the model reads a multiple, to which it would fill texts up itself.
+
+    Attributes:
+        read: finds out whether the model reads padding though it takes a mask, once a text is filled up; or what it
+            found.
 
     Raises:
         ValueError: if the tokenizer is of another model.
@@ -51,6 +57,7 @@ class Reader:
         prompt: str = "",
         filled: bool = False,
         positions: int | None = None,
+        step: int = 1,
     ) -> None:
         known = len(tokenizer)
         if vocabulary is not None and known > vocabulary:
@@ -81,6 +88,8 @@ class Reader:
         self.prompt = prompt
         self.filled = filled
         self.positions = positions
+        self.step = step
+        self.read: bool | Callable[[], bool] = False
 
     def __deepcopy__(self, memo: Any) -> Self:
         """Copies share the tokenizer: it is as slow to copy as a model, and splitting changes nothing in it."""
@@ -131,9 +140,9 @@ class Reader:
         left = not masked and self.left
         if self.features is None:
             inputs = self._inputs(split.filled(self.fill, width, left), name)
-            self._tell_read(split, width, masked, name)
         else:
             inputs = turned(self._inputs(self.features(texts), name))
+        self._tell_read([len(own) for own in split.ids], split.longest, masked, name)
         ids = inputs["input_ids"]
         special, width = self._special(ids, inputs.get("attention_mask")), ids.shape[1]
         spans: list[list[Span]] | None = None
@@ -184,6 +193,9 @@ class Reader:
                 'reads it: give {"input_ids": ids, "attention_mask": mask}',
                 stacklevel=5,
             )
+        if "attention_mask" in inputs:
+            counts = inputs["attention_mask"].sum(1).tolist()
+            self._tell_read(counts, max(counts), True, name)
         return self._named(inputs, self._special(ids, inputs.get("attention_mask")), name)
 
     def _named(
@@ -238,6 +250,9 @@ class Reader:
                 f"input {name} holds {ids.shape[1]} tokens a text, and the model has positions for {self.positions}: "
                 "cut the ids, or texts by longest= or the model's own max_seq_length"
             )
+        more = -ids.shape[1] % self.step
+        if more and "attention_mask" in inputs and (self.positions is None or ids.shape[1] + more <= self.positions):
+            inputs = {key: functional.pad(one, (0, more), value=self.fill.get(key, 0)) for key, one in inputs.items()}
         return inputs
 
     def _special(self, ids: Tensor, mask: Tensor | None) -> Tensor:
@@ -256,12 +271,17 @@ class Reader:
             warnings.warn(f"the model reads {longest} tokens, and texts of {name} are longer: {which}", stacklevel=6)
         return bool(cut)
 
-    def _tell_read(self, split: Split, width: int, masked: bool, name: str) -> None:
-        """Tells that a model which takes no mask reads what fills its texts up to the longest beside them."""
-        short = [number for number, ids in enumerate(split.ids) if len(ids) < width]
-        if short and not masked and not self.filled:
+    def _tell_read(self, counts: Sequence[int], width: int, masked: bool, name: str) -> None:
+        """Tells that a model reads what fills its texts up to the longest beside them."""
+        short = [number for number, count in enumerate(counts) if count < width]
+        if not short or self.filled:
+            return
+        if not isinstance(self.read, bool):
+            self.read = self.read()
+        if self.read or not masked:
+            why = "reads padding whatever its attention_mask says, and" if masked else "takes no attention_mask and"
             warnings.warn(
-                f"the model takes no attention_mask and reads what fills up text {short[0]} of {name} to the "
-                f"{width} tokens of the longest beside it: alone it has another score",
+                f"the model {why} reads what fills up text {short[0]} of {name} to the {width} tokens of the longest "
+                "beside it: alone it has another score",
                 stacklevel=6,
             )
