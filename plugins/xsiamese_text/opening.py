@@ -62,7 +62,8 @@ def from_transformers(
         pooling: how the embedding is made of tokens: "mean" over those that are no padding, "cls" (the first), "last",
             "max", "splade" (of a masked language model) or "tokens" (none; MaxSim compares them).
         comparison: of the embeddings; None takes the cosine, the inner product for "splade", MaxSim for "tokens".
-        missing: the id that stands for a missing token; the tokenizer's padding if left out. Where positions are
+        missing: the id that stands for a missing token; if left out the tokenizer's padding, without one its unknown
+            token, and without that its end. Where positions are
             counted from what is no padding (RoBERTa, MPNet) the mask token is better.
         longest: the most tokens of a text; the tokenizer's if left out.
 
