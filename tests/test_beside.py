@@ -96,7 +96,7 @@ def test_a_norm_by_the_statistics_of_the_batch_is_told(norm: nn.Module, wrapped:
         alone = float(model(a, b))
         beside = float(model(*(torch.cat([x, 10 * x, 0 * x, x]) for x in (a, b)))[-1])
     assert abs(alone - beside) > 1e-4
-    (one,) = told(lambda: PairIntegratedGradients(model).attribute((a, b)))
+    (one,) = told(lambda: PairIntegratedGradients(model).attribute((a, b), n_steps=100))
     assert issubclass(one.category, BesideWarning)
     assert f"the value of pair 0 is {alone:.4g} alone and {beside:.4g} beside others" in str(one.message)
     assert not isinstance(norm, nn.modules.batchnorm._BatchNorm) or type(norm).__name__ in str(one.message)

@@ -224,7 +224,9 @@ def test_latents_are_no_cells_and_an_earlier_place_is_taken_and_it_is_said(count
             "(the tokens of TransformerEncoderLayer, LayerNorm, after it, do not lie as the places of the input)"
         )
     bare = SiameseModel(Latents(count, "none"), "dot")
-    with pytest.raises(ValueError, match=r"^the tokens of 'blocks.1' do not lie as the places of the input.*explain the in"):
+    with pytest.raises(
+        ValueError, match=r"^the tokens of 'blocks.1' do not lie as the places of the input.*explain the in"
+    ):
         PairGradCAM(bare).attribute(inputs)
 
 

@@ -18,7 +18,7 @@ from xsiamese.pairs.witness import COUNTS, UNCOUNTED, Rest
 
 DYNAMIC = "quantized.dynamic"  # in the names of torch's modules whose range is that of what they are given
 FAR = 10  # times the numbers of an item: beside it the range is another
-CHEAP = 32  # rows of one pair that a method asks for anyway, beside which eight more weigh little
+MANY = 200  # rows that a method asks for anyway, beside which eight more weigh little
 # in the names of modules that look at all that they are given: experts that take so many, solvers that choose steps
 _TOGETHER = re.compile(r"MoE|Expert|Router|Switch|ODE|(^|[._])(moe|experts?|router|ode|odefunc|ode_func)($|[._])")
 _KNOWN = "looks at all"  # the plan of a model, which is looked through once for names
@@ -51,7 +51,7 @@ def warn_beside(part: PairBatch, stacklevel: int = 7, *, last: bool = False, row
         if _KNOWN not in plans:
             plans[_KNOWN] = _together(part.model)
         known = _WHOLE if plans[_KNOWN] else None
-    if known is None and rows < CHEAP * part.pairs:
+    if known is None and rows < MANY:
         return
     plans[_SAID] = last or known is None
     one = next(iter(part.split(1)))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xsiamese.branches.derivative import one_explanation
 from xsiamese.branches.intact import intact
-from xsiamese.explain.beside import CHEAP
+from xsiamese.explain.beside import MANY
 from xsiamese.explain.explainer import Explainer
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps, detached, warn_identical
@@ -117,7 +117,7 @@ class Runner(Explainer):
         self.layer_names_ = self.layer_names(batch)  # for the user to see; nothing here reads it again
         if self.traits.shares == "always" and batch.target is None:  # an output that was asked for is the pair's
             batch = prepared(batch, lambda items: self.prepare(items, **asked.options))
-            rest.drew_before, rest.asked = rest.drew(), CHEAP * batch.pairs if self.traits.stochastic else 0
+            rest.drew_before, rest.asked = rest.drew(), MANY if self.traits.stochastic else 0
         return self.__computed(batch, asked.options, rest), batch
 
     def __computed(self, batch: PairBatch, options: Mapping[str, Any], rest: Rest | None = None) -> Found:
