@@ -119,8 +119,12 @@ def test_a_head_is_known_from_the_items_before_until_it_gives_other_embeddings(l
     items, pairs = torch.rand(12, 1, 8, 8, dtype=torch.float64), [(0, 5), (11, 3), (7, 8)]
     explainer = PairGradCAM(SiameseModel(encoder), "1")
     graphs: list[bool] = []
-    # a pass of one pair asks where the places of the layer lie
-    encoder[-1].register_forward_hook(lambda module, args, out: len(out) > 1 and graphs.append(torch.is_grad_enabled()))  # type: ignore[index]
+
+    def seen(module: nn.Module, args: Any, out: Tensor) -> None:
+        if len(out) > 1:  # a pass of one pair asks where the places of the layer lie
+            graphs.append(torch.is_grad_enabled())
+
+    encoder[-1].register_forward_hook(seen)  # type: ignore[index]
 
     def passes() -> list[bool]:
         graphs.clear()
