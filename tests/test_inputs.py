@@ -19,6 +19,7 @@ from xsiamese import (
     PairFeatureAblation,
     PairGradCAM,
     PairIntegratedGradients,
+    PairOcclusion,
     PairSaliency,
     SiameseModel,
 )
@@ -535,3 +536,45 @@ def test_what_does_not_fit_two_branches_is_told() -> None:
         ),
     ):
         _ = batch.partners
+
+
+IMAGES = torch.rand(2, 2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("window", "strides", "said"), [
+    ((1, 9, 9), None, r"^sliding_window_shapes=\(1, 9, 9\): an item of input a is \(1, 8, 8\), and no number"),
+    ((4, 4), None, r"^sliding_window_shapes=\(4, 4\): an item of input a is \(1, 8, 8\), and one number for each"),
+    ((1, 4, 4), (2, 2), r"^strides=\(2, 2\): an item of input a is \(1, 8, 8\), and one number for each"),
+    ((1, 4, 4), 5, r"^strides=\(1, 5, 5\): its window is \(1, 4, 4\), and no number may be larger"),
+    (((1, 4, 4), (1, 4, 9)), None, r"^sliding_window_shapes=\(1, 4, 9\): an item of input b is"),
+])  # fmt: skip
+def test_windows_that_do_not_fit_the_items(window: Any, strides: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        PairOcclusion(SiameseModel(nn.Flatten(), "dot")).attribute(
+            tuple(IMAGES), sliding_window_shapes=window, strides=strides
+        )
+
+
+def test_a_window_of_all_channels_takes_any_stride_there() -> None:
+    explainer = PairOcclusion(SiameseModel(nn.Flatten(), "dot"))
+    whole = [
+        explainer.attribute(tuple(IMAGES), sliding_window_shapes=(1, 4, 4), strides=strides)
+        for strides in (2, (1, 2, 2))
+    ]
+    for one, other in zip(*whole, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_text_that_is_shorter_than_a_window_is_covered_as_a_whole() -> None:
+    """Of three tokens every two are covered; one token alone is all of its text, in a batch as by itself."""
+    vectors = torch.tensor([[[1.0], [2.0], [4.0]], [[3.0], [0.0], [0.0]]])
+    mask = torch.tensor([[1, 1, 1], [1, 0, 0]])
+
+    class Summed(nn.Module):
+        def forward(self, inputs_embeds: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+            return (inputs_embeds * attention_mask[..., None]).sum(1)
+
+    item = {"inputs_embeds": vectors, "attention_mask": mask}
+    found = PairOcclusion(SiameseModel(Summed(), "dot")).attribute((item, item), sliding_window_shapes=(2, 1))[0]
+    # the sum of a text is 7, or 3: without 1 + 2 the score loses 21, without 2 + 4 it loses 42; a place has the mean
+    assert found["inputs_embeds"][..., 0].tolist() == [[21.0, 31.5, 42.0], [9.0, 0.0, 0.0]]

@@ -30,6 +30,8 @@ def per_tensor(batch: PairBatch, options: Mapping[str, Any]) -> dict[str, Any]:
     for name in WINDOWS:
         if made.get(name) is not None:
             made[name] = tuple(one for side in moving for one in _windows(name, made[name], side, counts[side]))
+    if made.get(WINDOWS[0]) is not None:
+        made |= _fitted(batch, made)
     if made.get("feature_mask") is not None:
         masks = [_masks(made["feature_mask"], side, counts[side]) for side in moving]
         # captum removes equal numbers together, and takes every number up to the largest for a feature
@@ -40,6 +42,34 @@ def per_tensor(batch: PairBatch, options: Mapping[str, Any]) -> dict[str, Any]:
             numbered += [torch.searchsorted(known, mask) + before for mask in game]
         made["feature_mask"] = tuple(numbered)
     return made
+
+
+def _fitted(batch: PairBatch, made: Mapping[str, Any]) -> dict[str, Any]:
+    """Windows and strides that fit the items: a text or a series that is shorter than a window is covered as a whole.
+
+    Raises:
+        ValueError: if they have other dimensions than the items, or are larger.
+    """
+    windows, strides = [], []
+    for at, (leaf, window) in enumerate(zip(batch.moved, made[WINDOWS[0]], strict=True)):
+        shape, side = tuple(leaf.shape[1:]), batch.place(at)[0]
+        stride = 1 if made.get(WINDOWS[1]) is None else made[WINDOWS[1]][at]
+        each = (stride,) * len(shape) if isinstance(stride, int) else tuple(stride)
+        item = f"an item of input {'ab'[side is batch.b]} is {shape}"
+        for name, given in ((WINDOWS[0], tuple(window)), (WINDOWS[1], each)):
+            if len(given) != len(shape):
+                raise ValueError(f"{name}={given}: {item}, and one number for each of its dimensions is needed")
+        if side.kind in ("text", "series"):
+            window = tuple(map(min, window, shape))
+        # a window of all of a dimension has nowhere to go along it
+        each = tuple(min(e, w) if w == n else e for e, w, n in zip(each, window, shape, strict=True))
+        limits = (WINDOWS[0], tuple(window), shape, item), (WINDOWS[1], each, window, f"its window is {tuple(window)}")
+        for name, given, most, what in limits:
+            if any(one > limit for one, limit in zip(given, most, strict=True)):
+                raise ValueError(f"{name}={given}: {what}, and no number may be larger")
+        windows.append(window)
+        strides.append(each)
+    return {WINDOWS[0]: tuple(windows), WINDOWS[1]: tuple(strides)}
 
 
 def spread(batch: PairBatch, stdevs: Any) -> tuple[float, ...]:
