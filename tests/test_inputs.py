@@ -575,8 +575,6 @@ def test_a_text_that_is_shorter_than_a_window_is_covered_as_a_whole() -> None:
             return (inputs_embeds * attention_mask[..., None]).sum(1)
 
     item = {"inputs_embeds": vectors, "attention_mask": mask}
-    found = PairOcclusion(SiameseModel(Summed(), "dot")).attribute(
-        (item, item), kind="text", sliding_window_shapes=(2, 1)
-    )[0]
+    found = PairOcclusion(SiameseModel(Summed(), "dot")).attribute((item, item), sliding_window_shapes=(2, 1))[0]
     # the sum of a text is 7, or 3: without 1 + 2 the score loses 21, without 2 + 4 it loses 42; a place has the mean
     assert found["inputs_embeds"][..., 0].tolist() == [[21.0, 31.5, 42.0], [9.0, 0.0, 0.0]]

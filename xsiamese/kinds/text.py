@@ -39,7 +39,7 @@ class TokenSide(PresenceSide):
 class Text(Dense):
     """Texts as ids of tokens (pairs, tokens), alone, as (ids, mask) or as a mapping with ``input_ids``, of which
     :class:`~xsiamese.kinds.words.Texts` knows its words; or as embeddings (pairs, tokens, dimensions), which must be
-    said, since series look the same.
+    said, since series look the same, or are the ``inputs_embeds`` of a mapping.
 
     Ids are names and cannot move: a method that removes tokens explains whether each is there, and a method that needs
     a gradient explains the embedding layer. Where the mask is 0 there is nothing to remove.
@@ -76,7 +76,7 @@ class Text(Dense):
 
     def shows(self, form: Form, leaves: Leaves, shown: Tensor) -> bool:
         if shown.is_floating_point():
-            return False
+            return "inputs_embeds" in form.keys and shown.dim() in self.also
         return "input_ids" in form.keys or (shown.dim() == 2 and shown.dtype in (torch.int32, torch.int64))
 
     def gated(self, form: Form, leaves: Leaves) -> Side:
