@@ -260,7 +260,7 @@ def test_a_window_that_is_not_given_moves_by_a_third_of_itself(size: int, step: 
             taken[window] += (a * b)[window].sum()
             often[window] += 1
     same(found, (taken / often, taken / often))
-    assert sum(rows) < 2 * 100 + 20
+    assert sum(rows) < 2 * 100 + 20 + 2 * 8  # and once a pair beside copies of itself and beside others
 
 
 def test_shapley_values_by_their_definition() -> None:

@@ -13,7 +13,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from xsiamese.author import Bilinear, Comparison, Cosine, Dot, PairBatch, PairMatrix, SiameseModel, SquaredEuclidean
+from xsiamese.author import (
+    Bilinear,
+    Comparison,
+    Cosine,
+    Dot,
+    PairBatch,
+    PairMatrix,
+    SiameseModel,
+    SquaredEuclidean,
+    wide,
+)
 
 Features = Callable[[Tensor], Tensor]
 ROOM = 2**30  # numbers of second derivatives at once
@@ -66,8 +76,8 @@ def product(batch: PairBatch, u: Tensor, v: Tensor, *, detach_norms: bool = Fals
     if type(head) is SquaredEuclidean:  # -|u - v|^2 = 2 u.v less what is of one side alone
         return Product(lambda z: 2 * z.flatten(1), _same)
     if type(head) is Bilinear:
-        weight = head.weight
-        return Product(lambda z: z.flatten(1) @ weight, _same)
+        weight = wide(head.weight)
+        return Product(lambda z: wide(z.flatten(1)) @ weight, lambda z: wide(_same(z)))
     return None
 
 

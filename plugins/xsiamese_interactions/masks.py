@@ -182,9 +182,10 @@ class Regression:
         Over 1 - leverage for masks drawn one by one (HC3); over its root for a mask and its complement (HC2), where HC3
         would take intervals for 0.98 that say 0.95 (MacKinnon and White 1985; with a few masks for each part).
         """
+        values, keep = wide(values), wide(self.masks.keep)
         if self.masks.weight is not None:
             return values.new_zeros(0, values.shape[1])
-        fit = self.mean(values) + (self.masks.keep - self.centre) @ self.slopes(values)
+        fit = self.mean(values) + (keep - self.centre) @ self.slopes(values)
         left = (values - fit) / (1 - self.leverage)[:, None] ** (0.5 if self.masks.mirrored else 1)
         return left if not self.masks.mirrored else left[: len(left) // 2] - left[len(left) // 2 :]
 
