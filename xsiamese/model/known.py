@@ -66,7 +66,7 @@ def warn_if_distance(comparison: nn.Module, function: Callable[..., Any], z_a: A
             return
     if not isinstance(equal, Tensor) or not len(score):
         return
-    nothing = 1e-3 * float(score.abs().max())  # distances of PyTorch add 1e-6 to each dimension
+    nothing = 1e-3 * float(score.detach().abs().max())  # distances of PyTorch add 1e-6 to each dimension
     if nothing and float(equal.abs().max()) <= nothing and bool((score >= -nothing).all()):
         warnings.warn(
             "the comparison gives 0 for equal embeddings and more for others, as a distance does, and is taken for a "
