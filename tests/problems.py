@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from xsiamese import SiameseModel
 from xsiamese.model.comparison import Comparison, Function
@@ -47,6 +49,15 @@ def vectors(pairs: int = 3, seed: int = 1, size: int = 5) -> tuple[Tensor, Tenso
     return tuple(torch.randn(pairs, size, generator=generator, dtype=torch.float64) for _ in range(2))  # type: ignore[return-value]
 
 
+def tensors(value: Any) -> Iterator[Tensor]:
+    """All tensors of maps, however they are nested."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for one in value:
+            yield from tensors(one)
+
+
 class Twin(nn.Module):
     """Two encoders with equal weights that share nothing: what every hook-based tool explains rightly."""
 
@@ -62,7 +73,9 @@ class Twin(nn.Module):
 class Shared(nn.Module):
     """One encoder, called twice, as most people write it."""
 
-    def __init__(self, encoder: nn.Module, compare: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(
+        self, encoder: nn.Module, compare: Callable[[Tensor, Tensor], Tensor] = functional.cosine_similarity
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.compare = compare

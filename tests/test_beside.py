@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tests.problems import Shared
 from xsiamese import (
     Gallery,
     PairFeatureAblation,
@@ -69,15 +70,6 @@ class Counting(nn.Module):
         return x + (self.many if self.buffer else self.calls)
 
 
-class Twin(nn.Module):
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        return F.cosine_similarity(self.encoder(a), self.encoder(b))
-
-
 def told(call: Callable[[], Any]) -> list[warnings.WarningMessage]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -85,7 +77,7 @@ def told(call: Callable[[], Any]) -> list[warnings.WarningMessage]:
     return [one for one in caught if "asked" in str(one.message)]
 
 
-@pytest.mark.parametrize("wrapped", [SiameseModel, Twin])
+@pytest.mark.parametrize("wrapped", [SiameseModel, Shared])
 @pytest.mark.parametrize("norm", [
     nn.BatchNorm2d(6, track_running_stats=False), nn.SyncBatchNorm(6, track_running_stats=False), Own(6), Functional()
 ])  # fmt: skip
@@ -121,7 +113,7 @@ def test_a_gallery_of_a_norm_by_the_batch_tells_it_once() -> None:
     assert len(told(whole)) == 1
 
 
-@pytest.mark.parametrize("wrapped", [SiameseModel, Twin])
+@pytest.mark.parametrize("wrapped", [SiameseModel, Shared])
 @pytest.mark.parametrize("buffer", [True, False])
 @pytest.mark.parametrize("cls", [PairOcclusion, PairSaliency, PairGradCAM])
 def test_a_model_that_keeps_count_is_told(cls: Any, buffer: bool, wrapped: Any) -> None:

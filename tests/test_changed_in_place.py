@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from tests.problems import Shared, tensors
 from xsiamese import SiameseModel, explainers
 
 Change = Callable[[Tensor], Tensor]
@@ -56,23 +56,6 @@ class Both(nn.Module):
         return self.conv(x), len(x)
 
 
-class Twin(nn.Module):
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        return F.cosine_similarity(self.encoder(a), self.encoder(b))
-
-
-def tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for one in value:
-            yield from tensors(one)
-
-
 def found(name: str, model: nn.Module, layer: str) -> Any:
     a, b = torch.randn(2, 2, 2, 8, 9, generator=torch.Generator().manual_seed(1))
     cls = explainers()[name]
@@ -85,7 +68,7 @@ def found(name: str, model: nn.Module, layer: str) -> Any:
             return str(error)
 
 
-@pytest.mark.parametrize("wrapped", [SiameseModel, Twin])
+@pytest.mark.parametrize("wrapped", [SiameseModel, Shared])
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", LAYERED)
 def test_every_method_of_layers(name: str, change: tuple[Change, Change], wrapped: Any) -> None:

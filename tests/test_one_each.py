@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.problems import tensors
 from xsiamese import Gallery, PairRISE, PairSaliency, SiameseModel, calibrate, explainers
 from xsiamese.training.losses import AllPairs, BinaryCrossEntropy, Graded
 
@@ -31,14 +32,6 @@ def encoder() -> nn.Module:
 
 def items() -> Tensor:
     return torch.randn(4, 1, 6, 6, generator=torch.Generator().manual_seed(0))
-
-
-def tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for one in value:
-            yield from tensors(one)
 
 
 @pytest.mark.parametrize("name", sorted(explainers()))

@@ -14,9 +14,11 @@ from torch import Tensor
 _NAME = re.compile(r"(\w+?)(?:Backward\d*)?$")
 # what leaves each place where it is
 _KEEPS = re.compile(
-    r"(Add|Sub|Rsub|Mul|Div|Where|MaskedFill|IndexPut|Pow|Neg|Abs|Exp|Expm1|Log|Log1P|Log2|Log10|Sqrt|Rsqrt|Reciprocal|Sin|Cos|Erf"
+    r"(Add|Sub|Rsub|Mul|Div|Where|MaskedFill|IndexPut|Pow|Neg|Abs|Exp|Expm1|Log|Log1P|Log2"
+    r"|Log10|Sqrt|Rsqrt|Reciprocal|Sin|Cos|Erf"
     r"|Clamp\w*|Maximum|Minimum|Relu|LeakyRelu|Elu|Selu|Celu|Gelu|Silu|Mish|Tanh|Sigmoid|Softplus|Hard\w+|PreluKernel"
-    r"|\w*LayerNorm|\w*GroupNorm|\w*BatchNorm|FusedRmsNorm|Expand|Clone|Alias|ToCopy|NativeDropout|CopySlices|AsStrided)"
+    r"|\w*LayerNorm|\w*GroupNorm|\w*BatchNorm|FusedRmsNorm|Expand|Clone|Alias|ToCopy"
+    r"|NativeDropout|CopySlices|AsStrided)"
 )
 _RESCALES = re.compile(r"\w*Pool[123]D\w*|Upsample\w+")
 _PADS = re.compile(r"\w*Pad\w*")
