@@ -31,7 +31,7 @@ from xsiamese.data.readers import TextReader
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 from xsiamese_text import PairTokenMatrix, from_sentence_transformers, from_transformers, from_wordllama  # noqa: E402
-from xsiamese_text.opening import opened  # noqa: E402
+from xsiamese_text.folders import opened  # noqa: E402
 from xsiamese_text.pieces import Pieces  # noqa: E402
 from xsiamese_text.reading import Reader  # noqa: E402
 

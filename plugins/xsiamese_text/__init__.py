@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable
 from xsiamese import PairAttribution, hookimpl
 from xsiamese.author import Comparison, PairModel, Texts
 from xsiamese_text.clip import from_clip
+from xsiamese_text.folders import opened
 from xsiamese_text.matrix import PairTokenMatrix
 from xsiamese_text.maxsim import MaxSim
 from xsiamese_text.models import JointTextModel, TextModel
-from xsiamese_text.opening import from_sentence_transformers, from_transformers, from_wordllama, opened
+from xsiamese_text.pretrained import from_transformers
+from xsiamese_text.sentences import from_sentence_transformers
+from xsiamese_text.static import from_wordllama
 
 __all__ = [
     "JointTextModel",

@@ -45,7 +45,7 @@ class SentenceEncoder(TextEncoder):
 
     Args:
         model: the model.
-        pooling: what its modules do, see :func:`xsiamese_text.opening.pooling_of`.
+        pooling: what its modules do, see :func:`xsiamese_text.sentences.pooling_of`.
         task: "query" or "document", for a model that tells them apart.
         dimensions: how many of the first are kept of an embedding; None keeps all.
         active: how many of the largest are kept of an embedding, the others are 0; None keeps all.
