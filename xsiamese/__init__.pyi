@@ -131,9 +131,9 @@ from xsiamese_text.matrix import PairTokenMatrix as _PairTokenMatrix
 from xsiamese_text.maxsim import MaxSim as MaxSim
 from xsiamese_text.models import JointTextModel as JointTextModel
 from xsiamese_text.models import TextModel as TextModel
-from xsiamese_text.opening import from_sentence_transformers as from_sentence_transformers
-from xsiamese_text.opening import from_transformers as from_transformers
-from xsiamese_text.opening import from_wordllama as from_wordllama
+from xsiamese_text.pretrained import from_transformers as from_transformers
+from xsiamese_text.sentences import from_sentence_transformers as from_sentence_transformers
+from xsiamese_text.static import from_wordllama as from_wordllama
 
 __all__ = [
     "BlackBoxEncoder",

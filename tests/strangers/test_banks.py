@@ -190,23 +190,27 @@ def test_a_third_input_passes_the_same_encoder(name: str) -> None:
 
 
 class Towers(nn.Module):
-    """Two encoders, of which a's reads the bank."""
+    """Two encoders, of which that of one side reads the bank."""
 
-    def __init__(self) -> None:
+    def __init__(self, reads: int) -> None:
         super().__init__()
         whole = Bank(3, 0, False)
         self.first, self.second, self.bank = whole.encoder, deepcopy(whole.encoder), whole.bank
+        self.reads = reads
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        bank = self.first(self.bank)
+        bank = (self.first, self.second)[self.reads](self.bank)
         return ((self.first(a) @ bank.T) * (self.second(b) @ bank.T)).sum(1)
 
 
 @pytest.mark.parametrize("cls", [PairGradCAM, PairLayerFeatureAblation])
-def test_a_bank_that_one_of_two_towers_reads_is_told(cls: Any) -> None:
+@pytest.mark.parametrize("reads", [0, 1])
+def test_a_bank_that_one_of_two_towers_reads_is_told(cls: Any, reads: int) -> None:
     """Occlusion of the layer took the bank for pairs."""
     said = "is also called on what is of neither side, such as a bank of prototypes: explain the inputs, or keep"
-    for layer in (None, "first.3", ("first.3", "second.3")):
+    own = ("first.3", "second.3")
+    for layer in (None, own[reads], own):
         with pytest.raises(ValueError, match=said):
-            cls(Towers(), layer).attribute(images())
-    torch.testing.assert_close(PairLRP(Towers()).attribute(images()), PairLRP(Bank(3, 0, True)).attribute(images()))
+            cls(Towers(reads), layer).attribute(images())
+    found = PairLRP(Towers(reads)).attribute(images())
+    torch.testing.assert_close(found, PairLRP(Bank(3, 0, True)).attribute(images()))

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches.calls import NEITHER, Survey, survey
+from xsiamese.branches.calls import Survey, survey
 from xsiamese.branches.layers import (
     Layer,
     SomeLayers,
@@ -171,12 +171,6 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
         ],
     )
     order = [(0, 1) if flag else seen.order(module) for module, flag in zip(shared, stacked, strict=True)]
-    for module, flag, sides in zip(shared, stacked, order, strict=True):
-        if not flag and set(sides) != {0, 1} and NEITHER not in sides:
-            raise ValueError(
-                f"{type(module).__name__} is called {len(sides)} times in one pass, which does not fit 2 branches: "
-                "each call must serve one side"
-            )
     return Plan(layers, names, layer_order, shared, stacked, order, taken)
 
 
