@@ -29,12 +29,14 @@ from xsiamese.branches.layout import (
     layouts,
 )
 from xsiamese.branches.lock import _WAITED_FOR, Turn, _known_turns, _turns
+from xsiamese.branches.outputs import of_neither, unmoved
 from xsiamese.branches.probe import _handed_on, _options, _reach, all_pass, follows, halves_of, in_attention, tied
-from xsiamese.branches.record import Recording, of_neither, record, replaced, unmoved
+from xsiamese.branches.record import Recording, record, replaced
 from xsiamese.branches.rules import Rules, affine
 from xsiamese.branches.several import _of_several, views_apart
 from xsiamese.branches.spread import Lies, last_places
-from xsiamese.branches.untied import Branches, hide, untie_repeats, untied
+from xsiamese.branches.standins import Branches
+from xsiamese.branches.untied import hide, untie_repeats, untied
 from xsiamese.model.pair import SiameseModel
 
 # layouts

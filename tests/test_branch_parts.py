@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from xsiamese import PairGradCAM, SiameseModel
 from xsiamese.branches.calls import Survey, Usage
+from xsiamese.branches.copies import copied
 from xsiamese.branches.cut import WAYS, NoGradientError, Watched
 from xsiamese.branches.intact import beside, intact, reseed
 from xsiamese.branches.layers import as_grid, find_layers, names_of
@@ -22,9 +23,11 @@ from xsiamese.branches.layout import ChannelsFirst, Tokens
 from xsiamese.branches.lock import GENERATORS, locked
 from xsiamese.branches.probe import _reaches
 from xsiamese.branches.record import record
+from xsiamese.branches.refused import refuse_backward
 from xsiamese.branches.several import views_apart
 from xsiamese.branches.spread import Lies, last_places
-from xsiamese.branches.untied import Alone, Branches, Elsewhere, Ported, copied, refuse_backward, with_ports
+from xsiamese.branches.standins import Alone, Branches, Elsewhere, Ported
+from xsiamese.branches.untied import with_ports
 
 Pair = namedtuple("Pair", ["first", "second"])
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn, vmap
 
 from xsiamese.branches.calls import Survey, Usage, survey
+from xsiamese.branches.copies import kept_in_copies
 from xsiamese.branches.layers import find_layers, names_of
 from xsiamese.branches.layout import (
     ChannelsFirst,
@@ -27,13 +28,16 @@ from xsiamese.branches.layout import (
     layouts,
 )
 from xsiamese.branches.lock import _WAITED_FOR, Turn
+from xsiamese.branches.outputs import first_tensor, with_first_tensor
 from xsiamese.branches.probe import PassedBy, _apart, _handed_on, _reach, _reaches, follows, halves_of, last_cells
-from xsiamese.branches.record import Recording, first_tensor, record, with_first_tensor
+from xsiamese.branches.record import Recording, record
+from xsiamese.branches.refused import refuse_backward
 from xsiamese.branches.relevance import _layer_norm, _which
 from xsiamese.branches.rules import Affine, Rules, affine, fused
 from xsiamese.branches.several import _calls
 from xsiamese.branches.signals import Signals
-from xsiamese.branches.untied import Branches, kept_in_copies, one_by_one, outputs_of, refuse_backward, replace, untied
+from xsiamese.branches.standins import Branches
+from xsiamese.branches.untied import one_by_one, outputs_of, replace, untied
 from xsiamese.model.pair import SiameseModel
 
 

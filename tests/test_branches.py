@@ -26,7 +26,8 @@ from xsiamese import (
     untied,
 )
 from xsiamese.branches.calls import survey
-from xsiamese.branches.untied import Branches, untie_repeats
+from xsiamese.branches.standins import Branches
+from xsiamese.branches.untied import untie_repeats
 from xsiamese.contract.traces import _traces as traces
 
 

@@ -32,7 +32,7 @@ from xsiamese.branches.layers import has_two_towers
 from xsiamese.branches.rules import Rules
 from xsiamese.branches.several import views_apart
 from xsiamese.branches.spread import _reaches
-from xsiamese.branches.untied import Branches, Ported
+from xsiamese.branches.standins import Branches, Ported
 from xsiamese.data.connectomes import _one_size
 from xsiamese.data.truths import edge_truth, edit_truth
 from xsiamese.door.arguments import AtLeast, check, shown

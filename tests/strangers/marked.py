@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from xsiamese import PairHiResCAM, SiameseModel
-from xsiamese.branches.record import first_tensor
+from xsiamese.branches.outputs import first_tensor
 
 Cell = tuple[int, int]
 

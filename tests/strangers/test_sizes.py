@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese import PairHiResCAM, SiameseModel
-from xsiamese.branches.record import first_tensor
+from xsiamese.branches.outputs import first_tensor
 from xsiamese.kinds.catalogue import kind as kind_of
 from xsiamese.kinds.places import of_tensor
 

@@ -25,7 +25,7 @@ from xsiamese import (
     PairRISE,
     SiameseModel,
 )
-from xsiamese.branches.record import first_tensor
+from xsiamese.branches.outputs import first_tensor
 
 transformers = pytest.importorskip("transformers")
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.lock import own
-from xsiamese.branches.record import first_tensor, of_neither, unmoved, with_first_tensor
+from xsiamese.branches.outputs import first_tensor, of_neither, unmoved, with_first_tensor
 
 NEITHER = 2
 """Stands for the side of a call that has nothing of a or of b."""

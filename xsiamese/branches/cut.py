@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches.record import first_tensor
+from xsiamese.branches.outputs import first_tensor
 
 NEEDS_NONE = (
     "PairFeatureAblation, PairOcclusion, PairMaskRegression and other methods that remove and ask again need none"

@@ -18,7 +18,8 @@ from xsiamese.branches.layout import Grid, Layout
 from xsiamese.branches.layout import PatchesLast as PatchesLast
 from xsiamese.branches.layout import Tokens as Tokens
 from xsiamese.branches.probe import Moved, PassedBy, Taken, has_odd_grid, last_cells
-from xsiamese.branches.record import TRANSFORMED, LayerPair
+from xsiamese.branches.record import LayerPair
+from xsiamese.branches.refused import TRANSFORMED
 from xsiamese.branches.spread import last_places
 from xsiamese.kinds.places import Places, of_tensor
 from xsiamese.model.called import Called

@@ -7,62 +7,19 @@ call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from copy import copy
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 from torch.utils.checkpoint import CheckpointError
 
 from xsiamese.branches.lock import own
+from xsiamese.branches.outputs import first_tensor, of_neither, with_first_tensor
+from xsiamese.branches.refused import TRANSFORMED, refuse_packed, refuse_transformed
 
 LayerPair = tuple[nn.Module, nn.Module]
-TRANSFORMED = (
-    "the model calls its layers inside a transform of torch.func (vmap, grad, jvp), where what they give is no tensor "
-    "of the score's own: explain the inputs, as PairIntegratedGradients and PairOcclusion do, or call the layer "
-    "outside of the transform"
-)
-
-
-def first_tensor(value: Any) -> Tensor | None:
-    """The first tensor of a module's output: of a tuple, a mapping, a ``ModelOutput`` or a dataclass the first that
-    holds one.
-    """
-    if isinstance(value, Tensor):
-        return value
-    return next((t for t in map(first_tensor, _parts(value).values()) if t is not None), None)
-
-
-def with_first_tensor(value: Any, tensor: Tensor) -> Any:
-    """The same output around another first tensor."""
-    if isinstance(value, Tensor):
-        return tensor
-    parts = _parts(value)
-    where = next(key for key, part in parts.items() if first_tensor(part) is not None)
-    part = with_first_tensor(parts[where], tensor)
-    if isinstance(value, (tuple, list)):
-        items = [part if i == where else item for i, item in enumerate(value)]
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
-    if isinstance(value, MutableMapping):
-        other = copy(value)  # a ModelOutput keeps its class and its attributes in step
-        other[where] = part
-        return other
-    return replace(value, **{where: part})
-
-
-def _parts(value: Any) -> Mapping[Any, Any]:
-    """What an output is made of, by key, by place or by field."""
-    if isinstance(value, Mapping):
-        return value
-    if isinstance(value, (tuple, list)):
-        return dict(enumerate(value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value) if field.init}
-    return {}
 
 
 class Recording:
@@ -194,71 +151,6 @@ class Recording:
             f"layer {name!r} is called {len(found)} times, which does not fit 2 branches: choose a layer called as "
             "often on either side"
         )
-
-
-def of_neither(first: Sequence[Tensor | None], second: Sequence[Tensor | None]) -> set[int]:
-    """Which calls of a module have nothing of the inputs, such as a bank of prototypes: they give the same with others,
-    where other calls do not.
-
-    Args:
-        first: what each call gave.
-        second: what each gave with other inputs.
-    """
-    if len(first) != len(second):
-        return set()
-    same = {i for i, (one, two) in enumerate(zip(first, second, strict=True)) if unmoved(one, two)}
-    return set() if len(same) == len(first) else same
-
-
-def unmoved(one: Tensor | None, other: Tensor | None) -> bool:
-    """Whether a module gave the same of other inputs; zeros, as of units that are silent on both, tell nothing."""
-    if one is None or other is None or torch._C._functorch.is_functorch_wrapped_tensor(one):
-        return False
-    return torch.equal(one, other) and bool(one.any())
-
-
-def refuse_beside(name: str, one: int, two: int) -> None:
-    """Refuses a module that gets something else in one call with the items, such as a bank of prototypes.
-
-    Args:
-        name: of the module.
-        one: how many rows it gives for one pair.
-        two: how many for two.
-
-    Raises:
-        ValueError: if there are some for none.
-    """
-    if one < two < 2 * one:
-        raise ValueError(
-            f"{name.removeprefix('model.')!r} gives {one} rows for one pair and {two} for two: it gets something else "
-            "in one call with the items, such as a bank of prototypes; encode that in a call of its own, keep what the "
-            "encoder gives of it as a buffer of the model, or take a method of the inputs without rules for layers, "
-            "as PairIntegratedGradients or PairOcclusion"
-        )
-
-
-def refuse_packed(name: str, outputs: Iterable[Any]) -> None:
-    """Refuses a layer that gives packed sequences: their rows are times of all pairs, one after the other.
-
-    Raises:
-        ValueError: if one of the outputs is packed, or holds one first.
-    """
-    firsts = (output[0] if type(output) is tuple and output else output for output in outputs)
-    if any(isinstance(first, PackedSequence) for first in firsts):
-        raise ValueError(
-            f"layer {name!r} gives a packed sequence, whose rows are times of all pairs together: choose a layer after "
-            "pad_packed_sequence, or explain the inputs"
-        )
-
-
-def refuse_transformed(outputs: Iterable[Tensor]) -> None:
-    """Refuses what layers give inside a transform: no gradient of the whole score comes by there.
-
-    Raises:
-        ValueError: if one of the outputs is of a transform of torch.func.
-    """
-    if any(torch._C._functorch.is_functorch_wrapped_tensor(output) for output in outputs):
-        raise ValueError(TRANSFORMED)
 
 
 @contextmanager

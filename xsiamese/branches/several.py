@@ -11,8 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches.record import first_tensor, refuse_beside
-from xsiamese.branches.untied import Branches, kept_in_copies, replace
+from xsiamese.branches.copies import kept_in_copies
+from xsiamese.branches.outputs import first_tensor
+from xsiamese.branches.refused import refuse_beside
+from xsiamese.branches.standins import Branches
+from xsiamese.branches.untied import replace
 
 # rows of another view are off by as much as there is; an accelerator's rounding is a thousandth of it
 _OFF = 1e-2

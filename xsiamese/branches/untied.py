@@ -6,126 +6,18 @@ model is not touched.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from copy import copy, deepcopy
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches.record import LayerPair, first_tensor, with_first_tensor
-
-
-def refuse_backward() -> None:
-    """Refuses a call of a shared module that is made in a backward pass: whose it is cannot be told any more.
-
-    Raises:
-        ValueError: with what to switch off.
-    """
-    if torch._C._current_graph_task_id() >= 0:
-        raise ValueError(
-            "the model checkpoints its activations: a shared module is called again in the backward pass, and for "
-            "which side cannot be told; switch it off to explain (gradient_checkpointing_disable(), "
-            "use_checkpoint=False, or without torch.utils.checkpoint), or use a method of the inputs"
-        )
-
-
-class Branches(nn.Module):
-    """Sends the i-th call of a forward pass to its own view of a shared module, or the equal parts of a stacked batch
-    to a view each.
-    """
-
-    def __init__(self, views: Sequence[nn.Module], stacked: bool = False) -> None:
-        super().__init__()
-        self.views = nn.ModuleList(views)
-        self.stacked = stacked
-        self.calls = 0
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:  # what a model reads of its module, such as the number of layers of an LSTM
-            return getattr(self.views[0], name)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        if self.stacked:
-            parts = len(self.views)
-            return _join([view(*_part(args, i, parts), **_part(kwargs, i, parts)) for i, view in enumerate(self.views)])
-        refuse_backward()
-        # branches take turns: call k is of view k, and a second round begins after the last
-        view = self.views[self.calls % len(self.views)]
-        self.calls += 1
-        return view(*args, **kwargs)
-
-
-class Elsewhere(nn.Module):
-    """Stands where a module is registered once more: tools that walk through a model meet the module itself only once,
-    and hook it once.
-    """
-
-    module: nn.Module
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.__dict__["module"] = module  # not registered
-
-    def __getattr__(self, name: str) -> Any:
-        """What the module has, as its weight, which a model may read without calling it."""
-        return getattr(self.__dict__["module"], name) if "module" in self.__dict__ else super().__getattr__(name)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self.module(*args, **kwargs)
-
-
-class Alone(nn.Module):
-    """What a wrapper for several processes holds, without it and under the same name."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self.module(*args, **kwargs)
-
-
-class Handing(nn.Module):
-    """A module that hands on a copy of the tensor that it returns, so that what a hook keeps of it, or puts in its
-    place, stays as it is where the model goes on in place, as ``conv(x).relu_()``.
-    """
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def __getattr__(self, name: str) -> Any:
-        """What the module has, as its weight, which a model may read without calling it."""
-        if name == "module":
-            return super().__getattr__(name)
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return getattr(self.module, name)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self.handed(self.module(*args, **kwargs))
-
-    def handed(self, output: Any) -> Any:
-        """What is handed on in place of an output."""
-        return output.clone() if isinstance(output, Tensor) else output
-
-
-class Ported(Handing):
-    """A module whose first tensor of several passes a module of its own, :attr:`port`, where hooks find a tensor."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__(module)
-        self.port = nn.Identity()
-
-    def handed(self, output: Any) -> Any:
-        tensor = first_tensor(output)
-        return output if tensor is None else with_first_tensor(output, self.port(tensor).clone())
+from xsiamese.branches.copies import copied_with, kept_in_copies
+from xsiamese.branches.outputs import first_tensor
+from xsiamese.branches.record import LayerPair
+from xsiamese.branches.standins import Branches, Elsewhere, Handing, Ported
 
 
 class Views:
@@ -141,11 +33,11 @@ class Views:
     ) -> None:
         tensors = kept_in_copies(model, tie)
         self._memos: list[dict[int, Any]] = [dict(tensors)]
-        self.model: nn.Module = _copy(model, self._memos[0])
+        self.model: nn.Module = copied_with(model, self._memos[0])
         self._inside: dict[int, tuple[list[dict[int, Any]], tuple[int, ...]]] = {}
         for module, is_stacked, sides in zip(shared, stacked, order, strict=True):
             memos = [self._memos[0], *(dict(tensors) for _ in sides[1:])]
-            views = [memos[0][id(module)], *(_copy(module, memo) for memo in memos[1:])]
+            views = [memos[0][id(module)], *(copied_with(module, memo) for memo in memos[1:])]
             replace(self.model, memos[0][id(module)], Branches(views, is_stacked))
             for inner in module.modules():
                 self._inside[id(inner)] = (memos, sides)
@@ -272,7 +164,7 @@ def _apart(model: nn.Module, module: nn.Module, calls: int) -> list[dict[int, An
     """
     tensors = kept_in_copies(model)
     memos: list[dict[int, Any]] = [dict(tensors) for _ in range(calls - 1)]
-    views = [module, *(_copy(module, memo) for memo in memos)]
+    views = [module, *(copied_with(module, memo) for memo in memos)]
     replace(model, module, Branches(views))
     return [{id(inner): inner for inner in module.modules()}, *memos]
 
@@ -300,80 +192,3 @@ def _inside_repeated(root: nn.Module, child: nn.Module, counts: Counter[nn.Modul
     """
     around = (m for m in root.modules() if m is not child and any(c is child for c in m.modules()))
     return any(counts[m] > 1 and not isinstance(m, Branches) for m in around)
-
-
-def kept_in_copies(model: nn.Module, tie: bool = True) -> dict[int, Any]:
-    """What a copy of a model shares with it, as the memo of ``deepcopy``: tensors; tokenizers, which are as slow to
-    copy as a model and which no pass changes; and what cannot be copied at all, such as a lock.
-
-    Args:
-        model: the model.
-        tie: False copies parameters and buffers, and only what has a graph is shared, without it.
-    """
-    own: list[Tensor] = [*model.parameters(), *model.buffers()]
-    attributes = (vars(module).items() for module in model.modules())
-    held = {id(value): value for items in attributes for name, value in items if name not in _OF_MODULES}
-    tensors = [*own, *(tensor for value in held.values() for tensor in _tensors(value))]
-    memo: dict[int, Any] = {id(t): t if tie else t.detach().clone() for t in tensors if tie or not t.is_leaf}
-    memo |= {key: value for key, value in held.items() if hasattr(type(value), "convert_ids_to_tokens")}
-    for key, value in held.items():
-        try:
-            deepcopy(value, dict(memo))
-        except Exception:  # whatever its class says against a copy
-            memo[key] = value
-    return memo
-
-
-def copied(model: nn.Module) -> Any:
-    """A copy of a model with parameters of its own; what cannot be copied is shared."""
-    return _copy(model, kept_in_copies(model, tie=False))
-
-
-def _copy(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
-    """A copy with what the memo of ``deepcopy`` holds, and without wrappers for several processes, which have none."""
-    wrappers = [m for m in module.modules() if isinstance(m, nn.parallel.DistributedDataParallel) and id(m) not in memo]
-    for wrapper in reversed(wrappers):  # what is inside another one first
-        memo[id(wrapper)] = Alone(deepcopy(wrapper.module, memo))
-    made: nn.Module = deepcopy(module, memo)
-    return made
-
-
-_OF_MODULES = frozenset(vars(nn.Module()))
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors that an attribute is or holds, such as activations that were kept in a list."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (list, tuple, set, deque)):
-        for one in value:
-            yield from _tensors(one)
-    elif isinstance(value, Mapping):
-        yield from _tensors(list(value.values()))
-
-
-def _part(value: Any, index: int, parts: int) -> Any:
-    if isinstance(value, Tensor) and value.dim():
-        return value.chunk(parts)[index]
-    if isinstance(value, (tuple, list)):
-        return _like(value, [_part(item, index, parts) for item in value])
-    return {k: _part(v, index, parts) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-def _join(parts: list[Any]) -> Any:
-    first, *_ = parts
-    if isinstance(first, Tensor):
-        return torch.cat(parts) if first.dim() else first  # a temperature, say, has no rows
-    if isinstance(first, (tuple, list)):
-        return _like(first, [_join(list(items)) for items in zip(*parts, strict=True)])
-    if isinstance(first, MutableMapping):
-        whole = copy(first)
-        for key in first:
-            whole[key] = _join([part[key] for part in parts])
-        return whole
-    return first
-
-
-def _like(given: Any, items: list[Any]) -> Any:
-    """A tuple, a named tuple or a list, as the given one is."""
-    return type(given)(*items) if hasattr(given, "_fields") else type(given)(items)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xsiamese.branches.untied import copied
+from xsiamese.branches.copies import copied
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.maps import Maps
 from xsiamese.metrics.metric import Metric

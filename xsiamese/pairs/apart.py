@@ -12,21 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.calls import survey
+from xsiamese.branches.copies import copied
 from xsiamese.branches.derivative import RefusedDerivatives
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.record import (
-    LayerPair,
-    first_tensor,
-    of_neither,
-    refuse_beside,
-    refuse_packed,
-    refuse_transformed,
-)
+from xsiamese.branches.outputs import first_tensor, of_neither
+from xsiamese.branches.record import LayerPair
+from xsiamese.branches.refused import refuse_beside, refuse_packed, refuse_transformed
 from xsiamese.branches.relevance import Relevance
 from xsiamese.branches.relevance import propagating as propagate
 from xsiamese.branches.rules import Rules
 from xsiamese.branches.several import refuse_routing, views_apart
-from xsiamese.branches.untied import Views, copied, hide, one_by_one, outputs_of, untie_repeats, with_ports
+from xsiamese.branches.untied import Views, hide, one_by_one, outputs_of, untie_repeats, with_ports
 from xsiamese.branches.untied import untied as untie
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.model.precision import LOW, wide

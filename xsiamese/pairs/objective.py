@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from xsiamese.branches.cut import NoGradientError
-from xsiamese.branches.untied import Branches
+from xsiamese.branches.standins import Branches
 from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
 from xsiamese.model.held import Holding

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from xsiamese.branches.calls import Usage, survey
 from xsiamese.branches.derivative import naming_derivatives
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.record import of_neither, replaced
+from xsiamese.branches.outputs import of_neither
+from xsiamese.branches.record import replaced
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.pairs import Pairs

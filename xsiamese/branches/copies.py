@@ -1,0 +1,62 @@
+"""Copies of models, and what they share with them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+from torch import Tensor, nn
+
+from xsiamese.branches.standins import Alone
+
+
+def kept_in_copies(model: nn.Module, tie: bool = True) -> dict[int, Any]:
+    """What a copy of a model shares with it, as the memo of ``deepcopy``: tensors; tokenizers, which are as slow to
+    copy as a model and which no pass changes; and what cannot be copied at all, such as a lock.
+
+    Args:
+        model: the model.
+        tie: False copies parameters and buffers, and only what has a graph is shared, without it.
+    """
+    own: list[Tensor] = [*model.parameters(), *model.buffers()]
+    attributes = (vars(module).items() for module in model.modules())
+    held = {id(value): value for items in attributes for name, value in items if name not in _OF_MODULES}
+    tensors = [*own, *(tensor for value in held.values() for tensor in _tensors(value))]
+    memo: dict[int, Any] = {id(t): t if tie else t.detach().clone() for t in tensors if tie or not t.is_leaf}
+    memo |= {key: value for key, value in held.items() if hasattr(type(value), "convert_ids_to_tokens")}
+    for key, value in held.items():
+        try:
+            deepcopy(value, dict(memo))
+        except Exception:  # whatever its class says against a copy
+            memo[key] = value
+    return memo
+
+
+def copied(model: nn.Module) -> Any:
+    """A copy of a model with parameters of its own; what cannot be copied is shared."""
+    return copied_with(model, kept_in_copies(model, tie=False))
+
+
+def copied_with(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    """A copy with what the memo of ``deepcopy`` holds, and without wrappers for several processes, which have none."""
+    wrappers = [m for m in module.modules() if isinstance(m, nn.parallel.DistributedDataParallel) and id(m) not in memo]
+    for wrapper in reversed(wrappers):  # what is inside another one first
+        memo[id(wrapper)] = Alone(deepcopy(wrapper.module, memo))
+    made: nn.Module = deepcopy(module, memo)
+    return made
+
+
+_OF_MODULES = frozenset(vars(nn.Module()))
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """The tensors that an attribute is or holds, such as activations that were kept in a list."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple, set, deque)):
+        for one in value:
+            yield from _tensors(one)
+    elif isinstance(value, Mapping):
+        yield from _tensors(list(value.values()))
