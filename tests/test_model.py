@@ -36,8 +36,8 @@ from xsiamese.model.comparison import (
     comparison,
 )
 from xsiamese.model.embedding import embedding_of
-from xsiamese.model.pair import pair_model
 from xsiamese.model.tokens import Pooling, TextEncoder
+from xsiamese.model.wrapped import pair_model
 
 
 def head() -> nn.Module:

@@ -19,7 +19,8 @@ from xsiamese.model.decision import Decision
 from xsiamese.model.embedding import embedding_of
 from xsiamese.model.known import warn_if_distance
 from xsiamese.model.onnx import Session
-from xsiamese.model.pair import PairModel, _convention, pair_model
+from xsiamese.model.pair import PairModel, _convention
+from xsiamese.model.wrapped import pair_model
 
 A = torch.tensor([[1.0, 2.0]])
 

@@ -55,10 +55,10 @@ from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel
 from xsiamese.model.pair import SiameseModel as SiameseModel
 from xsiamese.model.pair import TwoInputModel as TwoInputModel
-from xsiamese.model.pair import pair_model as pair_model
 from xsiamese.model.precision import wide as wide
 from xsiamese.model.tokens import Pooling as Pooling
 from xsiamese.model.tokens import TextEncoder as TextEncoder
+from xsiamese.model.wrapped import pair_model as pair_model
 from xsiamese.pairs.batch import PairBatch as PairBatch
 from xsiamese.pairs.deletion import values_without as values_without
 from xsiamese.pairs.objective import Objective as Objective

@@ -10,7 +10,7 @@ import captum.attr as captum
 from torch import nn
 
 from xsiamese.author import Adapted, Maps, PairBatch, Shows
-from xsiamese_captum.layered import check_channels, without_padding
+from xsiamese_captum.channels import check_channels, without_padding
 
 
 class PairSaliency(Adapted):

@@ -16,7 +16,8 @@ from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.catalogue import explainer
 from xsiamese.kinds.catalogue import kind as kind_named
 from xsiamese.kinds.pool import Pool
-from xsiamese.model.pair import PairModel, SiameseModel, pair_model
+from xsiamese.model.pair import PairModel, SiameseModel
+from xsiamese.model.wrapped import pair_model
 from xsiamese.result.explanation import PairExplanation
 
 Budget = Literal["fast", "normal", "thorough"]

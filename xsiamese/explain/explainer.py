@@ -25,7 +25,8 @@ from xsiamese.kinds.inputs import two_sides
 from xsiamese.kinds.side import Side, row_sums
 from xsiamese.model.comparison import Comparison
 from xsiamese.model.norms import norms_detached
-from xsiamese.model.pair import PairModel, pair_model
+from xsiamese.model.pair import PairModel
+from xsiamese.model.wrapped import pair_model
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.objective import Objective
 from xsiamese.plot.shown import Shows

@@ -7,4 +7,4 @@ from xsiamese.model.decision import Decision as Decision
 from xsiamese.model.pair import PairModel as PairModel
 from xsiamese.model.pair import SiameseModel as SiameseModel
 from xsiamese.model.pair import TwoInputModel as TwoInputModel
-from xsiamese.model.pair import pair_model as pair_model
+from xsiamese.model.wrapped import pair_model as pair_model

@@ -136,3 +136,24 @@ def function_of(model: Callable[..., Any]) -> Callable[..., Any]:
     if isinstance(model, Called):
         return partial(getattr(model.module, model.method or "forward"), *model.fixed[0], **model.fixed[1])
     return model.forward if isinstance(model, nn.Module) else model
+
+
+def arguments_of(model: Callable[..., Any]) -> set[str]:
+    """What a callable's arguments are called."""
+    try:
+        return set(signature(function_of(model)).parameters)
+    except (TypeError, ValueError):  # scripted modules have none
+        return set()
+
+
+def convention(model: Callable[..., Any]) -> str | tuple[str, str]:
+    """Whether a callable takes the pair as two arguments, by place or by name, or as one."""
+    try:
+        parameters = signature(model.forward if isinstance(model, nn.Module) else model).parameters.values()
+    except (TypeError, ValueError):
+        return "two"
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    by_name = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if len(by_name) == 2 and not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return by_name[0], by_name[1]
+    return "tuple" if len(positional) == 1 and not any(p.kind is p.VAR_POSITIONAL for p in parameters) else "two"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from copy import copy
 from typing import Any
 
 from torch import Tensor, nn
 
-from xsiamese.model.called import function_of, module_of, refuse_unmade, shown, takes_whole
-from xsiamese.model.comparison import Comparison, Function, comparison
+from xsiamese.model.called import arguments_of, convention, module_of, refuse_unmade, shown, takes_whole
+from xsiamese.model.comparison import Comparison, comparison
 from xsiamese.model.decision import Decision, Score, toward_closer
 from xsiamese.model.embedding import Embedding, embedding_of
 from xsiamese.model.known import closer
@@ -195,7 +193,7 @@ class TwoInputModel(PairModel):
         self.higher_is_closer = (
             closer(model, higher_is_closer) if self.comparison is None else self.comparison.higher_is_closer
         )
-        self.call = call or _convention(model)
+        self.call = call or convention(model)
 
     def forward(self, a: Any, b: Any, *extra: Any) -> Any:
         output = self._call(a, b, *extra)
@@ -229,114 +227,15 @@ class TwoInputModel(PairModel):
         if isinstance(self.call, str):
             raise ValueError(f"call={self.call!r}: 'two', 'tuple' or the two keys of a dictionary are needed")
         pair = {self.call[0]: a, self.call[1]: b}
-        if set(pair) <= _names(self.model):
+        if set(pair) <= arguments_of(self.model):
             return self.model(*extra, **pair, **named)
         return self.model(pair, *extra, **named)
-
-
-def pair_model(
-    model: Callable[..., Any],
-    comparison: str | Comparison | Callable[[Tensor, Tensor], Tensor] | None = None,
-    higher_is_closer: bool | None = None,
-) -> PairModel:
-    """``model`` as a :class:`PairModel`: itself if it is one, else wrapped; parallel wrappers are taken off. A module
-    that takes one tensor, beside a comparison, is the encoder of a :class:`SiameseModel`.
-
-    Raises:
-        TypeError: if it cannot be called, such as a checkpoint, which holds a model.
-        ValueError: if a model that has a comparison is given another one.
-    """
-    if isinstance(model, type):
-        raise TypeError(f"{model.__name__} is a class: make the model of it first, {model.__name__}(...)")
-    if not callable(model):
-        held = callable(getattr(model, "model", None))
-        raise TypeError(
-            f"a model is called as model(a, b), and a {type(model).__name__} cannot be: "
-            + ("give its .model" if held else "give the model itself, or a function of two inputs")
-        )
-    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        model = model.module
-    inner = getattr(model, "_orig_mod", model)
-    if isinstance(inner, PairModel):
-        inner = _bare(inner)
-        if comparison is not None:
-            raise ValueError(f"{type(inner).__name__} has its own comparison: leave out comparison=")
-        return inner if higher_is_closer in (None, inner.higher_is_closer) else _told(inner, higher_is_closer)
-    wrapped: PairModel
-    if comparison is not None and isinstance(model, nn.Module) and _takes_a_tensor(model):
-        wrapped = SiameseModel(model, comparison, higher_is_closer=higher_is_closer)
-    else:
-        wrapped = TwoInputModel(model, comparison, higher_is_closer=higher_is_closer)
-    if isinstance(model, nn.Module):
-        wrapped.training = model.training  # train() would reach into the user's model
-    return wrapped
-
-
-def _bare(model: PairModel) -> PairModel:
-    """The same model around the encoders that parallel wrappers hold, for explaining; the user's keeps its wrappers."""
-    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
-    if not any(isinstance(module, wrappers) for module in model._modules.values()):
-        return model
-    bare = copy(model)
-    bare._modules = {
-        name: module.module if isinstance(module, wrappers) else module for name, module in model._modules.items()
-    }
-    return bare
-
-
-def _told(model: PairModel, higher_is_closer: bool | None) -> PairModel:
-    """The same model, whose score goes the other way."""
-    given = getattr(model, "comparison", None)
-    if isinstance(given, Function) or given is None:
-        told = copy(model)  # around the same modules
-        told._modules = dict(model._modules)
-        if isinstance(given, Function):
-            told.comparison = copy(given)
-            told.comparison.higher_is_closer = bool(higher_is_closer)
-        if not isinstance(model, SiameseModel):  # whose direction is its comparison's
-            told.higher_is_closer = bool(higher_is_closer)
-        return told
-    comparison(given, higher_is_closer)  # says which way it goes
-    return model
 
 
 def _comparison(
     spec: str | Comparison | Callable[[Tensor, Tensor], Tensor], higher_is_closer: bool | None = None
 ) -> Comparison:
     return comparison(spec, higher_is_closer)
-
-
-def _names(model: Callable[..., Any]) -> set[str]:
-    """What a callable's arguments are called."""
-    try:
-        return set(inspect.signature(function_of(model)).parameters)
-    except (TypeError, ValueError):  # scripted modules have none
-        return set()
-
-
-def _convention(model: Callable[..., Any]) -> str | tuple[str, str]:
-    """Whether a callable takes the pair as two arguments, by place or by name, or as one."""
-    try:
-        parameters = inspect.signature(model.forward if isinstance(model, nn.Module) else model).parameters.values()
-    except (TypeError, ValueError):
-        return "two"
-    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    by_name = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
-    if len(by_name) == 2 and not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return by_name[0], by_name[1]
-    return "tuple" if len(positional) == 1 and not any(p.kind is p.VAR_POSITIONAL for p in parameters) else "two"
-
-
-def _takes_a_tensor(module: nn.Module) -> bool:
-    """Whether a module takes one tensor, and so no pair: its only argument is annotated so, or is handed on to such a
-    module, as by ``nn.Sequential``.
-    """
-    if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
-        return len(module) > 0 and _takes_a_tensor(module[0])
-    if _convention(module) != "tuple":
-        return False
-    parameters = inspect.signature(module.forward).parameters.values()
-    return next(iter(parameters)).annotation in (Tensor, "Tensor", "torch.Tensor")
 
 
 def _embeddings(output: Any) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,8 @@ from xsiamese.branches.intact import intact
 from xsiamese.door.arguments import check
 from xsiamese.kinds.inputs import two_sides
 from xsiamese.kinds.side import Side
-from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel, pair_model
+from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
+from xsiamese.model.wrapped import pair_model
 from xsiamese.pairs.labels import pair_labels
 from xsiamese.pairs.objective import check_fit, needed
 
