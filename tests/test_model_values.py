@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
 
 from xsiamese import SiameseModel, TwoInputModel
+from xsiamese.model.called import convention
 from xsiamese.model.comparison import Comparison, Function, Learned
 from xsiamese.model.decision import Decision
 from xsiamese.model.embedding import embedding_of
 from xsiamese.model.known import warn_if_distance
 from xsiamese.model.onnx import Session
-from xsiamese.model.pair import PairModel, _convention
+from xsiamese.model.pair import PairModel
 from xsiamese.model.wrapped import pair_model
 
 A = torch.tensor([[1.0, 2.0]])
@@ -215,7 +216,7 @@ def test_which_callables_take_a_pair_as_two_and_which_as_one() -> None:
         (lambda pair, scale=1: pair, "two"), (Named(), ("left", "right")), (Three(), "two"), (Mixed(), "tuple"),
         (max, "two"),
     ):  # fmt: skip
-        assert _convention(model) == call
+        assert convention(model) == call
     taken = TwoInputModel(lambda a, b, *more, **named: (a, b, more, named))
     assert taken(1, 2, 3, 4) == (1, 2, (3, 4), {})
     assert taken(1, 2, {"x": 3}, 4) == (1, 2, (4,), {"x": 3})
