@@ -30,6 +30,11 @@ class Branches(nn.Module):
         except AttributeError:  # what a model reads of its module, such as the number of layers of an LSTM
             return getattr(self.views[0], name)
 
+    @property
+    def stands_for(self) -> nn.Module:
+        """The user's module, whose arguments are known."""
+        return self.views[0]
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if self.stacked:
             parts = len(self.views)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
 
 from xsiamese.model.held import Holding, held
+
+_ARGS, _KWARGS = Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD
 
 
 class Called(nn.Module):
@@ -135,7 +137,21 @@ def function_of(model: Callable[..., Any]) -> Callable[..., Any]:
         return model.given.function
     if isinstance(model, Called):
         return partial(getattr(model.module, model.method or "forward"), *model.fixed[0], **model.fixed[1])
-    return model.forward if isinstance(model, nn.Module) else model
+    if not isinstance(model, nn.Module):
+        return model
+    inside = _handed_to(model)
+    return model.forward if inside is None else function_of(inside)
+
+
+def _handed_to(model: nn.Module) -> nn.Module | None:
+    """What a wrapper hands all that it is given to, such as one that keeps a mean of weights, or a stand-in in a copied
+    model.
+    """
+    inside = getattr(model, "stands_for", getattr(model, "module", None))
+    if not isinstance(inside, nn.Module) or inside is model:
+        return None
+    kinds = [one.kind for one in signature(model.forward).parameters.values()]
+    return inside if kinds in ([_ARGS], [_ARGS, _KWARGS], [_KWARGS]) else None
 
 
 def arguments_of(model: Callable[..., Any]) -> set[str]:
@@ -149,7 +165,7 @@ def arguments_of(model: Callable[..., Any]) -> set[str]:
 def convention(model: Callable[..., Any]) -> str | tuple[str, str]:
     """Whether a callable takes the pair as two arguments, by place or by name, or as one."""
     try:
-        parameters = signature(model.forward if isinstance(model, nn.Module) else model).parameters.values()
+        parameters = signature(function_of(model)).parameters.values()
     except (TypeError, ValueError):
         return "two"
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -120,9 +121,7 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
     seen = survey(lambda: few.value(*moved), modules, leaves, few.pairs)
     for side, one in enumerate((few.a, few.b)):
         if one.still:  # its numbers have no gradient: what changes with them is asked
-            without = one.holding(tuple(map(torch.zeros_like, one.leaves)))
-            other = replace(few, a=few.a if side else without, b=without if side else few.b, witness=None)
-            seen.still[side] = survey(partial(_any_value, other), modules, leaves, few.pairs)
+            seen.still[side] = _without(few, side, modules, leaves)
     if seen.constant():
         with torch.no_grad():
             others = survey(partial(few.value, *differing(moved)), modules, ((), ()), few.pairs)
@@ -183,6 +182,28 @@ def _few(batch: Pairs) -> Pairs:
     largest = [int(torch.bincount(side.layer_pairs, minlength=batch.pairs).argmax()) for side in batch.sides]
     some = sorted([*dict.fromkeys((*largest, *range(min(2, batch.pairs))))][:2])
     return batch.select(torch.tensor(some, device=batch.a.leaves[0].device)) if len(some) < batch.pairs else batch
+
+
+def _without(
+    few: Pairs, side: int, modules: Sequence[nn.Module], leaves: tuple[Sequence[Tensor], Sequence[Tensor]]
+) -> Survey:
+    """The model at work where the numbers of a side are 0; where it takes no such, as lengths that a mask of nothing
+    would give, what is only 0 or 1 stays as it is, or all but the first.
+    """
+    one = (few.a, few.b)[side]
+    nothing = tuple(map(torch.zeros_like, one.leaves))
+    masked = tuple(leaf if bool((leaf <= 1).all()) else zero for leaf, zero in zip(one.leaves, nothing, strict=True))
+
+    def watched(numbers: tuple[Tensor, ...]) -> Survey:
+        without = one.holding(numbers)
+        other = replace(few, a=few.a if side else without, b=without if side else few.b, witness=None)
+        return survey(partial(_any_value, other), modules, leaves, few.pairs)
+
+    with suppress(RuntimeError, ValueError):
+        return watched(nothing)
+    with suppress(RuntimeError, ValueError):
+        return watched(masked)
+    return watched((nothing[0], *one.leaves[1:]))
 
 
 def _any_value(few: Pairs) -> Tensor | None:
