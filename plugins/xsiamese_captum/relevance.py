@@ -110,6 +110,7 @@ class PairLayerLRP(PairAttribution):
             gradients = seen.gradients(here.value())
         sides: tuple[list[Tensor], list[Tensor]] = ([], [])
         for activation, gradient in zip(seen.activations, gradients, strict=True):
+            batch.check_rows(self.layer, activation)
             for side, found in enumerate(sides):
                 moves = side in batch.objective.moving
                 found.append(activation[side] * gradient[side] if moves else torch.zeros_like(activation[side]))

@@ -124,6 +124,7 @@ class PairCounterfactualMaps(DecisionExplainer):
         if len(recording.layers) != 1:
             raise ValueError(f"{type(self).__name__} takes one layer, called once a side, not {len(recording.layers)}")
         activations, gradients = recording.activations[0], recording.gradients(value, both.create_graph)[0]
+        batch.check_rows(self.layer, activations)
         maps = []
         for side in (0, 1):
             places = batch.places(side, activations[side], recording.layers[0][side], self.layout)

@@ -67,6 +67,7 @@ def one_pass(batch: PairBatch, layer: Layer, *, layered: bool = True) -> Recorde
     if len(recording.layers) != 1:
         raise ValueError(f"a region swap takes one layer, called once a side, not {len(recording.layers)}")
     first, second = recording.activations[0]
+    batch.check_rows(layer, (first, second))
     return Recorded((first.detach(), second.detach()), embeddings, closeness)
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from xsiamese.author import Found, Layer, PairAttribution, PairBatch, Places, softened, wide
+from xsiamese.author import Found, PairAttribution, PairBatch, Places, softened, wide
 
 
 class PairCAM(PairAttribution):
@@ -45,11 +45,11 @@ class PairCAM(PairAttribution):
         gradients = recording.gradients(value, both.create_graph) if self.uses_gradients else recording.activations
         sides: tuple[list[Tensor], list[Tensor]] = ([], [])
         for layers, activations, gradient in zip(recording.layers, recording.activations, gradients, strict=True):
+            batch.check_rows(self.layer, activations)
             for side in (0, 1):
                 places = batch.places(side, activations[side], layers[side], self.layout)
                 # weights are sums and powers of gradients: in half precision they vanish, or are all rounding
                 activation, slope = (wide(places.real(places.first(one[side]))) for one in (activations, gradient))
-                _check_rows(batch, self.layer, side, activation)
                 found = (
                     self.combine(activation, slope, places)
                     if side in batch.objective.moving
@@ -88,12 +88,12 @@ class PairBlackBoxCAM(PairCAM):
             value = both.value()
         if len(recording.layers) != 1:
             raise ValueError(f"{type(self).__name__} takes one layer, called once a side, not {len(recording.layers)}")
+        batch.check_rows(self.layer, recording.activations[0])
         maps = []
         for side in (0, 1):
             raw = recording.activations[0][side].detach()
             places = batch.places(side, raw, recording.layers[0][side], self.layout)
             activation = wide(places.real(places.first(raw)))
-            _check_rows(batch, self.layer, side, activation)
             if side in batch.objective.moving:
                 weights = self.weigh(batch, side, raw, activation=activation, value=value, places=places)
                 weights = weights if scale is None else scale(weights)
@@ -121,14 +121,3 @@ def finished(batch: PairBatch, side: int, found: Tensor, relu: bool, soften: boo
     """A map as the options want it."""
     found = softened(found, batch.sides[side].kind) if soften else found
     return found.relu() if relu else found
-
-
-def _check_rows(batch: PairBatch, layer: Layer, side: int, activation: Tensor) -> None:
-    """Refuses a layer with another number of rows than there are pairs: times first, or windows of an image."""
-    if not batch.sides[side].ragged and len(activation) != batch.pairs:
-        batch.check_rows(layer)
-        raise ValueError(
-            f"the layer's output has {len(activation)} rows for {batch.pairs} pairs: dimension 0 of a layer's output "
-            "must be the pair; make the model with batch_first=True, choose a layer that does not cut its input to "
-            "pieces, or explain the inputs"
-        )

@@ -178,8 +178,7 @@ def recorded(batch: PairBatch, layer: Layer, at_baselines: bool) -> tuple[tuple[
     if len(recording.layers) != 1:
         raise ValueError(f"a pair matrix is of one layer, called once a side, not of {len(recording.layers)}")
     first, second = recording.activations[0]
-    if len(first) > 1 or len(second) > 1:
-        batch.check_rows(layer)
+    batch.check_rows(layer, (first, second))
     return (first.detach(), second.detach()), recording.layers[0]
 
 

@@ -27,12 +27,32 @@ def refuse_beside(name: str, one: int, two: int) -> None:
     Raises:
         ValueError: if there are some for none.
     """
+    name = name.removeprefix("model.")
     if one < two < 2 * one:
         raise ValueError(
-            f"{name.removeprefix('model.')!r} gives {one} rows for one pair and {two} for two: it gets something else "
+            f"{name!r} gives {one} rows for one pair and {two} for two: it gets something else "
             "in one call with the items, such as a bank of prototypes; encode that in a call of its own, keep what the "
             "encoder gives of it as a buffer of the model, or take a method of the inputs without rules for layers, "
             "as PairIntegratedGradients or PairOcclusion"
+        )
+
+
+def refuse_times_first(name: str, one: int, two: int) -> None:
+    """Refuses a module whose rows are no pairs.
+
+    Args:
+        name: of the module.
+        one: how many rows it gives for one pair.
+        two: how many for two.
+
+    Raises:
+        ValueError: if there are as many, and more than one.
+    """
+    if one == two > 1:
+        raise ValueError(
+            f"{name.removeprefix('model.')!r} gives {one} rows for one pair and as many for two: dimension 0 of a "
+            "layer's output must be the pair; make the model with batch_first=True, choose a layer whose rows are the "
+            "pairs, or explain the inputs"
         )
 
 

@@ -17,7 +17,7 @@ from xsiamese.branches.derivative import RefusedDerivatives
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.outputs import first_tensor, of_neither
 from xsiamese.branches.record import LayerPair
-from xsiamese.branches.refused import refuse_beside, refuse_packed, refuse_transformed
+from xsiamese.branches.refused import refuse_beside, refuse_packed, refuse_times_first, refuse_transformed
 from xsiamese.branches.relevance import Relevance
 from xsiamese.branches.relevance import propagating as propagate
 from xsiamese.branches.rules import Rules
@@ -140,6 +140,7 @@ def _refuse_routing(pairs: Pairs, views: Objective) -> None:
     few = next(replace(pairs, plans={}, witness=None).split(1))
     called = outputs_of(views, partial(views, *few.moved, *few.arguments))
     refuse_transformed(one for outputs in called.values() for one in map(first_tensor, outputs) if one is not None)
+    _refuse_other_dimension(few, views, called)
     layers = (layer for layer in views.modules() if not list(layer.children()))
     # a layer that has no part in it may be an expert of another pair
     idle = any(layer not in called and any(True for _ in layer.parameters()) for layer in layers)
@@ -147,6 +148,25 @@ def _refuse_routing(pairs: Pairs, views: Objective) -> None:
     starts = [m if s.shape != m.shape else s for s, m in zip(some.moved_baselines, some.moved, strict=True)]
     others = (some.moved, starts, differing(some.moved))
     refuse_routing(views, [partial(views, *leaves, *some.arguments) for leaves in others])
+
+
+def _refuse_other_dimension(one: Pairs, views: Objective, called: Mapping[nn.Module, list[Any]]) -> None:
+    """Refuses a model of which an activation has pairs in another dimension than the first: those of the pairs and of
+    their baselines are told apart by rows.
+
+    Args:
+        one: a single pair.
+        views: the copied model.
+        called: what its modules give of it.
+    """
+    both = [torch.cat([leaf, leaf]) for leaf in one.moved]
+    of_two = outputs_of(views, partial(views, *both, *one.repeated(2)))
+    for name, layer in views.named_modules():
+        if [*layer.children(), *layer.parameters()] or isinstance(layer, (nn.Identity, nn.modules.dropout._DropoutNd)):
+            continue
+        for single, double in zip(called.get(layer, ()), of_two.get(layer, ()), strict=False):
+            if isinstance(single, Tensor) and single.is_floating_point() and double.numel() == 2 * single.numel():
+                refuse_times_first(name.partition(".")[2] or name, len(single), len(double))
 
 
 def _refuse_other_rows(pairs: Pairs, views: Objective) -> None:
@@ -199,6 +219,8 @@ def _of_each_call(
     if not (pairs.a.ragged or pairs.b.ragged):
         of_two = partial(views, *(torch.cat([one, one]) for one in few.moved), *few.repeated(2))
         _refuse_beside(name, (*found[0], *found[1]), seen, lambda: outputs_of(views, of_two))
+        if found[0] != found[1] or pairs.objective.encodes_held:
+            _refuse_pieces(name, max(_rows(seen.get(view)) for view in (*found[0], *found[1])))
     if not all(seen.get(view) for side in pairs.objective.moving for view in found[side]):
         raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
     for view in (*found[0], *found[1]):
@@ -232,6 +254,16 @@ def _of_each_call(
     return [with_ports(views, pair, seen) if ports else pair for pair in zip(first, second, strict=True)]
 
 
+def _refuse_pieces(name: str, rows: int) -> None:
+    """Refuses a layer that gets one side in several pieces at once."""
+    if rows > 1:
+        raise ValueError(
+            f"layer {name!r} gets each item in pieces, {rows} rows for one pair in one call, as frames, views or "
+            "windows, and has no map of the item: call it once for each piece, choose a layer around them, or explain "
+            "the inputs"
+        )
+
+
 def check_rows(pairs: Pairs, layer: Layer) -> None:
     """See :meth:`PairBatch.check_rows <xsiamese.pairs.batch.PairBatch.check_rows>`."""
     if pairs.a.ragged or pairs.b.ragged:
@@ -259,6 +291,7 @@ def _refuse_beside(
     if any(one > 1 for one in rows.values()):
         others = of_two()
         for module, one in rows.items():
+            refuse_times_first(name, one, _rows(others.get(module)))
             refuse_beside(name, one, _rows(others.get(module)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -144,13 +144,33 @@ class PairBatch(Pairs):
         own = mask != 0 if mask.shape[1] == many else frames_of(encoder, mask, many)
         return found if own is None or bool(own.all()) else Padded(found.name, found.channel, mask=own.bool())
 
-    def check_rows(self, layer: Layer) -> None:
-        """Refuses layers that get something else in one call with the items, such as a bank of prototypes.
+    def check_rows(self, layer: Layer, outputs: Sequence[Tensor] = ()) -> None:
+        """Refuses a layer of which a row is no pair: it gets something else in one call with the items, such as a bank
+        of prototypes, or items in pieces, or times come first.
+
+        Args:
+            layer: the layer.
+            outputs: what it gave on either side; the model is asked again only where they leave that open.
 
         Raises:
-            ValueError: if there are rows of no pair in what they give.
+            ValueError: if rows are not those of the pairs.
         """
-        apart.check_rows(self, layer)
+        if not outputs:
+            apart.check_rows(self, layer)
+        plans = {} if self.plans is None else self.plans
+        key = ("rows", str(layer), *(leaf.shape[1:] for leaf in self.leaves))
+        for output in (one for side, one in zip(self.sides, outputs, strict=False) if not side.ragged):
+            rows = len(output)
+            # as many times as pairs do not show which of them come first
+            if rows != self.pairs or (rows > 1 and rows in output.shape[1:] and key not in plans):
+                apart.check_rows(self, layer)
+                plans[key] = True
+            if rows != self.pairs:
+                raise ValueError(
+                    f"the layer's output has {rows} rows for {self.pairs} pairs: dimension 0 of a layer's output must "
+                    "be the pair; make the model with batch_first=True, choose a layer that does not cut its input to "
+                    "pieces, or explain the inputs"
+                )
 
     def layout(self, layer: Layer, side: int, activation: Tensor, given: SideLayout = None) -> Layout:
         """Where the cells of an image are in the output of a layer on one side; None if it is no grid over it."""
