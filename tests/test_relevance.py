@@ -277,6 +277,56 @@ def test_what_it_cannot_do_is_said() -> None:
         adapt(captum.LRP)
 
 
+class Held(nn.Module):
+    """Two inputs, an encoder, or its layers as the model's own, and what compares."""
+
+    def __init__(self, net: nn.Sequential, loose: bool) -> None:
+        super().__init__()
+        self.net = net if not loose else None
+        self.enter, self.rest = (net[0], net[1:]) if loose else (None, None)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        z_a, z_b = (self.net(x) if self.net is not None else self.rest(self.enter(x)) for x in (a, b))  # type: ignore[misc]
+        return (z_a * z_b).sum(1)
+
+
+def test_rules_are_given_by_the_names_that_layers_have() -> None:
+    """They were names below each shared module: all others, and misspelt ones, changed nothing in silence."""
+    pair = tuple(t.abs() for t in problems.vectors())
+    siamese = SiameseModel(mlp(), "dot")
+    first, none, every = (PairLRP(siamese).attribute(pair, rule=rule) for rule in ({"0": "gamma"}, "epsilon", "gamma"))
+    assert not any(torch.allclose(one, other) for one, other in zip(first, none, strict=True))
+    whole, loose = (TwoInputModel(Held(mlp(), one), higher_is_closer=True) for one in (False, True))
+    rules: list[tuple[Any, dict[str, Any]]] = [
+        (siamese, {"encoder.0": "gamma"}), (whole, {"net.0": "gamma"}), (whole, {"model.net.0": "gamma"}),
+        (whole, {"net": "epsilon", "net.0": "gamma"}), (whole, {"net.0": "gamma", "net": "epsilon"}),
+        (loose, {"enter": "gamma"}), (loose, {"": "epsilon", "enter": "gamma"}),
+    ]  # fmt: skip
+    for model, rule in rules:
+        torch.testing.assert_close(PairLRP(model).attribute(pair, rule=rule), first)
+    for model, rule in ((siamese, {"": "gamma"}), (whole, {"net": "gamma"}), (loose, {"": "gamma"})):
+        torch.testing.assert_close(PairLRP(model).attribute(pair, rule=rule), every)
+    for wrong, near in (("net.O", "did you mean 'net.2' or 'net.1' or 'net.0'"), ("nothing", "there are ")):
+        with pytest.raises(ValueError, match=f"^no layer is called '{wrong}'; {near}"):
+            PairLRP(whole).attribute(pair, rule={wrong: "gamma"})
+    attention = TwoInputModel(Attending(), higher_is_closer=True)
+    inputs = torch.rand(2, 2, 3, 4, dtype=torch.float64).unbind()
+    with pytest.raises(ValueError, match=r"no rule for 'att', a MultiheadAttention: rule={'att': 'gradient'} takes"):
+        PairLRP(attention).attribute(inputs)
+    assert all(bool(one.any()) for one in PairLRP(attention).attribute(inputs, rule={"att": "gradient"}))
+
+
+class Attending(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.att = nn.MultiheadAttention(4, 2, batch_first=True).double()
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        z_a, z_b = (self.att(x, x, x)[0].mean(1) for x in (a, b))
+        return (z_a * z_b).sum(1)
+
+
 def test_a_batch_normalisation_with_no_layer_before_it_is_differentiated() -> None:
     """Its output is affine in the input: what comes back to it goes on by its slope, the scale over the deviation."""
     norm, linear = nn.BatchNorm1d(3).double(), nn.Linear(3, 2, bias=False).double()

@@ -67,7 +67,7 @@ def find_layers(model: PairModel, layer: Layer) -> list[SomeLayers]:
 
 def names_of(model: PairModel, pairs: Sequence[SomeLayers]) -> list[str]:
     """The dotted names of layers, of both sides where they differ."""
-    return [" / ".join(dict.fromkeys(_name(model, m) for m in pair if m is not None)) for pair in pairs]
+    return [" / ".join(dict.fromkeys(name_of(model, m) for m in pair if m is not None)) for pair in pairs]
 
 
 def default_layers(
@@ -104,7 +104,7 @@ def default_layers(
             if module is None or (other and survey.usage[other.module].finished > survey.usage[module].finished):
                 one, module = other, other.module if other else None
             if one is other and one and lies[side].axes[along.axis : along.axis + 1] == ((1,),) and along.axis:
-                elsewhere.append((side, _name(model, one.module)))
+                elsewhere.append((side, name_of(model, one.module)))
         if module is None and (passed.gathered or passed.turned):
             raise ValueError(_untied(model, passed))
         if module is None and survey.cut():
@@ -145,12 +145,12 @@ def _untied(model: PairModel, passed: PassedBy) -> str:
     """What is said where no layer's places are those of the input."""
     if passed.turned:
         return (
-            f"the model turns its input (transpose, permute or flip) before {_name(model, passed.turned[0])!r}, whose "
-            "places do not lie as those of the input: give it as the first layer takes it, turned outside of the "
+            f"the model turns its input (transpose, permute or flip) before {name_of(model, passed.turned[0])!r}, "
+            "whose places do not lie as those of the input: give it as the first layer takes it, turned outside of the "
             "model, or explain the inputs (PairIntegratedGradients, PairOcclusion)"
         )
     return (
-        f"the tokens of {_name(model, passed.gathered[0])!r} do not lie as the places of the input (learned latents "
+        f"the tokens of {name_of(model, passed.gathered[0])!r} do not lie as the places of the input (learned latents "
         "have no place, other tokens lie in another order, or stand among others), and no layer before it has any that "
         "do: explain the inputs (PairIntegratedGradients, PairOcclusion)"
     )
@@ -241,7 +241,7 @@ def _find(model: PairModel, layer: Any, side: int) -> nn.Module:
     raise ValueError(f"no layer is called {layer!r}; {hint}")
 
 
-def _name(model: PairModel, module: nn.Module) -> str:
+def name_of(model: PairModel, module: nn.Module) -> str:
     roots = list(model.encoders) if isinstance(model, SiameseModel) else [getattr(model, "model", model)]
     for root in [*roots, model]:
         if isinstance(root, nn.Module):

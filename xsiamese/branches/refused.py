@@ -37,22 +37,41 @@ def refuse_beside(name: str, one: int, two: int) -> None:
         )
 
 
-def refuse_times_first(name: str, one: int, two: int) -> None:
-    """Refuses a module whose rows are no pairs.
+def refuse_times_first(name: str, one: Tensor, two: Tensor) -> None:
+    """Refuses a module that has pairs in another dimension than the first.
 
     Args:
         name: of the module.
-        one: how many rows it gives for one pair.
-        two: how many for two.
+        one: what it gives of one pair.
+        two: what it gives of two.
 
     Raises:
-        ValueError: if there are as many, and more than one.
+        ValueError: if there is twice as much of two, in as many rows.
     """
-    if one == two > 1:
+    if one.dim() and len(one) == len(two) and two.numel() == 2 * one.numel():
         raise ValueError(
-            f"{name.removeprefix('model.')!r} gives {one} rows for one pair and as many for two: dimension 0 of a "
+            f"{name.removeprefix('model.')!r} gives {len(one)} rows for one pair and as many for two: dimension 0 of a "
             "layer's output must be the pair; make the model with batch_first=True, choose a layer whose rows are the "
             "pairs, or explain the inputs"
+        )
+
+
+def refuse_pieces(name: str, one: Tensor, two: Tensor) -> None:
+    """Refuses a layer of one side that gets it in several pieces at once.
+
+    Args:
+        name: of the layer.
+        one: what it gives of one pair.
+        two: what it gives of two.
+
+    Raises:
+        ValueError: if there are several rows for each pair.
+    """
+    if one.dim() and len(two) == 2 * len(one) > 2:
+        raise ValueError(
+            f"layer {name!r} gets each item in pieces, {len(one)} rows for one pair in one call, as frames, views or "
+            "windows, and has no map of the item: call it once for each piece, choose a layer around them, or explain "
+            "the inputs"
         )
 
 

@@ -9,7 +9,7 @@ ReLUs, pooling, sums and views need nothing done: they pass relevance on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -18,7 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.derivative import refuse_derivative, transform
+from xsiamese.branches.layers import find_layers, name_of
 from xsiamese.branches.rules import Affine, Rule, Rules, affine, fused
+from xsiamese.model.pair import PairModel
 
 _CURVED = (nn.Tanh, nn.Sigmoid, nn.GELU, nn.SiLU, nn.Mish, nn.ELU, nn.SELU, nn.CELU, nn.Softplus, nn.Hardswish)
 _AFFINE = {
@@ -57,13 +59,12 @@ class Relevance:
             )
         return list(gradients)
 
-    def hook(self, module: nn.Module, name: str) -> Any:
-        """What changes the graph of a module's output, or None where a gradient is right.
+    def hook(self, module: nn.Module, name: str, rule: Rule) -> Any:
+        """What changes the graph of a module's output by its rule, or None where a gradient is right.
 
         Raises:
             ValueError: if there is no rule for a module with parameters of its own.
         """
-        rule = self.rules.of(name)
         if rule == "gradient":
             return None
         if affine(module) is not None:
@@ -128,14 +129,45 @@ class Relevance:
         return self.rules.shared_out(rule, fused(layer, norm), a, z)
 
 
+def rules_of(model: PairModel, roots: Sequence[nn.Module], rules: Rules) -> dict[nn.Module, tuple[str, Rule]]:
+    """What the modules inside some are called, and the rules that they follow: that of the innermost layer around them
+    that was named.
+
+    Raises:
+        ValueError: if no layer has a name that was given a rule.
+    """
+    inside = [module for root in roots for module in root.modules()]
+    if not isinstance(rules.rule, Mapping):
+        return {module: (name_of(model, module), rules.rule) for module in inside}
+    found: dict[nn.Module, Rule] = {}
+    chosen = [
+        (module, rule)
+        for name, rule in rules.rule.items()
+        for pair in (find_layers(model, name) if name else [(root, None) for root in roots])
+        for module in pair
+        if module is not None
+    ]
+    for module, rule in sorted(
+        chosen, key=lambda one: -sum(1 for _ in one[0].modules())
+    ):  # what is around others first
+        found |= dict.fromkeys(module.modules(), rule)
+    return {module: (name_of(model, module), found.get(module, "epsilon")) for module in inside}
+
+
 @contextmanager
-def propagating(roots: Sequence[nn.Module], rules: Rules, inputs: Sequence[Tensor] = ()) -> Iterator[Relevance]:
+def propagating(
+    roots: Sequence[nn.Module],
+    rules: Rules,
+    inputs: Sequence[Tensor] = (),
+    known: Mapping[nn.Module, tuple[str, Rule]] | None = None,
+) -> Iterator[Relevance]:
     """Inside the block, gradients through ``roots`` are relevances over values.
 
     Args:
         roots: the modules that propagate relevance, with all that is inside them.
         rules: which rule each layer follows, by its dotted name below its root.
         inputs: what enters the model, for the rule of the box.
+        known: what modules are called, and the rules that they follow, in place of these.
 
     Example:
         >>> import torch
@@ -147,7 +179,8 @@ def propagating(roots: Sequence[nn.Module], rules: Rules, inputs: Sequence[Tenso
         [[3.0, 6.0]]
     """
     relevance = Relevance(rules, inputs)
-    hooks = {module: relevance.hook(module, name) for root in roots for name, module in root.named_modules()}
+    named = {module: (name, rules.of(name)) for root in roots for name, module in root.named_modules()}
+    hooks = {module: relevance.hook(module, *(known or named).get(module, own)) for module, own in named.items()}
     with ExitStack() as stack:
         for module, hook in hooks.items():
             if hook is not None:

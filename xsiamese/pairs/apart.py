@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,8 +17,11 @@ from xsiamese.branches.derivative import RefusedDerivatives
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.outputs import first_tensor, of_neither
 from xsiamese.branches.record import LayerPair
-from xsiamese.branches.refused import refuse_beside, refuse_packed, refuse_times_first, refuse_transformed
-from xsiamese.branches.relevance import Relevance
+from xsiamese.branches.refused import (
+    refuse_packed,
+    refuse_transformed,
+)
+from xsiamese.branches.relevance import Relevance, rules_of
 from xsiamese.branches.relevance import propagating as propagate
 from xsiamese.branches.rules import Rules
 from xsiamese.branches.several import refuse_routing, views_apart
@@ -29,6 +32,7 @@ from xsiamese.model.precision import LOW, wide
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.refused import refuse_scripted
+from xsiamese.pairs.rows import refuse_odd_rows, refuse_other_dimension, refuse_other_rows
 from xsiamese.pairs.split import Split
 from xsiamese.pairs.usage import differing, find_plan
 
@@ -82,7 +86,7 @@ def propagating(pairs: _Batch, rules: Rules, layer: Layer) -> Iterator[tuple[_Ba
     else:
         shared = find_plan(pairs, None, layered=False).shared
         roots = [_in_copy(module, views) for module in shared] or [cast(nn.Module, cast(TwoInputModel, model).model)]
-    with propagate(roots, rules, here.moved) as relevance:
+    with propagate(roots, rules, here.moved, rules_of(model, roots, rules)) as relevance:
         yield here, _in_copy(layer, views), relevance
 
 
@@ -135,12 +139,12 @@ def _refuse_routing(pairs: Pairs, views: Objective) -> None:
     are called inside a transform.
     """
     if pairs.a.ragged or pairs.b.ragged:
-        _refuse_other_rows(pairs, views)
+        refuse_other_rows(pairs, views)
         return
     few = next(replace(pairs, plans={}, witness=None).split(1))
     called = outputs_of(views, partial(views, *few.moved, *few.arguments))
     refuse_transformed(one for outputs in called.values() for one in map(first_tensor, outputs) if one is not None)
-    _refuse_other_dimension(few, views, called)
+    refuse_other_dimension(few, views, called)
     layers = (layer for layer in views.modules() if not list(layer.children()))
     # a layer that has no part in it may be an expert of another pair
     idle = any(layer not in called and any(True for _ in layer.parameters()) for layer in layers)
@@ -148,44 +152,6 @@ def _refuse_routing(pairs: Pairs, views: Objective) -> None:
     starts = [m if s.shape != m.shape else s for s, m in zip(some.moved_baselines, some.moved, strict=True)]
     others = (some.moved, starts, differing(some.moved))
     refuse_routing(views, [partial(views, *leaves, *some.arguments) for leaves in others])
-
-
-def _refuse_other_dimension(one: Pairs, views: Objective, called: Mapping[nn.Module, list[Any]]) -> None:
-    """Refuses a model of which an activation has pairs in another dimension than the first: those of the pairs and of
-    their baselines are told apart by rows.
-
-    Args:
-        one: a single pair.
-        views: the copied model.
-        called: what its modules give of it.
-    """
-    both = [torch.cat([leaf, leaf]) for leaf in one.moved]
-    of_two = outputs_of(views, partial(views, *both, *one.repeated(2)))
-    for name, layer in views.named_modules():
-        if [*layer.children(), *layer.parameters()] or isinstance(layer, (nn.Identity, nn.modules.dropout._DropoutNd)):
-            continue
-        for single, double in zip(called.get(layer, ()), of_two.get(layer, ()), strict=False):
-            if isinstance(single, Tensor) and single.is_floating_point() and double.numel() == 2 * single.numel():
-                refuse_times_first(name.partition(".")[2] or name, len(single), len(double))
-
-
-def _refuse_other_rows(pairs: Pairs, views: Objective) -> None:
-    """Refuses graph models of which a layer's rows are not those of the pairs and then of their baselines, as of one
-    that stacks its nodes several times in a dimension of its own.
-    """
-    both = [torch.cat(rows) for rows in zip(pairs.moved, pairs.moved_baselines, strict=True)]
-    runs = partial(views, *pairs.moved, *pairs.arguments), partial(views, *both, *pairs.repeated(2))
-    few, many = (outputs_of(views, run) for run in runs)
-    for name, layer in views.named_modules():
-        if [*layer.children(), *layer.parameters()]:  # what is compared are activations
-            continue
-        for one, two in zip(few.get(layer, ()), many.get(layer, ()), strict=False):
-            if isinstance(one, Tensor) and one.is_floating_point() and one.dim() and len(two) != 2 * len(one):
-                raise ValueError(
-                    f"{name.removeprefix('model.')!r} gives {len(one)} rows for these pairs and {len(two)} with their "
-                    "baselines, so that rows of other nodes would be compared: use PairIntegratedGradients, or a "
-                    "method that removes and asks again"
-                )
 
 
 def _hide_unmoved(pairs: Pairs, views: Objective) -> None:
@@ -218,9 +184,8 @@ def _of_each_call(
     )
     if not (pairs.a.ragged or pairs.b.ragged):
         of_two = partial(views, *(torch.cat([one, one]) for one in few.moved), *few.repeated(2))
-        _refuse_beside(name, (*found[0], *found[1]), seen, lambda: outputs_of(views, of_two))
-        if found[0] != found[1] or pairs.objective.encodes_held:
-            _refuse_pieces(name, max(_rows(seen.get(view)) for view in (*found[0], *found[1])))
+        alone = found[0] != found[1] or pairs.objective.encodes_held
+        refuse_odd_rows(name, (*found[0], *found[1]), seen, lambda: outputs_of(views, of_two), alone=alone)
     if not all(seen.get(view) for side in pairs.objective.moving for view in found[side]):
         raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
     for view in (*found[0], *found[1]):
@@ -252,52 +217,6 @@ def _of_each_call(
     if len(pairs.objective.moving) == 1:  # the side that is held has no calls to explain
         first, second = (first, first) if pairs.objective.moving[0] == 0 else (second, second)
     return [with_ports(views, pair, seen) if ports else pair for pair in zip(first, second, strict=True)]
-
-
-def _refuse_pieces(name: str, rows: int) -> None:
-    """Refuses a layer that gets one side in several pieces at once."""
-    if rows > 1:
-        raise ValueError(
-            f"layer {name!r} gets each item in pieces, {rows} rows for one pair in one call, as frames, views or "
-            "windows, and has no map of the item: call it once for each piece, choose a layer around them, or explain "
-            "the inputs"
-        )
-
-
-def check_rows(pairs: Pairs, layer: Layer) -> None:
-    """See :meth:`PairBatch.check_rows <xsiamese.pairs.batch.PairBatch.check_rows>`."""
-    if pairs.a.ragged or pairs.b.ragged:
-        return
-    one = next(replace(pairs, wrt="both", witness=None).split(1))
-    plan, two = find_plan(one, layer), one.select(torch.zeros(2, dtype=torch.long, device=one.a.leaves[0].device))
-    modules = [module for pair in plan.layers for module in pair]
-    with torch.no_grad():
-        few, many = (survey(some.value, modules, ((), ()), some.pairs).usage for some in (one, two))
-    for pair, name in zip(plan.layers, plan.names, strict=True):
-        outputs, others = ({m: usage[m].outputs for m in pair if m in usage} for usage in (few, many))
-        _refuse_beside(name, pair, outputs, partial(dict, others))
-
-
-def _refuse_beside(
-    name: str,
-    modules: Collection[nn.Module],
-    of_one: Mapping[nn.Module, list[Any]],
-    of_two: Callable[[], Mapping[nn.Module, list[Any]]],
-) -> None:
-    """Refuses a layer that gets something else in one call with the items, by what its modules give of one pair and of
-    two, which are asked only where there is more than a row.
-    """
-    rows = {module: _rows(of_one.get(module)) for module in modules}
-    if any(one > 1 for one in rows.values()):
-        others = of_two()
-        for module, one in rows.items():
-            refuse_times_first(name, one, _rows(others.get(module)))
-            refuse_beside(name, one, _rows(others.get(module)))
-
-
-def _rows(outputs: list[Any] | None) -> int:
-    first = first_tensor(outputs[0]) if outputs else None
-    return len(first) if first is not None and first.dim() else 0
 
 
 def _in_copy(layer: Any, views: Views) -> Any:

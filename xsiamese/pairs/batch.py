@@ -21,7 +21,7 @@ from xsiamese.kinds.places import Padded, Places
 from xsiamese.kinds.side import Side, TensorSide
 from xsiamese.model.embedding import frames_of
 from xsiamese.model.pair import SiameseModel
-from xsiamese.pairs import apart, embedding, tails
+from xsiamese.pairs import apart, embedding, rows, tails
 from xsiamese.pairs.named import layout_of_named
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
@@ -156,18 +156,18 @@ class PairBatch(Pairs):
             ValueError: if rows are not those of the pairs.
         """
         if not outputs:
-            apart.check_rows(self, layer)
+            rows.check_rows(self, layer)
         plans = {} if self.plans is None else self.plans
         key = ("rows", str(layer), *(leaf.shape[1:] for leaf in self.leaves))
         for output in (one for side, one in zip(self.sides, outputs, strict=False) if not side.ragged):
-            rows = len(output)
+            many = len(output)
             # as many times as pairs do not show which of them come first
-            if rows != self.pairs or (rows > 1 and rows in output.shape[1:] and key not in plans):
-                apart.check_rows(self, layer)
+            if many != self.pairs or (many > 1 and many in output.shape[1:] and key not in plans):
+                rows.check_rows(self, layer)
                 plans[key] = True
-            if rows != self.pairs:
+            if many != self.pairs:
                 raise ValueError(
-                    f"the layer's output has {rows} rows for {self.pairs} pairs: dimension 0 of a layer's output must "
+                    f"the layer's output has {many} rows for {self.pairs} pairs: dimension 0 of a layer's output must "
                     "be the pair; make the model with batch_first=True, choose a layer that does not cut its input to "
                     "pieces, or explain the inputs"
                 )
