@@ -12,7 +12,8 @@ Curve Decision Dot Euclidean Found ItemBatch Kind Layer Layout Leaves Maps Match
 Objective Packable PairAttribution PairBatch PairExplanation PairMatrix PairModel Parts Picked Places Pooling
 Preprocessing PresenceSide ReadOut RefusedDerivatives Rule Rules Sample Sampler Shows SiameseModel Side SideLayout
 SquaredEuclidean TextEncoder Texts Tokens TwoInputModel Unsuited Wrt adapt as_grid channel_of check check_fit explainers
-hookimpl intact join of_side pair_model parts_of record side softened stored untied values_without wide words_of
+hookimpl intact join of_side pair_model parts_of record refuse_scripted side softened stored untied values_without wide
+words_of
 """
 
 

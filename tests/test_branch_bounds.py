@@ -344,7 +344,7 @@ def test_what_follows_gets_the_output_itself_where_that_is_allowed(copies: bool,
     layer, x = nn.Linear(2, 2), torch.ones(1, 2)
     with torch.no_grad():
         expected = layer(x)
-        with record([(layer, layer)], ["layer"], 0, order=[()], copies=copies) as seen:
+        with record([(layer, layer)], ["layer"], 0, order=[((), ())], copies=copies) as seen:
             out = layer(x)
             assert not seen.overwritten
             if writes:
@@ -353,7 +353,9 @@ def test_what_follows_gets_the_output_itself_where_that_is_allowed(copies: bool,
     assert (found is out) is not copies
     assert seen.overwritten is (writes and not copies)
     torch.testing.assert_close(found, expected + 1 if seen.overwritten else expected)
-    with record([(layer, layer)], ["layer"], 0, order=[()], copies=copies) as seen:  # in a graph it is a copy always
+    with record(
+        [(layer, layer)], ["layer"], 0, order=[((), ())], copies=copies
+    ) as seen:  # in a graph it is a copy always
         layer(x).add_(1)
     assert not seen.overwritten
     assert torch.equal(seen.activations[0][0], expected)
@@ -365,7 +367,7 @@ def test_calls_on_a_bank_of_prototypes_are_of_neither_side() -> None:
     of_a, of_b, bank, more = torch.ones(2, 1), torch.full((2, 1), 2.0), torch.full((5, 1), 7.0), torch.ones(2, 1) * 3
 
     def recorded(*calls: Tensor, order: tuple[int, ...] = (0, 1)) -> list[tuple[list[float], list[float]]]:
-        seen = Recording([(layer, layer)], ["layer"], [order], (2, 2))
+        seen = Recording([(layer, layer)], ["layer"], [(order, order)], (2, 2))
         seen.calls[layer] = [*calls]
         return [(a.flatten().tolist(), b.flatten().tolist()) for a, b in seen.activations]
 
@@ -741,7 +743,7 @@ def test_a_feature_of_one_value_has_a_box_without_width() -> None:
 
 def test_a_gradient_has_no_graph_unless_it_is_asked_for() -> None:
     layer, x = nn.Identity(), torch.tensor([[2.0, 3.0], [5.0, 7.0]], requires_grad=True)
-    with record([(layer, layer)], ["layer"], 1, order=[(0, 1)]) as seen:
+    with record([(layer, layer)], ["layer"], 1, order=[((0, 1), (0, 1))]) as seen:
         value = torch.cat([layer(x[:1]) ** 3, layer(x[1:]) ** 2]).sum(1)
     for graph in (True, False):  # the last one lets the graph go
         ((of_a, of_b),) = seen.gradients(value, create_graph=True) if graph else seen.gradients(value)
@@ -754,7 +756,7 @@ def test_a_gradient_has_no_graph_unless_it_is_asked_for() -> None:
 def test_where_the_graph_of_a_recording_begins(detach: bool) -> None:
     layer = nn.Identity()
     whole, plain, grown = torch.arange(2), torch.ones(2), torch.ones(2, requires_grad=True) * 2
-    with record([(layer, layer)], ["layer"], 2, order=[()], detach=detach) as seen:
+    with record([(layer, layer)], ["layer"], 2, order=[((), ())], detach=detach) as seen:
         gone = [layer(one) for one in (whole, plain, grown)]
     kept = seen.calls[layer]
     assert all(map(torch.equal, kept, (whole, plain, grown)))

@@ -177,7 +177,7 @@ def test_the_first_tensor_of_an_output_and_the_output_around_another(given: Any)
 
 def recorded(calls: list[Tensor], order: tuple[int, ...], rows: tuple[int, int] = (2, 3)) -> Any:
     layer = nn.Identity()
-    recording = Recording([(layer, layer)], ["layer"], [order], rows)
+    recording = Recording([(layer, layer)], ["layer"], [(order, order)], rows)
     recording.calls[layer] = calls
     return [(a.flatten().tolist(), b.flatten().tolist()) for a, b in recording.activations]
 
@@ -205,7 +205,7 @@ def test_which_call_is_of_which_side() -> None:
 
 def test_gradients_of_calls_that_do_not_count_are_zero() -> None:
     layer = nn.Identity()
-    recording = Recording([(layer, layer)], ["layer"], [(0, 1)], (1, 1))
+    recording = Recording([(layer, layer)], ["layer"], [((0, 1), (0, 1))], (1, 1))
     used, unused = (torch.ones(1, 2, requires_grad=True) for _ in range(2))
     recording.calls[layer] = [used, unused]
     ((of_a, of_b),) = recording.gradients((used * torch.tensor([2.0, 3.0])).sum(1))

@@ -226,7 +226,7 @@ def test_a_recording_holds_each_branchs_own_activation_and_gradient() -> None:
     shared = encoder()
     model = problems.Backwards(shared, dot)
     a, b = problems.images(2)
-    with torch.enable_grad(), record([(shared[3], shared[3])], ["3"], 2, order=[(1, 0)]) as recording:
+    with torch.enable_grad(), record([(shared[3], shared[3])], ["3"], 2, order=[((1, 0), (1, 0))]) as recording:
         value = model(a, b)
     (found_a, found_b), (slope_a, slope_b) = recording.activations[0], recording.gradients(value)[0]
     torch.testing.assert_close(found_a, shared[:4](a))

@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from tests import problems
 from xsiamese import (
     PairAblationCAM,
+    PairBiLRP,
     PairDeepLift,
     PairFeatureAblation,
     PairGradCAM,
@@ -230,6 +231,11 @@ def test_errors_say_what_is_wrong() -> None:
         )
     with pytest.raises(ValueError, match="encoder is scripted or traced, which hides its layers from hooks"):
         PairGradCAM(SiameseModel(torch.jit.trace(encoder, inputs[0]))).attribute(inputs)
+    hidden, item = SiameseModel(torch.jit.trace(encoder, inputs[0])), (inputs[0][:1], inputs[1][:1])
+    with pytest.raises(ValueError, match="encoder is scripted or traced"):  # its rules were left out in silence
+        PairBiLRP(hidden).explain(item)
+    found, known = (PairBiLRP(one).explain(item, gamma=0) for one in (hidden, SiameseModel(encoder)))
+    torch.testing.assert_close(found.matrix.dense(), known.matrix.dense())
     ids = torch.randint(1, 9, (2, 4))
     with pytest.raises(TypeError, match="whole numbers cannot move"):
         PairLayerConductance(SiameseModel(nn.Sequential(nn.Embedding(9, 3), nn.Flatten())), "0").attribute((ids, ids))

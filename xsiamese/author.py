@@ -68,6 +68,7 @@ from xsiamese.pairs.parts import Parts as Parts
 from xsiamese.pairs.parts import channel_of as channel_of
 from xsiamese.pairs.parts import parts_of as parts_of
 from xsiamese.pairs.refused import Unsuited as Unsuited
+from xsiamese.pairs.refused import refuse_scripted as refuse_scripted
 from xsiamese.plot.shown import Shows as Shows
 from xsiamese.result import stored as stored
 from xsiamese.result.columns import Column as Column

@@ -19,6 +19,7 @@ from xsiamese.author import (
     PairBatch,
     PairMatrix,
     RefusedDerivatives,
+    refuse_scripted,
 )
 from xsiamese_interactions.gradients import refuse_black_box
 from xsiamese_interactions.heads import joined, most
@@ -77,8 +78,9 @@ class PairBiLRP(PairAttribution):
     r"""BiLRP: which pixel of a goes with which of b, by layer-wise relevance of each dimension of both embeddings.
 
     :math:`A = \sum_k \mathrm{LRP}(u_k)\, \mathrm{LRP}(v_k)^\top`, for a cosine with the norms as constants. On encoders
-    without biases it sums to the score for any gamma; what biases take is said as ``matrix.constant``. With gamma 0 and
-    no biases it is the derivative times both inputs, ``PairInteraction(form="hessian")``.
+    of linear layers, convolutions and ReLUs without biases it sums to the score for any gamma; what biases, gates and
+    other curves take, which are differentiated, is said as ``matrix.constant``. With gamma 0 and no biases it is the
+    derivative times both inputs, ``PairInteraction(form="hessian")``.
 
     Example:
         >>> from xsiamese import PairBiLRP, SiameseModel
@@ -105,8 +107,13 @@ class PairBiLRP(PairAttribution):
             batch: the pair.
             gamma: how much positive weights are favoured, one for all or one for each linear layer in order.
             cells: a coarser grid of parts for images, as (28, 28).
+
+        Raises:
+            ValueError: if the model or a part of it was scripted, traced or exported, and gamma is not 0.
         """
         refuse_black_box(batch, type(self).__name__)
+        if gamma:  # rules are for what is called, which programs do out of sight
+            refuse_scripted(batch.model)
         batch = batch.in_float32()
         items = Item.of(batch, 0, cells, type(self).__name__), Item.of(batch, 1, cells, type(self).__name__)
         u, v = (item.embed(item.tensor) for item in items)

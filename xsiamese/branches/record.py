@@ -20,6 +20,7 @@ from xsiamese.branches.outputs import first_tensor, of_neither, with_first_tenso
 from xsiamese.branches.refused import TRANSFORMED, refuse_packed, refuse_transformed
 
 LayerPair = tuple[nn.Module, nn.Module]
+Orders = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Recording:
@@ -29,7 +30,7 @@ class Recording:
     """
 
     def __init__(
-        self, layers: Sequence[LayerPair], names: Sequence[str], order: Sequence[tuple[int, ...]], rows: tuple[int, int]
+        self, layers: Sequence[LayerPair], names: Sequence[str], order: Sequence[Orders], rows: tuple[int, int]
     ) -> None:
         self._given = layers
         self.names = names
@@ -96,9 +97,9 @@ class Recording:
 
     def _branches(self, index: int, calls: list[list[Tensor]]) -> list[tuple[Tensor, Tensor]]:
         """What a layer gave on (a, b), once for each of its calls on a side."""
-        name, order = self.names[index], self.order[index]
+        name, orders = self.names[index], self.order[index]
         passed = self._of_neither(index)
-        first, second = (self._branch(side, found, name, order, passed) for side, found in enumerate(calls))
+        first, second = (self._branch(side, found, name, orders[side], passed) for side, found in enumerate(calls))
         if len(first) != len(second):
             raise ValueError(
                 f"layer {name!r} is called {len(first)} times for a and {len(second)} times for b: choose a layer "
@@ -111,7 +112,7 @@ class Recording:
         module, other = self._given[index]
         found = self.calls[module]
         half = len(found) // 2
-        return of_neither(found[:half], found[half:]) if module is other and self.order[index] == (0, 1) else set()
+        return of_neither(found[:half], found[half:]) if module is other and self.order[index][0] == (0, 1) else set()
 
     def _branch(
         self, side: int, found: list[Tensor], name: str, order: tuple[int, ...], passed: Collection[int] = ()
@@ -159,15 +160,15 @@ def record(
     names: Sequence[str],
     rows: int | tuple[int, int],
     *,
-    order: Sequence[tuple[int, ...]] | None = None,
+    order: Sequence[Orders] | None = None,
     detach: bool = True,
     copies: bool = True,
 ) -> Iterator[Recording]:
     """Records the activations of ``layers`` in the forward pass that runs inside the block.
 
     ``rows`` says how many rows a layer's output has for one side: the number of pairs, or (nodes of a, nodes of b).
-    ``order`` says for each layer which side its calls belong to, in their order; () if each side has a layer of its
-    own.
+    ``order`` says for each layer, of a and of b, which side its calls belong to, in their order; () if they are all of
+    one.
     With ``detach`` the graph starts at the first recorded layer: what comes before it costs no more than a pass without
     gradients.
     Without ``copies`` and outside of any graph, what follows a layer gets its output itself, and
@@ -176,7 +177,7 @@ def record(
     recording = Recording(
         layers,
         names,
-        order or [(0, 1) if first is second else () for first, second in layers],
+        order or [((0, 1), (0, 1)) if first is second else ((), ()) for first, second in layers],
         (rows, rows) if isinstance(rows, int) else rows,
     )
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from xsiamese.branches.layers import Layer
-from xsiamese.branches.record import Recording, record
+from xsiamese.branches.record import Orders, Recording, record
 from xsiamese.explain.digest import digest, tensors_of
 from xsiamese.kinds.side import Side
 from xsiamese.model.pair import SiameseModel
@@ -76,7 +76,8 @@ class ItemBatch:
 
         def passed(copies: bool) -> tuple[Recording, Tensor]:
             # one side is encoded alone, so that each layer is called once: whose call it is is no question
-            pairs, order = [(m, m) for m in modules], [()] * len(modules)
+            pairs = [(m, m) for m in modules]
+            order: list[Orders] = [((), ())] * len(modules)
             with torch.set_grad_enabled(graph), record(pairs, plan.names, 0, order=order, copies=copies) as seen:
                 return seen, self.embed()
 

@@ -99,7 +99,7 @@ def _with_put_in(one: Pairs, layer: Layer, side: int, activation: Activation, ru
     not of a bank of prototypes, say, which is looked for only then.
     """
     plan = find_plan(one, layer)
-    module, order = plan.layers[0][side], plan.layer_order[0]
+    module, order = plan.layers[0][side], plan.layer_order[0][side]
 
     def at(call: int, rows: slice | None = None) -> tuple[Tensor, int]:
         with naming_derivatives(), replaced(module, call, rows, activation) as calls:

@@ -20,7 +20,7 @@ from xsiamese.branches.layers import (
     names_of,
 )
 from xsiamese.branches.probe import Taken
-from xsiamese.branches.record import LayerPair
+from xsiamese.branches.record import LayerPair, Orders
 from xsiamese.model.pair import PairModel, SiameseModel
 from xsiamese.pairs.halves import halves_by, halves_of_images, image_of, lies_of, warn_turned
 from xsiamese.pairs.objective import NotFiniteError
@@ -35,7 +35,7 @@ class Plan:
     Attributes:
         layers: to explain on, (of a, of b).
         names: what they are called.
-        layer_order: the side of each call of a layer that both sides pass; () where each has its own.
+        layer_order: the side of each call of a layer, (of a's, of b's), that both sides pass; () where one does.
         shared: the modules that serve both sides.
         stacked: whether such a one gets both in one call.
         order: the side of each of its calls.
@@ -45,7 +45,7 @@ class Plan:
 
     layers: list[LayerPair]
     names: list[str]
-    layer_order: list[tuple[int, ...]]
+    layer_order: list[Orders]
     shared: list[nn.Module]
     stacked: list[bool]
     order: list[tuple[int, ...]]
@@ -104,7 +104,7 @@ def _of_parts(
     first, second = model.encoders
     layers = [(a or first, b or second) for a, b in given]
     shared: list[nn.Module] = [first] if first is second else []
-    layer_order: list[tuple[int, ...]] = [(0, 1) if _together(pair, shared) else () for pair in layers]
+    layer_order: list[Orders] = [((0, 1), (0, 1)) if _together(pair, shared) else ((), ()) for pair in layers]
     names = names_of(model, layers)
     order: list[tuple[int, ...]] = [(0, 1)] * len(shared)
     return Plan(layers, names, layer_order, shared, [False] * len(shared), order, taken, alone)
@@ -152,10 +152,7 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
                 f"layer {name!r} is also called on what is of neither side, such as a bank of prototypes: explain the "
                 "inputs, or keep what it gives of that as a buffer of the model"
             )
-    layer_order = [
-        (seen.order(pair[0]) if seen.calls(pair[0]) >= 2 else (0, 1)) if _together(pair, shared) else ()
-        for pair in layers
-    ]
+    layer_order = [_orders(seen, pair, shared) for pair in layers]
     # an activation that is reused often belongs to no side
     shared = [m for m in shared if seen.calls(m) <= 2 or [*m.children(), *m.parameters()]]
     stacked = [seen.stacked(module) for module in shared]
@@ -237,6 +234,24 @@ def _check_order(
                     "to which side cannot be told; "
                     "put them in this order, or call it once a side"
                 )
+
+
+def _orders(seen: Survey, pair: LayerPair, shared: Sequence[nn.Module]) -> Orders:
+    """The side of each call of both layers; () of one that serves its own side only."""
+    if _together(pair, shared):
+        order = seen.order(pair[0]) if seen.calls(pair[0]) >= 2 else (0, 1)
+        return order, order
+    return _own_order(seen, pair[0]), _own_order(seen, pair[1])
+
+
+def _own_order(seen: Survey, layer: nn.Module) -> tuple[int, ...]:
+    if layer not in seen.usage:  # which is told where its output is needed
+        return ()
+    if seen.stacked(layer):
+        return 0, 1
+    made_of = [seen.made_of(layer, call) for call in range(seen.calls(layer))]
+    order = tuple(side for sides in made_of for side in sides)
+    return order if set(order) == {0, 1} and len(order) == len(made_of) else ()
 
 
 def _together(pair: LayerPair, shared: Sequence[nn.Module]) -> bool:
