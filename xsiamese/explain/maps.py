@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from xsiamese.kinds.dense import all_finite
+from xsiamese.kinds.side import SIDES
 from xsiamese.model.precision import LOW
 from xsiamese.pairs.batch import PairBatch
+from xsiamese.pairs.jump import why_missed
 
 Maps = tuple[Any, Any]
+CANCELS = 1e-5  # of what the numbers of a vector give, up to which their sum is rounding
 
 
 def join(parts: list[Maps], create_graph: bool) -> Maps:
@@ -47,6 +50,36 @@ def warn_identical(batch: PairBatch) -> None:
             f"a and b are equal in pair {which}: the score is stationary there, and a map of gradients is noise",
             stacklevel=4,
         )
+
+
+def warn_missed(batch: PairBatch, sums: Tensor, value: Tensor, start: Tensor, *, integral: bool) -> bool:
+    """Says so, and whether it does, where the maps of a method along a path are no shares of the score, see
+    :func:`~xsiamese.pairs.jump.why_missed`.
+    """
+    why = why_missed(batch, sums, value, start, integral=integral)
+    if why is not None:
+        warnings.warn(why, stacklevel=5)
+    return why is not None
+
+
+def warn_cancelled(batch: PairBatch, maps: Maps) -> None:
+    """Says of texts that no token has a share, where what the numbers of each vector give cancels."""
+    for side in batch.moving:
+        value, of = maps[side], batch.sides[side]
+        tokens = tuple(of.own[0].shape[:2])
+        if of.kind != "text" or not isinstance(value, Tensor) or value.dim() != 3 or tuple(value.shape[:2]) != tokens:
+            continue
+        found = value.detach()
+        whole, left = found.abs().sum(2).amax(1), found.sum(2).abs().amax(1)
+        cancelled = ((whole > 0) & (left <= CANCELS * whole)).nonzero().flatten().tolist()
+        if cancelled:
+            which = ", ".join(str(batch.first_pair + i) for i in cancelled[:8])
+            warnings.warn(
+                f"the map of {SIDES[side]} is zero for each token of pair {which}: what the numbers of its vector give "
+                "cancels, as of a single word under a cosine, which does not change with the length of a vector; "
+                "PairFeatureAblation asks without the word",
+                stacklevel=5,
+            )
 
 
 def check_map(value: Any, name: str, who: str, why: Callable[[], str] | None, least: float = 0.0) -> None:

@@ -13,7 +13,7 @@ from xsiamese.branches.intact import intact
 from xsiamese.explain.beside import MANY
 from xsiamese.explain.explainer import Explainer
 from xsiamese.explain.found import Found
-from xsiamese.explain.maps import Maps, detached, warn_identical
+from xsiamese.explain.maps import Maps, detached, warn_cancelled, warn_identical, warn_missed
 from xsiamese.explain.per_tensor import masks_at, masks_differ
 from xsiamese.explain.prepare import prepared
 from xsiamese.explain.request import Request, described, fitted, target_name, without_edges
@@ -133,10 +133,16 @@ class Runner(Explainer):
             rest=rest or Rest(batch.model, batch.a.leaves[0].device),
         )
         more, maps = dict(found.columns), found.maps
-        start = more.pop("_start", None)
+        start, missed = more.pop("_start", None), False
         if maps is not None and isinstance(start, Tensor) and found.value is not None:
             total = self.total(maps, options, (batch.a, batch.b))
             more["_delta"] = total - (found.value - start)
+            # a slope is no share, and what several layers give is counted several times
+            if self.uses_gradients and options.get("multiply_by_inputs", True) and not isinstance(self.layer, list):
+                integral = self.complete and not self.detach_norms and self.layer is None
+                missed = warn_missed(batch, total.detach(), found.value, start, integral=integral)
+        if maps is not None and not missed:
+            warn_cancelled(batch, maps)
         if maps is not None:
             maps = batch.a.returned(maps[0], self.of_layer), batch.b.returned(maps[1], self.of_layer)
         return Found(maps, found.value, more)
