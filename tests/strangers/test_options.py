@@ -154,7 +154,7 @@ OTHERS: dict[str, Asked] = {
     ),
     "a window": (
         lambda: PairOcclusion(MODEL).attribute(PAIR, sliding_window_shapes=(1, 0, 2)),
-        "sliding_window_shapes=(1, 0, 2): a window (channels, height, width) of whole numbers from 1 on",
+        "sliding_window_shapes=(1, 0, 2): a window of whole numbers from 1 on, one for each dimension of an item",
     ),
     "a stride": (
         lambda: PairOcclusion(MODEL).attribute(PAIR, sliding_window_shapes=(1, 2, 2), strides=1.5),

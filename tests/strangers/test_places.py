@@ -232,7 +232,9 @@ TURNED: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 def test_cells_of_an_input_that_the_model_turns_first_are_not_taken_for_its_own(name: str) -> None:
     """A map of them would be drawn over other places."""
     encoder, shape = TURNED[name]
-    with pytest.raises(ValueError, match=r"^the model turns its input .* give it as the first layer takes it"):
+    with pytest.raises(
+        ValueError, match=r"^the places of .* do not follow those of the input .* give it as the first layer takes it"
+    ):
         PairGradCAM(SiameseModel(encoder(), "dot")).attribute(tuple(torch.randn(2, 1, *shape)))
 
 

@@ -144,10 +144,12 @@ def default_layers(
 def _untied(model: PairModel, passed: PassedBy) -> str:
     """What is said where no layer's places are those of the input."""
     if passed.turned:
+        name = name_of(model, passed.turned[0])
         return (
-            f"the model turns its input (transpose, permute or flip) before {name_of(model, passed.turned[0])!r}, "
-            "whose places do not lie as those of the input: give it as the first layer takes it, turned outside of the "
-            "model, or explain the inputs (PairIntegratedGradients, PairOcclusion)"
+            f"the places of {name!r} do not follow those of the input as far as can be told: the model turns it first "
+            "(transpose, permute or flip), or mixes all places, as a mean that is taken off does: give it as the first "
+            f"layer takes it, name the layer if its places are those of the input, layer={name!r}, or explain the "
+            "inputs (PairIntegratedGradients, PairOcclusion)"
         )
     return (
         f"the tokens of {name_of(model, passed.gathered[0])!r} do not lie as the places of the input (learned latents "
