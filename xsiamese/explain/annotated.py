@@ -24,8 +24,8 @@ CAPTUM: dict[str, Any] = {
     "method": Literal["gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid"],
     "sliding_window_shapes": Annotated[
         _Window | tuple[_Window | tuple[_Window, ...], ...],
-        "a window of whole numbers from 1 on, one for each dimension of an item, as (channels, height, width), or a pair "
-        "(of a, of b)",
+        "a window of whole numbers from 1 on, one for each dimension of an item, as (channels, height, width), or a "
+        "pair (of a, of b)",
     ],
     "stdevs": _Positive | tuple[_Positive, _Positive],
     "strides": Annotated[
