@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 import pytest
@@ -10,7 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from tests import problems
-from xsiamese import ChannelsLast, PairAblationCAM, PairGradCAM, PairHiResCAM, SiameseModel, Tokens
+from xsiamese import (
+    ChannelsLast,
+    Gallery,
+    PairAblationCAM,
+    PairEigenCAM,
+    PairGradCAM,
+    PairHiResCAM,
+    SiameseModel,
+    Tokens,
+)
 from xsiamese.branches.layout import ChannelsFirst, PatchesLast, described, layouts
 
 Block = nn.TransformerEncoderLayer
@@ -312,3 +322,52 @@ def test_finding_the_layer_costs_one_pass_of_one_pair_once(name: str) -> None:
     rows.clear()
     explainer.attribute(inputs)
     assert rows == [4, 4]
+
+
+class Still(nn.Module):
+    """A score of two images that stands still where they are one, or where the embeddings are near."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        score: Tensor = -(self.encoder(a) - self.encoder(b)).square().sum(1)
+        return score
+
+
+def saturated(z_a: Tensor, z_b: Tensor) -> Tensor:
+    return (z_a - z_b).square().sum(1).clamp(1e6)
+
+
+def test_a_model_has_one_layer_whichever_pair_comes_first() -> None:
+    encoder, x = Transformer(), problems.images(3, size=16)[0]
+    # by brute force: what is written to the patches behind a module moves the embedding, or does not
+    read = dict.fromkeys(("blocks.1", "norm"), False)
+    for name in read:
+        before = encoder(x)
+        hook = encoder.get_submodule(name).register_forward_hook(
+            lambda m, args, o: o + torch.randn(17, 8) * (torch.arange(17) > 0)[:, None]
+        )
+        read[name] = not torch.equal(before, encoder(x))
+        hook.remove()
+    assert read == {"blocks.1": True, "norm": False}
+    same, other = (x[:1], x[:1]), (x[:1], x[1:2])
+    for make in (
+        lambda: SiameseModel(encoder, "cosine"),
+        lambda: SiameseModel(encoder, "squared_euclidean"),
+        lambda: SiameseModel(encoder, saturated, higher_is_closer=False),
+        lambda: Still(encoder),
+    ):
+        for first in (same, other):
+            explainer = PairGradCAM(make())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that the map of a pair of one item is zero
+                explainer.attribute(first)
+            assert explainer.layer_names_[0].removeprefix("encoder.") == "blocks.1"
+    for cls in (PairGradCAM, PairHiResCAM, PairEigenCAM):
+        found = Gallery(cls(SiameseModel(encoder, "squared_euclidean")), x)
+        for one in (found.explain([(0, 1)])[:], found.search(x[2:], k=1).explain()[:]):
+            assert one.parameters["layer"] == ["blocks.1"]
+        given = cls(SiameseModel(encoder, "squared_euclidean"), "blocks.1").explain(other)
+        torch.testing.assert_close(found.explain([(0, 1)])[:].maps, given.maps)

@@ -71,8 +71,10 @@ class PairEigenCAM(PairCAM):
         cells, centred = (one.transpose(1, 2) for one in (flat, places.real(flat - places.mean(flat))))
         direction = torch.linalg.svd(centred.double(), full_matrices=False).Vh[:, 0].to(activation.dtype)
         found = torch.einsum("npc,nc->np", centred, direction)
-        # a principal direction has no sign of its own: positive is where the activation is strong
-        sign = (found * cells.sum(2)).sum(1, keepdim=True).sign()
+        # a principal direction has no sign of its own: positive is where the activation is strong, and behind a norm,
+        # where all sums are zero but for rounding, where a few places stand out
+        strong, most = ((found * cells.sum(2)).sum(1, True), (found.abs() * cells.abs().sum(2)).sum(1, True))
+        sign = torch.where(strong.abs() > 1e-4 * most, strong, found.pow(3).sum(1, True)).sign()
         return (found * torch.where(sign == 0, 1, sign)).reshape(activation[:, :1].shape)
 
 

@@ -138,8 +138,8 @@ class Survey:
     def moves(self) -> bool:
         """Whether the score moves at all with the embeddings: at a pair of equal ones it may be stationary."""
         if self._moves is None:
-            ends = [o for u in self.usage.values() for o in u.outputs if o.requires_grad and o.dim() == 2]
-            last = ends[-4:]  # the embeddings, or what they are made of
+            ends = [o for u in self.usage.values() for o in u.outputs if o.requires_grad]
+            last = ([o for o in ends if o.dim() == 2] or ends)[-4:]  # the embeddings, or what they are made of
             slopes: tuple[Tensor | None, ...] = ()
             if last:
                 assert self.value is not None

@@ -26,6 +26,7 @@ from xsiamese.pairs.halves import halves_by, halves_of_images, image_of, lies_of
 from xsiamese.pairs.objective import NotFiniteError
 from xsiamese.pairs.pairs import Pairs
 from xsiamese.pairs.refused import refuse_scripted
+from xsiamese.pairs.standstill import stands_still, watched, watched_elsewhere
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,13 @@ def _of_parts(
 def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> Plan:
     """The plan of any model, from watching it at work."""
     few = _few(replace(batch, wrt="both", create_graph=False, plans={}))
-    moved = tuple(leaf.requires_grad_() for leaf in few.moved)
-    of_a = sum(i < len(batch.a.leaves) for i in few.objective.moved_at)
     modules = [*batch.model.modules(), *(m for pair in given for m in pair if m is not None)]
-    leaves = (moved[:of_a], moved[of_a:])
-    seen = survey(lambda: few.value(*moved), modules, leaves, few.pairs)
+    moved, seen = watched(few, modules)
+    if find_default and not batch.a.ragged and stands_still(few, seen):
+        few, moved, seen = watched_elsewhere(few, modules)
     for side, one in enumerate((few.a, few.b)):
         if one.still:  # its numbers have no gradient: what changes with them is asked
-            seen.still[side] = _without(few, side, modules, leaves)
+            seen.still[side] = _without(few, side, modules, seen.leaves)
     if seen.constant():
         with torch.no_grad():
             others = survey(partial(few.value, *differing(moved)), modules, ((), ()), few.pairs)
@@ -191,16 +191,16 @@ def _without(
     nothing = tuple(map(torch.zeros_like, one.leaves))
     masked = tuple(leaf if bool((leaf <= 1).all()) else zero for leaf, zero in zip(one.leaves, nothing, strict=True))
 
-    def watched(numbers: tuple[Tensor, ...]) -> Survey:
+    def seen(numbers: tuple[Tensor, ...]) -> Survey:
         without = one.holding(numbers)
         other = replace(few, a=few.a if side else without, b=without if side else few.b, witness=None)
         return survey(partial(_any_value, other), modules, leaves, few.pairs)
 
     with suppress(RuntimeError, ValueError):
-        return watched(nothing)
+        return seen(nothing)
     with suppress(RuntimeError, ValueError):
-        return watched(masked)
-    return watched((nothing[0], *one.leaves[1:]))
+        return seen(masked)
+    return seen((nothing[0], *one.leaves[1:]))
 
 
 def _any_value(few: Pairs) -> Tensor | None:
