@@ -652,7 +652,8 @@ def test_what_is_drawn_is_that_of_the_seed_zero() -> None:
     def compute(self: Any, batch: Any, **options: Any) -> Any:
         return batch.maps([torch.rand(leaf.shape) * leaf for leaf in batch.moved])
 
-    drawing = type("Some", (PairAttribution,), {"name": "some", "stochastic": True, "compute": compute})(DOT)
+    own = {"name": "some", "stochastic": True, "same_draws": True, "compute": compute}
+    drawing = type("Some", (PairAttribution,), own)(DOT)
     pair = torch.ones(1, 3), torch.ones(1, 3)
     known = torch.rand(2, 3, generator=torch.Generator().manual_seed(0))
     for maps in (drawing.attribute(pair), drawing.explain(pair).maps):

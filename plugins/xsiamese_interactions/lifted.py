@@ -48,7 +48,7 @@ class Lift(PairAttribution):
     reference = ("joukovsky2023",)
     result: ClassVar[type[MatrixExplanation]] = MatrixExplanation
     differentiable = False
-    stochastic = True
+    stochastic = same_draws = True
     symmetric = False
     fitted = True
     trims = True

@@ -69,7 +69,7 @@ class PairMaskRegression(PairAttribution):
     modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
     known_parts = ("nodes",)
     uses_gradients = False
-    stochastic = True
+    stochastic = same_draws = True
     fitted = True
     trims = True
     linear = True

@@ -76,6 +76,7 @@ class Adapted(PairAttribution):
     both_layers: ClassVar[bool] = False
     input_level: ClassVar[bool] = False
     separable: ClassVar[bool] = False
+    same_draws = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "algorithm" in vars(cls):

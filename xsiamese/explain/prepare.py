@@ -135,6 +135,15 @@ def prepared(batch: PairBatch, prepare: Prepare) -> PairBatch:
     return replace(batch, prepared=(sides[0], sides[1]))
 
 
+def seed_of(pair: PairBatch) -> int:
+    """The seed of a single pair, of the seed asked for and what its items hold: the same in any batch, and for (b, a).
+
+    One that counted the pairs would give a pair other draws alone than beside others.
+    """
+    assert pair.seed is not None
+    return (pair.seed + sum(int(key[:15], 16) for side in pair.sides for key in keys_of(side))) % 2**63
+
+
 def _items_of(batch: PairBatch, place: int, which: list[int]) -> ItemBatch:
     """Some items of one side of a batch (0 for a, 1 for b)."""
     every = which == list(range(batch.pairs))

@@ -17,6 +17,7 @@ from xsiamese.branches.intact import reseed
 from xsiamese.explain.beside import warn_beside
 from xsiamese.explain.found import Found
 from xsiamese.explain.maps import Maps, check_map, in_dtype, why_lost
+from xsiamese.explain.prepare import seed_of
 from xsiamese.explain.traits import Traits
 from xsiamese.kinds.side import SIDES
 from xsiamese.model.precision import LOW
@@ -75,6 +76,8 @@ def _part(
 ) -> Found:
     """One part, explained and checked; its value is the one that the method met on its way, or costs a pass."""
     if traits.stochastic and part.seed is not None:
+        if not (traits.same_draws or traits.common_draws or traits.across_pairs):
+            part = replace(part, seed=seed_of(part))
         reseed(part.seed)
     watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), _starts(part, traits), rest.own))
     device = part.a.leaves[0].device

@@ -34,6 +34,7 @@ class Sampler(PairAttribution):
     """
 
     result: ClassVar[type[PairExplanation]] = Sample
+    same_draws = True
 
     def sample(self, inputs: Any, **arguments: Any) -> Sample:
         """The run, as a result that can be saved and read again."""
@@ -63,6 +64,7 @@ class ReadOut(PairAttribution):
     """
 
     requires: ClassVar[type[Sampler]]
+    same_draws = True
 
     @abstractmethod
     def read(self, batch: PairBatch, sample: Mapping[str, Column], *args: Any, **options: Any) -> Maps | Found:

@@ -37,7 +37,9 @@ class Traits:
         returns_delta: whether it can say by how much they do not.
         differentiable: whether ``create_graph`` is supported.
         linear: whether the maps of a sum of two values are the sum of their maps, so that ``against=`` is exact.
-        stochastic: whether it draws random numbers. Every pair gets the same ones, so that a batch equals a loop.
+        stochastic: whether it draws random numbers. What a pair gets follows from the seed and from its items, so that
+            a batch equals a loop.
+        same_draws: whether all pairs get the same ones instead, so that their maps differ by the pairs alone.
         common_draws: whether ``compute`` sees to that by itself, so that it may take many pairs at once.
         across_pairs: whether a map depends on the other pairs of the batch.
         symmetric: whether swapping the inputs of a symmetric model swaps the maps.
@@ -78,6 +80,7 @@ class Traits:
     differentiable: bool = True
     linear: bool = False
     stochastic: bool = False
+    same_draws: bool = False
     common_draws: bool = False
     across_pairs: bool = False
     symmetric: bool = True
@@ -130,6 +133,7 @@ class Declared:
     differentiable: ClassVar[bool] = True
     linear: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
+    same_draws: ClassVar[bool] = False
     common_draws: ClassVar[bool] = False
     across_pairs: ClassVar[bool] = False
     symmetric: ClassVar[bool] = True

@@ -114,7 +114,7 @@ def measure(
         twins: partners of a that share with it what b shares.
         labels: which pairs are really alike.
         resamples: for the intervals.
-        seed: of the intervals.
+        seed: of the intervals, and of what the explainer draws.
         **options: of the explainer's ``explain``.
 
     Raises:
@@ -129,6 +129,7 @@ def measure(
         0.6666666666666667
     """
     check(measure, {"resamples": resamples, "seed": seed})
+    options = {"seed": seed, **options}
     known = {
         "truth": truth, "partners": partners, "partner_truth": partner_truth, "twins": twins, "labels": labels,
     }  # fmt: skip
