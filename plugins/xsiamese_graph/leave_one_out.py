@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from xsiamese.author import PairAttribution, PairBatch, of_side, values_without
+from xsiamese.author import Decision, PairAttribution, PairBatch, of_side, values_without
 
 View = Callable[[Any, int], Any]
 
@@ -51,7 +51,7 @@ def leave_one_out(
         [0.25, 0.25, -0.16666666666666663]
     """
     views = without if isinstance(without, tuple) else (without, without)
-    sign = 1.0 if higher_is_closer else -1.0
+    sign = Decision(0.0, higher_is_closer).closeness(1.0)
     whole = [view(item, -1) for view, item in zip(views, items, strict=True)]
     base = float(score(*whole))
     counts = [parts(item) for item in items]

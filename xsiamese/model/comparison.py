@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from xsiamese.door.registry import comparisons
 from xsiamese.model.called import shown
-from xsiamese.model.decision import Decision
+from xsiamese.model.decision import Decision, which_way
 from xsiamese.model.known import closer, direction, row_by_row, warn_if_distance
 from xsiamese.model.precision import wide
 
@@ -181,7 +181,7 @@ class Learned(Comparison):
         super().__init__()
         self.head = head
         self.join = join
-        self.higher_is_closer = higher_is_closer
+        self.higher_is_closer = which_way(higher_is_closer)
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
         if self.join == "concat":
@@ -245,7 +245,7 @@ def comparison(
     if not isinstance(spec, (Comparison, str)):
         return Function(spec, higher_is_closer)
     found = spec if isinstance(spec, Comparison) else _by_name(spec)
-    if higher_is_closer is not None and higher_is_closer != found.higher_is_closer:
+    if higher_is_closer is not None and which_way(higher_is_closer) != found.higher_is_closer:
         raise ValueError(
             f"in {found.name} {'higher' if found.higher_is_closer else 'lower'} is closer: leave out higher_is_closer="
         )

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from xsiamese.door.arguments import shown
 
 Score = TypeVar("Score", float, Tensor)
 
 
+def which_way(told: Any) -> bool:
+    """What is told of ``higher_is_closer``, as a bool: a word such as "no" would count as True.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if isinstance(told, (bool, np.bool_)) or (type(told) is int and told in (0, 1)):
+        return bool(told)
+    raise ValueError(f"higher_is_closer={shown(told)}: True for a similarity or False for a distance is needed")
+
+
 def toward_closer(score: Score, higher_is_closer: bool) -> Score:
     """The closeness of a score, and the score of a closeness: itself for a similarity, negated for a distance."""
-    return score if higher_is_closer else -score
+    return score if which_way(higher_is_closer) else -score
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,7 @@ class Decision:
         higher_is_closer: whether a higher score means more alike.
 
     Raises:
-        ValueError: if the threshold is NaN or infinite.
+        ValueError: if the threshold is NaN or infinite, or ``higher_is_closer`` no bool.
 
     Example:
         >>> decision = Decision(0.5, higher_is_closer=False)  # of a distance
@@ -46,6 +60,7 @@ class Decision:
     def __post_init__(self) -> None:
         if not isfinite(self.threshold):
             raise ValueError(f"threshold={self.threshold}: a finite number in the units of the score is needed")
+        which_way(self.higher_is_closer)
 
     @property
     def cut(self) -> float:

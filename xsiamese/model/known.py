@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from xsiamese.model.decision import which_way
+
 _DISTANCES: tuple[Any, ...] = (functional.pairwise_distance,)
 _SIMILARITIES: tuple[Any, ...] = (functional.cosine_similarity,)
 _LOOKS_LIKE_A_DISTANCE = re.compile(r"dist(ance)?(s|$|_)|Distance|euclid|manhattan|divergence", re.IGNORECASE)
@@ -24,7 +26,7 @@ def closer(function: Callable[..., Any], told: bool | None = None) -> bool:
     What the user tells goes first, then the function's own ``higher_is_closer``, then what is known of PyTorch's and of
     pytorch-metric-learning's distances. Anything else is a similarity, with a warning where its name says otherwise.
     """
-    known = direction(function) if told is None else told
+    known = direction(function) if told is None else which_way(told)
     if known is not None:
         return known
     name = getattr(function, "__name__", type(function).__name__)
@@ -40,8 +42,8 @@ def closer(function: Callable[..., Any], told: bool | None = None) -> bool:
 def direction(function: Callable[..., Any]) -> bool | None:
     """Whether more of what a function or a module returns means closer, where that is said or known."""
     said = getattr(function, "higher_is_closer", None)
-    if isinstance(said, bool):
-        return said
+    if said is not None:
+        return which_way(said)
     if isinstance(function, nn.PairwiseDistance) or any(function is one for one in _DISTANCES):
         return False
     if isinstance(function, nn.CosineSimilarity) or any(function is one for one in _SIMILARITIES):

@@ -13,6 +13,7 @@ from torch import Tensor
 from xsiamese.door.files import regular
 from xsiamese.model.blackbox import BlackBoxEncoder
 from xsiamese.model.comparison import Comparison
+from xsiamese.model.decision import which_way
 
 NUMBERS = {
     "tensor(float)": np.float32,
@@ -120,7 +121,7 @@ class OnnxComparison(Comparison):
 
     def __init__(self, path: str | Path, higher_is_closer: bool, providers: list[str] | None = None) -> None:
         super().__init__()
-        self.higher_is_closer = higher_is_closer
+        self.higher_is_closer = which_way(higher_is_closer)
         self._asked = Session(path, providers)
 
     def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from xsiamese.model.called import convention
 from xsiamese.model.comparison import Comparison, Function, comparison
+from xsiamese.model.decision import which_way
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 
 
@@ -24,7 +25,7 @@ def pair_model(
 
     Raises:
         TypeError: if it cannot be called, such as a checkpoint, which holds a model.
-        ValueError: if a model that has a comparison is given another one.
+        ValueError: if a model that has a comparison is given another one, or ``higher_is_closer`` is no bool.
     """
     if isinstance(model, type):
         raise TypeError(f"{model.__name__} is a class: make the model of it first, {model.__name__}(...)")
@@ -36,6 +37,7 @@ def pair_model(
         )
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         model = model.module
+    higher_is_closer = None if higher_is_closer is None else which_way(higher_is_closer)
     inner = getattr(model, "_orig_mod", model)
     if isinstance(inner, PairModel):
         inner = _bare(inner)
