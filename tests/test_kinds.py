@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, nn
 
 import xsiamese
-from xsiamese import PairFeatureAblation, PairGradCAM, PairHiResCAM, PairLayerGradCam, SiameseModel
+from xsiamese import (
+    PairFeatureAblation,
+    PairGradCAM,
+    PairHiResCAM,
+    PairLayerFeatureAblation,
+    PairLayerGradCam,
+    SiameseModel,
+)
 from xsiamese.kinds.catalogue import OURS, kind, kinds, side
 from xsiamese.kinds.inputs import two_sides
 from xsiamese.kinds.places import Nodes, Places, of_tensor
@@ -433,3 +440,45 @@ def test_a_layers_channels_are_drawn_as_one_strip() -> None:
             drawn.append(bytes(figure.canvas.buffer_rgba()))
             plt.close(figure)
         assert drawn[0] == drawn[1]
+
+
+class User(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.user, self.out = nn.Embedding(10, 4), nn.Linear(7, 6)
+
+    def forward(self, user: Tensor, dense: Tensor) -> Tensor:
+        found: Tensor = self.out(torch.cat([self.user(user), dense], 1))
+        return found
+
+
+class Item(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.out = nn.Linear(2, 4), nn.Linear(4, 6)
+
+    def forward(self, price: Tensor) -> Tensor:
+        found: Tensor = self.out(self.enter(price))
+        return found
+
+
+def test_ids_beside_numbers_are_told_to_be_held_and_their_layers_explain_them() -> None:
+    """Their map of zeros was taken for what they give."""
+    model = SiameseModel((User().double().eval(), Item().double().eval()), "dot")
+    dense, price = torch.randn(2, 3, dtype=torch.float64), torch.randn(2, 2, dtype=torch.float64)
+    pair = {"user": torch.tensor([1, 2]), "dense": dense}, {"price": price}
+    explainer = PairFeatureAblation(model)
+    with pytest.warns(
+        UserWarning, match=r"^input a holds whole numbers beside others, 'user': they are held, as masks"
+    ):
+        found = explainer.explain(pair).maps[0]
+    assert not found["user"].any()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # once is enough, and what is no id of a table needs none
+        explainer.explain(pair)
+        PairFeatureAblation(SiameseModel((nn.Flatten(), nn.Flatten()), "dot")).attribute((price, price))
+        units = PairLayerFeatureAblation(model, ("user", "enter")).attribute(pair)[0]
+    weights = dict(model.encoders[0].named_parameters())
+    slopes = model.encode(pair[1], 1) @ weights["out.weight"][:, :4]
+    torch.testing.assert_close(units, (weights["user.weight"][[1, 2]] * slopes).detach())

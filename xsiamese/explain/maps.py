@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xsiamese.kinds.dense import all_finite
-from xsiamese.kinds.side import SIDES
+from xsiamese.kinds.side import SIDES, TensorSide
 from xsiamese.model.precision import LOW
 from xsiamese.pairs.batch import PairBatch
 from xsiamese.pairs.jump import why_missed
 
 Maps = tuple[Any, Any]
+_HELD = "whole numbers that are held"  # the plan of an explainer whose user knows
 CANCELS = 1e-5  # of what the numbers of a vector give, up to which their sum is rounding
 
 
@@ -50,6 +51,36 @@ def warn_identical(batch: PairBatch) -> None:
             f"a and b are equal in pair {which}: the score is stationary there, and a map of gradients is noise",
             stacklevel=4,
         )
+
+
+def warn_held(batch: PairBatch) -> None:
+    """Says once of whole numbers beside others, which ride along as a mask does, that they have no map, if an embedding
+    may read them.
+    """
+    tables = [m for m in batch.model.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
+    told = {} if batch.plans is None else batch.plans
+    if not tables or _HELD in told:
+        return
+    most = max(table.num_embeddings for table in tables)
+    for place in batch.moving:
+        side = batch.sides[place]
+        if side.still or side.ragged or not isinstance(side, TensorSide) or side.form.single:
+            continue
+        names = side.form.keys or side.names(SIDES[place])
+        held = [
+            name
+            for name, leaf in zip(names, side.leaves, strict=True)
+            if not leaf.is_floating_point() and leaf.numel() and leaf.dtype != torch.bool and 1 < int(leaf.max()) < most
+        ]
+        if held:
+            told[_HELD] = True
+            warnings.warn(
+                f"input {SIDES[place]} holds whole numbers beside others, {', '.join(map(repr, held))}: they are held, "
+                "as masks and lengths are, and have a map of zeros; if they are ids, name the layers that read them, "
+                "PairLayerFeatureAblation(model, layer=(of a, of b)), or explain a model of the ids that holds the "
+                "rest",
+                stacklevel=4,
+            )
 
 
 def warn_missed(batch: PairBatch, sums: Tensor, value: Tensor, start: Tensor, *, integral: bool) -> bool:

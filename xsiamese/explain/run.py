@@ -75,10 +75,11 @@ def _part(
     rest: Rest,
 ) -> Found:
     """One part, explained and checked; its value is the one that the method met on its way, or costs a pass."""
-    if traits.stochastic and part.seed is not None:
+    if traits.stochastic and (seed := part.seed) is not None:
         if not (traits.same_draws or traits.common_draws or traits.across_pairs):
-            part = replace(part, seed=seed_of(part))
-        reseed(part.seed)
+            seed = seed_of(part)
+            part = replace(part, seed=seed)
+        reseed(seed)
     watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), _starts(part, traits), rest.own))
     device = part.a.leaves[0].device
     with naming_ids(part.model, part.sides), _telling_of_baselines(part):

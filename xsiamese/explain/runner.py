@@ -13,7 +13,7 @@ from xsiamese.branches.intact import intact
 from xsiamese.explain.beside import MANY
 from xsiamese.explain.explainer import Explainer
 from xsiamese.explain.found import Found
-from xsiamese.explain.maps import Maps, detached, warn_cancelled, warn_identical, warn_missed
+from xsiamese.explain.maps import Maps, detached, warn_cancelled, warn_held, warn_identical, warn_missed
 from xsiamese.explain.per_tensor import masks_at, masks_differ
 from xsiamese.explain.prepare import prepared
 from xsiamese.explain.request import Request, described, fitted, target_name, without_edges
@@ -95,6 +95,8 @@ class Runner(Explainer):
         asked = asked.on(batch.a.leaves[0].device)
         if self.uses_gradients and not (self.complete or self.traits.unsigned):
             warn_identical(batch)
+        if not self.needs_layer:
+            warn_held(batch)
         with (
             intact(batch.model, seed=asked.seed if self.stochastic else None, freeze=not asked.create_graph),
             naming_the_cut(batch, gradients=self.uses_gradients),
