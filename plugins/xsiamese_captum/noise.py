@@ -37,7 +37,7 @@ class PairNoiseTunnel(PairAttribution):
     formula = r"\mathbb{E}_{\epsilon \sim N(0, \sigma^2)}\,[A(x + \epsilon)]"
     reference = ("smilkov2017", "adebayo2018")
     modalities = frozenset({"image", "row", "series", "volume", "text", "graph"})
-    stochastic = trims = True
+    stochastic = same_draws = trims = True
     differentiable = False
 
     def __init__(self, explainer: PairAttribution | Callable[..., Any], layer: Any = None, **settings: Any) -> None:
