@@ -25,6 +25,8 @@ from xsiamese import (
     PairLayerIntegratedGradients,
     PairMaskRegression,
     PairMatrix,
+    calibrate,
+    measure,
 )
 from xsiamese.data.readers import TextReader
 
@@ -267,6 +269,20 @@ def test_encodings_and_ids_are_the_texts_they_are_of() -> None:
     for given in (encoded, tuple(dict(one) for one in encoded), lists):
         for x, y in zip(PairLayerIntegratedGradients(made).attribute(given, n_steps=2), expected, strict=True):
             torch.testing.assert_close(x, y)
+
+
+def test_thresholds_and_metrics_take_texts_as_explainers_do() -> None:
+    """They told to open the model as it was opened."""
+    of, same = model(), torch.tensor([True, False, True, False])
+    a, b = (side * 2 for side in PAIR)
+    scores = of(a, b)
+    found = calibrate(of, a, b, same)
+    assert found.threshold == calibrate(of, tokenizer()(a, padding=True, return_tensors="pt"), b, same).threshold
+    assert float(scores.min()) <= found.threshold <= float(scores.max())
+    explainer = PairFeatureAblation(of)
+    measured = measure(explainer, PAIR, "deletion")
+    ids = tuple(dict(tokenizer()(list(side), padding=True, return_tensors="pt")) for side in PAIR)
+    torch.testing.assert_close(measured["deletion"].values, measure(explainer, ids, "deletion")["deletion"].values)
 
 
 def test_the_matrix_of_mean_pooling_is_the_score() -> None:

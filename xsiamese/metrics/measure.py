@@ -247,7 +247,7 @@ def batch_of(explainer: PairAttribution, pairs: Any, options: Mapping[str, Any] 
         key: value for key, value in (options or {}).items() if key in ("target", "baselines", "wrt", "parts", "kind")
     }
     extra = (options or {}).get("additional_forward_args")
-    return Request(pairs, extra=extra, **known).batch(explainer)
+    return Request(explainer.model.taken(pairs), extra=extra, **known).batch(explainer)
 
 
 def _unsuited(

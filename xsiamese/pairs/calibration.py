@@ -112,7 +112,7 @@ def calibrate(
         3.0
     """
     pair = pair_model(model)
-    sides = two_sides((a, b))
+    sides = two_sides(pair.taken((a, b)))
     check_fit(pair, sides)
     labels = _of_both_kinds(pair_labels("same", same, sides[0].pairs))
     check(calibrate, {"method": method, "far": far, "internal_batch_size": internal_batch_size})
