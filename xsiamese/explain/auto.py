@@ -14,6 +14,7 @@ from torch import nn
 from xsiamese.door.arguments import shown
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.catalogue import explainer
+from xsiamese.explain.tried import takes_ids, takes_rows, tried
 from xsiamese.kinds.catalogue import kind as kind_named
 from xsiamese.kinds.pool import Pool
 from xsiamese.model.pair import PairModel, SiameseModel
@@ -81,7 +82,7 @@ def auto(
         model: of two inputs.
         budget: "fast" is one pass, "normal" about a second on a small network, "thorough" whatever was best.
         kind: of the inputs: "image", "row", "series", "volume", "text" or "graph"; read off the model's layers if left
-            out.
+            out. Two encoders of two kinds are each explained as their own.
         layer: the layer to explain on, for a method that has one.
         items: real rows of a table, shape (items, columns), to start from: what finds the truth of rows best, at
             whatever budget, see :class:`~xsiamese.Pool`. Of rows only; left out, a model that knows rows as it was
@@ -104,7 +105,10 @@ def auto(
         raise ValueError(f"budget={shown(budget)}: {', '.join(map(repr, get_args(Budget)))} is needed")
     made = {key: settings.pop(key) for key in ("comparison", "higher_is_closer") if key in settings}
     pair = pair_model(model, **made)
-    kind = kind_of(pair) if kind is None else kind_named(kind).name
+    kinds = kinds_of(pair) if kind is None else (kind_named(kind).name,)
+    if len(kinds) > 1 and items is None:
+        return _of_two_kinds(pair, kinds, budget, layer, settings)
+    kind = kinds[0]
     choices = table().get(kind, table()["tensor"])
     if items is not None and "items" not in choices:
         raise ValueError(f"items= are rows to start from, and this model takes {kind} inputs: leave it out")
@@ -122,10 +126,45 @@ def auto(
     elif kind == "series" and cls.needs_layer and layer is None and _recurrent(pair):
         cls, options = explainer("PairInputXGradient" if budget == "fast" else "PairOcclusion"), {}
         reason = "of the inputs: a recurrent encoder that hands on its last state has no layer of times"
+    elif start is None and layer is None and kind in ("row", "text"):
+        why = _unfit(pair, kind, cls)
+        if why is not None:
+            cls, reason, options = explainer("PairFeatureAblation"), why, {}
     if row.get("detach_norms") and cls.uses_gradients and hasattr(getattr(pair, "comparison", None), "detach_norms"):
         settings, reason = {"detach_norms": True, **settings}, f"{reason}; norms detached"
     chosen = (layer,) if cls.needs_layer else ()
     return Auto(cls(pair, *chosen, **settings), kind, budget, reason, options)
+
+
+def _of_two_kinds(
+    pair: PairModel, kinds: tuple[str, ...], budget: Budget, layer: Any, settings: Mapping[str, Any]
+) -> Auto:
+    """What explains each side as its own kind.
+
+    Raises:
+        ValueError: if one side is a graph.
+    """
+    if "graph" in kinds:
+        raise ValueError(f"a is {kinds[0]} and b is {kinds[1]}, for which no choice was measured: name a method")
+    if {"image", "series", "volume", "text"}.issuperset(kinds):
+        cls, reason = explainer("PairHiResCAM"), "one pass, on a layer of each side that has the places of its own kind"
+    else:
+        cls, reason = explainer("PairOcclusion"), "part by part, each side as its own kind"
+    chosen = (layer,) if cls.needs_layer else ()
+    return Auto(cls(pair, *chosen, **settings), " and ".join(kinds), budget, reason)
+
+
+def _unfit(pair: PairModel, kind: str, cls: type[PairAttribution]) -> str | None:
+    """Why a method that gives shares along a path, or explains the vectors of tokens, is none for a model; None where
+    it is.
+    """
+    found = tried(pair, kind, cls) if isinstance(pair, SiameseModel) else None
+    by = "column by column" if kind == "row" else "token by token"
+    if found is None or (found.works and not found.at_nothing):
+        return None
+    if found.at_nothing:
+        return f"{by}: the embedding of nothing is zero, where a cosine has no value, and no path from there has shares"
+    return f"{by}: no layer of the model gives each token a place"
 
 
 def _recurrent(model: PairModel) -> bool:
@@ -145,19 +184,33 @@ def table() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
     return found
 
 
-def kind_of(model: PairModel) -> str:
-    """The kind of input that a model takes, as its layers show it.
+def kinds_of(model: PairModel) -> tuple[str, ...]:
+    """The kind of input that a model takes, or of a and of b where its two encoders take two.
 
     Raises:
-        ValueError: if they do not.
+        ValueError: if its layers do not show it.
     """
-    layers = list(model.modules()) if isinstance(model, nn.Module) else []
+    first, second = model.encoders if isinstance(model, SiameseModel) else (model, model)
+    if first is second:
+        return (_kind_of(model, first, 0),)
+    return tuple(dict.fromkeys(_kind_of(model, one, side) for side, one in enumerate((first, second))))
+
+
+def _kind_of(model: PairModel, encoder: nn.Module, side: int) -> str:
+    """The kind that the layers of an encoder show; whether it takes ids of tokens is tried where they do not."""
+    layers = list(encoder.modules())
     if any(hasattr(layer, "propagate") for layer in layers):  # torch_geometric's, which need not be installed
         return "graph"
-    for kind, types in _BUILT_OF:
-        if any(isinstance(layer, types) for layer in layers):
-            return kind
-    raise ValueError("the model's layers do not show what it takes: give kind=, as kind='image'")
+    shown = [kind for kind, types in _BUILT_OF if any(isinstance(layer, types) for layer in layers)]
+    if model.modality != "text":
+        # an image model may have a table of positions, and one of ids have none, or one that is no layer
+        if shown[:1] == ["text"] and {"image", "volume"} & {*shown} and not takes_ids(model, side):
+            shown = shown[1:]
+        elif shown[:1] in ([], ["row"]) and takes_ids(model, side) and not takes_rows(model, side):
+            shown = ["text"]
+    if not shown:
+        raise ValueError("the model's layers do not show what it takes: give kind=, as kind='image'")
+    return shown[0]
 
 
 def check_explainer(value: object, *, choices: bool = False) -> None:

@@ -15,6 +15,7 @@ from xsiamese.pairs.pairs import Pairs
 
 MISSED = 0.25  # of the change of the score, from which on maps are no shares of it
 NEAR = 1e-4  # of the way from the start to the input: a score that is smooth has hardly changed by then
+LENGTH = 1e-3  # by which a length may differ from 1
 LITTLE = 0.2  # of the score, as which a smaller change counts: those of a and of b may cancel
 
 
@@ -36,8 +37,7 @@ def why_missed(batch: Pairs, sums: Tensor, value: Tensor, start: Tensor, *, inte
     first = int(missed.nonzero()[0])
     one = replace(batch.select(torch.tensor([first], device=batch.leaves[0].device)), witness=None)
     paths: tuple[Wrt, ...] = ("first", "second") if one.apart and one.wrt == "both" else (one.wrt,)
-    with torch.no_grad():
-        where = next((wrt for wrt in paths if _jumps(one.one_sided(wrt), integral=integral)), None)
+    where = next((wrt for wrt in paths if starts_at_nothing(one.one_sided(wrt))), None)
     told = (
         f"the maps of pair {batch.first_pair + first} sum to {float(sums[first]):.2g} in all, and should "
         f"to {float(change[first]):.2g}, by which the score changes"
@@ -51,8 +51,14 @@ def why_missed(batch: Pairs, sums: Tensor, value: Tensor, start: Tensor, *, inte
     return f"{told}: take more n_steps=, or baselines= at which no embedding is zero" if integral else None
 
 
-def _jumps(one: Pairs, *, integral: bool) -> bool:
-    """Whether the score of a pair changes at once where a path leaves its start."""
+def starts_at_nothing(one: Pairs) -> bool:
+    """Whether the score of the first pair changes at once where a path leaves its start, as a cosine does at zero."""
+    one = replace(next(one.split(1)), witness=None)
+    with torch.no_grad():
+        return _jumps(one)
+
+
+def _jumps(one: Pairs) -> bool:
     moved = one.moved
     starts = [s if s.shape == m.shape else s[:1].expand_as(m) for s, m in zip(one.moved_baselines, moved, strict=True)]
     if not any(one.place(i)[0].still for i in range(len(moved))):
@@ -71,8 +77,10 @@ def _jumps(one: Pairs, *, integral: bool) -> bool:
     if all(bool(zero.any()) for side, zero in enumerate(zeros) if side in one.moving):
         return False
     near = [torch.lerp(zero, end, NEAR) for zero, end in zip(zeros, ends, strict=True)]
+    if _apart(closeness(one, *zeros), closeness(one, *near), closeness(one, *ends)):
+        return True
     # an encoder that brings its embedding to length 1 jumps by itself
-    return _apart(closeness(one, *zeros), closeness(one, *near), closeness(one, *ends)) or integral
+    return all(bool(((end.flatten(1).norm(dim=1) - 1).abs() < LENGTH).all()) for end in ends)
 
 
 def _apart(at: Tensor, near: Tensor, end: Tensor) -> bool:
