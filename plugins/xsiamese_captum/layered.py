@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import captum.attr as captum
+from torch import Tensor
 
 from xsiamese.author import Adapted, Maps, PairBatch
 from xsiamese_captum.channels import check_channels, without_padding
@@ -75,6 +76,15 @@ class PairLayerGradientXActivation(_Layered):
     formula = r"A \odot \partial s / \partial A"
     reference = ("shrikumar2016",)
     both_layers = True
+
+    def compute(self, batch: PairBatch, **options: Any) -> Maps:
+        maps = super().compute(batch, **options)
+        for side in batch.moving:
+            of_layers = maps[side] if isinstance(maps[side], tuple) else (maps[side],)
+            for one in [one for one in of_layers if isinstance(one, Tensor) and one.dim() > 2]:
+                product = batch.places(side, one, None, self.layout).first(one)
+                batch.tell_cancelled(side, product, self.layer_names(batch))
+        return maps
 
 
 class PairLayerIntegratedGradients(_Layered):

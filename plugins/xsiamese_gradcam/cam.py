@@ -29,6 +29,8 @@ class PairCAM(PairAttribution):
     known_parts: ClassVar[tuple[str, ...]] = ("nodes",)
     needs_layer: ClassVar[bool] = True
     takes_baselines: ClassVar[bool] = False
+    products: ClassVar[bool] = False
+    """Whether a map is the sum over channels of gradient times activation, which may cancel."""
 
     def compute(self, batch: PairBatch, *, relu: bool = False, soften: bool = False) -> tuple[Any, Any] | Found:
         """The maps.
@@ -50,6 +52,8 @@ class PairCAM(PairAttribution):
                 places = batch.places(side, activations[side], layers[side], self.layout)
                 # weights are sums and powers of gradients: in half precision they vanish, or are all rounding
                 activation, slope = (wide(places.real(places.first(one[side]))) for one in (activations, gradient))
+                if self.products and side in batch.objective.moving:
+                    batch.tell_cancelled(side, activation * slope, recording.names)
                 found = (
                     self.combine(activation, slope, places)
                     if side in batch.objective.moving

@@ -50,6 +50,7 @@ class PairHiResCAM(PairLinearCAM):
     """
 
     name = "hirescam"
+    products = True
     formula = r"\sum_k \frac{\partial s}{\partial A_k} \odot A_k"
     reference = ("draelos2020",)
 

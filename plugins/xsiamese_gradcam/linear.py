@@ -58,6 +58,9 @@ class PairLinearCAM(PairCAM):
                     constants[i] = Constant(rows, offset)
                 found: Sequence[Tensor] | None = Picked(shares)
             else:
+                if self.products:  # of the items alone: what cancels does so beside any other
+                    product = activation * pulled(_probe(embeddings))
+                    items.pairs.tell_cancelled(items.place, product, self.layer_names(items.pairs))
                 found = _factors(embeddings, pulled, mapped, owner)
             if found is None:
                 return None
@@ -166,8 +169,7 @@ def _rows(embeddings: Tensor, pulled: Callable[[Tensor], Tensor]) -> Tensor | No
     pooling and linear layers do. None where the gradients of a random direction are not the same everywhere.
     """
     count, dimensions = embeddings.shape
-    generator = torch.Generator().manual_seed(0)
-    probe = torch.randn(dimensions, generator=generator, dtype=torch.float64).to(embeddings)
+    probe = _probe(embeddings)[0]
     found = _flat(pulled(probe.expand_as(embeddings)))
     if not found.numel() or not _alike(found, found[:1, :, :1].expand_as(found)):
         return None
@@ -182,6 +184,13 @@ def _rows(embeddings: Tensor, pulled: Callable[[Tensor], Tensor]) -> Tensor | No
     padded = torch.cat([each, each.new_zeros(-dimensions % count, dimensions)])
     rows = torch.cat([_flat(pulled(some))[:, :, 0] for some in torch.split(padded, count)])
     return rows[:dimensions]
+
+
+def _probe(embeddings: Tensor) -> Tensor:
+    """A random direction, the same for all embeddings (items, D)."""
+    generator = torch.Generator().manual_seed(0)
+    found = torch.randn(embeddings.shape[1], generator=generator, dtype=torch.float64).to(embeddings)
+    return found.expand_as(embeddings)
 
 
 def _flat(output: Tensor) -> Tensor:

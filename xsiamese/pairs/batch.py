@@ -25,6 +25,7 @@ from xsiamese.pairs import apart, embedding, rows, tails
 from xsiamese.pairs.named import layout_of_named
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
+from xsiamese.pairs.silence import warn_cancelled
 from xsiamese.pairs.usage import Plan, find_plan
 
 
@@ -112,6 +113,17 @@ class PairBatch(Pairs):
                 f"{other} is encoded by another: give layer=(of a, of b), or hold {other} with wrt={wrt!r}"
             )
         return plan.names
+
+    def tell_cancelled(self, side: int, product: Tensor, names: Sequence[str]) -> None:
+        """Warns if the sum over channels of gradient times activation is rounding, as behind a layer that only a norm
+        reads.
+
+        Args:
+            side: 0 for a, 1 for b.
+            product: gradients times activations, shape (pairs, channels, ...).
+            names: of the layers.
+        """
+        warn_cancelled(product, side, names)
 
     def places(
         self, side: int, activation: Tensor, layer: nn.Module | None = None, layout: SideLayout = None

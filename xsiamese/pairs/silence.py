@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ CHECKPOINTS = (
     "those of the forward pass: switch it off to explain (gradient_checkpointing_disable(), use_checkpoint=False, or "
     "without torch.utils.checkpoint); use_reentrant=False is enough for gradients of the inputs"
 )
+NOTHING = 2e-3  # of channels that are of any sign chance leaves ten times as much, whatever their number
 _REENTRANT = "use_reentrant=True"  # what torch says of gradients of tensors
 COARSE = 1e-5  # of single precision 5e-7, of half 4e-3, by which whole inputs may count
 
@@ -58,6 +60,28 @@ def why_zero(batch: Pairs, side: int, *, gradients: bool, layered: bool) -> str:
         f"the score is flat here: it changes with input {name}, and its gradient at this pair is zero (a saturated or "
         "clamped score, or equal embeddings)"
     )
+
+
+def warn_cancelled(product: Tensor, side: int, names: Sequence[str]) -> None:
+    """Says so if gradient times activation cancels at most places, as it does wherever what follows does not notice the
+    size of an activation (Euler's theorem): what is left in its sum over channels is rounding.
+
+    Args:
+        product: of gradients and activations, shape (pairs, channels, ...).
+        side: 0 for a, 1 for b.
+        names: of the layers.
+    """
+    left, whole = product.detach().sum(1).abs(), product.detach().abs().sum(1)
+    read = whole > 0
+    cancelled = read & (left < NOTHING * whole)
+    if 4 * int(cancelled.sum()) > 3 * int(read.sum()):  # a class token among them may not
+        warnings.warn(
+            f"gradient times activation cancels at the places of {', '.join(map(repr, names)) or 'the layer'}: what "
+            f"follows reads input {'ab'[side]} there through a norm, which does not notice sizes, and the sum over "
+            f"channels, {float((left[cancelled] / whole[cancelled]).max()):.1g} of its parts, is no more than rounding "
+            "and the norm's epsilon; take PairGradCAM, PairOcclusion or another layer",
+            stacklevel=6,
+        )
 
 
 @contextmanager
