@@ -196,8 +196,7 @@ def of_kinds() -> dict[str, Figure]:
         first = int(pairs.alike.long().argmax())
         figures[kind] = auto(model, "fast", kind=kind).explain(pairs[first : first + 1].inputs).plot()
     texts = ["A cat sat."], ["The kitten slept."]
-    words = xsiamese.explainers()["PairLayerIntegratedGradients"](xsiamese.from_wordllama()).explain(texts)
-    figures["text"] = words.plot()
+    figures["text"] = auto(xsiamese.from_wordllama()).explain(texts).plot()
     sizes = {"row": (4.8, 2.7), "text": (4.8, 1.3), "graph": (4.8, 2.5), "series": (4.8, 1.4)}
     for kind, (width, height) in sizes.items():
         figures[kind].set_size_inches(width, height)  # two stand beside each other, under titles of their own

@@ -19,7 +19,7 @@ if find_spec("wordllama") is None:
     print("no wordllama: pip install wordllama")
     sys.exit()
 
-from xsiamese import PairLayerIntegratedGradients, PairTokenMatrix, from_wordllama
+from xsiamese import PairFeatureAblation, PairTokenMatrix, from_wordllama
 
 model = from_wordllama()
 a = ["A cat sat on the mat.", "The bank raised its interest rates."]
@@ -45,11 +45,13 @@ figure = found.plot(0)
 figure = found.plot(1)
 
 # %%
-# **What each word pulls.** Integrated gradients of the vectors of tokens from those of
-# padding: blue pulls together, red pushes apart, and sub-words are summed to words.
-# This works on any encoder, also where words change each other.
+# **What each word pulls.** What the score loses when a word is taken away: blue pulls
+# together, red pushes apart, and sub-words are summed to words. A text of one word loses
+# the whole score. Integrated gradients are no way here: without any word the embedding
+# is zero, where a cosine has no value, and maps along that path sum to 0 whatever the
+# texts.
 
-explanation = PairLayerIntegratedGradients(model).explain((a, b))
+explanation = PairFeatureAblation(model).explain((a, b))
 for item, values in zip(explanation.inputs, explanation.maps, strict=True):
     for words, sums in item.by_word(values):
         print(
