@@ -46,10 +46,10 @@ figure = found.plot(1)
 
 # %%
 # **What each word pulls.** What the score loses when a word is taken away: blue pulls
-# together, red pushes apart, and sub-words are summed to words. A text of one word loses
-# the whole score. Integrated gradients are no way here: without any word the embedding
-# is zero, where a cosine has no value, and maps along that path sum to 0 whatever the
-# texts.
+# together, red pushes apart, and sub-words are summed to words. A text of one word
+# loses the whole score. Integrated gradients are no way here: without any word the
+# embedding is zero, where a cosine has no value, and maps along that path sum to 0
+# whatever the texts.
 
 explanation = PairFeatureAblation(model).explain((a, b))
 for item, values in zip(explanation.inputs, explanation.maps, strict=True):
