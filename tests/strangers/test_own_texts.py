@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,10 +18,12 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from torch.optim.swa_utils import AveragedModel
 
 from xsiamese import (
+    PairInteraction,
     PairLayerActivation,
     PairLayerDeepLift,
     PairLayerGradientXActivation,
     PairLayerIntegratedGradients,
+    PairRISE,
     PairSaliency,
     SiameseModel,
 )
@@ -168,3 +171,14 @@ def test_a_wrapper_of_a_model_of_two_takes_what_the_model_takes() -> None:
     two, (a, b) = Two(), torch.randn(2, 4, 3)
     found = PairSaliency(AveragedModel(two).eval()).attribute((a, b), abs=False)
     torch.testing.assert_close(found[0], two.net(b).detach() @ two.net.weight.detach())
+
+
+@pytest.mark.parametrize("wrap", [AveragedModel, partial, lambda one: nn.DataParallel(AveragedModel(one))])
+def test_a_wrapper_of_a_siamese_model_is_one(wrap: Callable[[nn.Module], Any]) -> None:
+    """Methods that take the encoder asked for a SiameseModel, which it was."""
+    torch.manual_seed(0)
+    model = SiameseModel(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval(), "dot")
+    inputs, other = torch.randn(2, 2, 3).unbind(), wrap(model)
+    for cls in (PairRISE, PairInteraction):
+        found, known = (cls(one).explain(inputs, seed=1).maps for one in (other, model))
+        torch.testing.assert_close(found, known)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
+from functools import partial
+from types import FunctionType
 from typing import Any
 
 from torch import Tensor, nn
 
 from xsiamese.branches.standins import Alone
+from xsiamese.model.held import exchanged
 
 
 def kept_in_copies(model: nn.Module, tie: bool = True) -> dict[int, Any]:
@@ -45,7 +48,31 @@ def copied_with(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
     for wrapper in reversed(wrappers):  # what is inside another one first
         memo[id(wrapper)] = Alone(deepcopy(wrapper.module, memo))
     made: nn.Module = deepcopy(module, memo)
+    _keep_modes(module, made)
+    hold_instead(made.modules(), {id(one): memo[id(one)] for one in module.modules() if id(one) in memo})
     return made
+
+
+def hold_instead(modules: Iterable[nn.Module], others: dict[int, Any]) -> None:
+    """Lets the functions that modules hold, as ``self.step = lambda x: self.net(x)``, hold other modules.
+
+    Args:
+        modules: of a copied model.
+        others: the other modules, by the identity of those that they stand for.
+    """
+    for module in modules:
+        for name, value in vars(module).items():
+            if name not in _OF_MODULES and isinstance(value, (FunctionType, partial, list, tuple, dict)):
+                vars(module)[name] = exchanged(value, dict(others))
+
+
+def _keep_modes(module: nn.Module, made: nn.Module) -> None:
+    """Puts a copy into the mode of its original, part by part: programs of ``torch.fx`` are made anew, for training."""
+    twins = dict(made.named_modules())
+    for name, original in module.named_modules():  # what is around others first
+        twin = twins.get(name)
+        if twin is not None and twin.training != original.training:
+            twin.train(original.training)
 
 
 _OF_MODULES = frozenset(vars(nn.Module()))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from xsiamese.branches.copies import copied_with, kept_in_copies
+from xsiamese.branches.copies import copied_with, hold_instead, kept_in_copies
 from xsiamese.branches.outputs import first_tensor
 from xsiamese.branches.record import LayerPair
 from xsiamese.branches.standins import Branches, Elsewhere, Handing, Ported
@@ -176,6 +176,8 @@ def replace(root: nn.Module, old: nn.Module, new: nn.Module) -> None:
     places = [(parent, name) for parent in root.modules() for name, child in parent._modules.items() if child is old]
     for i, (parent, name) in enumerate(places):
         parent._modules[name] = new if i == 0 else Elsewhere(new)
+    inside = set(new.modules())
+    hold_instead([module for module in root.modules() if module not in inside], {id(old): new})
 
 
 def hide(root: nn.Module, module: nn.Module) -> None:

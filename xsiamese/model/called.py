@@ -139,18 +139,21 @@ def function_of(model: Callable[..., Any]) -> Callable[..., Any]:
         return partial(getattr(model.module, model.method or "forward"), *model.fixed[0], **model.fixed[1])
     if not isinstance(model, nn.Module):
         return model
-    inside = _handed_to(model)
+    inside = handed_to(model)
     return model.forward if inside is None else function_of(inside)
 
 
-def _handed_to(model: nn.Module) -> nn.Module | None:
+def handed_to(model: nn.Module) -> nn.Module | None:
     """What a wrapper hands all that it is given to, such as one that keeps a mean of weights, or a stand-in in a copied
     model.
     """
     inside = getattr(model, "stands_for", getattr(model, "module", None))
     if not isinstance(inside, nn.Module) or inside is model:
         return None
-    kinds = [one.kind for one in signature(model.forward).parameters.values()]
+    try:
+        kinds = [one.kind for one in signature(model.forward).parameters.values()]
+    except (TypeError, ValueError):  # scripted modules have none
+        return None
     return inside if kinds in ([_ARGS], [_ARGS, _KWARGS], [_KWARGS]) else None
 
 

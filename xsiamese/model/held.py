@@ -14,6 +14,12 @@ from typing import Any
 
 from torch import nn
 
+# whose modules register all that they call
+_PACKAGES = frozenset({
+    "lightning", "open_clip", "pytorch_lightning", "sentence_transformers", "timm", "tokenizers", "torch",
+    "torch_geometric", "torchaudio", "torchvision", "transformers",
+})  # fmt: skip
+_OF_MODULES = frozenset(vars(nn.Module()))
 _LIBRARIES = ("torch.", "numpy.", "functools.")  # whose functions hold nobody's modules
 
 
@@ -51,7 +57,7 @@ class _Given:
         if all(new is old for new, old in zip(now, self.modules, strict=True)):
             return self.function
         others: dict[int, Any] = {id(old): new for old, new in zip(self.modules, now, strict=True)}
-        function: Callable[..., Any] = _exchanged(self.function, others)
+        function: Callable[..., Any] = exchanged(self.function, others)
         return function
 
 
@@ -68,6 +74,34 @@ def held(function: Callable[..., Any]) -> dict[str, nn.Module]:
         if not any(module is known for known in found.values()):
             key = name.replace(".", "_") or "module"
             found[key if key not in found else f"{key}_{len(found)}"] = module
+    return found
+
+
+def hidden(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules with parameters that a model calls, or may call, and are no part of it: in plain objects that it
+    holds, and globals of its own ``forward``.
+
+    Example:
+        >>> class Holder:
+        ...     net = None
+        >>> class Encoder(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.holder = Holder()
+        ...         self.holder.net = nn.Linear(2, 2)
+        >>> list(hidden(Encoder()))
+        ['net']
+    """
+    own, found = set(model.modules()), dict[str, nn.Module]()
+    for module in model.modules():
+        if isinstance(module, Holding) or type(module).__module__.partition(".")[0] in _PACKAGES:
+            continue
+        values = [value for name, value in vars(module).items() if name not in _OF_MODULES]
+        for value in (type(module).forward, *values):
+            known = type(value).__module__.partition(".")[0] in _PACKAGES
+            for name, one in () if known else _inside(value, "", set()):
+                if one not in own and any(True for _ in one.parameters()):
+                    found[name or type(one).__name__] = one
     return found
 
 
@@ -115,38 +149,42 @@ def _inside(value: Any, name: str, seen: set[int], depth: int = 0) -> Iterator[t
 def _may_hold(value: Any) -> bool:
     if isinstance(value, (type, ModuleType, str, bytes, int, float, type(None))):
         return False
-    return not f"{getattr(value, '__module__', None) or type(value).__module__}.".startswith(_LIBRARIES) or isinstance(
-        value, partial
-    )
+    known = f"{getattr(value, '__module__', None) or type(value).__module__}.".startswith(_LIBRARIES)
+    return not known or isinstance(value, (partial, MethodType))
 
 
-def _exchanged(value: Any, others: dict[int, Any]) -> Any:
-    """A value that holds other modules in the places of its own; itself where it holds none of them."""
+def exchanged(value: Any, others: dict[int, Any]) -> Any:
+    """A value that holds other modules in the places of its own; itself where it holds none of them.
+
+    Args:
+        value: a function, an object or a container.
+        others: the other modules, by the identity of those that they stand for.
+    """
     if id(value) in others:
         return others[id(value)]
     inside = [id(module) for _, module in _inside(value, "", set())]
     if isinstance(value, nn.Module) or not any(key in others for key in inside):
         return value
     if isinstance(value, partial):
-        new = [_exchanged(one, others) for one in value.args]
+        new = [exchanged(one, others) for one in value.args]
         return partial(
-            _exchanged(value.func, others),
+            exchanged(value.func, others),
             *new,
-            **{name: _exchanged(one, others) for name, one in value.keywords.items()},
+            **{name: exchanged(one, others) for name, one in value.keywords.items()},
         )
     if isinstance(value, MethodType):
-        return MethodType(_exchanged(value.__func__, others), _exchanged(value.__self__, others))
+        return MethodType(exchanged(value.__func__, others), exchanged(value.__self__, others))
     if isinstance(value, FunctionType):
         return _function(value, others, inside=_globals_of(value.__code__))
     if isinstance(value, dict):
-        return {name: _exchanged(one, others) for name, one in value.items()}
+        return {name: exchanged(one, others) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        parts = [_exchanged(one, others) for one in value]
+        parts = [exchanged(one, others) for one in value]
         made: Any = type(value)
         return made(*parts) if hasattr(value, "_fields") else made(parts)
     other, own = copy(value), type(value)
-    vars(other).update({name: _exchanged(one, others) for name, one in vars(value).items()})
-    if callable(value) and (call := _exchanged(own.__call__, others)) is not own.__call__:
+    vars(other).update({name: exchanged(one, others) for name, one in vars(value).items()})
+    if callable(value) and (call := exchanged(own.__call__, others)) is not own.__call__:
         other.__class__ = type(own.__name__, (own,), {"__call__": call})  # a call looks at the class alone
     return other
 
@@ -156,12 +194,12 @@ def _function(value: FunctionType, others: dict[int, Any], inside: Sequence[str]
     known = dict(value.__globals__)
     made = others[id(value)] = FunctionType(value.__code__, known, value.__name__, None, cells or None)
     # it may call itself, so that it is there before what it holds
-    known.update({name: _exchanged(known[name], others) for name in inside if name in known})
+    known.update({name: exchanged(known[name], others) for name in inside if name in known})
     for cell, old in zip(cells, value.__closure__ or (), strict=True):
         if cell is not old:
-            cell.cell_contents = _exchanged(old.cell_contents, others)
-    made.__defaults__ = _exchanged(value.__defaults__, others)
-    made.__kwdefaults__ = _exchanged(value.__kwdefaults__, others)
+            cell.cell_contents = exchanged(old.cell_contents, others)
+    made.__defaults__ = exchanged(value.__defaults__, others)
+    made.__kwdefaults__ = exchanged(value.__kwdefaults__, others)
     return made
 
 

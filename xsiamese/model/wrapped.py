@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from copy import copy
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
 
-from xsiamese.model.called import convention
+from xsiamese.model.called import convention, handed_to
 from xsiamese.model.comparison import Comparison, Function, comparison
 from xsiamese.model.decision import which_way
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
@@ -37,6 +38,7 @@ def pair_model(
         )
     if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         model = model.module
+    model = _handed_to_a_pair_model(model)
     higher_is_closer = None if higher_is_closer is None else which_way(higher_is_closer)
     inner = getattr(model, "_orig_mod", model)
     if isinstance(inner, PairModel):
@@ -52,6 +54,17 @@ def pair_model(
     if isinstance(model, nn.Module):
         wrapped.training = model.training  # train() would reach into the user's model
     return wrapped
+
+
+def _handed_to_a_pair_model(model: Callable[..., Any]) -> Callable[..., Any]:
+    """The pair model that a wrapper hands all that it is given to, such as a mean of weights or a ``partial`` without
+    arguments; the model itself if there is none.
+    """
+    inside: Any = model
+    while inside is not None and not isinstance(inside, PairModel):
+        empty = isinstance(inside, partial) and not inside.args and not inside.keywords
+        inside = inside.func if empty else handed_to(inside) if isinstance(inside, nn.Module) else None
+    return model if inside is None else inside
 
 
 def _bare(model: PairModel) -> PairModel:
