@@ -34,6 +34,7 @@ KINDS: dict[str, Any] = {
     "named": lambda y: Named(y, 1),
     "dataclass": lambda y: Held(y, 1.0),
     "nested": lambda y: ({"out": y}, 1),
+    "a loss first": lambda y: (y.square().mean(), {"aux": y.mean(), "out": y}),
 }
 LAYERED = (
     "PairGradCAM",
@@ -72,7 +73,7 @@ class Encoder(nn.Module):
         y = self.body(x)
         while not isinstance(y, Tensor):
             values = list(y.values()) if isinstance(y, dict) else [y.features] if isinstance(y, Held) else list(y)
-            y = next(v for v in values if v is not None)
+            y = next(v for v in values if v is not None and not (isinstance(v, Tensor) and not v.dim()))
         return self.head(y.mean((2, 3)))  # type: ignore[no-any-return]
 
 
@@ -98,6 +99,26 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.lstm(x)[0][:, -1])  # type: ignore[no-any-return]
+
+
+def test_a_module_that_gives_a_number_is_no_layer_with_places() -> None:
+    """Its lack of rows ended the search for the default layer with an error of PyTorch's."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv, self.loss, self.out = nn.Conv2d(1, 4, 3).double(), nn.MSELoss(), nn.Linear(4, 3).double()
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.conv(x).relu()
+            found: Tensor = self.out(h.mean((2, 3))) * (1 + self.loss(h, torch.zeros_like(h)))
+            return found
+
+    model, pair = SiameseModel(Scaled(), "dot"), problems.images(2)
+    for name in ("PairGradCAM", "PairLayerActivation", "PairLayerIntegratedGradients"):
+        found, known = (getattr(xsiamese, name)(model, layer).attribute(pair) for layer in (None, "conv"))
+        torch.testing.assert_close(found, known)
 
 
 def test_an_lstm_is_a_layer_like_any_other() -> None:

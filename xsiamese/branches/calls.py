@@ -280,7 +280,7 @@ def survey(
         tensor = first_tensor(output)
         if tensor is not None and torch._C._functorch.is_functorch_wrapped_tensor(tensor):
             inside.append(module)  # of a transform of torch.func, outside of which its tensors cannot be looked at
-        elif tensor is not None:
+        elif tensor is not None and tensor.dim():  # a number, as a loss, has no rows
             entry = usage.setdefault(module, Usage())
             entry.alone &= output is tensor
             if output is not tensor and tensor.requires_grad:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from copy import copy
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -12,20 +12,27 @@ from torch import Tensor
 
 
 def first_tensor(value: Any) -> Tensor | None:
-    """The first tensor of a module's output: of a tuple, a mapping, a ``ModelOutput`` or a dataclass the first that
-    holds one.
+    """The first tensor with rows of a module's output, of a tuple, a mapping, a ``ModelOutput`` or a dataclass that
+    holds one; a number without any, as a loss, only where there is no other.
     """
+    tensors = [*_tensors(value)]
+    return next((t for t in tensors if t.dim()), tensors[0] if tensors else None)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
-        return value
-    return next((t for t in map(first_tensor, _parts(value).values()) if t is not None), None)
+        yield value
+    else:
+        for part in _parts(value).values():
+            yield from _tensors(part)
 
 
 def with_first_tensor(value: Any, tensor: Tensor) -> Any:
     """The same output around another first tensor."""
     if isinstance(value, Tensor):
         return tensor
-    parts = _parts(value)
-    where = next(key for key, part in parts.items() if first_tensor(part) is not None)
+    parts, first = _parts(value), first_tensor(value)
+    where = next(key for key, part in parts.items() if first_tensor(part) is first)
     part = with_first_tensor(parts[where], tensor)
     if isinstance(value, (tuple, list)):
         items = [part if i == where else item for i, item in enumerate(value)]
