@@ -140,11 +140,11 @@ class Survey:
         if self._moves is None:
             ends = [o for u in self.usage.values() for o in u.outputs if o.requires_grad]
             last = ([o for o in ends if o.dim() == 2] or ends)[-4:]  # the embeddings, or what they are made of
-            slopes: tuple[Tensor | None, ...] = ()
-            if last:
-                assert self.value is not None
+            if not last or self.value is None or not self.value.requires_grad:
+                self._moves = True  # nothing is known of it
+            else:
                 slopes = torch.autograd.grad(self.value.sum(), last, retain_graph=True, allow_unused=True)
-            self._moves = not last or any(g is not None and bool(g.any()) for g in slopes)
+                self._moves = any(g is not None and bool(g.any()) for g in slopes)
         return self._moves
 
     def sides_of(self, output: Tensor) -> set[int]:
