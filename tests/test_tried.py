@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xsiamese import SiameseModel, auto
+from xsiamese import (
+    PairHiResCAM,
+    PairIntegratedGradients,
+    PairLayerIntegratedGradients,
+    SiameseModel,
+    auto,
+)
 from xsiamese.explain.tried import takes_ids, takes_rows
 
 V, D = 12, 6
@@ -105,6 +112,38 @@ class Positioned(nn.Module):
         return found
 
 
+class Turned(nn.Module):
+    """Tokens and channels exchanged."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(1, 2)
+
+
+class First(nn.Module):
+    """A token before the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(1, 1, D))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.token.expand(len(x), -1, -1), x], 1)
+
+
+class Last(nn.Module):
+    """Channels put last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.movedim(1, -1)
+
+
+class Pooled(nn.Module):
+    """The cosine of the means over what is last."""
+
+    def forward(self, z_a: Tensor, z_b: Tensor) -> Tensor:
+        return functional.cosine_similarity(z_a.mean(2), z_b.mean(2))
+
+
 def ids() -> tuple[Tensor, Tensor]:
     drawn = torch.Generator().manual_seed(4)
     first, second = (torch.randint(1, V, (3, 5), generator=drawn) for _ in "ab")
@@ -189,6 +228,61 @@ def test_two_kinds_are_each_explained_as_their_own() -> None:
     assert auto(SiameseModel(towers[0])).kind == "image"  # whose table is of positions
     rows = SiameseModel((nn.Linear(D, 4), Positioned()))
     assert [one.shape for one in auto(rows).explain((torch.rand(3, D), images)).maps] == [(3, D), images.shape]
+
+
+def test_refusals_of_layers_and_motion_speak_of_ids() -> None:
+    for make in (TimesFirst, lambda: Table(head=False)):
+        with pytest.raises(
+            ValueError, match=r"no layer gives each token a place.*explain the ids, PairFeatureAblation"
+        ):
+            PairLayerIntegratedGradients(SiameseModel(make())).explain(ids())
+    with pytest.raises(TypeError, match="whole numbers cannot move; use a method that removes") as told:
+        PairIntegratedGradients(SiameseModel(OneHot())).explain(ids())
+    assert "float" not in str(told.value)
+
+
+def test_tokens_of_a_layer_are_looked_at_over_their_image() -> None:
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(D, 2, 8, batch_first=True)
+    encoder = nn.Sequential(nn.Conv2d(3, D, 4, 4), nn.Flatten(2), Turned(), First(), layer, Turned())
+    model = SiameseModel(nn.Sequential(*encoder, nn.Flatten(), nn.Linear(17 * D, 5)))
+    images = torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16)
+    for name in (None, "4"):
+        found = PairLayerIntegratedGradients(model, name).explain(images)
+        assert found.maps[0].shape == (2, 17, D)  # which sum to the change of the score
+        for side, seen in enumerate(found.upsample((4, 4)).maps):
+            assert torch.allclose(seen, found.maps[side][:, 1:].sum(2).reshape(2, 1, 4, 4))
+        cells = found.maps[0][0, 1:].sum(1)
+        assert found.top(1)[0][0][0].place == (0, int(cells.abs().argmax()) // 4, int(cells.abs().argmax()) % 4)
+        assert found[1].upsample().maps[1].shape == (1, 1, 16, 16)
+        assert len(found.plot().axes) > 3
+    unknown = replace(found, parameters={})
+    for ask in (unknown.upsample, unknown.top, unknown.plot):
+        with pytest.raises(
+            ValueError, match=r"\(2, 17, 6\) is no grid .* to lay over the image: if its tokens are cells, layout="
+        ):
+            ask()
+    towers = SiameseModel((encoder, nn.Sequential(nn.Embedding(V, D), Turned())), Pooled())
+    mixed = PairLayerIntegratedGradients(towers, ("4", "0")).explain((images[0], ids()[0][:2]))
+    assert mixed.upsample().maps[0].shape == (2, 1, 16, 16)
+    assert mixed.upsample().maps[1].shape == (2, 5, D)
+    assert len(mixed.top(1)[0][0][0].place) == 3
+    assert len(mixed.plot().axes) > 2
+
+
+def test_channels_that_are_last_are_looked_at_over_their_image() -> None:
+    torch.manual_seed(0)
+    encoder = nn.Sequential(
+        nn.Conv2d(3, D, 4, 4), Last(), nn.LayerNorm(D), nn.ReLU(), nn.Flatten(), nn.Linear(16 * D, 5)
+    )
+    model, images = SiameseModel(encoder), (torch.rand(2, 3, 16, 16), torch.rand(2, 3, 16, 16))
+    found = PairLayerIntegratedGradients(model, "3").explain(images)
+    assert found.maps[0].shape == (2, 4, 4, D)
+    assert torch.allclose(found.upsample((4, 4)).maps[0], found.maps[0].sum(3)[:, None])
+    first = PairLayerIntegratedGradients(model, "0").explain(images)
+    assert torch.equal(first.upsample((4, 4)).maps[0], first.maps[0])
+    cam = PairHiResCAM(model, "3").explain(images)
+    assert torch.equal(cam.upsample((4, 4)).maps[0], cam.maps[0])
 
 
 def test_what_an_encoder_takes_is_tried() -> None:

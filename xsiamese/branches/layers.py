@@ -28,6 +28,10 @@ from xsiamese.model.pair import PairModel, SiameseModel
 OneLayer = str | nn.Module | tuple[str | nn.Module, str | nn.Module]
 Layer = OneLayer | Sequence[OneLayer] | None
 SomeLayers = tuple[nn.Module | None, nn.Module | None]
+NO_TOKENS = (
+    "no layer gives each token a place, (pairs, tokens, channels): the model reads ids one after the other, turns them "
+    "first, or has no layer for their vectors; explain the ids, PairFeatureAblation or PairShapleyValueSampling"
+)
 
 
 def as_grid(activation: Tensor, layout: Layout, places: Places | None = None) -> Tensor:
@@ -76,6 +80,8 @@ def default_layers(
     images: tuple[Grid | None, Grid | None],
     halves: Callable[[], Moved],
     lies: tuple[Lies, Lies],
+    *,
+    ids: bool = False,
 ) -> tuple[SomeLayers, tuple[Taken | None, Taken | None]]:
     """For each side the last layer whose cells stand apart and reach the score, and why it was taken; None for a side
     that has none, beside one that has.
@@ -86,6 +92,7 @@ def default_layers(
         images: height and width of each side's images; None for a side of another kind.
         halves: see :func:`xsiamese.branches.probe.last_cells`.
         lies: where the places of each side's items lie.
+        ids: whether both sides are ids of tokens.
 
     Raises:
         ValueError: if there is none.
@@ -134,6 +141,8 @@ def default_layers(
                 "nn.EmbeddingBag sums the vectors of all ids at once, so that no layer has a place for each: explain "
                 "the ids, PairFeatureAblation or PairShapleyValueSampling"
             )
+        if ids:
+            raise ValueError(NO_TOKENS)
         raise ValueError(
             "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens; a recurrent "
             "encoder that hands on its last state has no places at any layer: explain its inputs"

@@ -276,3 +276,21 @@ def _patches(tokens: int, image: Grid, grids: Collection[Grid], most: int = MOST
 def _tiles(grid: Grid, image: Grid) -> bool:
     """Whether cells of one size in whole pixels cover the image."""
     return image[0] % grid[0] == 0 and image[1] % grid[1] == 0
+
+
+def lies_as(layout: Layout, output: Tensor) -> list[int] | str | None:
+    """How an output lies as JSON can hold it: the first token and the grid of those from it on, "channels last", or
+    None where it lies in another way, or already as its item.
+
+    Example:
+        >>> lies_as(Tokens((2, 3)), torch.zeros(1, 7, 5))
+        [1, 2, 3]
+    """
+    if isinstance(layout, ChannelsLast):
+        return "channels last" if output.dim() > 3 else None
+    if layout is None or output.dim() != 3:
+        return None
+    number = layout(torch.arange(output.shape[1]).reshape(1, -1, 1))[0, 0]
+    first = int(number.flatten()[0])
+    in_order = torch.equal(number.flatten(), torch.arange(first, first + number.numel()))
+    return [first, *number.shape] if in_order else None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from xsiamese.branches.layers import Layer
+from xsiamese.branches.layout import SideLayout, lies_as
 from xsiamese.explain.traits import Declared
 from xsiamese.pairs.batch import PairBatch
 
@@ -17,6 +20,7 @@ class Layered(Declared):
     """An explainer of the inputs, or of the output of layers."""
 
     layer: Layer
+    layout: SideLayout
     calls: Literal["sum", "all"] | None
     detach_norms: bool
 
@@ -48,6 +52,21 @@ class Layered(Declared):
         """The maps of several layers on one side, from one of each call of each of them."""
         rest = iter(maps)
         return [self.of_calls([next(rest) for _ in range(calls)]) for calls in calls_a_side]
+
+    def cells_told(self, batch: PairBatch, maps: Any) -> dict[str, Any]:
+        """How the maps of a layer lie over images and volumes where they are tokens or have their channels last, for
+        views of them; the maps themselves stay the layer's.
+        """
+        if not self.of_layer or isinstance(self.layer, list) or maps is None:
+            return {}
+        found: list[Any] = [None, None]
+        for side in batch.moving:
+            value, item = maps[side], batch.sides[side].leaves[0]
+            raw = isinstance(value, Tensor) and (value.dim() == 3 or (value.dim() == item.dim() and len(value[0]) > 1))
+            if raw and item.dim() > 3 and item.is_floating_point():
+                with suppress(ValueError, LookupError):  # what has no layout is refused where places are asked for
+                    found[side] = lies_as(batch.layout(self.layer, side, value[:1], self.layout), value)
+        return {"cells": found} if any(found) else {}
 
     def layers_told(self, batch: PairBatch) -> dict[str, Any]:
         """The layers that a batch is explained on, one line on one that was taken because the user named none, and

@@ -266,7 +266,8 @@ def _still(explainer: Explaining, batch: PairBatch, side: Side, name: str) -> st
     said = f"{this} moves what it explains, and input {name} is {dtype} ({side.kind}): whole numbers cannot move"
     removing = "use a method that removes and asks again, such as PairFeatureAblation"
     if not any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in batch.model.modules()):
-        return f"{said}; give {name}.float(), or {removing}"
+        # ids index a table or a word of one-hot ones, whatever the module: as floats they would be refused there
+        return f"{said}; {removing}" if side.kind == "text" else f"{said}; give {name}.float(), or {removing}"
     try:
         plan = find_plan(batch, None)
     except ValueError:  # no layer is of one text: a cross-encoder's are of both

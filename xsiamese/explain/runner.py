@@ -72,7 +72,7 @@ class Runner(Explainer):
             inputs=detached(tuple(two_items(asked.inputs))),
             scores=scores,
             method=type(self).__name__,
-            parameters=described({**layers, **asked.told()}),
+            parameters=described({**layers, **self.cells_told(batch, found.maps), **asked.told()}),
             higher_is_closer=self.model.higher_is_closer if target is None else True,
             target=target_name(target),
             ids=ids,

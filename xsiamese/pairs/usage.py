@@ -133,7 +133,8 @@ def _surveyed(batch: Pairs, given: Sequence[SomeLayers], find_default: bool) -> 
         given = [default_of_nodes(batch.model, seen, (len(rows[0]), len(rows[1])))]
     elif find_default:
         images, by = (image_of(few.a), image_of(few.b)), halves_by(few, seen)
-        pair, taken = default_layers(batch.model, seen, images, partial(halves_of_images, few, by), lies_of(few, by))
+        halves, ids = partial(halves_of_images, few, by), few.a.still and few.b.still
+        pair, taken = default_layers(batch.model, seen, images, halves, lies_of(few, by), ids=ids)
         alone = next((pair.index(None) for pair in given or [pair] if None in pair), None)
         given = [(a or pair[0], b or pair[1]) for a, b in given] or [pair]
     if isinstance(batch.model, SiameseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from xsiamese.kinds.kind import Kind
 from xsiamese.kinds.places import is_plane, over_plane
 
 Largest = Literal["closer", "apart", "either"]
+_OVER = {"bilinear": 4, "trilinear": 5}  # the dimensions of items over more than a line
 SIGN = {"closer": 1, "apart": -1, "either": 0}
 
 
@@ -70,6 +72,38 @@ def ordered(values: Tensor, k: int, sign: int = 0) -> tuple[np.ndarray, Tensor]:
     return places, flat.gather(1, order)
 
 
+def refuse_tokens(value: Any, item: Any, kind: Kind) -> None:
+    """Refuses maps (pairs, tokens, channels) of a layer where places of an image or a volume are asked for.
+
+    Raises:
+        ValueError: with what has such places.
+    """
+    if not (isinstance(value, Tensor) and isinstance(item, Tensor)):
+        return
+    if value.dim() == 3 and item.dim() == _OVER.get(kind.between or ""):
+        raise ValueError(
+            f"a map of shape {tuple(value.shape)} is no grid (pairs, channels, ...) to lay over the {kind.name}: if "
+            "its tokens are cells, layout= says how they lie; else explain the inputs, or take PairGradCAM or PairHiResCAM"
+        )
+
+
+def folded(value: Any, lies: Sequence[int] | str | None, *, sized: bool = False) -> Any:
+    """The map of a layer over the cells of its item, channels summed, (pairs, 1, ...); others unchanged.
+
+    Args:
+        value: the map, (pairs, tokens, channels) or with its channels last.
+        lies: the first token and the grid of those from it on, or "channels last".
+        sized: whether sizes are summed, whatever the sign.
+    """
+    if not lies or not isinstance(value, Tensor):
+        return value
+    value = value.abs() if sized else value
+    if isinstance(lies, str):
+        return value.sum(-1)[:, None]
+    first, *grid = lies
+    return value[:, first : first + prod(grid)].sum(2).reshape(len(value), 1, *grid)
+
+
 def grown(value: Any, item: Any, size: tuple[int, ...] | None, kind: Kind) -> Any:
     """A map over the places of its item, brought to ``size`` or to that of the item; others unchanged."""
     if isinstance(value, (tuple, list)):
@@ -77,6 +111,7 @@ def grown(value: Any, item: Any, size: tuple[int, ...] | None, kind: Kind) -> An
         return tuple(grown(v, i, size, kind) for v, i in zip(value, each, strict=True))
     if isinstance(value, Tensor) and isinstance(item, Tensor) and is_plane(value, item):
         return over_plane(value, item, size)
+    refuse_tokens(value, item, kind)
     if kind.between is None or not isinstance(value, Tensor) or value.dim() != item.dim():
         return value
     goal = size or tuple(item.shape[2:])

@@ -19,7 +19,7 @@ from xsiamese.plot.notebook import as_html
 from xsiamese.plot.shown import Shows as Shows
 from xsiamese.result import columns, files, items
 from xsiamese.result.cells import Cell as Cell
-from xsiamese.result.cells import Largest, grown, strongest
+from xsiamese.result.cells import Largest, folded, grown, refuse_tokens, strongest
 from xsiamese.result.columns import Column
 from xsiamese.result.indexing import Index, chosen
 
@@ -166,13 +166,18 @@ class PairExplanation:
         linearly in between.
 
         Values keep their scale: they are densities on the grid, so sums do not carry over.
+
+        Raises:
+            ValueError: if the map of an image is one of a layer's tokens and channels, which lie on no grid.
         """
         if self.maps is None:
             return self
         first, second = (
-            grown(value, item, size, of) for value, item, of in zip(self.maps, self.inputs, self._kinds, strict=True)
+            grown(value, item, size, of)
+            for value, item, of in zip(self._cells(), self.inputs, self._kinds, strict=True)
         )
-        return replace(self, maps=(first, second))
+        laid = {name: one for name, one in self.parameters.items() if name != "cells"}
+        return replace(self, maps=(first, second), parameters=laid)
 
     def top(self, k: int = 5, *, largest: Largest = "either") -> list[tuple[list[Cell], list[Cell]]]:
         """The k strongest places of each pair, on side a and on side b; of a graph the strongest nodes, their features
@@ -183,15 +188,26 @@ class PairExplanation:
             largest: what pulls "closer", what pushes "apart", or "either", by size.
 
         Raises:
-            ValueError: if maps that do not say which way a feature pulls are asked for it.
+            ValueError: if maps that do not say which way a feature pulls are asked for it, or those of an image are
+                tokens and channels of a layer.
         """
         if self.unsigned and largest in ("closer", "apart"):
             raise ValueError(
                 f"largest={largest!r}: the maps of {self.method} are a {self.shows} and do not say which way a feature "
                 "pulls: 'either' is needed"
             )
-        first, second = (strongest(value, k, largest, of) for value, of in zip(self._maps(), self._kinds, strict=True))
+        maps = self._cells()
+        for value, item, of in zip(maps, self.inputs, self._kinds, strict=True):
+            refuse_tokens(value, item, of)
+        first, second = (strongest(value, k, largest, of) for value, of in zip(maps, self._kinds, strict=True))
         return list(zip(first, second, strict=True))
+
+    def _cells(self) -> tuple[Any, Any]:
+        """Both maps, those of a layer over the cells of their items where it is known how they lie."""
+        first, second = self.parameters.get("cells") or (None, None)
+        of_a, of_b = self._maps()
+        sized = self.shows == "magnitude"
+        return folded(of_a, first, sized=sized), folded(of_b, second, sized=sized)
 
     def plot(self, pair: int | None = None, **options: Any) -> Figure:
         """Both sides and both maps on one scale, drawn as their kind is: see :func:`xsiamese.plot.picture.picture`.
