@@ -327,6 +327,36 @@ class Attending(nn.Module):
         return (z_a * z_b).sum(1)
 
 
+class Mapped(nn.Module):
+    """Layers inside a transform of torch.func."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = mlp()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.func.vmap(self.net)(x)
+
+
+def test_layers_inside_a_transform_are_told() -> None:
+    pair = problems.vectors()
+    with pytest.raises(ValueError, match=r"inside a transform of torch\.func"):
+        PairLRP(SiameseModel(Mapped(), "dot")).attribute(pair, rule="gamma")
+
+
+def test_what_is_nearly_nothing_has_no_share_and_no_nan() -> None:
+    """A sigmoid of a number so small that its share overflows made the score NaN, which was blamed on baselines."""
+    net = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Sigmoid(), nn.Linear(3, 2, bias=False))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        net[0].weight.copy_(torch.diag(torch.tensor([1e-42, 1.0, 2.0])))  # type: ignore[operator]
+    a, b = torch.ones(1, 3), torch.tensor([[1.0, 2.0, 3.0]])
+    found = PairLRP(SiameseModel(net, "dot")).attribute((a, b))
+    assert all(bool(one.isfinite().all()) and not one[0, 0] and bool(one[0, 1:].all()) for one in found)
+    slope = net[2].weight.T @ net(b)[0]  # type: ignore[operator]
+    torch.testing.assert_close(found[0][0, 1:], (slope * torch.tensor([0.5, 1.0, 2.0]).sigmoid())[1:].detach())
+
+
 def test_a_batch_normalisation_with_no_layer_before_it_is_differentiated() -> None:
     """Its output is affine in the input: what comes back to it goes on by its slope, the scale over the deviation."""
     norm, linear = nn.BatchNorm1d(3).double(), nn.Linear(3, 2, bias=False).double()

@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from tests import problems
 from xsiamese import (
     PairAblationCAM,
+    PairAttribution,
     PairBiLRP,
     PairDeepLift,
     PairFeatureAblation,
@@ -288,3 +289,18 @@ def test_a_map_of_roundings_is_one_of_no_effect(step: float, told: list[str]) ->
         of_b = PairFeatureAblation(score).attribute(pair)[1]
     assert bool(of_b.any())
     assert [str(one.message).partition(":")[0] for one in caught] == told
+
+
+class Breaking(PairAttribution):
+    """Asks the model in a way in which it has no score."""
+
+    name = "breaking"
+    takes_baselines = False
+
+    def compute(self, batch: PairBatch) -> Any:
+        return batch.moved[0] * batch.value(*(leaf * torch.nan for leaf in batch.moved)).sum(), batch.moved[1]
+
+
+def test_a_score_that_a_method_breaks_is_blamed_on_neither_pairs_nor_baselines() -> None:
+    with pytest.raises(ValueError, match="where the method changes what layers give, and not of the pairs themselves"):
+        Breaking(SiameseModel(problems.conv_encoder(), "dot")).attribute(problems.images(2))

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from xsiamese.branches.derivative import refuse_derivative, transform
 from xsiamese.branches.layers import find_layers, name_of
+from xsiamese.branches.refused import refuse_transformed
 from xsiamese.branches.rules import Affine, Rule, Rules, affine, fused
 from xsiamese.model.pair import PairModel
 
@@ -95,9 +96,11 @@ class Relevance:
         """
 
         def hooked(module: nn.Module, inputs: Any, output: Any) -> Any:
-            found = hook(module, inputs, output)
             if transform() is not None:
                 refuse_derivative(_RULES)
+            if isinstance(output, Tensor):
+                refuse_transformed([output])
+            found = hook(module, inputs, output)
             if isinstance(found, Tensor) and found.requires_grad:
                 found.register_hook(partial(_refuse_inside, self._inside))  # type: ignore[no-untyped-call]
             return found

@@ -118,10 +118,10 @@ class Rules:
         return z.detach() + (p - p.detach()) * self._over(z, p)
 
     def _over(self, value: Tensor, by: Tensor) -> Tensor:
-        """The ratio of two values as a constant, 0 where there is nothing to divide by."""
+        """The ratio of two values as a constant, 0 where there is nothing to divide by, or next to nothing."""
         value, by = value.detach(), by.detach()
-        stable = by + self.epsilon * torch.where(by < 0, -1.0, 1.0).to(by.dtype)
-        return torch.where(by == 0, torch.zeros_like(value), value / torch.where(by == 0, torch.ones_like(by), stable))
+        ratio = value / (by + self.epsilon * torch.where(by < 0, -1.0, 1.0).to(by.dtype))
+        return torch.where((by == 0) | ~ratio.isfinite(), torch.zeros_like(value), ratio)
 
 
 def affine(module: nn.Module) -> Affine | None:

@@ -82,7 +82,7 @@ def _part(
         reseed(seed)
     watched = replace(part, witness=Witness((*part.a.leaves, *part.b.leaves), _starts(part, traits), rest.own))
     device = part.a.leaves[0].device
-    with naming_ids(part.model, part.sides), _telling_of_baselines(part):
+    with naming_ids(part.model, part.sides), _telling_of_baselines(part, traits):
         made = compute(watched)
     found = made if isinstance(made, Found) else Found(maps=made)
     maps, seen = found.maps, watched.witness
@@ -119,12 +119,20 @@ def _part(
 
 
 @contextmanager
-def _telling_of_baselines(part: PairBatch) -> Iterator[None]:
-    """Says of a score that is NaN where inputs are at their baseline that it is so there, and not of the pair."""
+def _telling_of_baselines(part: PairBatch, traits: Traits) -> Iterator[None]:
+    """Says of a score that is NaN where inputs are at their baseline, or layers follow rules, that it is so there, and
+    not of the pair.
+    """
     try:
         yield
     except NotFiniteError as error:
         valued(part)  # which says it of the pair itself
+        if not (traits.takes_baselines or traits.removes):
+            raise NotFiniteError(
+                f"{str(error).partition(':')[0]}, where the method changes what layers give, and not of the pairs "
+                "themselves: an embedding is zero, say, which leaves nothing to share out; take "
+                "PairIntegratedGradients or PairOcclusion"
+            ) from error
         raise NotFiniteError(
             f"{str(error).partition(':')[0]}, where inputs are at their baseline or in part removed, and not of the "
             "pairs themselves: the model has no score of what is left then, as of a text of padding only; give "
