@@ -223,11 +223,17 @@ def test_two_kinds_are_each_explained_as_their_own() -> None:
             found = chosen.explain(given)
             assert chosen.kind == kind
             of_image, of_text = found.maps if kind == "image and text" else found.maps[::-1]
-            assert of_image.shape == (3, 1, 4, 4)
-            assert of_text.shape == (3, 1, 5)
+            assert of_image.shape[2:] == (16, 16)
+            assert of_text.shape == (3, 5)
+            assert len(found.plot().axes) > 2
     assert auto(SiameseModel(towers[0])).kind == "image"  # whose table is of positions
     rows = SiameseModel((nn.Linear(D, 4), Positioned()))
-    assert [one.shape for one in auto(rows).explain((torch.rand(3, D), images)).maps] == [(3, D), images.shape]
+    for budget in ("fast", "normal"):
+        maps = auto(rows, budget).explain((torch.rand(3, D), images)).maps
+        assert maps[0].shape == (3, D)
+        assert maps[1].shape[2:] == (16, 16)
+    with pytest.warns(UserWarning, match="PairRISE explains no layer"):
+        auto(rows, layer="patches")
 
 
 def test_refusals_of_layers_and_motion_speak_of_ids() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -146,12 +147,19 @@ def _of_two_kinds(
     """
     if "graph" in kinds:
         raise ValueError(f"a is {kinds[0]} and b is {kinds[1]}, for which no choice was measured: name a method")
-    if {"image", "series", "volume", "text"}.issuperset(kinds):
-        cls, reason = explainer("PairHiResCAM"), "one pass, on a layer of each side that has the places of its own kind"
+    if budget == "fast":
+        cls, reason = (
+            explainer("PairOcclusion"),
+            "part by part, each side as its own kind: no one pass was right of both",
+        )
     else:
-        cls, reason = explainer("PairOcclusion"), "part by part, each side as its own kind"
-    chosen = (layer,) if cls.needs_layer else ()
-    return Auto(cls(pair, *chosen, **settings), " and ".join(kinds), budget, reason)
+        cls, reason = (
+            explainer("PairRISE"),
+            "by masks, each side as its own kind: best of small towers of images and words",
+        )
+    if layer is not None:
+        warnings.warn(f"{cls.__name__} explains no layer: layer= changes nothing", stacklevel=3)
+    return Auto(cls(pair, **settings), " and ".join(kinds), budget, reason)
 
 
 def _unfit(pair: PairModel, kind: str, cls: type[PairAttribution]) -> str | None:

@@ -83,7 +83,7 @@ def refuse_tokens(value: Any, item: Any, kind: Kind) -> None:
     if value.dim() == 3 and item.dim() == _OVER.get(kind.between or ""):
         raise ValueError(
             f"a map of shape {tuple(value.shape)} is no grid (pairs, channels, ...) to lay over the {kind.name}: if "
-            "its tokens are cells, layout= says how they lie; else explain the inputs, or take PairGradCAM or PairHiResCAM"
+            "its tokens are cells, layout= says how they lie; else take PairGradCAM or explain the inputs"
         )
 
 
