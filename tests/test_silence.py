@@ -30,6 +30,7 @@ from xsiamese import (
     SiameseModel,
     explainers,
 )
+from xsiamese.author import PairBatch
 
 
 class Cut(nn.Module):
