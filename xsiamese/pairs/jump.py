@@ -48,7 +48,12 @@ def why_missed(batch: Pairs, sums: Tensor, value: Tensor, start: Tensor, *, inte
             "a cosine has no value (0/0), and no path from there says what the score is made of; give baselines= at "
             "which it is not zero, or take PairFeatureAblation or PairShapleyValues, of texts PairTokenMatrix"
         )
-    return f"{told}: take more n_steps=, or baselines= at which no embedding is zero" if integral else None
+    if not integral:
+        return None
+    return (
+        f"{told}: take more n_steps=, or baselines= at which no embedding is zero, or PairFeatureAblation where the model "
+        "reads numbers as whole ones (x.long(), round), which have no slope"
+    )
 
 
 def starts_at_nothing(one: Pairs) -> bool:
