@@ -84,7 +84,8 @@ def _part(
     device = part.a.leaves[0].device
     with naming_ids(part.model, part.sides), _telling_of_baselines(part, traits):
         made = compute(watched)
-    found = made if isinstance(made, Found) else Found(maps=made)
+    ragged = part.a.ragged, part.b.ragged
+    found = Found.of(made, name, part.pairs, ragged=ragged, layered=traits.needs_layer)
     maps, seen = found.maps, watched.witness
     value = found.value if found.value is not None else None if seen is None else seen.value
     if value is not None:  # one that a method found by its own ways, as from embeddings, was not looked at yet
