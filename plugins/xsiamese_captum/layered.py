@@ -80,6 +80,8 @@ class PairLayerGradientXActivation(_Layered):
     def compute(self, batch: PairBatch, **options: Any) -> Maps:
         maps = super().compute(batch, **options)
         for side in batch.moving:
+            if batch.sides[side].kind == "text":  # which is told of tokens
+                continue
             of_layers = maps[side] if isinstance(maps[side], tuple) else (maps[side],)
             for one in [one for one in of_layers if isinstance(one, Tensor) and one.dim() > 2]:
                 product = batch.places(side, one, None, self.layout).first(one)

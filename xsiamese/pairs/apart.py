@@ -190,14 +190,14 @@ def _of_each_call(
     refuse_transformed(
         one for view in (*found[0], *found[1]) for one in map(first_tensor, seen.get(view, ())) if one is not None
     )
+    for view in (*found[0], *found[1]):
+        refuse_packed(name, seen.get(view, ()))
     if not (pairs.a.ragged or pairs.b.ragged):
         of_two = partial(views, *(torch.cat([one, one]) for one in few.moved), *few.repeated(2))
         alone = found[0] != found[1] or pairs.objective.encodes_held
         refuse_odd_rows(name, (*found[0], *found[1]), seen, lambda: outputs_of(views, of_two), alone=alone)
     if not all(seen.get(view) for side in pairs.objective.moving for view in found[side]):
         raise ValueError(f"layer {name!r} is never called in the forward pass: choose one that is")
-    for view in (*found[0], *found[1]):
-        refuse_packed(name, seen.get(view, ()))
     if found[0] == found[1] and not pairs.objective.encodes_held:
         rows = max(len(output) for view in found[0] for output in seen[view])  # of one pair
         raise ValueError(

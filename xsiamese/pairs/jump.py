@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -37,7 +38,9 @@ def why_missed(batch: Pairs, sums: Tensor, value: Tensor, start: Tensor, *, inte
     first = int(missed.nonzero()[0])
     one = replace(batch.select(torch.tensor([first], device=batch.leaves[0].device)), witness=None)
     paths: tuple[Wrt, ...] = ("first", "second") if one.apart and one.wrt == "both" else (one.wrt,)
-    where = next((wrt for wrt in paths if starts_at_nothing(one.one_sided(wrt))), None)
+    where = None
+    with suppress(RuntimeError, ValueError):  # a model need not take a single pair
+        where = next((wrt for wrt in paths if starts_at_nothing(one.one_sided(wrt))), None)
     told = (
         f"the maps of pair {batch.first_pair + first} sum to {float(sums[first]):.2g} in all, and should "
         f"to {float(change[first]):.2g}, by which the score changes"
@@ -51,8 +54,8 @@ def why_missed(batch: Pairs, sums: Tensor, value: Tensor, start: Tensor, *, inte
     if not integral:
         return None
     return (
-        f"{told}: take more n_steps=, or baselines= at which no embedding is zero, or PairFeatureAblation where the model "
-        "reads numbers as whole ones (x.long(), round), which have no slope"
+        f"{told}: take more n_steps=, or baselines= at which no embedding is zero, or PairFeatureAblation where the "
+        "model reads numbers as whole ones (x.long(), round), which have no slope"
     )
 
 
