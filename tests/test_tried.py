@@ -229,7 +229,7 @@ def test_two_kinds_are_each_explained_as_their_own() -> None:
     assert auto(SiameseModel(towers[0])).kind == "image"  # whose table is of positions
     rows = SiameseModel((nn.Linear(D, 4), Positioned()))
     for budget in ("fast", "normal"):
-        maps = auto(rows, budget).explain((torch.rand(3, D), images)).maps
+        maps = auto(rows, budget).explain((torch.rand(3, D), images)).maps  # type: ignore[arg-type]
         assert maps[0].shape == (3, D)
         assert maps[1].shape[2:] == (16, 16)
     with pytest.warns(UserWarning, match="PairRISE explains no layer"):
