@@ -27,7 +27,7 @@ from xsiamese import (
     explainers,
 )
 from xsiamese.explain.attribution import PairAttribution
-from xsiamese.explain.auto import auto, kind_of, table
+from xsiamese.explain.auto import auto, kinds_of, table
 from xsiamese.explain.captum import _for_side, _is_unused, _mean, _single, adapt
 from xsiamese.explain.catalogue import explainer
 from xsiamese.explain.digest import checksum, digest
@@ -532,9 +532,9 @@ def test_recurrent_encoders_are_explained_on_their_inputs() -> None:
     ):  # fmt: skip
         chosen = auto(SiameseModel(encoder, "dot"), budget, kind="series")  # type: ignore[arg-type]
         assert type(chosen.explainer).__name__ == method
-    assert kind_of(SiameseModel(nn.Conv2d(1, 1, 1), "dot")) == "image"
+    assert kinds_of(SiameseModel(nn.Conv2d(1, 1, 1), "dot")) == ("image",)
     with pytest.raises(ValueError, match="do not show what it takes"):
-        kind_of(SiameseModel(nn.Identity(), "dot"))
+        kinds_of(SiameseModel(nn.Identity(), "dot"))
 
 
 def test_what_a_gallery_says_and_refuses() -> None:
@@ -718,4 +718,4 @@ def test_a_layer_that_passes_messages_is_of_graphs() -> None:
     class Passes(nn.Linear):
         def propagate(self) -> None: ...
 
-    assert kind_of(SiameseModel(nn.Sequential(Passes(2, 2)), "dot")) == "graph"
+    assert kinds_of(SiameseModel(nn.Sequential(Passes(2, 2)), "dot")) == ("graph",)

@@ -36,6 +36,7 @@ from xsiamese.zoo.backbones import backbone_features
 ROWS = SiameseModel(nn.Linear(3, 2), "euclidean")
 A, B = torch.rand(4, 3), torch.rand(4, 3)
 SALIENCY = PairSaliency(ROWS)
+CHOICE = auto(ROWS)  # which tries the model
 PAIRS = planted("patches", 4)
 PATCHES = PairSaliency(shipped("planted-patches").model)
 
@@ -158,7 +159,7 @@ CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "job model": (lambda: job(by=ROWS), "is no explainer"),
     "job row": (lambda: job(pairs=[(0, 9)]), "none of the first 1 pairs"),
     "gallery model": (lambda: Gallery(ROWS, A), "is no explainer"),  # type: ignore[arg-type]
-    "gallery choice": (lambda: Gallery(auto(ROWS), A), "give its .explainer"),  # type: ignore[arg-type]
+    "gallery choice": (lambda: Gallery(CHOICE, A), "give its .explainer"),  # type: ignore[arg-type]
     "gallery ids": (lambda: Gallery(SALIENCY, A, ids="xxyz"), "two items have the id 'x'"),
     "gallery folder": (lambda: Gallery(SALIENCY, A, folder="file"), "is a file"),
     "weights": (lambda: backbone_features("MobileNet", "nope"), "weights='nope': mobilenet_v2 has IMAGENET1K_V1"),

@@ -54,13 +54,16 @@ def copied_with(module: nn.Module, memo: dict[int, Any]) -> nn.Module:
 
 
 def hold_instead(modules: Iterable[nn.Module], others: dict[int, Any]) -> None:
-    """Lets the functions that modules hold, as ``self.step = lambda x: self.net(x)``, hold other modules.
+    """Lets the functions that modules hold, as ``self.step = lambda x: self.net(x)``, hold other modules; those of our
+    own modules are of what is explained, such as a target, and stay.
 
     Args:
         modules: of a copied model.
         others: the other modules, by the identity of those that they stand for.
     """
     for module in modules:
+        if type(module).__module__.startswith("xsiamese."):
+            continue
         for name, value in vars(module).items():
             if name not in _OF_MODULES and isinstance(value, (FunctionType, partial, list, tuple, dict)):
                 vars(module)[name] = exchanged(value, dict(others))

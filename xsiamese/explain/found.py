@@ -70,7 +70,7 @@ class Found:
                         + (", torch.from_numpy(...)" if isinstance(tensor, np.ndarray) else "")
                     )
                 rows = len(tensor) if tensor.dim() else 0
-                if not rows or not (of_nodes or (layered and rows % pairs == 0) or rows == pairs):
+                if not (of_nodes or (rows and layered and rows % pairs == 0) or rows == pairs):
                     raise ValueError(
                         f"{who}.compute returned a map of {name} of shape {tuple(tensor.shape)} for {pairs} pair"
                         f"{'s' if pairs > 1 else ''}: its first dimension must be that of the pairs"
