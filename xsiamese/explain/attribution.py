@@ -134,7 +134,7 @@ class PairAttribution(Runner):
                 f"{type(self).__name__} has no convergence delta: its maps are not claimed to sum to a difference of "
                 "scores"
             )
-        inputs = self.__taken(inputs)
+        inputs = self.__taken(inputs, target)
         asked = Request(
             inputs, target, baselines, additional_forward_args, wrt, parts, create_graph, show_progress, seed, options,
             self._plans, size=internal_batch_size, kind=kind,
@@ -174,6 +174,7 @@ class PairAttribution(Runner):
             An explanation of the type that the explainer names as its ``result``; with ``against``, a
             :class:`~xsiamese.explain.foil.FoilExplanation` with maps of a, p and n.
         """
+        refuse_unsplit(inputs, target)
         inputs, against = triplet(inputs, against)
         if against is not None:
             shared = {
@@ -195,7 +196,7 @@ class PairAttribution(Runner):
         self, inputs: Any, target: Target = None, *, additional_forward_args: Any = None, kind: Kinds = None
     ) -> Tensor:
         """The model's own scores of the pairs (or the target's values), shape (pairs,), without gradients."""
-        inputs = self.__taken(inputs)
+        inputs = self.__taken(inputs, target)
         asked = Request(inputs, target, extra=additional_forward_args, plans=self._plans, moving=False, kind=kind)
         batch = asked.batch(self)
         with intact(batch.model):
@@ -217,8 +218,8 @@ class PairAttribution(Runner):
         with intact(batch.model, seed=seed):
             yield replace(batch, rows=chosen_split(batch, internal_batch_size).pairs)
 
-    def __taken(self, inputs: Any) -> Any:
-        refuse_unsplit(inputs)
+    def __taken(self, inputs: Any, target: Target = None) -> Any:
+        refuse_unsplit(inputs, target)
         return self.model.taken(inputs)
 
     def __against(self, inputs: Any, foil: Any, **arguments: Any) -> PairExplanation:

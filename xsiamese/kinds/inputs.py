@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xsiamese.door.arguments import shown
 from xsiamese.kinds.catalogue import kinds
 from xsiamese.kinds.catalogue import side as side
 from xsiamese.kinds.dense import all_finite
@@ -31,12 +32,18 @@ def two_items(inputs: Any) -> Any:
     return next((two for two in found if two is not None), inputs)
 
 
-def refuse_unsplit(inputs: Any) -> None:
-    """Refuses what would be taken for the two sides in silence: texts pair by pair, and what a tokenizer made of texts.
+def refuse_unsplit(inputs: Any, target: Any = None) -> None:
+    """Refuses what would be taken for the two sides in silence, texts pair by pair and what a tokenizer made of texts,
+    and a b that was given as the target.
 
     Raises:
         TypeError: with what to give.
     """
+    if target is not None and (isinstance(inputs, Tensor) or _an_input(target)):
+        raise TypeError(
+            f"the two sides are one argument, ((a, b)), and the second one is the target: got {shown(inputs)} and "
+            f"target={shown(target)}"
+        )
     if isinstance(inputs, Mapping) and "input_ids" in inputs and "pixel_values" not in inputs:
         raise TypeError(
             f"inputs are what a tokenizer made of texts ({', '.join(map(str, inputs))}), of one side or of both "
@@ -47,6 +54,15 @@ def refuse_unsplit(inputs: Any) -> None:
             f"inputs are a list of {len(inputs)} times two texts, which may be pairs or sides: give a tuple of sides, "
             "(texts of a, texts of b); tuple(zip(*pairs)) makes it of pairs"
         )
+
+
+def _an_input(target: Any) -> bool:
+    """Whether a target is an input: no index, no list of them, and no function."""
+    if isinstance(target, Tensor):
+        return target.is_floating_point() or target.dim() > 1
+    if isinstance(target, (list, tuple)):
+        return any(isinstance(one, (str, Tensor)) for one in target)
+    return hasattr(target, "edge_index")
 
 
 def _two_texts(item: Any) -> bool:
@@ -91,6 +107,14 @@ def two_sides(
         what = f"a tensor of shape {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(inputs).__name__}"
         of_three = isinstance(items, (tuple, list)) and len(items) == 3
         hint = "; a triplet (a, p, n) is for explain, which gives s(a, p) - s(a, n)" if of_three else ""
+        if (
+            isinstance(items, (tuple, list))
+            and items
+            and all(isinstance(i, (tuple, list)) and len(i) == 2 for i in items)
+        ):
+            hint = (
+                "; a list of pairs becomes two sides by tuple(map(torch.stack, zip(*pairs))), or torch.cat of batches"
+            )
         raise TypeError(f"inputs must be the two sides of the pairs, (a, b); got {what}{hint}")
     said = kind if isinstance(kind, tuple) else (kind, kind)
     if len(said) != 2:

@@ -65,11 +65,13 @@ def module_of(encoder: Callable[..., Any]) -> nn.Module:
 
 
 def refuse_unmade(module: Callable[..., Any]) -> None:
-    """Refuses a module that only holds others.
+    """Refuses a class, and a module that only holds others.
 
     Raises:
         TypeError: with what to give.
     """
+    if isinstance(module, type):
+        raise TypeError(f"{module.__name__} is a class: make the module of it first, {module.__name__}(...)")
     forward = getattr(module, "forward", None)
     if isinstance(module, nn.Module) and getattr(forward, "__func__", None) is nn.Module.forward:
         inside = ", ".join(name for name, _ in module.named_children()) or "nothing"

@@ -234,6 +234,7 @@ def comparison(
         higher_is_closer: which way a function's score goes, where it is not known.
 
     Raises:
+        TypeError: if it is a class.
         ValueError: if no comparison has that name, if it needs arguments of its own, or if it goes the other way.
 
     Example:
@@ -242,6 +243,8 @@ def comparison(
         >>> comparison(nn.PairwiseDistance()).higher_is_closer
         False
     """
+    if isinstance(spec, type):
+        raise TypeError(f"{spec.__name__} is a class: make the comparison of it first, {spec.__name__}(...)")
     if not isinstance(spec, (Comparison, str)):
         return Function(spec, higher_is_closer)
     found = spec if isinstance(spec, Comparison) else _by_name(spec)

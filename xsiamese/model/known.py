@@ -66,7 +66,7 @@ def warn_if_distance(comparison: nn.Module, function: Callable[..., Any], z_a: A
             equal = function(z_a, z_a)
         except Exception:  # two towers whose embeddings are no two of a kind: that is the user's
             return
-    if not isinstance(equal, Tensor) or not len(score):
+    if not isinstance(equal, Tensor) or not score.dim() or not len(score) or not score.is_floating_point():
         return
     nothing = 1e-3 * float(score.detach().abs().max())  # distances of PyTorch add 1e-6 to each dimension
     if nothing and float(equal.abs().max()) <= nothing and bool((score >= -nothing).all()):

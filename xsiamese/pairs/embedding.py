@@ -8,6 +8,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
+from xsiamese.door.arguments import shown
 from xsiamese.kinds.graphs.gates import gated
 from xsiamese.model.pair import SiameseModel
 from xsiamese.pairs.pairs import Pairs
@@ -26,7 +27,9 @@ def siamese(pairs: Pairs) -> SiameseModel:
             "so that PairFeatureAblation or PairShapleyValueSampling is its method"
         )
     if pairs.target is not None:
-        raise ValueError(f"target={pairs.target!r} is no function of two embeddings: leave it out to explain closeness")
+        raise ValueError(
+            f"target={shown(pairs.target)} is no function of two embeddings: leave it out to explain closeness"
+        )
     return pairs.model
 
 
@@ -75,6 +78,14 @@ def closeness(pairs: Pairs, z_a: Tensor, z_b: Tensor) -> Tensor:
     """See :meth:`PairBatch.closeness <xsiamese.pairs.batch.PairBatch.closeness>`."""
     model = siamese(pairs)
     score = model.comparison.explained(z_a, z_b)
+    if not isinstance(score, Tensor):
+        raise ValueError(f"the comparison returned {shown(score)}: a tensor of one score a pair is needed")
+    if not score.dim() and len(z_a) > 1:
+        raise ValueError(
+            f"the comparison gave one score for {len(z_a)} pairs: one for each is needed, as .sum(1) of a product gives"
+        )
+    if not score.is_floating_point():  # a decision, which may be asked about without its slope
+        score = score.to(torch.get_default_dtype())
     return score if model.higher_is_closer else -score
 
 

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from xsiamese.branches.cut import NoGradientError
 from xsiamese.branches.standins import Branches
+from xsiamese.door.arguments import shown
 from xsiamese.kinds.graphs.gates import gated
 from xsiamese.kinds.side import SIDES, Side, Wrt
 from xsiamese.model.held import Holding
@@ -202,7 +203,7 @@ class Objective(nn.Module):
         except (IndexError, TypeError) as error:
             shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise ValueError(
-                f"target={self.target!r} does not fit the model's output, {shape}: {error}; without a target the "
+                f"target={shown(self.target)} does not fit the model's output, {shape}: {error}; without a target the "
                 "score is explained"
             ) from error
 

@@ -13,6 +13,7 @@ from torch.fx import GraphModule
 
 from xsiamese.branches.cut import NoGradientError
 from xsiamese.branches.derivative import naming_derivatives
+from xsiamese.door.arguments import shown
 from xsiamese.kinds.presence import PresenceSide
 from xsiamese.kinds.side import SIDES, Side
 from xsiamese.model.comparison import COMPARISONS, Learned
@@ -57,7 +58,7 @@ def check_target(model: PairModel, target: Any) -> None:
         known = getattr([*model.comparison.head.modules()][-1], "out_features", None) == 1
     if known:
         raise ValueError(
-            f"target={target!r} picks one of several outputs, and this model gives one score a pair, its "
+            f"target={shown(target)} picks one of several outputs, and this model gives one score a pair, its "
             f"{model.comparison.name}: leave it out"
         )
 
@@ -135,7 +136,12 @@ def misfit(error: Exception, model: PairModel, described: str) -> str | None:
         return (
             f"the model is called with other arguments than it takes ({described}): {text}; give further ones as "
             "additional_forward_args=, a tuple by place or a dictionary by name"
-            + ("; several items of one size are one argument, torch.stack(a)" if several else "")
+            + (
+                "; several items of one size are one argument, torch.stack(a), and a list of pairs "
+                "becomes two sides by tuple(map(torch.stack, zip(*pairs)))"
+                if several
+                else ""
+            )
         )
     if "Guard failed" in text:
         return (
@@ -161,6 +167,13 @@ def unbatched(model: PairModel, described: str) -> str:
     shape = _UNBATCHED.search(described)
     if not shape or _BATCHED.search(described) or not any(isinstance(m, nn.Conv2d) for m in model.modules()):
         return ""
+    first = next(m for m in model.modules() if isinstance(m, nn.Conv2d)).in_channels
+    sizes = shape[1].split(", ")
+    if len(sizes) == 3 and first == 1 != int(sizes[0]):  # several images of one channel
+        return (
+            f"; the model takes batches of images, and an input has the shape ({shape[1]}), without the dimension of "
+            f"their one channel: x[:, None] makes it ({sizes[0]}, 1, {sizes[1]}, {sizes[2]})"
+        )
     missing = "None, None" if shape[1].count(",") == 1 else "None"
     batched = f"({'1, ' * missing.count('None')}{shape[1]})"
     return (
