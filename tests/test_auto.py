@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import xsiamese
+from tests.test_cancelled import Vision
 from xsiamese import PairSaliency, SiameseModel, auto, measure
 from xsiamese.explain.auto import table
 from xsiamese.zoo import shipped
@@ -46,8 +49,9 @@ def numbers(auroc: float | None, gain: tuple[float, float, float]) -> dict[str, 
 
 def test_the_shipped_choices_are_those_of_the_scoreboard() -> None:
     chooser = tool()
-    sets = json.loads(chooser.SCOREBOARD.read_text())["sets"]
-    assert json.loads(chooser.TABLE.read_text()) == chooser.defaults(sets), "run python tools/choose_defaults.py"
+    sets, networks = json.loads(chooser.SCOREBOARD.read_text())["sets"], json.loads(chooser.TOKENS.read_text())
+    found = json.loads(chooser.TABLE.read_text())
+    assert found == chooser.defaults(sets, networks), "run python tools/choose_defaults.py"
 
 
 def test_the_best_that_beats_chance_everywhere_wins() -> None:
@@ -100,7 +104,60 @@ def test_every_choice_can_be_made_and_says_why() -> None:
             cls = known[row["method"]]
             assert set(row.get("options", {})) <= set(cls.options()), (kind, budget)
             assert len(row["reason"]) > 20
-            assert kind in {*cls.modalities, "tensor"}, (kind, budget)
+            assert kind.partition(",")[0] in {*cls.modalities, "tensor"}, (kind, budget)
+
+
+def of_networks(**found: dict[str, Any]) -> dict[str, Any]:
+    """What tokens.json holds, of networks and the AUROC of their methods."""
+    return {
+        name: {
+            "attends": not name.startswith("conv"),
+            "methods": {
+                method: {"ways": {"": {**numbers(auroc, (0.2, 0.1, 0.3))["ways"][""], "ms": 5.0}}, "pairs": 12}
+                for method, auroc in methods.items()
+            },
+        }
+        for name, methods in found.items()
+    }
+
+
+def test_with_attention_what_finds_the_truth_in_every_network_wins_and_nothing_that_cancels() -> None:
+    chooser = tool()
+    first = {"PairHiResCAM": 0.99, "PairGradCAM": 0.8, "PairOcclusion": 0.9}
+    networks = of_networks(a=first, b={**first, "PairOcclusion": 0.95}, conv={"PairOcclusion": 0.1})
+    assert chooser.of_tokens(networks, "normal")["method"] == "PairOcclusion"
+    assert chooser.of_tokens(networks, "fast")["method"] == "PairGradCAM"
+    networks["b"]["methods"]["PairGradCAM"] = of_networks(b={"PairGradCAM": 0.4})["b"]["methods"]["PairGradCAM"]
+    found = chooser.of_tokens(networks, "fast")
+    assert found["method"] == "PairOcclusion"
+    assert found["reason"].startswith("with attention no method of one pass finds the truth everywhere; best of")
+    assert "b: AUROC 0.95" in found["reason"]
+    del networks["b"]["methods"]["PairOcclusion"]
+    assert chooser.of_tokens(networks, "normal")["method"] == "PairMaskRegression"
+
+
+@pytest.mark.parametrize("budget", ["fast", "normal", "thorough"])
+def test_images_as_tokens_have_a_map_that_is_no_rounding(budget: Any) -> None:
+    encoder, (a, b) = Vision(), torch.rand(2, 2, 1, 16, 16)
+    chosen = auto(SiameseModel(encoder), budget)
+    assert chosen.kind == "image"
+    assert "with attention" in chosen.reason
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="gradient times activation cancels")
+        single = chosen.explain((a, b)).maps[0]
+        assert single.abs().max() > 1e-4
+    exact = auto(SiameseModel(copy.deepcopy(encoder).double()), budget).explain((a.double(), b.double())).maps[0]
+    torch.testing.assert_close(single.double(), exact, rtol=1e-3, atol=1e-3 * float(exact.abs().max()))
+    assert type(auto(images(), budget).explainer).__name__ == table()["image"][budget]["method"]
+    towers = SiameseModel((encoder, nn.Sequential(nn.Embedding(9, 16), Mean())))
+    both = auto(towers, budget)
+    assert (both.kind, type(both.explainer).__name__) == ("image and text", "PairOcclusion")
+    assert [one.shape for one in both.explain((a, torch.randint(0, 9, (2, 5)))).maps] == [a.shape, (2, 5)]
+
+
+class Mean(nn.Module):
+    def forward(self, vectors: Tensor) -> Tensor:
+        return vectors.mean(1)
 
 
 def test_a_result_says_what_was_chosen_and_why() -> None:

@@ -1,6 +1,7 @@
-"""Writes ``xsiamese/explain/defaults.json``, what :func:`xsiamese.auto` takes, from docs/measurements/scoreboard.json.
+"""Writes ``xsiamese/explain/defaults.json``, what :func:`xsiamese.auto` takes, from docs/measurements/scoreboard.json,
+and for images that a model takes as tokens from docs/measurements/tokens.json.
 
-Run ``python tools/choose_defaults.py`` after the scoreboard was measured; tests/test_auto.py holds the file current.
+Run ``python tools/choose_defaults.py`` after either was measured; tests/test_auto.py holds the file current.
 For each kind of input the method and setting win that find the planted truth best, and among equals those whose
 strongest place is on it, whose order of places gains most, and the simplest or a complete one; among those that are
 better than chance wherever they were measured: they find the truth, their peak follows the partner, and their order
@@ -18,6 +19,7 @@ from xsiamese import explainers
 
 ROOT = Path(__file__).parents[1]
 SCOREBOARD = ROOT / "docs" / "measurements" / "scoreboard.json"
+TOKENS = ROOT / "docs" / "measurements" / "tokens.json"
 TABLE = ROOT / "xsiamese" / "explain" / "defaults.json"
 
 SETS = {
@@ -35,6 +37,9 @@ ONE_PASS = (
     "PairGradCAMPlusPlus", "PairLayerCAM", "PairActivationDecomposition", "PairLRP", "PairLayerLRP", "PairDeepLift",
     "PairLayerDeepLift",
 )  # fmt: skip
+ATTENDED = "image, by attention"
+# behind a layer that a norm alone reads their maps are rounding and the norm's epsilon, wherever that may point
+CANCEL = ("PairHiResCAM", "PairLayerGradientXActivation")
 NORMAL = 5000.0  # milliseconds of a pair on the scoreboard's small networks, on a busy core, that "normal" may take
 # settings of the scoreboard that mean the same on any model; a layer's name or a window's size does not
 ANYWHERE: dict[str, dict[str, Any]] = {
@@ -51,11 +56,47 @@ TRUE = 0.75  # AUROC: what finds the truth less often is no default
 NEAR = {"auroc": 0.015, "hit": 0.02, "gain": 0.05}  # numbers as near as that are equal; the next one then decides
 
 
-def defaults(sets: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What is taken for each kind of input and budget, and why; for rows also where some to start from are known."""
-    found = {kind: {budget: choice(sets, kind, budget) for budget in BUDGETS} for kind in SETS}
+def defaults(sets: dict[str, Any], networks: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is taken for each kind of input and budget, and why; for rows also where some to start from are known, and
+    for images where a model takes them as tokens.
+    """
+    found: dict[str, dict[str, Any]] = {
+        kind: {budget: choice(sets, kind, budget) for budget in BUDGETS} for kind in SETS
+    }
     found["row"]["items"] = from_items(sets.get("rows", {}))
+    found[ATTENDED] = {budget: of_tokens(networks, budget) for budget in BUDGETS}
     return found
+
+
+def of_tokens(networks: dict[str, Any], budget: str) -> dict[str, Any]:
+    """The same choice among networks with attention, each of which was trained on planted images; where no method of
+    one pass finds the truth in all of them, one pass is none.
+    """
+    sets = {
+        name: {method: as_row(one) for method, one in network["methods"].items() if method not in CANCEL}
+        for name, network in networks.items()
+        if network["attends"]
+    }
+    found = entries(sets, [*sets], [*sets], budget, strict=True)
+    if not found and budget == "fast":
+        made = of_tokens(networks, "normal")
+        return made | {"reason": f"with attention no method of one pass finds the truth everywhere; {made['reason']}"}
+    if not found:
+        made = rule("image", budget, "no method finds the truth in every network with attention")
+        return made | {"reason": f"{made['reason']} ({told(sets, [*sets], made['method'], '')})"}
+    winner = best_of(found, budget)
+    numbers = told(sets, [*sets], winner["method"], winner["setting"])
+    reason = f"best of the trained networks with attention ({numbers})"
+    return {"method": winner["method"], **ANYWHERE[winner["setting"]], "reason": reason}
+
+
+def as_row(one: dict[str, Any]) -> dict[str, Any]:
+    """A method of tokens.json as a row of the scoreboard."""
+    ways = one.get("ways", {})
+    if "" not in ways:
+        return {"error": one.get("error", "not measured"), "peer": False}
+    usual = {"numbers": ways[""]["report"], "ms": ways[""]["ms"], "pairs": one["pairs"]}
+    return {"ways": ways, "defaults": usual, "peer": False}
 
 
 def from_items(rows: dict[str, Any]) -> dict[str, Any]:
@@ -90,12 +131,17 @@ def choice(sets: dict[str, Any], kind: str, budget: str) -> dict[str, Any]:
     found = found or entries(sets, measured, planted, budget, strict=False)
     if not found:
         return rule(kind, budget, "none of one pass finds the truth on every set of this kind")
+    winner = best_of(found, budget)
+    reason = f"best of the scoreboard ({told(sets, measured, winner['method'], winner['setting'])})"
+    return {"method": winner["method"], **ANYWHERE[winner["setting"]], "reason": reason}
+
+
+def best_of(found: list[dict[str, Any]], budget: str) -> dict[str, Any]:
+    """The winner of some entries."""
     for number, near in NEAR.items():  # of those that find the truth as often, those whose peak is on it, ...
         best = max(one[number] for one in found)
         found = [one for one in found if one[number] >= best - near]
-    winner = min(found, key=lambda one: (preference(one["method"], budget), one["setting"]))
-    reason = f"best of the scoreboard ({told(sets, measured, winner['method'], winner['setting'])})"
-    return {"method": winner["method"], **ANYWHERE[winner["setting"]], "reason": reason}
+    return min(found, key=lambda one: (preference(one["method"], budget), one["setting"]))
 
 
 def preference(method: str, budget: str) -> tuple[int, int, str]:
@@ -186,5 +232,6 @@ def rule(kind: str, budget: str, why: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    table = defaults(json.loads(SCOREBOARD.read_text(encoding="utf-8"))["sets"])
+    of_tokens_measured = json.loads(TOKENS.read_text(encoding="utf-8"))
+    table = defaults(json.loads(SCOREBOARD.read_text(encoding="utf-8"))["sets"], of_tokens_measured)
     TABLE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")

@@ -42,7 +42,8 @@ def tables(folder: Path) -> dict[str, str]:
         "scoreboard.inc": scoreboard(found["sets"]) or rows([], []),
         "metrics.inc": all_metrics(folder / "meta.json"),
     }
-    return text | {"defaults.inc": defaults(), "baselines.inc": baselines(folder / "baselines.json")}
+    text |= {"defaults.inc": defaults(), "baselines.inc": baselines(folder / "baselines.json")}
+    return text | {"tokens.inc": tokens(folder / "tokens.json")}
 
 
 def chosen_table(found: dict[str, Any]) -> str:
@@ -87,6 +88,19 @@ def defaults() -> str:
             else:
                 lines.append([kind, budget, shown, one["reason"]])
     return rows(["Input", "Budget", "Method", "Why"], lines)
+
+
+def tokens(path: Path) -> str:
+    """A row for each method, and a column for each network that takes images as tokens: AUROC (hit), with defaults."""
+    found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    methods = dict.fromkeys(method for network in found.values() for method in network["methods"])
+    lines = []
+    for method in methods:
+        given = [network["methods"].get(method, {}).get("ways", {}).get("") for network in found.values()]
+        numbers = [one and one["report"] for one in given]
+        cells = [f"{_cell(one['auroc'])} ({one['pointing_game'][0]:.2f})" if one else "-" for one in numbers]
+        lines.append([f":class:`~xsiamese.{method}`", *cells])
+    return rows(["Method", *found], lines)
 
 
 def scoreboard(sets: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
+from xsiamese.branches.probe import ATTENTION
 from xsiamese.door.arguments import shown
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.catalogue import explainer
@@ -23,6 +24,8 @@ from xsiamese.model.wrapped import pair_model
 from xsiamese.result.explanation import PairExplanation
 
 Budget = Literal["fast", "normal", "thorough"]
+
+ATTENDED = "image, by attention"  # of a model that takes images as tokens
 
 # what a layer of a model shows of its input, in the order in which they are asked
 _BUILT_OF: tuple[tuple[str, tuple[type[nn.Module], ...]], ...] = (
@@ -76,8 +79,9 @@ def auto(
 ) -> Auto:
     """The explainer that was best of the scoreboard on the kind of input that a model takes.
 
-    The choices are made by ``tools/choose_defaults.py`` from ``docs/measurements/scoreboard.json``; where that does not
-    decide, a rule does, and the reason says so.
+    The choices are made by ``tools/choose_defaults.py`` from ``docs/measurements/scoreboard.json``, and for images that
+    a model with attention takes as tokens from ``docs/measurements/tokens.json``; where these do not decide, a rule
+    does, and the reason says so.
 
     Args:
         model: of two inputs.
@@ -114,6 +118,8 @@ def auto(
     if items is not None and "items" not in choices:
         raise ValueError(f"items= are rows to start from, and this model takes {kind} inputs: leave it out")
     start = Pool(items) if items is not None else "typical" if pair.typical is not None and kind == "row" else None
+    if kind == "image" and _attends(pair):
+        choices = table()[ATTENDED]
     row = choices[budget if start is None else "items"]
     cls, reason, options = explainer(row["method"]), row["reason"], dict(row.get("options", {}))
     if start is not None:
@@ -173,6 +179,11 @@ def _unfit(pair: PairModel, kind: str, cls: type[PairAttribution]) -> str | None
     if found.at_nothing:
         return f"{by}: the embedding of nothing is zero, where a cosine has no value, and no path from there has shares"
     return f"{by}: no layer of the model gives each token a place"
+
+
+def _attends(model: nn.Module) -> bool:
+    """Whether a model has attention, so that it takes an image as tokens, each of which it may read through a norm."""
+    return any(ATTENTION.search(type(module).__name__) for module in model.modules())
 
 
 def _recurrent(model: PairModel) -> bool:
