@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import xsiamese
 from tests.test_cancelled import Vision
-from xsiamese import PairSaliency, SiameseModel, auto, measure
+from xsiamese import PairOcclusion, PairSaliency, SiameseModel, auto, measure
 from xsiamese.explain.auto import table
 from xsiamese.zoo import shipped
 
@@ -151,7 +151,8 @@ def test_images_as_tokens_have_a_map_that_is_no_rounding(budget: Any) -> None:
     assert type(auto(images(), budget).explainer).__name__ == table()["image"][budget]["method"]
     towers = SiameseModel((encoder, nn.Sequential(nn.Embedding(9, 16), Mean())))
     both = auto(towers, budget)
-    assert (both.kind, type(both.explainer).__name__) == ("image and text", "PairOcclusion")
+    by = "PairOcclusion" if budget == "fast" else "PairRISE"
+    assert (both.kind, type(both.explainer).__name__) == ("image and text", by)
     assert [one.shape for one in both.explain((a, torch.randint(0, 9, (2, 5)))).maps] == [a.shape, (2, 5)]
 
 
@@ -271,3 +272,48 @@ def test_the_readme_runs_as_it_stands_on_two_files(tmp_path: Path, monkeypatch: 
     block = (ROOT / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
     exec(block, {})
     assert (tmp_path / "why.png").stat().st_size > 5000
+
+
+class Categories(nn.Module):
+    """Rows of which a column is read as an id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.table, self.out = nn.Embedding(7, 4), nn.Linear(9, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.out(torch.cat([self.table(x[:, 0].long()), x[:, 1:]], 1))
+        return found
+
+
+class Spectra(nn.Module):
+    """Waves that the model turns into a spectrogram."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.out = nn.Conv2d(1, 6, 3, padding=1), nn.Linear(6, 5)
+        self.register_buffer("window", torch.hann_window(16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        power = torch.stft(x, 16, 8, window=self.window, return_complex=True).abs().square()
+        found: Tensor = self.out(self.conv((power + 1e-3).log()[:, None]).relu().mean((2, 3)))
+        return found
+
+
+@pytest.mark.parametrize("budget", ["fast", "normal", "thorough"])
+def test_inputs_whose_places_no_layer_has_are_explained_part_by_part(budget: Any) -> None:
+    """It ended with an error about layers that nobody had named."""
+    rows = tuple(torch.cat([torch.randint(1, 7, (2, 1)), torch.randn(2, 5)], 1) for _ in "ab")
+    waves = torch.randn(2, 2, 80).unbind()
+    for encoder, pair in ((Categories(), rows), (Spectra(), waves)):
+        model = SiameseModel(encoder.eval(), "cosine")
+        chosen = auto(model, budget)
+        found = chosen.explain(pair)
+        assert "no layer of the model has the places of these inputs" in found.parameters["chosen"]
+        for one, other, known in zip(
+            found.maps, chosen.attribute(pair), PairOcclusion(model).attribute(pair), strict=True
+        ):
+            torch.testing.assert_close(one, known)
+            torch.testing.assert_close(other, known)

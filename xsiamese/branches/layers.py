@@ -74,6 +74,10 @@ def names_of(model: PairModel, pairs: Sequence[SomeLayers]) -> list[str]:
     return [" / ".join(dict.fromkeys(name_of(model, m) for m in pair if m is not None)) for pair in pairs]
 
 
+class NoLayerError(ValueError):
+    """No layer of a model has places of its inputs by itself."""
+
+
 def default_layers(
     model: PairModel,
     survey: Survey,
@@ -95,7 +99,7 @@ def default_layers(
         ids: whether both sides are ids of tokens.
 
     Raises:
-        ValueError: if there is none.
+        NoLayerError: if there is none.
     """
     found: list[nn.Module | None] = []
     taken: list[Taken | None] = []
@@ -113,7 +117,7 @@ def default_layers(
             if one is other and one and lies[side].axes[along.axis : along.axis + 1] == ((1,),) and along.axis:
                 elsewhere.append((side, name_of(model, one.module)))
         if module is None and (passed.gathered or passed.turned):
-            raise ValueError(_untied(model, passed))
+            raise NoLayerError(_untied(model, passed))
         if module is None and survey.cut():
             raise NoGradientError(
                 "the score carries no gradient, so the layer to explain on cannot be found",
@@ -125,25 +129,25 @@ def default_layers(
         _warn_elsewhere(elsewhere, lies)
     if not any(found) or not (all(found) or has_two_towers(model)):
         if not survey.usage:
-            raise ValueError(
+            raise NoLayerError(
                 "this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, "
                 "or use SiameseModel"
             )
         if not isinstance(model, SiameseModel) and not any(survey.serving(model, side) for side in (0, 1)):
-            raise ValueError(
+            raise NoLayerError(
                 "every layer of this model sees both inputs together, so that none has a map for each: explain the "
                 "inputs, PairFeatureAblation or PairOcclusion, or layer=(layer_a, layer_b)"
             )
         if survey.transformed:
-            raise ValueError(TRANSFORMED)
+            raise NoLayerError(TRANSFORMED)
         if any(isinstance(module, nn.EmbeddingBag) for module in survey.usage):
-            raise ValueError(
+            raise NoLayerError(
                 "nn.EmbeddingBag sums the vectors of all ids at once, so that no layer has a place for each: explain "
                 "the ids, PairFeatureAblation or PairShapleyValueSampling"
             )
         if ids:
-            raise ValueError(NO_TOKENS)
-        raise ValueError(
+            raise NoLayerError(NO_TOKENS)
+        raise NoLayerError(
             "no layer has a spatial grid (N, C, H, W) to explain on: give layer=, and layout= for tokens; a recurrent "
             "encoder that hands on its last state has no places at any layer: explain its inputs"
         )

@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
+from xsiamese.branches.layers import NoLayerError
 from xsiamese.branches.probe import ATTENTION
 from xsiamese.door.arguments import shown
 from xsiamese.explain.attribution import PairAttribution
@@ -57,12 +58,24 @@ class Auto:
 
     def explain(self, *inputs: Any, **options: Any) -> PairExplanation:
         """What the explainer's own ``explain`` gives; options that are given go before those that were chosen."""
-        found = self.explainer.explain(*inputs, **{**self.options, **options})
+        try:
+            found = self.explainer.explain(*inputs, **{**self.options, **options})
+        except NoLayerError:
+            return self._of_no_layer().explain(*inputs, **options)
         return replace(found, parameters={**found.parameters, "chosen": str(self)})
 
     def attribute(self, *inputs: Any, **options: Any) -> Any:
         """The two maps: the explainer's own ``attribute`` with the options that were chosen."""
-        return self.explainer.attribute(*inputs, **{**self.options, **options})
+        try:
+            return self.explainer.attribute(*inputs, **{**self.options, **options})
+        except NoLayerError:
+            return self._of_no_layer().attribute(*inputs, **options)
+
+    def _of_no_layer(self) -> Auto:
+        """What explains a model of which no layer has the places of its inputs, which its layers alone do not show."""
+        needs = type(self.explainer).__name__
+        reason = f"part by part: no layer of the model has the places of these inputs, which {needs} needs"
+        return Auto(explainer("PairOcclusion")(self.explainer.model), self.kind, self.budget, reason)
 
     def __str__(self) -> str:
         return f"{type(self.explainer).__name__} for {self.kind} input, budget {self.budget}: {self.reason}"
@@ -116,7 +129,9 @@ def auto(
     kind = kinds[0]
     choices = table().get(kind, table()["tensor"])
     if items is not None and "items" not in choices:
-        raise ValueError(f"items= are rows to start from, and this model takes {kind} inputs: leave it out")
+        raise ValueError(
+            f"items= are rows to start from, and this model takes {kind} inputs: leave it out, or say kind='row'"
+        )
     start = Pool(items) if items is not None else "typical" if pair.typical is not None and kind == "row" else None
     if kind == "image" and _attends(pair):
         choices = table()[ATTENDED]
