@@ -217,6 +217,13 @@ def test_errors_are_one_line_and_exit_code_2(run: Run, images: tuple[Path, Path]
         ((one, other, "--model", tmp_path / "missing.safetensors"), "missing.safetensors"),
         ((one, other, "--model", "no.such:thing"), "package.module:factory is needed"),
         ((one, other, "--model", "tests.test_cli:nothing"), "package.module:factory is needed"),
+        ((one, other, "--model", text.with_suffix(".pt")), "there is no such file"),
+        ((one, other, "--model", text), "of weights alone the model is not known: give package.module:factory"),
+        ((one, other, "--model", "sub/mine.py:make"), "a module goes by its name, sub.mine:make"),
+        ((one, other, "--modle", "fashion"), "there is no option --modle: did you mean --model?"),
+        ((one, other, "--outptu", "why.png", "--method", "saliency"), "--outptu: did you mean --output?"),
+        ((one, other, "--device", "cuda"), "there is no option --device, of the command or of a method"),
+        ((one, other, "--n-steps", "9"), "--n-steps is a setting of one method: say which by --method"),
         ((one, other, "--target", "1"), "target"),
         ((one, other, "--smooth", "2"), "--smooth is of the picture, and none is written: add -o why.png"),
         (

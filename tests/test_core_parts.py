@@ -148,8 +148,9 @@ def test_words_of_a_command_line_that_no_method_takes() -> None:
     for kind, what in (("text", "are text"), (None, "are of two kinds")):
         assert f"and the inputs of this model {what}: --method" in of(tower, kind, method="counterfactual")
     assert of(image, "image", threshold=0.5) == "--threshold is a setting of one method: say which by --method"
-    assert of(image, "image", {"n-steps-more": "3"}) == (
-        "--n-steps-more is a setting of one method: say which by --method"
+    assert of(image, "image", {"n-steps": "3"}) == "--n-steps is a setting of one method: say which by --method"
+    assert (
+        of(image, "image", {"n-steps-more": "3"}) == "there is no option --n-steps-more, of the command or of a method"
     )
     for layer, usual, used in (("a", "b", "a"), (None, "b", "b"), (None, None, None)):
         made = Meant.of(image, "image", {}, method="gradcam", layer=layer, usual_layer=usual)

@@ -89,7 +89,8 @@ def test_ids_of_a_table_of_items(run: Run, boots: Path, tmp_path: Path) -> None:
     [
         (["--method", "gradcamm"], "no explainer is called 'gradcamm'; did you mean 'gradcam'"),
         (["--method", "saliency", "--stepz", "3"], "the method saliency has no option --stepz"),
-        (["--stepz", "3"], "--stepz is a setting of one method: say which by --method"),
+        (["--stepz", "3"], "there is no option --stepz, of the command or of a method"),
+        (["--devise", "cpu"], "there is no option --devise: did you mean --device?"),
         (["--method", "saliency", "--layer", "7"], "--layer is for methods that explain a layer"),
         (
             ["--columns", "x,y"],

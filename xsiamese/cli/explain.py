@@ -93,9 +93,10 @@ def explain(
     """
     from xsiamese.data.readers import reader
     from xsiamese.data.references import names
-    from xsiamese.explain.meant import Meant
+    from xsiamese.explain.meant import Meant, refuse_misspelt
     from xsiamese.zoo import open_model
 
+    refuse_misspelt(options, explain)
     for path in output or []:
         apart(checked(path, PICTURES | {".safetensors", ".json"}), (a, b, model, *options.values()))
     drawn = _drawn(output or [], smooth, superpixels)

@@ -92,8 +92,10 @@ def explain_pairs(
     seed
         The seed of everything random.
     """
+    from xsiamese.explain.meant import refuse_misspelt
     from xsiamese.jobs.job import explain_pairs as run
 
+    refuse_misspelt(options, explain_pairs)
     chosen = None if columns is None else _two(columns)
     own: dict[str, Any] = dict(options)
     found = run(

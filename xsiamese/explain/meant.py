@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
+from xsiamese.door.registry import explainers
 from xsiamese.explain.attribution import PairAttribution
 from xsiamese.explain.auto import Auto, Budget, auto
 from xsiamese.explain.catalogue import explainer
@@ -72,6 +75,8 @@ class Meant:
         foreign = [name for name in own if name.replace("-", "_") not in found.options()]
         if foreign or threshold is not None:
             first = next(iter(foreign), "threshold").replace("_", "-")
+            if not any(_takes(cls, first.replace("-", "_")) for cls in explainers().values()):
+                raise ValueError(f"there is no option --{first}, of the command or of a method")
             raise ValueError(f"--{first} is a setting of one method: say which by --method")
         return cls(chosen, parsed(found, own)[1], files)
 
@@ -108,6 +113,27 @@ class Meant:
             settings["threshold"] = threshold
         layers = (usual_layer if layer is None else layer,) if found.needs_layer else ()
         return cls(found(model, *layers, **settings), own, files)
+
+
+def refuse_misspelt(words: Iterable[str], command: Callable[..., Any]) -> None:
+    """Refuses an option of no method that is nearly one of a command's own.
+
+    Args:
+        words: options that are not the command's own.
+        command: the function of the command, whose arguments these are.
+
+    Raises:
+        ValueError: with the nearest one.
+    """
+    own = [name.strip("_").replace("_", "-") for name in signature(command).parameters if name != "options"]
+    for word in words:
+        near = get_close_matches(word.replace("_", "-"), own, n=1, cutoff=0.7)
+        if near and not any(_takes(cls, word.replace("-", "_")) for cls in explainers().values()):
+            raise ValueError(f"there is no option --{word.replace('_', '-')}: did you mean --{near[0]}?")
+
+
+def _takes(cls: type[PairAttribution], name: str) -> bool:
+    return name == "threshold" or name in cls.options() or name in cls.settings()
 
 
 def _files(found: type[PairAttribution], words: Mapping[str, str]) -> dict[str, str]:

@@ -60,6 +60,9 @@ class OpenedModel:
         return self.preprocessing.normalise(picture.pixels)[None]
 
 
+_WEIGHTS = frozenset({".pt", ".pth", ".ckpt", ".bin", ".pkl", ".onnx", ".h5"})  # as files of weights end
+
+
 def open_model(spec: str, *, size: int | None = None) -> OpenedModel:
     """A model by zoo name, checkpoint file or ``package.module:factory``, or what a plugin opens: a folder that
     transformers or sentence-transformers saved.
@@ -93,6 +96,14 @@ def _opened(spec: str, size: int | None) -> OpenedModel:
         found = opener(spec)
         if found is not None:
             return OpenedModel(found, None, None, modality=found.modality)
+    path = Path(spec)
+    if path.is_file():
+        raise ValueError(
+            f"--model {spec}: no checkpoint of ours (.safetensors), and of weights alone the model is not known: give "
+            "package.module:factory, a function that makes the model and loads them"
+        )
+    if path.suffix in _WEIGHTS:
+        raise ValueError(f"--model {spec}: there is no such file")
     return _with_card(shipped(spec).model, find_card(spec))
 
 
@@ -102,6 +113,9 @@ def _with_card(model: Callable[..., Any], card: ModelCard, about: Mapping[str, A
 
 def _made(spec: str, size: int | None) -> OpenedModel:
     module, _, name = spec.partition(":")
+    if module.endswith(".py"):
+        dotted = module.removesuffix(".py").replace("/", ".").strip(".")
+        raise ValueError(f"--model {spec}: a module goes by its name, {dotted}:{name}")
     try:
         with _current_folder():
             make = getattr(import_module(module), name)
