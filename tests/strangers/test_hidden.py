@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from xsiamese import (
     PairDeepLift,
+    PairGradCAM,
     PairGuidedBackprop,
     PairIntegratedGradients,
     PairLayerActivation,
@@ -166,7 +167,7 @@ def test_what_is_called_by_a_function_is_copied_with_the_model(name: str) -> Non
 def test_a_network_that_is_no_part_of_the_model_is_named(make: Callable[[], nn.Module], name: str) -> None:
     """Rules were left out in silence."""
     model, plain = SiameseModel(make(), "cosine"), SiameseModel(Direct().eval(), "cosine")
-    for cls in (PairDeepLift, PairLRP, PairGuidedBackprop):
+    for cls in (PairDeepLift, PairLRP, PairGuidedBackprop, PairGradCAM, PairLayerActivation):
         with pytest.raises(ValueError, match=f"^the model calls '{name}', a Sequential that is no part of it"):
             cls(model).attribute(images())
     found, known = (PairIntegratedGradients(one).attribute(images(), n_steps=4) for one in (model, plain))

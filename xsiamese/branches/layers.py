@@ -23,6 +23,7 @@ from xsiamese.branches.refused import TRANSFORMED
 from xsiamese.branches.spread import last_places
 from xsiamese.kinds.places import Places, of_tensor
 from xsiamese.model.called import Called
+from xsiamese.model.held import said_of_hidden
 from xsiamese.model.pair import PairModel, SiameseModel
 
 OneLayer = str | nn.Module | tuple[str | nn.Module, str | nn.Module]
@@ -140,6 +141,8 @@ def default_layers(
             )
         if survey.transformed:
             raise NoLayerError(TRANSFORMED)
+        if said := said_of_hidden(model):
+            raise NoLayerError(said)
         if any(isinstance(module, nn.EmbeddingBag) for module in survey.usage):
             raise NoLayerError(
                 "nn.EmbeddingBag sums the vectors of all ids at once, so that no layer has a place for each: explain "

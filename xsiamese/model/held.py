@@ -105,6 +105,17 @@ def hidden(model: nn.Module) -> dict[str, nn.Module]:
     return found
 
 
+def said_of_hidden(model: nn.Module) -> str | None:
+    """What is said of a model that calls modules which are no part of it, to who needs its layers."""
+    for name, module in hidden(model).items():
+        return (
+            f"the model calls {name!r}, a {type(module).__name__} that is no part of it, in a plain object or a "
+            f"global: its layers cannot be told apart for a and b; make it an attribute of the model, self.{name} = "
+            "..., or use a method that needs no modules, such as PairIntegratedGradients or PairOcclusion"
+        )
+    return None
+
+
 def _parts(value: Any) -> dict[str, Any]:
     """What a callable, an object or a container holds, by name."""
     if isinstance(value, partial):

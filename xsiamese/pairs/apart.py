@@ -27,7 +27,7 @@ from xsiamese.branches.rules import Rules
 from xsiamese.branches.several import refuse_routing, views_apart
 from xsiamese.branches.untied import Views, hide, one_by_one, outputs_of, untie_repeats, with_ports
 from xsiamese.branches.untied import untied as untie
-from xsiamese.model.held import hidden
+from xsiamese.model.held import said_of_hidden
 from xsiamese.model.pair import PairModel, SiameseModel, TwoInputModel
 from xsiamese.model.precision import LOW, wide
 from xsiamese.pairs.objective import Objective
@@ -118,13 +118,8 @@ def _check_modules(pairs: Pairs) -> None:
             "this explainer needs the model's modules, and a plain function hides them: wrap it in an nn.Module, "
             "or use SiameseModel"
         )
-    if outside := hidden(pairs.model):
-        name, module = next(iter(outside.items()))
-        raise ValueError(
-            f"the model calls {name!r}, a {type(module).__name__} that is no part of it, in a plain object or a "
-            f"global: its layers cannot be told apart for a and b; make it an attribute of the model, self.{name} = "
-            "..., or use a method that needs no modules, such as PairIntegratedGradients or PairOcclusion"
-        )
+    if said := said_of_hidden(pairs.model):
+        raise ValueError(said)
 
 
 def _take_views_apart(pairs: Pairs, views: Objective, layers: Collection[nn.Module]) -> None:
