@@ -66,7 +66,9 @@ def test_a_layer_with_times_first_is_refused(name: str, pairs: int, times: int) 
 
 @pytest.mark.parametrize("name", LAYERED)
 def test_a_layer_with_pairs_first_is_not(name: str) -> None:
-    explained(name, Encoder(False), "act", series(2, 2))
+    found = explained(name, Encoder(False), "act", series(2, 2))
+    assert [len(one) for one in found] == [2, 2]
+    assert all(bool(one.any()) for one in found)
 
 
 @pytest.mark.parametrize(("pairs", "times"), [(2, 5), (3, 3)])

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from xsiamese.branches.standins import Alone
-from xsiamese.model.held import exchanged
+from xsiamese.model.held import OF_MODULES, exchanged
 
 
 def kept_in_copies(model: nn.Module, tie: bool = True) -> dict[int, Any]:
@@ -25,7 +25,7 @@ def kept_in_copies(model: nn.Module, tie: bool = True) -> dict[int, Any]:
     """
     own: list[Tensor] = [*model.parameters(), *model.buffers()]
     attributes = (vars(module).items() for module in model.modules())
-    held = {id(value): value for items in attributes for name, value in items if name not in _OF_MODULES}
+    held = {id(value): value for items in attributes for name, value in items if name not in OF_MODULES}
     tensors = [*own, *(tensor for value in held.values() for tensor in _tensors(value))]
     memo: dict[int, Any] = {id(t): t if tie else t.detach().clone() for t in tensors if tie or not t.is_leaf}
     memo |= {key: value for key, value in held.items() if hasattr(type(value), "convert_ids_to_tokens")}
@@ -65,7 +65,7 @@ def hold_instead(modules: Iterable[nn.Module], others: dict[int, Any]) -> None:
         if type(module).__module__.startswith("xsiamese."):
             continue
         for name, value in vars(module).items():
-            if name not in _OF_MODULES and isinstance(value, (FunctionType, partial, list, tuple, dict)):
+            if name not in OF_MODULES and isinstance(value, (FunctionType, partial, list, tuple, dict)):
                 vars(module)[name] = exchanged(value, dict(others))
 
 
@@ -76,9 +76,6 @@ def _keep_modes(module: nn.Module, made: nn.Module) -> None:
         twin = twins.get(name)
         if twin is not None and twin.training != original.training:
             twin.train(original.training)
-
-
-_OF_MODULES = frozenset(vars(nn.Module()))
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -30,10 +30,10 @@ def refuse_beside(name: str, one: int, two: int) -> None:
     name = name.removeprefix("model.")
     if one < two < 2 * one:
         raise ValueError(
-            f"{name!r} gives {one} rows for one pair and {two} for two: it gets something else "
-            "in one call with the items, such as a bank of prototypes; encode that in a call of its own, keep what the "
-            "encoder gives of it as a buffer of the model, or take a method of the inputs without rules for layers, "
-            "as PairIntegratedGradients or PairOcclusion"
+            f"{name!r} gives {one} rows for one pair and {two} for two: it gets something else in one call with the "
+            "items, such as a bank of prototypes; encode that in a call of its own, keep what the encoder gives of it "
+            "as a buffer of the model, or take a method of the inputs without rules for layers, as "
+            "PairIntegratedGradients or PairOcclusion"
         )
 
 

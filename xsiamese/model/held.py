@@ -19,7 +19,7 @@ _PACKAGES = frozenset({
     "lightning", "open_clip", "pytorch_lightning", "sentence_transformers", "timm", "tokenizers", "torch",
     "torch_geometric", "torchaudio", "torchvision", "transformers",
 })  # fmt: skip
-_OF_MODULES = frozenset(vars(nn.Module()))
+OF_MODULES = frozenset(vars(nn.Module()))  # what every module has besides what its user gave it
 _LIBRARIES = ("torch.", "numpy.", "functools.")  # whose functions hold nobody's modules
 
 
@@ -96,7 +96,7 @@ def hidden(model: nn.Module) -> dict[str, nn.Module]:
     for module in model.modules():
         if isinstance(module, Holding) or type(module).__module__.partition(".")[0] in _PACKAGES:
             continue
-        values = [value for name, value in vars(module).items() if name not in _OF_MODULES]
+        values = [value for name, value in vars(module).items() if name not in OF_MODULES]
         for value in (type(module).forward, *values):
             known = type(value).__module__.partition(".")[0] in _PACKAGES
             for name, one in () if known else _inside(value, "", set()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,11 +13,7 @@ from torch import Tensor, nn
 from xsiamese.branches.calls import survey
 from xsiamese.branches.layers import Layer
 from xsiamese.branches.outputs import first_tensor
-from xsiamese.branches.refused import (
-    refuse_beside,
-    refuse_pieces,
-    refuse_times_first,
-)
+from xsiamese.branches.refused import refuse_beside, refuse_pieces, refuse_times_first
 from xsiamese.branches.untied import outputs_of
 from xsiamese.pairs.objective import Objective
 from xsiamese.pairs.pairs import Pairs
@@ -35,12 +31,9 @@ def refuse_other_dimension(one: Pairs, views: Objective, called: Mapping[nn.Modu
     """
     both = [torch.cat([leaf, leaf]) for leaf in one.moved]
     of_two = outputs_of(views, partial(views, *both, *one.repeated(2)))
-    for name, layer in views.named_modules():
-        if [*layer.children(), *layer.parameters()] or isinstance(layer, (nn.Identity, nn.modules.dropout._DropoutNd)):
-            continue
-        for single, double in zip(called.get(layer, ()), of_two.get(layer, ()), strict=False):
-            if isinstance(single, Tensor) and single.is_floating_point():
-                refuse_times_first(name.partition(".")[2] or name, single, double)
+    for name, layer, single, double in _activations(views, called, of_two):
+        if not isinstance(layer, (nn.Identity, nn.modules.dropout._DropoutNd)):  # which leave all as it is
+            refuse_times_first(name, single, double)
 
 
 def refuse_other_rows(pairs: Pairs, views: Objective) -> None:
@@ -50,16 +43,24 @@ def refuse_other_rows(pairs: Pairs, views: Objective) -> None:
     both = [torch.cat(rows) for rows in zip(pairs.moved, pairs.moved_baselines, strict=True)]
     runs = partial(views, *pairs.moved, *pairs.arguments), partial(views, *both, *pairs.repeated(2))
     few, many = (outputs_of(views, run) for run in runs)
+    for name, _, one, two in _activations(views, few, many):
+        if len(two) != 2 * len(one):
+            raise ValueError(
+                f"{name!r} gives {len(one)} rows for these pairs and {len(two)} with their baselines, so that rows of "
+                "other nodes would be compared: use PairIntegratedGradients, or a method that removes and asks again"
+            )
+
+
+def _activations(
+    views: Objective, first: Mapping[nn.Module, list[Any]], second: Mapping[nn.Module, list[Any]]
+) -> Iterator[tuple[str, nn.Module, Tensor, Tensor]]:
+    """What is compared by rows, modules without any part: their names, themselves, and what they gave in two passes."""
     for name, layer in views.named_modules():
-        if [*layer.children(), *layer.parameters()]:  # what is compared are activations
+        if [*layer.children(), *layer.parameters()]:
             continue
-        for one, two in zip(few.get(layer, ()), many.get(layer, ()), strict=False):
-            if isinstance(one, Tensor) and one.is_floating_point() and one.dim() and len(two) != 2 * len(one):
-                raise ValueError(
-                    f"{name.removeprefix('model.')!r} gives {len(one)} rows for these pairs and {len(two)} with their "
-                    "baselines, so that rows of other nodes would be compared: use PairIntegratedGradients, or a "
-                    "method that removes and asks again"
-                )
+        for one, two in zip(first.get(layer, ()), second.get(layer, ()), strict=False):
+            if isinstance(one, Tensor) and one.is_floating_point() and one.dim():
+                yield name.removeprefix("model."), layer, one, two
 
 
 def check_rows(pairs: Pairs, layer: Layer) -> None:
