@@ -19,6 +19,8 @@ from xsiamese.kinds.side import SIDES, Leaves, Side
 
 Kinds = str | Kind | tuple[str | Kind | None, str | Kind | None] | None
 
+FROM_PAIRS = "a list of pairs becomes two sides by tuple(map(torch.stack, zip(*pairs)))"
+
 
 def two_items(inputs: Any) -> Any:
     """The two inputs that an object holds: the values of a mapping, the graphs of a ``PairData``; anything else as it
@@ -107,14 +109,9 @@ def two_sides(
         what = f"a tensor of shape {tuple(items.shape)}" if isinstance(items, Tensor) else f"a {type(inputs).__name__}"
         of_three = isinstance(items, (tuple, list)) and len(items) == 3
         hint = "; a triplet (a, p, n) is for explain, which gives s(a, p) - s(a, n)" if of_three else ""
-        if (
-            isinstance(items, (tuple, list))
-            and items
-            and all(isinstance(i, (tuple, list)) and len(i) == 2 for i in items)
-        ):
-            hint = (
-                "; a list of pairs becomes two sides by tuple(map(torch.stack, zip(*pairs))), or torch.cat of batches"
-            )
+        listed = isinstance(items, (tuple, list)) and items
+        if listed and all(isinstance(one, (tuple, list)) and len(one) == 2 for one in items):
+            hint = f"; {FROM_PAIRS}, or torch.cat of batches"
         raise TypeError(f"inputs must be the two sides of the pairs, (a, b); got {what}{hint}")
     said = kind if isinstance(kind, tuple) else (kind, kind)
     if len(said) != 2:

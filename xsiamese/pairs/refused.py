@@ -14,6 +14,7 @@ from torch.fx import GraphModule
 from xsiamese.branches.cut import NoGradientError
 from xsiamese.branches.derivative import naming_derivatives
 from xsiamese.door.arguments import shown
+from xsiamese.kinds.inputs import FROM_PAIRS
 from xsiamese.kinds.presence import PresenceSide
 from xsiamese.kinds.side import SIDES, Side
 from xsiamese.model.comparison import COMPARISONS, Learned
@@ -136,12 +137,7 @@ def misfit(error: Exception, model: PairModel, described: str) -> str | None:
         return (
             f"the model is called with other arguments than it takes ({described}): {text}; give further ones as "
             "additional_forward_args=, a tuple by place or a dictionary by name"
-            + (
-                "; several items of one size are one argument, torch.stack(a), and a list of pairs "
-                "becomes two sides by tuple(map(torch.stack, zip(*pairs)))"
-                if several
-                else ""
-            )
+            + (f"; several items of one size are one argument, torch.stack(a), and {FROM_PAIRS}" if several else "")
         )
     if "Guard failed" in text:
         return (
